@@ -1,0 +1,36 @@
+# Everything runs in one virtual environment, .venv, at the versions in constraints.txt.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: quickstart test test-slow lint docs bench
+
+$(READY): setup.py constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "nas_tf needs Python 3.11 (TensorFlow 2.15); set PYTHON=/path/to/python3.11"; exit 4; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,serving]"
+	$(BIN)/pip check
+	@touch $@
+
+quickstart: $(READY)
+	$(BIN)/python benchmarks/quickstart.py --out out/quickstart
+
+test: $(READY)
+	$(BIN)/pytest -n 2
+
+test-slow: $(READY)
+	$(BIN)/pytest -n 2 -m slow
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+docs: $(READY)
+	$(BIN)/python benchmarks/draw_published.py --out docs/pictures
+
+bench: $(READY)
+	$(BIN)/python benchmarks/spaces.py
+	$(BIN)/python benchmarks/build.py

@@ -1,0 +1,1 @@
+"""Experiments, one YAML each; installed as ``nas_tf.configs``."""

@@ -1,0 +1,50 @@
+"""The ``nas-tf`` command: names are registered here, a command's file is imported when called."""
+
+import importlib
+import sys
+
+import click
+
+from nas_tf.errors import NasTfError
+
+_COMMANDS = {
+    "build": "Build a genotype's Keras model and save it.",
+    "cost": "Count parameters and multiply-adds of many genotypes, JSON lines in and out.",
+    "sample": "Print random genotypes of a search space.",
+    "show": "Describe, cost and draw a genotype.",
+    "spaces": "List the search spaces and published genotypes.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in ``nas_tf.cli.<name>`` and are imported when called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in alphabetical order."""
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports the one command asked for."""
+        if cmd_name not in _COMMANDS:
+            return None
+        return importlib.import_module(f"nas_tf.cli.{cmd_name}").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the list of commands without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _COMMANDS[name]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="nas-tf", prog_name="nas-tf")
+def nas_tf() -> None:
+    """Search, train and ship small networks for dense prediction."""
+
+
+def main() -> None:
+    """Runs the command line; a user's mistake is one line on standard error."""
+    try:
+        nas_tf(prog_name="nas-tf")
+    except NasTfError as error:
+        click.echo(f"nas-tf: {' '.join(str(error).split())}", err=True)
+        sys.exit(error.exit_code)

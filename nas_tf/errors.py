@@ -1,0 +1,40 @@
+"""The errors a person meets. Each message says what, where, and what is accepted.
+
+The command line prints the message on one line and leaves with ``exit_code``.
+"""
+
+
+class NasTfError(Exception):
+    """Base of every error that is the user's to mend."""
+
+    exit_code = 1
+
+
+class GenotypeError(NasTfError):
+    """A genotype, or a token of it, that its search space does not contain."""
+
+    exit_code = 2
+
+
+class ConfigError(NasTfError):
+    """An option or configuration key with a value that is not accepted."""
+
+    exit_code = 2
+
+
+class WeightsError(NasTfError):
+    """A weights file that is absent or belongs to another network."""
+
+    exit_code = 2
+
+
+class DataError(NasTfError):
+    """A data set, image or label that is absent, broken or does not match."""
+
+    exit_code = 3
+
+
+class EnvironmentFault(NasTfError):
+    """Something of this machine that is missing: a package, a device, disk space, the network."""
+
+    exit_code = 4

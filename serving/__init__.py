@@ -1,0 +1,1 @@
+"""Everything after a network is chosen: export, compression, measurement, client."""

@@ -1,0 +1,79 @@
+"""Packaging of nas_tf, tuner_oracles and serving."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+CORE = [
+    "tensorflow==2.15.1",
+    "keras==2.15.0",
+    "keras-tuner==1.4.8",
+    "tensorflow-addons==0.23.0",
+    "tensorflow-model-optimization==0.7.5",
+    "tf-agents==0.19.0",
+    "tensorflow-probability==0.23.0",
+    "tfds-nightly",
+    "numpy<2",
+    "protobuf<5",
+    "typing-extensions==4.5.0",  # asked for by tf-agents; newer ones crash TensorFlow 2.15
+    "h5py",
+    "click>=8.1",
+    "rich>=13",
+    "msgspec>=0.18",
+    "PyYAML>=6",
+    "filelock>=3.12",
+    "pandas>=2",
+    "matplotlib>=3.8",
+    "Jinja2>=3.1",
+    "pillow>=10",
+    "psutil>=5.9",
+]
+
+EXTRAS = {
+    "gpu": ["tensorflow[and-cuda]==2.15.1"],
+    "serving": ["tensorflow-serving-api==2.15.1", "grpcio>=1.60"],
+    "onnx": ["tf2onnx==1.17.0", "onnx==1.17.0", "onnxruntime>=1.20"],
+    "docs": ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.25"],
+    "dev": [
+        "pytest>=8",
+        "pytest-xdist>=3.5",
+        "pytest-timeout>=2.3",
+        "pytest-cov>=5",
+        "hypothesis>=6.100",
+        "import-linter>=2",
+        "ruff==0.17.5",
+    ],
+}
+
+setup(
+    name="nas-tf",
+    version="0.1.0.dev0",
+    description="Search small, fast networks for dense prediction and ship them, in TensorFlow",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    # TensorFlow 2.15 and tf-agents 0.19 (through pygame) have no wheels for Python 3.12.
+    python_requires=">=3.11,<3.12",
+    packages=[
+        *find_packages(include=["nas_tf", "nas_tf.*", "tuner_oracles", "tuner_oracles.*"]),
+        *find_packages(include=["serving", "serving.*"]),
+        "nas_tf.configs",
+    ],
+    package_dir={"nas_tf.configs": "configs"},
+    package_data={
+        "nas_tf": ["py.typed"],
+        "nas_tf.configs": ["*.yaml"],
+        "tuner_oracles": ["py.typed"],
+        "serving": ["py.typed"],
+    },
+    install_requires=CORE,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["nas-tf=nas_tf.cli:main"]},
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
