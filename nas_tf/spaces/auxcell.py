@@ -1,0 +1,272 @@
+"""Decoders with auxiliary cells (CVPR 2019): blocks that join two layers, one cell design."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from nas_tf.errors import ConfigError
+from nas_tf.genotype import Genotype
+from nas_tf.spaces.base import SearchSpace, Token, expect_length
+from nas_tf.spaces.canonical import closure, smallest_rows
+
+OPS = (
+    "conv1x1",
+    "conv3x3",
+    "sep3x3",
+    "sep5x5",
+    "gap",
+    "conv3x3_rate3",
+    "conv3x3_rate12",
+    "sep3x3_rate3",
+    "sep5x5_rate6",
+    "skip",
+    "zero",
+)
+SKIP, ZERO = OPS.index("skip"), OPS.index("zero")
+TAPS = 4
+
+
+class Branch(NamedTuple):
+    """Two earlier positions of the cell, each through its own operation, summed."""
+
+    left: int
+    right: int
+    left_op: int
+    right_op: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuxCellDesign:
+    """A genotype of this space with its parts named.
+
+    Positions inside the cell: 0 its input, 1 the first operation, then for branch ``b`` (from 0)
+    ``2 + 3b`` and ``3 + 3b`` its two operations and ``4 + 3b`` their sum. Layers: 0–3 the taps,
+    then the blocks.
+    """
+
+    blocks: tuple[tuple[int, int], ...]
+    first_op: int
+    branches: tuple[Branch, ...]
+
+    @classmethod
+    def of(cls, genotype: Genotype) -> "AuxCellDesign":
+        """Names the parts of a genotype."""
+        connections, (first_op, *branches) = genotype.parts
+        return cls(connections, first_op, tuple(Branch(*branch) for branch in branches))
+
+    def genotype(self) -> Genotype:
+        """Back to brackets, in the paper's order."""
+        return Genotype.of("auxcell", (self.blocks, (self.first_op, *self.branches)))
+
+    @property
+    def loose_positions(self) -> list[int]:
+        """The first operation and the branch sums that no later branch reads; they are summed."""
+        return _loose_positions(self.branches)
+
+    @property
+    def loose_blocks(self) -> list[int]:
+        """Layer numbers of the blocks that no later block reads; they form the output."""
+        read = {layer for block in self.blocks for layer in block}
+        return [n for n in range(TAPS, TAPS + len(self.blocks)) if n not in read]
+
+
+class AuxCellSpace(SearchSpace):
+    """The space of Nekrasov et al., CVPR 2019: 19 tokens with three blocks and three branches.
+
+    Args:
+        blocks: Blocks of the decoder; each picks two of the four taps and the earlier blocks.
+        branches: Branches of the cell; each picks two earlier positions and two operations.
+    """
+
+    name = "auxcell"
+
+    def __init__(self, *, blocks: int = 3, branches: int = 3) -> None:
+        for what, count in (("blocks", blocks), ("branches", branches)):
+            if not 1 <= count <= 10:
+                raise ConfigError(f"{what} is {count}, expected 1–10 for space auxcell")
+        self.blocks, self.branches = blocks, branches
+
+    @cached_property
+    def tokens(self) -> tuple[Token, ...]:
+        """Connections first, then the cell, named as the paper numbers them."""
+        connections = [
+            Token(f"connections.c{2 * k + side}", TAPS + k, "taps 0–3, then earlier blocks")
+            for k in range(self.blocks)
+            for side in (1, 2)
+        ]
+        cell = [Token("cell.o1", len(OPS), "operations")]
+        for b in range(self.branches):
+            for kind, size, chooses in (
+                ("i", 2 + 3 * b, "earlier positions"),
+                ("o", len(OPS), "operations"),
+            ):
+                cell += [Token(f"cell.{kind}{2 * b + n}", size, chooses) for n in (2, 3)]
+        return (*connections, *cell)
+
+    def _layout(self, tokens: Sequence[int]) -> Any:
+        pairs, cell = tokens[: 2 * self.blocks], tokens[2 * self.blocks :]
+        return [
+            [pairs[n : n + 2] for n in range(0, len(pairs), 2)],
+            [cell[0], *(cell[n : n + 4] for n in range(1, len(cell), 4))],
+        ]
+
+    def _flatten(self, brackets: Any) -> list[Any]:
+        connections, cell = expect_length("genotype", brackets, 2, "parts (connections, cell)")
+        expect_length("connections", connections, self.blocks, "pairs")
+        expect_length("cell", cell, 1 + self.branches, "entries (first operation, branches)")
+        tokens: list[Any] = []
+        for k, pair in enumerate(connections):
+            tokens += expect_length(f"connections pair {k + 1}", pair, 2, "layers")
+        tokens.append(cell[0])
+        for b, branch in enumerate(cell[1:]):
+            tokens += expect_length(f"cell branch {b + 1}", branch, 4, "integers")
+        return tokens
+
+    def read(self, brackets: Any) -> Any:
+        """Accepts the authors' code order too, which writes the cell before the connections."""
+        if len(brackets) == 2 and _looks_like_cell(brackets[0]):
+            return [brackets[1], brackets[0]]
+        return brackets
+
+    def canonical(self, genotype: Genotype) -> Genotype:
+        """Smallest order of blocks and of branches, with the inputs that ``zero`` ignores at 0."""
+        self.validate(genotype)
+        design = AuxCellDesign.of(genotype)
+        branches = min(_canonical_branches(variant) for variant in _zero_variants(design))
+        return AuxCellDesign(_canonical_blocks(design), design.first_op, branches).genotype()
+
+    def rewrites(self, genotype: Genotype) -> Iterator[Genotype]:
+        """Swaps inside a pair, swaps of independent neighbours, moved inputs of ``zero``."""
+        design = AuxCellDesign.of(genotype)
+        for blocks in _block_rewrites(design.blocks):
+            yield AuxCellDesign(blocks, design.first_op, design.branches).genotype()
+        for branches in _branch_rewrites(design.branches):
+            yield AuxCellDesign(design.blocks, design.first_op, branches).genotype()
+
+    def class_size(self, genotype: Genotype) -> int:
+        """Connections and cell are independent, so the sizes of their classes multiply."""
+        design = AuxCellDesign.of(genotype)
+        blocks = closure(design.blocks, _block_rewrites)
+        return len(blocks) * len(closure(design.branches, _branch_rewrites))
+
+
+def _looks_like_cell(part: Any) -> bool:
+    return isinstance(part, (list, tuple)) and bool(part) and isinstance(part[0], int)
+
+
+def _canonical_blocks(design: AuxCellDesign) -> tuple[tuple[int, int], ...]:
+    def spellings(item: tuple[int, tuple[int, int]], numbers: Mapping[Any, int]) -> Iterator[Any]:
+        layer, pair = item
+        if all(source in numbers for source in pair):
+            yield tuple(sorted(numbers[source] for source in pair)), (layer,)
+
+    blocks = list(enumerate(design.blocks, TAPS))
+    return tuple(smallest_rows(range(TAPS), blocks, spellings))  # type: ignore[arg-type]
+
+
+def _canonical_branches(design: AuxCellDesign) -> tuple[Branch, ...]:
+    def spellings(item: tuple[int, Branch], numbers: Mapping[Any, int]) -> Iterator[Any]:
+        at, branch = item
+        if branch.left in numbers and branch.right in numbers:
+            left, right = numbers[branch.left], numbers[branch.right]
+            yield Branch(left, right, branch.left_op, branch.right_op), (at, at + 1, at + 2)
+            yield Branch(right, left, branch.right_op, branch.left_op), (at + 1, at, at + 2)
+
+    items = [(2 + 3 * b, branch) for b, branch in enumerate(design.branches)]
+    return tuple(smallest_rows((0, 1), items, spellings))  # type: ignore[arg-type]
+
+
+def _loose_positions(branches: Sequence[Branch]) -> list[int]:
+    read = {position for branch in branches for position in branch[:2]}
+    sums = range(4, 4 + 3 * len(branches), 3)
+    return [position for position in (1, *sums) if position not in read]
+
+
+def _reads_through_skips(branches: Sequence[Branch]) -> Callable[[int], int]:
+    """Maps a position to the one whose value it holds, past any chain of skips."""
+    inner = {
+        2 + 3 * b + side: (branch[side], branch[2 + side])
+        for b, branch in enumerate(branches)
+        for side in (0, 1)
+    }
+
+    def source(position: int) -> int:
+        while position in inner and inner[position][1] == SKIP:
+            position = inner[position][0]
+        return position
+
+    return source
+
+
+def _zero_variants(design: AuxCellDesign) -> Iterator[AuxCellDesign]:
+    """The design with skips read through, once per way to keep the loose ends with ``zero``.
+
+    An operation ``zero`` ignores the value it reads, yet what it reads is no loose end any more.
+    Only that effect is kept: each position that nothing but ``zero`` reads is given to one of
+    the later ``zero`` operations, the other ones read 0. (A skip has read what it hands on, so
+    reading past it changes no loose end.)
+    """
+    source = _reads_through_skips(design.branches)
+    refs = [(source(b[side]), b[2 + side]) for b in design.branches for side in (0, 1)]
+    settled = {position for position, op in refs if op != ZERO} | set(design.loose_positions)
+    sums = range(4, 4 + 3 * len(design.branches), 3)
+    hidden = [position for position in (1, *sums) if position not in settled]
+    zeros = [n for n, (_, op) in enumerate(refs) if op == ZERO]
+    for chosen in itertools.permutations(zeros, len(hidden)):
+        hides = dict(zip(chosen, hidden, strict=True))
+        if any(position >= 2 + 3 * (n // 2) for n, position in hides.items()):
+            continue
+        reads = [hides.get(n, 0) if op == ZERO else p for n, (p, op) in enumerate(refs)]
+        branches = tuple(
+            Branch(reads[2 * b], reads[2 * b + 1], branch.left_op, branch.right_op)
+            for b, branch in enumerate(design.branches)
+        )
+        yield AuxCellDesign(design.blocks, design.first_op, branches)
+
+
+def _block_rewrites(
+    blocks: tuple[tuple[int, int], ...],
+) -> Iterator[tuple[tuple[int, int], ...]]:
+    for k, (first, second) in enumerate(blocks):
+        yield (*blocks[:k], (second, first), *blocks[k + 1 :])
+    for k in range(len(blocks) - 1):
+        here = TAPS + k
+        if here in blocks[k + 1]:
+            continue
+        names = {here: here + 1, here + 1: here}
+        swapped = [*blocks[:k], blocks[k + 1], blocks[k], *blocks[k + 2 :]]
+        yield tuple((names.get(a, a), names.get(b, b)) for a, b in swapped)
+
+
+def _branch_rewrites(branches: tuple[Branch, ...]) -> Iterator[tuple[Branch, ...]]:
+    yield from _reordered_branches(branches)
+    source = _reads_through_skips(branches)
+    for b, branch in enumerate(branches):
+        for side, position in itertools.product((0, 1), range(2 + 3 * b)):
+            same_value = branch[2 + side] == ZERO or source(position) == source(branch[side])
+            if not same_value or position == branch[side]:
+                continue
+            moved = branch._replace(**{Branch._fields[side]: position})
+            after = (*branches[:b], moved, *branches[b + 1 :])
+            if _loose_positions(after) == _loose_positions(branches):
+                yield after
+
+
+def _reordered_branches(branches: tuple[Branch, ...]) -> Iterator[tuple[Branch, ...]]:
+    for b, branch in enumerate(branches):
+        at = 2 + 3 * b
+        turned = Branch(branch.right, branch.left, branch.right_op, branch.left_op)
+        yield _renamed((*branches[:b], turned, *branches[b + 1 :]), {at: at + 1, at + 1: at})
+        if b + 1 < len(branches) and not set(branches[b + 1][:2]) & {at, at + 1, at + 2}:
+            names = {at + n: at + 3 + n for n in range(3)} | {at + 3 + n: at + n for n in range(3)}
+            swapped = (*branches[:b], branches[b + 1], branch, *branches[b + 2 :])
+            yield _renamed(swapped, names)
+
+
+def _renamed(branches: tuple[Branch, ...], names: Mapping[int, int]) -> tuple[Branch, ...]:
+    return tuple(
+        Branch(names.get(b.left, b.left), names.get(b.right, b.right), b.left_op, b.right_op)
+        for b in branches
+    )

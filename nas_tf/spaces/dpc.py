@@ -1,0 +1,190 @@
+"""Dense prediction cells (DPC, NeurIPS 2018): a few branches over 81 operators, concatenated."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from nas_tf.errors import ConfigError, GenotypeError
+from nas_tf.genotype import Genotype
+from nas_tf.spaces.base import SearchSpace, Token
+from nas_tf.spaces.canonical import smallest_rows
+
+RATES = (1, 3, 6, 9, 12, 15, 18, 21)
+GRIDS = (1, 2, 4, 8)
+
+
+class Operator(NamedTuple):
+    """One of the 81 operators: ``conv1x1``, ``sep3x3`` with rates, or ``pool`` with a grid."""
+
+    kind: str
+    rows: int
+    columns: int
+
+    def __str__(self) -> str:
+        return self.kind if self.kind == "conv1x1" else f"{self.kind}_{self.rows}x{self.columns}"
+
+
+OPS = (
+    Operator("conv1x1", 1, 1),
+    *(Operator("sep3x3", rows, columns) for rows in RATES for columns in RATES),
+    *(Operator("pool", rows, columns) for rows in GRIDS for columns in GRIDS),
+)
+_NUMBER = {str(op): number for number, op in enumerate(OPS)}
+
+
+class Branch(NamedTuple):
+    """What a branch reads (0 the feature map, ``k`` the ``k``-th branch) and its operator."""
+
+    source: int
+    op: int
+
+    @property
+    def operator(self) -> Operator:
+        """The operator spelt out."""
+        return OPS[self.op]
+
+
+def branches_of(genotype: Genotype) -> tuple[Branch, ...]:
+    """Names the parts of a genotype."""
+    return tuple(Branch(*part) for part in genotype.parts)  # type: ignore[misc]
+
+
+class DPCSpace(SearchSpace):
+    """The space of Chen et al., NeurIPS 2018: B! · 81^B cells.
+
+    Args:
+        branches: B; branch ``k`` reads the feature map or an earlier branch.
+    """
+
+    name = "dpc"
+
+    def __init__(self, *, branches: int = 5) -> None:
+        if not 1 <= branches <= 10:
+            raise ConfigError(f"branches is {branches}, expected 1–10 for space dpc")
+        self.branches = branches
+
+    @cached_property
+    def tokens(self) -> tuple[Token, ...]:
+        """Input and operator of each branch in turn."""
+        reads = "0 the feature map, then earlier branches"
+        operators = "0 conv1x1, 1–64 sep3x3 by rates, 65–80 pool by grid"
+        return tuple(
+            token
+            for k in range(1, self.branches + 1)
+            for token in (
+                Token(f"branch{k}.input", k, reads),
+                Token(f"branch{k}.op", len(OPS), operators),
+            )
+        )
+
+    def _layout(self, tokens: Sequence[int]) -> Any:
+        return [list(pair) for pair in zip(tokens[::2], tokens[1::2], strict=True)]
+
+    def _flatten(self, brackets: Any) -> list[Any]:
+        if not isinstance(brackets, (list, tuple)):
+            raise GenotypeError(f"genotype is {brackets!r}, expected a list of branches")
+        if len(brackets) != self.branches:
+            raise GenotypeError(f"cell has {len(brackets)} branches, expected {self.branches}")
+        tokens: list[Any] = []
+        for k, branch in enumerate(brackets, 1):
+            if not isinstance(branch, (list, tuple)) or len(branch) != 2:
+                raise GenotypeError(f"branch{k} is {branch!r}, expected [input, operator]")
+            tokens += branch
+        return tokens
+
+    def read(self, brackets: Any) -> Any:
+        """Accepts the released JSON (dictionaries, −1 the feature map), names and numbers.
+
+        Pairs may count their inputs as the release does; the first branch tells, as it can read
+        the feature map only.
+        """
+        if not isinstance(brackets, (list, tuple)) or not brackets:
+            return brackets
+        pairs = [_pair(k, branch) for k, branch in enumerate(brackets, 1)]
+        first = pairs[0]
+        if isinstance(first, (list, tuple)) and first and first[0] == -1:
+            return [
+                [pair[0] + 1 if isinstance(pair[0], int) else pair[0], *pair[1:]] for pair in pairs
+            ]
+        return pairs
+
+    def spell(self, genotype: Genotype) -> str:
+        """Pairs of input and operator by name."""
+        return "[" + ",".join(f'[{b.source},"{b.operator}"]' for b in branches_of(genotype)) + "]"
+
+    def canonical(self, genotype: Genotype) -> Genotype:
+        """Smallest order of the branches; the concatenation has no order of its own."""
+        self.validate(genotype)
+
+        def spellings(item: tuple[int, Branch], numbers: Mapping[Any, int]) -> Iterator[Any]:
+            number, branch = item
+            if branch.source in numbers:
+                yield (numbers[branch.source], branch.op), (number,)
+
+        items = list(enumerate(branches_of(genotype), 1))
+        return Genotype.of(self.name, smallest_rows((0,), items, spellings))
+
+    def rewrites(self, genotype: Genotype) -> Iterator[Genotype]:
+        """Swaps of neighbouring branches that do not read each other."""
+        branches = branches_of(genotype)
+        for k in range(1, len(branches)):
+            if branches[k].source == k:
+                continue
+            names = {k: k + 1, k + 1: k}
+            swapped = (*branches[: k - 1], branches[k], branches[k - 1], *branches[k + 1 :])
+            yield Genotype.of(self.name, [(names.get(b.source, b.source), b.op) for b in swapped])
+
+
+def _pair(k: int, branch: Any) -> Any:
+    """One branch of any notation as [input, operator number]."""
+    if isinstance(branch, Mapping):
+        return [_released_input(k, branch), _released_operator(k, branch)]
+    if isinstance(branch, (list, tuple)) and len(branch) == 2 and isinstance(branch[1], str):
+        name = re.sub(r"[\s:]+", "_", branch[1].strip())
+        if name not in _NUMBER:
+            raise GenotypeError(
+                f"token branch{k}.op is {branch[1]!r}, expected conv1x1, sep3x3_RxC with rates "
+                f"of {list(RATES)}, or pool_RxC with grids of {list(GRIDS)}"
+            )
+        return [branch[0], _NUMBER[name]]
+    return branch
+
+
+def _field(k: int, branch: Mapping[str, Any], key: str) -> Any:
+    if key not in branch:
+        raise GenotypeError(f"branch{k} has no {key!r}, it has {sorted(map(str, branch))}")
+    return branch[key]
+
+
+def _released_input(k: int, branch: Mapping[str, Any]) -> int:
+    source = _field(k, branch, "input")
+    if isinstance(source, bool) or not isinstance(source, int) or not -1 <= source < k - 1:
+        accepted = "-1 (the feature map)" if k == 1 else f"-1–{k - 2} (-1 the feature map)"
+        raise GenotypeError(f"token branch{k}.input is {source!r}, expected {accepted}")
+    return source
+
+
+def _released_operator(k: int, branch: Mapping[str, Any]) -> int:
+    kind = _field(k, branch, "op")
+    if kind == "pyramid_pooling":
+        return _numbered(k, "pool", "grid_size", _field(k, branch, "grid_size"), GRIDS)
+    if kind != "conv":
+        raise GenotypeError(
+            f"token branch{k}.op is {kind!r}, expected 'conv' or 'pyramid_pooling'"
+        )
+    kernel = _field(k, branch, "kernel")
+    if kernel in (1, [1, 1], (1, 1)):
+        return 0
+    if kernel not in (3, [3, 3], (3, 3)):
+        raise GenotypeError(f"token branch{k}.kernel is {kernel!r}, expected 1 or 3")
+    return _numbered(k, "sep3x3", "rate", branch.get("rate", [1, 1]), RATES)
+
+
+def _numbered(k: int, kind: str, key: str, pair: Any, accepted: tuple[int, ...]) -> int:
+    rows, columns = pair if isinstance(pair, (list, tuple)) and len(pair) == 2 else (pair, pair)
+    if rows not in accepted or columns not in accepted:
+        raise GenotypeError(
+            f"token branch{k}.{key} is {pair!r}, expected a pair of {list(accepted)}"
+        )
+    return _NUMBER[str(Operator(kind, int(rows), int(columns)))]

@@ -1,0 +1,101 @@
+"""Genotypes that the papers publish, with the figures printed beside them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nas_tf.genotype import Genotype
+from nas_tf.spaces.auxcell import AuxCellSpace
+from nas_tf.spaces.dpc import DPCSpace
+from nas_tf.spaces.template import TemplateSpace
+
+_CVPR = "Nekrasov et al., CVPR 2019"
+_WACV = "Nekrasov et al., WACV 2020"
+_DPC = "Chen et al., NeurIPS 2018"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A named genotype, where it was published, and its setting and figures there."""
+
+    name: str
+    genotype: Genotype
+    paper: str
+    num_classes: int
+    input_size: tuple[int, int]
+    figures: Mapping[str, str] = field(default_factory=dict)
+
+
+def _auxcell(name: str, text: str, parameters: str, madds: str) -> Published:
+    figures = {"parameters": parameters, "multiply-adds": madds}
+    genotype = AuxCellSpace().parse(text)
+    return Published(name, genotype, _CVPR, 21, (512, 512), figures)
+
+
+def _template(name: str, text: str, parameters: str) -> Published:
+    figures = {"parameters": parameters}
+    return Published(name, TemplateSpace().parse(text), _WACV, 19, (1024, 2048), figures)
+
+
+def _dpc(name: str, cell: list[Any], madds: str) -> Published:
+    figures = {"multiply-adds of the cell": madds}
+    return Published(name, DPCSpace().parse(cell), _DPC, 19, (1025, 2049), figures)
+
+
+PUBLISHED: Mapping[str, Published] = {
+    entry.name: entry
+    for entry in (
+        _auxcell(
+            "arch0",
+            "[[[3,3],[3,2],[3,0]],[8,[0,0,5,2],[0,2,8,8],[0,5,1,4]]]",
+            "2.6 M",
+            "4.47 B",
+        ),
+        _auxcell(
+            "arch1",
+            "[[[2,3],[3,1],[4,4]],[2,[1,0,3,6],[0,1,2,8],[2,0,6,1]]]",
+            "2.8 M",
+            "2.95 B",
+        ),
+        _auxcell(
+            "arch2",
+            "[[[1,3],[4,3],[2,2]],[5,[0,0,4,1],[3,2,0,1],[5,6,5,0]]]",
+            "2.9 M",
+            "3.47 B",
+        ),
+        _template(
+            "wacv-arch0",
+            "[[[3,0,1],[4,1,1],[3,1,1]],[[0,1,0,0,1],[2,1,2,1,0],[3,1,1,1,0],[1,1,2,0,0],"
+            "[3,0,2,0,0],[5,3,2,1,0],[0,5,0,1,0]]]",
+            "280,147 (with 1,088 of a convolution the standard MobileNetV2 lacks)",
+        ),
+        _template(
+            "wacv-arch1",
+            "[[[1,1,0],[1,3,0],[3,4,0]],[[1,1,0,0,0],[0,1,1,1,1],[3,1,2,3,0],[3,0,2,2,0],"
+            "[0,1,2,0,0],[2,1,1,3,0],[4,0,2,2,0]]]",
+            "268,235 (with 1,088 of a convolution the standard MobileNetV2 lacks)",
+        ),
+        _dpc(
+            "dpc-top1",
+            [
+                [0, "sep3x3_1x6"],
+                [1, "sep3x3_18x15"],
+                [2, "sep3x3_6x3"],
+                [1, "sep3x3_1x1"],
+                [1, "sep3x3_6x21"],
+            ],
+            "3.00 B",
+        ),
+        _dpc(
+            "aspp",
+            [
+                [0, "conv1x1"],
+                [0, "sep3x3_6x6"],
+                [0, "sep3x3_12x12"],
+                [0, "sep3x3_18x18"],
+                [0, "pool_1x1"],
+            ],
+            "2.82 B",
+        ),
+    )
+}

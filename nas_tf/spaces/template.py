@@ -1,0 +1,222 @@
+"""Template decoders (WACV 2020): a few two-operation templates, used by many blocks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from nas_tf.errors import ConfigError
+from nas_tf.genotype import Genotype
+from nas_tf.spaces.base import SearchSpace, Token, expect_length
+from nas_tf.spaces.canonical import smallest_rows
+
+OPS = ("sep3x3", "sep5x5", "gap", "maxpool3x3", "sep5x5_rate6", "skip")
+AGGREGATIONS = ("sum", "concat")
+TAPS = 2
+MOST_REPEATS = 4
+
+
+class Template(NamedTuple):
+    """Two operations and the way their results are joined."""
+
+    left_op: int
+    right_op: int
+    aggregation: int
+
+
+class Block(NamedTuple):
+    """Two earlier layers, the template that joins them, and how it is applied."""
+
+    left: int
+    right: int
+    template: int
+    repeats_token: int
+    stride_token: int
+
+    @property
+    def repeats(self) -> int:
+        """How many instances of the template follow each other."""
+        return self.repeats_token + 1
+
+    @property
+    def stride(self) -> int:
+        """The stride of the template's operations."""
+        return 1 << self.stride_token
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateDesign:
+    """A genotype of this space with its parts named. Layers: 0–1 the taps, then the blocks."""
+
+    templates: tuple[Template, ...]
+    blocks: tuple[Block, ...]
+
+    @classmethod
+    def of(cls, genotype: Genotype) -> "TemplateDesign":
+        """Names the parts of a genotype."""
+        templates, structure = genotype.parts
+        return cls(tuple(Template(*t) for t in templates), tuple(Block(*b) for b in structure))
+
+    def genotype(self) -> Genotype:
+        """Back to brackets."""
+        return Genotype.of("template", (self.templates, self.blocks))
+
+    @property
+    def first_half(self) -> int:
+        """How many blocks may have a stride and bring their inputs to the smaller size."""
+        return len(self.blocks) // 2
+
+    @property
+    def loose_blocks(self) -> list[int]:
+        """Layer numbers of the blocks that no later block reads; they form the output."""
+        read = {layer for block in self.blocks for layer in block[:2]}
+        return [n for n in range(TAPS, TAPS + len(self.blocks)) if n not in read]
+
+
+class TemplateSpace(SearchSpace):
+    """The space of Nekrasov et al., WACV 2020: 3·M + 5·N tokens.
+
+    Args:
+        templates: M, how many templates a genotype defines.
+        blocks: N, how many blocks use them.
+    """
+
+    name = "template"
+
+    def __init__(self, *, templates: int = 3, blocks: int = 7) -> None:
+        for what, count in (("templates", templates), ("blocks", blocks)):
+            if not 1 <= count <= 20:
+                raise ConfigError(f"{what} is {count}, expected 1–20 for space template")
+        self.templates, self.blocks = templates, blocks
+
+    @cached_property
+    def tokens(self) -> tuple[Token, ...]:
+        """Templates first, then the structure; a stride is free in the first half only."""
+        tokens = []
+        for m in range(1, self.templates + 1):
+            tokens += [Token(f"template{m}.op{n}", len(OPS), "operations") for n in (1, 2)]
+            tokens.append(Token(f"template{m}.aggregation", len(AGGREGATIONS), "sum, concat"))
+        for k in range(self.blocks):
+            block = f"block{k + 1}"
+            reads = "taps 0–1, then earlier blocks"
+            tokens += [Token(f"{block}.loc{n}", TAPS + k, reads) for n in (1, 2)]
+            tokens.append(Token(f"{block}.template", self.templates, "templates"))
+            tokens.append(Token(f"{block}.repeats", MOST_REPEATS, "repeats minus one"))
+            free = k < self.blocks // 2
+            why = "log2 of the stride" if free else "no stride in the second half of the blocks"
+            tokens.append(Token(f"{block}.stride", 2 if free else 1, why))
+        return tuple(tokens)
+
+    def _layout(self, tokens: Sequence[int]) -> Any:
+        head, tail = tokens[: 3 * self.templates], tokens[3 * self.templates :]
+        return [
+            [head[n : n + 3] for n in range(0, len(head), 3)],
+            [tail[n : n + 5] for n in range(0, len(tail), 5)],
+        ]
+
+    def _flatten(self, brackets: Any) -> list[Any]:
+        templates, structure = expect_length("genotype", brackets, 2, "parts (templates, blocks)")
+        expect_length("templates", templates, self.templates, "templates")
+        expect_length("structure", structure, self.blocks, "blocks")
+        tokens: list[Any] = []
+        for m, template in enumerate(templates, 1):
+            tokens += expect_length(f"template {m}", template, 3, "integers (op, op, aggregation)")
+        for k, block in enumerate(structure, 1):
+            what = "integers (layer, layer, template, repeats − 1, log2 stride)"
+            tokens += expect_length(f"block {k}", block, 5, what)
+        return tokens
+
+    def canonical(self, genotype: Genotype) -> Genotype:
+        """Smallest order of the blocks inside each half, templates in order of first use.
+
+        A block that applies its template once is symmetric, so its pairs of layer and operation
+        are sorted. Templates no block uses become ``[0, 0, 0]``.
+        """
+        self.validate(genotype)
+        return _renumbered(_ordered(TemplateDesign.of(genotype)), self.templates).genotype()
+
+    def rewrites(self, genotype: Genotype) -> Iterator[Genotype]:
+        """Renumbered templates, swaps of independent neighbours, turned and unused templates."""
+        design = TemplateDesign.of(genotype)
+        for templates, blocks in (*_template_rewrites(design), *_block_rewrites(design)):
+            yield TemplateDesign(tuple(templates), tuple(blocks)).genotype()
+
+
+def _content(design: TemplateDesign, block: Block) -> tuple[int, ...]:
+    """What a block does apart from what it reads; a single symmetric instance in sorted order."""
+    left, right, aggregation = design.templates[block.template]
+    if block.repeats == 1:
+        left, right = min(left, right), max(left, right)
+    return left, right, aggregation, block.repeats_token, block.stride_token
+
+
+def _ordered(design: TemplateDesign) -> list[tuple[tuple[int, int], tuple[int, ...]]]:
+    """Rows of (layers, content) in canonical order."""
+
+    def spellings(item: tuple[int, Block], numbers: Mapping[Any, int]) -> Iterator[Any]:
+        layer, block = item
+        late = layer >= TAPS + design.first_half
+        if late and len(numbers) < TAPS + design.first_half:
+            return
+        if block.left not in numbers or block.right not in numbers:
+            return
+        left_op, right_op, _ = design.templates[block.template]
+        ends = ((left_op, numbers[block.left]), (right_op, numbers[block.right]))
+        if block.repeats == 1:
+            ends = tuple(sorted(ends))  # type: ignore[assignment]
+        yield ((ends[0][1], ends[1][1]), _content(design, block)), (layer,)
+
+    return smallest_rows(range(TAPS), list(enumerate(design.blocks, TAPS)), spellings)  # type: ignore[return-value]
+
+
+def _renumbered(rows: list[Any], count: int) -> TemplateDesign:
+    """Gives the rows templates again, turning single instances to fit the repeated ones."""
+    repeated = {Template(*content[:3]) for _, content in rows if content[3] > 0}
+    templates: list[Template] = []
+    blocks = []
+    for (left, right), content in rows:
+        template = Template(*content[:3])
+        turned = Template(template.right_op, template.left_op, template.aggregation)
+        if template not in repeated and turned in repeated:
+            template, left, right = turned, right, left
+        if template not in templates:
+            templates.append(template)
+        blocks.append(Block(left, right, templates.index(template), *content[3:]))
+    templates += [Template(0, 0, 0)] * (count - len(templates))
+    return TemplateDesign(tuple(templates), tuple(blocks))
+
+
+def _template_rewrites(design: TemplateDesign) -> Iterator[tuple[Any, Any]]:
+    templates, blocks = design.templates, design.blocks
+    for m in range(len(templates) - 1):
+        order = [*templates[:m], templates[m + 1], templates[m], *templates[m + 2 :]]
+        names = {m: m + 1, m + 1: m}
+        yield order, [b._replace(template=names.get(b.template, b.template)) for b in blocks]
+    for m, template in enumerate(templates):
+        users = [b for b in blocks if b.template == m]
+        if not users:
+            changed = template._replace(left_op=(template.left_op + 1) % len(OPS))
+            yield [*templates[:m], changed, *templates[m + 1 :]], blocks
+        elif all(b.repeats == 1 for b in users):
+            turned = template._replace(left_op=template.right_op, right_op=template.left_op)
+            yield (
+                [*templates[:m], turned, *templates[m + 1 :]],
+                [b._replace(left=b.right, right=b.left) if b.template == m else b for b in blocks],
+            )
+
+
+def _block_rewrites(design: TemplateDesign) -> Iterator[tuple[Any, Any]]:
+    blocks = design.blocks
+    for k in range(len(blocks) - 1):
+        here = TAPS + k
+        if k + 1 == design.first_half or here in blocks[k + 1][:2]:
+            continue
+        names = {here: here + 1, here + 1: here}
+        swapped = (*blocks[:k], blocks[k + 1], blocks[k], *blocks[k + 2 :])
+        yield (
+            design.templates,
+            [
+                b._replace(left=names.get(b.left, b.left), right=names.get(b.right, b.right))
+                for b in swapped
+            ],
+        )
