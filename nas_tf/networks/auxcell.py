@@ -1,0 +1,84 @@
+"""Decoders with auxiliary cells, drawn from their genotypes (CVPR 2019, section 3)."""
+
+from nas_tf.genotype import Genotype
+from nas_tf.networks import ops
+from nas_tf.networks.backbones import MobileNetV2
+from nas_tf.networks.blueprint import Draft, Layer
+from nas_tf.networks.heads import Head, classifier, decoder_output
+from nas_tf.networks.settings import Settings
+from nas_tf.spaces.auxcell import OPS, AuxCellDesign
+
+
+def draw(draft: Draft, genotype: Genotype, head: Head, settings: Settings) -> None:
+    """Draws encoder, decoder and auxiliary heads."""
+    design = AuxCellDesign.of(genotype)
+    taps = MobileNetV2(alpha=settings.alpha).taps(draft)
+    draft.begin("decoder", epsilon=1e-5, momentum=0.9)
+    layers = [
+        ops.conv_bn_relu(draft, tap, f"tap{n}.adapter", settings.width)
+        for n, tap in enumerate(taps)
+    ]
+    for k, (left, right) in enumerate(design.blocks, 1):
+        name = f"block{k}"
+        a = _block_side(draft, layers[left], design, f"{name}.left", settings)
+        b = _block_side(draft, layers[right], design, f"{name}.right", settings)
+        larger = min(a, b, key=lambda layer: layer.stride)
+        a = draft.resize(a, larger, f"{name}.left.resize")
+        b = draft.resize(b, larger, f"{name}.right.resize")
+        layers.append(draft.add(a, b, f"{name}.sum"))
+        if settings.auxiliary != "none":
+            _auxiliary(draft, layers[-1], design, k, head, settings)
+    decoder_output(draft, [layers[n] for n in design.loose_blocks], settings.width, head)
+
+
+def _block_side(
+    draft: Draft, x: Layer, design: AuxCellDesign, name: str, settings: Settings
+) -> Layer:
+    x = _cell(draft, x, design, name, settings)
+    return ops.conv_bn_relu(draft, x, f"{name}.join", settings.width)
+
+
+def _auxiliary(
+    draft: Draft, x: Layer, design: AuxCellDesign, k: int, head: Head, settings: Settings
+) -> None:
+    draft.part = "aux"
+    if settings.auxiliary == "cell":
+        x = _cell(draft, x, design, f"aux{k}", settings)
+    draft.output(classifier(draft, x, f"aux{k}.classifier", head), f"aux{k}")
+    draft.part = "decoder"
+
+
+def _cell(draft: Draft, x: Layer, design: AuxCellDesign, name: str, settings: Settings) -> Layer:
+    """One cell: positions in the order of the genotype, the loose ones summed."""
+
+    def operation(op: int, position: int, place: str) -> Layer:
+        source = x if OPS[op] == "zero" else positions[position]
+        if OPS[op] not in ("skip", "gap"):
+            source = spread(position) if source is not x else x
+        return ops.apply(
+            draft,
+            OPS[op],
+            source,
+            f"{name}.{place}",
+            settings.width,
+            sep_repeats=settings.sep_repeats,
+        )
+
+    def spread(position: int) -> Layer:
+        if positions[position].is_global:
+            positions[position] = draft.full(
+                positions[position], x, f"{name}.position{position}.resize"
+            )
+        return positions[position]
+
+    positions = [x]
+    positions.append(operation(design.first_op, 0, "op1"))
+    for b, branch in enumerate(design.branches, 1):
+        left = operation(branch.left_op, branch.left, f"branch{b}.left")
+        right = operation(branch.right_op, branch.right, f"branch{b}.right")
+        positions += [left, right, draft.add(left, right, f"{name}.branch{b}.sum")]
+    loose = design.loose_positions
+    total = positions[loose[0]]
+    for position in loose[1:]:
+        total = draft.add(total, positions[position], f"{name}.sum{position}")
+    return draft.full(total, x, f"{name}.resize")

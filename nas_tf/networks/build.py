@@ -1,0 +1,81 @@
+"""From a genotype to a Keras model with its weights."""
+
+from pathlib import Path
+
+from tensorflow import keras
+
+from nas_tf.genotype import Genotype
+from nas_tf.networks import weights as weight_files
+from nas_tf.networks.blueprint import Blueprint, Size
+from nas_tf.networks.draw import draw, draw_encoder
+from nas_tf.networks.heads import Head
+from nas_tf.networks.keras_model import realise
+from nas_tf.networks.settings import Settings
+
+
+def build(
+    genotype: Genotype,
+    head: Head | int,
+    *,
+    input_size: Size | None = None,
+    settings: Settings | None = None,
+    weights: str | Path | None = None,
+) -> keras.Model:
+    """Builds the Keras model of a genotype, images in [-1, 1] to logits.
+
+    Args:
+        genotype: What the search found.
+        head: A task's head, or a number of classes for segmentation.
+        input_size: Height and width; None for a model that takes any size.
+        settings: Defaults to those of the space's published networks.
+        weights: Of the encoder: ``imagenet``, a file, or None for random ones.
+
+    Returns:
+        A functional model; with auxiliaries its outputs are ``logits``, ``aux1``, ….
+    """
+    blueprint = draw(genotype, head, input_size=input_size, settings=settings)
+    alpha = settings.alpha if settings else 1.0
+    return _with_weights(blueprint, f"{genotype.space}_{genotype.digest}", alpha, weights)
+
+
+def encoder(
+    *,
+    input_size: Size | None = None,
+    alpha: float = 1.0,
+    output_stride: int = 32,
+    last_block: int = 16,
+    weights: str | Path | None = None,
+) -> keras.Model:
+    """Builds MobileNetV2 with its taps as outputs ``tap0`` (stride 4), ``tap1``, …."""
+    blueprint = draw_encoder(
+        input_size=input_size, alpha=alpha, output_stride=output_stride, last_block=last_block
+    )
+    return _with_weights(blueprint, "mobilenet_v2", alpha, weights)
+
+
+def copy_weights(source: keras.Model, target: keras.Model) -> list[str]:
+    """Copies weights by layer name, from a training model to a fixed-size one for instance.
+
+    Returns:
+        Names of the target's layers that the source lacks.
+    """
+    given = {layer.name: layer for layer in source.layers}
+    missing = []
+    for layer in target.layers:
+        if not layer.weights:
+            continue
+        if layer.name in given:
+            layer.set_weights(given[layer.name].get_weights())
+        else:
+            missing.append(layer.name)
+    return missing
+
+
+def _with_weights(
+    blueprint: Blueprint, name: str, alpha: float, weights: str | Path | None
+) -> keras.Model:
+    model = realise(blueprint, name=name)
+    if weights is not None:
+        path = weight_files.imagenet_file(alpha) if weights == "imagenet" else Path(weights)
+        weight_files.load_encoder(model, blueprint, path)
+    return model

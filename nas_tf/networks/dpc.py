@@ -1,0 +1,88 @@
+"""Dense prediction cells on MobileNetV2, drawn from their genotypes (NeurIPS 2018)."""
+
+from nas_tf.errors import ConfigError
+from nas_tf.genotype import Genotype
+from nas_tf.networks.backbones import MobileNetV2
+from nas_tf.networks.blueprint import Draft, Layer, Size
+from nas_tf.networks.heads import Head, classifier
+from nas_tf.networks.settings import Settings
+from nas_tf.spaces.dpc import Operator, branches_of
+
+_DROP = 0.1
+_DEPTHWISE_INIT, _POINTWISE_INIT = "truncated_normal:0.33", "truncated_normal:0.06"
+
+
+def draw(draft: Draft, genotype: Genotype, head: Head, settings: Settings) -> None:
+    """Draws the encoder at output stride 16 or 8, the cell, its projection and the classifier."""
+    encoder = MobileNetV2(alpha=settings.alpha, output_stride=settings.output_stride)
+    features = encoder.taps(draft)[-1]
+    draft.begin("decoder", epsilon=1e-5, momentum=0.9997)
+    x = draw_cell(draft, features, genotype, settings)
+    x = draft.dropout(x, "cell.dropout", drop=_DROP)
+    x = _conv(draft, x, "projection", settings.width)
+    draft.output(classifier(draft, x, "output.classifier", head, kernel=1), "logits")
+
+
+def draw_cell(draft: Draft, features: Layer, genotype: Genotype, settings: Settings) -> Layer:
+    """The branches, all of them concatenated."""
+    outputs = [features]
+    for k, branch in enumerate(branches_of(genotype), 1):
+        name = f"branch{k}.{branch.operator}"
+        outputs.append(_operator(draft, outputs[branch.source], branch.operator, name, settings))
+    return draft.concat(outputs[1:], "cell.concat")
+
+
+def _operator(draft: Draft, x: Layer, op: Operator, name: str, settings: Settings) -> Layer:
+    if op.kind == "conv1x1":
+        return _conv(draft, x, name, settings.width)
+    if op.kind == "sep3x3":
+        times = 16 // settings.output_stride
+        rate = (op.rows * times, op.columns * times)
+        y = draft.depthwise(x, f"{name}.depthwise", kernel=3, rate=rate, init=_DEPTHWISE_INIT)
+        y = draft.relu(draft.batch_norm(y, f"{name}.depthwise.bn"), f"{name}.depthwise.relu")
+        y = draft.conv(y, f"{name}.pointwise", settings.width, init=_POINTWISE_INIT)
+        return draft.relu(draft.batch_norm(y, f"{name}.bn"), f"{name}.relu")
+    pooled = _conv(
+        draft, _pool(draft, x, (op.rows, op.columns), name, settings), name, settings.width
+    )
+    return draft.resize(pooled, x, f"{name}.resize", corners=True)
+
+
+def _conv(draft: Draft, x: Layer, name: str, width: int) -> Layer:
+    x = draft.conv(x, f"{name}.conv", width, init=_POINTWISE_INIT)
+    return draft.relu(draft.batch_norm(x, f"{name}.bn"), f"{name}.relu")
+
+
+def _pool(draft: Draft, x: Layer, grid: Size, name: str, settings: Settings) -> Layer:
+    """Average pooling whose window is the feature map's share of a grid.
+
+    The released code slides that window by one pixel (``sliding``); the paper's text has one
+    average per grid cell (``grid``), which needs a crop of one more than a multiple.
+    """
+    if grid == (1, 1):
+        return draft.global_pool(x, f"{name}.mean")
+    if draft.dynamic:
+        raise ConfigError(
+            f"{name} needs a fixed input_size: its window is a share of the crop, "
+            "give input_size=(height, width)"
+        )
+    stride = settings.output_stride
+    kernel = tuple(
+        (n - 1) // (stride * g) + 1 for n, g in zip(draft.input_size, grid, strict=True)
+    )
+    if settings.pool_mode == "sliding":
+        return draft.average_pool(x, f"{name}.mean", kernel=kernel, stride=(1, 1))  # type: ignore[arg-type]
+    steps = tuple(max(1, k - 1) for k in kernel)
+    pooled = draft.average_pool(x, f"{name}.mean", kernel=kernel, stride=steps)  # type: ignore[arg-type]
+    if pooled.size != grid:
+        height, width = draft.input_size
+        nearest = "x".join(
+            str(round((n - 1) / (stride * g)) * stride * g + 1)
+            for n, g in zip(draft.input_size, grid, strict=True)
+        )
+        raise ConfigError(
+            f"input {height}x{width} does not divide into the {grid[0]}x{grid[1]} grid of {name}, "
+            f"expected 1 more than a multiple of {stride * grid[0]} and {stride * grid[1]}, "
+            f"nearest {nearest}"
+        )
+    return pooled

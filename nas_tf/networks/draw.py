@@ -1,0 +1,61 @@
+"""From a genotype to its blueprint, whatever its space."""
+
+from nas_tf.errors import ConfigError
+from nas_tf.genotype import Genotype
+from nas_tf.networks import auxcell, dpc, settings, template
+from nas_tf.networks.backbones import MobileNetV2
+from nas_tf.networks.blueprint import Blueprint, Draft, Size
+from nas_tf.networks.heads import Head, segmentation
+from nas_tf.networks.settings import Settings
+
+_BUILDERS = {"auxcell": auxcell.draw, "template": template.draw, "dpc": dpc.draw}
+
+
+def draw(
+    genotype: Genotype,
+    head: Head | int,
+    *,
+    input_size: Size | None = None,
+    settings: Settings | None = None,
+) -> Blueprint:
+    """Draws the whole network, everything the paper counts included.
+
+    Args:
+        genotype: What the search found.
+        head: A task's head, or a number of classes for segmentation.
+        input_size: Height and width; None for a network that takes any size.
+        settings: Defaults to those of the space's published networks.
+    """
+    draft = Draft(checked_size(input_size))
+    head = segmentation(head) if isinstance(head, int) else head
+    _BUILDERS[genotype.space](draft, genotype, head, settings or _published(genotype.space))
+    return draft.finish()
+
+
+def draw_encoder(
+    *,
+    input_size: Size | None = None,
+    alpha: float = 1.0,
+    output_stride: int = 32,
+    last_block: int = 16,
+) -> Blueprint:
+    """Draws MobileNetV2 alone, with its taps as outputs ``tap0``, ``tap1``, …."""
+    draft = Draft(checked_size(input_size))
+    encoder = MobileNetV2(alpha=alpha, output_stride=output_stride)
+    for n, tap in enumerate(encoder.taps(draft, last_block)):
+        draft.output(tap, f"tap{n}")
+    return draft.finish()
+
+
+def checked_size(size: Size | None) -> Size | None:
+    """Returns the size, or raises unless it is two positive integers or None."""
+    if size is None:
+        return None
+    whole = isinstance(size, (tuple, list)) and len(size) == 2
+    if not whole or not all(isinstance(n, int) and 1 <= n <= 16384 for n in size):
+        raise ConfigError(f"input_size is {size!r}, expected (height, width) of 1–16384 each")
+    return size[0], size[1]
+
+
+def _published(space: str) -> Settings:
+    return settings.published(space)

@@ -1,0 +1,131 @@
+"""From a blueprint to a functional Keras model, layer by layer and name by name."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from tensorflow import keras
+
+from nas_tf.networks.blueprint import Blueprint, Layer
+from nas_tf.networks.layers import Resize, Zero
+
+Maker: TypeAlias = "Callable[[Layer, Blueprint], keras.layers.Layer]"
+
+
+def realise(blueprint: Blueprint, *, name: str) -> keras.Model:
+    """Builds the live part of a blueprint.
+
+    The model returns the logits alone, or a dictionary of outputs where there are auxiliaries.
+    """
+    blueprint = blueprint.live()
+    tensors: dict[str, Any] = {}
+    for layer in blueprint.layers:
+        if layer.kind == "input":
+            shape = (None, None, 3) if blueprint.dynamic else (*layer.size, 3)
+            tensors[layer.name] = keras.Input(shape, name=layer.name)
+            continue
+        inputs = [tensors[source] for source in layer.inputs]
+        if layer.kind == "resize":
+            tensors[layer.name] = _resize(layer, blueprint, inputs)
+            continue
+        made = _MAKERS[layer.kind](layer)
+        tensors[layer.name] = made(inputs if len(inputs) > 1 else inputs[0])
+    outputs = {key: tensors[layer] for key, layer in blueprint.outputs.items()}
+    image = tensors["image"]
+    return keras.Model(image, outputs if len(outputs) > 1 else outputs.popitem()[1], name=name)
+
+
+def _conv(layer: Layer) -> keras.layers.Layer:
+    options = layer.options
+    return keras.layers.Conv2D(
+        layer.channels,
+        options["kernel"],
+        strides=options["stride"],
+        dilation_rate=options["rate"],
+        padding="same",
+        use_bias=options["bias"],
+        kernel_initializer=_initializer(options["init"]),
+        name=layer.name,
+    )
+
+
+def _depthwise(layer: Layer) -> keras.layers.Layer:
+    options = layer.options
+    return keras.layers.DepthwiseConv2D(
+        options["kernel"],
+        strides=options["stride"],
+        dilation_rate=options["rate"],
+        padding="same",
+        use_bias=False,
+        depthwise_initializer=_initializer(options["init"]),
+        name=layer.name,
+    )
+
+
+def _initializer(name: str) -> keras.initializers.Initializer:
+    kind, _, spread = name.partition(":")
+    if kind == "truncated_normal":
+        return keras.initializers.TruncatedNormal(stddev=float(spread))
+    return keras.initializers.get(kind)
+
+
+def _batch_norm(layer: Layer) -> keras.layers.Layer:
+    return keras.layers.BatchNormalization(
+        epsilon=layer.options["epsilon"], momentum=layer.options["momentum"], name=layer.name
+    )
+
+
+def _max_pool(layer: Layer) -> keras.layers.Layer:
+    return keras.layers.MaxPooling2D(
+        layer.options["kernel"],
+        strides=layer.options["stride"],
+        padding="same",
+        name=layer.name,
+    )
+
+
+def _average_pool(layer: Layer) -> keras.layers.Layer:
+    return keras.layers.AveragePooling2D(
+        layer.options["kernel"], strides=layer.options["stride"], name=layer.name
+    )
+
+
+def _scale(layer: Layer) -> keras.layers.Layer:
+    """A factor per channel as a 1x1 depthwise convolution, which quantises like any other."""
+    return keras.layers.DepthwiseConv2D(
+        1, use_bias=False, depthwise_initializer="ones", name=layer.name
+    )
+
+
+def _resize(layer: Layer, blueprint: Blueprint, inputs: list[Any]) -> Any:
+    """Bilinear resizing by the simplest layer that does it: none, UpSampling2D, or Resize."""
+    source = blueprint.by_name[layer.inputs[0]]
+    if blueprint.dynamic:
+        return Resize(corners=layer.options["corners"], name=layer.name)(inputs)
+    if source.size == layer.size:
+        return inputs[0]
+    factors = tuple(out / given for out, given in zip(layer.size, source.size, strict=True))
+    if not layer.options["corners"] and all(factor.is_integer() for factor in factors):
+        up = tuple(int(factor) for factor in factors)
+        return keras.layers.UpSampling2D(up, interpolation="bilinear", name=layer.name)(inputs[0])
+    made = Resize(layer.size, corners=layer.options["corners"], name=layer.name)
+    return made(inputs[0])
+
+
+_MAKERS: Mapping[str, Callable[[Layer], keras.layers.Layer]] = {
+    "conv": _conv,
+    "depthwise": _depthwise,
+    "batch_norm": _batch_norm,
+    "relu": lambda layer: keras.layers.ReLU(layer.options["most"], name=layer.name),
+    "max_pool": _max_pool,
+    "average_pool": _average_pool,
+    "global_pool": lambda layer: keras.layers.GlobalAveragePooling2D(
+        keepdims=True, name=layer.name
+    ),
+    "subsample": lambda layer: keras.layers.MaxPooling2D(1, strides=2, name=layer.name),
+    "add": lambda layer: keras.layers.Add(name=layer.name),
+    "concat": lambda layer: keras.layers.Concatenate(name=layer.name),
+    "scale": _scale,
+    "zero": lambda layer: Zero(name=layer.name),
+    "dropout": lambda layer: keras.layers.Dropout(layer.options["drop"], name=layer.name),
+    "output": lambda layer: keras.layers.Activation("linear", dtype="float32", name=layer.name),
+}

@@ -1,0 +1,101 @@
+"""Encoder weights: where they are found, how they are read, and whether they fit."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from tensorflow import keras
+
+from nas_tf.errors import EnvironmentFault, WeightsError
+from nas_tf.networks.blueprint import Blueprint
+
+_RELEASE = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
+_KERAS_CLASS = {
+    "conv": "conv2d",
+    "depthwise": "depthwise_conv2d",
+    "batch_norm": "batch_normalization",
+}
+
+
+def imagenet_file(alpha: float) -> Path:
+    """The ImageNet weights: from ``NAS_TF_DATA/weights``, else Keras's cache or download."""
+    data = os.environ.get("NAS_TF_DATA")
+    local = f"mobilenet_v2_{alpha}_imagenet_no_top.weights.h5"
+    if data and (found := Path(data) / "weights" / local).is_file():
+        return found
+    released = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_224_no_top.h5"
+    try:
+        return Path(keras.utils.get_file(released, _RELEASE + released, cache_subdir="models"))
+    except Exception as error:
+        raise EnvironmentFault(
+            f"ImageNet weights are not on this machine and cannot be downloaded ({error}); "
+            f"put {local} into $NAS_TF_DATA/weights, or pass weights=FILE or weights=None"
+        ) from error
+
+
+def load_encoder(model: keras.Model, blueprint: Blueprint, path: str | Path) -> None:
+    """Sets the encoder's weights from a file, after checking every shape."""
+    stored = read_encoder(blueprint, Path(path))
+    for name, values in stored.items():
+        model.get_layer(name).set_weights(values)
+
+
+def read_encoder(blueprint: Blueprint, path: Path) -> Mapping[str, list[np.ndarray]]:
+    """Reads the arrays of each encoder layer; either of Keras's two HDF5 layouts."""
+    layers = [layer for layer in blueprint.live().layers if layer.part == "encoder"]
+    weighted = [layer for layer in layers if layer.kind in _KERAS_CLASS]
+    try:
+        with h5py.File(path) as file:
+            keys = dict(zip([w.name for w in weighted], _keys(weighted, file), strict=True))
+            found = {name: _arrays(file, key) for name, key in keys.items()}
+    except OSError as error:
+        reason = "no such file" if not path.exists() else "not an HDF5 file"
+        raise WeightsError(
+            f"weights {path}: {reason}, expected MobileNetV2 weights as Keras saves them"
+        ) from error
+    for layer in weighted:
+        source = blueprint.by_name[layer.inputs[0]]
+        expected = _shapes(layer, source.channels)
+        given = [array.shape for array in found[layer.name]]
+        if given != expected:
+            raise WeightsError(
+                f"weights {path}: layer {layer.name} has shapes {given or 'none'}, "
+                f"expected {expected}"
+            )
+    return found
+
+
+def _keys(weighted: list[Any], file: h5py.File) -> Iterator[str]:
+    """Group names: by layer name, or by class and order as ``.weights.h5`` files have them."""
+    by_order = "layers" in file
+    root = "model_weights/" if "model_weights" in file else ""
+    counts: Counter[str] = Counter()
+    for layer in weighted:
+        if not by_order:
+            yield root + layer.name
+            continue
+        kind = _KERAS_CLASS[layer.kind]
+        yield f"layers/{kind}_{counts[kind]}/vars" if counts[kind] else f"layers/{kind}/vars"
+        counts[kind] += 1
+
+
+def _arrays(file: h5py.File, key: str) -> list[np.ndarray]:
+    if key not in file:
+        return []
+    group = file[key]
+    names = group.attrs.get("weight_names")
+    if names is None:
+        names = sorted(group, key=lambda name: (len(name), name))
+    return [np.asarray(group[name]) for name in names]
+
+
+def _shapes(layer: Any, channels: int) -> list[tuple[int, ...]]:
+    if layer.kind == "conv":
+        return [(*layer.options["kernel"], channels, layer.channels)]
+    if layer.kind == "depthwise":
+        return [(*layer.options["kernel"], channels, 1)]
+    return [(layer.channels,)] * 4
