@@ -45,17 +45,18 @@ def load(name: str) -> ModuleType:
 
 @contextmanager
 def _only_news() -> Iterator[None]:
-    """Holds back what is written to standard error and passes on all but the known noise."""
+    """Holds back what reaches file descriptor 2 and passes on all but the known noise.
+
+    ``sys.stderr`` itself stays in place: libraries keep a reference to it at import.
+    """
     sys.stderr.flush()
-    python_stderr, kept = sys.stderr, os.dup(2)
+    kept = os.dup(2)
     with tempfile.TemporaryFile("w+", errors="replace") as held:
         os.dup2(held.fileno(), 2)
-        sys.stderr = held
         try:
             yield
         finally:
-            held.flush()
-            sys.stderr = python_stderr
+            sys.stderr.flush()
             os.dup2(kept, 2)
             os.close(kept)
             held.seek(0)

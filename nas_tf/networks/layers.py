@@ -25,8 +25,8 @@ class Resize(keras.layers.Layer):
         """Resizes and keeps the type of the input."""
         x = inputs if self.size is not None else inputs[0]
         size = self.size if self.size is not None else tf.shape(inputs[1])[1:3]
-        resized = tf.compat.v1.image.resize_bilinear(
-            x, size, align_corners=self.corners, half_pixel_centers=not self.corners
+        resized = tf.raw_ops.ResizeBilinear(
+            images=x, size=size, align_corners=self.corners, half_pixel_centers=not self.corners
         )
         return tf.cast(resized, x.dtype)
 

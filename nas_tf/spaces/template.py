@@ -194,19 +194,33 @@ def _template_rewrites(design: TemplateDesign) -> Iterator[tuple[Any, Any]]:
         yield order, [b._replace(template=names.get(b.template, b.template)) for b in blocks]
     for m, template in enumerate(templates):
         users = [b for b in blocks if b.template == m]
+        turned = template._replace(left_op=template.right_op, right_op=template.left_op)
+        others = [turned] if all(b.repeats == 1 for b in users) else []
         if not users:
-            changed = template._replace(left_op=(template.left_op + 1) % len(OPS))
-            yield [*templates[:m], changed, *templates[m + 1 :]], blocks
-        elif all(b.repeats == 1 for b in users):
-            turned = template._replace(left_op=template.right_op, right_op=template.left_op)
-            yield (
-                [*templates[:m], turned, *templates[m + 1 :]],
-                [b._replace(left=b.right, right=b.left) if b.template == m else b for b in blocks],
-            )
+            others += [
+                template._replace(left_op=(template.left_op + 1) % len(OPS)),
+                template._replace(aggregation=1 - template.aggregation),
+            ]
+        for other in others:
+            swapped = [b._replace(left=b.right, right=b.left) for b in blocks]
+            turns = [n if o.template == m else o for o, n in zip(blocks, swapped, strict=True)]
+            yield [*templates[:m], other, *templates[m + 1 :]], turns
 
 
 def _block_rewrites(design: TemplateDesign) -> Iterator[tuple[Any, Any]]:
-    blocks = design.blocks
+    blocks, templates = design.blocks, design.templates
+    for k, block in enumerate(blocks):
+        own = templates[block.template]
+        turned = Template(own.right_op, own.left_op, own.aggregation)
+        for m, template in enumerate(templates):
+            same, other_way = (
+                block._replace(template=m),
+                block._replace(left=block.right, right=block.left, template=m),
+            )
+            if template == own and same != block:
+                yield templates, (*blocks[:k], same, *blocks[k + 1 :])
+            if template == turned and block.repeats == 1 and other_way != block:
+                yield templates, (*blocks[:k], other_way, *blocks[k + 1 :])
     for k in range(len(blocks) - 1):
         here = TAPS + k
         if k + 1 == design.first_half or here in blocks[k + 1][:2]:
@@ -214,7 +228,7 @@ def _block_rewrites(design: TemplateDesign) -> Iterator[tuple[Any, Any]]:
         names = {here: here + 1, here + 1: here}
         swapped = (*blocks[:k], blocks[k + 1], blocks[k], *blocks[k + 2 :])
         yield (
-            design.templates,
+            templates,
             [
                 b._replace(left=names.get(b.left, b.left), right=names.get(b.right, b.right))
                 for b in swapped

@@ -1,0 +1,57 @@
+"""``nas-tf build``: the Keras model of a genotype, as a file."""
+
+from pathlib import Path
+
+import click
+
+from nas_tf import networks, quiet, spaces
+from nas_tf.cli import options
+from nas_tf.errors import ConfigError
+
+
+@click.command("build")
+@click.argument("genotype", metavar="GENOTYPE")
+@options.SPACE
+@options.WIDTH
+@options.SEP_REPEATS
+@options.CLASSES
+@options.INPUT
+@click.option(
+    "--auxiliary",
+    type=click.Choice(["cell", "classifier", "none"]),
+    default="none",
+    show_default=True,
+    help="What each block of an auxiliary-cell decoder predicts with.",
+)
+@click.option(
+    "--weights",
+    metavar="imagenet|FILE",
+    help="Weights of the encoder; random without this option.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="A .keras file."
+)
+def command(
+    genotype: str,
+    space: str | None,
+    width: int | None,
+    sep_repeats: int | None,
+    classes: int | None,
+    input_size: tuple[int, int] | None,
+    auxiliary: str,
+    weights: str | None,
+    out: Path,
+) -> None:
+    """Build the Keras model of GENOTYPE and save it; without --input it takes any size."""
+    if out.suffix != ".keras":
+        raise ConfigError(f"--out is {out}, expected a name that ends in .keras")
+    found = spaces.resolve(genotype, space)
+    chosen = options.given(width=width, sep_repeats=sep_repeats)
+    settings = networks.settings.published(found.space, **chosen, auxiliary=auxiliary)
+    head = networks.heads.segmentation(classes if classes is not None else 21)
+    networks.draw(found, head, input_size=input_size, settings=settings)
+    quiet.load("tensorflow")
+    model = networks.build(found, head, input_size=input_size, settings=settings, weights=weights)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    model.save(out)
+    click.echo(f"{out}: {len(model.layers)} layers, {model.count_params():,} parameters")

@@ -1,0 +1,69 @@
+"""``nas-tf cost``: counts of many genotypes, JSON lines in and out."""
+
+import json
+from collections.abc import Iterator
+from typing import IO, Any
+
+import click
+
+from nas_tf import networks, spaces
+from nas_tf.errors import ConfigError, NasTfError
+from nas_tf.networks.draw import checked_size
+
+_KEYS = ("genotype", "width", "sep_repeats", "num_classes", "input")
+
+
+@click.command("cost")
+@click.option("--space", required=True, metavar="SPACE", help="auxcell, template or dpc.")
+@click.option("--file", "rows", type=click.File(encoding="utf-8"), default="-", show_default=True)
+def command(space: str, rows: IO[str]) -> None:
+    """Count parameters and multiply-adds of many genotypes.
+
+    Reads one JSON object a line: genotype in the paper's notation, and optionally width,
+    sep_repeats, num_classes and input [height, width]; the defaults are the published settings.
+    Writes one JSON object a line: the counts, or an error.
+    """
+    searched = spaces.get(space)
+    for row in _rows(rows):
+        try:
+            result = _counted(searched, json.loads(row))
+        except json.JSONDecodeError as error:
+            result = {"error": f"not JSON: {error}"}
+        except NasTfError as error:
+            result = {"error": str(error)}
+        click.echo(json.dumps(result, ensure_ascii=False))
+
+
+def _rows(file: IO[str]) -> Iterator[str]:
+    return (line for line in file if line.strip())
+
+
+def _counted(space: spaces.SearchSpace, row: Any) -> dict[str, Any]:
+    if not isinstance(row, dict) or "genotype" not in row:
+        raise ConfigError(f'row {row!r} has no genotype, expected {{"genotype": …}}')
+    unknown = sorted(set(row) - set(_KEYS))
+    if unknown:
+        raise ConfigError(f"key {unknown[0]!r} is unknown, expected {', '.join(_KEYS)}")
+    genotype = space.parse(row["genotype"])
+    like = next(p for p in spaces.PUBLISHED.values() if p.genotype.space == space.name)
+    chosen = {key: row[key] for key in ("width", "sep_repeats") if row.get(key) is not None}
+    blueprint = networks.draw(
+        genotype,
+        _classes(row.get("num_classes", like.num_classes)),
+        input_size=checked_size(row.get("input")) or like.input_size,
+        settings=networks.settings.published(space.name, **chosen),
+    )
+    whole, shipped = networks.cost(blueprint), networks.cost(blueprint.deployed())
+    keys = ("params_decoder", "params_encoder", "params_aux")
+    keys += ("madds_decoder", "madds_encoder", "madds_aux")
+    return {
+        **{key: getattr(whole, key) for key in keys},
+        "output": list(whole.output),
+        "deployed": {"params": shipped.params, "madds": shipped.madds},
+    }
+
+
+def _classes(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(f"num_classes is {value!r}, expected an integer of 1 or more")
+    return value

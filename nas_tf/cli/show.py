@@ -1,0 +1,122 @@
+"""``nas-tf show``: one genotype in words, numbers, shapes and a drawing."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from nas_tf import networks, spaces
+from nas_tf.cli import options
+from nas_tf.genotype import Genotype
+from nas_tf.networks.places import by_place
+from nas_tf.spaces import Published
+
+
+@click.command("show")
+@click.argument("genotype", metavar="GENOTYPE")
+@options.SPACE
+@options.WIDTH
+@options.SEP_REPEATS
+@options.CLASSES
+@options.INPUT
+@click.option("--layers", is_flag=True, help="List every layer instead of every operation.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="Folder for the drawing (SVG, PNG and Graphviz text).",
+)
+@click.option("--no-drawing", is_flag=True, help="Print only.")
+def command(
+    genotype: str,
+    space: str | None,
+    width: int | None,
+    sep_repeats: int | None,
+    classes: int | None,
+    input_size: tuple[int, int] | None,
+    layers: bool,
+    out: Path,
+    no_drawing: bool,
+) -> None:
+    """Describe, cost and draw GENOTYPE: a published name, or brackets."""
+    found = spaces.resolve(genotype, space)
+    published = next((p for p in spaces.PUBLISHED.values() if p.genotype == found), None)
+    like = published or _first_published(found)
+    settings = networks.settings.published(
+        found.space, **options.given(width=width, sep_repeats=sep_repeats)
+    )
+    blueprint = networks.draw(
+        found,
+        classes if classes is not None else like.num_classes,
+        input_size=input_size or like.input_size,
+        settings=settings,
+    )
+    console = Console(soft_wrap=True)
+    name = published.name if published else f"{found.space}-{found.digest}"
+    _print_words(console, name, found, published)
+    _print_costs(console, blueprint, published)
+    _print_layers(console, blueprint.live(), every=layers)
+    if not no_drawing:
+        from nas_tf.report import graph
+
+        for path in graph.save(found, out / name, title=name):
+            console.print(f"drawing: {path}", highlight=False)
+
+
+def _first_published(genotype: Genotype) -> Published:
+    return next(p for p in spaces.PUBLISHED.values() if p.genotype.space == genotype.space)
+
+
+def _print_words(
+    console: Console, name: str, genotype: Genotype, published: Published | None
+) -> None:
+    source = f" · {published.paper}" if published else ""
+    console.print(f"[bold]{name}[/] · space {genotype.space}{source}", highlight=False)
+    text = spaces.get(genotype.space).spell(genotype)
+    console.print(text, markup=False, highlight=False)
+    console.print(spaces.describe(genotype), highlight=False)
+    console.print()
+
+
+def _print_costs(
+    console: Console, blueprint: networks.Blueprint, published: Published | None
+) -> None:
+    whole, shipped = networks.cost(blueprint), networks.cost(blueprint.deployed())
+    table = Table(box=None, pad_edge=False)
+    for title in ("", "parameters", "multiply-adds"):
+        table.add_column(title, justify="right" if title else "left")
+    for label, params, madds in (
+        ("encoder", whole.params_encoder, whole.madds_encoder),
+        ("decoder", whole.params_decoder, whole.madds_decoder),
+        ("network as published", whole.params, whole.madds),
+        ("deployed (nothing dead)", shipped.params, shipped.madds),
+        ("auxiliaries (training only)", whole.params_aux, whole.madds_aux),
+    ):
+        table.add_row(label, f"{params:,}", f"{madds:,}")
+    console.print(table)
+    height, width = blueprint.input_size
+    seen = shipped.receptive_field
+    field = "the whole image" if seen is None else f"{seen[0]}x{seen[1]}"
+    lines = [
+        f"input {height}x{width}, output {whole.output[0]}x{whole.output[1]}, "
+        f"output stride {whole.output_stride}, receptive field {field}, "
+        f"peak activations {shipped.peak_activation_bytes / 2**20:.1f} MiB (float32, batch 1)",
+        f"convention: {networks.CONVENTION}",
+    ]
+    if published:
+        figures = ", ".join(f"{key} {value}" for key, value in published.figures.items())
+        lines.insert(0, f"the paper's figures: {figures}")
+    console.print("\n".join(lines), highlight=False)
+    console.print()
+
+
+def _print_layers(console: Console, blueprint: networks.Blueprint, *, every: bool) -> None:
+    table = Table(box=None, pad_edge=False)
+    for title in ("layer" if every else "place", "output", "parameters", "multiply-adds"):
+        table.add_column(title, justify="left" if title in ("layer", "place") else "right")
+    for row in by_place(blueprint, every=every):
+        height, width = row.size
+        shape = f"{height}x{width}x{row.channels}"
+        table.add_row(row.place, shape, f"{row.params:,}", f"{row.madds:,}")
+    console.print(table)

@@ -1,0 +1,46 @@
+"""``nas-tf spaces``: what can be searched."""
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from nas_tf import spaces
+
+
+@click.command("spaces")
+@click.option(
+    "--distinct",
+    metavar="SPACE",
+    help="Estimate how many distinct networks this space has instead.",
+)
+@click.option("--samples", type=click.IntRange(min=2), default=2000, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+def command(distinct: str | None, samples: int, seed: int) -> None:
+    """List the search spaces and published genotypes."""
+    if distinct is not None:
+        _print_census(spaces.get(distinct), samples, seed)
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("space", "tokens", "genotypes", "published genotypes"):
+        table.add_column(title, justify="right" if title in ("tokens", "genotypes") else "left")
+    for name in spaces.SPACES:
+        space = spaces.get(name)
+        published = [p.name for p in spaces.PUBLISHED.values() if p.genotype.space == name]
+        table.add_row(name, str(len(space.tokens)), f"{space.size:.3g}", ", ".join(published))
+    Console().print(table)
+
+
+def _print_census(space: spaces.SearchSpace, samples: int, seed: int) -> None:
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("sampling", total=samples)
+        count, error = spaces.distinct_networks(
+            space,
+            samples=samples,
+            seed=seed,
+            progress=lambda n: progress.update(task, completed=n),
+        )
+    click.echo(
+        f"{space.name}: {space.size:.3g} genotypes, about {count:.2g} ± {error:.1g} distinct "
+        f"networks, estimated from {samples} samples with seed {seed}"
+    )

@@ -1,0 +1,54 @@
+"""A blueprint by place in the genotype: one row per operation instead of one per layer."""
+
+import re
+from dataclasses import dataclass
+
+from nas_tf.networks.blueprint import Blueprint, Part, Size
+from nas_tf.networks.cost import layer_madds, layer_params
+
+_INNER = re.compile(
+    r"(\.unit\d+)?\.(conv|bn|relu|depthwise|pointwise|subsample|mean|pool|tile|scale)"
+    r"(\.(bn|relu|subsample))?$"
+)
+_ENCODER = re.compile(r"(block_\d+|expanded_conv)_.*")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What stands at one place: the shape it gives and what it costs."""
+
+    place: str
+    part: Part
+    layers: int
+    channels: int
+    size: Size
+    params: int
+    madds: int
+
+
+def place_of(layer_name: str) -> str:
+    """The place a layer belongs to: its name without the part inside an operation."""
+    if match := _ENCODER.fullmatch(layer_name):
+        return match[1]
+    if layer_name in ("Conv1", "bn_Conv1", "Conv1_relu"):
+        return "Conv1"
+    return _INNER.sub("", layer_name)
+
+
+def by_place(blueprint: Blueprint, *, every: bool = False) -> list[Row]:
+    """Sums the layers of each place, in order of first appearance; or lists every layer."""
+    rows: dict[str, Row] = {}
+    for layer in blueprint.layers:
+        source = blueprint.by_name[layer.inputs[0]] if layer.inputs else None
+        place = layer.name if every else place_of(layer.name)
+        before = rows.get(place)
+        rows[place] = Row(
+            place,
+            layer.part,
+            1 + (before.layers if before else 0),
+            layer.channels,
+            layer.size,
+            layer_params(layer, source) + (before.params if before else 0),
+            layer_madds(layer, source) + (before.madds if before else 0),
+        )
+    return list(rows.values())

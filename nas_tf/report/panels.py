@@ -1,0 +1,168 @@
+"""A genotype as nodes and arrows with positions: what ``graph`` draws, testable without a pen."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+
+from nas_tf.genotype import Genotype
+from nas_tf.spaces import auxcell, dpc, template
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A box: its name in the network's layers, what it says, and where it stands."""
+
+    name: str
+    label: str
+    kind: str
+    x: float = 0.0
+    y: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One drawing: a decoder, a cell, or a template."""
+
+    title: str
+    nodes: tuple[Node, ...]
+    arrows: tuple[tuple[str, str], ...]
+    rows: dict[float, str] = field(default_factory=dict)
+
+
+def panels(genotype: Genotype) -> list[Panel]:
+    """The drawings of a genotype: connectivity first, then what stands inside a block."""
+    return {"auxcell": _auxcell, "template": _template, "dpc": _dpc}[genotype.space](genotype)
+
+
+def op_kind(op: str) -> str:
+    """The family of an operation, which gives it its colour."""
+    return next((k for k in ("conv", "sep", "skip", "zero") if op.startswith(k)), "pool")
+
+
+def _auxcell(genotype: Genotype) -> list[Panel]:
+    design = auxcell.AuxCellDesign.of(genotype)
+    levels = [2, 3, 4, 5]
+    for left, right in design.blocks:
+        levels.append(min(levels[left], levels[right]))
+    decoder = _connectivity(
+        [(block, "") for block in design.blocks], levels, 4, design.loose_blocks
+    )
+    return [decoder, _cell(design)]
+
+
+def _template(genotype: Genotype) -> list[Panel]:
+    design = template.TemplateDesign.of(genotype)
+    levels = _template_levels(design)
+    items = []
+    for block in design.blocks:
+        times = f" ×{block.repeats}" if block.repeats > 1 else ""
+        stride = " ↓2" if block.stride > 1 else ""
+        items.append((block[:2], f"T{block.template + 1}{times}{stride}"))
+    decoder = _connectivity(items, levels, 2, design.loose_blocks)
+    used = sorted({block.template for block in design.blocks})
+    return [decoder, *(_one_template(m + 1, design.templates[m]) for m in used)]
+
+
+def _template_levels(design: template.TemplateDesign) -> list[int]:
+    """Log2 of each layer's stride, separable convolutions doubled as in the published networks."""
+    halvings = {"sep": 2, "max": 1}
+    levels = [2, 3]
+    for k, block in enumerate(design.blocks):
+        choose = max if k < design.first_half else min
+        ops = design.templates[block.template][:2]
+        steps = [block.stride_token * halvings.get(template.OPS[op][:3], 0) for op in ops]
+        first, second = levels[block.left], levels[block.right]
+        for _ in range(block.repeats):
+            first, second = second, choose(first + steps[0], second + steps[1])
+        levels.append(second)
+    return levels
+
+
+def _dpc(genotype: Genotype) -> list[Panel]:
+    nodes = [Node("features", "features", "tap")]
+    arrows = []
+    for k, branch in enumerate(dpc.branches_of(genotype), 1):
+        op = branch.operator
+        label = op.kind if op.kind == "conv1x1" else f"{op.kind}\n{op.rows}x{op.columns}"
+        nodes.append(Node(f"branch{k}", label, op_kind(op.kind)))
+        source = "features" if branch.source == 0 else f"branch{branch.source}"
+        arrows += [(source, f"branch{k}"), (f"branch{k}", "cell.concat")]
+    nodes.append(Node("cell.concat", "concat", "output"))
+    return [_layered("dense prediction cell", nodes, arrows)]
+
+
+def _connectivity(
+    blocks: list[tuple[tuple[int, int], str]], levels: list[int], taps: int, loose: list[int]
+) -> Panel:
+    """Rows are resolutions, finest above; columns the order of the blocks."""
+    row = {level: -float(n) for n, level in enumerate(sorted(set(levels)))}
+    heights = [row[level] for level in levels]
+    names = [f"tap{n}" for n in range(taps)] + [f"block{k}" for k in range(1, len(blocks) + 1)]
+    nodes = [Node(f"tap{n}", f"tap {n}", "tap", 0.0, heights[n]) for n in range(taps)]
+    arrows = []
+    for k, (pair, label) in enumerate(blocks, 1):
+        text = f"block {k}\n{label}" if label else f"block {k}"
+        nodes.append(Node(f"block{k}", text, "block", float(k), heights[taps + k - 1]))
+        arrows += [(names[source], f"block{k}") for source in pair]
+    finest = max(heights[n] for n in loose)
+    nodes.append(Node("output", "output", "output", float(len(blocks) + 1), finest))
+    arrows += [(names[n], "output") for n in loose]
+    rows = {height: f"1/{1 << level}" for level, height in row.items()}
+    return Panel("decoder", tuple(nodes), tuple(arrows), rows)
+
+
+def _cell(design: auxcell.AuxCellDesign) -> Panel:
+    first = auxcell.OPS[design.first_op]
+    nodes = [Node("input", "input", "tap"), Node("op1", first, op_kind(first))]
+    names, arrows = ["input", "op1"], [("input", "op1")]
+    for b, branch in enumerate(design.branches, 1):
+        total = f"branch{b}.sum"
+        for side, op, position in (
+            ("left", branch.left_op, branch.left),
+            ("right", branch.right_op, branch.right),
+        ):
+            name = f"branch{b}.{side}"
+            nodes.append(Node(name, auxcell.OPS[op], op_kind(auxcell.OPS[op])))
+            arrows += [(names[position], name), (name, total)]
+        nodes.append(Node(total, "+", "sum"))
+        names += [f"branch{b}.left", f"branch{b}.right", total]
+    nodes.append(Node("output", "sum", "output"))
+    arrows += [(names[position], "output") for position in design.loose_positions]
+    return _layered("cell", nodes, arrows)
+
+
+def _one_template(number: int, design: template.Template) -> Panel:
+    how = template.AGGREGATIONS[design.aggregation]
+    nodes = [Node("in1", "in 1", "tap"), Node("in2", "in 2", "tap")]
+    for side, op in (("left", design.left_op), ("right", design.right_op)):
+        nodes.append(Node(side, template.OPS[op], op_kind(template.OPS[op])))
+    nodes.append(Node("join", how, "output"))
+    arrows = [("in1", "left"), ("in2", "right"), ("left", "join"), ("right", "join")]
+    return _layered(f"template {number}", nodes, arrows)
+
+
+def _layered(title: str, nodes: list[Node], arrows: list[tuple[str, str]]) -> Panel:
+    """Columns by longest path from the input; inside a column, near what a node reads."""
+    depth: dict[str, int] = {}
+    sources = defaultdict(list)
+    for start, end in arrows:
+        sources[end].append(start)
+    for node in nodes:
+        depth[node.name] = 1 + max((depth[s] for s in sources[node.name]), default=-1)
+    columns = defaultdict(list)
+    for node in nodes:
+        columns[depth[node.name]].append(node)
+    height: dict[str, float] = {}
+    placed = []
+    for x in sorted(columns):
+        column = columns[x]
+        wish = {
+            node.name: sum(height[s] for s in sources[node.name]) / max(1, len(sources[node.name]))
+            for node in column
+        }
+        order = sorted(column, key=lambda node: -wish[node.name])
+        middle = (len(order) - 1) / 2
+        centre = sum(wish.values()) / len(wish) / 2
+        for place, node in enumerate(order):
+            height[node.name] = centre + middle - place
+            placed.append(replace(node, x=float(x), y=height[node.name]))
+    return Panel(title, tuple(placed), tuple(arrows))
