@@ -50,28 +50,23 @@ def _auxiliary(
 
 def _cell(draft: Draft, x: Layer, design: AuxCellDesign, name: str, settings: Settings) -> Layer:
     """One cell: positions in the order of the genotype, the loose ones summed."""
-
-    def operation(op: int, position: int, place: str) -> Layer:
-        source = x if OPS[op] == "zero" else positions[position]
-        if OPS[op] not in ("skip", "gap"):
-            source = spread(position) if source is not x else x
-        return ops.apply(
-            draft,
-            OPS[op],
-            source,
-            f"{name}.{place}",
-            settings.width,
-            sep_repeats=settings.sep_repeats,
-        )
-
-    def spread(position: int) -> Layer:
-        if positions[position].is_global:
-            positions[position] = draft.full(
-                positions[position], x, f"{name}.position{position}.resize"
-            )
-        return positions[position]
-
     positions = [x]
+    spread: dict[int, Layer] = {}
+
+    def read(op: str, position: int) -> Layer:
+        if op == "zero":
+            return x
+        if op in ("skip", "gap"):
+            return positions[position]
+        if position not in spread:
+            at = f"{name}.position{position}.spread"
+            spread[position] = draft.full(positions[position], x, at)
+        return spread[position]
+
+    def operation(number: int, position: int, place: str) -> Layer:
+        op, at, repeats = OPS[number], f"{name}.{place}", settings.sep_repeats
+        return ops.apply(draft, op, read(op, position), at, settings.width, sep_repeats=repeats)
+
     positions.append(operation(design.first_op, 0, "op1"))
     for b, branch in enumerate(design.branches, 1):
         left = operation(branch.left_op, branch.left, f"branch{b}.left")
@@ -81,4 +76,4 @@ def _cell(draft: Draft, x: Layer, design: AuxCellDesign, name: str, settings: Se
     total = positions[loose[0]]
     for position in loose[1:]:
         total = draft.add(total, positions[position], f"{name}.sum{position}")
-    return draft.full(total, x, f"{name}.resize")
+    return draft.full(total, x, f"{name}.spread")

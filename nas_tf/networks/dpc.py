@@ -17,19 +17,19 @@ def draw(draft: Draft, genotype: Genotype, head: Head, settings: Settings) -> No
     encoder = MobileNetV2(alpha=settings.alpha, output_stride=settings.output_stride)
     features = encoder.taps(draft)[-1]
     draft.begin("decoder", epsilon=1e-5, momentum=0.9997)
-    x = draw_cell(draft, features, genotype, settings)
-    x = draft.dropout(x, "cell.dropout", drop=_DROP)
-    x = _conv(draft, x, "projection", settings.width)
+    x = draw_projected(draft, features, genotype, settings)
     draft.output(classifier(draft, x, "output.classifier", head, kernel=1), "logits")
 
 
-def draw_cell(draft: Draft, features: Layer, genotype: Genotype, settings: Settings) -> Layer:
-    """The branches, all of them concatenated."""
+def draw_projected(draft: Draft, features: Layer, genotype: Genotype, settings: Settings) -> Layer:
+    """The branches, all of them concatenated, thinned out in training and projected."""
     outputs = [features]
     for k, branch in enumerate(branches_of(genotype), 1):
         name = f"branch{k}.{branch.operator}"
         outputs.append(_operator(draft, outputs[branch.source], branch.operator, name, settings))
-    return draft.concat(outputs[1:], "cell.concat")
+    x = draft.concat(outputs[1:], "cell.concat") if len(outputs) > 2 else outputs[1]
+    x = draft.dropout(x, "cell.dropout", drop=_DROP)
+    return _conv(draft, x, "projection", settings.width)
 
 
 def _operator(draft: Draft, x: Layer, op: Operator, name: str, settings: Settings) -> Layer:

@@ -78,7 +78,7 @@ class _Instance:
         if x.channels == width:
             return x
         name = f"{self.name}.{side}.adapter"
-        x = self.draft.full(x, source, f"{name}.resize")
+        x = self.draft.full(x, source, f"{name}.spread")
         return ops.conv_bn_relu(self.draft, x, name, width)
 
     def _sum(self, left: Layer, right: Layer, like: Layer) -> Layer:
@@ -88,7 +88,7 @@ class _Instance:
                 x = self.draft.resize(x, like, f"{self.name}.{side}.resize")
             scaled.append(self.draft.scale(x, f"{self.name}.{side}.scale"))
         total = self.draft.add(*scaled, f"{self.name}.sum")
-        return self.draft.full(total, like, f"{self.name}.resize")
+        return self.draft.full(total, like, f"{self.name}.spread")
 
     def _concat(self, left: Layer, right: Layer, like: Layer, width: int) -> Layer:
         draft, name = self.draft, f"{self.name}.concat"

@@ -131,7 +131,12 @@ class AuxCellSpace(SearchSpace):
         return brackets
 
     def canonical(self, genotype: Genotype) -> Genotype:
-        """Smallest order of blocks and of branches, with the inputs that ``zero`` ignores at 0."""
+        """Smallest order of blocks and of branches, with the inputs that ``zero`` ignores at 0.
+
+        Two genotypes share it if they differ in order, in the sides of a pair, in what ``zero``
+        reads or in reading past a ``skip``. Sums that happen to be equal in another grouping,
+        which takes a ``skip`` or ``zero``, are not found.
+        """
         self.validate(genotype)
         design = AuxCellDesign.of(genotype)
         branches = min(_canonical_branches(variant) for variant in _zero_variants(design))

@@ -130,7 +130,9 @@ class TemplateSpace(SearchSpace):
         """Smallest order of the blocks inside each half, templates in order of first use.
 
         A block that applies its template once is symmetric, so its pairs of layer and operation
-        are sorted. Templates no block uses become ``[0, 0, 0]``.
+        are sorted. Templates no block uses become ``[0, 0, 0]``. Repeats that are split over two
+        blocks in another way, and blocks that could as well stand in the other half, are not
+        told to be equal.
         """
         self.validate(genotype)
         return _renumbered(_ordered(TemplateDesign.of(genotype)), self.templates).genotype()

@@ -1,0 +1,123 @@
+"""Counts and shapes of dense prediction cells, from the paper and the released code."""
+
+import math
+
+import pytest
+
+from nas_tf import networks, spaces
+from nas_tf.errors import ConfigError
+from nas_tf.networks import dpc
+from nas_tf.networks.blueprint import Blueprint, Draft, Layer
+from nas_tf.networks.cost import layer_madds, layer_params
+
+SETTINGS = networks.settings.published("dpc")
+
+
+def cell(name: str, channels: int, size: tuple[int, int]) -> Blueprint:
+    """A cell alone on a feature map of the given channels, with its projection."""
+    draft = Draft((16 * (size[0] - 1) + 1, 16 * (size[1] - 1) + 1))
+    image = draft.image()
+    features = draft.conv(image, "features", channels, stride=16)
+    draft.begin("decoder", epsilon=1e-5, momentum=0.9997)
+    dpc.draw_projected(draft, features, spaces.resolve(name), SETTINGS)
+    return draft.finish()
+
+
+def counted(blueprint: Blueprint, *, projection: bool) -> tuple[int, int, int]:
+    """Keras total, trainable, kernels."""
+    total = trainable = kernels = 0
+    for layer in of_cell(blueprint, projection):
+        params = layer_params(layer, blueprint.by_name[layer.inputs[0]])
+        trainable += params
+        total += params * (2 if layer.kind == "batch_norm" else 1)
+        kernels += params if layer.kind in ("conv", "depthwise") else 0
+    return total, trainable, kernels
+
+
+def of_cell(blueprint: Blueprint, projection: bool) -> list[Layer]:
+    return [
+        layer
+        for layer in blueprint.layers
+        if layer.part == "decoder" and (projection or not layer.name.startswith("projection"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "whole", "without_projection"),
+    [
+        ("dpc-top1", 320, (695_360, 689_600, 683_840), (366_656, 361_408, 356_160)),
+        ("aspp", 320, (755_904, 750_912, 745_920), (427_200, 422_720, 418_240)),
+        ("dpc-top1", 2048, (1_160_192, 1_150_976, 1_141_760), (831_488, 822_784, 814_080)),
+        ("aspp", 2048, (3_035_136, 3_019_776, 3_004_416), (2_706_432, 2_691_584, 2_676_736)),
+    ],
+)
+def test_parameters(
+    name: str,
+    channels: int,
+    whole: tuple[int, int, int],
+    without_projection: tuple[int, int, int],
+) -> None:
+    blueprint = cell(name, channels, (65, 129))
+    assert counted(blueprint, projection=True) == whole
+    assert counted(blueprint, projection=False) == without_projection
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "billions", "printed"),
+    [
+        ("dpc-top1", 320, 2.986, 3.00),
+        ("aspp", 320, 2.820, 2.82),
+        ("dpc-top1", 2048, 6.826, 6.84),
+        ("aspp", 2048, 18.049, 18.12),
+    ],
+)
+def test_multiply_adds_of_table_1(
+    name: str, channels: int, billions: float, printed: float
+) -> None:
+    blueprint = cell(name, channels, (65, 129))
+    madds = sum(
+        layer_madds(layer, blueprint.by_name[layer.inputs[0]])
+        for layer in of_cell(blueprint, projection=False)
+    )
+    assert round(madds / 1e9, 3) == billions
+    assert math.isclose(madds / 1e9, printed, rel_tol=0.006)
+
+
+@pytest.mark.parametrize(
+    ("crop", "kernels", "sliding", "steps"),
+    [
+        (513, (33, 17, 9, 5), (1, 17, 25, 29), (1, 2, 4, 8)),
+        (769, (49, 25, 13, 7), (1, 25, 37, 43), (1, 2, 4, 8)),
+        (1025, (65, 33, 17, 9), (1, 33, 49, 57), (1, 2, 4, 8)),
+        (512, (32, 16, 8, 4), (1, 17, 25, 29), (1, 2, 4, None)),
+        (321, (21, 11, 6, 3), (1, 11, 16, 19), (1, 2, 4, None)),
+    ],
+)
+def test_pooling_windows(
+    crop: int, kernels: tuple, sliding: tuple, steps: tuple[int | None, ...]
+) -> None:
+    for grid, kernel, slid, stepped in zip((1, 2, 4, 8), kernels, sliding, steps, strict=True):
+        name = f"branch1.pool_{grid}x{grid}.mean"
+        genotype = spaces.DPCSpace(branches=1).parse([[0, f"pool_{grid}x{grid}"]])
+        drawn = networks.draw(genotype, 19, input_size=(crop, crop), settings=SETTINGS)
+        pool = drawn.by_name[name]
+        assert pool.size == (slid, slid)
+        assert grid == 1 or pool.options["kernel"] == (kernel, kernel)
+        paper = networks.settings.published("dpc", pool_mode="grid")
+        if stepped is not None:
+            drawn = networks.draw(genotype, 19, input_size=(crop, crop), settings=paper)
+            assert drawn.by_name[name].size == (stepped, stepped)
+            continue
+        with pytest.raises(ConfigError, match=r"^input \d+x\d+ does not divide into the 8x8"):
+            networks.draw(genotype, 19, input_size=(crop, crop), settings=paper)
+
+
+def test_halving_the_output_stride_doubles_the_rates() -> None:
+    genotype = spaces.resolve("dpc-top1")
+    rates = {}
+    for stride in (16, 8):
+        settings = networks.settings.published("dpc", output_stride=stride)
+        drawn = networks.draw(genotype, 19, input_size=(513, 513), settings=settings)
+        rates[stride] = drawn.by_name["branch2.sep3x3_18x15.depthwise"].options["rate"]
+        assert drawn.output().stride == stride
+    assert rates == {16: (18, 15), 8: (36, 30)}

@@ -1,0 +1,54 @@
+import pytest
+
+from nas_tf import spaces
+from nas_tf.errors import GenotypeError
+from nas_tf.genotype import Genotype
+
+
+@pytest.mark.parametrize("name", spaces.PUBLISHED)
+def test_brackets_of_a_published_genotype_find_their_space(name: str) -> None:
+    genotype = spaces.PUBLISHED[name].genotype
+    assert spaces.resolve(name) == genotype
+    assert spaces.resolve(str(genotype)) == genotype
+    assert spaces.resolve(str(genotype).replace("[", "(").replace("]", ")")) == genotype
+
+
+@pytest.mark.parametrize(
+    ("text", "space", "message"),
+    [
+        ("arch0", "dpc", "arch0 belongs to space auxcell, not to dpc"),
+        ("[1]", "darts", "space 'darts' is unknown, expected one of auxcell, template, dpc"),
+        (
+            "arch9",
+            None,
+            "genotype 'arch9' is neither a bracketed list nor a published name; did you mean "
+            "arch2? published: arch0, arch1, arch2, wacv-arch0, wacv-arch1, dpc-top1, aspp",
+        ),
+        ("[1,2", None, "genotype '[1,2' is not a bracketed list such as [[[3,3],…],[8,…]]"),
+        (
+            "[" + "1," * 20_000 + "1]",
+            None,
+            "genotype text has 40003 characters, expected at most 20000",
+        ),
+    ],
+)
+def test_bad_names_and_texts(text: str, space: str | None, message: str) -> None:
+    with pytest.raises(GenotypeError) as caught:
+        spaces.resolve(text, space)
+    assert str(caught.value) == message
+
+
+def test_a_genotype_is_hashable_ordered_and_named() -> None:
+    one, other = spaces.resolve("arch0"), spaces.resolve("arch1")
+    assert len({one, other, spaces.resolve(str(one))}) == 2
+    assert sorted([one, other]) == [other, one]
+    assert len(one.digest) == 12
+    assert one.digest != other.digest
+
+
+@pytest.mark.parametrize(
+    "record", ["", "[]", '{"space":"auxcell"}', '{"genotype":[1.5],"space":"x"}']
+)
+def test_a_broken_record_is_refused(record: str) -> None:
+    with pytest.raises(GenotypeError):
+        Genotype.from_json(record)
