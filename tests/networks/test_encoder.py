@@ -1,0 +1,129 @@
+"""The encoder against ``keras.applications``: same numbers from the same weights."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nas_tf import networks
+from nas_tf.errors import EnvironmentFault, WeightsError
+
+TAPS = ("block_2_add", "block_5_add", "block_12_add", "block_16_project_BN")
+
+
+def reference(alpha: float, size: tuple[int, int] = (96, 96)) -> tf.keras.Model:
+    tf.keras.utils.set_random_seed(1)
+    model = tf.keras.applications.MobileNetV2(
+        input_shape=(*size, 3), alpha=alpha, include_top=False, weights=None
+    )
+    for layer in model.layers:  # statistics that a mix-up of layers or epsilon would show
+        if isinstance(layer, tf.keras.layers.BatchNormalization):
+            shape = layer.gamma.shape
+            rng = np.random.RandomState(len(layer.name))
+            layer.set_weights([rng.uniform(0.5, 1.5, shape) for _ in range(4)])
+    return model
+
+
+@pytest.mark.parametrize("alpha", [0.35, 1.0])
+@pytest.mark.parametrize("size", [(96, 64), (97, 75)])
+@pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
+def test_taps_equal_those_of_keras(
+    alpha: float, size: tuple[int, int], suffix: str, tmp_path: Path
+) -> None:
+    model = reference(alpha, size)
+    model.save_weights(tmp_path / f"mobilenet{suffix}")
+    taps = tf.keras.Model(model.input, [model.get_layer(name).output for name in TAPS])
+    image = tf.random.stateless_uniform((2, *size, 3), (1, 2), -1.0, 1.0)
+    expected = taps(image, training=False)
+    for input_size in (size, None):
+        ours = networks.encoder(
+            alpha=alpha, input_size=input_size, weights=tmp_path / f"mobilenet{suffix}"
+        )
+        given = ours(image, training=False)
+        assert list(given) == ["tap0", "tap1", "tap2", "tap3"]
+        for tap, wanted in zip(given.values(), expected, strict=True):
+            np.testing.assert_allclose(tap, wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("stride", "sizes"), [(16, [17, 9, 5, 5]), (8, [17, 9, 9, 9])])
+def test_output_stride_keeps_the_size_and_the_receptive_field(
+    stride: int, sizes: list[int]
+) -> None:
+    drawn = networks.draw_encoder(input_size=(65, 65), output_stride=stride)
+    assert [drawn.output(f"tap{n}").size[0] for n in range(4)] == sizes
+    fields = [
+        networks.cost(
+            networks.Blueprint(one.layers, {"logits": one.outputs["tap3"]}, (65, 65), False)
+        ).receptive_field
+        for one in (drawn, networks.draw_encoder(input_size=(65, 65)))
+    ]
+    assert fields[0] == fields[1]
+
+
+def test_dilated_encoder_agrees_with_the_strided_one_on_its_grid(tmp_path: Path) -> None:
+    """At odd sizes ``same`` padding is symmetric, so the sampled pixels coincide."""
+    weights = tmp_path / "mobilenet.weights.h5"
+    reference(0.35).save_weights(weights)
+    image = tf.random.stateless_uniform((1, 129, 129, 3), (3, 4), -1.0, 1.0)
+    strided = networks.encoder(alpha=0.35, weights=weights)(image, training=False)["tap3"]
+    dilated = networks.encoder(alpha=0.35, weights=weights, output_stride=16)
+    same_grid = dilated(image, training=False)["tap3"][:, ::2, ::2]
+    np.testing.assert_allclose(strided, same_grid, rtol=1e-4, atol=1e-4)
+
+
+def test_weights_of_another_width_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "narrow.h5"
+    reference(0.35).save_weights(path)
+    with pytest.raises(WeightsError) as caught:
+        networks.encoder(alpha=1.0, weights=path)
+    assert str(caught.value) == (
+        f"weights {path}: layer Conv1 has shapes [(3, 3, 3, 16)], expected [(3, 3, 3, 32)]"
+    )
+
+
+def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
+    wanted = "expected MobileNetV2 weights as Keras saves them"
+    with pytest.raises(WeightsError, match=f"absent.h5: no such file, {wanted}$"):
+        networks.encoder(weights=tmp_path / "absent.h5")
+    (tmp_path / "text.h5").write_text("weights")
+    with pytest.raises(WeightsError, match=f"text.h5: not an HDF5 file, {wanted}$"):
+        networks.encoder(weights=tmp_path / "text.h5")
+    with h5py.File(tmp_path / "empty.h5", "w"):
+        pass
+    with pytest.raises(WeightsError, match=r"layer Conv1 has shapes none, expected"):
+        networks.encoder(weights=tmp_path / "empty.h5")
+
+
+def test_imagenet_weights_come_from_the_data_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = reference(0.35)
+    (tmp_path / "weights").mkdir()
+    model.save_weights(tmp_path / "weights" / "mobilenet_v2_0.35_imagenet_no_top.weights.h5")
+    monkeypatch.setenv("NAS_TF_DATA", str(tmp_path))
+    ours = networks.encoder(alpha=0.35, weights="imagenet")
+    for layer in ours.layers:
+        for mine, theirs in zip(
+            layer.get_weights(),
+            model.get_layer(layer.name).get_weights() if layer.weights else [],
+            strict=True,
+        ):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+def test_absent_imagenet_weights_are_told_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_TF_DATA", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("nas_tf.networks.weights._RELEASE", "http://127.0.0.1:9/")
+    with pytest.raises(EnvironmentFault) as caught:
+        networks.encoder(alpha=0.5, weights="imagenet")
+    text = str(caught.value)
+    assert text.startswith("ImageNet weights are not on this machine and cannot be downloaded (")
+    assert text.endswith(
+        "put mobilenet_v2_0.5_imagenet_no_top.weights.h5 into $NAS_TF_DATA/weights, "
+        "or pass weights=FILE or weights=None"
+    )
