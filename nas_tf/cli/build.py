@@ -54,4 +54,5 @@ def command(
     model = networks.build(found, head, input_size=input_size, settings=settings, weights=weights)
     out.parent.mkdir(parents=True, exist_ok=True)
     model.save(out)
-    click.echo(f"{out}: {len(model.layers)} layers, {model.count_params():,} parameters")
+    trainable = sum(weight.shape.num_elements() for weight in model.trainable_weights)
+    click.echo(f"{out}: {len(model.layers)} layers, {trainable:,} trainable parameters")

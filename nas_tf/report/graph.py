@@ -3,6 +3,7 @@
 import itertools
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -53,7 +54,8 @@ def save(genotype: Genotype, stem: Path, *, title: str) -> list[Path]:
     stem.parent.mkdir(parents=True, exist_ok=True)
     picture = figure(genotype, title=title)
     paths = [stem.with_name(stem.name + suffix) for suffix in (".svg", ".png", ".dot")]
-    picture.savefig(paths[0], metadata={"Date": None})
+    with rc_context({"svg.hashsalt": "nas_tf"}):  # the same drawing, byte for byte
+        picture.savefig(paths[0], metadata={"Date": None})
     picture.savefig(paths[1], dpi=150)
     paths[2].write_text(dot(genotype, title=title), encoding="utf-8")
     return paths

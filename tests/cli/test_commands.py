@@ -1,0 +1,191 @@
+"""The command line as real processes."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ARCH0 = "[[[3,3],[3,2],[3,0]],[8,[0,0,5,2],[0,2,8,8],[0,5,1,4]]]"
+
+
+def nas_tf(
+    *arguments: str, cwd: Path, stdin: str = "", **environment: str
+) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", "from nas_tf.cli import main; main()", *arguments],
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "COLUMNS": "120", **environment},
+    )
+
+
+def refused(result: subprocess.CompletedProcess, line: str, folder: Path) -> None:
+    assert result.stderr == f"nas-tf: {line}\n"
+    assert result.stdout == ""
+    assert result.returncode == 2
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["sample", "auxcell"], ["spaces"]])
+def test_light_commands_answer_in_under_a_second_of_work(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    """The better of three, so that a busy machine does not decide."""
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        assert nas_tf(*arguments, cwd=tmp_path).returncode == 0
+        times.append(time.perf_counter() - start)
+    assert min(times) < 1.0
+
+
+def test_light_commands_load_no_tensorflow(tmp_path: Path) -> None:
+    for arguments in (["sample", "dpc"], ["show", "aspp"], ["spaces"], ["cost", "--space", "dpc"]):
+        code = (
+            "import sys; from nas_tf.cli import nas_tf; "
+            f"nas_tf({arguments}, standalone_mode=False); "
+            "assert not {'tensorflow', 'keras', 'keras_tuner'} & set(sys.modules)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, input="", capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_sample_repeats_itself_under_a_seed(tmp_path: Path) -> None:
+    three = nas_tf("sample", "auxcell", "--count", "3", "--seed", "1", cwd=tmp_path)
+    again = nas_tf("sample", "auxcell", "--count", "3", "--seed", "1", cwd=tmp_path)
+    assert three.stdout == again.stdout
+    assert len(set(three.stdout.splitlines())) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("arch0", ["817,109", "2,628,821", "4,141,080,576", "2.6 M", "4.47 B", "output stride 4"]),
+        ("arch1", ["997,333", "2,809,045", "2.8 M", "output stride 8"]),
+        ("arch2", ["1,040,341", "2,852,053", "2.9 M", "output stride 8"]),
+        ("wacv-arch0", ["279,059", "280,147", "output stride 4"]),
+        ("wacv-arch1", ["267,147", "268,235", "output stride 4"]),
+        ("dpc-top1", ["sep3x3_18x15 of branch 1", "output stride 16", "3.00 B"]),
+        ("aspp", ["pool_1x1 of the feature map", "output stride 16", "the whole image"]),
+    ],
+)
+def test_show_prints_and_draws(name: str, expected: list[str], tmp_path: Path) -> None:
+    shown = nas_tf("show", name, "--out", "pictures", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    for text in [*expected, "convention: multiply-adds of convolutions only"]:
+        assert text in shown.stdout
+    drawn = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert drawn == [f"{name}.dot", f"{name}.png", f"{name}.svg"]
+
+
+def test_show_lists_every_layer_with_its_shape(tmp_path: Path) -> None:
+    shown = nas_tf("show", "arch0", "--layers", "--no-drawing", "--input", "64x96", cwd=tmp_path)
+    row = next(line for line in shown.stdout.splitlines() if "block_16_project_BN" in line)
+    assert row.split() == ["block_16_project_BN", "2x3x320", "640", "0"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cost_answers_row_by_row(tmp_path: Path) -> None:
+    rows = [
+        {"genotype": ARCH0},
+        {"genotype": ARCH0, "width": 48, "sep_repeats": 1, "num_classes": 21, "input": [512, 512]},
+        {"genotype": [[1]], "width": 48},
+        {"genotype": ARCH0, "colour": 1},
+        {"genotype": ARCH0, "input": [8, 8]},
+        {"genotype": ARCH0, "num_classes": 0},
+        {"genotype": ARCH0, "width": "wide"},
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n\nnonsense\n")
+    done = nas_tf("cost", "--space", "auxcell", "--file", "rows.jsonl", cwd=tmp_path)
+    assert done.returncode == 0
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert answers[0] == {
+        "params_decoder": 817_109,
+        "params_encoder": 1_811_712,
+        "params_aux": 404_607,
+        "madds_decoder": 2_681_233_408,
+        "madds_encoder": 1_459_847_168,
+        "madds_aux": 2_284_744_704,
+        "output": [128, 128],
+        "deployed": {"params": 2_626_645, "madds": 4_141_080_576 - 64 * 64 * 32 * 64},
+    }
+    assert answers[1]["params_decoder"] == 399_717
+    assert [answer["error"] for answer in answers[2:]] == [
+        "genotype has 1 parts (connections, cell), expected 2",
+        "key 'colour' is unknown, expected genotype, width, sep_repeats, num_classes, input",
+        "input 8x8 is smaller than the encoder's stride, expected at least 32x32",
+        "num_classes is 0, expected an integer of 1 or more",
+        "width is 'wide', expected an integer of 1–4096",
+        "not JSON: Expecting value: line 1 column 1 (char 0)",
+    ]
+
+
+def test_cost_of_a_hundred_rows_is_quick(tmp_path: Path) -> None:
+    sampled = nas_tf("sample", "auxcell", "--count", "100", "--seed", "3", cwd=tmp_path).stdout
+    rows = "\n".join(json.dumps({"genotype": line}) for line in sampled.splitlines())
+    start = time.perf_counter()
+    done = nas_tf("cost", "--space", "auxcell", cwd=tmp_path, stdin=rows)
+    assert len(done.stdout.splitlines()) == 100
+    assert time.perf_counter() - start < 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ["show", ARCH0.replace("4]]]", "11]]]")],
+            "token cell.o7 is 11, expected 0–10 (operations)",
+        ),
+        (["show", "[[[1,2]],[2]]"], "connections has 1 pairs, expected 3"),
+        (
+            ["sample", "darts"],
+            "space 'darts' is unknown, expected one of auxcell, template, dpc",
+        ),
+        (
+            ["show", "arch0", "--input", "big"],
+            "size 'big' is not HEIGHTxWIDTH, expected such as 360x480",
+        ),
+        (
+            ["show", "arch0", "--input", "16x16"],
+            "input 16x16 is smaller than the encoder's stride, expected at least 32x32",
+        ),
+        (
+            ["build", "arch0", "--out", "model.h5"],
+            "--out is model.h5, expected a name that ends in .keras",
+        ),
+        (
+            ["build", "arch0", "--out", "m.keras", "--weights", "absent.h5"],
+            "weights absent.h5: no such file, expected MobileNetV2 weights as Keras saves them",
+        ),
+    ],
+)
+def test_mistakes_are_one_line_and_write_nothing(
+    arguments: list[str], line: str, tmp_path: Path
+) -> None:
+    refused(nas_tf(*arguments, cwd=tmp_path), line, tmp_path)
+
+
+def test_build_saves_a_model_that_loads(tmp_path: Path) -> None:
+    built = nas_tf("build", "wacv-arch0", "--classes", "11", "--out", "m/a.keras", cwd=tmp_path)
+    assert built.returncode == 0, built.stderr
+    assert built.stderr == ""
+    assert built.stdout == "m/a.keras: 270 layers, 274,443 trainable parameters\n"
+    code = (
+        "import tensorflow as tf, nas_tf.networks.layers;"
+        "m = tf.keras.models.load_model('m/a.keras');"
+        "print(m(tf.zeros((1, 33, 65, 3))).shape)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert loaded.stdout == "(1, 9, 17, 11)\n", loaded.stderr
