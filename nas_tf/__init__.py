@@ -8,7 +8,7 @@ from types import ModuleType
 
 __version__ = "0.1.0.dev0"
 
-_ROOMS = ("networks", "report", "spaces")
+_ROOMS = ("networks", "report", "spaces", "tasks")
 __all__ = ["__version__", *_ROOMS]
 
 

@@ -1,0 +1,88 @@
+"""The one confusion matrix from which every segmentation figure comes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+
+class ConfusionMatrix:
+    """Pixels by true class (rows) and predicted class (columns), gathered over batches.
+
+    The last column counts pixels without a prediction (their logits are not finite), so that a
+    network that breaks down cannot gain by it.
+    """
+
+    def __init__(self, num_classes: int, ignore_label: int) -> None:
+        self.num_classes, self.ignore_label = num_classes, ignore_label
+        shape = (num_classes, num_classes + 1)
+        self._pixels = tf.Variable(tf.zeros(shape, tf.int64), trainable=False)
+
+    def update(self, labels: tf.Tensor, logits: tf.Tensor) -> None:
+        """Adds a batch of labels [b, h, w] and logits [b, h, w, classes]; works in a graph."""
+        predicted = tf.argmax(logits, -1, tf.int32)
+        finite = tf.reduce_all(tf.math.is_finite(logits), -1)
+        predicted = tf.where(finite, predicted, self.num_classes)
+        labels = tf.cast(labels, tf.int32)
+        counted = (labels != self.ignore_label) & (labels < self.num_classes)
+        cells = labels * (self.num_classes + 1) + predicted
+        cells = tf.boolean_mask(cells, counted)
+        count = tf.size(self._pixels)
+        found = tf.math.bincount(cells, minlength=count, maxlength=count, dtype=tf.int64)
+        self._pixels.assign_add(tf.reshape(found, tf.shape(self._pixels)))
+
+    def reset(self) -> None:
+        """Forgets all batches."""
+        self._pixels.assign(tf.zeros_like(self._pixels))
+
+    def merge(self, other: "ConfusionMatrix") -> None:
+        """Adds what another has gathered."""
+        self._pixels.assign_add(other._pixels)
+
+    def numpy(self) -> np.ndarray:
+        """The matrix as it stands."""
+        return self._pixels.numpy()
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScores:
+    """Scores per class, NaN for a class with no true pixel."""
+
+    iou: np.ndarray
+    accuracy: np.ndarray
+    pixels: np.ndarray
+    pixel_accuracy: float
+
+
+def class_scores(matrix: np.ndarray) -> ClassScores:
+    """Intersection over union and accuracy of each class that occurs in the truth."""
+    pixels = matrix.sum(axis=1)
+    hits = np.diagonal(matrix).astype(np.float64)
+    predicted = matrix[:, : len(matrix)].sum(axis=0)
+    present = pixels > 0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        iou = np.where(present, hits / (pixels + predicted - hits), np.nan)
+        accuracy = np.where(present, hits / pixels, np.nan)
+    total = pixels.sum()
+    return ClassScores(iou, accuracy, pixels, float(hits.sum() / total) if total else 0.0)
+
+
+def averages(scores: ClassScores, left_out: Sequence[int] = ()) -> dict[str, float]:
+    """The figures of the papers, over classes present in the truth and not left out.
+
+    A class that is predicted but absent lowers the IoU of the classes it is taken for, and has
+    no score of its own: the authors' code gives it IoU 0 and an accuracy of 2, which can raise
+    the reward. Pixels of a class left out still count as false positives of the others.
+    """
+    kept = np.array([n not in left_out for n in range(len(scores.iou))]) & (scores.pixels > 0)
+    if not kept.any():
+        means = dict.fromkeys(("mean_iou", "frequency_weighted_iou", "mean_class_accuracy"), 0.0)
+    else:
+        share = scores.pixels[kept] / scores.pixels[kept].sum()
+        means = {
+            "mean_iou": float(scores.iou[kept].mean()),
+            "frequency_weighted_iou": float((share * scores.iou[kept]).sum()),
+            "mean_class_accuracy": float(scores.accuracy[kept].mean()),
+        }
+    return {**means, "pixel_accuracy": scores.pixel_accuracy}

@@ -1,0 +1,115 @@
+"""Depth estimation: metres a pixel."""
+
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+from matplotlib import colormaps
+
+from nas_tf.errors import ConfigError
+from nas_tf.tasks.base import Metrics, Result, Size, TargetKind, TargetSpec, Task
+from nas_tf.tasks.panel import photograph, side_by_side
+from nas_tf.tasks.resolution import aligned, enlarged
+
+_FIGURES = ("rmse", "rmse_log", "abs_rel", "sqr_rel", "delta1", "delta2", "delta3")
+
+
+class Depth(Task):
+    """Inverse Huber loss; missing depths (0) count in no loss and no figure.
+
+    Args:
+        least: Predictions are raised to this many metres before they are scored, as relative and
+            logarithmic figures need.
+        most: Predictions are lowered to this many metres before they are scored.
+    """
+
+    name = "depth"
+    channels = 1
+    target = TargetSpec("depth", TargetKind.DEPTH, 0)
+
+    def __init__(self, *, least: float = 1e-3, most: float = 80.0) -> None:
+        if not 0 < least < most:
+            raise ConfigError(f"least is {least} and most {most}, expected 0 < least < most")
+        self.least, self.most = least, most
+
+    def loss(
+        self, dense: tf.Tensor, logits: tf.Tensor, *, at: Literal["target", "logits"] = "target"
+    ) -> tf.Tensor:
+        """Absolute below c, quadratic above it, c a fifth of the batch's largest error."""
+        depth, logits = aligned(dense, logits, at)
+        known = depth > 0
+        error = tf.where(known, tf.abs(logits[..., 0] - depth), 0.0)
+        bound = tf.stop_gradient(0.2 * tf.reduce_max(error))
+        quadratic = tf.math.divide_no_nan(error**2 + bound**2, 2 * bound)
+        huber = tf.where(error <= bound, error, quadratic)
+        count = tf.reduce_sum(tf.cast(known, tf.float32))
+        return tf.math.divide_no_nan(tf.reduce_sum(huber), count)
+
+    def metrics(self) -> "DepthMetrics":
+        """Empty sums."""
+        return DepthMetrics(self)
+
+    def reward(self, result: Result) -> float:
+        """The share of pixels within a factor of 1.25."""
+        return float(result["delta1"])
+
+    def picture(self, image: np.ndarray, target: Any, logits: np.ndarray) -> np.ndarray:
+        """The photograph, true and predicted depth on one scale; missing depths black."""
+        target = np.asarray(target)
+        predicted = enlarged(tf.convert_to_tensor(logits)[None], target.shape)[0, ..., 0].numpy()
+        farthest = float(target.max()) or self.most
+        return side_by_side(
+            photograph(image), _coloured(target, farthest), _coloured(predicted, farthest)
+        )
+
+
+class DepthMetrics(Metrics):
+    """Root mean squares, relative errors and the shares within factors of 1.25."""
+
+    def __init__(self, task: Depth) -> None:
+        self._task = task
+        self._sums = tf.Variable(tf.zeros(len(_FIGURES) + 1, tf.float64), trainable=False)
+
+    def update(self, target: tf.Tensor, logits: tf.Tensor, image_size: Size) -> None:
+        """Adds a batch; a prediction that is not finite counts as the least depth."""
+        depth = enlarged(logits, tf.shape(target)[1:3])[..., 0]
+        depth = tf.where(tf.math.is_finite(depth), depth, self._task.least)
+        known = target > 0
+        true = tf.cast(tf.boolean_mask(target, known), tf.float64)
+        given = tf.cast(tf.boolean_mask(depth, known), tf.float64)
+        given = tf.clip_by_value(given, self._task.least, self._task.most)
+        factor = tf.maximum(given / true, true / given)
+        figures = [
+            (given - true) ** 2,
+            (tf.math.log(given) - tf.math.log(true)) ** 2,
+            tf.abs(given - true) / true,
+            (given - true) ** 2 / true,
+            *(tf.cast(factor < 1.25**n, tf.float64) for n in (1, 2, 3)),
+            tf.ones_like(true),
+        ]
+        self._sums.assign_add(tf.stack([tf.reduce_sum(figure) for figure in figures]))
+
+    def result(self) -> Result:
+        """The figures over all known pixels; without one, the worst of each."""
+        *sums, count = self._sums.numpy()
+        if count == 0:
+            return {key: 0.0 if key.startswith("delta") else float("inf") for key in _FIGURES}
+        means = dict(zip(_FIGURES, (float(total / count) for total in sums), strict=True))
+        return {**means, "rmse": means["rmse"] ** 0.5, "rmse_log": means["rmse_log"] ** 0.5}
+
+    def reset(self) -> None:
+        """Forgets all batches."""
+        self._sums.assign(tf.zeros_like(self._sums))
+
+    def merge(self, other: Metrics) -> None:
+        """Adds another's sums."""
+        self._sums.assign_add(other._sums)  # type: ignore[attr-defined]
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a figure."""
+        return [{"figure": key, "value": value} for key, value in self.result().items()]
+
+
+def _coloured(depth: np.ndarray, farthest: float) -> np.ndarray:
+    colours = colormaps["inferno_r"](np.clip(depth / farthest, 0, 1), bytes=True)[..., :3]
+    return np.where((depth > 0)[..., None], colours, 0).astype(np.uint8)

@@ -1,0 +1,142 @@
+"""Pose estimation: one heatmap a joint, for one person an image."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+from matplotlib import colormaps
+from PIL import Image, ImageDraw
+
+from nas_tf.errors import ConfigError
+from nas_tf.tasks import heatmaps
+from nas_tf.tasks.base import (
+    Metrics,
+    Result,
+    Size,
+    TargetKind,
+    TargetSpec,
+    Task,
+    check_count,
+    check_length,
+)
+from nas_tf.tasks.panel import photograph, side_by_side
+from nas_tf.tasks.pose_metrics import KeypointSimilarity, Pckh
+from nas_tf.tasks.resolution import enlarged
+
+COCO_SIGMAS = (
+    *(0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072),
+    *(0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
+)
+
+
+class Pose(Task):
+    """Mean squared error of heatmaps at stride 4 (CVPR 2019, section 5.2).
+
+    A target is keypoints [batch, people, joints, 3], or a dictionary of ``keypoints`` and what
+    the score needs: ``head_size`` for PCKh, ``area`` for OKS. The first person is scored.
+
+    Args:
+        joints: How many joints there are.
+        score: ``pckh`` (MPII) or ``oks`` (COCO).
+        names: Names of the joints, for tables.
+        swaps: Pairs of joints that change places in a mirror.
+        sigmas: Falloffs of OKS, one a joint; COCO's where there are 17.
+        limbs: Pairs of joints to draw a line between.
+    """
+
+    name = "pose"
+    target = TargetSpec("keypoints", TargetKind.KEYPOINTS, 0)
+
+    def __init__(
+        self,
+        joints: int,
+        *,
+        score: Literal["pckh", "oks"] = "pckh",
+        names: Sequence[str] | None = None,
+        swaps: Sequence[tuple[int, int]] = (),
+        sigmas: Sequence[float] | None = None,
+        limbs: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        self.channels = check_count("joints", joints)
+        if score not in ("pckh", "oks"):
+            raise ConfigError(f"score is {score!r}, expected 'pckh' or 'oks'")
+        if score == "oks" and sigmas is None and joints != len(COCO_SIGMAS):
+            raise ConfigError(f"sigmas are needed for OKS of {joints} joints, one a joint")
+        for what, values in (("names", names), ("sigmas", sigmas)):
+            if values is not None:
+                check_length(what, values, joints, "joint")
+        if not all(0 <= joint < joints for pair in (*swaps, *limbs) for joint in pair):
+            raise ConfigError(f"swaps and limbs join joints of 0–{joints - 1}")
+        self.score = score
+        self.names = tuple(names or map(str, range(joints)))
+        self.sigmas = tuple(sigmas or COCO_SIGMAS) if score == "oks" else ()
+        self.limbs = tuple(limbs)
+        self._mirrored = _mirrored(joints, swaps)
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """The fields of an example that the score needs beside the keypoints."""
+        return ("head_size",) if self.score == "pckh" else ("area",)
+
+    def encode(self, target: Any, image_size: Size) -> tf.Tensor:
+        """Heatmaps of the keypoints."""
+        keypoints = target["keypoints"] if isinstance(target, dict) else target
+        return heatmaps.draw(keypoints, image_size)
+
+    def loss(
+        self, dense: tf.Tensor, logits: tf.Tensor, *, at: Literal["target", "logits"] = "target"
+    ) -> tf.Tensor:
+        """Mean squared error over the maps of joints that are there."""
+        maps = dense if at == "target" else tf.image.resize(dense, tf.shape(logits)[1:3])
+        logits = enlarged(logits, tf.shape(maps)[1:3])
+        counted = tf.broadcast_to(maps[:, :1, :1] > heatmaps.ABSENT / 2, tf.shape(maps))
+        squares = tf.where(counted, logits - maps, 0.0) ** 2
+        count = tf.reduce_sum(tf.cast(counted, tf.float32))
+        return tf.math.divide_no_nan(tf.reduce_sum(squares), count)
+
+    def metrics(self) -> Metrics:
+        """PCKh at 0.5 and 0.1, or OKS average precision and recall."""
+        if self.score == "pckh":
+            return Pckh(self.names)
+        return KeypointSimilarity(self.sigmas)
+
+    def reward(self, result: Result) -> float:
+        """PCKh at 0.5, or average precision."""
+        return float(result["pckh@0.5" if self.score == "pckh" else "ap"])
+
+    def unflipped(self, logits: tf.Tensor) -> tf.Tensor:
+        """Mirrors the maps back and gives left and right joints their places."""
+        return tf.gather(logits[:, :, ::-1], self._mirrored, axis=-1)
+
+    def picture(self, image: np.ndarray, target: Any, logits: np.ndarray) -> np.ndarray:
+        """The photograph, then with the true skeleton, then with the predicted one."""
+        shown = photograph(image)
+        keypoints = np.asarray(target["keypoints"] if isinstance(target, dict) else target)[0]
+        maps = enlarged(tf.convert_to_tensor(logits)[None], heatmaps.map_size(shown.shape[:2]))
+        found = heatmaps.read(maps)[0][0].numpy()
+        seen = np.where(keypoints[:, 2] > 0)[0]
+        return side_by_side(
+            shown, self._drawn(shown, keypoints, seen), self._drawn(shown, found, seen)
+        )
+
+    def _drawn(self, image: np.ndarray, points: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        canvas = Image.fromarray(image.copy())
+        pen = ImageDraw.Draw(canvas)
+        radius = max(2, min(image.shape[:2]) // 80)
+        for first, second in self.limbs:
+            if first in seen and second in seen:
+                ends = [tuple(points[joint, :2]) for joint in (first, second)]
+                pen.line(ends, fill=(255, 255, 255), width=radius)
+        for joint in seen:
+            x, y = points[joint, :2]
+            colour = colormaps["hsv"](joint / self.channels, bytes=True)[:3]
+            pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=tuple(colour))
+        return np.asarray(canvas)
+
+
+def _mirrored(joints: int, swaps: Sequence[tuple[int, int]]) -> list[int]:
+    order = list(range(joints))
+    for left, right in swaps:
+        order[left], order[right] = right, left
+    return order

@@ -1,0 +1,164 @@
+"""How poses are scored: PCKh as MPII does, OKS average precision as COCO does."""
+
+import contextlib
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from nas_tf.errors import ConfigError
+from nas_tf.tasks import heatmaps
+from nas_tf.tasks.base import Metrics, Result, Size
+from nas_tf.tasks.resolution import enlarged
+
+_THRESHOLDS = (0.5, 0.1)
+_COCO_FIGURES = {0: "ap", 1: "ap50", 2: "ap75", 5: "ar"}
+
+
+class Pckh(Metrics):
+    """Share of joints within a fraction of the head's size of the truth."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = tuple(names)
+        shape = (len(_THRESHOLDS) + 1, len(names))
+        self._counts = tf.Variable(tf.zeros(shape, tf.int64), trainable=False)
+
+    def update(self, target: Any, logits: tf.Tensor, image_size: Size) -> None:
+        """Adds a batch; people without a head size are not scored."""
+        keypoints, heads = _needed(target, "head_size")
+        found, _ = heatmaps.read(enlarged(logits, heatmaps.map_size(image_size)))
+        true = keypoints[:, 0]
+        head = tf.cast(heads[:, :1], tf.float32)
+        scored = (true[..., 2] > 0) & (head > 0)
+        distance = tf.math.divide_no_nan(tf.norm(found - true[..., :2], axis=-1), head)
+        rows = [scored & (distance <= threshold) for threshold in _THRESHOLDS]
+        counts = [tf.reduce_sum(tf.cast(row, tf.int64), 0) for row in (*rows, scored)]
+        self._counts.assign_add(tf.stack(counts))
+
+    def result(self) -> Result:
+        """Mean over joints of each threshold, over the joints that occur."""
+        table = [row for row in self.table() if row["count"]]
+        return {
+            f"pckh@{threshold}": float(np.mean([row[f"pckh@{threshold}"] for row in table]))
+            if table
+            else 0.0
+            for threshold in _THRESHOLDS
+        }
+
+    def reset(self) -> None:
+        """Forgets all batches."""
+        self._counts.assign(tf.zeros_like(self._counts))
+
+    def merge(self, other: Metrics) -> None:
+        """Adds another's counts."""
+        self._counts.assign_add(other._counts)  # type: ignore[attr-defined]
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a joint."""
+        *hits, counts = self._counts.numpy()
+        return [
+            {
+                "joint": name,
+                **{
+                    f"pckh@{threshold}": float(row[n] / counts[n]) if counts[n] else None
+                    for threshold, row in zip(_THRESHOLDS, hits, strict=True)
+                },
+                "count": int(counts[n]),
+            }
+            for n, name in enumerate(self._names)
+        ]
+
+
+class KeypointSimilarity(Metrics):
+    """COCO's average precision and recall of object keypoint similarity, by pycocotools."""
+
+    def __init__(self, sigmas: Sequence[float]) -> None:
+        self._sigmas = np.asarray(sigmas)
+        self._people: list[tuple[np.ndarray, float, np.ndarray, float]] = []
+
+    def update(self, target: Any, logits: tf.Tensor, image_size: Size) -> None:
+        """Adds a batch; the height of the peaks is the confidence of a pose."""
+        keypoints, areas = _needed(target, "area")
+        found, peaks = heatmaps.read(enlarged(logits, heatmaps.map_size(image_size)))
+        for person in zip(
+            np.asarray(keypoints)[:, 0],
+            np.asarray(areas)[:, 0],
+            found.numpy(),
+            np.mean(peaks, axis=-1),
+            strict=True,
+        ):
+            self._people.append(person)
+
+    def result(self) -> Result:
+        """Average precision and recall; 0 where nobody has a joint."""
+        scored = [person for person in self._people if (person[0][:, 2] > 0).any()]
+        if not scored:
+            return dict.fromkeys(_COCO_FIGURES.values(), 0.0)
+        with contextlib.redirect_stdout(io.StringIO()):
+            truth = COCO()
+            truth.dataset = _truth(scored)
+            truth.createIndex()
+            evaluation = COCOeval(truth, truth.loadRes(_found(scored)), "keypoints")
+            evaluation.params.kpt_oks_sigmas = self._sigmas
+            evaluation.evaluate()
+            evaluation.accumulate()
+            evaluation.summarize()
+        return {name: float(evaluation.stats[n]) for n, name in _COCO_FIGURES.items()}
+
+    def reset(self) -> None:
+        """Forgets all batches."""
+        self._people.clear()
+
+    def merge(self, other: Metrics) -> None:
+        """Adds another's people."""
+        self._people += other._people  # type: ignore[attr-defined]
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a figure."""
+        return [{"figure": key, "value": value} for key, value in self.result().items()]
+
+
+def _needed(target: Any, key: str) -> tuple[tf.Tensor, tf.Tensor]:
+    if not isinstance(target, dict) or key not in target:
+        raise ConfigError(f"target has no {key!r}, which this score of poses needs")
+    return target["keypoints"], target[key]
+
+
+def _truth(people: list[Any]) -> dict[str, Any]:
+    annotations = [
+        {
+            "id": n,
+            "image_id": n,
+            "category_id": 1,
+            "iscrowd": 0,
+            "area": float(area),
+            "bbox": _box(points),
+            "num_keypoints": int((points[:, 2] > 0).sum()),
+            "keypoints": points.reshape(-1).tolist(),
+        }
+        for n, (points, area, _, _) in enumerate(people, 1)
+    ]
+    images = [{"id": n} for n in range(1, len(people) + 1)]
+    categories = [{"id": 1, "name": "person"}]
+    return {"images": images, "annotations": annotations, "categories": categories}
+
+
+def _box(points: np.ndarray) -> list[float]:
+    seen = points[points[:, 2] > 0, :2]
+    return [*seen.min(0).tolist(), *np.ptp(seen, axis=0).tolist()]
+
+
+def _found(people: list[Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "image_id": n,
+            "category_id": 1,
+            "score": float(score),
+            "keypoints": np.column_stack([joints, np.ones(len(joints))]).reshape(-1).tolist(),
+        }
+        for n, (_, _, joints, score) in enumerate(people, 1)
+    ]

@@ -1,0 +1,147 @@
+"""Semantic segmentation: one class a pixel."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+from matplotlib import colormaps
+
+from nas_tf.errors import ConfigError
+from nas_tf.tasks.base import (
+    Metrics,
+    Result,
+    Size,
+    TargetKind,
+    TargetSpec,
+    Task,
+    check_count,
+    check_length,
+)
+from nas_tf.tasks.confusion import ConfusionMatrix, averages, class_scores
+from nas_tf.tasks.panel import photograph, side_by_side
+from nas_tf.tasks.resolution import aligned, enlarged
+
+
+class Segmentation(Task):
+    """Cross-entropy with an ignored label; the reward of the CVPR 2019 paper (section 3.3).
+
+    Args:
+        num_classes: How many classes there are, the ignored one not among them.
+        ignore_label: Pixels of this label count in no loss and no figure.
+        names: Names of the classes, for tables.
+        colours: RGB of the classes, for pictures.
+        class_weights: Factors of the classes in the loss.
+        background: A class left out of the averages, as the paper does with VOC's class 0.
+    """
+
+    name = "segmentation"
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        ignore_label: int = 255,
+        names: Sequence[str] | None = None,
+        colours: Sequence[tuple[int, int, int]] | None = None,
+        class_weights: Sequence[float] | None = None,
+        background: int | None = None,
+    ) -> None:
+        self.channels = check_count("num_classes", num_classes)
+        if 0 <= ignore_label < num_classes or not 0 <= ignore_label <= 255:
+            raise ConfigError(f"ignore_label is {ignore_label}, expected {num_classes}–255")
+        for what, values in (
+            ("names", names),
+            ("colours", colours),
+            ("class_weights", class_weights),
+        ):
+            if values is not None:
+                check_length(what, values, num_classes, "class")
+        if background is not None and not 0 <= background < num_classes:
+            raise ConfigError(f"background is {background}, expected 0–{num_classes - 1}")
+        self.target = TargetSpec("label", TargetKind.LABEL, ignore_label)
+        self.names = tuple(names or map(str, range(num_classes)))
+        self.left_out = () if background is None else (background,)
+        self._weights = None if class_weights is None else tf.constant(class_weights, tf.float32)
+        self._colours = _colours(colours, num_classes)
+
+    def loss(
+        self, dense: tf.Tensor, logits: tf.Tensor, *, at: Literal["target", "logits"] = "target"
+    ) -> tf.Tensor:
+        """Mean cross-entropy over labelled pixels, by class weight; 0 where all are ignored."""
+        labels, logits = aligned(dense, logits, at)
+        labels = tf.cast(labels, tf.int32)
+        counted = (labels != self.target.fill) & (labels < self.channels)
+        labels = tf.where(counted, labels, 0)
+        entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        factors = tf.cast(counted, tf.float32)
+        if self._weights is not None:
+            factors *= tf.gather(self._weights, labels)
+        entropy = tf.where(counted, entropy, 0.0)
+        return tf.math.divide_no_nan(tf.reduce_sum(factors * entropy), tf.reduce_sum(factors))
+
+    def metrics(self) -> "SegmentationMetrics":
+        """An empty confusion matrix and what is read from it."""
+        return SegmentationMetrics(self)
+
+    def reward(self, result: Result) -> float:
+        """Geometric mean of mean IoU, frequency-weighted IoU and mean class accuracy."""
+        keys = ("mean_iou", "frequency_weighted_iou", "mean_class_accuracy")
+        return float(np.prod([result[key] for key in keys]) ** (1 / 3))
+
+    def picture(self, image: np.ndarray, target: Any, logits: np.ndarray) -> np.ndarray:
+        """The photograph, the true classes and the predicted ones in the classes' colours."""
+        target = np.asarray(target)
+        predicted = enlarged(tf.convert_to_tensor(logits)[None], target.shape)[0]
+        labels = np.argmax(predicted, -1)
+        return side_by_side(photograph(image), self.coloured(target), self.coloured(labels))
+
+    def coloured(self, labels: np.ndarray) -> np.ndarray:
+        """A label map in the classes' colours; ignored pixels black."""
+        return self._colours[np.minimum(labels, self.channels)]
+
+
+class SegmentationMetrics(Metrics):
+    """Mean IoU, frequency-weighted IoU, mean class accuracy and pixel accuracy."""
+
+    def __init__(self, task: Segmentation) -> None:
+        self._task = task
+        self.confusion = ConfusionMatrix(task.channels, task.target.fill)
+
+    def update(self, target: tf.Tensor, logits: tf.Tensor, image_size: Size) -> None:
+        """Adds a batch, its logits enlarged to the labels."""
+        self.confusion.update(target, enlarged(logits, tf.shape(target)[1:3]))
+
+    def result(self) -> Result:
+        """The averages."""
+        return averages(class_scores(self.confusion.numpy()), self._task.left_out)
+
+    def reset(self) -> None:
+        """Forgets all batches."""
+        self.confusion.reset()
+
+    def merge(self, other: Metrics) -> None:
+        """Adds another's pixels."""
+        self.confusion.merge(other.confusion)  # type: ignore[attr-defined]
+
+    def table(self) -> list[dict[str, Any]]:
+        """IoU, accuracy and share of pixels of each class; None where it does not occur."""
+        scores = class_scores(self.confusion.numpy())
+        total = max(1, scores.pixels.sum())
+        return [
+            {
+                "class": name,
+                "iou": float(iou) if pixels else None,
+                "accuracy": float(accuracy) if pixels else None,
+                "share": float(pixels / total),
+            }
+            for name, iou, accuracy, pixels in zip(
+                self._task.names, scores.iou, scores.accuracy, scores.pixels, strict=True
+            )
+        ]
+
+
+def _colours(colours: Sequence[tuple[int, int, int]] | None, count: int) -> np.ndarray:
+    if colours is None:
+        colours = [colormaps["tab20"](n % 20, bytes=True)[:3] for n in range(count)]
+    return np.array([*colours, (0, 0, 0)], np.uint8)
