@@ -10,6 +10,7 @@ from nas_tf.errors import NasTfError
 _COMMANDS = {
     "build": "Build a genotype's Keras model and save it.",
     "cost": "Count parameters and multiply-adds of many genotypes, JSON lines in and out.",
+    "data": "List, prepare, check and show datasets.",
     "sample": "Print random genotypes of a search space.",
     "show": "Describe, cost and draw a genotype.",
     "spaces": "List the search spaces and published genotypes.",

@@ -1,0 +1,115 @@
+"""The tfds builder all datasets share: each of them only lists its items and reads one."""
+
+import logging
+from abc import abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from nas_tf.data.files import is_plain_jpeg
+from nas_tf.data.info import DatasetInfo
+from nas_tf.data.items import Example, Item, read
+from nas_tf.errors import DataError
+
+_LOG = logging.getLogger("nas_tf")
+
+
+class DenseBuilder(tfds.core.GeneratorBasedBuilder):
+    """Turns a dataset's items into prepared records, checked while they are written.
+
+    A dataset states INFO, a VERSION and ``items``; checking and preparing read the same items.
+    """
+
+    INFO: ClassVar[DatasetInfo]
+
+    url_infos: ClassVar[dict[str, Any]] = {}  # tfds looks for checksums of downloads: none
+    source = Path()
+    skip_broken = False
+
+    @classmethod
+    @abstractmethod
+    def items(cls, source: Path, split: str) -> list[Item] | None:
+        """The examples of a split in their published order, or None where the split is absent."""
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        """The tfds view of INFO."""
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=self.INFO.title,
+            features=tfds.features.FeaturesDict(features(self.INFO)),
+            metadata=tfds.core.MetadataDict(broken=[]),
+            disable_shuffling=True,
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
+        """One generator for every split that is there; nothing is ever downloaded."""
+        found = available(type(self), self.source)
+        return {split: self._generate_examples(items) for split, items in found.items()}
+
+    def _generate_examples(self, items: list[Item]) -> Iterator[tuple[str, Example]]:
+        """Reads item by item; a broken one stops the preparation unless it may be skipped."""
+        for item in items:
+            try:
+                example = read(item)
+            except DataError as error:
+                if not self.skip_broken:
+                    raise
+                _LOG.warning("left out: %s", error)
+                self.info.metadata["broken"].append(str(error))
+                continue
+            yield item.id, _stored(item, example)
+
+
+def available(builder: type[DenseBuilder], source: Path) -> dict[str, list[Item]]:
+    """The items of every split found in a source folder; an empty or absent one is an error."""
+    if not source.is_dir():
+        raise DataError(
+            f"source {source} of {builder.INFO.name} is not a folder; {builder.INFO.how_to_get}"
+        )
+    found = {split: builder.items(source, split) for split in builder.INFO.splits}
+    present = {split: items for split, items in found.items() if items is not None}
+    if not present:
+        raise DataError(
+            f"no split of {builder.INFO.name} is in {source}; {builder.INFO.how_to_get}"
+        )
+    for split, items in present.items():
+        if not items:
+            raise DataError(
+                f"split {split} of {builder.INFO.name} in {source} is empty: "
+                "at least one example is needed; fill it or remove its list"
+            )
+    return present
+
+
+def features(info: DatasetInfo) -> dict[str, Any]:
+    """How each part of an example is stored; floats and labels without loss."""
+    people = tfds.features.Tensor(shape=(None,), dtype=tf.float32)
+    joints = (None, len(info.joints), 3)
+    kinds = {
+        "label": tfds.features.Image(shape=(None, None, 1), encoding_format="png"),
+        "depth": tfds.features.Image(shape=(None, None, 1), dtype=np.float32),
+        "keypoints": tfds.features.Tensor(shape=joints, dtype=tf.float32),
+        "head_size": people,
+        "area": people,
+    }
+    wanted = (*info.targets, *info.extras)
+    return {
+        "id": tfds.features.Text(),
+        "image": tfds.features.Image(shape=(None, None, 3)),
+        **{key: kinds[key] for key in wanted},
+    }
+
+
+def _stored(item: Item, example: Example) -> Example:
+    """The example as tfds encodes it: a JPEG keeps its own bytes, dense targets get a channel."""
+    stored = {"id": item.id, **example}
+    if item.image is not None and is_plain_jpeg(item.image):
+        stored["image"] = str(item.image)
+    for key in ("label", "depth"):
+        if key in stored:
+            stored[key] = stored[key][..., None]
+    return stored

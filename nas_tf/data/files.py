@@ -1,0 +1,101 @@
+"""Reading image files: every failure becomes one line that names the file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from nas_tf.errors import DataError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+_INDEX_MODES = ("L", "P", "I", "I;16", "1")
+
+
+def read_image(path: Path) -> np.ndarray:
+    """The picture as uint8 [H, W, 3]."""
+    return np.asarray(_open(path, "image").convert("RGB"))
+
+
+def read_label(path: Path) -> np.ndarray:
+    """The raw values of a label file as int32 [H, W]; a palette file gives its indices."""
+    picture = _open(path, "label")
+    if picture.mode not in _INDEX_MODES:
+        raise DataError(
+            f"label {path} is a colour picture (mode {picture.mode}): "
+            "a label file has one channel of class indices or a palette; convert it"
+        )
+    return np.asarray(picture).astype(np.int32)
+
+
+def same_size(image: np.ndarray, target: np.ndarray, what: str, image_path: Path | str) -> None:
+    """Raises where a dense target is not of the size of its image."""
+    if image.shape[:2] != target.shape[:2]:
+        raise DataError(
+            f"{what} is {_size(target)}, its image {image_path} is {_size(image)} "
+            "(width x height): both must be of one size; export the pair again"
+        )
+
+
+def read_lines(path: Path) -> list[list[str]]:
+    """The words of every line of a list file that is not blank."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"list {path} cannot be read: {_reason(error)}") from error
+    return [line.split() for line in text.splitlines() if line.strip()]
+
+
+def list_files(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[Path]:
+    """The files of a folder with one of the suffixes, sorted by name."""
+    try:
+        return sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in suffixes and not path.name.startswith(".")
+        )
+    except OSError as error:
+        raise DataError(
+            f"folder {folder} cannot be read: {_reason(error)}; check the path and its permissions"
+        ) from error
+
+
+def with_suffix(folder: Path, stem: str) -> Path:
+    """The image of that stem in a folder, of any accepted suffix; .jpg if there is none."""
+    candidates = [folder / f"{stem}{suffix}" for suffix in IMAGE_SUFFIXES]
+    return next((path for path in candidates if path.exists()), candidates[0])
+
+
+def is_plain_jpeg(path: Path) -> bool:
+    """Whether the file's own bytes can be stored: TensorFlow decodes them as Pillow does."""
+    if path.suffix.lower() not in (".jpg", ".jpeg"):
+        return False
+    with Image.open(path) as picture:
+        return picture.format == "JPEG" and picture.mode in ("RGB", "L")
+
+
+def _open(path: Path, what: str) -> Image.Image:
+    """A fully decoded picture."""
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            return picture
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{what} {path} is missing: restore it or drop it from its list"
+        ) from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(
+            f"{what} {path} cannot be decoded: the file is corrupt or not an image; "
+            "replace it or leave it out with --skip-broken"
+        ) from error
+
+
+def _size(pixels: np.ndarray) -> str:
+    """Width x height, as image viewers print it."""
+    return f"{pixels.shape[1]}x{pixels.shape[0]}"
+
+
+def _reason(error: Exception) -> str:
+    """The operating system's words without its error number."""
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,138 @@
+"""A user's own dataset: images/, labels/ and a dataset.yaml that says what labels mean."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import msgspec
+import tensorflow_datasets as tfds
+
+from nas_tf.data.builder import DenseBuilder
+from nas_tf.data.files import list_files, read_lines, with_suffix
+from nas_tf.data.info import DatasetInfo
+from nas_tf.data.items import Item, labelled
+from nas_tf.data.labels import LabelMap
+from nas_tf.errors import DataError
+
+PREFIX = "folder:"
+SETTINGS = "dataset.yaml"
+HOW_TO_GET = (
+    "make DIR/images/SPLIT/x.jpg, DIR/labels/SPLIT/x.png for SPLIT train and val, and "
+    "DIR/dataset.yaml with a list `classes`, then use the name folder:DIR"
+)
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What dataset.yaml may say; ``splits`` maps a split to a list file of image names."""
+
+    classes: list[str]
+    ignore_label: int = 255
+    label_map: dict[int, int] | None = None
+    splits: dict[str, str] = {}
+    palette: str = "voc"
+
+
+def folder_builder(name: str) -> type[DenseBuilder]:
+    """The builder class of ``folder:DIR``; its prepared copy is tied to the files' state."""
+    root = Path(name.removeprefix(PREFIX)).expanduser().resolve()
+    settings = _settings(root / SETTINGS)
+    labels = LabelMap(len(settings.classes), settings.ignore_label, settings.label_map)
+    info = DatasetInfo(
+        name=name,
+        title=f"Folder {root.name}",
+        targets=("label",),
+        splits=dict.fromkeys(settings.splits or _sub_folders(root)),
+        how_to_get=HOW_TO_GET,
+        classes=tuple(settings.classes),
+        ignore_label=settings.ignore_label,
+        palette=settings.palette,
+    )
+    return _bind(root, settings, labels, info)
+
+
+def _bind(
+    root: Path, settings: Settings, labels: LabelMap, info: DatasetInfo
+) -> type[DenseBuilder]:
+    """A builder class that reads this folder and no other."""
+
+    class Folder(DenseBuilder, skip_registration=True):
+        """Pairs images and labels by name."""
+
+        VERSION = tfds.core.Version("1.0.0")
+        INFO = info
+        name = f"folder_{_slug(root.name)}_{_state(root)}"
+        source = root
+
+        @classmethod
+        def items(cls, source: Path, split: str) -> list[Item] | None:
+            """The pairs of a split; a label that no image asks for is an error, too."""
+            listing = settings.splits.get(split)
+            pairs = _listed(root, root / listing) if listing else _paired(root, split)
+            return [labelled(image.stem, image, label, labels) for image, label in pairs]
+
+    return Folder
+
+
+def _settings(path: Path) -> Settings:
+    """Reads dataset.yaml strictly."""
+    try:
+        settings = msgspec.yaml.decode(path.read_bytes(), type=Settings)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}; {HOW_TO_GET}") from error
+    except msgspec.MsgspecError as error:
+        accepted = ", ".join(Settings.__struct_fields__)
+        raise DataError(f"{path} is not accepted: {error}; keys are {accepted}") from error
+    if not settings.classes:
+        raise DataError(f"{path} has an empty list `classes`: name at least one class")
+    return settings
+
+
+def _sub_folders(root: Path) -> list[str]:
+    """The splits that are folders of images/, train first."""
+    names = [path.name for path in list_files(root / "images", suffixes=("",)) if path.is_dir()]
+    if not names:
+        raise DataError(
+            f"{root / 'images'} holds no split: "
+            f"make sub-folders train and val, or list files under `splits` in {SETTINGS}"
+        )
+    return sorted(names, key=lambda name: (name != "train", name))
+
+
+def _listed(root: Path, listing: Path) -> list[tuple[Path, Path]]:
+    """Pairs named line by line, relative to images/ and labels/, with or without suffix."""
+    names = [Path(words[0]).with_suffix("") for words in read_lines(listing)]
+    return [
+        (
+            with_suffix(root / "images" / name.parent, name.name),
+            root / "labels" / f"{name}.png",
+        )
+        for name in names
+    ]
+
+
+def _paired(root: Path, split: str) -> list[tuple[Path, Path]]:
+    """Every image of a split's folder with the label of its name."""
+    images, labels = root / "images" / split, root / "labels" / split
+    pictures = list_files(images)
+    orphans = {path.stem for path in list_files(labels)} - {path.stem for path in pictures}
+    if orphans:
+        raise DataError(
+            f"label {labels / min(orphans)}.png has no image in {images} "
+            f"({len(orphans)} such): add the image or remove the label"
+        )
+    return [(picture, labels / f"{picture.stem}.png") for picture in pictures]
+
+
+def _slug(name: str) -> str:
+    """A folder's name as tfds accepts it."""
+    return re.sub(r"\W+", "_", name.lower()).strip("_") or "data"
+
+
+def _state(root: Path) -> str:
+    """Changes with the path and with any file's name, size or time, so a copy is never stale."""
+    lines = [str(root)]
+    for path in sorted(root.rglob("*")):
+        if path.is_file():
+            stat = path.stat()
+            lines.append(f"{path.relative_to(root)} {stat.st_size} {stat.st_mtime_ns}")
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:10]

@@ -1,0 +1,42 @@
+"""What is known of a dataset before any of its files are read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nas_tf.data.palettes import colours
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInfo:
+    """One dataset: what it holds, how it is drawn and how a person gets it.
+
+    ``splits`` gives the published number of examples, or None where there is none.
+    ``targets`` are keys of the example dictionary: label, depth, keypoints. ``extras`` are keys
+    that only metrics read: head_size, area.
+    ``swaps`` pairs the left and right joints that change places in a mirror.
+    """
+
+    name: str
+    title: str
+    targets: tuple[str, ...]
+    splits: Mapping[str, int | None]
+    how_to_get: str
+    classes: tuple[str, ...] = ()
+    ignore_label: int = 255
+    palette: str = "voc"
+    joints: tuple[str, ...] = ()
+    swaps: tuple[tuple[int, int], ...] = ()
+    extras: tuple[str, ...] = ()
+
+    @property
+    def colours(self) -> tuple[tuple[int, int, int], ...]:
+        """The colour of every class, in class order."""
+        return colours(self.palette, len(self.classes))
+
+    @property
+    def mirrored_joints(self) -> tuple[int, ...]:
+        """For every joint, the joint it becomes in a mirror."""
+        order = list(range(len(self.joints)))
+        for left, right in self.swaps:
+            order[left], order[right] = right, left
+        return tuple(order)

@@ -1,0 +1,98 @@
+"""MPII Human Pose: one example for each annotated person."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from scipy.io import loadmat
+
+from nas_tf.data.builder import DenseBuilder
+from nas_tf.data.info import DatasetInfo
+from nas_tf.data.items import Example, Item
+from nas_tf.data.person_crop import cut_person
+from nas_tf.errors import DataError
+
+INFO = DatasetInfo(
+    name="mpii_pose",
+    title="MPII Human Pose, 16 joints, one person an example",
+    targets=("keypoints",),
+    splits={"train": 22246, "val": 2958},
+    how_to_get=(
+        "extract mpii_human_pose_v1.tar.gz (folder images) and put train.json, valid.json and "
+        "gt_valid.mat of the usual MPII annotations into DIR/annot, then run "
+        "nas-tf data prepare mpii_pose --source DIR"
+    ),
+    joints=(
+        *("right ankle", "right knee", "right hip", "left hip", "left knee", "left ankle"),
+        *("pelvis", "thorax", "upper neck", "head top"),
+        *("right wrist", "right elbow", "right shoulder"),
+        *("left shoulder", "left elbow", "left wrist"),
+    ),
+    swaps=((0, 5), (1, 4), (2, 3), (10, 15), (11, 14), (12, 13)),
+    extras=("head_size",),
+)
+_PERSON_HEIGHT, _MARGIN, _HEAD = 200, 1.25, 0.6
+
+
+class MpiiPose(DenseBuilder):
+    """The JSON files hold the joints; gt_valid.mat the head boxes that PCKh is measured in."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    INFO = INFO
+
+    @classmethod
+    def items(cls, source: Path, split: str) -> list[Item] | None:
+        """People in file order; the head size of training people is not given and stored as 0."""
+        listing = source / "annot" / {"train": "train.json", "val": "valid.json"}[split]
+        if not listing.exists():
+            return None
+        try:
+            people = json.loads(listing.read_text(encoding="utf-8"))
+            heads = [0.0] * len(people)
+            if split == "val":
+                heads = _head_sizes(listing.with_name("gt_valid.mat"), len(people))
+            return [
+                _item(f"{split}-{number:05d}", source / "images" / person["image"], person, head)
+                for number, (person, head) in enumerate(zip(people, heads, strict=True))
+            ]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{listing} is not MPII's JSON ({type(error).__name__}: {error}): a list of "
+                "people with image, center, scale, joints, joints_vis is expected"
+            ) from error
+
+
+def _head_sizes(path: Path, people: int) -> Sequence[float]:
+    """0.6 of the diagonal of each head box, as MPII's evaluation defines it."""
+    try:
+        boxes = loadmat(path)["headboxes_src"]
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"{path} cannot be read: a MATLAB file with headboxes_src is accepted"
+        ) from error
+    if boxes.shape != (2, 2, people):
+        raise DataError(f"{path} holds {boxes.shape[-1]} head boxes for {people} people")
+    return (_HEAD * np.linalg.norm(boxes[1] - boxes[0], axis=0)).tolist()
+
+
+def _item(name: str, image: Path, person: dict[str, Any], head: float) -> Item:
+    """One person; MPII counts pixels from one and its centre lies above the hips."""
+    x, y = (value - 1 for value in person["center"])
+    side = person["scale"] * _PERSON_HEIGHT * _MARGIN
+    joints = np.array(person["joints"], np.float32) - 1
+    seen = 2 * np.array(person["joints_vis"], np.float32)
+    keypoints = np.concatenate([joints, seen[:, None]], axis=1)
+    centre = (x, y + 15 * person["scale"])
+    return Item(name, partial(_load, image, centre, side, keypoints, head))
+
+
+def _load(
+    image: Path, centre: tuple[float, float], side: float, keypoints: np.ndarray, head: float
+) -> Example:
+    """The person's square; the head size shrinks with it."""
+    example, scale = cut_person(image, centre, side, keypoints)
+    return {**example, "head_size": np.array([head * scale], np.float32)}

@@ -1,0 +1,159 @@
+"""A sheet of examples: images, their targets, both laid over each other, and the class shares."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from nas_tf.data.examples import Examples
+from nas_tf.data.info import DatasetInfo
+from nas_tf.errors import DataError
+
+_IGNORED = (255, 255, 255)
+_OVERLAY = 0.55
+_COLUMN = 2.8
+_MISSING = "#20242c"
+_LEGEND_COLUMNS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What the picture shows: examples of one split, spread evenly over it."""
+
+    info: DatasetInfo
+    split: str
+    total: int
+    examples: tuple[dict[str, np.ndarray], ...]
+
+
+def sheet(name: str, split: str, count: int) -> Sheet:
+    """Reads the examples to show."""
+    examples = Examples(name, split, cache_bytes=0)
+    if count < 1:
+        raise DataError(f"count is {count}: at least 1 example is shown")
+    chosen = np.unique(np.linspace(0, len(examples) - 1, count).round().astype(int))
+    shown = [{k: v.numpy() for k, v in examples.get(i).items()} for i in chosen]
+    return Sheet(examples.info, split, len(examples), tuple(shown))
+
+
+def class_shares(content: Sheet) -> np.ndarray:
+    """The share of every class in the labelled pixels of the examples shown."""
+    counts = np.zeros(len(content.info.classes), int)
+    for example in content.examples:
+        label = example["label"]
+        used = label[label != content.info.ignore_label]
+        counts += np.bincount(used, minlength=len(counts))
+    return counts / max(1, counts.sum())
+
+
+def colourise(label: np.ndarray, info: DatasetInfo) -> np.ndarray:
+    """A label map in its class colours, ignored pixels white."""
+    table = np.full((256, 3), _IGNORED, np.uint8)
+    table[: len(info.classes)] = info.colours
+    return table[label]
+
+
+def draw(content: Sheet, path: Path) -> None:
+    """Writes the sheet as a picture."""
+    columns = _columns(content.info)
+    labelled = "label" in content.info.targets
+    rows = len(content.examples)
+    height, width = content.examples[0]["image"].shape[:2]
+    tall = _COLUMN * min(1.2, height / width) + 0.12
+    extra = 2.6 if labelled else 0.0
+    figure = Figure(
+        figsize=(_COLUMN * max(3, len(columns)) + 0.2, tall * rows + extra + 0.9),
+        layout="constrained",
+        facecolor="white",
+    )
+    parts = figure.subfigures(2, 1, height_ratios=(tall * rows, extra)) if labelled else [figure]
+    _draw_examples(parts[0], content, columns)
+    if labelled:
+        _draw_shares(parts[1].subplots(), content)
+    shown = f"{rows} of {content.total} examples"
+    figure.suptitle(f"{content.info.name} · {content.split} · {shown}", fontsize=13, weight="bold")
+    figure.savefig(path, dpi=110)
+
+
+def _columns(info: DatasetInfo) -> list[str]:
+    """The kinds of picture in a row."""
+    columns = ["image"]
+    if "label" in info.targets:
+        columns += ["label", "overlay"]
+    return columns + [key for key in ("depth", "keypoints") if key in info.targets]
+
+
+def _draw_examples(figure: Figure, content: Sheet, columns: Sequence[str]) -> None:
+    """One row an example, one column a kind."""
+    axes = figure.subplots(len(content.examples), len(columns), squeeze=False)
+    for row, example in zip(axes, content.examples, strict=True):
+        for axis, column in zip(row, columns, strict=True):
+            _draw_one(axis, example, column, content.info)
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.spines[:].set_visible(False)
+        row[0].set_ylabel(example["id"].decode(), fontsize=7)
+    for axis, column in zip(axes[0], columns, strict=True):
+        axis.set_title(column, fontsize=10)
+
+
+def _draw_one(axis: Axes, example: dict[str, np.ndarray], column: str, info: DatasetInfo) -> None:
+    """One picture of the sheet."""
+    image = example["image"]
+    if column == "image":
+        axis.imshow(image)
+    elif column == "label":
+        axis.imshow(colourise(example["label"], info))
+    elif column == "overlay":
+        known = (example["label"] != info.ignore_label)[..., None]
+        mixed = (1 - _OVERLAY) * image + _OVERLAY * colourise(example["label"], info)
+        axis.imshow(np.where(known, mixed, image).astype(np.uint8))
+    elif column == "depth":
+        axis.set_facecolor(_MISSING)
+        axis.imshow(np.ma.masked_equal(example["depth"], 0), cmap="viridis_r")
+    else:
+        _draw_people(axis, image, example["keypoints"], info)
+
+
+def _draw_people(axis: Axes, image: np.ndarray, people: np.ndarray, info: DatasetInfo) -> None:
+    """Joints by side: left blue, right orange, middle white; hidden ones hollow."""
+    axis.imshow(image, alpha=0.55)
+    sides = {"left": "#1f6fd6", "right": "#f07f13"}
+    for person in people:
+        for (x, y, visible), name in zip(person, info.joints, strict=True):
+            colour = sides.get(name.split()[0], "white")
+            if visible:
+                face = colour if visible == 2 else "none"
+                axis.scatter(x, y, s=14, color=face, edgecolors=colour, linewidths=1)
+    height, width = image.shape[:2]
+    axis.set_xlim(-0.5, width - 0.5)
+    axis.set_ylim(height - 0.5, -0.5)
+
+
+def _draw_shares(axis: Axes, content: Sheet) -> None:
+    """A bar for each class, and the legend of the colours."""
+    shares, classes = class_shares(content), content.info.classes
+    colours = np.array(content.info.colours) / 255
+    places = np.arange(len(classes))
+    axis.bar(places, 100 * shares, color=colours, edgecolor="#404040", linewidth=0.6)
+    for place, share in zip(places, shares, strict=True):
+        text = f"{100 * share:.1f}" if share else "–"
+        axis.text(place, 100 * share, text, ha="center", va="bottom", fontsize=8)
+    axis.set_xticks([])
+    axis.set_ylabel("% of labelled pixels", fontsize=9)
+    axis.set_ylim(0, max(1.0, 115 * shares.max()))
+    axis.spines[["top", "right"]].set_visible(False)
+    named = [*zip(colours, classes, strict=True), ("white", "ignored")]
+    swatches = [Patch(facecolor=c, edgecolor="#404040", label=name) for c, name in named]
+    axis.legend(
+        handles=swatches,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.04),
+        ncols=_LEGEND_COLUMNS,
+        frameon=False,
+        fontsize=9,
+    )

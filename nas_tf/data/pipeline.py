@@ -1,0 +1,129 @@
+"""Batches for training and evaluation.
+
+A training stream is a pure function of (seed, position): position gives the epoch and the place
+in it, a keyed permutation gives the example, and (seed, epoch, example) keys every random draw.
+So any step of any epoch can be reached directly, and workers need not agree on anything else.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from nas_tf.data.augment import augment
+from nas_tf.data.examples import Examples
+from nas_tf.data.views import View
+from nas_tf.errors import DataError
+from nas_tf.tasks.base import TargetKind, TargetSpec
+
+_FOREVER = 1 << 62
+
+
+def steps_per_epoch(count: int, batch: int) -> int:
+    """Full batches in an epoch; the examples left over wait for another epoch's order."""
+    if batch < 1 or count < batch:
+        raise DataError(
+            f"batch is {batch} and there are {count} examples: 1–{count} is accepted as batch"
+        )
+    return count // batch
+
+
+def training(
+    examples: Examples,
+    target: TargetSpec,
+    view: View,
+    *,
+    batch: int,
+    seed: int,
+    subset: Sequence[int] | None = None,
+    start: tuple[int, int] = (0, 0),
+    epochs: int | None = None,
+    shuffle: bool = True,
+    extras: Sequence[str] = (),
+    skip_broken: bool = False,
+) -> tf.data.Dataset:
+    """Shuffled, augmented batches from ``start`` (epoch, step) on; endless without ``epochs``.
+
+    ``subset`` restricts to some indices, as the meta split gives them. With ``skip_broken`` a
+    record that cannot be read is left out; batches then no longer start at exact positions.
+    """
+    indices = _indices(examples, subset)
+    count = len(indices)
+    per_epoch = steps_per_epoch(count, batch) * batch
+    first = start[0] * per_epoch + start[1] * batch
+    last = _FOREVER if epochs is None else epochs * per_epoch
+
+    def example(position: tf.Tensor) -> tuple[tf.Tensor, object]:
+        epoch, place = position // per_epoch, position % per_epoch
+        key = tf.random.experimental.stateless_fold_in([seed, 0], epoch)
+        if shuffle:
+            place = tf.random.experimental.index_shuffle(place, key, count - 1)
+        index = tf.gather(indices, place)
+        key = tf.random.experimental.stateless_fold_in(key, index)
+        return _seen(examples, index, target, view, key, extras)
+
+    stream = _mapped(tf.data.Dataset.range(first, last), example, skip_broken)
+    return _batched(stream, target, batch, drop_remainder=True)
+
+
+def evaluation(
+    examples: Examples,
+    target: TargetSpec,
+    view: View,
+    *,
+    batch: int,
+    subset: Sequence[int] | None = None,
+    extras: Sequence[str] = (),
+    skip_broken: bool = False,
+) -> tf.data.Dataset:
+    """Every example once, in order, the last batch possibly smaller."""
+
+    def example(index: tf.Tensor) -> tuple[tf.Tensor, object]:
+        return _seen(examples, index, target, view, tf.stack([index, index]), extras)
+
+    stream = tf.data.Dataset.from_tensor_slices(_indices(examples, subset))
+    return _batched(_mapped(stream, example, skip_broken), target, batch, drop_remainder=False)
+
+
+def _indices(examples: Examples, subset: Sequence[int] | None) -> np.ndarray:
+    """The indices to use; those that do not exist are an error here, not in the graph."""
+    indices = np.arange(len(examples)) if subset is None else np.asarray(subset, np.int64)
+    if not len(indices) or indices.min() < 0 or indices.max() >= len(examples):
+        raise DataError(
+            f"subset of {examples.info.name} {examples.split} is empty or leaves "
+            f"0–{len(examples) - 1}: indices of its {len(examples)} examples are accepted"
+        )
+    return indices
+
+
+def _seen(
+    examples: Examples,
+    index: tf.Tensor,
+    target: TargetSpec,
+    view: View,
+    key: tf.Tensor,
+    extras: Sequence[str],
+) -> tuple[tf.Tensor, object]:
+    """Image and target of an example through a view; with extras the target is a dictionary."""
+    stored = examples.get(index)
+    wanted = {name: stored[name] for name in ("image", target.key, *extras)}
+    seen = augment(wanted, view, examples.info, {target.key: target.fill}, key)
+    image = seen.pop("image")
+    return image, (seen if extras else seen[target.key])
+
+
+def _mapped(stream: tf.data.Dataset, function: Callable, skip_broken: bool) -> tf.data.Dataset:
+    """Runs on all cores, in order; leaves out what fails only where that was asked for."""
+    stream = stream.map(function, num_parallel_calls=tf.data.AUTOTUNE)
+    return stream.ignore_errors(log_warning=True) if skip_broken else stream
+
+
+def _batched(
+    stream: tf.data.Dataset, target: TargetSpec, batch: int, *, drop_remainder: bool
+) -> tf.data.Dataset:
+    """Batches ahead of time; images with fewer people get absent ones."""
+    if target.kind is TargetKind.KEYPOINTS:
+        stream = stream.padded_batch(batch, drop_remainder=drop_remainder)
+    else:
+        stream = stream.batch(batch, drop_remainder=drop_remainder)
+    return stream.prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,78 @@
+"""The papers' settings: through which view each dataset is seen at each stage of the work.
+
+Sources: CVPR 2019 (arXiv 1810.10804) sections 4 and 5 and its code for search; WACV 2020
+(arXiv 1904.02365) section 4; the pose settings follow the single-person protocol they cite.
+"""
+
+from dataclasses import replace
+
+from nas_tf.data.registry import dataset_info
+from nas_tf.data.views import View
+from nas_tf.errors import ConfigError
+
+STAGES = ("stage_one", "stage_two", "full", "evaluate")
+
+_VOC = {
+    "stage_one": View((256, 256), scale=(0.7, 1.4), shorter_at_least=300, mirror=True),
+    "stage_two": View((350, 350), scale=(0.7, 1.4), shorter_at_least=400, mirror=True),
+    "full": View((450, 450), scale=(0.5, 2.0), mirror=True),
+    "evaluate": View((400, 400), shorter_at_least=400, centred=True),
+}
+_CITYSCAPES_SEARCH = View((321, 321), scale=(0.7, 1.4), longer_at_most=1024, mirror=True)
+_CAMVID_SEARCH = View((360, 480), scale=(0.7, 1.4), mirror=True)
+_NYU_SEARCH = View((350, 350), scale=(0.7, 1.4), shorter_at_least=400, mirror=True)
+_SHAPES_SEARCH = View((128, 128), scale=(0.75, 1.5), mirror=True)
+_MPII = View((256, 256), scale=(0.75, 1.25), longer_side=384, centred=True, mirror=True, rotate=30)
+_COCO = replace(_MPII, scale=(0.7, 1.3), rotate=40)
+_PERSON = View((256, 256), longer_side=384, centred=True)
+
+_PRESETS: dict[str, dict[str, View]] = {
+    "shapes": {
+        "stage_one": _SHAPES_SEARCH,
+        "stage_two": _SHAPES_SEARCH,
+        "full": replace(_SHAPES_SEARCH, scale=(0.5, 2.0)),
+        "evaluate": View((128, 128), centred=True),
+    },
+    "voc2012_seg": _VOC,
+    "person_part": _VOC,
+    "camvid": {
+        "stage_one": _CAMVID_SEARCH,
+        "stage_two": _CAMVID_SEARCH,
+        "full": replace(_CAMVID_SEARCH, scale=(0.5, 2.0)),
+        "evaluate": View((360, 480), centred=True),
+    },
+    "cityscapes_seg": {
+        "stage_one": _CITYSCAPES_SEARCH,
+        "stage_two": _CITYSCAPES_SEARCH,
+        "full": View((769, 769), scale=(0.5, 2.0), mirror=True),
+        "evaluate": View((1024, 2048), centred=True),
+    },
+    "nyuv2_depth": {
+        "stage_one": _NYU_SEARCH,
+        "stage_two": _NYU_SEARCH,
+        "full": View((500, 500), scale=(0.5, 2.0), mirror=True),
+        "evaluate": View((480, 640), centred=True),
+    },
+    "mpii_pose": dict.fromkeys(STAGES[:3], _MPII) | {"evaluate": _PERSON},
+    "coco_keypoints": dict.fromkeys(STAGES[:3], _COCO) | {"evaluate": _PERSON},
+}
+
+
+def preset(name: str, stage: str, crop: tuple[int, int] | None = None) -> View:
+    """The view of a dataset at a stage; a user's own folder has to say its crop."""
+    if stage not in STAGES:
+        raise ConfigError(f"stage {stage!r} is unknown: {', '.join(STAGES)} are accepted")
+    dataset_info(name)
+    if name not in _PRESETS:
+        return _own(name, stage, crop)
+    view = _PRESETS[name][stage]
+    return replace(view, crop=crop) if crop else view
+
+
+def _own(name: str, stage: str, crop: tuple[int, int] | None) -> View:
+    """The settings that most papers share, at the crop given."""
+    if crop is None:
+        raise ConfigError(f"{name} has no preset crop: give `crop` as height and width")
+    if stage == "evaluate":
+        return View(crop, centred=True)
+    return View(crop, scale=(0.5, 2.0) if stage == "full" else (0.7, 1.4), mirror=True)

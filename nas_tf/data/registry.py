@@ -1,0 +1,40 @@
+"""Dataset names: a configuration says one, and everything else follows."""
+
+import difflib
+
+from nas_tf.data.builder import DenseBuilder
+from nas_tf.data.camvid import Camvid
+from nas_tf.data.cityscapes_seg import CityscapesSeg
+from nas_tf.data.coco_keypoints import CocoKeypoints
+from nas_tf.data.folder import PREFIX, folder_builder
+from nas_tf.data.info import DatasetInfo
+from nas_tf.data.mpii_pose import MpiiPose
+from nas_tf.data.nyuv2_depth import Nyuv2Depth
+from nas_tf.data.person_part import PersonPart
+from nas_tf.data.shapes import Shapes
+from nas_tf.data.voc2012_seg import Voc2012Seg
+from nas_tf.errors import DataError
+
+_BUILDERS: tuple[type[DenseBuilder], ...] = (
+    *(Shapes, Camvid, Voc2012Seg, CityscapesSeg, PersonPart),
+    *(Nyuv2Depth, CocoKeypoints, MpiiPose),
+)
+DATASETS = {builder.INFO.name: builder for builder in _BUILDERS}
+
+
+def builder_class(name: str) -> type[DenseBuilder]:
+    """The builder of a dataset, or of a user's own ``folder:DIR``."""
+    if name.startswith(PREFIX):
+        return folder_builder(name)
+    if name not in DATASETS:
+        near = difflib.get_close_matches(name, DATASETS, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise DataError(
+            f"dataset {name!r} is unknown: {hint}{', '.join(DATASETS)} or folder:DIR are accepted"
+        )
+    return DATASETS[name]
+
+
+def dataset_info(name: str) -> DatasetInfo:
+    """Classes, ignore label, splits and targets of a dataset; reads none of its data."""
+    return builder_class(name).INFO

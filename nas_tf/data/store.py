@@ -1,0 +1,111 @@
+"""Where prepared datasets live, and how they get there."""
+
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from nas_tf.data.builder import DenseBuilder
+from nas_tf.data.folder import PREFIX
+from nas_tf.data.registry import builder_class
+from nas_tf.errors import DataError
+
+_LOG = logging.getLogger("nas_tf")
+
+# tfds warns of every dataset that is not prepared yet, which is no news.
+logging.getLogger("absl").addFilter(lambda line: not str(line.msg).startswith("Variant folder"))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a preparation left on disk: where, how many examples a split, what was left out."""
+
+    name: str
+    folder: Path
+    splits: Mapping[str, int]
+    absent: tuple[str, ...]
+    broken: tuple[str, ...]
+
+
+def data_dir() -> Path:
+    """The folder of all prepared data: $NAS_TF_CACHE/data, else ~/.cache/nas_tf/data."""
+    cache = os.environ.get("NAS_TF_CACHE") or Path.home() / ".cache" / "nas_tf"
+    return Path(cache) / "data"
+
+
+def default_source(name: str) -> Path | None:
+    """Where a dataset's own files are looked for when nobody says: $NAS_TF_DATA/NAME."""
+    root = os.environ.get("NAS_TF_DATA")
+    return Path(root) / name if root else None
+
+
+def resolve_source(name: str, source: Path | None) -> Path:
+    """The folder to read a dataset from; the embedded one and a user's folder need none."""
+    builder = builder_class(name)
+    if name == "shapes" or name.startswith(PREFIX):
+        return builder.source
+    found = source or default_source(name)
+    if found is None:
+        raise DataError(f"no source of {name} given; {builder.INFO.how_to_get}")
+    return found
+
+
+def prepare(
+    name: str, source: Path | None = None, *, skip_broken: bool = False, again: bool = False
+) -> Prepared:
+    """Writes a dataset's records, once; each file is read, decoded and checked on the way."""
+    builder = _builder(name)
+    files = resolve_source(name, source)
+    if again and builder.is_prepared():
+        shutil.rmtree(builder.data_dir)
+        builder = _builder(name)
+    builder.source, builder.skip_broken = files, skip_broken
+    if not builder.is_prepared():
+        tfds.disable_progress_bar()
+        with redirect_stdout(StringIO()):  # tfds announces a download that does not happen
+            builder.download_and_prepare(file_format=tfds.core.FileFormat.ARRAY_RECORD)
+    return _prepared(builder)
+
+
+def prepared(name: str) -> Prepared | None:
+    """What is on disk of a dataset, or None where it was not prepared."""
+    builder = _builder(name)
+    return _prepared(builder) if builder.is_prepared() else None
+
+
+def open_builder(name: str) -> DenseBuilder:
+    """The builder of a prepared dataset; what needs no download is prepared on first use."""
+    builder = _builder(name)
+    if not builder.is_prepared():
+        if name != "shapes" and not name.startswith(PREFIX):
+            raise DataError(
+                f"{name} is not prepared in {data_dir()}: "
+                f"run nas-tf data prepare {name} --source DIR; {builder.INFO.how_to_get}"
+            )
+        _LOG.info("preparing %s in %s", name, data_dir())
+        prepare(name)
+        builder = _builder(name)
+    return builder
+
+
+def _builder(name: str) -> DenseBuilder:
+    """The tfds builder over the data folder."""
+    return builder_class(name)(data_dir=data_dir())
+
+
+def _prepared(builder: DenseBuilder) -> Prepared:
+    """Reads tfds's own metadata."""
+    splits = {name: split.num_examples for name, split in builder.info.splits.items()}
+    return Prepared(
+        name=builder.INFO.name,
+        folder=Path(builder.data_dir),
+        splits=splits,
+        absent=tuple(name for name in builder.INFO.splits if name not in splits),
+        broken=tuple(builder.info.metadata["broken"]),
+    )

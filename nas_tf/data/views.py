@@ -1,0 +1,53 @@
+"""What the network gets to see of an image: size, and how much it is moved and recoloured."""
+
+from dataclasses import dataclass
+
+from nas_tf.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How an example becomes an input of fixed size.
+
+    The image is scaled by a factor drawn from ``scale``; ``longer_side`` first brings it to a
+    given size, ``shorter_at_least`` raises and ``longer_at_most`` lowers the result. It is then
+    cropped, at random or centred, and padded centred to ``crop`` (height, width). ``rotate`` is
+    in degrees either way; ``brightness``, ``contrast``, ``saturation`` and ``hue`` are the
+    largest changes either way, as tf.image means them.
+    """
+
+    crop: tuple[int, int]
+    scale: tuple[float, float] = (1.0, 1.0)
+    longer_side: int | None = None
+    shorter_at_least: int | None = None
+    longer_at_most: int | None = None
+    centred: bool = False
+    mirror: bool = False
+    rotate: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuses settings that no image can be seen through."""
+        if min(self.crop) < 1:
+            raise ConfigError(f"crop is {self.crop}: a height and a width of at least 1")
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ConfigError(f"scale is {self.scale}: 0 < lowest <= highest is accepted")
+        limits = {"rotate": 180, "brightness": 1, "contrast": 1, "saturation": 1, "hue": 0.5}
+        for key, limit in limits.items():
+            if not 0 <= getattr(self, key) <= limit:
+                raise ConfigError(f"{key} is {getattr(self, key)}: 0–{limit} is accepted")
+
+    @property
+    def still(self) -> bool:
+        """Whether images keep their size and orientation and are only cut and padded."""
+        sized = self.longer_side or self.shorter_at_least or self.longer_at_most
+        moved = self.mirror or self.rotate or self.scale != (1.0, 1.0)
+        return self.centred and not sized and not moved
+
+    @property
+    def recolours(self) -> bool:
+        """Whether any photometric change is asked for."""
+        return any((self.brightness, self.contrast, self.saturation, self.hue))
