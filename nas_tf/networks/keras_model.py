@@ -1,6 +1,8 @@
 """From a blueprint to a functional Keras model, layer by layer and name by name."""
 
-from collections.abc import Callable, Mapping
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from tensorflow import keras
@@ -16,7 +18,23 @@ def realise(blueprint: Blueprint, *, name: str) -> keras.Model:
 
     The model returns the logits alone, or a dictionary of outputs where there are auxiliaries.
     """
-    blueprint = blueprint.live()
+    with _collector_paused():
+        return _realise(blueprint.live(), name)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """A quarter of the time would go into looking for garbage among Keras's many objects."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
+def _realise(blueprint: Blueprint, name: str) -> keras.Model:
     tensors: dict[str, Any] = {}
     for layer in blueprint.layers:
         if layer.kind == "input":

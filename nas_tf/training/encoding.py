@@ -1,0 +1,114 @@
+"""Fills the shards of a feature cache: encodes batch by batch, writes while encoding goes on."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeAlias
+
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+
+from nas_tf.errors import DataError
+from nas_tf.training.shards import Shard
+
+Source: TypeAlias = Callable[[int], Iterable[tuple[Any, Any]]]
+Progress: TypeAlias = Callable[[int, int], None]
+
+
+class Encoder:
+    """Turns a batch of images and targets into the fields that are stored.
+
+    Fields are ``tap0``, ``tap1``, …, ``target`` and, with a teacher, ``teacher``. Labels and
+    depths take the nearest pixel at the finest tap's resolution; logits and heatmaps are resized
+    bilinearly.
+    """
+
+    def __init__(self, model: keras.Model, teacher: keras.Model | None, dtype: str) -> None:
+        self._model, self._teacher, self._dtype = model, teacher, tf.as_dtype(dtype)
+        taps = [f"tap{n}" for n in range(len(tf.nest.flatten(model.output)))]
+        self.fields = (*taps, "target", *(["teacher"] if teacher is not None else []))
+        self._run = tf.function(self._encoded, autograph=False, reduce_retracing=True)
+
+    def __call__(self, images: Any, targets: Any) -> dict[str, np.ndarray]:
+        """Encodes one batch."""
+        arrays = self._run(tf.convert_to_tensor(images), tf.convert_to_tensor(targets))
+        return {field: array.numpy() for field, array in zip(self.fields, arrays, strict=True)}
+
+    def bytes_per_row(self, images: Any, targets: Any) -> int:
+        """What one row takes on disk, from the shapes alone."""
+        specs = [tf.TensorSpec(np.shape(part), part.dtype) for part in (images, targets)]
+        outputs = self._run.get_concrete_function(*specs).structured_outputs
+        return sum(int(np.prod(output.shape[1:])) * output.dtype.size for output in outputs)
+
+    def _encoded(self, images: tf.Tensor, targets: tf.Tensor) -> list[tf.Tensor]:
+        taps = tf.nest.flatten(self._model(images, training=False))
+        size = tf.shape(taps[0])[1:3] if None in taps[0].shape[1:3] else taps[0].shape[1:3]
+        stored = [tf.cast(tap, self._dtype) for tap in taps]
+        if targets.shape.rank == 3:
+            stored.append(tf.image.resize(targets[..., None], size, method="nearest")[..., 0])
+        else:
+            stored.append(tf.image.resize(targets, size))
+        if self._teacher is not None:
+            logits = self._teacher(images, training=False)
+            logits = logits["logits"] if isinstance(logits, dict) else logits
+            logits = tf.image.resize(tf.cast(logits, tf.float32), size)
+            stored.append(tf.cast(logits, self._dtype))
+        return stored
+
+
+def write_shards(
+    shards: list[Shard],
+    missing: list[int],
+    shard_rows: int,
+    source: Source,
+    encode: Encoder,
+    total: int,
+    progress: Progress | None,
+) -> None:
+    """Encodes and writes the missing shards; a run of neighbours reads its source once."""
+    done = total - sum(min(shard_rows, total - n * shard_rows) for n in missing)
+    writing: Future[None] | None = None
+    with ThreadPoolExecutor(1) as writer:
+        for run in _runs(missing):
+            batches = iter(source(run[0] * shard_rows))
+            for number in run:
+                rows = min(shard_rows, total - number * shard_rows)
+                arrays = _gathered(batches, encode, rows, number * shard_rows)
+                if writing is not None:
+                    writing.result()
+                shards[number].remove()
+                writing = writer.submit(shards[number].write, arrays)
+                done += rows
+                if progress is not None:
+                    progress(done, total)
+        if writing is not None:
+            writing.result()
+
+
+def _runs(numbers: list[int]) -> list[list[int]]:
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return runs
+
+
+def _gathered(batches: Any, encode: Encoder, rows: int, first: int) -> dict[str, np.ndarray]:
+    parts: list[dict[str, np.ndarray]] = []
+    have = 0
+    while have < rows:
+        batch = next(batches, None)
+        if batch is None:
+            raise DataError(
+                f"feature cache: the source ended after {first + have} rows, "
+                f"expected at least {first + rows}"
+            )
+        parts.append(encode(*batch))
+        have += len(parts[-1]["tap0"])
+    if have != rows:
+        raise DataError(
+            f"feature cache: a batch crosses row {first + rows}, expected batches that fill shards"
+        )
+    return {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
