@@ -2,6 +2,7 @@
 
 import logging
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -65,7 +66,7 @@ class DenseBuilder(tfds.core.GeneratorBasedBuilder):
 
 
 def available(builder: type[DenseBuilder], source: Path) -> dict[str, list[Item]]:
-    """The items of every split found in a source folder; an empty or absent one is an error."""
+    """The items of every split found in a source; an empty split or a doubled item is an error."""
     if not source.is_dir():
         raise DataError(
             f"source {source} of {builder.INFO.name} is not a folder; {builder.INFO.how_to_get}"
@@ -81,6 +82,12 @@ def available(builder: type[DenseBuilder], source: Path) -> dict[str, list[Item]
             raise DataError(
                 f"split {split} of {builder.INFO.name} in {source} is empty: "
                 "at least one example is needed; fill it or remove its list"
+            )
+        name, times = Counter(item.id for item in items).most_common(1)[0]
+        if times > 1:
+            raise DataError(
+                f"example {name} of {builder.INFO.name} is listed {times} times in split {split}: "
+                "keep one of the lines"
             )
     return present
 

@@ -1,6 +1,6 @@
 """Reads every file of a dataset before any training starts and says what is wrong with which."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,7 +60,6 @@ def check(name: str, source: Path | None = None) -> Report:
 def _check_split(info: DatasetInfo, split: str, items: list[Item]) -> SplitReport:
     """Counts the label values of a split and collects its problems."""
     report = SplitReport(split, len(items), info.splits[split], np.zeros(len(info.classes), int))
-    report.problems += _doubled(split, items)
     for item in items:
         try:
             example = read(item)
@@ -73,12 +72,3 @@ def _check_split(info: DatasetInfo, split: str, items: list[Item]) -> SplitRepor
             report.pixels += np.bincount(used, minlength=len(info.classes))
             report.ignored += label.size - used.size
     return report
-
-
-def _doubled(split: str, items: list[Item]) -> Iterator[str]:
-    """Examples listed more than once: tfds refuses to store two of one name."""
-    seen: set[str] = set()
-    for item in items:
-        if item.id in seen:
-            yield f"example {item.id} is listed twice in split {split}: remove one of the lines"
-        seen.add(item.id)

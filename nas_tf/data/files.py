@@ -1,10 +1,13 @@
 """Reading image files: every failure becomes one line that names the file."""
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
 
 from nas_tf.errors import DataError
 
@@ -44,6 +47,16 @@ def read_lines(path: Path) -> list[list[str]]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"list {path} cannot be read: {_reason(error)}") from error
     return [line.split() for line in text.splitlines() if line.strip()]
+
+
+def read_matrix(path: Path, key: str) -> np.ndarray:
+    """A variable of a MATLAB file."""
+    try:
+        return loadmat(path)[key]
+    except (OSError, ValueError, KeyError, NotImplementedError, MatReadError, zlib.error) as error:
+        raise DataError(
+            f"{path} cannot be read: a MATLAB file with {key} is accepted; extract it again"
+        ) from error
 
 
 def list_files(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[Path]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from scipy.io import loadmat
 
 from nas_tf.data.builder import DenseBuilder
+from nas_tf.data.files import read_matrix
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.items import Example, Item
 from nas_tf.data.person_crop import cut_person
@@ -68,12 +68,7 @@ class MpiiPose(DenseBuilder):
 
 def _head_sizes(path: Path, people: int) -> Sequence[float]:
     """0.6 of the diagonal of each head box, as MPII's evaluation defines it."""
-    try:
-        boxes = loadmat(path)["headboxes_src"]
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(
-            f"{path} cannot be read: a MATLAB file with headboxes_src is accepted"
-        ) from error
+    boxes = read_matrix(path, "headboxes_src")
     if boxes.shape != (2, 2, people):
         raise DataError(f"{path} holds {boxes.shape[-1]} head boxes for {people} people")
     return (_HEAD * np.linalg.norm(boxes[1] - boxes[0], axis=0)).tolist()

@@ -4,16 +4,15 @@ tfds has a builder of the same frames' video (32 GB, in-painted depth, download 
 labelled file is the one with missing pixels left missing, as the papers train on it.
 """
 
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
 import h5py
 import numpy as np
 import tensorflow_datasets as tfds
-from scipy.io import loadmat
 
 from nas_tf.data.builder import DenseBuilder
+from nas_tf.data.files import read_matrix
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.items import Example, Item
 from nas_tf.errors import DataError
@@ -44,18 +43,8 @@ class Nyuv2Depth(DenseBuilder):
             return None
         return [
             Item(f"{number:05d}", partial(_load, frames, number - 1))
-            for number in _numbers(splits, f"{split}Ndxs")
+            for number in read_matrix(splits, f"{split}Ndxs").ravel().tolist()
         ]
-
-
-def _numbers(splits: Path, key: str) -> Iterable[int]:
-    """The frame numbers of a split."""
-    try:
-        return loadmat(splits)[key].ravel().tolist()
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(
-            f"{splits} cannot be read: a MATLAB file with {key} is accepted"
-        ) from error
 
 
 def _load(frames: Path, index: int) -> Example:

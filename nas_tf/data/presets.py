@@ -1,7 +1,8 @@
 """The papers' settings: through which view each dataset is seen at each stage of the work.
 
-Sources: CVPR 2019 (arXiv 1810.10804) sections 4 and 5 and its code for search; WACV 2020
-(arXiv 1904.02365) section 4; the pose settings follow the single-person protocol they cite.
+VOC, depth and pose follow CVPR 2019 (arXiv 1810.10804), Cityscapes and CamVid WACV 2020
+(arXiv 1904.02365), both with the values of the authors' search scripts where the papers give
+none. ``reward`` is how meta-val is seen during a search, ``evaluate`` how final scores are taken.
 """
 
 from dataclasses import replace
@@ -10,13 +11,14 @@ from nas_tf.data.registry import dataset_info
 from nas_tf.data.views import View
 from nas_tf.errors import ConfigError
 
-STAGES = ("stage_one", "stage_two", "full", "evaluate")
+STAGES = ("stage_one", "stage_two", "reward", "full", "evaluate")
 
 _VOC = {
     "stage_one": View((256, 256), scale=(0.7, 1.4), shorter_at_least=300, mirror=True),
     "stage_two": View((350, 350), scale=(0.7, 1.4), shorter_at_least=400, mirror=True),
     "full": View((450, 450), scale=(0.5, 2.0), mirror=True),
-    "evaluate": View((400, 400), shorter_at_least=400, centred=True),
+    "reward": View((400, 400), shorter_at_least=400, centred=True),
+    "evaluate": View((512, 512), centred=True),
 }
 _CITYSCAPES_SEARCH = View((321, 321), scale=(0.7, 1.4), longer_at_most=1024, mirror=True)
 _CAMVID_SEARCH = View((360, 480), scale=(0.7, 1.4), mirror=True)
@@ -31,6 +33,7 @@ _PRESETS: dict[str, dict[str, View]] = {
         "stage_one": _SHAPES_SEARCH,
         "stage_two": _SHAPES_SEARCH,
         "full": replace(_SHAPES_SEARCH, scale=(0.5, 2.0)),
+        "reward": View((128, 128), centred=True),
         "evaluate": View((128, 128), centred=True),
     },
     "voc2012_seg": _VOC,
@@ -39,22 +42,25 @@ _PRESETS: dict[str, dict[str, View]] = {
         "stage_one": _CAMVID_SEARCH,
         "stage_two": _CAMVID_SEARCH,
         "full": replace(_CAMVID_SEARCH, scale=(0.5, 2.0)),
+        "reward": View((360, 480), centred=True),
         "evaluate": View((360, 480), centred=True),
     },
     "cityscapes_seg": {
         "stage_one": _CITYSCAPES_SEARCH,
         "stage_two": _CITYSCAPES_SEARCH,
         "full": View((769, 769), scale=(0.5, 2.0), mirror=True),
+        "reward": View((512, 512), longer_at_most=1024, centred=True),
         "evaluate": View((1024, 2048), centred=True),
     },
     "nyuv2_depth": {
         "stage_one": _NYU_SEARCH,
         "stage_two": _NYU_SEARCH,
         "full": View((500, 500), scale=(0.5, 2.0), mirror=True),
+        "reward": View((400, 400), shorter_at_least=400, centred=True),
         "evaluate": View((480, 640), centred=True),
     },
-    "mpii_pose": dict.fromkeys(STAGES[:3], _MPII) | {"evaluate": _PERSON},
-    "coco_keypoints": dict.fromkeys(STAGES[:3], _COCO) | {"evaluate": _PERSON},
+    "mpii_pose": dict.fromkeys(STAGES, _MPII) | {"reward": _PERSON, "evaluate": _PERSON},
+    "coco_keypoints": dict.fromkeys(STAGES, _COCO) | {"reward": _PERSON, "evaluate": _PERSON},
 }
 
 
@@ -73,6 +79,6 @@ def _own(name: str, stage: str, crop: tuple[int, int] | None) -> View:
     """The settings that most papers share, at the crop given."""
     if crop is None:
         raise ConfigError(f"{name} has no preset crop: give `crop` as height and width")
-    if stage == "evaluate":
+    if stage in ("reward", "evaluate"):
         return View(crop, centred=True)
     return View(crop, scale=(0.5, 2.0) if stage == "full" else (0.7, 1.4), mirror=True)

@@ -96,7 +96,7 @@ def _place_object(scene: Scene, distance: float) -> None:
 def _place_figure(scene: Scene, distance: float) -> Figure:
     """The one person of the scene."""
     rng = scene.rng
-    x = rng.uniform(0.2, 0.8) * SIZE
+    x = rng.uniform(0.05, 0.95) * SIZE
     person = figure(rng, SIZE, x, scene.foot(distance), rng.uniform(1.0, 1.2) * _UNIT / distance)
     scene.place(np.any(person.parts, axis=0), scene.image, distance, len(CLASSES) - 1)
     for part in person.parts[::-1]:

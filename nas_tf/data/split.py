@@ -5,7 +5,7 @@ import numpy as np
 from nas_tf.errors import DataError
 
 META_VAL = 0.1
-"""CVPR 2019, section 4.1: 90 % meta-train, 10 % meta-val."""
+"""CVPR 2019: 90 % of the training set is meta-train, 10 % meta-val."""
 
 
 def meta_split(

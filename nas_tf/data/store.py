@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 
 import tensorflow_datasets as tfds
+from filelock import FileLock
 
 from nas_tf.data.builder import DenseBuilder
 from nas_tf.data.folder import PREFIX
@@ -60,16 +61,16 @@ def prepare(
     name: str, source: Path | None = None, *, skip_broken: bool = False, again: bool = False
 ) -> Prepared:
     """Writes a dataset's records, once; each file is read, decoded and checked on the way."""
-    builder = _builder(name)
-    files = resolve_source(name, source)
-    if again and builder.is_prepared():
-        shutil.rmtree(builder.data_dir)
+    files, builder = resolve_source(name, source), _builder(name)
+    with _alone(builder.name):
+        if again and builder.is_prepared():
+            shutil.rmtree(builder.data_dir)
         builder = _builder(name)
-    builder.source, builder.skip_broken = files, skip_broken
-    if not builder.is_prepared():
-        tfds.disable_progress_bar()
-        with redirect_stdout(StringIO()):  # tfds announces a download that does not happen
-            builder.download_and_prepare(file_format=tfds.core.FileFormat.ARRAY_RECORD)
+        builder.source, builder.skip_broken = files, skip_broken
+        if not builder.is_prepared():
+            tfds.disable_progress_bar()
+            with redirect_stdout(StringIO()):  # tfds announces a download that does not happen
+                builder.download_and_prepare(file_format=tfds.core.FileFormat.ARRAY_RECORD)
     return _prepared(builder)
 
 
@@ -92,6 +93,12 @@ def open_builder(name: str) -> DenseBuilder:
         prepare(name)
         builder = _builder(name)
     return builder
+
+
+def _alone(name: str) -> FileLock:
+    """One process prepares a dataset; the others wait and find it ready."""
+    data_dir().mkdir(parents=True, exist_ok=True)
+    return FileLock(data_dir() / f"{name}.lock")
 
 
 def _builder(name: str) -> DenseBuilder:

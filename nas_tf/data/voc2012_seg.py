@@ -5,14 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
-from scipy.io import loadmat
 
 from nas_tf.data.builder import DenseBuilder
-from nas_tf.data.files import read_image, read_lines
+from nas_tf.data.files import read_image, read_lines, read_matrix
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.items import Example, Item, labelled
 from nas_tf.data.labels import LabelMap
-from nas_tf.errors import DataError
 
 INFO = DatasetInfo(
     name="voc2012_seg",
@@ -73,11 +71,5 @@ def _sbd_item(extra: Path, name: str) -> Item:
 
 def _load_sbd(image: Path, label: Path) -> Example:
     """A picture and the Segmentation field of its GTcls struct."""
-    try:
-        raw = loadmat(label, squeeze_me=True, struct_as_record=False)["GTcls"].Segmentation
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise DataError(
-            f"label {label} cannot be read: a MATLAB file with GTcls.Segmentation is accepted; "
-            "extract it again"
-        ) from error
+    raw = read_matrix(label, "GTcls")["Segmentation"][0, 0]
     return {"image": read_image(image), "label": _LABELS(raw.astype(np.int32), label)}

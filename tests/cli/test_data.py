@@ -1,0 +1,123 @@
+"""``nas-tf data`` as real processes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def nas_tf(
+    *arguments: str, cwd: Path, prefix: str = "", **environment: str
+) -> subprocess.CompletedProcess:
+    code = f"{prefix}from nas_tf.cli import main; main()"
+    kept = {key: value for key, value in os.environ.items() if key != "NAS_TF_DATA"}
+    return subprocess.run(
+        [sys.executable, "-c", code, "data", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**kept, "COLUMNS": "140", "NAS_TF_CACHE": str(cwd / "cache"), **environment},
+    )
+
+
+@pytest.fixture
+def camvid(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(2)
+    root = tmp_path / "camvid"
+    for split, count in (("train", 3), ("val", 2)):
+        (root / split).mkdir(parents=True)
+        (root / f"{split}annot").mkdir()
+        lines = []
+        for number in range(count):
+            image, label = f"{split}/{number}.jpg", f"{split}annot/{number}.png"
+            Image.fromarray(rng.integers(0, 256, (36, 48, 3)).astype(np.uint8)).save(root / image)
+            Image.fromarray(rng.integers(0, 12, (36, 48)).astype(np.uint8)).save(root / label)
+            lines.append(f"{image} {label}")
+        (root / f"{split}.txt").write_text("\n".join(lines))
+    return root
+
+
+def test_help_needs_no_tensorflow(tmp_path: Path) -> None:
+    check = (
+        "import sys, atexit; "
+        "atexit.register(lambda: print('tensorflow' in sys.modules, file=sys.stderr)); "
+    )
+    done = nas_tf("--help", cwd=tmp_path, prefix=check)
+    assert done.stderr == "False\n"
+    assert done.returncode == 0
+    for command in ("list", "prepare", "check", "show"):
+        assert f"\n  {command} " in done.stdout
+
+
+def test_from_files_to_a_picture(camvid: Path, tmp_path: Path) -> None:
+    listed = nas_tf("list", cwd=tmp_path)
+    assert listed.returncode == 0
+    assert listed.stderr == ""
+    assert (
+        "camvid          label                  11       train 367 val 101 test 233"
+        in listed.stdout
+    )
+    assert "\ncamvid: copy train.txt," in listed.stdout
+
+    checked = nas_tf("check", "camvid", "--source", str(camvid), cwd=tmp_path)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert "train: 3 examples (published: 367), 0 broken\n" in checked.stdout
+    assert "10 Bicyclist" in checked.stdout
+    assert "not there: test\n" in checked.stdout
+
+    done = nas_tf("prepare", "camvid", cwd=tmp_path, NAS_TF_DATA=str(camvid.parent))
+    folder = tmp_path / "cache" / "data" / "camvid" / "1.0.0"
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"camvid: train 3, val 2, in {folder}\nnot there: test\n"
+    assert json.loads((folder / "dataset_info.json").read_text())["version"] == "1.0.0"
+
+    shown = nas_tf("show", "camvid", "--count", "2", "--out", "sheet.png", cwd=tmp_path)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout == "wrote sheet.png\n"
+    with Image.open(tmp_path / "sheet.png") as picture:
+        assert picture.size[0] > 800
+
+    absent = nas_tf("show", "camvid", "--split", "test", cwd=tmp_path)
+    assert absent.returncode == 3
+    assert absent.stderr == (
+        "nas-tf: split 'test' of camvid is not prepared: train, val are accepted; "
+        "add its files and run nas-tf data prepare camvid --again\n"
+    )
+
+
+def test_broken_files_end_with_three_and_can_be_left_out(camvid: Path, tmp_path: Path) -> None:
+    broken = camvid / "train" / "1.jpg"
+    broken.write_bytes(b"\xff\xd8 not a picture")
+    line = (
+        f"image {broken} cannot be decoded: the file is corrupt or not an image; "
+        "replace it or leave it out with --skip-broken"
+    )
+    checked = nas_tf("check", "camvid", "--source", str(camvid), cwd=tmp_path)
+    assert checked.returncode == 3
+    assert f"\n{line}\n" in checked.stdout
+    assert checked.stderr == (
+        "nas-tf: camvid has 1 broken examples: mend them or leave them out with "
+        "nas-tf data prepare camvid --skip-broken\n"
+    )
+    refused = nas_tf("prepare", "camvid", "--source", str(camvid), cwd=tmp_path)
+    assert (refused.returncode, refused.stderr) == (3, f"nas-tf: {line}\n")
+    done = nas_tf("prepare", "camvid", "--source", str(camvid), "--skip-broken", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "camvid: train 2, val 2, in " in done.stdout
+    assert f"left out: {line}\n" in done.stdout
+
+
+def test_a_data_set_that_is_not_there_says_which_files_to_put_where(tmp_path: Path) -> None:
+    done = nas_tf("prepare", "cityscapes_seg", cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stderr == (
+        "nas-tf: no source of cityscapes_seg given; register at cityscapes-dataset.com, extract "
+        "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip (folders leftImg8bit and "
+        "gtFine) into DIR, then run nas-tf data prepare cityscapes_seg --source DIR\n"
+    )
