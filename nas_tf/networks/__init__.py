@@ -1,8 +1,8 @@
 """From a genotype to its network.
 
 ``draw`` writes a blueprint, a plain list of layers; ``cost`` counts it; ``build`` turns it into a
-Keras model. Only ``build``, ``encoder`` and ``copy_weights`` need TensorFlow, and load it when
-first used.
+Keras model. Only ``build``, ``build_decoder``, ``encoder`` and ``copy_weights`` need TensorFlow, and
+load it when first used.
 """
 
 import importlib
@@ -16,7 +16,7 @@ from nas_tf.networks.draw import draw, draw_encoder
 from nas_tf.networks.settings import Settings
 
 if TYPE_CHECKING:
-    from nas_tf.networks.build import build, copy_weights, encoder
+    from nas_tf.networks.build import build, build_decoder, copy_weights, encoder
 
 __all__ = [
     "CONVENTION",
@@ -25,6 +25,7 @@ __all__ = [
     "Layer",
     "Settings",
     "build",
+    "build_decoder",
     "copy_weights",
     "cost",
     "draw",
@@ -34,7 +35,7 @@ __all__ = [
     "settings",
 ]
 
-_WITH_TENSORFLOW = ("build", "copy_weights", "encoder")
+_WITH_TENSORFLOW = ("build", "build_decoder", "copy_weights", "encoder")
 
 
 def __getattr__(name: str) -> Any:

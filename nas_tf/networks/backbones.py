@@ -15,6 +15,7 @@ OUTPUT_STRIDES = (8, 16, 32)
 _GROUPS = ((0, 1, 16, 1, 1), (1, 2, 24, 2, 6), (3, 3, 32, 2, 6), (6, 4, 64, 2, 6))
 _LATE_GROUPS = ((10, 3, 96, 1, 6), (13, 3, 160, 2, 6), (16, 1, 320, 1, 6))
 TAP_BLOCKS = (2, 5, 12, 16)
+TAP_LAYERS = ("block_2_add", "block_5_add", "block_12_add", "block_16_project_BN")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ The builders of this room write a blueprint; ``keras_model`` turns it into a Ker
 ``cost`` counts it, the command line prints it. No TensorFlow is needed to write or count one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -64,6 +64,22 @@ class Blueprint:
             if layer.name in needed:
                 needed.update(layer.inputs)
         return replace(self, layers=tuple(one for one in self.layers if one.name in needed))
+
+    def decoder(self, taps: Sequence[str]) -> "Blueprint":
+        """What follows the encoder; the taps it reads are inputs ``tap0``, ``tap1``, …."""
+        given = {name: f"tap{n}" for n, name in enumerate(taps)}
+        after = [layer for layer in self.live().layers if layer.part != "encoder"]
+        read = {name for layer in after for name in layer.inputs} & set(given)
+        inputs = [
+            replace(self.by_name[name], name=given[name], kind="input", inputs=(), options={})
+            for name in taps
+            if name in read
+        ]
+        renamed = [
+            replace(layer, inputs=tuple(given.get(name, name) for name in layer.inputs))
+            for layer in after
+        ]
+        return replace(self, layers=(*inputs, *renamed))
 
     def deployed(self) -> "Blueprint":
         """As it is shipped: no auxiliaries, nothing dead."""

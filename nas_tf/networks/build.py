@@ -6,6 +6,7 @@ from tensorflow import keras
 
 from nas_tf.genotype import Genotype
 from nas_tf.networks import weights as weight_files
+from nas_tf.networks.backbones import TAP_LAYERS
 from nas_tf.networks.blueprint import Blueprint, Size
 from nas_tf.networks.draw import draw, draw_encoder
 from nas_tf.networks.heads import Head
@@ -36,6 +37,23 @@ def build(
     blueprint = draw(genotype, head, input_size=input_size, settings=settings)
     alpha = settings.alpha if settings else 1.0
     return _with_weights(blueprint, f"{genotype.space}_{genotype.digest}", alpha, weights)
+
+
+def build_decoder(
+    genotype: Genotype,
+    head: Head | int,
+    *,
+    input_size: Size | None = None,
+    settings: Settings | None = None,
+) -> keras.Model:
+    """Builds what follows the encoder alone, from ``tap0`` (stride 4), … to logits.
+
+    Stage one trains it on cached features. Its inputs are the taps that the genotype reads, by
+    name; its layers are those of ``build``, so ``copy_weights`` carries them over.
+    """
+    blueprint = draw(genotype, head, input_size=input_size, settings=settings)
+    decoder = blueprint.decoder(TAP_LAYERS)
+    return realise(decoder, name=f"{genotype.space}_{genotype.digest}_decoder")
 
 
 def encoder(

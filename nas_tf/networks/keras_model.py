@@ -16,7 +16,8 @@ Maker: TypeAlias = "Callable[[Layer, Blueprint], keras.layers.Layer]"
 def realise(blueprint: Blueprint, *, name: str) -> keras.Model:
     """Builds the live part of a blueprint.
 
-    The model returns the logits alone, or a dictionary of outputs where there are auxiliaries.
+    The model returns the logits alone, or a dictionary of outputs where there are auxiliaries;
+    likewise it takes the image alone, or a dictionary of taps.
     """
     with _collector_paused():
         return _realise(blueprint.live(), name)
@@ -38,8 +39,8 @@ def _realise(blueprint: Blueprint, name: str) -> keras.Model:
     tensors: dict[str, Any] = {}
     for layer in blueprint.layers:
         if layer.kind == "input":
-            shape = (None, None, 3) if blueprint.dynamic else (*layer.size, 3)
-            tensors[layer.name] = keras.Input(shape, name=layer.name)
+            size = (None, None) if blueprint.dynamic else layer.size
+            tensors[layer.name] = keras.Input((*size, layer.channels), name=layer.name)
             continue
         inputs = [tensors[source] for source in layer.inputs]
         if layer.kind == "resize":
@@ -48,8 +49,13 @@ def _realise(blueprint: Blueprint, name: str) -> keras.Model:
         made = _MAKERS[layer.kind](layer)
         tensors[layer.name] = made(inputs if len(inputs) > 1 else inputs[0])
     outputs = {key: tensors[layer] for key, layer in blueprint.outputs.items()}
-    image = tensors["image"]
-    return keras.Model(image, outputs if len(outputs) > 1 else outputs.popitem()[1], name=name)
+    inputs = {one.name: tensors[one.name] for one in blueprint.layers if one.kind == "input"}
+    return keras.Model(_sole(inputs), _sole(outputs), name=name)
+
+
+def _sole(tensors: dict[str, Any]) -> Any:
+    """The one tensor there is, or all of them by name."""
+    return tensors if len(tensors) > 1 else next(iter(tensors.values()))
 
 
 def _conv(layer: Layer) -> keras.layers.Layer:

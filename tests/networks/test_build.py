@@ -10,6 +10,7 @@ import tensorflow as tf
 from nas_tf import networks, spaces
 from nas_tf.genotype import Genotype
 from nas_tf.networks import Settings
+from nas_tf.networks.backbones import TAP_LAYERS
 from nas_tf.networks.blueprint import Draft
 from nas_tf.networks.keras_model import realise
 from nas_tf.spaces.auxcell import OPS, AuxCellDesign
@@ -241,3 +242,30 @@ def test_random_genotypes_run_and_have_finite_gradients(space: str, tenth: int) 
         ):
             assert gradient is not None, (str(genotype), variable.name)
             assert np.isfinite(gradient).all(), (str(genotype), variable.name)
+
+
+@pytest.mark.parametrize("name", ["arch0", "arch1", "wacv-arch0", "dpc-top1"])
+@pytest.mark.parametrize("input_size", [(65, 97), None])
+def test_a_decoder_on_its_taps_is_the_rest_of_the_network(
+    name: str, input_size: tuple[int, int] | None
+) -> None:
+    genotype = spaces.resolve(name)
+    settings = SMALL[genotype.space]
+    whole = networks.build(genotype, 4, input_size=input_size, settings=settings)
+    decoder = networks.build_decoder(genotype, 4, input_size=input_size, settings=settings)
+    assert networks.copy_weights(whole, decoder) == []
+    image = tf.random.stateless_uniform((2, 65, 97, 3), (5, 6), -1.0, 1.0)
+    layers = {layer.name for layer in whole.layers}
+    taps = [whole.get_layer(layer).output for layer in TAP_LAYERS if layer in layers]
+    values = tf.keras.Model(whole.input, taps)(image, training=False)
+    names = [f"tap{n}" for n, layer in enumerate(TAP_LAYERS) if layer in layers]
+    given = dict(zip(names, values if len(names) > 1 else [values], strict=True))
+    read = {name: given[name] for name in decoder.input_names}
+    inputs = read if len(read) > 1 else next(iter(read.values()))
+    for one, other in zip(outputs(whole, image), outputs(decoder, inputs), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_decoder_takes_only_the_taps_that_are_read() -> None:
+    decoder = networks.build_decoder(spaces.resolve("arch0"), 4, settings=SMALL["auxcell"])
+    assert decoder.input_names == ["tap0", "tap2", "tap3"]
