@@ -1,6 +1,5 @@
 """``nas-tf data``: list, prepare, check and show datasets."""
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,6 @@ _SHOWN_PROBLEMS = 20
 @click.group("data")
 def command() -> None:
     """List, prepare, check and show datasets."""
-    logging.getLogger("nas_tf").setLevel(logging.INFO)
 
 
 @command.command("list")
@@ -110,7 +108,9 @@ def show(name: str, split: str, count: int, out: Path | None) -> None:
     from nas_tf.data.picture import draw, sheet
 
     path = out or Path(f"{name.rpartition('/')[2]}-{split}.png")
-    draw(sheet(name, split, count), path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with Console(stderr=True).status(f"Drawing {escape(name)} ..."):
+        draw(sheet(name, split, count), path)
     click.echo(f"wrote {path}")
 
 

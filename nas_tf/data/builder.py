@@ -1,6 +1,5 @@
 """The tfds builder all datasets share: each of them only lists its items and reads one."""
 
-import logging
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator
@@ -15,8 +14,6 @@ from nas_tf.data.files import is_plain_jpeg
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.items import Example, Item, read
 from nas_tf.errors import DataError
-
-_LOG = logging.getLogger("nas_tf")
 
 
 class DenseBuilder(tfds.core.GeneratorBasedBuilder):
@@ -59,7 +56,6 @@ class DenseBuilder(tfds.core.GeneratorBasedBuilder):
             except DataError as error:
                 if not self.skip_broken:
                     raise
-                _LOG.warning("left out: %s", error)
                 self.info.metadata["broken"].append(str(error))
                 continue
             yield item.id, _stored(item, example)

@@ -8,11 +8,14 @@ import msgspec
 import tensorflow_datasets as tfds
 
 from nas_tf.data.builder import DenseBuilder
-from nas_tf.data.files import list_files, read_lines, with_suffix
+from nas_tf.data.files import IMAGE_SUFFIXES, list_files, read_lines, with_suffix
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.items import Item, labelled
 from nas_tf.data.labels import LabelMap
+from nas_tf.data.palettes import colours
 from nas_tf.errors import DataError
+
+Pair = tuple[str, Path, Path]
 
 PREFIX = "folder:"
 SETTINGS = "dataset.yaml"
@@ -68,7 +71,7 @@ def _bind(
             """The pairs of a split; a label that no image asks for is an error, too."""
             listing = settings.splits.get(split)
             pairs = _listed(root, root / listing) if listing else _paired(root, split)
-            return [labelled(image.stem, image, label, labels) for image, label in pairs]
+            return [labelled(name, image, label, labels) for name, image, label in pairs]
 
     return Folder
 
@@ -84,6 +87,7 @@ def _settings(path: Path) -> Settings:
         raise DataError(f"{path} is not accepted: {error}; keys are {accepted}") from error
     if not settings.classes:
         raise DataError(f"{path} has an empty list `classes`: name at least one class")
+    colours(settings.palette, len(settings.classes))
     return settings
 
 
@@ -98,19 +102,15 @@ def _sub_folders(root: Path) -> list[str]:
     return sorted(names, key=lambda name: (name != "train", name))
 
 
-def _listed(root: Path, listing: Path) -> list[tuple[Path, Path]]:
+def _listed(root: Path, listing: Path) -> list[Pair]:
     """Pairs named line by line, relative to images/ and labels/, with or without suffix."""
-    names = [Path(words[0]).with_suffix("") for words in read_lines(listing)]
-    return [
-        (
-            with_suffix(root / "images" / name.parent, name.name),
-            root / "labels" / f"{name}.png",
-        )
-        for name in names
-    ]
+    listed = [" ".join(words) for words in read_lines(listing)]
+    names = [str(Path(n).with_suffix("")) if n.endswith(IMAGE_SUFFIXES) else n for n in listed]
+    images, labels = root / "images", root / "labels"
+    return [(name, with_suffix(images, name), labels / f"{name}.png") for name in names]
 
 
-def _paired(root: Path, split: str) -> list[tuple[Path, Path]]:
+def _paired(root: Path, split: str) -> list[Pair]:
     """Every image of a split's folder with the label of its name."""
     images, labels = root / "images" / split, root / "labels" / split
     pictures = list_files(images)
@@ -120,7 +120,7 @@ def _paired(root: Path, split: str) -> list[tuple[Path, Path]]:
             f"label {labels / min(orphans)}.png has no image in {images} "
             f"({len(orphans)} such): add the image or remove the label"
         )
-    return [(picture, labels / f"{picture.stem}.png") for picture in pictures]
+    return [(f"{split}/{image.stem}", image, labels / f"{image.stem}.png") for image in pictures]
 
 
 def _slug(name: str) -> str:

@@ -62,6 +62,11 @@ def colours(palette: str, count: int) -> tuple[Colour, ...]:
     if palette not in _FIXED:
         accepted = ", ".join(sorted([*_FIXED, "voc"]))
         raise DataError(f"palette {palette!r} is unknown: {accepted} are accepted")
+    if count > len(_FIXED[palette]):
+        raise DataError(
+            f"palette {palette} has {len(_FIXED[palette])} colours for {count} classes: "
+            "voc has as many as there are classes"
+        )
     return _FIXED[palette][:count]
 
 

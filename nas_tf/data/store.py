@@ -15,6 +15,7 @@ from filelock import FileLock
 from nas_tf.data.builder import DenseBuilder
 from nas_tf.data.folder import PREFIX
 from nas_tf.data.registry import builder_class
+from nas_tf.data.shapes import Shapes
 from nas_tf.errors import DataError
 
 _LOG = logging.getLogger("nas_tf")
@@ -40,21 +41,17 @@ def data_dir() -> Path:
     return Path(cache) / "data"
 
 
-def default_source(name: str) -> Path | None:
-    """Where a dataset's own files are looked for when nobody says: $NAS_TF_DATA/NAME."""
-    root = os.environ.get("NAS_TF_DATA")
-    return Path(root) / name if root else None
-
-
 def resolve_source(name: str, source: Path | None) -> Path:
-    """The folder to read a dataset from; the embedded one and a user's folder need none."""
+    """The folder to read a dataset from: the one given, else $NAS_TF_DATA/NAME.
+
+    The embedded dataset needs none, and a user's folder is named by its own name.
+    """
     builder = builder_class(name)
-    if name == "shapes" or name.startswith(PREFIX):
+    if _prepares_itself(name):
         return builder.source
-    found = source or default_source(name)
-    if found is None:
+    if source is None and not os.environ.get("NAS_TF_DATA"):
         raise DataError(f"no source of {name} given; {builder.INFO.how_to_get}")
-    return found
+    return source or Path(os.environ["NAS_TF_DATA"]) / name
 
 
 def prepare(
@@ -84,7 +81,7 @@ def open_builder(name: str) -> DenseBuilder:
     """The builder of a prepared dataset; what needs no download is prepared on first use."""
     builder = _builder(name)
     if not builder.is_prepared():
-        if name != "shapes" and not name.startswith(PREFIX):
+        if not _prepares_itself(name):
             raise DataError(
                 f"{name} is not prepared in {data_dir()}: "
                 f"run nas-tf data prepare {name} --source DIR; {builder.INFO.how_to_get}"
@@ -93,6 +90,11 @@ def open_builder(name: str) -> DenseBuilder:
         prepare(name)
         builder = _builder(name)
     return builder
+
+
+def _prepares_itself(name: str) -> bool:
+    """Whether nobody has to say where the files of a dataset are."""
+    return name == Shapes.INFO.name or name.startswith(PREFIX)
 
 
 def _alone(name: str) -> FileLock:

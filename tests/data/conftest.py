@@ -1,11 +1,11 @@
 """A prepared-data folder for the session, and writers of small datasets in their true formats."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from nas_tf.data.examples import Examples
@@ -58,7 +58,7 @@ def own(tmp_path: Path, picture: Callable, noise: Callable) -> Callable[..., Pat
                 label = tmp_path / "own" / "labels" / split / f"{number}.png"
                 picture(label, noise(24, 32, 3))
         content = {"classes": ["soil", "crop", "weed"], **settings}
-        (tmp_path / "own" / "dataset.yaml").write_text(json.dumps(content))
+        (tmp_path / "own" / "dataset.yaml").write_text(yaml.safe_dump(content))
         return tmp_path / "own"
 
     return write

@@ -48,7 +48,7 @@ def test_every_broken_file_is_named_with_its_reason(
     expected = [corrupt(images / "0.png")]
     picture(labels / "1.png", noise(20, 32, 3))
     expected.append(
-        f"label of 1 is 32x20, its image {images / '1.png'} is 32x24 (width x height): "
+        f"label of train/1 is 32x20, its image {images / '1.png'} is 32x24 (width x height): "
         "both must be of one size; export the pair again"
     )
     wrong = noise(24, 32, 3)
@@ -118,7 +118,7 @@ def test_a_split_that_is_doubled_or_has_labels_without_images(own: Callable[...,
     with pytest.raises(DataError) as error:
         check(f"folder:{root}")
     assert line_of(error) == (
-        f"example 0 of folder:{root} is listed 2 times in split train: keep one of the lines"
+        f"example train/0 of folder:{root} is listed 2 times in split train: keep one of the lines"
     )
     settings.write_text(before)
     image = root / "images" / "train" / "1.png"
@@ -173,6 +173,25 @@ def test_settings_are_read_strictly(own: Callable[..., Path], content: str, reas
         f"{settings} is not accepted: {reason}; "
         "keys are classes, ignore_label, label_map, splits, palette"
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"palette": "x"}, "palette 'x' is unknown: camvid, cityscapes, shapes, voc are accepted"),
+        (
+            {"palette": "camvid", "classes": ["c"] * 12},
+            "palette camvid has 11 colours for 12 classes: voc has as many as there are classes",
+        ),
+        ({"label_map": {7: 3}}, "label_map sends 7 to 3: 0–2 and 255 (ignore) are accepted"),
+    ],
+)
+def test_settings_that_cannot_be_kept_are_refused(
+    own: Callable[..., Path], settings: dict, line: str
+) -> None:
+    with pytest.raises(DataError) as error:
+        builder_class(f"folder:{own(**settings)}")
+    assert line_of(error) == line
 
 
 def test_what_is_not_there_says_what_to_do(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_damaged_record_stops_or_is_skipped(own: Callable[..., Path]) -> None:
     name = f"folder:{own(train=40)}"
     record = next(prepare(name).folder.glob("*train*"))
     content = bytearray(record.read_bytes())
-    middle = content.rfind(b"IHDR", 0, len(content) // 2)
+    middle = len(content) // 2
     content[middle : middle + 4] = b"oops"
     record.write_bytes(content)
     examples = Examples(name, "train", cache_bytes=0)
@@ -117,7 +117,7 @@ def test_a_damaged_record_stops_or_is_skipped(own: Callable[..., Path]) -> None:
     with pytest.raises(tf.errors.OpError):
         list(evaluation(examples, LABEL, view, batch=1))
     kept = list(evaluation(examples, LABEL, view, batch=1, skip_broken=True))
-    assert len(kept) < 40
+    assert 0 < len(kept) < 40
 
 
 @given(count=st.integers(10, 3000), seed=st.integers(0, 2**31))

@@ -238,17 +238,22 @@ def test_mpii_counts_from_one_and_measures_heads(tmp_path: Path, picture: Callab
 def test_a_folder_with_list_files_and_a_label_map(
     tmp_path: Path, picture: Callable, noise: Callable
 ) -> None:
-    picture(tmp_path / "images" / "field" / "a.jpg", noise(8, 9))
+    for name in ("a", "b c.1"):
+        picture(tmp_path / "images" / "field" / f"{name}.jpg", noise(8, 9))
     raw = np.array([[0, 38], [75, 9]], np.uint8).repeat(4, 0).repeat([4, 5], 1)
-    picture(tmp_path / "labels" / "field" / "a.png", raw)
-    (tmp_path / "some.txt").write_text("field/a.jpg\n")
+    for name in ("a", "b c.1"):
+        picture(tmp_path / "labels" / "field" / f"{name}.png", raw)
+    (tmp_path / "some.txt").write_text("field/a.jpg\nfield/b c.1\n")
     (tmp_path / "dataset.yaml").write_text(
         "classes: [soil, crop]\nignore_label: 9\n"
         "label_map: {0: 0, 38: 1, 75: 9}\nsplits: {train: some.txt}\n"
     )
     name = f"folder:{tmp_path}"
-    (example,) = examples(name, tmp_path, "train")
-    assert np.unique(example["label"]).tolist() == [0, 1, 9]
+    for example in examples(name, tmp_path, "train"):
+        assert np.unique(example["label"]).tolist() == [0, 1, 9]
+    assert [item.id for item in builder_class(name).items(tmp_path, "train")] == [
+        *("field/a", "field/b c.1")
+    ]
     assert dataset_info(name).classes == ("soil", "crop")
     before = builder_class(name).name
     assert builder_class(f"folder:{tmp_path}/images/..").name == before
