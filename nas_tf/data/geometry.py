@@ -4,6 +4,7 @@ Pixel (x, y) covers the square around (x, y); lengths are measured from the corn
 where pixel centres are at x + 0.5 (half-pixel convention, as tf.image resizes).
 """
 
+import math
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -38,7 +39,7 @@ def draw_motion(view: View, size: tf.Tensor, seed: tf.Tensor) -> Motion:
     centred = tf.floor(room / 2)
     cropped = -tf.floor(draws[1:3] * (1 - room))
     shift = centred if view.centred else tf.where(room < 0, cropped, centred)
-    turn = (2 * draws[3] - 1) * (view.rotate * 3.141592653589793 / 180)
+    turn = (2 * draws[3] - 1) * math.radians(view.rotate)
     mirror = draws[4] < 0.5 if view.mirror else tf.constant(False)
     return Motion(scale, turn, mirror, shift[::-1], view.still, not view.rotate)
 

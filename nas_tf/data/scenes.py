@@ -46,9 +46,8 @@ class Scene:
 
     def place(self, mask: np.ndarray, surface: np.ndarray, distance: float, label: int) -> None:
         """Covers what lies behind a mask with a slightly tilted surface."""
-        if label:
-            self.owner[mask] = len(self.labels)
-            self.labels.append(label)
+        self.owner[mask] = len(self.labels)
+        self.labels.append(label)
         tilt = self.rng.uniform(-0.15, 0.15, 2) * distance / SIZE
         y, x = np.nonzero(mask)
         if len(y):
