@@ -12,7 +12,7 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 from filelock import FileLock
 
-from nas_tf.data.builder import DenseBuilder
+from nas_tf.data.builder import DenseBuilder, available
 from nas_tf.data.folder import PREFIX
 from nas_tf.data.registry import builder_class
 from nas_tf.data.shapes import Shapes
@@ -61,6 +61,7 @@ def prepare(
     files, builder = resolve_source(name, source), _builder(name)
     with _alone(builder.name):
         if again and builder.is_prepared():
+            available(type(builder), files)  # raises before anything is lost
             shutil.rmtree(builder.data_dir)
         builder = _builder(name)
         builder.source, builder.skip_broken = files, skip_broken

@@ -77,6 +77,10 @@ def test_from_files_to_a_picture(camvid: Path, tmp_path: Path) -> None:
     assert done.stdout == f"camvid: train 3, val 2, in {folder}\nnot there: test\n"
     assert json.loads((folder / "dataset_info.json").read_text())["version"] == "1.0.0"
 
+    wrong = nas_tf("prepare", "camvid", "--again", "--source", str(folder), cwd=tmp_path)
+    assert wrong.returncode == 3
+    assert wrong.stderr.startswith(f"nas-tf: no split of camvid is in {folder}; copy train.txt")
+
     shown = nas_tf("show", "camvid", "--count", "2", "--out", "new/sheet.png", cwd=tmp_path)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout == "wrote new/sheet.png\n"
