@@ -1,8 +1,8 @@
 """From a genotype to its network.
 
 ``draw`` writes a blueprint, a plain list of layers; ``cost`` counts it; ``build`` turns it into a
-Keras model. Only ``build``, ``build_decoder``, ``encoder`` and ``copy_weights`` need TensorFlow, and
-load it when first used.
+Keras model. What needs TensorFlow (``build``, ``build_decoder``, ``encoder``, ``copy_weights``)
+loads it when first used.
 """
 
 import importlib

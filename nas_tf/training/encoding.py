@@ -1,6 +1,6 @@
 """Fills the shards of a feature cache: encodes batch by batch, writes while encoding goes on."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeAlias
 
@@ -23,22 +23,33 @@ class Encoder:
     bilinearly.
     """
 
-    def __init__(self, model: keras.Model, teacher: keras.Model | None, dtype: str) -> None:
+    def __init__(
+        self, model: keras.Model, teacher: keras.Model | None, dtype: str, batch: int
+    ) -> None:
+        self._batch = batch
         self._model, self._teacher, self._dtype = model, teacher, tf.as_dtype(dtype)
         taps = [f"tap{n}" for n in range(len(tf.nest.flatten(model.output)))]
         self.fields = (*taps, "target", *(["teacher"] if teacher is not None else []))
-        self._run = tf.function(self._encoded, autograph=False, reduce_retracing=True)
+        self._run = tf.function(self._encoded, autograph=False)
 
     def __call__(self, images: Any, targets: Any) -> dict[str, np.ndarray]:
-        """Encodes one batch."""
-        arrays = self._run(tf.convert_to_tensor(images), tf.convert_to_tensor(targets))
-        return {field: array.numpy() for field, array in zip(self.fields, arrays, strict=True)}
+        """Encodes one batch; a smaller one is filled up, so that one graph serves all."""
+        rows = len(images)
+        arrays = self._run(*(self._filled(part) for part in (images, targets)))
+        return {
+            field: array.numpy()[:rows] for field, array in zip(self.fields, arrays, strict=True)
+        }
 
     def bytes_per_row(self, images: Any, targets: Any) -> int:
         """What one row takes on disk, from the shapes alone."""
-        specs = [tf.TensorSpec(np.shape(part), part.dtype) for part in (images, targets)]
-        outputs = self._run.get_concrete_function(*specs).structured_outputs
+        filled = [self._filled(part) for part in (images, targets)]
+        outputs = self._run.get_concrete_function(*filled).structured_outputs
         return sum(int(np.prod(output.shape[1:])) * output.dtype.size for output in outputs)
+
+    def _filled(self, part: Any) -> tf.Tensor:
+        part = tf.convert_to_tensor(part)
+        absent = self._batch - len(part)
+        return tf.pad(part, [[0, absent]] + [[0, 0]] * (part.shape.rank - 1)) if absent else part
 
     def _encoded(self, images: tf.Tensor, targets: tf.Tensor) -> list[tf.Tensor]:
         taps = tf.nest.flatten(self._model(images, training=False))
@@ -61,16 +72,21 @@ def write_shards(
     missing: list[int],
     shard_rows: int,
     source: Source,
+    opened: Iterator[Any],
     encode: Encoder,
     total: int,
     progress: Progress | None,
 ) -> None:
-    """Encodes and writes the missing shards; a run of neighbours reads its source once."""
+    """Encodes and writes the missing shards; a run of neighbours reads its source once.
+
+    ``opened`` is the source at the first missing row.
+    """
     done = total - sum(min(shard_rows, total - n * shard_rows) for n in missing)
     writing: Future[None] | None = None
     with ThreadPoolExecutor(1) as writer:
         for run in _runs(missing):
-            batches = iter(source(run[0] * shard_rows))
+            at_start = run[0] == missing[0]
+            batches = opened if at_start else iter(source(run[0] * shard_rows))
             for number in run:
                 rows = min(shard_rows, total - number * shard_rows)
                 arrays = _gathered(batches, encode, rows, number * shard_rows)

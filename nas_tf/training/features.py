@@ -5,6 +5,7 @@ finest tap's resolution and shared by all candidates and all workers of a machin
 """
 
 import hashlib
+import itertools
 import json
 import math
 import shutil
@@ -121,7 +122,7 @@ def prepare(
     with FileLock(f"{folder}.lock"):
         for unfinished in folder.glob(".*.part"):
             unfinished.unlink()
-        encode = Encoder(encoder, teacher, key.dtype)
+        encode = Encoder(encoder, teacher, key.dtype, batch)
         wanted = [Shard(folder, n) for n in range(math.ceil(key.rows / shard_rows))]
         rows = [min(shard_rows, key.rows - n * shard_rows) for n in range(len(wanted))]
         whole = [
@@ -131,9 +132,11 @@ def prepare(
         missing = [n for n, done in enumerate(whole) if not done]
         if missing:
             (folder / _MANIFEST).unlink(missing_ok=True)
-            first = next(iter(source(0)))
+            opened = iter(source(missing[0] * shard_rows))
+            first = next(opened)
             _check_disk(root, encode.bytes_per_row(*first) * sum(rows[n] for n in missing))
-            write_shards(wanted, missing, shard_rows, source, encode, key.rows, progress)
+            opened = itertools.chain([first], opened)
+            write_shards(wanted, missing, shard_rows, source, opened, encode, key.rows, progress)
         record = json.dumps(
             {"key": json.loads(key.text()), "shard_rows": shard_rows, "fields": encode.fields},
             indent=1,

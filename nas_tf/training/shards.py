@@ -16,14 +16,30 @@ from typing import Any, BinaryIO
 import numpy as np
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    """Writes a file so that it appears whole under its name or not at all."""
+class _Summing:
+    """A file that sums what is written to it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._sum = file, hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self._sum.update(data)
+        return self._file.write(data)
+
+    def hexdigest(self) -> str:
+        return self._sum.hexdigest()
+
+
+def write_atomically(path: Path, write: Callable[[Any], Any]) -> str:
+    """Writes a file so that it appears whole under its name or not at all; returns its SHA-256."""
     beside = path.with_name(f".{path.name}.part")
     with beside.open("wb") as file:
-        write(file)
+        summing = _Summing(file)
+        write(summing)
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
+    return summing.hexdigest()
 
 
 class Shard:
@@ -42,11 +58,12 @@ class Shard:
 
     def write(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Writes all fields, then the seal."""
-        checksums = {}
-        for field, array in arrays.items():
-            path = self.file(field)
-            write_atomically(path, lambda file, array=array: np.save(file, array))
-            checksums[field] = _checksum(path)
+        checksums = {
+            field: write_atomically(
+                self.file(field), lambda file, array=array: np.save(file, array)
+            )
+            for field, array in arrays.items()
+        }
         rows = len(next(iter(arrays.values())))
         record = json.dumps({"rows": rows, "sha256": checksums}, indent=1, sort_keys=True)
         write_atomically(self._seal, lambda file: file.write(record.encode()))
