@@ -28,6 +28,9 @@ CORE = [
     "matplotlib>=3.8",
     "Jinja2>=3.1",
     "pillow>=10",
+    "scipy>=1.10",
+    "array_record>=0.5",
+    "pycocotools>=2.0.7",
     "psutil>=5.9",
 ]
 
@@ -43,6 +46,7 @@ EXTRAS = {
         "pytest-cov>=5",
         "hypothesis>=6.100",
         "import-linter>=2",
+        "scikit-learn>=1.3",
         "ruff==0.17.5",
     ],
 }

@@ -1,13 +1,15 @@
-"""``nas-tf data``: list, prepare, check and show datasets."""
+"""``nas-tf data``: list, prepare, check, show and cache datasets."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Table
 
+from nas_tf.cli.options import SizeType
 from nas_tf.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ _SHOWN_PROBLEMS = 20
 
 @click.group("data")
 def command() -> None:
-    """List, prepare, check and show datasets."""
+    """List, prepare, check, show and cache datasets."""
 
 
 @command.command("list")
@@ -112,6 +114,51 @@ def show(name: str, split: str, count: int, out: Path | None) -> None:
     with Console(stderr=True).status(f"Drawing {escape(name)} ..."):
         draw(sheet(name, split, count), path)
     click.echo(f"wrote {path}")
+
+
+@command.command()
+@click.argument("name")
+@click.option("--split", default="train", show_default=True)
+@click.option("--target", help="label, depth or keypoints; the dataset's first if not given.")
+@click.option("--stage", default="stage_one", show_default=True, help="Whose view is taken.")
+@click.option("--crop", type=SizeType(), help="Size of a view, where no preset has one.")
+@click.option("--views", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the views.")
+@click.option("--alpha", type=float, default=1.0, show_default=True, help="Encoder's width.")
+@click.option("--weights", metavar="imagenet|FILE", default="imagenet", show_default=True)
+@click.option("--single-precision", is_flag=True, help="Store float32 instead of float16.")
+def cache(name: str, split: str, views: int, seed: int, **options: Any) -> None:
+    """Compute and store the encoder's features of a split, for stage one of a search."""
+    from nas_tf import networks
+    from nas_tf.data.examples import Examples
+    from nas_tf.data.presets import preset
+    from nas_tf.training.split_cache import cache_split, task_of
+
+    examples = Examples(name, split)
+    task = task_of(examples.info, options["target"])
+    view = preset(name, options["stage"], options["crop"])
+    encoder = networks.encoder(
+        input_size=view.crop, alpha=options["alpha"], weights=options["weights"]
+    )
+    console = Console(stderr=True)
+    with Progress(*Progress.get_default_columns(), console=console) as bar:
+        encoding = bar.add_task("encoding", total=None)
+        done = cache_split(
+            examples,
+            task,
+            view,
+            encoder,
+            views=views,
+            seed=seed,
+            single_precision=options["single_precision"],
+            starting=lambda size: console.print(f"writing {size / 2**20:.0f} MiB"),
+            progress=lambda rows, total: bar.update(encoding, completed=rows, total=total),
+        )
+        bar.update(encoding, completed=done.rows_stored, total=done.rows_stored)
+    click.echo(
+        f"{name} {split}: {len(done)} images x {done.views} views, "
+        f"{done.size / 2**20:.0f} MiB in {done.folder}"
+    )
 
 
 def _print_split(split: "SplitReport") -> None:

@@ -29,6 +29,8 @@ class Examples:
         self.info: DatasetInfo = builder.INFO
         self.split = split
         self._features = builder.info.features
+        stored = builder.info.splits[split].num_bytes
+        self.identity = f"{builder.info.full_name}/{split}, {stored} bytes"
         self._records = ArrayRecordDataSource(
             [str(path) for path in builder.info.splits[split].filepaths]
         )

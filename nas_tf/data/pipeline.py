@@ -85,6 +85,33 @@ def evaluation(
     return _batched(_mapped(stream, example, skip_broken), target, batch, drop_remainder=False)
 
 
+def views(
+    examples: Examples,
+    target: TargetSpec,
+    view: View,
+    *,
+    batch: int,
+    seed: int,
+    count: int = 1,
+    first: int = 0,
+    subset: Sequence[int] | None = None,
+) -> tf.data.Dataset:
+    """``count`` views of every example in a fixed order, from row ``first`` on, for a cache.
+
+    View ``v`` of example ``i`` is row ``v · examples + i``; the last batch is possibly smaller.
+    """
+    indices = _indices(examples, subset)
+
+    def example(row: tf.Tensor) -> tuple[tf.Tensor, object]:
+        index = tf.gather(indices, row % len(indices))
+        key = tf.random.experimental.stateless_fold_in([seed, 1], row // len(indices))
+        key = tf.random.experimental.stateless_fold_in(key, index)
+        return _seen(examples, index, target, view, key, ())
+
+    stream = tf.data.Dataset.range(first, count * len(indices))
+    return _batched(_mapped(stream, example, False), target, batch, drop_remainder=False)
+
+
 def _indices(examples: Examples, subset: Sequence[int] | None) -> np.ndarray:
     """The indices to use; those that do not exist are an error here, not in the graph."""
     indices = np.arange(len(examples)) if subset is None else np.asarray(subset, np.int64)

@@ -1,7 +1,7 @@
 """How ONE network is trained.
 
-``features`` is the cache of encoder features that stage one trains on; ``encoding`` fills it and
-``shards`` keeps it on disk.
+``features`` is the cache of encoder features that stage one trains on; ``encoding`` fills it,
+``shards`` keeps it on disk, ``split_cache`` makes it of a data set's split.
 """
 
 from nas_tf import quiet

@@ -96,6 +96,7 @@ def prepare(
     batch: int = 16,
     shard_rows: int = 64,
     verify: bool = True,
+    starting: Callable[[int], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> "FeatureCache":
     """Opens the cache of that key, building whatever of it is absent or broken.
@@ -113,6 +114,7 @@ def prepare(
         batch: Images encoded at once; part of what decides the last bits of the features.
         shard_rows: Rows a shard, a multiple of ``batch``.
         verify: Check the bytes of what is there already, not only that it is there.
+        starting: Called before anything is written, with the bytes that will be.
         progress: Called with the rows that are done and their total.
     """
     if shard_rows % batch:
@@ -134,7 +136,10 @@ def prepare(
             (folder / _MANIFEST).unlink(missing_ok=True)
             opened = iter(source(missing[0] * shard_rows))
             first = next(opened)
-            _check_disk(root, encode.bytes_per_row(*first) * sum(rows[n] for n in missing))
+            needed = encode.bytes_per_row(*first) * sum(rows[n] for n in missing)
+            _check_disk(root, needed)
+            if starting is not None:
+                starting(needed)
             opened = itertools.chain([first], opened)
             write_shards(wanted, missing, shard_rows, source, opened, encode, key.rows, progress)
         record = json.dumps(
@@ -167,7 +172,7 @@ class FeatureCache:
         self.fields = tuple(record["fields"])
         self.images, self.views = record["key"]["images"], record["key"]["views"]
         self._shard_rows = record["shard_rows"]
-        shards = math.ceil(self.images * self.views / self._shard_rows)
+        shards = math.ceil(self.rows_stored / self._shard_rows)
         self._maps = {
             field: [Shard(folder, n).mapped(field) for n in range(shards)] for field in self.fields
         }
@@ -175,6 +180,16 @@ class FeatureCache:
 
     def __len__(self) -> int:
         return self.images
+
+    @property
+    def rows_stored(self) -> int:
+        """Images times views."""
+        return self.images * self.views
+
+    @property
+    def size(self) -> int:
+        """Bytes of all fields."""
+        return sum(array.nbytes for maps in self._maps.values() for array in maps)
 
     @property
     def signature(self) -> dict[str, tf.TensorSpec]:

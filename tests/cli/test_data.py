@@ -51,7 +51,7 @@ def test_help_needs_no_tensorflow(tmp_path: Path) -> None:
     done = nas_tf("--help", cwd=tmp_path, prefix=check)
     assert done.stderr == "False\n"
     assert done.returncode == 0
-    for command in ("list", "prepare", "check", "show"):
+    for command in ("list", "prepare", "check", "show", "cache"):
         assert f"\n  {command} " in done.stdout
 
 
@@ -125,3 +125,24 @@ def test_a_data_set_that_is_not_there_says_which_files_to_put_where(tmp_path: Pa
         "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip (folders leftImg8bit and "
         "gtFine) into DIR, then run nas-tf data prepare cityscapes_seg --source DIR\n"
     )
+
+
+def test_features_are_cached_once(tmp_path: Path) -> None:
+    make = (
+        "import sys; import tensorflow as tf; "
+        "tf.keras.applications.MobileNetV2(input_shape=(96, 96, 3), alpha=0.35, "
+        "include_top=False, weights=None).save_weights(sys.argv[1])"
+    )
+    weights = str(tmp_path / "encoder.weights.h5")
+    subprocess.run([sys.executable, "-c", make, weights], check=True, capture_output=True)
+    options = ("shapes", "--split", "test", "--alpha", "0.35", "--weights", weights)
+    first = nas_tf("cache", *options, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "writing " in first.stderr
+    assert first.stdout.startswith("shapes test: 100 images x 1 views, ")
+    again = nas_tf("cache", *options, cwd=tmp_path)
+    assert again.stdout == first.stdout
+    assert "writing " not in again.stderr
+    wrong = nas_tf("cache", *options[:-1], "absent.h5", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("nas-tf: weights absent.h5: no such file, expected")

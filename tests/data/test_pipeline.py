@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_tf.data.examples import Examples
-from nas_tf.data.pipeline import evaluation, steps_per_epoch, training
+from nas_tf.data.pipeline import evaluation, steps_per_epoch, training, views
 from nas_tf.data.presets import STAGES, preset
 from nas_tf.data.registry import DATASETS
 from nas_tf.data.split import meta_split
@@ -81,6 +81,21 @@ def test_evaluation_keeps_order_and_the_last_batch(shapes: Examples) -> None:
     assert [len(image) for image, _ in batches] == [32, 32, 32, 4]
     depth = shapes.get(tf.constant(99))["depth"].numpy()
     np.testing.assert_array_equal(batches[-1][1][-1], depth)
+
+
+def test_views_for_a_cache_have_a_fixed_order_from_any_row_on(shapes: Examples) -> None:
+    options = dict(batch=4, seed=3, count=2, subset=[5, 1, 7])
+    whole = arrays(views(shapes, LABEL, VIEW, **options))
+    assert [len(image) for image, _ in whole] == [4, 2]
+    images = np.concatenate([image for image, _ in whole])
+    assert not np.array_equal(images[0], images[3])
+    rest = arrays(views(shapes, LABEL, VIEW, first=4, **options))
+    assert equal(rest, whole[1:])
+    plain = View((128, 128), centred=True)
+    still = arrays(views(shapes, LABEL, plain, **options))
+    seen = arrays(evaluation(shapes, LABEL, plain, batch=3, subset=[5, 1, 7]))
+    both = np.concatenate([image for image, _ in still])
+    np.testing.assert_array_equal(both, np.concatenate([seen[0][0]] * 2))
 
 
 def test_keypoints_come_with_what_their_score_needs(shapes: Examples) -> None:

@@ -1,0 +1,122 @@
+"""A data set's split as the feature cache wants it: its task, its views, its key."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tensorflow import keras
+
+from nas_tf.data import pipeline
+from nas_tf.data.examples import Examples
+from nas_tf.data.info import DatasetInfo
+from nas_tf.data.views import View
+from nas_tf.errors import ConfigError
+from nas_tf.tasks import Depth, Pose, Segmentation, Task
+from nas_tf.training.features import CacheKey, FeatureCache, fingerprint, prepare
+
+_BATCH = 16
+
+
+def features_dir() -> Path:
+    """The folder of all caches: $NAS_TF_CACHE/features, else ~/.cache/nas_tf/features."""
+    cache = os.environ.get("NAS_TF_CACHE") or Path.home() / ".cache" / "nas_tf"
+    return Path(cache) / "features"
+
+
+def task_of(info: DatasetInfo, target: str | None = None) -> Task:
+    """The task that a data set's target asks for; its first target where none is named."""
+    target = target or info.targets[0]
+    if target not in info.targets:
+        accepted = ", ".join(info.targets)
+        raise ConfigError(f"target {target!r} is not in {info.name}, expected {accepted}")
+    if target == "depth":
+        return Depth()
+    if target == "keypoints":
+        score = "pckh" if "head_size" in info.extras else "oks"
+        return Pose(len(info.joints), score=score, names=info.joints, swaps=info.swaps)
+    return Segmentation(
+        len(info.classes),
+        ignore_label=info.ignore_label,
+        names=info.classes,
+        colours=info.colours,
+    )
+
+
+def cache_split(
+    examples: Examples,
+    task: Task,
+    view: View,
+    encoder: keras.Model,
+    *,
+    views: int = 1,
+    seed: int = 1,
+    subset: Sequence[int] | None = None,
+    teacher: keras.Model | None = None,
+    single_precision: bool = False,
+    root: Path | None = None,
+    starting: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> FeatureCache:
+    """Opens the cached features of a split through a view, building what is absent.
+
+    Args:
+        examples: The prepared split.
+        task: Gives the dense target that is stored.
+        view: How an example becomes an input; augmentation is drawn anew for every view.
+        encoder: Gives the taps, finest first.
+        views: How many views of each image are stored; epochs take them in turn.
+        seed: Seed of the views.
+        subset: Indices of the examples to take, as the meta split gives them.
+        teacher: Gives logits to store beside the features.
+        single_precision: Store float32 instead of float16.
+        root: Folder of all caches.
+        starting: Called before anything is written, with the bytes that will be.
+        progress: Called with the rows that are done and their total.
+    """
+    chosen = range(len(examples)) if subset is None else [int(index) for index in subset]
+    key = CacheKey(
+        data=f"{examples.identity}, {task.name}, {view}, subset {_ranges(chosen)}",
+        images=len(chosen),
+        views=views,
+        crop=view.crop,
+        seed=seed,
+        encoder=fingerprint(encoder),
+        teacher=fingerprint(teacher) if teacher is not None else None,
+        dtype="float32" if single_precision else "float16",
+    )
+
+    def source(first: int) -> Iterable[tuple[Any, Any]]:
+        stream = pipeline.views(
+            examples,
+            task.target,
+            view,
+            batch=_BATCH,
+            seed=seed,
+            count=views,
+            first=first,
+            subset=chosen,
+        )
+        return stream.map(lambda image, target: (image, task.encode(target, view.crop)))
+
+    return prepare(
+        root or features_dir(),
+        key,
+        source,
+        encoder,
+        teacher=teacher,
+        batch=_BATCH,
+        starting=starting,
+        progress=progress,
+    )
+
+
+def _ranges(indices: Sequence[int]) -> str:
+    """Indices as ranges, so that a whole split reads ``0-366``."""
+    text: list[list[int]] = []
+    for index in indices:
+        if text and text[-1][-1] == index - 1:
+            text[-1][1:] = [index]
+        else:
+            text.append([index])
+    return " ".join("-".join(map(str, ends)) for ends in text)
