@@ -13,7 +13,8 @@ class DatasetInfo:
     ``splits`` gives the published number of examples, or None where there is none.
     ``targets`` are keys of the example dictionary: label, depth, keypoints. ``extras`` are keys
     that only metrics read: head_size, area.
-    ``swaps`` pairs the left and right joints that change places in a mirror.
+    ``swaps`` pairs the left and right joints that change places in a mirror; ``unscored_joints``
+    are annotated and learned but left out of the data set's own score.
     """
 
     name: str
@@ -26,6 +27,7 @@ class DatasetInfo:
     palette: str = "voc"
     joints: tuple[str, ...] = ()
     swaps: tuple[tuple[int, int], ...] = ()
+    unscored_joints: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
 
     @property

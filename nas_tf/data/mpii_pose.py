@@ -33,6 +33,7 @@ INFO = DatasetInfo(
         *("left shoulder", "left elbow", "left wrist"),
     ),
     swaps=((0, 5), (1, 4), (2, 3), (10, 15), (11, 14), (12, 13)),
+    unscored_joints=("pelvis", "thorax"),
     extras=("head_size",),
 )
 _PERSON_HEIGHT, _MARGIN, _HEAD = 200, 1.25, 0.6

@@ -95,6 +95,7 @@ def views(
     count: int = 1,
     first: int = 0,
     subset: Sequence[int] | None = None,
+    extras: Sequence[str] = (),
 ) -> tf.data.Dataset:
     """``count`` views of every example in a fixed order, from row ``first`` on, for a cache.
 
@@ -106,7 +107,7 @@ def views(
         index = tf.gather(indices, row % len(indices))
         key = tf.random.experimental.stateless_fold_in([seed, 1], row // len(indices))
         key = tf.random.experimental.stateless_fold_in(key, index)
-        return _seen(examples, index, target, view, key, ())
+        return _seen(examples, index, target, view, key, extras)
 
     stream = tf.data.Dataset.range(first, count * len(indices))
     return _batched(_mapped(stream, example, False), target, batch, drop_remainder=False)

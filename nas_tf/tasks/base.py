@@ -1,7 +1,7 @@
 """The contract every task keeps: what is predicted, how it is scored and how it looks."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal, TypeAlias
@@ -68,6 +68,9 @@ class Task(ABC):
     name: str
     channels: int
     target: TargetSpec
+    extras: tuple[str, ...] = ()
+    """Fields of an example that the score needs beside the target; then both come together as
+    a dictionary."""
 
     def encode(self, target: Any, image_size: Size) -> tf.Tensor:
         """The dense target that the loss compares with; as it is unless a task says otherwise."""
@@ -94,6 +97,12 @@ class Task(ABC):
     def unflipped(self, logits: tf.Tensor) -> tf.Tensor:
         """Turns the logits of mirrored images back, for testing with both."""
         return logits[:, :, ::-1]
+
+    def flip_tested(
+        self, predict: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor
+    ) -> tf.Tensor:
+        """The mean of the logits of images and of their mirror images, turned back."""
+        return (predict(images) + self.unflipped(predict(images[:, :, ::-1]))) / 2
 
 
 def check_count(what: str, value: Any) -> int:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from nas_tf.errors import DataError
+
 
 class ConfusionMatrix:
     """Pixels by true class (rows) and predicted class (columns), gathered over batches.
@@ -18,14 +20,19 @@ class ConfusionMatrix:
         self.num_classes, self.ignore_label = num_classes, ignore_label
         shape = (num_classes, num_classes + 1)
         self._pixels = tf.Variable(tf.zeros(shape, tf.int64), trainable=False)
+        self._unknown = tf.Variable(tf.zeros((), tf.int64), trainable=False)
 
     def update(self, labels: tf.Tensor, logits: tf.Tensor) -> None:
         """Adds a batch of labels [b, h, w] and logits [b, h, w, classes]; works in a graph."""
         predicted = tf.argmax(logits, -1, tf.int32)
-        finite = tf.reduce_all(tf.math.is_finite(logits), -1)
-        predicted = tf.where(finite, predicted, self.num_classes)
+        best = tf.reduce_max(logits, -1)
+        broken = tf.reduce_any(tf.math.is_nan(logits), -1) | ~tf.math.is_finite(best)
+        predicted = tf.where(broken, self.num_classes, predicted)
         labels = tf.cast(labels, tf.int32)
-        counted = (labels != self.ignore_label) & (labels < self.num_classes)
+        labelled = labels != self.ignore_label
+        counted = labelled & (labels < self.num_classes)
+        unknown = tf.math.count_nonzero(labelled & ~counted)
+        self._unknown.assign_add(unknown)
         cells = labels * (self.num_classes + 1) + predicted
         cells = tf.boolean_mask(cells, counted)
         count = tf.size(self._pixels)
@@ -35,13 +42,21 @@ class ConfusionMatrix:
     def reset(self) -> None:
         """Forgets all batches."""
         self._pixels.assign(tf.zeros_like(self._pixels))
+        self._unknown.assign(0)
 
     def merge(self, other: "ConfusionMatrix") -> None:
         """Adds what another has gathered."""
         self._pixels.assign_add(other._pixels)
+        self._unknown.assign_add(other._unknown)
 
     def numpy(self) -> np.ndarray:
-        """The matrix as it stands."""
+        """The matrix as it stands; labels that were never declared are an error, not ignored."""
+        unknown = int(self._unknown)
+        if unknown:
+            raise DataError(
+                f"{unknown} pixels have labels that are neither 0–{self.num_classes - 1} nor the "
+                f"ignored {self.ignore_label}: run nas-tf data check, or mend ignore_label"
+            )
         return self._pixels.numpy()
 
 

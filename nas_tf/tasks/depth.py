@@ -38,7 +38,7 @@ class Depth(Task):
         """Absolute below c, quadratic above it, c a fifth of the batch's largest error."""
         depth, logits = aligned(dense, logits, at)
         known = depth > 0
-        error = tf.where(known, tf.abs(logits[..., 0] - depth), 0.0)
+        error = tf.abs(tf.where(known, logits[..., 0], depth) - depth)
         bound = tf.stop_gradient(0.2 * tf.reduce_max(error))
         quadratic = tf.math.divide_no_nan(error**2 + bound**2, 2 * bound)
         huber = tf.where(error <= bound, error, quadratic)
@@ -90,10 +90,10 @@ class DepthMetrics(Metrics):
         self._sums.assign_add(tf.stack([tf.reduce_sum(figure) for figure in figures]))
 
     def result(self) -> Result:
-        """The figures over all known pixels; without one, the worst of each."""
+        """The figures over all known pixels; without one, shares of 0 and no errors."""
         *sums, count = self._sums.numpy()
         if count == 0:
-            return {key: 0.0 if key.startswith("delta") else float("inf") for key in _FIGURES}
+            return dict.fromkeys(_FIGURES[4:], 0.0)
         means = dict(zip(_FIGURES, (float(total / count) for total in sums), strict=True))
         return {**means, "rmse": means["rmse"] ** 0.5, "rmse_log": means["rmse_log"] ** 0.5}
 

@@ -42,7 +42,8 @@ def draw(keypoints: tf.Tensor, size: Size) -> tf.Tensor:
 def read(maps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The joints [batch, joints, (x, y)] in image pixels, and the height of each peak.
 
-    The peak moves a quarter of a pixel towards its higher neighbour (Newell et al., 2016).
+    Joints whose map has no finite value are NaN, which is near nothing. The peak moves a quarter
+    of a pixel towards its higher neighbour (Newell et al., 2016).
     """
     shape = tf.shape(maps)
     maps = tf.where(tf.math.is_finite(maps), maps, _NOWHERE)
@@ -60,4 +61,6 @@ def read(maps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     on_map = tf.stack(
         [tf.cast(column, tf.float32) + quarter_x, tf.cast(row, tf.float32) + quarter_y], -1
     )
-    return (on_map + 0.5) * STRIDE - 0.5, tf.reduce_max(flat, -1)
+    peaks = tf.reduce_max(flat, -1)
+    found = (on_map + 0.5) * STRIDE - 0.5
+    return tf.where(peaks[..., None] > _NOWHERE, found, float("nan")), peaks

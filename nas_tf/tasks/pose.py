@@ -43,6 +43,7 @@ class Pose(Task):
         swaps: Pairs of joints that change places in a mirror.
         sigmas: Falloffs of OKS, one a joint; COCO's where there are 17.
         limbs: Pairs of joints to draw a line between.
+        unscored: Joints that PCKh leaves out, as MPII does with pelvis and thorax.
     """
 
     name = "pose"
@@ -57,6 +58,7 @@ class Pose(Task):
         swaps: Sequence[tuple[int, int]] = (),
         sigmas: Sequence[float] | None = None,
         limbs: Sequence[tuple[int, int]] = (),
+        unscored: Sequence[int] = (),
     ) -> None:
         self.channels = check_count("joints", joints)
         if score not in ("pckh", "oks"):
@@ -68,16 +70,16 @@ class Pose(Task):
                 check_length(what, values, joints, "joint")
         if not all(0 <= joint < joints for pair in (*swaps, *limbs) for joint in pair):
             raise ConfigError(f"swaps and limbs join joints of 0–{joints - 1}")
+        swapped = [joint for pair in swaps for joint in pair]
+        if len(set(swapped)) < len(swapped):
+            raise ConfigError(f"swaps {tuple(swaps)} name a joint twice, expected pairs")
         self.score = score
+        self.extras = ("head_size",) if score == "pckh" else ("area",)
+        self.unscored = tuple(unscored)
         self.names = tuple(names or map(str, range(joints)))
         self.sigmas = tuple(sigmas or COCO_SIGMAS) if score == "oks" else ()
         self.limbs = tuple(limbs)
         self._mirrored = _mirrored(joints, swaps)
-
-    @property
-    def extras(self) -> tuple[str, ...]:
-        """The fields of an example that the score needs beside the keypoints."""
-        return ("head_size",) if self.score == "pckh" else ("area",)
 
     def encode(self, target: Any, image_size: Size) -> tf.Tensor:
         """Heatmaps of the keypoints."""
@@ -98,7 +100,7 @@ class Pose(Task):
     def metrics(self) -> Metrics:
         """PCKh at 0.5 and 0.1, or OKS average precision and recall."""
         if self.score == "pckh":
-            return Pckh(self.names)
+            return Pckh(self.names, self.unscored)
         return KeypointSimilarity(self.sigmas)
 
     def reward(self, result: Result) -> float:

@@ -16,14 +16,18 @@ from nas_tf.tasks.base import Metrics, Result, Size
 from nas_tf.tasks.resolution import enlarged
 
 _THRESHOLDS = (0.5, 0.1)
+_FAR_AWAY = -1e6
 _COCO_FIGURES = {0: "ap", 1: "ap50", 2: "ap75", 5: "ar"}
 
 
 class Pckh(Metrics):
-    """Share of joints within a fraction of the head's size of the truth."""
+    """Share of joints within a fraction of the head's size of the truth.
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = tuple(names)
+    As in MPII's usual evaluation, joints weigh by how often they occur, and some are left out.
+    """
+
+    def __init__(self, names: Sequence[str], unscored: Sequence[int] = ()) -> None:
+        self._names, self._unscored = tuple(names), set(unscored)
         shape = (len(_THRESHOLDS) + 1, len(names))
         self._counts = tf.Variable(tf.zeros(shape, tf.int64), trainable=False)
 
@@ -40,13 +44,12 @@ class Pckh(Metrics):
         self._counts.assign_add(tf.stack(counts))
 
     def result(self) -> Result:
-        """Mean over joints of each threshold, over the joints that occur."""
-        table = [row for row in self.table() if row["count"]]
+        """Share of all scored joints within each threshold."""
+        kept = [n for n in range(len(self._names)) if n not in self._unscored]
+        *hits, counts = self._counts.numpy()[:, kept].sum(axis=1)
         return {
-            f"pckh@{threshold}": float(np.mean([row[f"pckh@{threshold}"] for row in table]))
-            if table
-            else 0.0
-            for threshold in _THRESHOLDS
+            f"pckh@{threshold}": float(hit / counts) if counts else 0.0
+            for threshold, hit in zip(_THRESHOLDS, hits, strict=True)
         }
 
     def reset(self) -> None:
@@ -87,7 +90,7 @@ class KeypointSimilarity(Metrics):
         for person in zip(
             np.asarray(keypoints)[:, 0],
             np.asarray(areas)[:, 0],
-            found.numpy(),
+            np.nan_to_num(found, nan=_FAR_AWAY),
             np.mean(peaks, axis=-1),
             strict=True,
         ):

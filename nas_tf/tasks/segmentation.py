@@ -22,6 +22,8 @@ from nas_tf.tasks.confusion import ConfusionMatrix, averages, class_scores
 from nas_tf.tasks.panel import photograph, side_by_side
 from nas_tf.tasks.resolution import aligned, enlarged
 
+_REWARDED = ("mean_iou", "frequency_weighted_iou", "mean_class_accuracy")
+
 
 class Segmentation(Task):
     """Cross-entropy with an ignored label; the reward of the CVPR 2019 paper (section 3.3).
@@ -32,7 +34,7 @@ class Segmentation(Task):
         names: Names of the classes, for tables.
         colours: RGB of the classes, for pictures.
         class_weights: Factors of the classes in the loss.
-        background: A class left out of the averages, as the paper does with VOC's class 0.
+        background: A class left out of the reward, as the paper does with VOC's class 0.
     """
 
     name = "segmentation"
@@ -57,6 +59,8 @@ class Segmentation(Task):
         ):
             if values is not None:
                 check_length(what, values, num_classes, "class")
+        if class_weights is not None and min(class_weights) < 0:
+            raise ConfigError(f"class_weights has {min(class_weights)}, expected 0 or more")
         if background is not None and not 0 <= background < num_classes:
             raise ConfigError(f"background is {background}, expected 0–{num_classes - 1}")
         self.target = TargetSpec("label", TargetKind.LABEL, ignore_label)
@@ -73,11 +77,11 @@ class Segmentation(Task):
         labels = tf.cast(labels, tf.int32)
         counted = (labels != self.target.fill) & (labels < self.channels)
         labels = tf.where(counted, labels, 0)
+        logits = tf.where(counted[..., None], logits, 0.0)
         entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         factors = tf.cast(counted, tf.float32)
         if self._weights is not None:
             factors *= tf.gather(self._weights, labels)
-        entropy = tf.where(counted, entropy, 0.0)
         return tf.math.divide_no_nan(tf.reduce_sum(factors * entropy), tf.reduce_sum(factors))
 
     def metrics(self) -> "SegmentationMetrics":
@@ -86,8 +90,7 @@ class Segmentation(Task):
 
     def reward(self, result: Result) -> float:
         """Geometric mean of mean IoU, frequency-weighted IoU and mean class accuracy."""
-        keys = ("mean_iou", "frequency_weighted_iou", "mean_class_accuracy")
-        return float(np.prod([result[key] for key in keys]) ** (1 / 3))
+        return float(result["reward"])
 
     def picture(self, image: np.ndarray, target: Any, logits: np.ndarray) -> np.ndarray:
         """The photograph, the true classes and the predicted ones in the classes' colours."""
@@ -113,8 +116,11 @@ class SegmentationMetrics(Metrics):
         self.confusion.update(target, enlarged(logits, tf.shape(target)[1:3]))
 
     def result(self) -> Result:
-        """The averages."""
-        return averages(class_scores(self.confusion.numpy()), self._task.left_out)
+        """The averages over all classes, and the reward, which may leave the background out."""
+        scores = class_scores(self.confusion.numpy())
+        rewarded = averages(scores, self._task.left_out)
+        factors = [rewarded[key] for key in _REWARDED]
+        return {**averages(scores), "reward": float(np.prod(factors) ** (1 / 3))}
 
     def reset(self) -> None:
         """Forgets all batches."""

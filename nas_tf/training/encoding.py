@@ -1,5 +1,6 @@
 """Fills the shards of a feature cache: encodes batch by batch, writes while encoding goes on."""
 
+import errno
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeAlias
@@ -8,10 +9,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from nas_tf.errors import DataError
+from nas_tf.errors import DataError, EnvironmentFault
 from nas_tf.training.shards import Shard
 
-Source: TypeAlias = Callable[[int], Iterable[tuple[Any, Any]]]
+Source: TypeAlias = Callable[[int], Iterable[tuple[Any, ...]]]
 Progress: TypeAlias = Callable[[int, int], None]
 
 
@@ -24,27 +25,34 @@ class Encoder:
     """
 
     def __init__(
-        self, model: keras.Model, teacher: keras.Model | None, dtype: str, batch: int
+        self,
+        model: keras.Model,
+        teacher: keras.Model | None,
+        dtype: str,
+        batch: int,
+        extras: tuple[str, ...] = (),
     ) -> None:
-        self._batch = batch
+        self._batch, self._extras = batch, extras
         self._model, self._teacher, self._dtype = model, teacher, tf.as_dtype(dtype)
         taps = [f"tap{n}" for n in range(len(tf.nest.flatten(model.output)))]
-        self.fields = (*taps, "target", *(["teacher"] if teacher is not None else []))
+        self._encodes = (*taps, "target", *(["teacher"] if teacher is not None else []))
+        self.fields = (*self._encodes, *extras)
         self._run = tf.function(self._encoded, autograph=False)
 
-    def __call__(self, images: Any, targets: Any) -> dict[str, np.ndarray]:
+    def __call__(self, images: Any, targets: Any, extras: Any = None) -> dict[str, np.ndarray]:
         """Encodes one batch; a smaller one is filled up, so that one graph serves all."""
         rows = len(images)
         arrays = self._run(*(self._filled(part) for part in (images, targets)))
-        return {
-            field: array.numpy()[:rows] for field, array in zip(self.fields, arrays, strict=True)
-        }
+        encoded = zip(self._encodes, arrays, strict=True)
+        kept = {field: np.asarray(extras[field]) for field in self._extras}
+        return {**{field: array.numpy()[:rows] for field, array in encoded}, **kept}
 
-    def bytes_per_row(self, images: Any, targets: Any) -> int:
+    def bytes_per_row(self, images: Any, targets: Any, extras: Any = None) -> int:
         """What one row takes on disk, from the shapes alone."""
         filled = [self._filled(part) for part in (images, targets)]
-        outputs = self._run.get_concrete_function(*filled).structured_outputs
-        return sum(int(np.prod(output.shape[1:])) * output.dtype.size for output in outputs)
+        stored = list(self._run.get_concrete_function(*filled).structured_outputs)
+        stored += [tf.convert_to_tensor(extras[field]) for field in self._extras]
+        return sum(int(np.prod(one.shape[1:])) * one.dtype.size for one in stored)
 
     def _filled(self, part: Any) -> tf.Tensor:
         part = tf.convert_to_tensor(part)
@@ -69,32 +77,31 @@ class Encoder:
 
 def write_shards(
     shards: list[Shard],
+    counts: list[int],
     missing: list[int],
-    shard_rows: int,
     source: Source,
     opened: Iterator[Any],
     encode: Encoder,
-    total: int,
     progress: Progress | None,
 ) -> None:
     """Encodes and writes the missing shards; a run of neighbours reads its source once.
 
-    ``opened`` is the source at the first missing row.
+    ``counts`` are the rows of each shard; ``opened`` is the source at the first missing row.
     """
-    done = total - sum(min(shard_rows, total - n * shard_rows) for n in missing)
+    total = sum(counts)
+    done = total - sum(counts[n] for n in missing)
     writing: Future[None] | None = None
     with ThreadPoolExecutor(1) as writer:
         for run in _runs(missing):
-            at_start = run[0] == missing[0]
-            batches = opened if at_start else iter(source(run[0] * shard_rows))
+            first = sum(counts[: run[0]])
+            batches = opened if run[0] == missing[0] else iter(source(first))
             for number in run:
-                rows = min(shard_rows, total - number * shard_rows)
-                arrays = _gathered(batches, encode, rows, number * shard_rows)
+                parts = _encoded_rows(batches, encode, counts[number], first)
+                first += counts[number]
                 if writing is not None:
                     writing.result()
-                shards[number].remove()
-                writing = writer.submit(shards[number].write, arrays)
-                done += rows
+                writing = writer.submit(_write, shards[number], parts)
+                done += counts[number]
                 if progress is not None:
                     progress(done, total)
         if writing is not None:
@@ -111,7 +118,9 @@ def _runs(numbers: list[int]) -> list[list[int]]:
     return runs
 
 
-def _gathered(batches: Any, encode: Encoder, rows: int, first: int) -> dict[str, np.ndarray]:
+def _encoded_rows(
+    batches: Iterator[Any], encode: Encoder, rows: int, first: int
+) -> list[dict[str, np.ndarray]]:
     parts: list[dict[str, np.ndarray]] = []
     have = 0
     while have < rows:
@@ -127,4 +136,25 @@ def _gathered(batches: Any, encode: Encoder, rows: int, first: int) -> dict[str,
         raise DataError(
             f"feature cache: a batch crosses row {first + rows}, expected batches that fill shards"
         )
-    return {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
+    return parts
+
+
+def _write(shard: Shard, parts: list[dict[str, np.ndarray]]) -> None:
+    """Joins the batches of a shard and writes it, in the writer's thread."""
+    arrays = {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
+    for field, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise DataError(
+                f"feature cache: {field} is not finite in {array.dtype}; store single precision, "
+                "or check the weights"
+            )
+    try:
+        shard.remove()
+        shard.write(arrays)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise EnvironmentFault(
+            f"feature cache: the disk of {shard.file('tap0').parent} is full; free some space "
+            "and start again, what is written is kept"
+        ) from error

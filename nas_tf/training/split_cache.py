@@ -13,7 +13,9 @@ from nas_tf.data.info import DatasetInfo
 from nas_tf.data.views import View
 from nas_tf.errors import ConfigError
 from nas_tf.tasks import Depth, Pose, Segmentation, Task
-from nas_tf.training.features import CacheKey, FeatureCache, fingerprint, prepare
+from nas_tf.training.cache_key import CacheKey, fingerprint
+from nas_tf.training.encoding import Progress, Source
+from nas_tf.training.features import FeatureCache, prepare
 
 _BATCH = 16
 
@@ -34,7 +36,14 @@ def task_of(info: DatasetInfo, target: str | None = None) -> Task:
         return Depth()
     if target == "keypoints":
         score = "pckh" if "head_size" in info.extras else "oks"
-        return Pose(len(info.joints), score=score, names=info.joints, swaps=info.swaps)
+        unscored = [info.joints.index(joint) for joint in info.unscored_joints]
+        return Pose(
+            len(info.joints),
+            score=score,
+            names=info.joints,
+            swaps=info.swaps,
+            unscored=unscored,
+        )
     return Segmentation(
         len(info.classes),
         ignore_label=info.ignore_label,
@@ -56,13 +65,13 @@ def cache_split(
     single_precision: bool = False,
     root: Path | None = None,
     starting: Callable[[int], None] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> FeatureCache:
     """Opens the cached features of a split through a view, building what is absent.
 
     Args:
         examples: The prepared split.
-        task: Gives the dense target that is stored.
+        task: Gives the dense target that is stored, and says what else its score needs.
         view: How an example becomes an input; augmentation is drawn anew for every view.
         encoder: Gives the taps, finest first.
         views: How many views of each image are stored; epochs take them in turn.
@@ -85,8 +94,28 @@ def cache_split(
         teacher=fingerprint(teacher) if teacher is not None else None,
         dtype="float32" if single_precision else "float16",
     )
+    return prepare(
+        root or features_dir(),
+        key,
+        _source(examples, task, view, views, seed, chosen),
+        encoder,
+        teacher=teacher,
+        extras=_extras(task),
+        batch=_BATCH,
+        starting=starting,
+        progress=progress,
+    )
 
-    def source(first: int) -> Iterable[tuple[Any, Any]]:
+
+def _extras(task: Task) -> tuple[str, ...]:
+    """What is stored beside the dense target: the target itself where that is another thing."""
+    return (task.target.key, *task.extras) if task.extras else ()
+
+
+def _source(
+    examples: Examples, task: Task, view: View, views: int, seed: int, chosen: Sequence[int]
+) -> Source:
+    def source(first: int) -> Iterable[tuple[Any, ...]]:
         stream = pipeline.views(
             examples,
             task.target,
@@ -96,19 +125,16 @@ def cache_split(
             count=views,
             first=first,
             subset=chosen,
+            extras=task.extras,
         )
-        return stream.map(lambda image, target: (image, task.encode(target, view.crop)))
 
-    return prepare(
-        root or features_dir(),
-        key,
-        source,
-        encoder,
-        teacher=teacher,
-        batch=_BATCH,
-        starting=starting,
-        progress=progress,
-    )
+        def encoded(image: Any, target: Any) -> tuple[Any, ...]:
+            extras = (target,) if task.extras else ()
+            return image, task.encode(target, view.crop), *extras
+
+        return stream.map(encoded)
+
+    return source
 
 
 def _ranges(indices: Sequence[int]) -> str:

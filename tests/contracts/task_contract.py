@@ -12,6 +12,7 @@ class TaskContract:
     task: Task
     size = (32, 48)
     best = 1.0
+    updates_in_graph = True
 
     def targets(self, seed: int, batch: int) -> Any:
         """Random targets with something missing or ignored in them."""
@@ -97,11 +98,29 @@ class TaskContract:
             assert np.isfinite(losses).all()
             assert losses[-1] < losses[0]
 
-    def test_updates_work_in_a_graph(self) -> None:
+    def test_loss_and_update_work_in_a_graph(self) -> None:
         target, logits = self.targets(5, 2), self.logits(5, 2)
         loss = tf.function(lambda dense, out: self.task.loss(dense, out), autograph=False)
         dense = self.task.encode(target, self.size)
         np.testing.assert_allclose(loss(dense, logits), self.task.loss(dense, logits), rtol=1e-5)
+        if self.updates_in_graph:
+            metrics = self.task.metrics()
+            tf.function(metrics.update, autograph=False)(target, logits, self.size)
+            assert metrics.result() == self.gathered((target, logits))
+
+    def test_figures_are_finite_numbers(self) -> None:
+        for target in (self.targets(5, 2), self.without_truth(self.targets(5, 2))):
+            result = self.gathered((target, self.logits(5, 2)))
+            assert all(np.isfinite(value) for value in result.values())
+
+    def test_a_broken_pixel_without_truth_breaks_no_gradient(self) -> None:
+        target = self.without_truth(self.targets(3, 1))
+        logits = tf.fill(tf.shape(self.logits(3, 1)), float("nan"))
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            loss = self.task.loss(self.task.encode(target, self.size), logits, at="logits")
+        assert loss == 0
+        np.testing.assert_array_equal(tape.gradient(loss, logits), 0)
 
     def test_logits_that_are_not_finite_earn_nothing(self) -> None:
         target = self.targets(6, 2)
@@ -123,6 +142,13 @@ class TaskContract:
         assert picture.shape == (height, 3 * width + 8, 3)
         assert picture.dtype == np.uint8
         np.testing.assert_array_equal(picture[:, :width], np.uint8(np.round((image + 1) * 127.5)))
+
+    def test_the_flip_test_is_the_mean_of_both(self) -> None:
+        images = tf.random.stateless_normal((2, *self.size, 3), (1, 1))
+        outputs = {True: self.logits(1, 2), False: self.logits(2, 2)}
+        tested = self.task.flip_tested(lambda x: outputs[bool(tf.reduce_all(x == images))], images)
+        expected = (outputs[True] + self.task.unflipped(outputs[False])) / 2
+        np.testing.assert_allclose(tested, expected)
 
     def test_turning_back_twice_is_the_identity(self) -> None:
         logits = self.logits(8, 2)

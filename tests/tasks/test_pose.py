@@ -44,6 +44,7 @@ class TestPckh(PoseContract):
 
 
 class TestOks(PoseContract):
+    updates_in_graph = False
     task = Pose(17, score="oks", limbs=((5, 6),))
     size = (64, 96)
 
@@ -98,6 +99,32 @@ def test_pckh_by_hand(seed: int) -> None:
                     count += 1
             assert row["count"] == count
             assert row[f"pckh@{threshold}"] == (hits / count if count else None)
+
+
+def test_pckh_of_a_data_set_weighs_joints_by_their_number_and_leaves_some_out() -> None:
+    """MPII's usual evaluation: 4 of the 5 joints that count are hit."""
+    points = np.zeros((3, 1, 3, 3), np.float32)
+    points[:, 0, 0] = (30, 30, 2)
+    points[:2, 0, 1] = (60, 20, 2)
+    points[:, 0, 2] = (10, 40, 2)
+    shown = points.copy()
+    shown[0, 0, 1, 0] -= 40
+    shown[:, 0, 2, 0] += 40
+    metrics = Pose(3, unscored=[2]).metrics()
+    target = {"keypoints": points, "head_size": np.full((3, 1), 10, np.float32)}
+    metrics.update(target, heatmaps.draw(tf.constant(shown), (64, 96)), (64, 96))
+    assert metrics.result()["pckh@0.5"] == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("score", ["pckh", "oks"])
+def test_maps_without_a_finite_value_are_near_nothing(score: str) -> None:
+    task = Pose(17, score=score)
+    points = np.full((1, 1, 17, 3), 2.0, np.float32)  # all joints in the corner
+    extra = {task.extras[0]: np.full((1, 1), 50.0, np.float32)}
+    metrics = task.metrics()
+    broken = tf.fill((1, 16, 24, 17), float("nan"))
+    metrics.update({"keypoints": points, **extra}, broken, (64, 96))
+    assert task.reward(metrics.result()) == 0
 
 
 def test_oks_by_hand() -> None:
@@ -174,6 +201,10 @@ def test_loss_is_the_mean_square_over_joints_that_are_there() -> None:
         ({"joints": 5, "score": "auc"}, "score is 'auc', expected 'pckh' or 'oks'"),
         ({"joints": 5, "score": "oks"}, "sigmas are needed for OKS of 5 joints, one a joint"),
         ({"joints": 5, "swaps": ((0, 5),)}, "swaps and limbs join joints of 0–4"),
+        (
+            {"joints": 5, "swaps": ((0, 1), (1, 2))},
+            "swaps ((0, 1), (1, 2)) name a joint twice, expected pairs",
+        ),
         ({"joints": 5, "names": ("a",)}, "names has 1 entries, expected 5, one a joint"),
     ],
 )

@@ -1,6 +1,8 @@
+import itertools
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nas_tf import networks
 from nas_tf.errors import ConfigError, DataError, EnvironmentFault
 from nas_tf.training import FeatureCache, fingerprint, prepare
 from nas_tf.training.shards import Shard, write_atomically
@@ -20,6 +23,7 @@ from tests.training.cached import (
     BATCH,
     CLASSES,
     SHARD_ROWS,
+    SIZE,
     build,
     encoder,
     example,
@@ -70,7 +74,7 @@ def test_labels_take_the_nearest_pixel_of_the_finest_tap(cache: FeatureCache) ->
 
 
 def test_teacher_logits_are_stored_at_the_finest_tap(tmp_path: Path) -> None:
-    wanted = key(images=4, views=1, teacher="t", dtype="float32")
+    wanted = key(images=4, views=1, teacher=fingerprint(teacher()), dtype="float32")
     taught = prepare(
         tmp_path, wanted, source(4), encoder(), teacher=teacher(), batch=BATCH, shard_rows=BATCH
     )
@@ -185,12 +189,27 @@ def test_keys_and_fingerprints_tell_what_differs() -> None:
         )
     }
     assert len(digests) == 7
-    model = encoder()
+
+
+def test_a_fingerprint_tells_graphs_and_weights_apart_and_nothing_else() -> None:
+    def plain(**changes: object) -> tf.keras.Model:
+        tf.keras.utils.set_random_seed(5)
+        options = dict(input_shape=(32, 32, 3), alpha=0.35, weights=None, include_top=False)
+        return tf.keras.applications.MobileNetV2(**{**options, **changes})
+
+    assert fingerprint(plain()) == fingerprint(plain())  # whatever Keras calls the input
+    model = plain()
     before = fingerprint(model)
-    assert before == fingerprint(encoder())
     kernel = model.get_layer("Conv1").kernel
     kernel.assign(kernel + 1e-6)
     assert fingerprint(model) != before
+    found = set()
+    for options in ({}, {"output_stride": 16}, {"output_stride": 8}, {"last_block": 15}):
+        tf.keras.utils.set_random_seed(5)
+        found.add(fingerprint(networks.encoder(alpha=0.35, input_size=SIZE, **options)))
+    full = networks.encoder(alpha=0.35, input_size=SIZE)
+    other_taps = tf.keras.Model(full.input, list(full.output.values())[:3])
+    assert len({*found, fingerprint(other_taps)}) == 5
 
 
 def test_mistakes_are_named(tmp_path: Path) -> None:
@@ -200,8 +219,67 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         key(dtype="int8")
     with pytest.raises(ConfigError, match=r"^shard_rows is 6, expected a multiple of batch 4$"):
         prepare(tmp_path, key(), source(42), encoder(), batch=4, shard_rows=6)
+    with pytest.raises(ConfigError, match=r"^key.encoder is 'e', expected fingerprint\(encoder\)"):
+        prepare(tmp_path, key(encoder="e"), source(42), encoder(), batch=4, shard_rows=8)
+    with pytest.raises(DataError, match=r"^feature cache: the source has nothing from row 0 on$"):
+        prepare(tmp_path, key(), source(0), encoder(), batch=4, shard_rows=8)
     with pytest.raises(DataError, match=r"the source ended after 20 rows, expected at least 24$"):
         prepare(tmp_path, key(), source(20), encoder(), batch=4, shard_rows=8)
+
+
+def test_features_too_large_for_half_precision_are_refused(tmp_path: Path) -> None:
+    image = tf.keras.Input((*SIZE, 3))
+    loud = tf.keras.Model(image, tf.keras.layers.AveragePooling2D(4)(image * 1e7))
+    wanted = key(images=4, views=1, encoder=fingerprint(loud))
+    with pytest.raises(DataError, match=r"^feature cache: tap0 is not finite in float16; store"):
+        prepare(tmp_path, wanted, source(4), loud, batch=4, shard_rows=4)
+
+
+def test_extras_are_stored_as_they_come(tmp_path: Path) -> None:
+    def with_extras(first: int):
+        for start, (images, labels) in zip(range(first, 6, BATCH), source(6)(first), strict=True):
+            yield images, labels, {"row": np.arange(start, start + len(images), dtype=np.int32)}
+
+    cache = prepare(
+        tmp_path,
+        key(images=6, views=1),
+        with_extras,
+        encoder(),
+        extras=("row",),
+        batch=BATCH,
+        shard_rows=BATCH,
+    )
+    np.testing.assert_array_equal(cache.rows([5, 0, 3])["row"], [5, 0, 3])
+
+
+def test_a_batch_larger_than_the_cache_is_refused(cache: FeatureCache) -> None:
+    with pytest.raises(ConfigError, match=r"^batch is 22 and the cache holds 21 images, expec"):
+        cache.epoch(batch=22, seed=0, epoch=0)
+
+
+def test_a_cache_may_have_more_files_than_a_process_may_open(tmp_path: Path) -> None:
+    wanted = key(images=300, views=1)
+    shard = {"tap0": np.zeros((1, 2), np.float16), "target": np.zeros((1, 2), np.uint8)}
+    for number in range(300):
+        Shard(tmp_path, number).write({**shard, "target": shard["target"] + number % 256})
+    manifest(tmp_path, images=wanted.images, shard_rows=1, fields=tuple(shard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 550, hard))
+    try:
+        rows = FeatureCache(tmp_path).rows(range(300))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    np.testing.assert_array_equal(rows["target"][:, 0], np.arange(300) % 256)
+
+
+def manifest(folder: Path, *, images: int, shard_rows: int, fields: tuple[str, ...]) -> None:
+    record = {
+        "key": {"images": images, "views": 1},
+        "shard_rows": shard_rows,
+        "fields": fields,
+    }
+    data = json.dumps(record).encode()
+    write_atomically(folder / "manifest.json", lambda file: file.write(data))
 
 
 def test_a_cache_that_does_not_fit_is_refused_before_it_is_begun(tmp_path: Path) -> None:
@@ -218,17 +296,25 @@ def child(root: Path, log: Path) -> subprocess.Popen:
     )
 
 
+def batches_read(log: Path) -> int:
+    return len(log.read_text().split()) if log.exists() else 0
+
+
 @pytest.mark.slow
 def test_killed_builds_end_with_the_same_bytes(tmp_path: Path) -> None:
-    """Killed at random moments of the work, counted from the first batch read."""
+    """Killed after a random number of batches and a moment more."""
     undisturbed = contents(build(tmp_path / "whole", images=60).folder)
     rng = random.Random(0)
     for round_ in range(6):
         log = tmp_path / f"log{round_}"
         process = child(tmp_path / "killed", log)
-        while not log.exists() and process.poll() is None:
-            time.sleep(0.01)
-        time.sleep(rng.uniform(0, 0.6))
+        batches = rng.randrange(2, 9)
+        while (
+            process.poll() is None
+            and len(log.read_text().split() if log.exists() else ()) < batches
+        ):
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.03))
         process.kill()
         process.wait()
     assert child(tmp_path / "killed", tmp_path / "last").wait() == 0
@@ -247,18 +333,14 @@ def test_two_processes_build_once(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_memory_is_bounded_by_the_batch_and_not_by_the_data(tmp_path: Path) -> None:
-    """4,000 images at crop 321 take 2.3 GB; here all shards are links to one."""
+    """4,000 images at crop 321 take 2.3 GB; the files are sparse, their pages are not."""
     shapes = {"tap0": (81, 81, 24), "tap1": (41, 41, 32), "tap2": (21, 21, 96)}
-    shapes["tap3"] = (11, 11, 320)
-    shard = {field: np.zeros((80, *shape), np.float16) for field, shape in shapes.items()}
-    Shard(tmp_path, 0).write({**shard, "target": np.zeros((80, 81, 81), np.uint8)})
-    fields = (*shapes, "target")
-    for number in range(1, 50):
-        for field in fields:
-            os.link(Shard(tmp_path, 0).file(field), Shard(tmp_path, number).file(field))
-    record = {"key": {"images": 4000, "views": 1}, "shard_rows": 80, "fields": fields}
-    manifest = json.dumps(record).encode()
-    write_atomically(tmp_path / "manifest.json", lambda file: file.write(manifest))
+    shapes |= {"tap3": (11, 11, 320), "target": (81, 81)}
+    for number, (field, shape) in itertools.product(range(50), shapes.items()):
+        np.lib.format.open_memmap(
+            Shard(tmp_path, number).file(field), "w+", np.float16, (80, *shape)
+        )
+    manifest(tmp_path, images=4000, shard_rows=80, fields=tuple(shapes))
     cache = FeatureCache(tmp_path)
     process = psutil.Process()
     for _ in cache.epoch(batch=16, seed=0, epoch=0).take(2):
