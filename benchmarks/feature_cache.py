@@ -23,7 +23,8 @@ from nas_tf.data import dataset_info, pipeline, prepare  # noqa: E402
 from nas_tf.data.examples import Examples  # noqa: E402
 from nas_tf.data.presets import preset  # noqa: E402
 from nas_tf.tasks import Segmentation  # noqa: E402
-from nas_tf.training import CacheKey, FeatureCache, features, fingerprint  # noqa: E402
+from nas_tf.training import FeatureCache  # noqa: E402
+from nas_tf.training.split_cache import cache_split  # noqa: E402
 
 BATCH = 16
 
@@ -44,42 +45,50 @@ def build_ratio(images: int, rounds: int, folder: Path) -> FeatureCache:
     task = Segmentation(len(info.classes), ignore_label=info.ignore_label)
     encoder = networks.encoder(input_size=view.crop, weights="imagenet")
 
-    def source(first: int) -> object:
-        subset = range(first, images)
-        return pipeline.evaluation(examples, task.target, view, batch=BATCH, subset=subset)
-
-    key = CacheKey(
-        data="camvid/train",
-        images=images,
-        views=1,
-        crop=view.crop,
-        seed=1,
-        encoder=fingerprint(encoder),
-    )
-    in_memory = [batch for batch, _ in source(0)]
+    subset = range(images)
+    stream = pipeline.views(examples, task.target, view, batch=BATCH, seed=1, subset=subset)
+    in_memory = [batch for batch, _ in stream]
     in_memory[-1] = tf.pad(in_memory[-1], [[0, BATCH - len(in_memory[-1])]] + [[0, 0]] * 3)
 
-    def bare_pass() -> None:
+    def bare_pass() -> tuple[float, float]:
+        """Seconds from the trace of the graph on, and seconds an image once it runs."""
+        start = time.perf_counter()
         bare = tf.function(lambda x: encoder(x, training=False), autograph=False)
-        for batch in in_memory:
+        bare(in_memory[0])
+        running = time.perf_counter()
+        for batch in in_memory[1:]:
             bare(batch)
+        end = time.perf_counter()
+        return end - start, (end - running) / (images - BATCH)
+
+    def build(place: Path) -> tuple[float, float]:
+        """The same of a build; it runs from its first shard to its last."""
+        shards: list[tuple[float, int]] = []
+        start = time.perf_counter()
+        cache_split(
+            examples,
+            task,
+            view,
+            encoder,
+            subset=subset,
+            root=place,
+            progress=lambda done, _: shards.append((time.perf_counter(), done)),
+        )
+        (first, before), (last, after) = shards[0], shards[-1]
+        return time.perf_counter() - start, (last - first) / (after - before)
 
     bare_pass()
-    taken: dict[str, list[float]] = {"bare": [], "build": []}
-    for round_ in range(rounds):
-        taken["bare"].append(seconds(bare_pass))
-        place = folder / str(round_)
-        taken["build"].append(
-            seconds(lambda place=place: features.prepare(place, key, source, encoder))
+    pairs = [(bare_pass(), build(folder / str(round_))) for round_ in range(rounds)]
+    for n, what in enumerate(("from start to end", "while it runs")):
+        ratios = [bare[n] / built[n] for bare, built in pairs]
+        rate = images if n == 0 else 1
+        fastest = [rate / min(one[n] for one in side) for side in zip(*pairs, strict=True)]
+        print(
+            f"cache of {images} CamVid images at {view.crop[0]}x{view.crop[1]}, {what}: "
+            f"build {fastest[1]:.1f} images/s, bare encoder {fastest[0]:.1f} images/s, "
+            f"ratio {statistics.median(ratios):.2f} (median of {rounds})"
         )
-    rates = {name: images / min(values) for name, values in taken.items()}
-    ratios = [a / b for a, b in zip(taken["bare"], taken["build"], strict=True)]
-    print(
-        f"cache of {images} CamVid images at {view.crop[0]}x{view.crop[1]}: "
-        f"build {rates['build']:.1f} images/s, bare encoder {rates['bare']:.1f} images/s, "
-        f"ratio {statistics.median(ratios):.2f} (median of {rounds}; both trace their graph first)"
-    )
-    return features.prepare(folder / "0", key, source, encoder)
+    return cache_split(examples, task, view, encoder, subset=subset, root=folder / "0")
 
 
 def input_ratio(cache: FeatureCache, steps: int, rounds: int) -> None:

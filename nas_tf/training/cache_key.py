@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -23,9 +23,9 @@ class CacheKey:
         views: How many augmented views of each image are stored.
         crop: Height and width of a view.
         seed: Seed of the views.
-        encoder: Fingerprint of the encoder, weights included.
-        teacher: Fingerprint of the teacher, or None without one.
         dtype: How features and logits are stored.
+        encoder: Fingerprint of the encoder, which ``prepare`` fills in.
+        teacher: Fingerprint of the teacher, likewise; None without one.
     """
 
     data: str
@@ -33,9 +33,9 @@ class CacheKey:
     views: int
     crop: tuple[int, int]
     seed: int
-    encoder: str
-    teacher: str | None = None
     dtype: Literal["float16", "float32"] = "float16"
+    encoder: str = ""
+    teacher: str | None = None
 
     def __post_init__(self) -> None:
         for what in ("images", "views"):
@@ -58,17 +58,10 @@ class CacheKey:
         """The key as JSON, for the manifest."""
         return json.dumps({"schema": _SCHEMA, **asdict(self)}, sort_keys=True)
 
-    def check_models(self, encoder: keras.Model, teacher: keras.Model | None) -> None:
-        """Raises unless the models are those the key names."""
-        given = {"encoder": fingerprint(encoder), "teacher": None}
-        if teacher is not None:
-            given["teacher"] = fingerprint(teacher)
-        for what, found in given.items():
-            if getattr(self, what) != found:
-                raise ConfigError(
-                    f"key.{what} is {getattr(self, what)!r}, expected fingerprint({what}) "
-                    f"of the one given, {found!r}"
-                )
+    def of_models(self, encoder: keras.Model, teacher: keras.Model | None) -> "CacheKey":
+        """The key completed with the fingerprints of the models."""
+        taught = fingerprint(teacher) if teacher is not None else None
+        return replace(self, encoder=fingerprint(encoder), teacher=taught)
 
 
 def fingerprint(model: keras.Model) -> str:

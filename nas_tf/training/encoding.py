@@ -42,15 +42,23 @@ class Encoder:
     def __call__(self, images: Any, targets: Any, extras: Any = None) -> dict[str, np.ndarray]:
         """Encodes one batch; a smaller one is filled up, so that one graph serves all."""
         rows = len(images)
-        arrays = self._run(*(self._filled(part) for part in (images, targets)))
+        *arrays, fits = self._run(*(self._filled(part) for part in (images, targets)))
+        if not fits:
+            raise DataError(
+                f"feature cache: features are not finite in {self._dtype.name}; store single "
+                "precision, or check the weights"
+            )
         encoded = zip(self._encodes, arrays, strict=True)
         kept = {field: np.asarray(extras[field]) for field in self._extras}
-        return {**{field: array.numpy()[:rows] for field, array in encoded}, **kept}
+        return {
+            **{field: np.asarray(memoryview(array))[:rows] for field, array in encoded},
+            **kept,
+        }
 
     def bytes_per_row(self, images: Any, targets: Any, extras: Any = None) -> int:
         """What one row takes on disk, from the shapes alone."""
         filled = [self._filled(part) for part in (images, targets)]
-        stored = list(self._run.get_concrete_function(*filled).structured_outputs)
+        *stored, _ = self._run.get_concrete_function(*filled).structured_outputs
         stored += [tf.convert_to_tensor(extras[field]) for field in self._extras]
         return sum(int(np.prod(one.shape[1:])) * one.dtype.size for one in stored)
 
@@ -62,7 +70,7 @@ class Encoder:
     def _encoded(self, images: tf.Tensor, targets: tf.Tensor) -> list[tf.Tensor]:
         taps = tf.nest.flatten(self._model(images, training=False))
         size = tf.shape(taps[0])[1:3] if None in taps[0].shape[1:3] else taps[0].shape[1:3]
-        stored = [tf.cast(tap, self._dtype) for tap in taps]
+        stored = [self._stored(tap) for tap in taps]
         if targets.shape.rank == 3:
             stored.append(tf.image.resize(targets[..., None], size, method="nearest")[..., 0])
         else:
@@ -71,8 +79,12 @@ class Encoder:
             logits = self._teacher(images, training=False)
             logits = logits["logits"] if isinstance(logits, dict) else logits
             logits = tf.image.resize(tf.cast(logits, tf.float32), size)
-            stored.append(tf.cast(logits, self._dtype))
-        return stored
+            stored.append(self._stored(logits))
+        most = [tf.abs(array) <= self._dtype.max for array in (*taps, *stored[len(taps) + 1 :])]
+        return [*stored, tf.reduce_all([tf.reduce_all(within) for within in most])]
+
+    def _stored(self, array: tf.Tensor) -> tf.Tensor:
+        return tf.cast(array, self._dtype)
 
 
 def write_shards(
@@ -140,17 +152,10 @@ def _encoded_rows(
 
 
 def _write(shard: Shard, parts: list[dict[str, np.ndarray]]) -> None:
-    """Joins the batches of a shard and writes it, in the writer's thread."""
-    arrays = {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
-    for field, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise DataError(
-                f"feature cache: {field} is not finite in {array.dtype}; store single precision, "
-                "or check the weights"
-            )
+    """Writes the batches of a shard, in the writer's thread."""
     try:
         shard.remove()
-        shard.write(arrays)
+        shard.write(parts)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

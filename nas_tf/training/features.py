@@ -63,7 +63,7 @@ def prepare(
     """
     if shard_rows % batch:
         raise ConfigError(f"shard_rows is {shard_rows}, expected a multiple of batch {batch}")
-    key.check_models(encoder, teacher)
+    key = key.of_models(encoder, teacher)
     folder = root / f"{key.digest}-{batch}-{shard_rows}"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):

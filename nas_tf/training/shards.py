@@ -5,11 +5,11 @@ Every file is written beside its place, flushed to the disk and renamed, so what
 a build leaves either a whole file or none.
 """
 
-import hashlib
 import json
 import mmap
 import os
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,18 +20,15 @@ class _Summing:
     """A file that sums what is written to it."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file, self._sum = file, hashlib.sha256()
+        self._file, self.sum = file, 0
 
-    def write(self, data: bytes) -> int:
-        self._sum.update(data)
+    def write(self, data: Any) -> int:
+        self.sum = zlib.crc32(data, self.sum)
         return self._file.write(data)
 
-    def hexdigest(self) -> str:
-        return self._sum.hexdigest()
 
-
-def write_atomically(path: Path, write: Callable[[Any], Any]) -> str:
-    """Writes a file so that it appears whole under its name or not at all; returns its SHA-256."""
+def write_atomically(path: Path, write: Callable[[Any], Any]) -> int:
+    """Writes a file so that it appears whole under its name or not at all; returns its CRC-32."""
     beside = path.with_name(f".{path.name}.part")
     with beside.open("wb") as file:
         summing = _Summing(file)
@@ -39,7 +36,7 @@ def write_atomically(path: Path, write: Callable[[Any], Any]) -> str:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
-    return summing.hexdigest()
+    return summing.sum
 
 
 class Shard:
@@ -56,28 +53,29 @@ class Shard:
         """Where a field lies."""
         return self._folder / f"{self._name}.{field}.npy"
 
-    def write(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Writes all fields, then the seal."""
+    def write(self, parts: Sequence[Mapping[str, np.ndarray]]) -> None:
+        """Writes all fields, each the parts of it one after the other, then the seal."""
         checksums = {
             field: write_atomically(
-                self.file(field), lambda file, array=array: np.save(file, array)
+                self.file(field),
+                lambda file, field=field: _write_npy(file, [part[field] for part in parts]),
             )
-            for field, array in arrays.items()
+            for field in parts[0]
         }
-        rows = len(next(iter(arrays.values())))
-        record = json.dumps({"rows": rows, "sha256": checksums}, indent=1, sort_keys=True)
+        rows = sum(len(next(iter(part.values()))) for part in parts)
+        record = json.dumps({"rows": rows, "crc32": checksums}, indent=1, sort_keys=True)
         write_atomically(self._seal, lambda file: file.write(record.encode()))
 
     def is_whole(self, fields: tuple[str, ...], rows: int, *, verify: bool) -> bool:
         """Whether the shard is there with these fields and rows, and unharmed if ``verify``."""
         try:
             record = json.loads(self._seal.read_text())
-            if record["rows"] != rows or tuple(sorted(record["sha256"])) != tuple(sorted(fields)):
+            if record["rows"] != rows or tuple(sorted(record["crc32"])) != tuple(sorted(fields)):
                 return False
             return all(
                 self.file(field).is_file()
                 and (not verify or _checksum(self.file(field)) == checksum)
-                for field, checksum in record["sha256"].items()
+                for field, checksum in record["crc32"].items()
             )
         except (OSError, ValueError, KeyError, TypeError):
             return False
@@ -97,6 +95,19 @@ def release(array: np.ndarray) -> None:
     array.base.madvise(mmap.MADV_DONTNEED)
 
 
-def _checksum(path: Path) -> str:
+def _write_npy(file: Any, parts: Sequence[np.ndarray]) -> None:
+    """Arrays as one ``.npy`` file, without joining them in memory first."""
+    shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
+    descr = np.lib.format.dtype_to_descr(parts[0].dtype)
+    header = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    for part in parts:
+        file.write(np.ascontiguousarray(part).reshape(-1).view(np.uint8))
+
+
+def _checksum(path: Path) -> int:
+    checksum = 0
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(1 << 24):
+            checksum = zlib.crc32(block, checksum)
+    return checksum

@@ -13,7 +13,7 @@ from nas_tf.data.info import DatasetInfo
 from nas_tf.data.views import View
 from nas_tf.errors import ConfigError
 from nas_tf.tasks import Depth, Pose, Segmentation, Task
-from nas_tf.training.cache_key import CacheKey, fingerprint
+from nas_tf.training.cache_key import CacheKey
 from nas_tf.training.encoding import Progress, Source
 from nas_tf.training.features import FeatureCache, prepare
 
@@ -90,8 +90,6 @@ def cache_split(
         views=views,
         crop=view.crop,
         seed=seed,
-        encoder=fingerprint(encoder),
-        teacher=fingerprint(teacher) if teacher is not None else None,
         dtype="float32" if single_precision else "float16",
     )
     return prepare(

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from nas_tf import networks
-from nas_tf.training import CacheKey, FeatureCache, fingerprint, prepare
+from nas_tf.training import CacheKey, FeatureCache, prepare
 
 SIZE, BATCH, SHARD_ROWS, CLASSES = (64, 96), 4, 8, 5
 
@@ -29,7 +29,6 @@ def teacher() -> tf.keras.Model:
 
 def key(images: int = 21, views: int = 2, **changes: object) -> CacheKey:
     plain = dict(data="noise", images=images, views=views, crop=SIZE, seed=1)
-    plain["encoder"] = fingerprint(encoder())
     return CacheKey(**{**plain, **changes})
 
 
