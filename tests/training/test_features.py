@@ -229,7 +229,7 @@ def test_features_too_large_for_half_precision_are_refused(tmp_path: Path) -> No
     image = tf.keras.Input((*SIZE, 3))
     loud = tf.keras.Model(image, tf.keras.layers.AveragePooling2D(4)(image * 1e7))
     wanted = key(images=4, views=1)
-    with pytest.raises(DataError, match=r"^feature cache: features are not finite in float16;"):
+    with pytest.raises(DataError, match=r"^feature cache: tap0 is not finite in float16; store"):
         prepare(tmp_path, wanted, source(4), loud, batch=4, shard_rows=4)
 
 
