@@ -15,7 +15,13 @@ _KEYS = ("genotype", "width", "sep_repeats", "num_classes", "input")
 
 @click.command("cost")
 @click.option("--space", required=True, metavar="SPACE", help="auxcell, template or dpc.")
-@click.option("--file", "rows", type=click.File(encoding="utf-8"), default="-", show_default=True)
+@click.option(
+    "--file",
+    "rows",
+    type=click.File(encoding="utf-8", errors="replace"),
+    default="-",
+    show_default=True,
+)
 def command(space: str, rows: IO[str]) -> None:
     """Count parameters and multiply-adds of many genotypes.
 
@@ -27,7 +33,7 @@ def command(space: str, rows: IO[str]) -> None:
     for row in _rows(rows):
         try:
             result = _counted(searched, json.loads(row))
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             result = {"error": f"not JSON: {error}"}
         except NasTfError as error:
             result = {"error": str(error)}
@@ -44,7 +50,8 @@ def _counted(space: spaces.SearchSpace, row: Any) -> dict[str, Any]:
     unknown = sorted(set(row) - set(_KEYS))
     if unknown:
         raise ConfigError(f"key {unknown[0]!r} is unknown, expected {', '.join(_KEYS)}")
-    genotype = space.parse(row["genotype"])
+    given = row["genotype"]
+    genotype = spaces.resolve(given, space.name) if isinstance(given, str) else space.parse(given)
     like = next(p for p in spaces.PUBLISHED.values() if p.genotype.space == space.name)
     chosen = {key: row[key] for key in ("width", "sep_repeats") if row.get(key) is not None}
     blueprint = networks.draw(

@@ -126,9 +126,8 @@ class AuxCellSpace(SearchSpace):
 
     def read(self, brackets: Any) -> Any:
         """Accepts the authors' code order too, which writes the cell before the connections."""
-        if len(brackets) == 2 and _looks_like_cell(brackets[0]):
-            return [brackets[1], brackets[0]]
-        return brackets
+        pair = isinstance(brackets, (list, tuple)) and len(brackets) == 2
+        return [brackets[1], brackets[0]] if pair and _looks_like_cell(brackets[0]) else brackets
 
     def canonical(self, genotype: Genotype) -> Genotype:
         """Smallest order of blocks and of branches, with the inputs that ``zero`` ignores at 0.

@@ -2,6 +2,7 @@
 
 import math
 import random
+import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,11 +26,11 @@ class Token:
     def check(self, value: Any) -> int:
         """Returns the value, or raises with the token, the value and what is accepted."""
         if isinstance(value, bool) or not isinstance(value, int):
-            raise GenotypeError(f"token {self.name} is {value!r}, expected an integer")
+            raise GenotypeError(f"token {self.name} is {reprlib.repr(value)}, expected an integer")
         if not 0 <= value < self.size:
             accepted = "0" if self.size == 1 else f"0–{self.size - 1}"
             raise GenotypeError(
-                f"token {self.name} is {value}, expected {accepted} ({self.chooses})"
+                f"token {self.name} is {reprlib.repr(value)}, expected {accepted} ({self.chooses})"
             )
         return value
 
@@ -135,7 +136,7 @@ class SearchSpace(ABC):
 def expect_length(what: str, value: Any, count: int, of: str) -> Sequence[Any]:
     """Returns a list of the right length, or raises saying what has which length."""
     if not isinstance(value, (list, tuple)):
-        raise GenotypeError(f"{what} is {value!r}, expected a list of {count} {of}")
+        raise GenotypeError(f"{what} is {reprlib.repr(value)}, expected a list of {count} {of}")
     if len(value) != count:
         raise GenotypeError(f"{what} has {len(value)} {of}, expected {count}")
     return value

@@ -139,6 +139,27 @@ def test_cost_of_a_hundred_rows_is_quick(tmp_path: Path) -> None:
     assert time.perf_counter() - start < 20
 
 
+@pytest.mark.parametrize("space", ["auxcell", "template", "dpc"])
+def test_cost_answers_every_malformed_row(space: str, tmp_path: Path) -> None:
+    genotypes = [None, 5, {}, [], [[]], [None, None], [[], []], "x", "", True, 1.5, [[{}], [{}]]]
+    rows = [json.dumps({"genotype": genotype}) for genotype in genotypes]
+    rows += ["1", '"x"', "[]", "null", "{}", "[" * 100_000, '{"genotype": [1e400]}']
+    done = nas_tf("cost", "--space", space, cwd=tmp_path, stdin="\n".join(rows))
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == len(rows)
+    assert all(list(answer) == ["error"] for answer in answers)
+    assert all(len(answer["error"]) < 400 for answer in answers)
+
+
+def test_cost_reads_names_and_survives_bytes_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "rows").write_bytes(b'{"genotype": "arch0"}\n\xff\xfe\n')
+    done = nas_tf("cost", "--space", "auxcell", "--file", "rows", cwd=tmp_path)
+    named, broken = (json.loads(line) for line in done.stdout.splitlines())
+    assert named["params_decoder"] == 817_109
+    assert broken["error"].startswith("not JSON")
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
