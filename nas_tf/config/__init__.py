@@ -1,0 +1,5 @@
+"""Configurations: ``schema`` says what there is, ``load`` reads YAML and overrides into it."""
+
+from nas_tf.config.schema import Experiment
+
+__all__ = ["Experiment"]

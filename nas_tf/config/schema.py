@@ -1,0 +1,183 @@
+"""Every key of a configuration: its type, its range, its default, and what it means.
+
+One ``Experiment`` drives a search, the evaluation of one genotype, full training and transfer.
+The papers' ablations (Polyak averaging, distillation, auxiliaries) are values of it, and so are
+the recipes of the other papers: nothing here is a second code path.
+"""
+
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta, Struct, field
+
+Count: TypeAlias = Annotated[int, Meta(ge=1)]
+Positive: TypeAlias = Annotated[float, Meta(gt=0)]
+NotNegative: TypeAlias = Annotated[float, Meta(ge=0)]
+Share: TypeAlias = Annotated[float, Meta(gt=0, lt=1)]
+Size: TypeAlias = tuple[Count, Count]
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all sections: immutable, and an unknown key is an error."""
+
+
+class Data(Section):
+    """Which examples, and how the training split is divided.
+
+    ``meta_val`` is the share of the training split that scores candidates; the validation split
+    is never seen by a search.
+    """
+
+    name: str
+    target: str | None = None
+    meta_val: Share = 0.1
+    split_seed: int = 1
+    train_split: str = "train"
+    val_split: str = "val"
+
+
+class Network(Section):
+    """What is not part of a genotype; ``None`` takes the paper's value for the space and phase."""
+
+    width: Count | None = None
+    sep_repeats: Count | None = None
+    auxiliary: Literal["cell", "classifier", "none"] | None = None
+    alpha: float = 1.0
+    weights: str | None = "imagenet"
+
+
+class Optimiser(Section):
+    """How one part of a network (encoder or decoder) learns.
+
+    ``weight_decay`` is an L2 term in the gradient; ``clip`` bounds the gradient's global norm.
+    """
+
+    kind: Literal["adam", "sgd"] = "adam"
+    learning_rate: Positive = 3e-3
+    momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.9
+    beta_2: Share = 0.999
+    epsilon: Positive = 1e-8
+    weight_decay: NotNegative = 1e-5
+    clip: Positive | None = 3.0
+
+
+class Schedule(Section):
+    """How learning rates fall over a stage: poly to zero, by ``factor`` at shares, or not."""
+
+    kind: Literal["constant", "poly", "step"] = "constant"
+    power: Positive = 0.9
+    at: tuple[Share, ...] = ()
+    factor: Share = 0.1
+    warmup_steps: Annotated[int, Meta(ge=0)] = 0
+
+
+class StageOne(Section):
+    """The decoder alone, on cached features of ``views`` augmented views an image."""
+
+    epochs: Count = 5
+    batch: Count = 16
+    views: Count = 4
+    crop: Size | None = None
+    decoder: Optimiser = Optimiser()
+    schedule: Schedule = Schedule()
+    polyak: Share | None = 0.9
+    distillation: NotNegative = 0.3
+    auxiliary_weight: NotNegative = 0.15
+
+
+class StageTwo(Section):
+    """Encoder and decoder end to end, without a teacher."""
+
+    epochs: Count = 1
+    batch: Count = 16
+    crop: Size | None = None
+    encoder: Optimiser = Optimiser(kind="sgd", learning_rate=1e-3)
+    decoder: Optimiser = Optimiser()
+    schedule: Schedule = Schedule()
+    polyak: Share | None = 0.99
+    auxiliary_weight: NotNegative = 0.15
+
+
+class Gate(Section):
+    """Who goes on to stage two.
+
+    ``paper``: better than the running mean, else with ``probability`` that is multiplied by
+    ``anneal`` after every rejected chance. ``authors``: the ratio test of the released code.
+    ``open``: everybody.
+    """
+
+    policy: Literal["paper", "authors", "open"] = "paper"
+    probability: Annotated[float, Meta(ge=0, le=1)] = 0.9
+    anneal: Annotated[float, Meta(gt=0, le=1)] = 0.99
+
+
+class Limits(Section):
+    """What a candidate may cost; beyond one it is scored at ``floor`` with the reason.
+
+    Parameters and multiply-adds are those of the deployed network, counted before anything runs.
+    Memory is what this process may hold while training; seconds are those of the candidate.
+    """
+
+    params: Count | None = None
+    madds: Count | None = None
+    memory_gib: Positive | None = None
+    seconds: Positive | None = None
+    floor: NotNegative = 0.0
+
+
+class FullStage(Section):
+    """One stage of full training; ``data`` defaults to the experiment's training split."""
+
+    epochs: Count
+    batch: Count = 8
+    data: str | None = None
+    split: str | None = None
+    crop: Size | None = None
+    encoder: Optimiser = Optimiser(kind="sgd", learning_rate=1e-3, clip=None)
+    decoder: Optimiser = Optimiser(kind="adam", learning_rate=3e-3, clip=None)
+    schedule: Schedule = Schedule()
+    auxiliary_weight: NotNegative = 0.15
+
+
+class Full(Section):
+    """Full training: its stages, and what holds over all of them.
+
+    ``freeze_batch_norm`` fixes statistics and halves learning rates half-way through the last
+    stage. ``loss_at`` says at whose resolution the loss is taken.
+    """
+
+    stages: Annotated[tuple[FullStage, ...], Meta(min_length=1)]
+    freeze_batch_norm: bool = False
+    polyak: Share | None = None
+    loss_at: Literal["target", "logits"] = "logits"
+    validate_every: Count = 1
+    save_minutes: Positive = 2.0
+
+
+class Evaluation(Section):
+    """How a finished network is scored: at which scales, and with mirror images or not."""
+
+    batch: Count = 8
+    scales: Annotated[tuple[Positive, ...], Meta(min_length=1)] = (1.0,)
+    flip: bool = False
+
+
+class Experiment(Section):
+    """A whole configuration file.
+
+    ``precision`` ``auto`` takes bfloat16 where the processor gains by it. ``threads`` None takes
+    all cores for one candidate.
+    """
+
+    space: Literal["auxcell", "template", "dpc"]
+    data: Data
+    network: Network = Network()
+    stage_one: StageOne = StageOne()
+    gate: Gate = Gate()
+    stage_two: StageTwo | None = field(default_factory=StageTwo)
+    teacher: str | None = None
+    limits: Limits = Limits()
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    threads: Count | None = None
+    seed: int = 1
+    full: Full = Full(stages=(FullStage(epochs=30),))
+    evaluation: Evaluation = Evaluation()
