@@ -38,3 +38,9 @@ class EnvironmentFault(NasTfError):
     """Something of this machine that is missing: a package, a device, disk space, the network."""
 
     exit_code = 4
+
+
+class TrainingError(NasTfError):
+    """A training that came to no usable end."""
+
+    exit_code = 5

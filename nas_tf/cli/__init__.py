@@ -13,6 +13,7 @@ _COMMANDS = {
     "data": "List, prepare, check and show datasets.",
     "sample": "Print random genotypes of a search space.",
     "show": "Describe, cost and draw a genotype.",
+    "train": "Train a genotype in full, resumable, with a table and pictures.",
     "spaces": "List the search spaces and published genotypes.",
 }
 
@@ -44,8 +45,12 @@ def nas_tf() -> None:
 
 def main() -> None:
     """Runs the command line; a user's mistake is one line on standard error."""
+    code = 0
     try:
         nas_tf(prog_name="nas-tf")
     except NasTfError as error:
         click.echo(f"nas-tf: {' '.join(str(error).split())}", err=True)
-        sys.exit(error.exit_code)
+        code = error.exit_code
+    # Out here the error and the frames it held are gone, and with them every open data stream:
+    # one that is still reading when Python ends can wait for ever.
+    sys.exit(code)

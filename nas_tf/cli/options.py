@@ -6,6 +6,8 @@ from typing import Any
 import click
 
 from nas_tf.errors import ConfigError
+from nas_tf.genotype import Genotype
+from nas_tf.spaces import PUBLISHED
 
 
 class SizeType(click.ParamType):
@@ -28,6 +30,16 @@ WIDTH = click.option("--width", type=int, help="Channels of the decoder.")
 SEP_REPEATS = click.option("--sep-repeats", type=int, help="Repeats of separable convolutions.")
 CLASSES = click.option("--classes", type=int, help="Number of classes.")
 INPUT = click.option("--input", "input_size", type=SizeType(), help="Size of the input image.")
+
+CONFIG = click.option(
+    "--config", required=True, metavar="NAME|FILE", help="A shipped configuration, or a YAML file."
+)
+OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+
+
+def short_name(text: str, genotype: Genotype) -> str:
+    """A published name as it is; brackets by their digest."""
+    return text if text in PUBLISHED else f"{genotype.space}-{genotype.digest}"
 
 
 def given(**values: Any) -> dict[str, Any]:

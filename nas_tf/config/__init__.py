@@ -1,5 +1,6 @@
 """Configurations: ``schema`` says what there is, ``load`` reads YAML and overrides into it."""
 
+from nas_tf.config.load import dump, load, names
 from nas_tf.config.schema import Experiment
 
-__all__ = ["Experiment"]
+__all__ = ["Experiment", "dump", "load", "names"]

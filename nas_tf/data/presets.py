@@ -2,7 +2,8 @@
 
 VOC, depth and pose follow CVPR 2019 (arXiv 1810.10804), Cityscapes and CamVid WACV 2020
 (arXiv 1904.02365), both with the values of the authors' search scripts where the papers give
-none. ``reward`` is how meta-val is seen during a search, ``evaluate`` how final scores are taken.
+none. CamVid's sequences differ in light, dusk included, so its views change light and colour.
+``reward`` is how meta-val is seen during a search, ``evaluate`` how final scores are taken.
 """
 
 from dataclasses import replace
@@ -21,7 +22,8 @@ _VOC = {
     "evaluate": View((512, 512), centred=True),
 }
 _CITYSCAPES_SEARCH = View((321, 321), scale=(0.7, 1.4), longer_at_most=1024, mirror=True)
-_CAMVID_SEARCH = View((360, 480), scale=(0.7, 1.4), mirror=True)
+_DAYLIGHT = dict(brightness=0.15, contrast=0.3, saturation=0.3, hue=0.03)
+_CAMVID_SEARCH = View((360, 480), scale=(0.7, 1.4), mirror=True, **_DAYLIGHT)
 _NYU_SEARCH = View((350, 350), scale=(0.7, 1.4), shorter_at_least=400, mirror=True)
 _SHAPES_SEARCH = View((128, 128), scale=(0.75, 1.5), mirror=True)
 _MPII = View((256, 256), scale=(0.75, 1.25), longer_side=384, centred=True, mirror=True, rotate=30)

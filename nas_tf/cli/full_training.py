@@ -1,0 +1,96 @@
+"""Full training as a person sees it: what ``train``, ``train-teacher`` and ``finetune`` share."""
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from nas_tf.cli.progress import LiveLine, live_line
+from nas_tf.config import Experiment
+from nas_tf.genotype import Genotype
+
+if TYPE_CHECKING:
+    from nas_tf.training.full_run import Finished, FullRun
+
+
+def run(
+    config: Experiment,
+    genotype: Genotype,
+    folder: Path,
+    *,
+    title: str,
+    start: Callable[..., Any] | None = None,
+) -> "Finished":
+    """Trains with a live line; ends with a table, and where everything is."""
+    from nas_tf.training import processor
+    from nas_tf.training.full_run import FullRun
+
+    threads = processor.use_threads(config.threads)
+    console = Console(stderr=True)
+    training = FullRun(config, genotype, folder, start)
+    _announce(console, training, threads)
+    with live_line(console) as line:
+        line.start(title, training.training.steps, training.training.steps_done)
+        try:
+            finished = training.run(
+                line.at, lambda end, row: _epoch_line(line, training, end, row)
+            )
+        except KeyboardInterrupt:
+            training.save()
+            console.print(f"stopped; the same command goes on from here ({folder})")
+            raise click.exceptions.Exit(130) from None
+    _print_result(training, finished)
+    return finished
+
+
+def _announce(console: Console, training: "FullRun", threads: int) -> None:
+    config = training.config
+    epochs = sum(stage.epochs for stage in config.full.stages)
+    count = sum(layout.trainable.size for layout in training.training.parts.values())
+    console.print(
+        f"{config.data.name} {config.data.train_split}, {training.task.name}, {epochs} epochs, "
+        f"{training.training.steps} steps, {count:,} trainable parameters, "
+        f"{config.precision} precision, {threads} threads; kept in {training.folder}",
+        highlight=False,
+    )
+    if training.resumed:
+        console.print(f"going on after step {training.training.steps_done}", highlight=False)
+
+
+def _epoch_line(
+    line: LiveLine, training: "FullRun", end: Any, figures: Mapping[str, float] | None
+) -> None:
+    text = f"stage {end.stage + 1} epoch {end.epoch + 1}: loss {end.loss:.4f}"
+    if figures is not None:
+        text += "".join(f", {key} {value:.4f}" for key, value in figures.items())
+    line.say(f"{text} ({end.seconds:.0f} s)")
+
+
+def _print_result(training: "FullRun", finished: "Finished") -> None:
+    console = Console(soft_wrap=True)
+    rows = finished.metrics.table()
+    table = Table(box=None, pad_edge=False)
+    for key in rows[0]:
+        table.add_column(key, justify="left" if isinstance(rows[0][key], str) else "right")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    console.print(table)
+    figures = ", ".join(f"{key} {value:.4f}" for key, value in finished.result.items())
+    seconds = math.ceil(finished.seconds)
+    console.print(
+        f"{training.config.data.val_split} split, last weights: {figures}; "
+        f"{seconds // 3600} h {seconds // 60 % 60} min of training",
+        highlight=False,
+    )
+    for path in finished.files:
+        console.print(f"  {path}", highlight=False)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return "–" if value is None else str(value)

@@ -1,0 +1,28 @@
+"""``nas-tf train``: full training of one genotype."""
+
+from pathlib import Path
+
+import click
+
+from nas_tf import spaces
+from nas_tf.cli import options
+
+
+@click.command("train")
+@click.argument("genotype", metavar="GENOTYPE")
+@options.CONFIG
+@options.OVERRIDES
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the run; runs/CONFIG-GENOTYPE if not given. The same call resumes there.",
+)
+def command(genotype: str, config: str, overrides: tuple[str, ...], out: Path | None) -> None:
+    """Train GENOTYPE in full by a configuration; interrupted, the same call goes on exactly."""
+    from nas_tf.cli.full_training import run
+    from nas_tf.config.load import load
+
+    experiment = load(config, overrides)
+    found = spaces.resolve(genotype, experiment.space)
+    folder = out or Path("runs") / f"{Path(config).stem}-{options.short_name(genotype, found)}"
+    run(experiment, found, folder, title=f"training {genotype}")

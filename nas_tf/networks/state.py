@@ -1,0 +1,106 @@
+"""The values of a network's vectors: how they start, and how they enter and leave Keras models."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from tensorflow import keras
+
+from nas_tf.networks import weights as weight_files
+from nas_tf.networks.arrays import (
+    ROLES,
+    STATISTICS,
+    PartLayout,
+    Role,
+    initial,
+    layouts,
+    slots_of,
+)
+from nas_tf.networks.blueprint import Blueprint
+
+Arrays: TypeAlias = "dict[tuple[str, Role], np.ndarray]"
+
+
+@dataclass(frozen=True)
+class State:
+    """One vector of weights and one of running statistics for each part of a network."""
+
+    trainable: Mapping[str, np.ndarray]
+    statistics: Mapping[str, np.ndarray]
+
+    def with_part(self, part: str, other: "State") -> "State":
+        """This state with one part of another."""
+        return State(
+            {**self.trainable, part: other.trainable[part]},
+            {**self.statistics, part: other.statistics[part]},
+        )
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether no value has run away."""
+        vectors = (*self.trainable.values(), *self.statistics.values())
+        return all(bool(np.isfinite(vector).all()) for vector in vectors)
+
+
+def to_arrays(parts: Mapping[str, PartLayout], state: State) -> Arrays:
+    """A state taken apart, by layer and role."""
+    arrays: Arrays = {}
+    for part, layout in parts.items():
+        arrays |= layout.trainable.arrays(state.trainable[part])
+        arrays |= layout.statistics.arrays(state.statistics[part])
+    return arrays
+
+
+def from_arrays(parts: Mapping[str, PartLayout], arrays: Arrays) -> State:
+    """A state put together; there may be more arrays than it needs."""
+    return State(
+        {part: layout.trainable.vector(arrays) for part, layout in parts.items()},
+        {part: layout.statistics.vector(arrays) for part, layout in parts.items()},
+    )
+
+
+def initial_arrays(
+    blueprint: Blueprint,
+    *,
+    seed: int,
+    weights: str | Path | None = None,
+    alpha: float = 1.0,
+) -> Arrays:
+    """Random weights by the seed; the encoder's from ``imagenet`` or a file where asked for."""
+    rng = np.random.default_rng(seed)
+    arrays: Arrays = {}
+    for layout in layouts(blueprint).values():
+        for slot in (*layout.trainable.slots, *layout.statistics.slots):
+            arrays[slot.layer, slot.role] = initial(slot, rng).astype(np.float32)
+    return arrays | (encoder_arrays(blueprint, weights, alpha) if weights else {})
+
+
+def encoder_arrays(blueprint: Blueprint, weights: str | Path, alpha: float) -> Arrays:
+    """The encoder's weights from ``imagenet`` or a file, every shape checked."""
+    path = weight_files.imagenet_file(alpha) if weights == "imagenet" else Path(weights)
+    arrays: Arrays = {}
+    for name, values in weight_files.read_encoder(blueprint, path).items():
+        layer = blueprint.by_name[name]
+        slots = slots_of(layer, blueprint.by_name[layer.inputs[0]])
+        arrays |= {(name, slot.role): value for slot, value in zip(slots, values, strict=True)}
+    return arrays
+
+
+def fill_model(model: keras.Model, arrays: Arrays) -> None:
+    """Sets a Keras model's weights by layer name; arrays it has no layer for stay out."""
+    for layer in model.layers:
+        if layer.weights:
+            own = [arrays[layer.name, role] for role in ROLES if (layer.name, role) in arrays]
+            layer.set_weights(own)
+
+
+def arrays_of_model(model: keras.Model) -> Arrays:
+    """The weights of a Keras model by layer and role."""
+    arrays: Arrays = {}
+    for layer in model.layers:
+        values = layer.get_weights()
+        roles = ("gamma", "beta", *STATISTICS) if len(values) == 4 else ("kernel", "bias")
+        arrays |= {(layer.name, role): value for role, value in zip(roles, values, strict=False)}
+    return arrays

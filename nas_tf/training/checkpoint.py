@@ -1,0 +1,52 @@
+"""Checkpoints of a training: the last two, the newest that is whole is taken up again."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from nas_tf.errors import DataError
+
+_LOG = logging.getLogger("nas_tf")
+_UNREADABLE = (
+    tf.errors.DataLossError,
+    tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+    tf.errors.InvalidArgumentError,
+    ValueError,
+)
+
+
+class Checkpoints:
+    """Saves and restores variables, optimisers and the place in the run.
+
+    Args:
+        folder: Where they lie.
+        tracked: What is saved, by names that stay the same.
+    """
+
+    def __init__(self, folder: Path, tracked: dict[str, Any]) -> None:
+        self._saved = tf.train.Checkpoint(**tracked)
+        self._manager = tf.train.CheckpointManager(self._saved, str(folder), max_to_keep=2)
+
+    def save(self, step: int) -> None:
+        """Writes one; an older one is removed afterwards."""
+        self._manager.save(checkpoint_number=step)
+
+    def restore(self) -> bool:
+        """Takes up the newest whole one; False where there is none at all."""
+        paths = list(reversed(self._manager.checkpoints))
+        for path in paths:
+            try:
+                self._saved.restore(path).assert_existing_objects_matched()
+            except (*_UNREADABLE, AssertionError) as error:
+                _LOG.warning("checkpoint %s cannot be read (%s)", path, str(error).split("\n")[0])
+                continue
+            return True
+        if paths:
+            raise DataError(
+                f"no checkpoint in {Path(paths[0]).parent} can be read or fits this network: "
+                "remove the folder to begin anew"
+            )
+        return False

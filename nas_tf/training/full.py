@@ -1,0 +1,230 @@
+"""Full training: stages with their own data and rates, resumable at any step, to the bit."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+
+from nas_tf.config.schema import Full, FullStage
+from nas_tf.data import pipeline
+from nas_tf.data.examples import Examples
+from nas_tf.data.views import View
+from nas_tf.networks.arrays import PartLayout, layouts
+from nas_tf.networks.blueprint import Blueprint
+from nas_tf.networks.functional import Precision
+from nas_tf.networks.state import State
+from nas_tf.tasks import Task
+from nas_tf.training.checkpoint import Checkpoints
+from nas_tf.training.diverged import Diverged
+from nas_tf.training.learner import Learner, Recipe
+from nas_tf.training.schedules import factor
+
+_MOMENTUM = 0.97
+
+
+@dataclass(frozen=True)
+class StageData:
+    """What one stage trains on."""
+
+    examples: Examples
+    view: View
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in the run a step is: stage, epoch of the stage, step of the epoch, all from 0."""
+
+    stage: int
+    epoch: int
+    step: int
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """What an epoch gave."""
+
+    stage: int
+    epoch: int
+    steps_done: int
+    loss: float
+    rates: Mapping[str, float]
+    seconds: float
+
+
+class FullTraining:
+    """Trains a network in stages; an iterator over the ends of its epochs.
+
+    Args:
+        full: The stages and what holds over them.
+        data: What each stage trains on.
+        task: What is predicted.
+        blueprints: The network at each stage's crop.
+        state: Where it starts.
+        folder: Of the checkpoints.
+        precision: In which arithmetic it trains.
+        seed: Of data order, augmentation and dropout.
+    """
+
+    def __init__(
+        self,
+        full: Full,
+        data: Sequence[StageData],
+        task: Task,
+        blueprints: Sequence[Blueprint],
+        state: State,
+        folder: Path,
+        *,
+        precision: Precision,
+        seed: int,
+    ) -> None:
+        self._full, self._data, self._task, self._seed = full, data, task, seed
+        self._blueprints, self._precision = blueprints, precision
+        self.parts: Mapping[str, PartLayout] = layouts(blueprints[0])
+        self._per_epoch = [
+            pipeline.steps_per_epoch(len(one.examples), stage.batch)
+            for one, stage in zip(data, full.stages, strict=True)
+        ]
+        self.steps = sum(
+            stage.epochs * each for stage, each in zip(full.stages, self._per_epoch, strict=True)
+        )
+        self._done = tf.Variable(0, dtype=tf.int64)
+        self._loss_sum = tf.Variable(0.0, dtype=tf.float64)
+        self._folder = folder
+        self._begin_stage(0, state)
+
+    @property
+    def steps_done(self) -> int:
+        """Updates made so far, over all stages."""
+        return int(self._done)
+
+    @property
+    def state(self) -> State:
+        """The network as it would be shipped now."""
+        return self._learner.state()
+
+    def place(self, done: int) -> Place:
+        """Where a number of steps leads to; the end belongs to the last stage."""
+        for number, (stage, each) in enumerate(
+            zip(self._full.stages, self._per_epoch, strict=True)
+        ):
+            if done < stage.epochs * each or number == len(self._per_epoch) - 1:
+                return Place(number, *divmod(done, each))
+            done -= stage.epochs * each
+        raise ValueError("full training without stages")
+
+    def resume(self) -> bool:
+        """Takes up the last checkpoint; False where there is none."""
+        for number in reversed(range(len(self._full.stages))):
+            if (self._checkpoint_folder(number)).is_dir():
+                self._begin_stage(number, self._learner.state())
+                if self._checkpoints.restore():
+                    return True
+        self._begin_stage(0, self._learner.state())
+        return False
+
+    def save(self) -> None:
+        """Writes a checkpoint of everything a resumed run needs."""
+        self._checkpoints.save(self.steps_done)
+
+    def epochs(self, progress: Callable[[int, float], None] | None = None) -> Iterator[EpochEnd]:
+        """Trains on from where it stands; ``progress`` hears of every step and its loss.
+
+        A checkpoint is written at the end of every epoch, after whoever iterates has done with
+        it, and in between every ``save_minutes``.
+        """
+        while self.steps_done < self.steps:
+            place = self.place(self.steps_done)
+            if place.stage != self._stage:
+                self._begin_stage(place.stage, self._learner.state())
+            yield self._epoch(place, progress)
+            self._loss_sum.assign(0.0)
+            self.save()
+
+    def _epoch(self, place: Place, progress: Callable[[int, float], None] | None) -> EpochEnd:
+        stage, began = self._full.stages[place.stage], time.perf_counter()
+        saved = began
+        each = self._per_epoch[place.stage]
+        stream = iter(self._stream(place))
+        rates: Mapping[str, float] = {}
+        for step in range(place.step, each):
+            frozen = self._is_frozen(place.stage, place.epoch, step)
+            self._learner.use(self._recipe(stage, frozen=frozen))
+            rates = self._rates(place.stage, place.epoch * each + step, frozen=frozen)
+            images, target = next(stream)
+            dense = self._task.encode(target, self._data[place.stage].view.crop)
+            loss = float(self._learner.step(images, dense, rates))
+            if not math.isfinite(loss):
+                raise Diverged(f"the loss is {loss} at step {self.steps_done + 1}")
+            self._done.assign_add(1)
+            self._loss_sum.assign_add(loss)
+            if progress is not None:
+                progress(self.steps_done, loss)
+            now = time.perf_counter()
+            if now - saved > 60 * self._full.save_minutes and step + 1 < each:
+                self.save()
+                saved = now
+        return EpochEnd(
+            place.stage,
+            place.epoch,
+            self.steps_done,
+            float(self._loss_sum) / each,
+            rates,
+            time.perf_counter() - began,
+        )
+
+    def _begin_stage(self, number: int, state: State) -> None:
+        stage = self._full.stages[number]
+        self._stage = number
+        self._learner = Learner(
+            self._blueprints[number],
+            self._task,
+            self._recipe(stage, frozen=False),
+            state,
+            self.parts,
+            precision=self._precision,
+            seed=self._seed,
+        )
+        tracked = {**self._learner.tracked, "done": self._done, "loss_sum": self._loss_sum}
+        self._checkpoints = Checkpoints(self._checkpoint_folder(number), tracked)
+
+    def _checkpoint_folder(self, number: int) -> Path:
+        return self._folder / f"stage{number + 1}"
+
+    def _stream(self, place: Place) -> tf.data.Dataset:
+        data, stage = self._data[place.stage], self._full.stages[place.stage]
+        return pipeline.training(
+            data.examples,
+            self._task.target,
+            data.view,
+            batch=stage.batch,
+            seed=self._seed + place.stage,
+            start=(place.epoch, place.step),
+            epochs=place.epoch + 1,
+            extras=self._task.extras,
+        )
+
+    def _recipe(self, stage: FullStage, *, frozen: bool) -> Recipe:
+        return Recipe(
+            optimisers={part: getattr(stage, part) for part in self.parts},
+            normalising=frozenset() if frozen else frozenset(self.parts),
+            momentum=_MOMENTUM,
+            polyak=self._full.polyak,
+            auxiliary_weight=stage.auxiliary_weight,
+            loss_at=self._full.loss_at,
+        )
+
+    def _is_frozen(self, number: int, epoch: int, step: int) -> bool:
+        """Batch normalisation is frozen half-way through the last stage (CVPR 2019, 5.1)."""
+        if not self._full.freeze_batch_norm or number != len(self._full.stages) - 1:
+            return False
+        each, epochs = self._per_epoch[number], self._full.stages[number].epochs
+        return 2 * (epoch * each + step) >= epochs * each
+
+    def _rates(self, number: int, step: int, *, frozen: bool) -> dict[str, float]:
+        stage = self._full.stages[number]
+        times = factor(stage.schedule, step, stage.epochs * self._per_epoch[number])
+        times *= 0.5 if frozen else 1.0
+        return {part: times * getattr(stage, part).learning_rate for part in self.parts}

@@ -1,0 +1,212 @@
+"""Full training of one genotype by a configuration, with everything it earns kept in a folder."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from nas_tf import networks
+from nas_tf.config.load import dump
+from nas_tf.config.schema import Evaluation, Experiment
+from nas_tf.data.examples import Examples
+from nas_tf.errors import ConfigError, TrainingError
+from nas_tf.genotype import Genotype
+from nas_tf.networks import Settings
+from nas_tf.networks.arrays import layouts
+from nas_tf.networks.blueprint import Blueprint
+from nas_tf.networks.heads import Head
+from nas_tf.networks.state import (
+    Arrays,
+    State,
+    fill_model,
+    from_arrays,
+    initial_arrays,
+    to_arrays,
+)
+from nas_tf.tasks import Metrics
+from nas_tf.training import experiment, processor
+from nas_tf.training.diverged import Diverged
+from nas_tf.training.full import EpochEnd, FullTraining, StageData
+from nas_tf.training.history import History
+from nas_tf.training.panels import predictions_picture
+from nas_tf.training.scoring import Scorer, Split
+
+CONFIG, GENOTYPE, RESULT = "config.yaml", "genotype.json", "result.json"
+HISTORY, PICTURE = "history.csv", "predictions.png"
+BEST, LAST = "best.keras", "last.keras"
+Progress = Callable[[int, float], None]
+Start = Callable[[Arrays], Arrays]
+EpochSeen = Callable[[EpochEnd, Mapping[str, float] | None], None]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a training ended with."""
+
+    metrics: Metrics
+    result: Mapping[str, float]
+    seconds: float
+    files: tuple[Path, ...]
+
+
+class FullRun:
+    """A full training in a folder; the same call goes on where it was interrupted.
+
+    Args:
+        config: The experiment; its ``full`` section and evaluation are used.
+        genotype: What is trained.
+        folder: Where everything is kept.
+        start: Changes the weights it starts from, random and pre-trained ones.
+    """
+
+    def __init__(
+        self,
+        config: Experiment,
+        genotype: Genotype,
+        folder: Path,
+        start: Start | None = None,
+    ) -> None:
+        self.config, self.genotype, self.folder = config, genotype, folder
+        self.task = experiment.task_for(config)
+        draw = experiment.drawer(config, genotype, "published")
+        self._data = [self._stage_data(number) for number in range(len(config.full.stages))]
+        blueprints = [draw(one.view.crop) for one in self._data]
+        self._claim_folder()
+        self.training = FullTraining(
+            config.full,
+            self._data,
+            self.task,
+            blueprints,
+            self._start(blueprints[0], start),
+            folder / "checkpoints",
+            precision=processor.precision(config.precision),
+            seed=config.seed,
+        )
+        view = experiment.scored_view(config)
+        self.split = Split(Examples(config.data.name, config.data.val_split), view)
+        single = Evaluation(batch=config.evaluation.batch)
+        self._scorer = Scorer(draw, self.task, self.training.parts, view.crop, single)
+        self._final = Scorer(draw, self.task, self.training.parts, view.crop, config.evaluation)
+        self.history = History(folder / HISTORY)
+        self.resumed = self.training.resume()
+        self.history.cut(self.training.steps_done)
+        self._model: Any = None
+        self._board = tf.summary.create_file_writer(str(folder / "tensorboard"))
+
+    def run(self, progress: Progress | None = None, seen: EpochSeen | None = None) -> Finished:
+        """Trains to the end, scoring as it goes, and scores the last weights as configured."""
+        try:
+            for end in self.training.epochs(progress):
+                figures = self._figures(end)
+                self._record(end, figures)
+                if seen is not None:
+                    seen(end, figures)
+        except Diverged as error:
+            kept = f"the best weights so far are in {self.folder / BEST}"
+            raise TrainingError(
+                f"{error}: {kept if (self.folder / BEST).exists() else 'nothing was kept'}; "
+                "lower the learning rates, or clip gradients"
+            ) from error
+        return self._finish()
+
+    def save(self) -> None:
+        """Writes a checkpoint now, as when a person interrupts."""
+        self.training.save()
+
+    def _stage_data(self, number: int) -> StageData:
+        stage = self.config.full.stages[number]
+        examples = experiment.stage_examples(self.config, stage.data, stage.split)
+        view = experiment.view_of(self.config, "full", stage.crop, examples.info.name)
+        return StageData(examples, view)
+
+    def _start(self, blueprint: Blueprint, start: Start | None) -> State:
+        network = self.config.network
+        arrays = initial_arrays(
+            blueprint, seed=self.config.seed, weights=network.weights, alpha=network.alpha
+        )
+        return from_arrays(layouts(blueprint), start(arrays) if start else arrays)
+
+    def _claim_folder(self) -> None:
+        """Writes what is trained, or refuses a folder in which something else was."""
+        own = {CONFIG: dump(self.config), GENOTYPE: self.genotype.to_json()}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name, text in own.items():
+            path = self.folder / name
+            if path.exists() and path.read_text(encoding="utf-8") != text:
+                raise ConfigError(
+                    f"{path} differs from what is asked for: give another --out, "
+                    "or the configuration and genotype that the run was begun with"
+                )
+            path.write_text(text, encoding="utf-8")
+
+    def _figures(self, end: EpochEnd) -> Mapping[str, float] | None:
+        every, last = self.config.full.validate_every, end.steps_done == self.training.steps
+        if (end.epoch + 1) % every and not last:
+            return None
+        return self._scorer.score(self.training.state, self.split).result()
+
+    def _record(self, end: EpochEnd, figures: Mapping[str, float] | None) -> None:
+        before = self.history.best("reward")
+        row: dict[str, Any] = {
+            "stage": end.stage + 1,
+            "epoch": end.epoch + 1,
+            "step": end.steps_done,
+            "loss": round(end.loss, 6),
+            "seconds": round(end.seconds, 2),
+            **{f"rate_{part}": f"{rate:.3e}" for part, rate in end.rates.items()},
+        }
+        if figures is not None:
+            reward = self.task.reward(figures)
+            row |= {"reward": round(reward, 6)}
+            row |= {key: round(value, 6) for key, value in figures.items() if key != "reward"}
+            if before is None or reward > before:
+                self._save_model(BEST)
+        self.history.add(row)
+        with self._board.as_default(step=end.steps_done):
+            for key, value in row.items():
+                if key not in ("stage", "epoch", "step"):
+                    tf.summary.scalar(key, float(value))
+
+    def _save_model(self, name: str) -> None:
+        """The Keras model as it is shipped, at the size at which it is scored."""
+        if self._model is None:
+            self._model = networks.build(
+                self.genotype,
+                Head(self.task.name, self.task.channels),
+                input_size=self.split.view.crop,
+                settings=self._shipped(),
+            )
+        fill_model(self._model, to_arrays(self.training.parts, self.training.state))
+        beside = self.folder / f".part-{name}"
+        self._model.save(beside)
+        beside.replace(self.folder / name)
+
+    def _shipped(self) -> Settings:
+        return replace(experiment.settings_for(self.config, "published"), auxiliary="none")
+
+    def _finish(self) -> Finished:
+        metrics = self._final.score(self.training.state, self.split)
+        result = metrics.result()
+        self._save_model(LAST)
+        picture = predictions_picture(self.task, self._final, self.training.state, self.split)
+        tf.io.write_file(str(self.folder / PICTURE), tf.io.encode_png(picture))
+        with self._board.as_default(step=self.training.steps_done):
+            tf.summary.image("predictions", picture[None])
+        self._board.flush()
+        record = {
+            "result": dict(result),
+            "table": metrics.table(),
+            "split": self.config.data.val_split,
+            "steps": self.training.steps_done,
+            "seconds": round(self.history.seconds(), 1),
+            "best_epoch_reward": self.history.best("reward"),
+        }
+        path = self.folder / RESULT
+        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        names = (LAST, BEST, HISTORY, PICTURE, RESULT)
+        return Finished(
+            metrics, result, self.history.seconds(), tuple(self.folder / name for name in names)
+        )

@@ -1,0 +1,193 @@
+"""What all candidates of an experiment share: features, targets, encoder, data streams."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tensorflow import keras
+
+from nas_tf import networks
+from nas_tf.config.schema import Experiment
+from nas_tf.data import pipeline
+from nas_tf.data.examples import Examples
+from nas_tf.data.split import meta_split
+from nas_tf.networks.arrays import layouts
+from nas_tf.networks.backbones import TAP_LAYERS
+from nas_tf.networks.blueprint import Blueprint, Size
+from nas_tf.networks.functional import Functional
+from nas_tf.networks.state import Arrays, State, fill_model, from_arrays, initial_arrays
+from nas_tf.training import experiment
+from nas_tf.training.distill import load_teacher
+from nas_tf.training.encoding import Progress
+from nas_tf.training.features import FeatureCache
+from nas_tf.training.scoring import filled
+from nas_tf.training.split_cache import cache_split
+
+_LAST_BLOCK = {"auxcell": 16, "template": 5, "dpc": 16}
+
+
+class Groundwork:
+    """Opens the data and the feature caches, building what is absent; checks all it can first.
+
+    Args:
+        config: The experiment.
+        root: Folder of all feature caches.
+        progress: Called with what is being cached, the rows done and their total.
+    """
+
+    taps = TAP_LAYERS
+
+    def __init__(
+        self,
+        config: Experiment,
+        *,
+        root: Path | None = None,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> None:
+        self.config, self._root, self._progress = config, root, progress
+        self.task = experiment.task_for(config)
+        self.stage_one_view = experiment.view_of(config, "stage_one", config.stage_one.crop)
+        second = config.stage_two.crop if config.stage_two else None
+        self.stage_two_view = experiment.view_of(config, "stage_two", second or self._crop)
+        self.reward_view = experiment.view_of(config, "reward", self._crop)
+        teacher = self._teacher()
+        self._examples = Examples(config.data.name, config.data.train_split)
+        self.meta_train, self.meta_val = meta_split(
+            len(self._examples), seed=config.data.split_seed, fraction=config.data.meta_val
+        )
+        pipeline.steps_per_epoch(len(self.meta_train), config.stage_one.batch)
+        if config.stage_two:
+            pipeline.steps_per_epoch(len(self.meta_train), config.stage_two.batch)
+        self._encoder_arrays = self._encoder_weights()
+        self.train = self._cached("features of meta-train", self.stage_one_view, teacher)
+        self._val = self._cached("features of meta-val", self.reward_view, None)
+
+    @property
+    def _crop(self) -> Size | None:
+        """A crop that a person gave counts for all stages that have none of their own."""
+        return self.config.stage_one.crop
+
+    def _teacher(self) -> keras.Model | None:
+        config = self.config
+        if config.teacher is None or not config.stage_one.distillation:
+            return None
+        return load_teacher(Path(config.teacher), self.task, self.stage_one_view.crop)
+
+    def _cached(self, what: str, view: Any, teacher: keras.Model | None) -> FeatureCache:
+        """Meta-train in several views, meta-val in one."""
+        config, training = self.config, what.endswith("train")
+        progress: Progress | None = None
+        if self._progress is not None:
+            heard = self._progress
+            progress = lambda done, total: heard(what, done, total)  # noqa: E731
+        return cache_split(
+            self._examples,
+            self.task,
+            view,
+            self._encoder(view.crop),
+            views=config.stage_one.views if training else 1,
+            seed=config.data.split_seed,
+            subset=self.meta_train if training else self.meta_val,
+            teacher=teacher,
+            root=self._root,
+            progress=progress,
+        )
+
+    def _encoder(self, crop: Size) -> keras.Model:
+        encoder = networks.encoder(input_size=crop, **self._encoder_options)
+        fill_model(encoder, self._encoder_arrays)
+        return encoder
+
+    @property
+    def _encoder_options(self) -> dict[str, Any]:
+        space, settings = self.config.space, experiment.settings_for(self.config, "search")
+        return {
+            "alpha": settings.alpha,
+            "output_stride": settings.output_stride if space == "dpc" else 32,
+            "last_block": _LAST_BLOCK[space],
+        }
+
+    def _encoder_weights(self) -> Arrays:
+        network = self.config.network
+        blueprint = networks.draw_encoder(**self._encoder_options)
+        return initial_arrays(
+            blueprint, seed=self.config.seed, weights=network.weights, alpha=network.alpha
+        )
+
+    def with_encoder(self, blueprint: Blueprint, decoder: State) -> State:
+        """A trained decoder with the encoder that its features came from."""
+        encoder = {"encoder": layouts(blueprint)["encoder"]}
+        state = from_arrays(encoder, self._encoder_arrays)
+        return state.with_part("decoder", decoder)
+
+    def stage_two_steps(self, batch: int) -> int:
+        """Steps of an epoch end to end."""
+        return pipeline.steps_per_epoch(len(self.meta_train), batch)
+
+    def stage_two_batches(self, seed: int, epoch: int) -> Iterator[tuple[Any, Any]]:
+        """Images and dense targets of one epoch."""
+        stage, task = self.config.stage_two, self.task
+        stream = pipeline.training(
+            self._examples,
+            task.target,
+            self.stage_two_view,
+            batch=stage.batch,
+            seed=seed,
+            subset=self.meta_train,
+            start=(epoch, 0),
+            epochs=epoch + 1,
+            extras=task.extras,
+        )
+        for images, target in stream:
+            yield images, self._dense(target)
+
+    def _dense(self, target: Any) -> tf.Tensor:
+        """The dense target, at the finest tap's resolution as in stage one."""
+        dense = self.task.encode(target, self.stage_two_view.crop)
+        if dense.shape.rank == 4:
+            return dense
+        size = self._tap_size(self.stage_two_view.crop)
+        return tf.image.resize(dense[..., None], size, method="nearest")[..., 0]
+
+    @staticmethod
+    def _tap_size(crop: Size) -> Size:
+        return -(-crop[0] // 4), -(-crop[1] // 4)
+
+    def validation_taps(self) -> Iterator[tuple[Any, Any]]:
+        """Features and targets of meta-val, batch by batch."""
+        batch = self.config.evaluation.batch
+        for one in self._val.in_order(batch=batch):
+            taps = {name: filled(part, batch) for name, part in one.items() if "tap" in name}
+            yield taps, self._scored(one)
+
+    def validation_images(self) -> Iterator[tuple[Any, Any]]:
+        """Images of meta-val with the very targets that stage one is scored on."""
+        batch = self.config.evaluation.batch
+        images = pipeline.evaluation(
+            self._examples,
+            self.task.target,
+            self.reward_view,
+            batch=batch,
+            subset=self.meta_val,
+            extras=self.task.extras,
+        )
+        targets = self._val.in_order(batch=batch)
+        for (seen, _), one in zip(images, targets, strict=True):
+            yield filled(seen, batch), self._scored(one)
+
+    def _scored(self, one: dict[str, tf.Tensor]) -> Any:
+        """What the task's figures are taken on."""
+        extras = self.task.extras
+        if not extras:
+            return one["target"]
+        return {key: one[key] for key in (self.task.target.key, *extras)}
+
+    def predictor(self, blueprint: Blueprint, state: State) -> Callable[[Any], tf.Tensor]:
+        """Logits as shipped, in float32."""
+        network = Functional(blueprint.deployed(), parts=layouts(blueprint))
+        trainable = {part: tf.constant(vector) for part, vector in state.trainable.items()}
+        statistics = {part: tf.constant(vector) for part, vector in state.statistics.items()}
+        return tf.function(
+            lambda inputs: network(inputs, trainable, statistics)[0]["logits"], autograph=False
+        )

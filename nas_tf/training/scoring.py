@@ -1,0 +1,115 @@
+"""Scoring a network on a split: at one scale or several, with mirror images or without."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import tensorflow as tf
+
+from nas_tf.config.schema import Evaluation
+from nas_tf.data import pipeline
+from nas_tf.data.examples import Examples
+from nas_tf.data.views import View
+from nas_tf.networks.arrays import PartLayout
+from nas_tf.networks.blueprint import Blueprint, Size
+from nas_tf.networks.functional import Functional
+from nas_tf.networks.state import State
+from nas_tf.tasks import Metrics, Task
+
+
+@dataclass(frozen=True)
+class Split:
+    """The examples that score, and how they are seen."""
+
+    examples: Examples
+    view: View
+    subset: tuple[int, ...] | None = None
+
+    def spread(self, count: int) -> "Split":
+        """A few examples from all over it."""
+        own = self.subset or tuple(range(len(self.examples)))
+        places = {round(n * (len(own) - 1) / max(1, count - 1)) for n in range(count)}
+        return replace(self, subset=tuple(own[place] for place in sorted(places)))
+
+    def batches(self, task: Task, batch: int) -> tf.data.Dataset:
+        """Images and targets in order."""
+        return pipeline.evaluation(
+            self.examples,
+            task.target,
+            self.view,
+            batch=batch,
+            subset=self.subset,
+            extras=task.extras,
+        )
+
+
+class Scorer:
+    """Predicts with shipped networks in float32 and gathers the task's figures.
+
+    Args:
+        draw: Gives the blueprint at an input size.
+        task: Gives the figures.
+        parts: Layouts of the states to come.
+        crop: Size of the images.
+        evaluation: Batch, scales and mirror images.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[[Size], Blueprint],
+        task: Task,
+        parts: Mapping[str, PartLayout],
+        crop: Size,
+        evaluation: Evaluation,
+    ) -> None:
+        self._task, self._crop, self._evaluation = task, crop, evaluation
+        self._networks = [
+            Functional(draw(_scaled(crop, scale)).deployed(), parts=parts)
+            for scale in evaluation.scales
+        ]
+        self._run = tf.function(self._logits, autograph=False)
+
+    def score(self, state: State, split: Split) -> Metrics:
+        """The task's figures over a split."""
+        metrics = self._task.metrics()
+        for _, target, logits in self.predictions(state, split):
+            metrics.update(target, logits, self._crop)
+        return metrics
+
+    def predictions(self, state: State, split: Split) -> Iterator[tuple[Any, Any, tf.Tensor]]:
+        """Images, targets and logits, batch by batch."""
+        vectors = [{part: tf.constant(v) for part, v in one.items()} for one in _vectors(state)]
+        size = self._evaluation.batch
+        for images, target in split.batches(self._task, size):
+            yield images, target, self._run(filled(images, size), *vectors)[: len(images)]
+
+    def _logits(self, images: tf.Tensor, trainable: Any, statistics: Any) -> tf.Tensor:
+        def predict(network: Functional, seen: tf.Tensor) -> tf.Tensor:
+            return network(seen, trainable, statistics)[0]["logits"]
+
+        sums = []
+        for network in self._networks:
+            size = network.blueprint.input_size
+            seen = images if size == tuple(self._crop) else tf.image.resize(images, size)
+            one = network
+            if self._evaluation.flip:
+                logits = self._task.flip_tested(lambda x, one=one: predict(one, x), seen)
+            else:
+                logits = predict(network, seen)
+            like = tf.shape(sums[0])[1:3] if sums else tf.shape(logits)[1:3]
+            sums.append(tf.image.resize(logits, like))
+        return tf.add_n(sums) / len(sums)
+
+
+def filled(part: tf.Tensor, batch: int) -> tf.Tensor:
+    """A smaller batch filled up with zeros, so that one graph serves all."""
+    absent = batch - len(part)
+    return tf.pad(part, [[0, absent]] + [[0, 0]] * (part.shape.rank - 1)) if absent else part
+
+
+def _scaled(crop: Size, scale: float) -> Size:
+    return round(crop[0] * scale), round(crop[1] * scale)
+
+
+def _vectors(state: State) -> Iterable[Mapping[str, Any]]:
+    return state.trainable, state.statistics
