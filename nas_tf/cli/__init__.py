@@ -11,10 +11,13 @@ _COMMANDS = {
     "build": "Build a genotype's Keras model and save it.",
     "cost": "Count parameters and multiply-adds of many genotypes, JSON lines in and out.",
     "data": "List, prepare, check and show datasets.",
+    "evaluate": "Train and score one genotype in stages, as a search would.",
+    "finetune": "Train a trained network on another task.",
     "sample": "Print random genotypes of a search space.",
     "show": "Describe, cost and draw a genotype.",
-    "train": "Train a genotype in full, resumable, with a table and pictures.",
     "spaces": "List the search spaces and published genotypes.",
+    "train": "Train a genotype in full, resumable, with a table and a picture.",
+    "train-teacher": "Train a wide network for candidates to imitate.",
 }
 
 
@@ -29,7 +32,7 @@ class LazyGroup(click.Group):
         """Imports the one command asked for."""
         if cmd_name not in _COMMANDS:
             return None
-        return importlib.import_module(f"nas_tf.cli.{cmd_name}").command
+        return importlib.import_module(f"nas_tf.cli.{cmd_name.replace('-', '_')}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the list of commands without importing any of them."""

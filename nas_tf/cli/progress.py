@@ -18,29 +18,42 @@ from rich.text import Text
 
 
 class _Rate(ProgressColumn):
-    """Steps a second."""
+    """Steps or rows a second."""
 
     def render(self, task: Task) -> Text:
         """Two digits, or nothing before the first steps."""
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:.2g} steps/s" if speed else "")
+        return Text(f"{speed:.2g}/s" if speed else "")
 
 
 class LiveLine:
     """One line that follows the steps of a training; plain lines where there is no terminal."""
 
     def __init__(self, bar: Progress, console: Console) -> None:
-        self._bar, self._console = bar, console
+        self._bar, self._console, self._what = bar, console, ""
         self._task = bar.add_task("", total=None, loss="")
 
     def start(self, what: str, total: int, done: int = 0) -> None:
         """Begins another stretch of work."""
         self._bar.remove_task(self._task)
+        self._what = what
         self._task = self._bar.add_task(what, total=total, completed=done, loss="")
 
     def at(self, done: int, loss: float) -> None:
         """Shows a step."""
         self._bar.update(self._task, completed=done, loss=f"loss {loss:.3f}")
+
+    def step(self, what: str, done: int, total: int, loss: float) -> None:
+        """Shows a step of a stage, which begins with its first."""
+        if what != self._what:
+            self.start(what, total)
+        self.at(done, loss)
+
+    def rows(self, what: str, done: int, total: int) -> None:
+        """Shows rows that are done of something without a loss."""
+        if what != self._what:
+            self.start(what, total)
+        self._bar.update(self._task, completed=done)
 
     def say(self, line: str) -> None:
         """Prints a line that stays."""

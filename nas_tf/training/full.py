@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -66,6 +67,7 @@ class FullTraining:
         folder: Of the checkpoints.
         precision: In which arithmetic it trains.
         seed: Of data order, augmentation and dropout.
+        strategy: Over which devices each batch is split; one device without it.
     """
 
     def __init__(
@@ -79,8 +81,10 @@ class FullTraining:
         *,
         precision: Precision,
         seed: int,
+        strategy: tf.distribute.Strategy | None = None,
     ) -> None:
         self._full, self._data, self._task, self._seed = full, data, task, seed
+        self._strategy = strategy or tf.distribute.get_strategy()
         self._blueprints, self._precision = blueprints, precision
         self.parts: Mapping[str, PartLayout] = layouts(blueprints[0])
         self._per_epoch = [
@@ -153,8 +157,7 @@ class FullTraining:
             frozen = self._is_frozen(place.stage, place.epoch, step)
             self._learner.use(self._recipe(stage, frozen=frozen))
             rates = self._rates(place.stage, place.epoch * each + step, frozen=frozen)
-            images, target = next(stream)
-            dense = self._task.encode(target, self._data[place.stage].view.crop)
+            images, dense = next(stream)
             loss = float(self._learner.step(images, dense, rates))
             if not math.isfinite(loss):
                 raise Diverged(f"the loss is {loss} at step {self.steps_done + 1}")
@@ -178,24 +181,25 @@ class FullTraining:
     def _begin_stage(self, number: int, state: State) -> None:
         stage = self._full.stages[number]
         self._stage = number
-        self._learner = Learner(
-            self._blueprints[number],
-            self._task,
-            self._recipe(stage, frozen=False),
-            state,
-            self.parts,
-            precision=self._precision,
-            seed=self._seed,
-        )
+        with self._strategy.scope():
+            self._learner = Learner(
+                self._blueprints[number],
+                self._task,
+                self._recipe(stage, frozen=False),
+                state,
+                self.parts,
+                precision=self._precision,
+                seed=self._seed,
+            )
         tracked = {**self._learner.tracked, "done": self._done, "loss_sum": self._loss_sum}
         self._checkpoints = Checkpoints(self._checkpoint_folder(number), tracked)
 
     def _checkpoint_folder(self, number: int) -> Path:
         return self._folder / f"stage{number + 1}"
 
-    def _stream(self, place: Place) -> tf.data.Dataset:
+    def _stream(self, place: Place) -> Any:
         data, stage = self._data[place.stage], self._full.stages[place.stage]
-        return pipeline.training(
+        stream = pipeline.training(
             data.examples,
             self._task.target,
             data.view,
@@ -205,6 +209,9 @@ class FullTraining:
             epochs=place.epoch + 1,
             extras=self._task.extras,
         )
+        crop = data.view.crop
+        stream = stream.map(lambda images, target: (images, self._task.encode(target, crop)))
+        return self._strategy.experimental_distribute_dataset(stream)
 
     def _recipe(self, stage: FullStage, *, frozen: bool) -> Recipe:
         return Recipe(

@@ -84,6 +84,7 @@ class FullRun:
             folder / "checkpoints",
             precision=processor.precision(config.precision),
             seed=config.seed,
+            strategy=processor.strategy(),
         )
         view = experiment.scored_view(config)
         self.split = Split(Examples(config.data.name, config.data.val_split), view)
@@ -171,12 +172,12 @@ class FullRun:
                     tf.summary.scalar(key, float(value))
 
     def _save_model(self, name: str) -> None:
-        """The Keras model as it is shipped, at the size at which it is scored."""
+        """The Keras model as it is shipped, for any size where its space allows that."""
         if self._model is None:
             self._model = networks.build(
                 self.genotype,
                 Head(self.task.name, self.task.channels),
-                input_size=self.split.view.crop,
+                input_size=self.split.view.crop if self.genotype.space == "dpc" else None,
                 settings=self._shipped(),
             )
         fill_model(self._model, to_arrays(self.training.parts, self.training.state))

@@ -42,6 +42,12 @@ def use_threads(count: int | None) -> int:
     return count
 
 
+def strategy() -> tf.distribute.Strategy | None:
+    """Splits batches over all GPUs where there are several."""
+    several = len(tf.config.list_physical_devices("GPU")) > 1
+    return tf.distribute.MirroredStrategy() if several else None
+
+
 def _has_bfloat16() -> bool:
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     return on_gpu or not {"avx512_bf16", "amx_bf16"}.isdisjoint(_flags())

@@ -1,0 +1,55 @@
+"""``nas-tf finetune``: a trained network goes on to another task or data set."""
+
+from pathlib import Path
+
+import click
+
+from nas_tf.cli import options
+from nas_tf.errors import ConfigError
+from nas_tf.genotype import Genotype
+
+_TARGETS = {"segmentation": "label", "depth": "depth", "pose": "keypoints"}
+
+
+@click.command("finetune")
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--task", type=click.Choice(list(_TARGETS)), required=True)
+@options.CONFIG
+@options.OVERRIDES
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the new run; RUN-TASK if not given.",
+)
+def command(
+    run: Path, task: str, config: str, overrides: tuple[str, ...], out: Path | None
+) -> None:
+    """Train the network of RUN, a folder that `nas-tf train` wrote, on another task.
+
+    All weights are taken over but those of the heads, which have another number of outputs.
+    """
+    from nas_tf.cli.full_training import run as train
+    from nas_tf.config import load
+
+    genotype = _genotype(run)
+    own = (f"space={genotype.space}", f"data.target={_TARGETS[task]}")
+    experiment = load(config, (*own, *overrides))
+    weights = next(
+        (run / name for name in ("last.keras", "best.keras") if (run / name).exists()), None
+    )
+    if weights is None:
+        raise ConfigError(f"{run} has no last.keras or best.keras yet, expected a trained network")
+
+    from nas_tf.training.transfer import start_from
+
+    folder = out or run.with_name(f"{run.name}-{task}")
+    train(experiment, genotype, folder, title=f"training {task}", start=start_from(weights))
+
+
+def _genotype(run: Path) -> Genotype:
+    try:
+        return Genotype.from_json((run / "genotype.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"{run} holds no genotype.json, expected a folder that nas-tf train wrote"
+        ) from error

@@ -1,0 +1,39 @@
+"""``nas-tf train-teacher``: a wide network that candidates learn to imitate."""
+
+from pathlib import Path
+
+import click
+
+from nas_tf import spaces
+from nas_tf.cli import options
+from nas_tf.errors import ConfigError
+
+
+@click.command("train-teacher")
+@options.CONFIG
+@options.OVERRIDES
+@click.option("--genotype", default="arch0", show_default=True, help="Its decoder.")
+@click.option("--width", type=click.IntRange(min=1), default=128, show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the run; runs/CONFIG-teacher if not given.",
+)
+def command(
+    config: str, overrides: tuple[str, ...], genotype: str, width: int, out: Path | None
+) -> None:
+    """Train a teacher on the data of a configuration: a published decoder at a large width.
+
+    Give what it writes to a search or an evaluation as teacher=FOLDER/last.keras.
+    """
+    from nas_tf.cli.full_training import run
+    from nas_tf.config import load
+
+    found = spaces.resolve(genotype)
+    own = (f"space={found.space}", f"network.width={width}", "teacher=null")
+    experiment = load(config, (*overrides, *own))
+    if found.space == "dpc":
+        raise ConfigError("--genotype is of space dpc, expected one that takes any image size")
+    folder = out or Path("runs") / f"{Path(config).stem}-teacher"
+    run(experiment, found, folder, title="training the teacher")
+    click.echo(f"use it with teacher={folder / 'last.keras'}")

@@ -1,0 +1,187 @@
+"""The network as a function of vectors is the Keras model, in both directions."""
+
+import random
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nas_tf import networks, spaces
+from nas_tf.genotype import Genotype
+from nas_tf.networks.arrays import Layout, Slot, initial, layouts
+from nas_tf.networks.functional import Functional, Precision
+from nas_tf.networks.state import arrays_of_model, fill_model, from_arrays, initial_arrays, to_arrays
+
+SIZE, CLASSES = (65, 97), 5
+ALL = frozenset({"encoder", "decoder"})
+RANDOM = [
+    (space, seed)
+    for space in ("auxcell", "template")
+    for seed in range(2)
+]
+
+
+def genotypes() -> list[Genotype]:
+    published = [one.genotype for one in spaces.PUBLISHED.values()]
+    return published + [spaces.get(s).sample(random.Random(seed)) for s, seed in RANDOM]
+
+
+def drawn(genotype: Genotype) -> networks.Blueprint:
+    settings = networks.settings.published(genotype.space, width=8, alpha=0.35)
+    return networks.draw(genotype, CLASSES, input_size=SIZE, settings=settings)
+
+
+def pair(genotype: Genotype) -> tuple[networks.Blueprint, tf.keras.Model, dict]:
+    """A blueprint, its Keras model, and weights that both then have."""
+    blueprint = drawn(genotype)
+    settings = networks.settings.published(genotype.space, width=8, alpha=0.35)
+    model = networks.build(genotype, CLASSES, input_size=SIZE, settings=settings)
+    arrays = initial_arrays(blueprint, seed=3)
+    rng = np.random.default_rng(4)
+    for (_, role), value in arrays.items():
+        if role in ("mean", "beta"):
+            value += rng.normal(0, 0.1, value.shape)
+    fill_model(model, arrays)
+    return blueprint, model, arrays
+
+
+def computed(blueprint: networks.Blueprint, arrays: dict, images: tf.Tensor, **options: object):
+    precision = options.pop("precision", Precision())
+    network = Functional(blueprint, precision)
+    state = from_arrays(network.parts, arrays)
+    return network(images, state.trainable, state.statistics, **options)
+
+
+@pytest.fixture(scope="module")
+def images() -> tf.Tensor:
+    return tf.random.stateless_uniform((2, *SIZE, 3), (1, 2), -1, 1)
+
+
+def as_dict(outputs: object) -> dict:
+    return outputs if isinstance(outputs, dict) else {"logits": outputs}
+
+
+@pytest.mark.parametrize("genotype", genotypes(), ids=lambda one: f"{one.space}-{one.digest[:4]}")
+@pytest.mark.parametrize("training", [False, True])
+def test_equals_the_keras_model(genotype: Genotype, images: tf.Tensor, training: bool) -> None:
+    blueprint, model, arrays = pair(genotype)
+    for layer in model.layers:
+        if isinstance(layer, tf.keras.layers.Dropout):
+            layer.rate = 0.0
+    expected = as_dict(model(images, training=training))
+    given, _ = computed(blueprint, arrays, images, training=ALL if training else frozenset())
+    assert given.keys() == expected.keys()
+    for name, logits in expected.items():
+        scale = float(tf.reduce_max(tf.abs(logits)))
+        np.testing.assert_allclose(given[name], logits, atol=2e-3 * scale)
+
+
+def test_batch_statistics_are_those_keras_averages(images: tf.Tensor) -> None:
+    blueprint, model, arrays = pair(spaces.resolve("arch2"))
+    _, measured = computed(blueprint, arrays, images, training=ALL)
+    before = arrays_of_model(model)
+    model(images, training=True)
+    after = arrays_of_model(model)
+    parts = layouts(blueprint)
+    found = {
+        key: value
+        for part, vector in measured.items()
+        for key, value in parts[part].statistics.arrays(vector.numpy()).items()
+    }
+    assert found.keys() == {key for key in before if key[1] in ("mean", "variance")}
+    for key, value in found.items():
+        momentum = model.get_layer(key[0]).momentum
+        moved = momentum * before[key] + (1 - momentum) * value
+        np.testing.assert_allclose(moved, after[key], rtol=1e-3, atol=1e-4)
+
+
+def test_dense_separable_convolutions_are_the_same_function(images: tf.Tensor) -> None:
+    blueprint, _, arrays = pair(spaces.resolve("arch0"))
+    plain, _ = computed(blueprint, arrays, images)
+    dense, _ = computed(blueprint, arrays, images, precision=Precision(dense=True))
+    np.testing.assert_allclose(plain["logits"], dense["logits"], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "precision",
+    [Precision(tf.bfloat16, dense=True), Precision(tf.bfloat16, depthwise_from=5)],
+    ids=["dense", "mixed"],
+)
+def test_bfloat16_is_near(images: tf.Tensor, precision: Precision) -> None:
+    blueprint, _, arrays = pair(spaces.resolve("arch0"))
+    plain, _ = computed(blueprint, arrays, images)
+    near, _ = computed(blueprint, arrays, images, precision=precision)
+    error = tf.norm(near["logits"] - plain["logits"]) / tf.norm(plain["logits"])
+    assert 0 < float(error) < 0.03
+
+
+def test_weights_go_into_a_model_and_come_back() -> None:
+    blueprint, model, arrays = pair(spaces.resolve("wacv-arch0"))
+    back = arrays_of_model(model)
+    assert back.keys() == arrays.keys()
+    for key, value in arrays.items():
+        np.testing.assert_array_equal(back[key], value)
+    parts = layouts(blueprint)
+    again = to_arrays(parts, from_arrays(parts, arrays))
+    for key, value in arrays.items():
+        np.testing.assert_array_equal(again[key], value)
+
+
+def test_parameters_are_those_that_are_counted() -> None:
+    for genotype in genotypes():
+        blueprint = drawn(genotype).deployed()
+        held = sum(layout.trainable.size for layout in layouts(blueprint).values())
+        assert held == networks.cost(blueprint).params
+
+
+def test_the_decoder_alone_has_the_vectors_of_the_whole() -> None:
+    blueprint = drawn(spaces.resolve("arch1"))
+    taps = networks.backbones.TAP_LAYERS
+    assert layouts(blueprint.decoder(taps))["decoder"] == layouts(blueprint)["decoder"]
+    assert list(layouts(blueprint.decoder(taps))) == ["decoder"]
+
+
+def test_dropout_follows_its_seed(images: tf.Tensor) -> None:
+    blueprint, _, arrays = pair(spaces.resolve("dpc-top1"))
+
+    def run(seed: list[int]) -> np.ndarray:
+        outputs, _ = computed(blueprint, arrays, images, training=ALL, seed=tf.constant(seed))
+        return outputs["logits"].numpy()
+
+    np.testing.assert_array_equal(run([1, 2]), run([1, 2]))
+    assert np.abs(run([1, 2]) - run([1, 3])).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "init"),
+    [
+        ((3, 3, 16, 32), "glorot_uniform"),
+        ((5, 5, 64, 1), "glorot_uniform"),
+        ((3, 3, 400, 1), "truncated_normal:0.33"),
+    ],
+)
+def test_starting_values_are_spread_as_keras_spreads_them(shape: tuple, init: str) -> None:
+    ours = initial(Slot("x", "kernel", shape, init), np.random.default_rng(1))
+    kind, _, spread = init.partition(":")
+    theirs = (
+        tf.keras.initializers.TruncatedNormal(stddev=float(spread), seed=1)
+        if spread
+        else tf.keras.initializers.get(kind)
+    )(shape).numpy()
+    assert ours.shape == shape
+    np.testing.assert_allclose(ours.std(), theirs.std(), rtol=0.08)
+    np.testing.assert_allclose(np.abs(ours).max(), np.abs(theirs).max(), rtol=0.02)
+
+
+def test_a_layout_takes_apart_what_it_put_together() -> None:
+    slots = [
+        Slot("a", "kernel", (3, 3, 2, 4), "glorot_uniform"),
+        Slot("b", "gamma", (4,), "ones"),
+        Slot("c", "kernel", (3, 3, 2, 4), "glorot_uniform"),
+        Slot("c", "bias", (4,), "zeros"),
+        Slot("d", "kernel", (4,), "ones"),
+    ]
+    layout = Layout.of(slots)
+    assert [[slot.layer for slot in group] for group in layout.groups] == [["a", "c"], ["b", "c"], ["d"]]
+    vector = np.arange(layout.size, dtype=np.float32)
+    np.testing.assert_array_equal(layout.vector(layout.arrays(vector)), vector)

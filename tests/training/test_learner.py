@@ -1,0 +1,203 @@
+"""What a step does, against NumPy, Keras and TensorFlow Addons."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nas_tf import networks, quiet, spaces
+from nas_tf.config.schema import Optimiser
+from nas_tf.networks.state import arrays_of_model, fill_model, initial_arrays, to_arrays
+from nas_tf.tasks import Segmentation
+from nas_tf.training import optimizers
+from nas_tf.training.polyak import Average
+from tests.training import small
+
+tfa = quiet.load("tensorflow_addons")
+
+
+def softmax_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    shifted = logits - logits.max(-1, keepdims=True)
+    logs = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return float(-np.take_along_axis(logs, labels[..., None], -1).mean())
+
+
+@pytest.mark.parametrize("distillation", [0.0, 0.3])
+@pytest.mark.parametrize("weight", [0.0, 0.15])
+def test_the_loss_is_its_formula(distillation: float, weight: float) -> None:
+    one = small.learner(distillation=distillation, auxiliary_weight=weight)
+    rng = np.random.default_rng(0)
+    shape = (2, 4, 6)
+    logits = {name: rng.normal(size=(*shape, 4)) for name in ("logits", "aux1", "aux2")}
+    labels, teacher = rng.integers(0, 4, shape), rng.normal(size=(*shape, 4))
+    expected = softmax_cross_entropy(logits["logits"], labels)
+    for name in ("aux1", "aux2"):
+        expected += weight * softmax_cross_entropy(logits[name], labels)
+    expected += distillation * np.mean((logits["logits"] - teacher) ** 2)
+    given = {name: tf.constant(value, tf.float32) for name, value in logits.items()}
+    loss = one.loss(given, tf.constant(labels), tf.constant(teacher, tf.float16))
+    assert float(loss) == pytest.approx(expected, rel=1e-3)
+
+
+def test_without_a_teacher_there_is_no_distance() -> None:
+    logits = {"logits": tf.random.stateless_normal((1, 4, 4, 4), (1, 1))}
+    labels = tf.zeros((1, 4, 4), tf.int32)
+    with_weight = small.learner(distillation=0.3).loss(logits, labels, None)
+    assert float(with_weight) == float(small.learner().loss(logits, labels, None))
+
+
+def test_gradients_are_clipped_then_decayed() -> None:
+    settings = Optimiser(clip=3.0, weight_decay=0.1)
+    gradient, weights = np.array([3.0, -4.0, 12.0]), np.array([1.0, 2.0, -1.0])
+    seen = optimizers.seen_gradient(settings, tf.constant(gradient), tf.constant(weights))
+    np.testing.assert_allclose(seen, gradient * 3 / 13 + 0.1 * weights, rtol=1e-6)
+
+
+def test_polyak_averages_as_addons_does() -> None:
+    rng = np.random.default_rng(0)
+    start, gradients = rng.normal(size=7), rng.normal(size=(5, 7))
+    theirs = tf.Variable(start, dtype=tf.float32)
+    averaging = tfa.optimizers.MovingAverage(
+        tf.keras.optimizers.legacy.SGD(0.1), average_decay=0.9
+    )
+    ours = tf.Variable(start, dtype=tf.float32)
+    average = Average(0.9, {"decoder": ours}, {"decoder": tf.Variable(np.zeros(2, np.float32))})
+    for gradient in gradients.astype(np.float32):
+        averaging.apply_gradients([(tf.constant(gradient), theirs)])
+        ours.assign_sub(0.1 * gradient)
+        average.update({"decoder": ours}, {})
+    averaging.assign_average_vars([theirs])
+    np.testing.assert_allclose(average.trainable["decoder"], theirs, rtol=1e-5)
+
+
+def test_averages_and_their_statistics_follow_the_formula() -> None:
+    one = small.learner(polyak=0.9, momentum=0.5)
+    expected = one.trainable["decoder"].numpy()
+    statistics, batch_means = one.statistics["decoder"].numpy(), []
+    before = statistics.copy()
+    for seed in range(3):
+        one.step(*small.batch(seed), small.RATES)
+        expected = 0.9 * expected + 0.1 * one.trainable["decoder"].numpy()
+        running = one.statistics["decoder"].numpy()
+        batch_means.append(2 * running - before)
+        before = running
+    for measured in batch_means:
+        statistics = 0.9 * statistics + 0.1 * measured
+    np.testing.assert_allclose(one.state().trainable["decoder"], expected, atol=1e-6)
+    np.testing.assert_allclose(one.state().statistics["decoder"], statistics, atol=1e-4)
+
+
+def test_without_polyak_the_live_weights_are_shown() -> None:
+    one = small.learner()
+    one.step(*small.batch(), small.RATES)
+    np.testing.assert_array_equal(one.state().trainable["encoder"], one.trainable["encoder"])
+
+
+def test_statistics_fit_the_averaged_weights() -> None:
+    """Averaged over the same past, they are near those measured anew under the averages."""
+    one = small.learner(polyak=0.9)
+    for _ in range(40):
+        one.step(*small.batch(1), small.RATES)
+    state, network = one.state(), one._network
+    _, measured = network(
+        small.batch(1)[0], state.trainable, state.statistics, training=frozenset(network.parts)
+    )
+    started = small.learner().state().statistics["decoder"]
+    distance = np.linalg.norm(state.statistics["decoder"] - measured["decoder"])
+    assert distance < 0.2 * np.linalg.norm(started - measured["decoder"])
+
+
+def test_a_step_is_that_of_keras_and_addons() -> None:
+    """Three steps of the whole network, encoder by SGD and decoder by Adam."""
+    blueprint = small.drawn("none")
+    ours = small.learner(blueprint, loss_at="logits")
+    model = networks.build(
+        spaces.resolve("arch1"),
+        small.CLASSES,
+        input_size=small.SIZE,
+        settings=small.settings("none"),
+    )
+    fill_model(model, initial_arrays(blueprint, seed=1))
+    of_encoder = {layer.name for layer in blueprint.layers if layer.part == "encoder"}
+    encoder = [layer for layer in model.layers if layer.name in of_encoder]
+    decoder = [layer for layer in model.layers if layer.name not in of_encoder]
+    both = tfa.optimizers.MultiOptimizer(
+        [
+            (tf.keras.optimizers.legacy.SGD(1e-3, momentum=0.9), encoder),
+            (tf.keras.optimizers.legacy.Adam(5e-4, epsilon=1e-3), decoder),
+        ]
+    )
+    task = Segmentation(small.CLASSES)
+    for seed in range(3):
+        images, labels = small.batch(seed)
+        with tf.GradientTape() as tape:
+            loss = task.loss(labels, model(images, training=True), at="logits")
+        both.apply_gradients(
+            zip(tape.gradient(loss, model.trainable_weights), model.trainable_weights, strict=True)
+        )
+        stepped = ours.step(images, labels, {"encoder": 1e-3, "decoder": 5e-4})
+        assert float(stepped) == pytest.approx(float(loss), rel=2e-3)
+    trained, expected = to_arrays(ours._network.parts, ours.state()), arrays_of_model(model)
+    start = initial_arrays(blueprint, seed=1)
+    keys = [key for key in expected if key[1] not in ("mean", "variance")]
+    moved = np.concatenate([np.ravel(expected[key] - start[key]) for key in keys])
+    apart = np.concatenate([np.ravel(expected[key] - trained[key]) for key in keys])
+    assert np.linalg.norm(apart) < 0.02 * np.linalg.norm(moved)
+
+
+def test_frozen_parts_and_statistics_stay() -> None:
+    one = small.learner(optimisers={"decoder": small.ADAM}, normalising=frozenset({"decoder"}))
+    before = {part: vector.numpy() for part, vector in one.trainable.items()}
+    statistics = one.statistics["encoder"].numpy()
+    one.step(*small.batch(), {"decoder": 0.01})
+    np.testing.assert_array_equal(one.trainable["encoder"], before["encoder"])
+    np.testing.assert_array_equal(one.statistics["encoder"], statistics)
+    assert np.abs(one.trainable["decoder"].numpy() - before["decoder"]).max() > 0
+
+
+def test_one_trace_serves_all_steps_and_rates() -> None:
+    one = small.learner()
+    for seed in range(3):
+        one.step(*small.batch(seed), {"encoder": 0.1 / (seed + 1), "decoder": 0.01})
+    assert one._step.experimental_get_tracing_count() == 1
+
+
+def test_it_learns_to_tell_one_batch() -> None:
+    one = small.learner(auxiliary_weight=0.15, loss_at="logits")
+    losses = [float(one.step(*small.batch(), small.RATES)) for _ in range(12)]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+_TWO_DEVICES = """
+import tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+import numpy as np
+from tests.training import small
+
+frozen = dict(normalising=frozenset(), loss_at="logits")
+alone = small.learner(**frozen)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    shared = small.learner(**frozen)
+images, labels = small.batch()
+data = tf.data.Dataset.from_tensors((images, labels)).unbatch().batch(small.BATCH, True)
+parts = next(iter(strategy.experimental_distribute_dataset(data)))
+for _ in range(3):
+    one = float(alone.step(images, labels, small.RATES))
+    two = float(shared.step(*parts, small.RATES))
+    assert abs(one - two) < 1e-3 * one, (one, two)
+apart = alone.state().trainable["decoder"] - shared.state().trainable["decoder"]
+assert np.abs(apart).max() < 1e-3, np.abs(apart).max()
+print("same")
+"""
+
+
+def test_two_devices_share_a_batch() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _TWO_DEVICES], capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout == "same\n", done.stderr[-2000:]
