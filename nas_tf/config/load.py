@@ -1,45 +1,72 @@
-"""Reads a configuration: YAML, then overrides; every mistake is one line that says where it is."""
+"""Reads a configuration: YAML, then overrides; every mistake is one line that says where it is.
+
+PyYAML composes nodes, and these are walked beside the schema: so every value is checked where its
+line is known, and no YAML tag ever constructs anything. A section that is written in part keeps
+the defaults of its place: ``encoder: {learning_rate: 5e-4}`` of stage two is still SGD.
+"""
 
 import difflib
+import math
+import os
 import re
-import types
-import typing
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, NoReturn, get_args, get_origin
 
 import msgspec
 import yaml
+from msgspec import NODEFAULT, inspect, structs
 
-from nas_tf.config.schema import Experiment
+from nas_tf.config.schema import Experiment, Section
 from nas_tf.errors import ConfigError
 
 ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
-_PLACE = re.compile(r" - at `\$(?P<path>.*?)`$")
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>.*?)`")
-_MISSING = re.compile(r"Object missing required field `(?P<key>.*?)`")
+_TAG = "tag:yaml.org,2002:"
+_SCALARS = {
+    f"{_TAG}null": lambda text: None,
+    f"{_TAG}bool": lambda text: {"true": True, "false": False}[text.lower()],
+    f"{_TAG}int": int,
+    f"{_TAG}float": float,
+    f"{_TAG}str": str,
+}
+_EMPTY = yaml.MappingNode(f"{_TAG}map", [])
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without object construction, with numbers such as 3e-3, and no key twice."""
+    """YAML 1.2's plain values: 3e-3 is a number; yes, 1:30 and 2026-01-01 are texts."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        """Refuses a key that stands there twice."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key.value} stands there twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
+    yaml_implicit_resolvers: ClassVar[dict] = {}
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
+for _kind, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+):
+    _Loader.add_implicit_resolver(f"{_TAG}{_kind}", re.compile(f"^(?:{_pattern})$"), _first)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what ``_Loader`` reads back as the same values."""
+
+    yaml_implicit_resolvers: ClassVar[dict] = _Loader.yaml_implicit_resolvers
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """No anchors."""
+        return True
+
+
+_Dumper.add_representer(
+    float, lambda dumper, value: dumper.represent_scalar(f"{_TAG}float", repr(value))
+)
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        f"{_TAG}str", text, style=None if text.isprintable() else '"'
+    ),
 )
 
 
@@ -54,202 +81,317 @@ def load(source: str | Path, overrides: Sequence[str] = ()) -> Experiment:
 
     Keys are dotted (``stage_one.epochs=2``, ``full.stages.0.batch=4``), values are YAML.
     """
-    text, name = _text_of(source)
-    try:
-        node = yaml.compose(text, _Loader)
-        content = yaml.load(text, _Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(_yaml_error(error, name)) from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{name} holds no keys, expected a mapping such as `space: auxcell`")
-    places = _places(node, name)
+    reading = _Reading(_source(source))
     for override in overrides:
-        _override(content, places, override)
-    return _checked(_converted(content, places, name))
+        reading.override(override)
+    return reading.finished()
 
 
 def dump(experiment: Experiment) -> str:
     """The whole configuration as YAML that loads back to it."""
-    return yaml.safe_dump(msgspec.to_builtins(experiment), sort_keys=False)
+    return yaml.dump(
+        msgspec.to_builtins(experiment),
+        Dumper=_Dumper,
+        sort_keys=False,
+        default_flow_style=None,
+        allow_unicode=True,
+        width=99,
+    )
 
 
-def _text_of(source: str | Path) -> tuple[str, str]:
-    path = Path(source)
-    if isinstance(source, Path) or path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+@dataclass(frozen=True)
+class _Source:
+    """A YAML text and how its places are told: a file's by line, an override's by itself."""
+
+    name: str
+    text: str
+    key: str = ""
+
+    def compose(self) -> yaml.Node | None:
+        """The text's nodes; None where it holds nothing."""
         try:
-            return path.read_text(encoding="utf-8"), path.name
-        except (OSError, UnicodeError) as error:
-            reason = getattr(error, "strerror", None) or "not UTF-8 text"
-            raise ConfigError(f"configuration {path}: {reason}") from error
-    if source not in names():
-        accepted = ", ".join(names())
-        raise ConfigError(
-            f"configuration {source!r} is unknown{_meant(source, names())}, "
-            f"expected a YAML file or one of {accepted}"
-        )
-    file = resources.files("nas_tf.configs") / f"{source}.yaml"
-    return file.read_text(encoding="utf-8"), f"{source}.yaml"
+            return yaml.compose(self.text, _Loader)
+        except yaml.reader.ReaderError as error:
+            line, problem = self.text.count("\n", 0, error.position) + 1, error.reason
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line, problem = mark.line + 1, error.problem or error.context
+        except (ValueError, OverflowError) as error:
+            line, problem = 1, str(error)
+        except RecursionError:
+            line, problem = 1, "nested too deeply"
+        place = f"{self.name}:" if self.key else f"{self.name} line {line} is"
+        raise _refused(f"{place} not YAML, {problem}")
+
+    def error(self, subject: str, node: yaml.Node, rest: str = "") -> ConfigError:
+        """One line on something that stands in this text."""
+        if self.key:
+            return _refused(f"{self.name}: {subject}{rest}")
+        line = node.start_mark.line + 1
+        return _refused(f"{subject} in {self.name} line {line}{rest}")
+
+    def wrong(self, path: str, node: yaml.Node, expected: str) -> ConfigError:
+        """A value that is not accepted."""
+        if path == self.key:
+            return _refused(f"{self.name}: expected {expected}")
+        shown = self.text[node.start_mark.index : node.end_mark.index]
+        return self.error(f"{path} is {_short(shown) or 'empty'}", node, f", expected {expected}")
+
+    def unknown(
+        self, path: str, key: str, node: yaml.Node, accepted: Sequence[str]
+    ) -> ConfigError:
+        """A key that is not there, below a path."""
+        rest = _meant(key, accepted) or f", expected {_one_of(accepted)}"
+        return self.error(f"key {_below(path, key)} is unknown", node, rest)
 
 
-def _yaml_error(error: Exception, name: str) -> str:
-    mark = getattr(error, "problem_mark", None)
-    where = f" line {mark.line + 1}" if mark else ""
-    problem = getattr(error, "problem", None) or str(error).split("\n")[0]
-    return f"{name}{where} is not YAML that is read here: {problem}"
+class _Reading:
+    """An experiment on its way through a file and its overrides."""
 
+    def __init__(self, source: _Source) -> None:
+        self._source = source
+        self._written: dict[str, tuple[_Source, yaml.Node]] = {}
+        self._missing: dict[str, tuple[_Source, yaml.Node, Any]] = {}
+        root = source.compose()
+        if not _is_mapping(root):
+            held = "no keys" if root is None else "something else"
+            raise _refused(f"{source.name} holds {held}, expected keys such as space: auxcell")
+        self._experiment = self._section(root, Experiment, None, "")
 
-def _places(node: Any, name: str, path: str = "") -> dict[str, str]:
-    """Where every key stands, by its path as msgspec writes it."""
-    places = {}
-    if isinstance(node, yaml.MappingNode):
+    def override(self, text: str) -> None:
+        """Sets one key."""
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not all(key.split(".")):
+            raise _refused(
+                f"override {_short(text)!r} is no key=value, expected such as stage_one.epochs=2"
+            )
+        self._source = _Source(f"override {_short(text)}", value, key)
+        node = self._source.compose() or yaml.ScalarNode(f"{_TAG}null", "")
+        self._experiment = self._set(self._experiment, key.split("."), node, "")
+
+    def finished(self) -> Experiment:
+        """The experiment, if no key is missing and keys agree with each other."""
+        for path, (source, node, hint) in self._missing.items():
+            raise source.error(f"key {path} is missing", node, f", expected {_accepted(hint)}")
+        experiment, network = self._experiment, self._experiment.network
+        if experiment.space != "auxcell" and network.auxiliary not in (None, "none"):
+            self._clash(
+                "network.auxiliary", f"none, as space {experiment.space} has no auxiliaries"
+            )
+        if network.alpha not in ALPHAS:
+            self._clash("network.alpha", _one_of(ALPHAS))
+        stages = {"stage_one": experiment.stage_one, "stage_two": experiment.stage_two}
+        stages |= {f"full.stages.{n}": one for n, one in enumerate(experiment.full.stages)}
+        for name, stage in stages.items():
+            if stage is not None and stage.schedule.kind == "step" and not stage.schedule.at:
+                path = f"{name}.schedule"
+                self._clash(f"{path}.kind", f"{path}.at with it, such as [0.6, 0.9]")
+        return experiment
+
+    def _clash(self, path: str, expected: str) -> NoReturn:
+        source, node = self._written[path]
+        raise source.wrong(path, node, expected)
+
+    def _section(
+        self, node: yaml.MappingNode, struct: type[Section], base: Section | None, path: str
+    ) -> Section:
+        """What is written, over the defaults of its place (``base``) or of the section.
+
+        A required key that is absent waits in ``_missing``: an override may yet give it.
+        """
+        fields = {field.name: field for field in structs.fields(struct)}
+        defaults = {
+            name: getattr(base, name) if base else _default(field)
+            for name, field in fields.items()
+        }
+        values: dict[str, Any] = {}
         for key, value in node.value:
-            below = f"{path}.{key.value}"
-            places[below] = f"in {name} line {key.start_mark.line + 1}"
-            places |= _places(value, name, below)
-    elif isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            below = f"{path}[{number}]"
-            places[below] = f"in {name} line {value.start_mark.line + 1}"
-            places |= _places(value, name, below)
-    return places
+            name = key.value if key.tag in _SCALARS else "?"
+            below = _below(path, name)
+            if name not in fields:
+                raise self._source.unknown(path, name, key, list(fields))
+            if name in values:
+                raise self._source.error(f"key {below} is given twice", key, ", expected once")
+            values[name] = self._value(value, fields[name].type, defaults[name], below)
+        for name, default in defaults.items():
+            if default is NODEFAULT and name not in values:
+                self._missing[_below(path, name)] = (self._source, node, fields[name].type)
+        return struct(**(defaults | values))
+
+    def _value(self, node: yaml.Node, hint: Any, default: Any, path: str) -> Any:
+        self._written[path] = self._source, node
+        struct, entries = _struct_of(hint), _entries_of(hint)
+        if struct and _is_mapping(node):
+            base = default if isinstance(default, struct) else None
+            return self._section(node, struct, base, path)
+        if entries and isinstance(node, yaml.SequenceNode) and node.value:
+            return tuple(
+                self._value(one, entries, None, f"{path}.{number}")
+                for number, one in enumerate(node.value)
+            )
+        try:
+            value = msgspec.convert(_plain(node), hint)
+        except (msgspec.ValidationError, ValueError, KeyError):
+            raise self._source.wrong(path, node, _accepted(hint)) from None
+        parts = value if isinstance(value, tuple) else (value,)
+        if not all(math.isfinite(part) for part in parts if isinstance(part, float)):
+            raise self._source.wrong(path, node, _accepted(hint))
+        return value
+
+    def _set(self, above: Any, keys: list[str], node: yaml.Node, path: str) -> Any:
+        """A section, or the entries of a list of sections, with one key below it changed."""
+        name, *rest = keys
+        below = _below(path, name)
+        if isinstance(above, tuple):
+            fields = {str(n): (type(one), None, one) for n, one in enumerate(above)}
+        else:
+            fields = {
+                field.name: (field.type, _default(field), getattr(above, field.name))
+                for field in structs.fields(type(above))
+            }
+        if name not in fields:
+            raise self._source.unknown(path, name, node, list(fields))
+        hint, default, inner = fields[name]
+        if not rest:
+            self._forget(below)
+            new = self._value(node, hint, default, below)
+        else:
+            new = self._set(self._opened(hint, default, inner, below), rest, node, below)
+        if isinstance(above, tuple):
+            return tuple(new if str(n) == name else one for n, one in enumerate(above))
+        return structs.replace(above, **{name: new})
+
+    def _opened(self, hint: Any, default: Any, inner: Any, path: str) -> Any:
+        """What an override reaches into; a section that is null starts from its defaults."""
+        struct = _struct_of(hint)
+        if struct and inner is None:
+            inner = default
+        if struct and not isinstance(inner, struct):
+            self._forget(path)
+            inner = self._section(_EMPTY, struct, None, path)
+        if not isinstance(inner, Section) and not _entries_of(hint):
+            raise _refused(f"{self._source.name}: {path} has no keys, expected {_accepted(hint)}")
+        return inner
+
+    def _forget(self, path: str) -> None:
+        """What was said of a key that is set anew."""
+        for told in (self._written, self._missing):
+            for one in [one for one in told if f"{one}.".startswith(f"{path}.")]:
+                del told[one]
 
 
-def _override(content: dict, places: dict[str, str], override: str) -> None:
-    key, equals, value = override.partition("=")
-    if not equals or not re.fullmatch(r"\w+(\.\w+)*", key):
-        raise ConfigError(f"{override!r} is no override, expected such as stage_one.epochs=2")
+def _source(source: str | Path) -> _Source:
+    shipped = names()
+    if source in shipped:
+        file = resources.files("nas_tf.configs") / f"{source}.yaml"
+        return _Source(file.name, file.read_text(encoding="utf-8"))
+    path, accepted = Path(source), f"expected a YAML file or {_one_of(shipped)}"
+    near = _meant(path.stem, shipped)
+    is_path = (
+        isinstance(source, Path) or path.suffix.lower() in (".yaml", ".yml") or os.sep in source
+    )
+    if not is_path and not path.is_file():
+        raise _refused(f"configuration {_short(source)!r} is unknown, {accepted}{near}")
     try:
-        parsed = yaml.load(value, _Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(_yaml_error(error, f"the value of {key}")) from error
-    *above, last = key.split(".")
-    inner: Any = content
-    for part in above:
-        inner = _below(inner, part, override)
-    _set(inner, last, parsed, override)
-    places[re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", f".{key}")] = f"by the override {override}"
+        return _Source(_short(str(source), 200), path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        problem = f"does not exist, {accepted}{near}"
+    except UnicodeDecodeError:
+        problem = "is not UTF-8 text, expected YAML"
+    except (OSError, ValueError) as error:
+        problem = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+    raise _refused(f"configuration {_short(str(source), 200)} {problem}")
 
 
-def _below(inner: Any, part: str, override: str) -> Any:
-    if isinstance(inner, list):
-        return _entry(inner, part, override)
-    if inner.get(part) is None:
-        inner[part] = {}
-    if not isinstance(inner[part], (dict, list)):
-        raise ConfigError(f"{override!r}: {part} is a value, expected a section")
-    return inner[part]
+def _refused(line: str) -> ConfigError:
+    return ConfigError(" ".join(line.split()))
 
 
-def _entry(inner: list, part: str, override: str) -> Any:
-    if not part.isdigit() or int(part) >= len(inner):
-        raise ConfigError(f"{override!r}: {part} is no entry, expected 0–{len(inner) - 1}")
-    return inner[int(part)]
+def _short(text: str, most: int = 60) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _set(inner: Any, key: str, value: Any, override: str) -> None:
-    if isinstance(inner, list):
-        _entry(inner, key, override)
-        inner[int(key)] = value
-    elif isinstance(inner, dict):
-        inner[key] = value
-    else:
-        raise ConfigError(f"{override!r}: there is no section to set {key} in")
-
-
-def _converted(content: dict, places: dict[str, str], name: str) -> Experiment:
-    try:
-        return msgspec.convert(content, Experiment)
-    except msgspec.ValidationError as error:
-        raise ConfigError(_explained(str(error), content, places, name)) from error
-
-
-def _explained(message: str, content: dict, places: dict[str, str], name: str) -> str:
-    """One of msgspec's messages in our words: what, where, what is accepted."""
-    match = _PLACE.search(message)
-    path = match["path"] if match else ""
-    problem = message[: match.start()] if match else message
-    if unknown := _UNKNOWN.search(problem):
-        full = f"{path}.{unknown['key']}"
-        accepted = _fields_at(path)
-        meant = _meant(unknown["key"], accepted) or f", expected one of {', '.join(accepted)}"
-        return f"key {full.lstrip('.')} is unknown {places.get(full, f'in {name}')}{meant}"
-    if missing := _MISSING.search(problem):
-        full = f"{path}.{missing['key']}".lstrip(".")
-        return f"key {full} is missing in {name}"
-    where = places.get(path, f"in {name}")
-    expected = re.sub(r"^Expected ", "expected ", problem)
-    expected = re.sub(r"^Invalid enum value (.*)$", _accepted(path), expected)
-    expected = re.sub(r", got `.*`$", "", expected)
-    return f"{path.lstrip('.')} is {_value_at(content, path)!r} {where}, {expected}"
-
-
-def _accepted(path: str) -> str:
-    """The values of a key that takes one of several."""
-    hint = _type_at(path)
-    values = [value for value in typing.get_args(hint) if isinstance(value, str)]
-    for inner in typing.get_args(hint):
-        values += [value for value in typing.get_args(inner) if isinstance(value, str)]
-    return f"expected one of {', '.join(values)}"
+def _below(path: str, key: str) -> str:
+    key = key if re.fullmatch(r"[\w-]+", key[:61]) else repr(key)
+    return f"{path}.{_short(key)}" if path else _short(key)
 
 
 def _meant(key: str, accepted: Sequence[str]) -> str:
-    near = difflib.get_close_matches(key, accepted, n=1)
+    near = difflib.get_close_matches(key[:60], accepted, n=1)
     return f", did you mean {near[0]}?" if near else ""
 
 
-def _parts(path: str) -> list[str]:
-    return re.findall(r"[^.\[\]]+", path)
+def _one_of(values: Sequence[Any]) -> str:
+    listed = ", ".join(str(value) for value in values)
+    return listed if len(values) == 1 else f"one of {listed}"
 
 
-def _type_at(path: str) -> Any:
-    """The type of the key at a path of the schema."""
-    hint: Any = Experiment
-    for part in _parts(path):
-        structs = [one for one in _alternatives(hint) if hasattr(one, "__struct_fields__")]
-        if part.isdigit() or part == "...":
-            hint = typing.get_args(_unannotated(hint))[0]
-        elif structs:
-            hint = typing.get_type_hints(structs[0], include_extras=True).get(part)
-    return hint
+def _is_mapping(node: yaml.Node | None) -> bool:
+    return isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map"
 
 
-def _unannotated(hint: Any) -> Any:
-    return typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
+def _plain(node: yaml.Node) -> Any:
+    """The value of a scalar, or of a list of scalars; KeyError or ValueError for all else."""
+    if isinstance(node, yaml.ScalarNode):
+        return _SCALARS[node.tag](node.value)
+    if node.tag != f"{_TAG}seq" or not all(isinstance(one, yaml.ScalarNode) for one in node.value):
+        raise ValueError(node.tag)
+    return [_plain(one) for one in node.value]
 
 
-def _alternatives(hint: Any) -> list[Any]:
-    hint = _unannotated(hint)
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return list(typing.get_args(hint))
-    return [hint]
+def _default(field: structs.FieldInfo) -> Any:
+    return field.default if field.default_factory is NODEFAULT else field.default_factory()
 
 
-def _fields_at(path: str) -> list[str]:
-    for one in _alternatives(_type_at(path)):
-        if hasattr(one, "__struct_fields__"):
-            return list(one.__struct_fields__)
-    return []
+def _struct_of(hint: Any) -> type[Section] | None:
+    """The section that a key may hold."""
+    structs_in = [one for one in (hint, *get_args(hint)) if isinstance(one, type)]
+    return next((one for one in structs_in if issubclass(one, Section)), None)
 
 
-def _value_at(content: Any, path: str) -> Any:
-    for part in _parts(path):
-        content = content[int(part)] if isinstance(content, list) else content.get(part)
-    return content
+def _entries_of(hint: Any) -> type[Section] | None:
+    """The section that each entry of a key holds."""
+    hint = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return _struct_of(get_args(hint)[0]) if get_origin(hint) is tuple else None
 
 
-def _checked(experiment: Experiment) -> Experiment:
-    """What no single key can say."""
-    network = experiment.network
-    if experiment.space != "auxcell" and network.auxiliary not in (None, "none"):
-        raise ConfigError(
-            f"network.auxiliary is {network.auxiliary!r} and {experiment.space} has no "
-            "auxiliaries, expected none"
-        )
-    if network.alpha not in ALPHAS:
-        raise ConfigError(f"network.alpha is {network.alpha}, expected one of {ALPHAS}")
-    stages = [("stage_one", experiment.stage_one), ("stage_two", experiment.stage_two)]
-    stages += [(f"full.stages[{n}]", one) for n, one in enumerate(experiment.full.stages)]
-    for name, stage in stages:
-        if stage is not None and stage.schedule.kind == "step" and not stage.schedule.at:
-            raise ConfigError(f"{name}.schedule.at is empty, a step schedule needs such as [0.5]")
-    return experiment
+def _accepted(hint: Any) -> str:
+    """What a key takes, in words."""
+    return _told(inspect.type_info(hint))
+
+
+def _told(info: inspect.Type) -> str:
+    match info:
+        case inspect.UnionType(types=types):
+            return ", or ".join(_told(one) for one in types)
+        case inspect.IntType():
+            return f"an integer{_range(info)}"
+        case inspect.FloatType():
+            return f"a number{_range(info)}"
+        case inspect.LiteralType(values=values):
+            return _one_of(values)
+        case inspect.TupleType(item_types=items):
+            return f"a list of {len(items)}, each {_told(items[0])}"
+        case inspect.VarTupleType(item_type=item, min_length=least):
+            return f"a list{f' of {least} or more' if least else ''}, each {_told(item)}"
+        case inspect.StructType(fields=fields):
+            return f"a section of {', '.join(field.name for field in fields)}"
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.NoneType():
+            return "null"
+    return "a text"
+
+
+def _range(info: inspect.IntType | inspect.FloatType) -> str:
+    if info.ge is not None and info.le is not None:
+        return f" of {info.ge} to {info.le}"
+    bounds = (
+        ("above {}", info.gt),
+        ("of {} or more", info.ge),
+        ("below {}", info.lt),
+        ("of {} or less", info.le),
+    )
+    said = " and ".join(words.format(bound) for words, bound in bounds if bound is not None)
+    return f" {said}" if said else ""

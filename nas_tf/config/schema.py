@@ -14,6 +14,7 @@ Positive: TypeAlias = Annotated[float, Meta(gt=0)]
 NotNegative: TypeAlias = Annotated[float, Meta(ge=0)]
 Share: TypeAlias = Annotated[float, Meta(gt=0, lt=1)]
 Size: TypeAlias = tuple[Count, Count]
+Seed: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,7 +31,7 @@ class Data(Section):
     name: str
     target: str | None = None
     meta_val: Share = 0.1
-    split_seed: int = 1
+    split_seed: Seed = 1
     train_split: str = "train"
     val_split: str = "val"
 
@@ -178,6 +179,6 @@ class Experiment(Section):
     limits: Limits = Limits()
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: Count | None = None
-    seed: int = 1
+    seed: Seed = 1
     full: Full = Full(stages=(FullStage(epochs=30),))
     evaluation: Evaluation = Evaluation()
