@@ -1,5 +1,6 @@
 """Configurations: what is read, what wins, and that anything else is a ConfigError."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -194,6 +195,14 @@ def test_every_default_is_accepted(write) -> None:
     dumped = yaml.safe_load(config.dump(whole))
     assert set(dumped) == {field.name for field in structs.fields(schema.Experiment)}
     assert config.load(write(config.dump(whole))) == whole
+
+
+def test_the_how_to_tells_every_key() -> None:
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "configuration.md"
+    told = set(re.findall(r"`(\w+)`", page.read_text(encoding="utf-8")))
+    for section in schema.Section.__subclasses__():
+        assert set(section.__struct_fields__) <= told, section.__name__
+    assert set(config.names()) <= told
 
 
 def test_importing_configurations_loads_no_tensorflow() -> None:
