@@ -23,13 +23,20 @@ MAY_IMPORT = {
     "networks": {"genotype", "spaces"},
     "tasks": {"genotype", "networks"},
     "data": {"tasks"},
-    "training": {"genotype", "spaces", "networks", "tasks", "data"},
+    "training": {"genotype", "spaces", "config", "networks", "tasks", "data"},
     "search": {"genotype", "spaces", "networks", "training", "runs", "latency", "config"},
     "errors": set(),
     "quiet": set(),
     "__init__": set(),
 }
-TENSORFLOW_FREE = ("nas_tf.genotype", "nas_tf.spaces", "nas_tf.report.graph", "nas_tf.cli")
+TENSORFLOW_FREE = (
+    "nas_tf.genotype",
+    "nas_tf.spaces",
+    "nas_tf.config",
+    "nas_tf.report.graph",
+    "nas_tf.cli.train",
+    "nas_tf.cli.evaluate",
+)
 
 
 def imports(path: Path) -> set[str]:

@@ -57,7 +57,8 @@ def _print(result: "CandidateResult") -> None:
         spent = ", ".join(f"{key} {value:.1f}" for key, value in stage.seconds.items())
         console.print(
             f"stage {number}: reward {stage.reward:.4f} after {stage.steps} steps, "
-            f"loss {stage.losses[0]:.3f} → {stage.losses[-1]:.3f}\n  {figures}\n  seconds: {spent}",
+            f"loss {stage.losses[0]:.3f} → {stage.losses[-1]:.3f}\n  {figures}\n"
+            f"  seconds: {spent}",
             highlight=False,
         )
     if result.stopped:

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from nas_tf import networks
-from nas_tf.config.load import dump
+from nas_tf.config.load import dump, load
 from nas_tf.config.schema import Evaluation, Experiment
 from nas_tf.data.examples import Examples
 from nas_tf.errors import ConfigError, TrainingError
@@ -71,7 +71,7 @@ class FullRun:
     ) -> None:
         self.config, self.genotype, self.folder = config, genotype, folder
         self.task = experiment.task_for(config)
-        draw = experiment.drawer(config, genotype, "published")
+        self.draw = draw = experiment.drawer(config, genotype, "published")
         self._data = [self._stage_data(number) for number in range(len(config.full.stages))]
         blueprints = [draw(one.view.crop) for one in self._data]
         self._claim_folder()
@@ -132,16 +132,19 @@ class FullRun:
 
     def _claim_folder(self) -> None:
         """Writes what is trained, or refuses a folder in which something else was."""
-        own = {CONFIG: dump(self.config), GENOTYPE: self.genotype.to_json()}
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name, text in own.items():
-            path = self.folder / name
-            if path.exists() and path.read_text(encoding="utf-8") != text:
+        config, genotype = self.folder / CONFIG, self.folder / GENOTYPE
+        for path, differs in (
+            (config, lambda: load(config) != self.config),
+            (genotype, lambda: Genotype.from_json(genotype.read_text()) != self.genotype),
+        ):
+            if path.exists() and differs():
                 raise ConfigError(
                     f"{path} differs from what is asked for: give another --out, "
                     "or the configuration and genotype that the run was begun with"
                 )
-            path.write_text(text, encoding="utf-8")
+        config.write_text(dump(self.config), encoding="utf-8")
+        genotype.write_text(self.genotype.to_json(), encoding="utf-8")
 
     def _figures(self, end: EpochEnd) -> Mapping[str, float] | None:
         every, last = self.config.full.validate_every, end.steps_done == self.training.steps

@@ -146,7 +146,7 @@ class Learner:
                 seed=self._dropout_seed(replica),
             )
             loss = self.loss(outputs, dense, teacher)
-        gradients = tape.gradient(loss, learning)
+        gradients = tape.gradient(loss, learning, unconnected_gradients="zero")
         gradients, measured = replica.all_reduce(
             tf.distribute.ReduceOp.MEAN, (gradients, measured)
         )

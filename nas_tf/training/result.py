@@ -12,8 +12,8 @@ class StageResult:
     """One stage: its reward and figures, the losses it went through, where its time went.
 
     ``seconds`` has ``build`` (drawing, weights, optimisers), ``trace`` (the first step beyond
-    what a step takes: tracing and optimising its graph), ``steps``, ``validate``, and
-    ``validate_trace`` (likewise).
+    what a step takes: tracing and optimising its graph), ``input`` (waiting for batches),
+    ``steps``, ``validate``, and ``validate_trace`` (as ``trace``).
     """
 
     reward: float

@@ -191,6 +191,7 @@ class _Candidate:
         total, losses = stage.epochs * steps, []
         now = time.perf_counter()
         for step, (inputs, dense, teacher) in enumerate(batches, epoch * steps):
+            now = clock.add("input", now)
             times = factor(stage.schedule, step, total)
             rates = {p: times * one.learning_rate for p, one in learner.recipe.optimisers.items()}
             losses.append(float(learner.step(inputs, dense, rates, teacher)))
@@ -200,6 +201,8 @@ class _Candidate:
             self._guard.check()
             if observer is not None:
                 observer(f"stage {self._at}", step + 1, total, losses[-1])
+            now = time.perf_counter()
+        clock.add("input", now)
         return losses
 
     @property

@@ -10,15 +10,17 @@ from nas_tf import networks, spaces
 from nas_tf.genotype import Genotype
 from nas_tf.networks.arrays import Layout, Slot, initial, layouts
 from nas_tf.networks.functional import Functional, Precision
-from nas_tf.networks.state import arrays_of_model, fill_model, from_arrays, initial_arrays, to_arrays
+from nas_tf.networks.state import (
+    arrays_of_model,
+    fill_model,
+    from_arrays,
+    initial_arrays,
+    to_arrays,
+)
 
 SIZE, CLASSES = (65, 97), 5
 ALL = frozenset({"encoder", "decoder"})
-RANDOM = [
-    (space, seed)
-    for space in ("auxcell", "template")
-    for seed in range(2)
-]
+RANDOM = [(space, seed) for space in ("auxcell", "template") for seed in range(2)]
 
 
 def genotypes() -> list[Genotype]:
@@ -182,6 +184,10 @@ def test_a_layout_takes_apart_what_it_put_together() -> None:
         Slot("d", "kernel", (4,), "ones"),
     ]
     layout = Layout.of(slots)
-    assert [[slot.layer for slot in group] for group in layout.groups] == [["a", "c"], ["b", "c"], ["d"]]
+    assert [[slot.layer for slot in group] for group in layout.groups] == [
+        ["a", "c"],
+        ["b", "c"],
+        ["d"],
+    ]
     vector = np.arange(layout.size, dtype=np.float32)
     np.testing.assert_array_equal(layout.vector(layout.arrays(vector)), vector)

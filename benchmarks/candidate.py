@@ -1,0 +1,360 @@
+"""What one candidate costs: fixed costs, steps, workers, and PyTorch beside it.
+
+    NAS_TF_DATA=... python benchmarks/candidate.py [--only steps] [--reference PATH --python PATH]
+
+Parts: ``stage_one`` runs five epochs on CamVid's features through the evaluator itself;
+``steps`` times the step on random features of 256x256 at batch 8, one thread, as the authors'
+code is timed beside it with ``--reference`` (a checkout) and ``--python`` (one with PyTorch);
+``workers`` counts the steps of two single-thread processes against one; ``fit`` takes Keras's
+``fit`` apart. Every ratio is of figures taken in turns in this one run.
+"""
+
+import argparse
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas_tf import networks, quiet, spaces
+from nas_tf.genotype import Genotype
+
+PARTS = ("stage_one", "steps", "workers", "fit")
+SIZE, BATCH, CLASSES = 256, 8, 11
+FORMS = ("float32", "bfloat16")
+
+
+def candidates() -> dict[str, Genotype]:
+    """The published genotypes and five random ones."""
+    space = spaces.get("auxcell")
+    found = {name: spaces.resolve(name) for name in ("arch0", "arch1", "arch2")}
+    return found | {f"random{n}": space.sample(random.Random(n)) for n in range(1, 6)}
+
+
+def in_child(*arguments: str) -> list[dict[str, Any]]:
+    """Runs a part of this script in a fresh process; the JSON lines it prints."""
+    done = subprocess.run(
+        [sys.executable, __file__, *arguments], capture_output=True, text=True, check=True
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def stage_one(threads: int, precision: str) -> None:
+    """Prints where the time of five epochs on CamVid goes."""
+    print(f"stage one on CamVid, 5 epochs at batch 16, {precision}, {threads} thread(s)")
+    print("genotype   build  trace  input  steps  validate  (trace)  reward  fixed s  overhead")
+    rows = in_child("--child", "stage_one", "--threads", str(threads), "--precision", precision)
+    fixed, overhead = [], []
+    for row in rows:
+        one = row["seconds"]
+        fixed.append(one["build"] + one["trace"] + one["validate_trace"])
+        whole = sum(one.values())
+        overhead.append((fixed[-1] + one["input"]) / whole)
+        print(
+            f"{row['name']:9} {one['build']:6.2f} {one['trace']:6.2f} {one['input']:6.2f} "
+            f"{one['steps']:6.1f} {one['validate']:9.2f} {one['validate_trace']:8.2f} "
+            f"{row['reward']:7.4f} {fixed[-1]:8.2f} {overhead[-1]:9.1%}"
+        )
+    later = fixed[1:]
+    print(
+        f"fixed cost from the second candidate on: median {statistics.median(later):.2f} s, "
+        f"worst {max(later):.2f} s; overhead (fixed and input) median "
+        f"{statistics.median(overhead):.1%}, worst {max(overhead):.1%}\n"
+    )
+
+
+def stage_one_child(options: argparse.Namespace) -> None:
+    """The evaluator on CamVid, a JSON line a candidate."""
+    quiet.load("tensorflow")
+    from nas_tf.config import load
+    from nas_tf.data import prepare
+    from nas_tf.training import gate, processor
+    from nas_tf.training.groundwork import Groundwork
+    from nas_tf.training.two_stage import TwoStage
+
+    processor.use_threads(options.threads)
+    prepare("camvid")
+    config = load("camvid_auxcell", ("stage_two=null", f"precision={options.precision}"))
+    evaluator = TwoStage(config, Groundwork(config))
+    for name, genotype in candidates().items():
+        result = evaluator.evaluate(genotype, gate.make(config.gate, 1), seed=options.seed)
+        row = {"name": name, "reward": result.reward, "seconds": dict(result.stages[0].seconds)}
+        print(json.dumps(row), flush=True)
+
+
+def steps(options: argparse.Namespace) -> None:
+    """Prints seconds of a step and of a prediction, ours and theirs, and the ratios."""
+    best: dict[str, dict[str, list[float]]] = {}
+
+    def note(form: str, rows: list[dict[str, Any]]) -> None:
+        for name, row in zip(candidates(), rows, strict=True):
+            known = best.setdefault(form, {}).get(name, [9e9, 9e9])
+            best[form][name] = [min(known[0], row["step"]), min(known[1], row["evaluate"])]
+
+    for _ in range(options.rounds):
+        for form in FORMS:
+            note(form, in_child("--child", "steps", "--precision", form))
+        if options.reference:
+            for layout in ("channels_last", "contiguous"):
+                note(f"PyTorch {layout}", reference(options, layout))
+    print(f"a step at {SIZE}x{SIZE}, batch {BATCH}, one thread: seconds (of a prediction)")
+    print("genotype  " + "".join(f"{form:>24}" for form in best))
+    for name in candidates():
+        cells = (f"{one[name][0]:.3f} ({one[name][1]:.3f})" for one in best.values())
+        print(f"{name:10}" + "".join(f"{cell:>24}" for cell in cells))
+    for theirs in (form for form in best if form.startswith("PyTorch")):
+        for ours in FORMS:
+            ratios = [best[theirs][name][0] / best[ours][name][0] for name in candidates()]
+            mean = float(np.exp(np.mean(np.log(ratios))))
+            print(f"ours in {ours} against {theirs} float32: {mean:.2f} times as fast")
+    own = [best["float32"][name][0] / best["bfloat16"][name][0] for name in candidates()]
+    print(f"bfloat16 against float32: {float(np.exp(np.mean(np.log(own)))):.2f}\n")
+
+
+def reference(options: argparse.Namespace, layout: str) -> list[dict[str, Any]]:
+    """The authors' step, timed by the script beside this one."""
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+        for genotype in candidates().values():
+            file.write(json.dumps(genotype.parts) + "\n")
+        file.flush()
+        script = Path(__file__).with_name("reference_step.py")
+        command = [options.python, script, "--checkout", options.reference, "--layout", layout]
+        done = subprocess.run(
+            [*map(str, command), "--genotypes", file.name],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def random_batch() -> tuple[dict[str, Any], Any, Any]:
+    """Features, labels and teacher logits of the size that the authors' code is timed with."""
+    tf = quiet.load("tensorflow")
+    rng = np.random.default_rng(0)
+    taps = {
+        f"tap{n}": tf.constant(rng.random((BATCH, SIZE // s, SIZE // s, c), np.float32))
+        for n, (s, c) in enumerate(((4, 24), (8, 32), (16, 96), (32, 320)))
+    }
+    labels = tf.constant(rng.integers(0, CLASSES, (BATCH, SIZE // 4, SIZE // 4)), tf.int32)
+    teacher = rng.standard_normal((BATCH, SIZE // 4, SIZE // 4, CLASSES), np.float32)
+    return taps, labels, tf.constant(teacher)
+
+
+def learner(genotype: Genotype, precision: str) -> Any:
+    """Stage one's learner of a genotype at the benchmark's size."""
+    from nas_tf.config.schema import StageOne
+    from nas_tf.networks.arrays import layouts
+    from nas_tf.networks.backbones import TAP_LAYERS
+    from nas_tf.networks.state import from_arrays, initial_arrays
+    from nas_tf.tasks import Segmentation
+    from nas_tf.training import processor
+    from nas_tf.training.learner import Learner, Recipe
+
+    stage = StageOne()
+    settings = networks.settings.search("auxcell")
+    drawn = networks.draw(genotype, CLASSES, input_size=(SIZE, SIZE), settings=settings)
+    drawn = drawn.decoder(TAP_LAYERS)
+    recipe = Recipe(
+        optimisers={"decoder": stage.decoder},
+        normalising=frozenset({"decoder"}),
+        polyak=stage.polyak,
+        distillation=stage.distillation,
+        auxiliary_weight=stage.auxiliary_weight,
+    )
+    state = from_arrays(layouts(drawn), initial_arrays(drawn, seed=1))
+    made = processor.precision(precision)
+    task = Segmentation(CLASSES, ignore_label=255)
+    return Learner(drawn, task, recipe, state, layouts(drawn), precision=made)
+
+
+def steps_child(options: argparse.Namespace) -> None:
+    """Our step, a JSON line a candidate."""
+    quiet.load("tensorflow")
+    from nas_tf.training import processor
+
+    processor.use_threads(1)
+    taps, labels, teacher = random_batch()
+    for genotype in candidates().values():
+        one = learner(genotype, options.precision)
+        step = shortest(lambda one=one: one.step(taps, labels, {"decoder": 3e-3}, teacher))
+        predict = shortest(lambda one=one: one.predict(taps))
+        print(json.dumps({"step": round(step, 4), "evaluate": round(predict, 4)}), flush=True)
+
+
+def shortest(work: Callable[[], Any], times: int = 6) -> float:
+    """Seconds of the quickest call after one that does not count."""
+    np.asarray(work())
+    seconds = []
+    for _ in range(times):
+        start = time.perf_counter()
+        np.asarray(work())
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def workers(options: argparse.Namespace) -> None:
+    """Prints the steps a second of one and of two single-thread processes, in turns."""
+    ratios, rates = [], []
+    for _ in range(options.rounds):
+        alone, both = (_together(count, options.precision) for count in (1, 2))
+        ratios.append(both / alone)
+        rates.append((alone, both))
+    alone, both = (max(side) for side in zip(*rates, strict=True))
+    print(
+        f"arch0 in {options.precision}, steps/s: one worker {alone:.2f}, two {both:.2f}, "
+        f"ratio {statistics.median(ratios):.2f} (median of {options.rounds})\n"
+    )
+
+
+def _together(count: int, precision: str) -> float:
+    """Steps a second of so many processes over the same ten seconds."""
+    command = [sys.executable, __file__, "--child", "worker", "--precision", precision]
+    begin = str(time.time() + 25)
+    running = [
+        subprocess.Popen([*command, "--begin", begin], stdout=subprocess.PIPE, text=True)
+        for _ in range(count)
+    ]
+    return sum(float(one.communicate()[0]) for one in running)
+
+
+def worker_child(options: argparse.Namespace) -> None:
+    """Waits for the common beginning, then counts the steps of ten seconds."""
+    quiet.load("tensorflow")
+    from nas_tf.training import processor
+
+    processor.use_threads(1)
+    taps, labels, teacher = random_batch()
+    one = learner(spaces.resolve("arch0"), options.precision)
+    for _ in range(2):
+        one.step(taps, labels, {"decoder": 3e-3}, teacher).numpy()
+    time.sleep(max(0.0, options.begin - time.time()))
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < 10:
+        one.step(taps, labels, {"decoder": 3e-3}, teacher).numpy()
+        count += 1
+    print(count / (time.perf_counter() - start))
+
+
+def fit(options: argparse.Namespace) -> None:
+    """Prints what the first step costs by each of five ways, beyond what a step takes."""
+    print("first step of arch0 beyond a step's own time, float32, and operations of its graph")
+    ways = ("fit", "fit, SGD", "step, Adam a variable", "step, gradients only", "ours")
+    for way in ways:
+        (row,) = in_child("--child", "fit", "--way", way)
+        print(f"  {way:22} {row['seconds']:6.1f} s  {row['operations']:6} operations")
+    print()
+
+
+def fit_child(options: argparse.Namespace) -> None:
+    """One of the ways, the second model in its process."""
+    quiet.load("tensorflow")
+    from nas_tf.training import processor
+
+    processor.use_threads(1)
+    for number in range(2):
+        row = _first_step(options.way)
+        if number:
+            print(json.dumps(row))
+
+
+def _first_step(way: str) -> dict[str, Any]:
+    tf = quiet.load("tensorflow")
+    taps, labels, teacher = random_batch()
+    if way == "ours":
+        one = learner(spaces.resolve("arch0"), "float32")
+        seconds = _excess(lambda: one.step(taps, labels, {"decoder": 3e-3}, teacher))
+        graph = one._step.get_concrete_function(taps, labels, teacher, np.ones(1, np.float32))
+        return {"seconds": seconds, "operations": len(graph.graph.get_operations())}
+    model = networks.build_decoder(
+        spaces.resolve("arch0"),
+        CLASSES,
+        input_size=(SIZE, SIZE),
+        settings=networks.settings.search("auxcell"),
+    )
+    taps = {name: taps[name] for name in model.input_names}
+    entropy = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    targets = {
+        name: tf.image.resize(labels[..., None], size[1:3], method="nearest")[..., 0]
+        for name, size in model.output_shape.items()
+    }
+    if way.startswith("fit"):
+        kind = tf.keras.optimizers.SGD if "SGD" in way else tf.keras.optimizers.Adam
+        model.compile(kind(3e-3), entropy)
+        data = tf.data.Dataset.from_tensors((taps, targets))
+        seconds = _excess(lambda: model.fit(data, verbose=0).history["loss"])
+        step = model.make_train_function()
+        return {"seconds": seconds, "operations": _operations(step, data)}
+    optimiser = tf.keras.optimizers.Adam(3e-3)
+
+    @tf.function(autograph=False)
+    def step() -> Any:
+        with tf.GradientTape() as tape:
+            outputs = model(taps, training=True)
+            loss = tf.add_n([entropy(targets[name], outputs[name]) for name in targets])
+        gradients = tape.gradient(loss, model.trainable_weights)
+        if "Adam" in way:
+            optimiser.apply_gradients(zip(gradients, model.trainable_weights, strict=True))
+            return loss
+        return tf.add_n([tf.reduce_sum(one) for one in gradients])
+
+    seconds = _excess(step)
+    return {
+        "seconds": seconds,
+        "operations": len(step.get_concrete_function().graph.get_operations()),
+    }
+
+
+def _operations(step: Any, data: Any) -> int:
+    """Operations of the graph that ``fit`` runs, those of its inner functions too."""
+    graph = step.get_concrete_function(iter(data)).graph
+    inner = graph.as_graph_def().library.function
+    return len(graph.get_operations()) + sum(len(one.node_def) for one in inner)
+
+
+def _excess(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    np.asarray(work())
+    first = time.perf_counter() - start
+    return first - shortest(work, 3)
+
+
+def main() -> None:
+    """Runs the parts asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=PARTS, action="append")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--reference", type=Path, help="A checkout of nas-segm-pytorch.")
+    parser.add_argument("--python", default="python3", help="A Python that has PyTorch.")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--way", help=argparse.SUPPRESS)
+    parser.add_argument("--begin", type=float, default=0.0, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    children = {
+        "stage_one": stage_one_child,
+        "steps": steps_child,
+        "worker": worker_child,
+        "fit": fit_child,
+    }
+    if options.child:
+        children[options.child](options)
+        return
+    for part in options.only or PARTS:
+        if part == "stage_one":
+            stage_one(options.threads, options.precision)
+        else:
+            {"steps": steps, "workers": workers, "fit": fit}[part](options)
+
+
+if __name__ == "__main__":
+    main()

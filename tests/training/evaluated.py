@@ -1,0 +1,79 @@
+"""A small experiment on the embedded data set, quick enough for many candidates."""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import tensorflow as tf
+
+from nas_tf import networks
+from nas_tf.config.schema import Experiment, Gate, Limits, Optimiser
+from nas_tf.data import pipeline
+from nas_tf.data.examples import Examples
+from nas_tf.data.presets import preset
+from nas_tf.training import gate
+from nas_tf.training.groundwork import Groundwork
+from nas_tf.training.result import CandidateResult
+from nas_tf.training.split_cache import task_of
+from nas_tf.training.two_stage import TwoStage
+
+SMALL = {
+    "space": "auxcell",
+    "data": {"name": "shapes", "meta_val": 0.1},
+    "network": {"width": 8, "alpha": 0.35, "weights": None},
+    "stage_one": {"epochs": 1, "views": 1, "batch": 32, "crop": [64, 64]},
+    "stage_two": {"epochs": 1, "batch": 32},
+    "precision": "float32",
+}
+
+
+def experiment(**changes: Any) -> Experiment:
+    """The small experiment with sections changed key by key."""
+    content = json.loads(json.dumps(SMALL))
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(content.get(key), dict):
+            content[key] |= value
+        else:
+            content[key] = value
+    return msgspec.convert(content, Experiment)
+
+
+@functools.cache
+def _ground(text: str) -> Groundwork:
+    return Groundwork(msgspec.json.decode(text, type=Experiment))
+
+
+def evaluator(config: Experiment) -> TwoStage:
+    """Experiments that differ in nothing the groundwork reads share it."""
+    plain = msgspec.structs.replace(
+        config,
+        gate=Gate(),
+        limits=Limits(),
+        stage_one=msgspec.structs.replace(config.stage_one, decoder=Optimiser()),
+    )
+    return TwoStage(config, _ground(msgspec.json.encode(plain).decode()))
+
+
+def evaluate(genotype: Any, config: Experiment | None = None, **options: Any) -> CandidateResult:
+    one = evaluator(config or experiment())
+    return one.evaluate(genotype, gate.make(one.config.gate, 1), **options)
+
+
+def calibrated_encoder(path: Path, alpha: float = 0.35) -> Path:
+    """Weights of a random encoder whose statistics were measured on data, as a file.
+
+    Pre-trained ones cannot be had everywhere; on random features a decoder learns well enough.
+    """
+    tf.keras.utils.set_random_seed(3)
+    model = networks.encoder(alpha=alpha)
+    for layer in model.layers:
+        if isinstance(layer, tf.keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    examples, view = Examples("shapes", "train"), preset("shapes", "stage_one")
+    spec = task_of(examples.info).target
+    images, _ = next(iter(pipeline.training(examples, spec, view, batch=64, seed=1)))
+    model(images, training=True)
+    model.save_weights(path)
+    return path

@@ -1,0 +1,278 @@
+"""Full training: places and stages; runs interrupted anywhere end as undisturbed ones."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nas_tf import networks, spaces
+from nas_tf.config.schema import Experiment, Full
+from nas_tf.data.examples import Examples
+from nas_tf.data.presets import preset
+from nas_tf.errors import ConfigError, DataError, TrainingError
+from nas_tf.networks.arrays import layouts
+from nas_tf.networks.functional import Functional, Precision
+from nas_tf.networks.state import from_arrays, initial_arrays
+from nas_tf.training.full import FullTraining, Place, StageData
+from nas_tf.training.full_run import FullRun
+from nas_tf.training.split_cache import task_of
+from tests.training.evaluated import experiment
+
+ARCH1 = spaces.resolve("arch1")
+CROP = (64, 64)
+STAGES = [
+    {"epochs": 1, "batch": 64, "schedule": {"kind": "poly"}},
+    {"epochs": 2, "batch": 100, "auxiliary_weight": 0.3},
+]
+FULL = {"stages": STAGES, "freeze_batch_norm": True, "polyak": 0.9}
+
+
+def training(folder: Path, full: dict | None = None) -> FullTraining:
+    settings = msgspec.convert(full or FULL, Full)
+    examples = Examples("shapes", "train")
+    task = task_of(examples.info)
+    drawn = networks.draw(
+        ARCH1,
+        task.channels,
+        input_size=CROP,
+        settings=networks.settings.search("auxcell", width=8, alpha=0.35),
+    )
+    state = from_arrays(layouts(drawn), initial_arrays(drawn, seed=1))
+    data = StageData(examples, preset("shapes", "full", CROP))
+    count = len(settings.stages)
+    return FullTraining(
+        settings,
+        [data] * count,
+        task,
+        [drawn] * count,
+        state,
+        folder,
+        precision=Precision(),
+        seed=1,
+    )
+
+
+class Killed(BaseException):
+    """Stands for the end of the process, which nothing in the training may catch."""
+
+
+def run_until(one: FullTraining, step: int) -> None:
+    def stop(done: int, loss: float) -> None:
+        if done == step:
+            raise Killed
+
+    with pytest.raises(Killed):
+        for _ in one.epochs(stop):
+            pass
+
+
+def ends(one: FullTraining) -> list[tuple[int, int, float]]:
+    return [(end.stage, end.epoch, end.loss) for end in one.epochs()]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list, dict]:
+    one = training(tmp_path_factory.mktemp("undisturbed"))
+    return ends(one), vectors(one)
+
+
+def vectors(one: FullTraining) -> dict[str, np.ndarray]:
+    state = one.state
+    return {
+        **{f"weights {part}": vector for part, vector in state.trainable.items()},
+        **{f"statistics {part}": vector for part, vector in state.statistics.items()},
+    }
+
+
+def test_steps_lead_to_their_places(tmp_path: Path) -> None:
+    one = training(tmp_path)
+    assert one.steps == 600 // 64 + 2 * 6
+    assert one.place(0) == Place(0, 0, 0)
+    assert one.place(8) == Place(0, 0, 8)
+    assert one.place(9) == Place(1, 0, 0)
+    assert one.place(16) == Place(1, 1, 1)
+
+
+def test_rates_and_frozen_statistics_follow_the_paper(tmp_path: Path) -> None:
+    one = training(tmp_path)
+    assert not one._is_frozen(0, 0, 8)
+    assert [one._is_frozen(1, *divmod(step, 6)) for step in (0, 5, 6, 11)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert one._rates(1, 3, frozen=False) == {"encoder": 1e-3, "decoder": 3e-3}
+    assert one._rates(1, 7, frozen=True) == {"encoder": 5e-4, "decoder": 1.5e-3}
+
+
+def test_statistics_stay_once_they_are_frozen(tmp_path: Path) -> None:
+    full = {**FULL, "stages": STAGES[1:], "polyak": None}
+    one, seen = training(tmp_path, full), []
+    for _ in one.epochs():
+        seen.append(one.state.statistics["encoder"])
+    np.testing.assert_array_equal(*seen)
+
+
+@pytest.mark.parametrize("step", [1, 8, 13, 20])
+def test_an_interrupted_run_ends_as_the_undisturbed_one(
+    tmp_path: Path, undisturbed: tuple[list, dict], step: int
+) -> None:
+    first = training(tmp_path)
+    run_until(first, step)
+    first.save()
+    second = training(tmp_path)
+    assert second.resume()
+    assert second.steps_done == step
+    rest = ends(second)
+    assert rest == undisturbed[0][-len(rest) :]
+    for name, vector in vectors(second).items():
+        np.testing.assert_array_equal(vector, undisturbed[1][name])
+
+
+def test_a_broken_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> None:
+    first = training(tmp_path)
+    run_until(first, 3)
+    first.save()
+    kept = first.steps_done
+    run_until(first, 5)
+    first.save()
+    newest = max(tmp_path.rglob("*.data-*"), key=lambda path: path.stat().st_mtime_ns)
+    newest.write_bytes(newest.read_bytes()[:1000])
+    second = training(tmp_path)
+    assert second.resume()
+    assert second.steps_done == kept
+    for path in tmp_path.rglob("*.data-*"):
+        path.write_bytes(b"")
+    with pytest.raises(DataError) as error:
+        training(tmp_path).resume()
+    assert str(error.value) == (
+        f"no checkpoint in {tmp_path / 'stage1'} can be read or fits this network: "
+        "remove the folder to begin anew"
+    )
+
+
+def whole(**full: object) -> Experiment:
+    stages = [{"epochs": 2, "batch": 100, "crop": list(CROP)}]
+    return experiment(full={"stages": stages, **full})
+
+
+def test_a_run_keeps_everything_in_its_folder(tmp_path: Path) -> None:
+    run = FullRun(whole(), ARCH1, tmp_path)
+    steps: list[int] = []
+    finished = run.run(lambda done, loss: steps.append(done))
+    assert steps == list(range(1, 13))
+    assert all(path.exists() for path in finished.files)
+    record = json.loads((tmp_path / "result.json").read_text())
+    assert record["result"] == dict(finished.result)
+    assert [row["step"] for row in run.history.rows] == ["6", "12"]
+    assert list((tmp_path / "tensorboard").glob("events*"))
+    again = FullRun(whole(), ARCH1, tmp_path)
+    assert again.resumed
+    assert again.run().result == finished.result
+
+
+def test_the_kept_model_scores_as_the_run_says(tmp_path: Path) -> None:
+    from tensorflow import keras
+
+    run = FullRun(whole(), ARCH1, tmp_path)
+    finished = run.run()
+    model = keras.models.load_model(tmp_path / "last.keras", compile=False)
+    metrics = run.task.metrics()
+    for images, target in run.split.batches(run.task, 20):
+        metrics.update(target, model(images, training=False), CROP)
+    assert metrics.result() == pytest.approx(dict(finished.result), abs=1e-4)
+
+
+def test_another_configuration_does_not_go_on_in_the_same_folder(tmp_path: Path) -> None:
+    FullRun(whole(), ARCH1, tmp_path)
+    with pytest.raises(ConfigError) as error:
+        FullRun(whole(polyak=0.9), ARCH1, tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path / 'config.yaml'} differs from what is asked for: give another --out, or the "
+        "configuration and genotype that the run was begun with"
+    )
+
+
+def test_divergence_keeps_the_best_weights_so_far(tmp_path: Path) -> None:
+    stages = [
+        {"epochs": 1, "batch": 100, "crop": list(CROP)},
+        {"epochs": 1, "batch": 100, "crop": list(CROP), "decoder": {"learning_rate": 1e30}},
+    ]
+    with pytest.raises(TrainingError) as error:
+        FullRun(experiment(full={"stages": stages}), ARCH1, tmp_path).run()
+    assert str(error.value) == (
+        f"the loss is nan at step 8: the best weights so far are in {tmp_path / 'best.keras'}; "
+        "lower the learning rates, or clip gradients"
+    )
+    assert (tmp_path / "best.keras").exists()
+
+
+def test_several_scales_and_mirror_images_count_in_the_final_score(tmp_path: Path) -> None:
+    config = experiment(
+        full={"stages": [{"epochs": 1, "batch": 100, "crop": list(CROP)}]},
+        evaluation={"batch": 20, "scales": [0.75, 1.0], "flip": True},
+    )
+    run = FullRun(config, ARCH1, tmp_path)
+    state, split = run.training.state, run.split.spread(5)
+    (images, _, logits), *_ = run._final.predictions(state, split)
+    single = [images, tf.image.resize(images, (48, 48))]
+    expected = 0
+    for size, seen in zip((CROP, (48, 48)), single, strict=True):
+        network = Functional(run.draw(size).deployed(), parts=run.training.parts)
+
+        def predict(x: tf.Tensor, network: Functional = network) -> tf.Tensor:
+            return network(x, state.trainable, state.statistics)[0]["logits"]
+
+        both = (predict(seen) + predict(seen[:, :, ::-1])[:, :, ::-1]) / 2
+        expected += tf.image.resize(both, logits.shape[1:3]) / 2
+    np.testing.assert_allclose(logits, expected, atol=1e-4)
+
+
+_CHILD = """
+import sys
+from pathlib import Path
+import numpy as np
+from tests.training.test_full import FULL, training, vectors
+
+one = training(Path(sys.argv[1]), {**FULL, "save_minutes": 1e-4})
+one.resume()
+for _ in one.epochs(lambda done, loss: print(done, flush=True)):
+    pass
+np.savez(sys.argv[2], **vectors(one))
+"""
+
+
+@pytest.mark.slow
+def test_killed_ten_times_at_random_it_ends_bit_for_bit_as_undisturbed(
+    tmp_path: Path, undisturbed: tuple[list, dict]
+) -> None:
+    rng, kills, result = random.Random(4), 0, tmp_path / "weights.npz"
+    environment = {**os.environ, "PYTHONPATH": "."}
+    while not result.exists():
+        child = subprocess.Popen(
+            [sys.executable, "-c", _CHILD, str(tmp_path / "run"), str(result)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        if kills < 10:
+            for _ in range(rng.randint(1, 3)):
+                if not child.stdout.readline():
+                    break
+            child.send_signal(signal.SIGKILL)
+            kills += 1
+        child.stdout.read()
+        assert child.wait() in (0, -signal.SIGKILL)
+    assert kills == 10
+    with np.load(result) as ended:
+        for name, vector in undisturbed[1].items():
+            np.testing.assert_array_equal(ended[name], vector)

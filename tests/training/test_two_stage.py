@@ -1,0 +1,236 @@
+"""Candidates through the stages, on real data and real features."""
+
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nas_tf import spaces
+from nas_tf.errors import ConfigError, DataError, WeightsError
+from nas_tf.training import gate
+from nas_tf.training.groundwork import Groundwork
+from tests.training.evaluated import evaluate, evaluator, experiment
+
+ARCH1 = spaces.resolve("arch1")
+ONLY_ONE = {"stage_two": None}
+
+
+def test_both_stages_are_run_and_booked() -> None:
+    heard: list[tuple[str, int, int, float]] = []
+    result = evaluate(ARCH1, observer=lambda *step: heard.append(step))
+    assert [len(result.stages), result.stopped, result.failed] == [2, None, False]
+    assert result.reward == result.stages[-1].reward
+    for number, stage in enumerate(result.stages, 1):
+        assert stage.steps == 540 // 32
+        books = {"build", "trace", "input", "steps", "validate", "validate_trace"}
+        assert set(stage.seconds) == books
+        assert all(value >= 0 for value in stage.seconds.values())
+        assert stage.losses[-1] < stage.losses[0]
+        mine = [step for step in heard if step[0] == f"stage {number}"]
+        assert [step[1:3] for step in mine] == [(n + 1, stage.steps) for n in range(stage.steps)]
+    record = json.loads(json.dumps(result.to_dict()))
+    assert record["stages"][0]["reward"] == result.stages[0].reward
+
+
+def test_the_same_seed_gives_the_same_losses_and_another_does_not() -> None:
+    config = experiment(**ONLY_ONE)
+    first, again = evaluate(ARCH1, config), evaluate(ARCH1, config)
+    assert first.stages[0].losses == again.stages[0].losses
+    assert first.reward == again.reward
+    other = evaluate(ARCH1, config, seed=2)
+    assert other.stages[0].losses != first.stages[0].losses
+
+
+@pytest.mark.parametrize("space", ["template", "dpc"])
+def test_the_other_spaces_are_the_same_code(space: str) -> None:
+    stage_one = {"epochs": 1, "views": 1, "batch": 64, "crop": [65, 65], "auxiliary_weight": 0.0}
+    network = {"width": 8 if space == "template" else 16, "alpha": 0.35, "weights": None}
+    stage_two = {"epochs": 1, "batch": 64} if space == "template" else None
+    config = experiment(space=space, stage_one=stage_one, network=network, stage_two=stage_two)
+    result = evaluate(spaces.get(space).sample(random.Random(3)), config)
+    assert not result.failed, result.stopped
+    assert len(result.stages) == (2 if stage_two else 1)
+
+
+@pytest.mark.parametrize("target", ["depth", "keypoints"])
+def test_the_other_tasks_are_the_same_code(target: str) -> None:
+    config = experiment(data={"target": target}, stage_one={"batch": 64}, stage_two={"batch": 64})
+    result = evaluate(ARCH1, config)
+    assert not result.failed, result.stopped
+    assert all(0 <= stage.reward <= 1 for stage in result.stages)
+
+
+def test_the_gate_stops_the_weak() -> None:
+    one = evaluator(experiment(gate={"probability": 0.0}))
+    strict = gate.make(one.config.gate, 1)
+    strict.goes_on(1.0)
+    result = one.evaluate(ARCH1, strict)
+    assert (result.stopped, result.failed, len(result.stages)) == ("gate", False, 1)
+    assert result.reward == result.stages[0].reward
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ({"params": 1000}, r"[\d,]+ parameters, the limit is 1,000"),
+        ({"madds": 1000}, r"[\d,]+ multiply-adds, the limit is 1,000"),
+        ({"memory_gib": 1e-3}, r"[\d.]+ GiB of activations at batch 32, the limit is 0.001 GiB"),
+        ({"memory_gib": 0.5}, r"[\d.]+ GiB held while training, the limit is 0.5 GiB"),
+        ({"seconds": 0.01}, r"\d+ s, the limit is 0.01 s"),
+    ],
+)
+def test_beyond_a_limit_is_the_floor_with_the_reason(limits: dict, reason: str) -> None:
+    result = evaluate(ARCH1, experiment(limits={**limits, "floor": 0.05}))
+    assert result.failed
+    assert result.reward == 0.05
+    assert re.fullmatch(reason, result.stopped)
+
+
+def test_a_candidate_that_diverges_costs_only_itself() -> None:
+    config = experiment(stage_one={"decoder": {"learning_rate": 1e30}})
+    one = evaluator(config)
+    opened = gate.make(config.gate, 1)
+    result = one.evaluate(ARCH1, opened)
+    assert (result.failed, result.reward, opened.seen) == (True, 0.0, 0)
+    assert result.stopped == "the loss is nan at step 2 of stage 1"
+
+
+_OUT_OF_MEMORY = """
+import resource
+from nas_tf import spaces
+from tests.training.evaluated import evaluate, evaluator, experiment
+
+small = experiment(stage_two=None)
+before = evaluate(spaces.resolve("arch1"), small)
+greedy = experiment(stage_two=None, network={"width": 1500, "alpha": 0.35, "weights": None})
+evaluator(greedy)
+held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (held + (3 << 29),) * 2)
+result = evaluate(spaces.resolve("arch0"), greedy)
+print(result.failed, result.reward, result.stopped.split(":")[0])
+after = evaluate(spaces.resolve("arch1"), small)
+print(after.reward == before.reward)
+"""
+
+
+def test_a_candidate_without_memory_costs_only_itself() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _OUT_OF_MEMORY],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": "."},
+    )
+    assert done.stdout == "True 0.0 out of memory\nTrue\n", done.stderr[-1500:]
+
+
+def teacher(path: Path, classes: int) -> Path:
+    tf.keras.utils.set_random_seed(1)
+    image = tf.keras.Input((None, None, 3))
+    model = tf.keras.Model(image, tf.keras.layers.Conv2D(classes, 3, strides=4)(image))
+    model.save(path)
+    return path
+
+
+def test_a_teacher_is_part_of_the_loss_and_a_switch_turns_it_off(tmp_path: Path) -> None:
+    path = str(teacher(tmp_path / "teacher.keras", 9))
+    with_it = evaluate(ARCH1, experiment(**ONLY_ONE, teacher=path))
+    without = evaluate(ARCH1, experiment(**ONLY_ONE))
+    off = evaluate(ARCH1, experiment(**ONLY_ONE, teacher=path, stage_one={"distillation": 0.0}))
+    assert with_it.stages[0].losses[0] > without.stages[0].losses[0]
+    assert off.stages[0].losses == without.stages[0].losses
+
+
+def test_a_plain_saved_model_teaches_too(tmp_path: Path) -> None:
+    class Teacher(tf.Module):
+        def __init__(self) -> None:
+            self.kernel = tf.Variable(tf.random.stateless_normal((1, 1, 3, 9), (1, 1)))
+
+        @tf.function(autograph=False)
+        def __call__(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"logits": tf.nn.conv2d(images, self.kernel, 4, "SAME")}
+
+    module = Teacher()
+    spec = tf.TensorSpec((None, None, None, 3), name="images")
+    tf.saved_model.save(module, str(tmp_path), module.__call__.get_concrete_function(spec))
+    config = experiment(**ONLY_ONE, teacher=str(tmp_path))
+    result = evaluate(ARCH1, config)
+    assert not result.failed
+    stored = evaluator(config).ground.train.rows([0])["teacher"]
+    assert stored.shape == (1, 16, 16, 9)
+    assert np.abs(stored).max() > 0
+
+
+def test_bad_teachers_are_refused_before_any_compute(tmp_path: Path) -> None:
+    eight = teacher(tmp_path / "eight.keras", 8)
+    (tmp_path / "broken.keras").write_text("no model")
+    for name, message in (
+        (
+            "eight.keras",
+            f"teacher {eight} gives 8 outputs, expected 9, those of the segmentation it teaches",
+        ),
+        (
+            "none.keras",
+            f"teacher {tmp_path / 'none.keras'}: no such file, expected a Keras model or "
+            "SavedModel; nas-tf train-teacher makes one",
+        ),
+    ):
+        with pytest.raises(WeightsError) as error:
+            Groundwork(experiment(teacher=str(tmp_path / name)), root=tmp_path / "cache")
+        assert str(error.value) == message
+    with pytest.raises(WeightsError, match="not a Keras model or SavedModel"):
+        Groundwork(experiment(teacher=str(tmp_path / "broken.keras")), root=tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_other_mistakes_are_found_before_any_compute(tmp_path: Path) -> None:
+    missing = tmp_path / "weights.h5"
+    cases = [
+        (
+            WeightsError,
+            {"network": {"width": 8, "alpha": 0.35, "weights": str(missing)}},
+            f"weights {missing}: no such file, expected MobileNetV2 weights as Keras saves them",
+        ),
+        (
+            DataError,
+            {"stage_one": {"batch": 541}},
+            "batch is 541 and there are 540 examples: 1–540 is accepted as batch",
+        ),
+    ]
+    for kind, changes, message in cases:
+        with pytest.raises(kind) as error:
+            Groundwork(experiment(**changes), root=tmp_path / "cache")
+        assert str(error.value) == message
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_genotype_of_another_space_is_refused() -> None:
+    with pytest.raises(ConfigError) as error:
+        evaluate(spaces.resolve("aspp"))
+    assert str(error.value) == (
+        "the genotype is of space dpc and the configuration of auxcell: "
+        "give a configuration of dpc, or space=dpc"
+    )
+
+
+WEIGHTS = Path(os.environ.get("NAS_TF_DATA", "")) / "weights"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not list(WEIGHTS.glob("*1.0*.h5")), reason="ImageNet weights are not here")
+def test_arch0_learns_what_a_decoder_of_zeros_cannot() -> None:
+    config = experiment(
+        **ONLY_ONE,
+        network={"width": 48, "alpha": 1.0, "weights": "imagenet"},
+        stage_one={"epochs": 2, "batch": 16, "crop": [128, 128]},
+    )
+    zeros = "[[[3,3],[3,2],[3,0]],[10,[0,0,10,10],[0,0,10,10],[0,0,10,10]]]"
+    learnt = evaluate(spaces.resolve("arch0"), config).reward
+    assert learnt > 1.5 * evaluate(spaces.resolve(zeros, "auxcell"), config).reward
