@@ -5,7 +5,8 @@
 Runs under a Python that has PyTorch, not under ours; PATH is a checkout of nas-segm-pytorch. FILE
 has one genotype a line in the paper's brackets. The step is stage one of their search: features
 to logits, cross-entropy of logits and auxiliaries at the finest tap's size, distance to a
-teacher, gradient clip, Adam, Polyak average. Prints one JSON object a genotype.
+teacher, gradient clip, Adam, Polyak average. A prediction of theirs computes the auxiliary cells
+too, which ours leaves out. Prints one JSON object a genotype.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 CHANNELS, STRIDES = (24, 32, 96, 320), (4, 8, 16, 32)
 
@@ -85,6 +86,12 @@ class Step:
             self._enlarged(self.decoder(self.taps)[0]).argmax(1)
 
 
+def refuse(line: str) -> NoReturn:
+    """Ends with one line on standard error."""
+    print(line, file=sys.stderr)
+    sys.exit(2)
+
+
 def shortest(work: Any, times: int) -> float:
     """Seconds of the quickest call after one that does not count."""
     work()
@@ -101,10 +108,13 @@ def main() -> None:
     options = parsed()
     source = options.checkout / "src"
     if not (source / "nn" / "micro_decoders.py").exists():
-        sys.exit(f"{options.checkout} is no checkout of nas-segm-pytorch")
+        refuse(f"{options.checkout} is no checkout of nas-segm-pytorch")
     sys.path.insert(0, str(source))
-    import torch
-    from nn.micro_decoders import MicroDecoder
+    try:
+        import torch
+        from nn.micro_decoders import MicroDecoder
+    except ImportError as error:
+        refuse(f"{sys.executable} has no PyTorch that works ({error})")
 
     torch.set_num_threads(options.threads)
     for line in options.genotypes.read_text().splitlines():

@@ -26,6 +26,7 @@ def run(
     start: Callable[..., Any] | None = None,
 ) -> "Finished":
     """Trains with a live line; ends with a table, and where everything is."""
+    from nas_tf.report import curve
     from nas_tf.training import processor
     from nas_tf.training.full_run import FullRun
 
@@ -43,7 +44,9 @@ def run(
             training.save()
             console.print(f"stopped; the same command goes on from here ({folder})")
             raise click.exceptions.Exit(130) from None
-    _print_result(training, finished)
+    drawing = folder / "curve.svg"
+    curve.save(folder / "history.csv", drawing, title=title)
+    _print_result(training, finished, drawing)
     return finished
 
 
@@ -70,7 +73,7 @@ def _epoch_line(
     line.say(f"{text} ({end.seconds:.0f} s)")
 
 
-def _print_result(training: "FullRun", finished: "Finished") -> None:
+def _print_result(training: "FullRun", finished: "Finished", drawing: Path) -> None:
     console = Console(soft_wrap=True)
     rows = finished.metrics.table()
     table = Table(box=None, pad_edge=False)
@@ -86,7 +89,7 @@ def _print_result(training: "FullRun", finished: "Finished") -> None:
         f"{seconds // 3600} h {seconds // 60 % 60} min of training",
         highlight=False,
     )
-    for path in finished.files:
+    for path in (*finished.files, drawing):
         console.print(f"  {path}", highlight=False)
 
 

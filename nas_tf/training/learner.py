@@ -14,7 +14,7 @@ from nas_tf.networks.functional import FLOAT32, Functional, Precision
 from nas_tf.networks.state import State
 from nas_tf.tasks import Task
 from nas_tf.tasks.resolution import enlarged
-from nas_tf.training import optimizers
+from nas_tf.training import optimizers, processor
 from nas_tf.training.polyak import Average
 
 
@@ -66,6 +66,7 @@ class Learner:
         precision: Precision,
         seed: int = 0,
     ) -> None:
+        processor.compute_in_one_order()
         self._network = Functional(blueprint, precision, parts)
         self._shipped = Functional(blueprint.deployed(), FLOAT32, parts)
         self._task, self._seed = task, seed
@@ -135,18 +136,16 @@ class Learner:
 
     def _one_replica(self, inputs: Any, dense: Any, teacher: Any) -> tf.Tensor:
         replica = tf.distribute.get_replica_context()
-        learning = [self.trainable[part] for part in self.optimisers]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(learning)
-            outputs, measured = self._network(
-                inputs,
-                self.trainable,
-                self.statistics,
-                training=self.recipe.normalising,
-                seed=self._dropout_seed(replica),
-            )
-            loss = self.loss(outputs, dense, teacher)
-        gradients = tape.gradient(loss, learning, unconnected_gradients="zero")
+        weights = {part: tf.identity(vector) for part, vector in self.trainable.items()}
+        outputs, measured = self._network(
+            inputs,
+            weights,
+            self.statistics,
+            training=self.recipe.normalising,
+            seed=self._dropout_seed(replica),
+        )
+        loss = self.loss(outputs, dense, teacher)
+        gradients = _gradients(loss, [weights[part] for part in self.optimisers])
         gradients, measured = replica.all_reduce(
             tf.distribute.ReduceOp.MEAN, (gradients, measured)
         )
@@ -189,6 +188,20 @@ class Learner:
         shown = self._shown
         outputs, _ = self._shipped(inputs, shown.trainable, shown.statistics)
         return outputs["logits"]
+
+
+def _gradients(loss: tf.Tensor, weights: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Gradients whose terms are summed two by two.
+
+    A gradient tape sums many at once, and TensorFlow's memory optimiser lets such sums of large
+    tensors run in the order in which their terms arrive: last bits would differ between runs.
+    """
+    return tf.gradients(
+        loss,
+        weights,
+        aggregation_method=tf.AggregationMethod.EXPERIMENTAL_TREE,
+        unconnected_gradients="zero",
+    )
 
 
 def _variable(vector: np.ndarray) -> tf.Variable:

@@ -42,6 +42,15 @@ def use_threads(count: int | None) -> int:
     return count
 
 
+def compute_in_one_order() -> None:
+    """Keeps sums in the order in which they are written.
+
+    TensorFlow's arithmetic optimisation orders the terms of a sum anew for every graph, which
+    would change last bits from one run, or resumption, to the next.
+    """
+    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
+
+
 def strategy() -> tf.distribute.Strategy | None:
     """Splits batches over all GPUs where there are several."""
     several = len(tf.config.list_physical_devices("GPU")) > 1

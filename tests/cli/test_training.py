@@ -1,0 +1,178 @@
+"""evaluate, train, train-teacher and finetune as a person calls them: real processes."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SMALL = """\
+space: auxcell
+data: {name: shapes}
+network: {width: 8, alpha: 0.35, weights: null}
+stage_one: {epochs: 1, views: 1, batch: 64, crop: [64, 64]}
+stage_two: {batch: 64}
+full:
+  stages:
+    - {epochs: 2, batch: 100, crop: [64, 64]}
+"""
+COMMAND = [sys.executable, "-c", "from nas_tf.cli import main; main()"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the small configuration, and a cache of its own."""
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "small.yaml").write_text(SMALL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAS_TF_CACHE", str(folder / "cache"))
+        patch.setenv("COLUMNS", "160")
+        yield folder
+
+
+def nas_tf(*arguments: str, cwd: Path, **options: object) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [*COMMAND, *arguments], cwd=cwd, capture_output=True, text=True, timeout=300, **options
+    )
+
+
+def test_evaluate_prints_the_reward_stage_by_stage(place: Path) -> None:
+    done = nas_tf(
+        "evaluate", "arch1", "--config", "small.yaml", "--out", "out/arch1.json", cwd=place
+    )
+    assert done.returncode == 0, done.stderr
+    record = json.loads((place / "out" / "arch1.json").read_text())
+    lines = done.stdout.splitlines()
+    first, second = record["stages"]
+    assert lines[0].startswith(f"stage 1: reward {first['reward']:.4f} after 8 steps, loss ")
+    assert lines[3].startswith(f"stage 2: reward {second['reward']:.4f} after 8 steps, loss ")
+    assert lines[-1].startswith(f"reward {record['reward']:.4f}, {record['params']:,} parameters")
+
+
+def test_the_live_line_tells_rate_and_time_left(place: Path) -> None:
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(
+        [*COMMAND, "evaluate", "arch1", "--config", "small.yaml", "stage_two=null"],
+        cwd=place,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    )
+    os.close(theirs)
+    seen = b""
+    while True:
+        try:
+            read = os.read(ours, 4096)
+        except OSError:
+            break
+        seen += read
+    assert child.wait() == 0
+    text = seen.decode()
+    for part in ("stage 1", "8/8", "/s", "loss", "left"):
+        assert part in text
+
+
+def test_train_is_stopped_and_goes_on_to_a_table_and_a_picture(place: Path) -> None:
+    arguments = ["train", "arch1", "--config", "small.yaml", "--out", "runs/arch1"]
+    child = subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=place,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    said = ""
+    while "epoch 1:" not in said:
+        said += child.stderr.readline()
+    child.send_signal(signal.SIGINT)
+    out, rest = child.communicate(timeout=200)
+    assert child.returncode == 130, rest
+    assert "stopped; the same command goes on from here" in rest
+    assert out == ""
+    done = nas_tf(*arguments, cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "going on after step" in done.stderr
+    assert done.stdout.splitlines()[0].split() == ["class", "iou", "accuracy", "share"]
+    assert "val split, last weights: mean_iou " in done.stdout
+    for name in ("last.keras", "best.keras", "history.csv", "predictions.png", "result.json"):
+        assert (place / "runs" / "arch1" / name).stat().st_size
+    other = nas_tf(*arguments, "seed=2", cwd=place)
+    assert other.returncode == 2
+    assert other.stderr.splitlines()[-1] == (
+        "nas-tf: runs/arch1/config.yaml differs from what is asked for: give another --out, or "
+        "the configuration and genotype that the run was begun with"
+    )
+
+
+def test_a_found_network_goes_on_to_another_task(place: Path) -> None:
+    first = ["train", "arch2", "--config", "small.yaml", "--out", "runs/arch2"]
+    assert nas_tf(*first, "full.stages.0.epochs=1", cwd=place).returncode == 0
+    done = nas_tf(
+        *("finetune", "runs/arch2", "--task", "depth", "--config", "small.yaml"),
+        "full.stages.0.epochs=1",
+        cwd=place,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "rmse" in done.stdout
+    assert (place / "runs" / "arch2-depth" / "last.keras").exists()
+
+
+def test_a_trained_teacher_teaches(place: Path) -> None:
+    done = nas_tf(
+        *("train-teacher", "--config", "small.yaml", "--genotype", "arch1", "--width", "12"),
+        "full.stages.0.epochs=1",
+        cwd=place,
+    )
+    assert done.returncode == 0, done.stderr
+    taught = "teacher=runs/small-teacher/last.keras"
+    assert done.stdout.splitlines()[-1] == f"use it with {taught}"
+    arguments = ("evaluate", "arch1", "--config", "small.yaml", "stage_two=null")
+    with_it = nas_tf(*arguments, taught, cwd=place)
+    assert with_it.returncode == 0, with_it.stderr
+    assert with_it.stdout != nas_tf(*arguments, cwd=place).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ["train", "arch1", "--config", "small.yaml", "stage_one.epoch=2"],
+            "override stage_one.epoch=2: key stage_one.epoch is unknown, did you mean epochs?",
+        ),
+        (
+            ["train", "arch1", "--config", "small.yaml", "full.stages.0.epochs=-1"],
+            "override full.stages.0.epochs=-1: expected an integer of 1 or more",
+        ),
+        (
+            ["evaluate", "arch1", "--config", "small.yaml", "teacher=none.keras"],
+            "teacher none.keras: no such file, expected a Keras model or SavedModel; "
+            "nas-tf train-teacher makes one",
+        ),
+        (
+            ["train", "arch1", "--config", "small.yaml", "network.weights=none.h5"],
+            "weights none.h5: no such file, expected MobileNetV2 weights as Keras saves them",
+        ),
+        (
+            ["train", "dpc-top1", "--config", "small.yaml"],
+            "the genotype is of space dpc and the configuration of auxcell: give a configuration "
+            "of dpc, or space=dpc",
+        ),
+        (
+            ["finetune", "nowhere", "--task", "depth", "--config", "small.yaml"],
+            "nowhere holds no genotype.json, expected a folder that nas-tf train wrote",
+        ),
+    ],
+)
+def test_mistakes_are_one_line_before_any_compute(
+    place: Path, arguments: list[str], line: str
+) -> None:
+    out = ["--out", "refused"] if arguments[0] == "train" else []
+    done = nas_tf(*arguments, *out, cwd=place)
+    assert done.stderr == f"nas-tf: {line}\n"
+    assert (done.stdout, done.returncode) == ("", 2)
+    assert not (place / "refused").exists()
