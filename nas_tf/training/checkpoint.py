@@ -14,6 +14,7 @@ _UNREADABLE = (
     tf.errors.NotFoundError,
     tf.errors.OutOfRangeError,
     tf.errors.InvalidArgumentError,
+    IndexError,
     ValueError,
 )
 
