@@ -10,6 +10,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -31,11 +32,14 @@ class LiveLine:
 
     def __init__(self, bar: Progress, console: Console) -> None:
         self._bar, self._console, self._what = bar, console, ""
-        self._task = bar.add_task("", total=None, loss="")
+        self._task: TaskID | None = None
 
     def start(self, what: str, total: int, done: int = 0) -> None:
         """Begins another stretch of work."""
-        self._bar.remove_task(self._task)
+        if self._task is None:
+            self._bar.start()
+        else:
+            self._bar.remove_task(self._task)
         self._what = what
         self._task = self._bar.add_task(what, total=total, completed=done, loss="")
 
@@ -62,7 +66,7 @@ class LiveLine:
 
 @contextmanager
 def live_line(console: Console) -> Iterator[LiveLine]:
-    """Shows a live line while the block runs."""
+    """Shows a live line from the first work on, while the block runs."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
@@ -74,5 +78,8 @@ def live_line(console: Console) -> Iterator[LiveLine]:
         TimeRemainingColumn(),
         console=console,
     )
-    with bar:
+    try:
         yield LiveLine(bar, console)
+    finally:
+        if bar.live.is_started:
+            bar.stop()

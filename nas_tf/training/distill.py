@@ -9,6 +9,7 @@ from tensorflow import keras
 
 from nas_tf.errors import WeightsError
 from nas_tf.networks.blueprint import Size
+from nas_tf.networks.layers import read_model
 from nas_tf.tasks import Task
 
 
@@ -41,7 +42,7 @@ def load_teacher(path: Path, task: Task, crop: Size) -> keras.Model:
 def _read(path: Path, crop: Size) -> keras.Model:
     """A Keras file, a SavedModel that Keras wrote, or any other by its serving signature."""
     if path.is_file() or (path / "keras_metadata.pb").exists():
-        return keras.models.load_model(path, compile=False)
+        return read_model(path)
     image = keras.Input((*crop, 3))
     return keras.Model(image, SavedModelLogits(path)(image))
 

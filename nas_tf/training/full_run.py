@@ -74,13 +74,14 @@ class FullRun:
         self.draw = draw = experiment.drawer(config, genotype, "published")
         self._data = [self._stage_data(number) for number in range(len(config.full.stages))]
         blueprints = [draw(one.view.crop) for one in self._data]
+        state = self._start(blueprints[0], start)
         self._claim_folder()
         self.training = FullTraining(
             config.full,
             self._data,
             self.task,
             blueprints,
-            self._start(blueprints[0], start),
+            state,
             folder / "checkpoints",
             precision=processor.precision(config.precision),
             seed=config.seed,

@@ -3,16 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tensorflow import keras
-
 from nas_tf.errors import WeightsError
+from nas_tf.networks.layers import read_model
 from nas_tf.networks.state import Arrays, arrays_of_model
 
 
 def start_from(path: Path) -> Callable[[Arrays], Arrays]:
     """Replaces all weights of the same place and shape by those of a Keras model in a file."""
     try:
-        found = arrays_of_model(keras.models.load_model(path, compile=False))
+        found = arrays_of_model(read_model(path))
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path} cannot be read as a Keras model: {error}") from error
 
