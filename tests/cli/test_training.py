@@ -159,8 +159,7 @@ def test_a_trained_teacher_teaches(place: Path) -> None:
         ),
         (
             ["train", "dpc-top1", "--config", "small.yaml"],
-            "the genotype is of space dpc and the configuration of auxcell: give a configuration "
-            "of dpc, or space=dpc",
+            "dpc-top1 belongs to space dpc, not to auxcell",
         ),
         (
             ["finetune", "nowhere", "--task", "depth", "--config", "small.yaml"],
