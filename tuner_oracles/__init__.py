@@ -1,4 +1,28 @@
 """KerasTuner oracles for any HyperModel of discrete hyperparameters.
 
-This package imports keras_tuner and tf_agents and never nas_tf.
+All of them resume exactly after a kill and share one interface (``DurableOracle``); ``search``
+runs a tuner alone, as chief or as worker. This package imports keras_tuner and tf_agents, when
+a name is first asked for, and never nas_tf.
 """
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    "EvolutionOracle": "evolution",
+    "NearBestOracle": "near_best",
+    "PPOOracle": "ppo",
+    "RandomOracle": "random_search",
+    "search": "distributed",
+}
+__all__ = ["EvolutionOracle", "NearBestOracle", "PPOOracle", "RandomOracle", "search"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tuner_oracles' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"tuner_oracles.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,199 @@
+"""The recurrent controller of both papers and its PPO training, on tf-agents.
+
+One token a time step: an LSTM reads the position and the previous token, and a head for each
+kind of token and vocabulary gives the next one's distribution.
+"""
+
+import importlib
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+_CLOSED = -1e9  # finite: an infinite logit makes the entropy's gradient NaN
+
+
+@dataclass(frozen=True)
+class Alphabet:
+    """Tokens as symbols of one alphabet, in which each kind of token and vocabulary has a part."""
+
+    first: tuple[int, ...]
+    sizes: tuple[int, ...]
+    symbols: int
+
+    @classmethod
+    def of(cls, tokens: Sequence[Any]) -> "Alphabet":
+        """Gives tokens of the same kind and vocabulary the same part."""
+        parts: dict[Any, int] = {}
+        first, symbols = [], 0
+        for token in tokens:
+            part = (token.kind, token.values)
+            if part not in parts:
+                parts[part] = symbols
+                symbols += len(token.values)
+            first.append(parts[part])
+        return cls(tuple(first), tuple(len(token.values) for token in tokens), symbols)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Positions by symbols."""
+        return len(self.sizes), self.symbols
+
+    @cached_property
+    def closed(self) -> np.ndarray:
+        """What is added to the logits of each position: 0 for its own symbols."""
+        table = np.full(self.shape, _CLOSED, np.float32)
+        for row, first, size in zip(table, self.first, self.sizes, strict=True):
+            row[first : first + size] = 0
+        return table
+
+
+class Batch(NamedTuple):
+    """Episodes to learn from: token vectors, their log-probabilities when drawn, advantages."""
+
+    tokens: np.ndarray
+    log_probs: np.ndarray
+    advantages: np.ndarray
+
+
+class Controller:
+    """An LSTM policy over token vectors, trained by tf-agents' ``PPOClipAgent``.
+
+    Defaults are the papers': two layers of 100 units, weights uniform in ±0.1, clip 0.1, Adam at
+    1e-4, gradients clipped to norm 2, no entropy bonus. It always runs on the CPU in float32.
+    """
+
+    def __init__(
+        self,
+        tokens: Sequence[Any],
+        seed: int,
+        *,
+        units: int = 100,
+        layers: int = 2,
+        clip: float = 0.1,
+        learning_rate: float = 1e-4,
+        entropy: float = 0.0,
+        gradient_clip: float = 2.0,
+    ) -> None:
+        self.alphabet = Alphabet.of(tokens)
+        self.seed = seed
+        self._first = np.asarray(self.alphabet.first, np.int32)
+        self._parts = _tf_agents_parts()
+        with _here():
+            optimizer = tf.keras.optimizers.Adam(learning_rate)
+            self._agent = self._parts.agent(
+                self.alphabet.closed,
+                units,
+                layers,
+                optimizer,
+                clip=clip,
+                entropy=entropy,
+                gradient_clip=gradient_clip,
+            )
+            self._agent.initialize()
+            self._weights = sorted(self._agent.actor_net.variables, key=lambda one: one.name)
+            optimizer.build(self._weights)
+        self._state = [*self._weights, *optimizer.variables]
+        self._start()
+        self._unrolled = tf.function(self._unroll, autograph=False, reduce_retracing=True)
+        self._trained = tf.function(self._agent.train, autograph=False)
+
+    def sample(self, numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Token vectors of the draws of these numbers, and each token's log-probability.
+
+        A draw depends on the seed, its number and the weights, not on what is drawn beside it.
+        """
+        noise = np.stack(
+            [self._rng(number).gumbel(size=self.alphabet.shape) for number in numbers]
+        )
+        with _here():
+            symbols, log_probs = self._unrolled(tf.constant(noise, tf.float32))
+        return symbols.numpy() - self._first, log_probs.numpy()
+
+    def log_probs(self, tokens: np.ndarray) -> np.ndarray:
+        """The log-probability of each token of given vectors under the present policy."""
+        symbols = np.asarray(tokens, np.int32) + self._first
+        steps = self._parts.time_steps(symbols, self.alphabet.symbols)
+        policy = self._agent.collect_policy
+        with _here():
+            told = policy.distribution(steps, policy.get_initial_state(len(symbols)))
+            return told.action.log_prob(symbols).numpy()
+
+    def train(self, batch: Batch) -> dict[str, float]:
+        """One Adam step; batches of one size are traced once."""
+        symbols = batch.tokens + self._first
+        with _here():
+            told = self._trained(
+                self._parts.episodes(
+                    symbols, batch.log_probs, batch.advantages, self.alphabet.symbols
+                )
+            ).extra
+        return {
+            "policy_loss": float(told.policy_gradient_loss),
+            "clip_fraction": float(told.clip_fraction),
+        }
+
+    def arrays(self) -> list[np.ndarray]:
+        """All that training changes: weights and Adam's slots."""
+        return [variable.numpy() for variable in self._state]
+
+    def restore(self, arrays: Sequence[np.ndarray]) -> None:
+        """Puts back what ``arrays`` gave."""
+        for variable, array in zip(self._state, arrays, strict=True):
+            variable.assign(array)
+
+    def _start(self) -> None:
+        rng = np.random.default_rng([self.seed, 0])
+        for variable in self._weights:
+            variable.assign(rng.uniform(-0.1, 0.1, variable.shape))
+
+    def _rng(self, number: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, 1, number])
+
+    def _unroll(self, noise: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Draws token by token: the largest of logits plus Gumbel noise is a categorical draw."""
+        policy = self._agent.collect_policy
+        length, count = len(self.alphabet.sizes), tf.shape(noise)[0]
+
+        def step(position: tf.Tensor, previous: tf.Tensor, state: Any, *drawn: Any) -> tuple:
+            told = policy.distribution(self._parts.time_step(position, previous), state)
+            symbol = tf.argmax(told.action.logits + noise[:, position], -1, tf.int32)
+            kept = (symbol, told.action.log_prob(symbol))
+            arrays = [array.write(position, one) for array, one in zip(drawn, kept, strict=True)]
+            return position + 1, symbol, told.state, *arrays
+
+        begin = (
+            tf.constant(0),
+            tf.fill([count], self.alphabet.symbols),
+            policy.get_initial_state(count),
+            tf.TensorArray(tf.int32, length, element_shape=[None]),
+            tf.TensorArray(tf.float32, length, element_shape=[None]),
+        )
+        *_, symbols, log_probs = tf.while_loop(lambda place, *_: place < length, step, begin)
+        return tf.transpose(symbols.stack()), tf.transpose(log_probs.stack())
+
+
+@contextmanager
+def _here() -> Iterator[None]:
+    """On the CPU, in float32, whatever the trials' policy is: -1e9 overflows in float16."""
+    policy = tf.keras.mixed_precision.global_policy()
+    tf.keras.mixed_precision.set_global_policy("float32")
+    try:
+        with tf.device("/CPU:0"):
+            yield
+    finally:
+        tf.keras.mixed_precision.set_global_policy(policy)
+
+
+def _tf_agents_parts() -> ModuleType:
+    """``agent.py``, whose import takes seconds, without the notice that gym prints at import."""
+    silent = ModuleType("gym_notices.notices")
+    silent.notices = {}
+    sys.modules.setdefault("gym_notices.notices", silent)
+    return importlib.import_module("tuner_oracles.agent")

@@ -1,0 +1,117 @@
+"""``search``: KerasTuner's ``tuner.search`` for one process, a chief or a worker, that survives.
+
+Which of them a process is, KerasTuner's environment variables say: ``KERASTUNER_TUNER_ID``
+(a name with "chief" in it is the chief's), ``KERASTUNER_ORACLE_IP``, ``KERASTUNER_ORACLE_PORT``.
+"""
+
+import logging
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import keras_tuner as kt
+from keras_tuner.src import protos
+from keras_tuner.src.distribute import utils as distribution
+from keras_tuner.src.distribute.oracle_chief import OracleServicer
+
+from tuner_oracles.durable import DurableOracle
+from tuner_oracles.worker import SERVICE, SteadyClient
+
+PATIENCE = 600.0
+_LOG = logging.getLogger(__name__)
+_WORDS = ("hello", "beat", "release", "leave")
+
+
+def search(
+    tuner: kt.engine.base_tuner.BaseTuner, *args: Any, patience: float = PATIENCE, **kwargs: Any
+) -> None:
+    """Runs a tuner's search with one of our oracles; arguments are ``tuner.search``'s.
+
+    ``patience``: seconds that a worker waits for an absent chief, and a chief for a first worker.
+    """
+    if distribution.has_chief_oracle() and not distribution.is_chief_oracle():
+        client = SteadyClient(_durable(tuner.oracle._oracle), patience)
+        tuner.oracle = client
+        with client.alive():
+            tuner.search(*args, **kwargs)
+        return
+    oracle = _durable(tuner.oracle)
+    tuner.save()  # KerasTuner does so after the first trial only, and begins anew without
+    if distribution.is_chief_oracle():
+        oracle.verbose = kwargs.get("verbose", oracle.verbose)
+        serve(oracle, patience)
+        return
+    try:
+        tuner.search(*args, **kwargs)
+    except KeyboardInterrupt:
+        oracle.release(tuner.tuner_id)
+        raise
+
+
+def serve(oracle: DurableOracle, patience: float = PATIENCE) -> None:
+    """Serves an oracle as chief until every trial has ended and the workers have gone.
+
+    With trials left and no worker for longer than ``patience`` it ends with an error; started
+    again, it goes on.
+    """
+    address = f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
+    oracle.warm_up()
+    server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
+    protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
+    server.add_generic_rpc_handlers((_Workers(oracle),))
+    try:
+        server.add_insecure_port(address)
+    except RuntimeError:
+        raise OSError(f"the chief can't listen at {address}: is the port taken?") from None
+    server.start()
+    try:
+        _until_over(oracle, patience)
+    finally:
+        server.stop(grace=2).wait()
+
+
+def _until_over(oracle: DurableOracle, patience: float) -> None:
+    alone_since = time.monotonic()
+    while True:
+        time.sleep(0.2)
+        oracle.reap()
+        if oracle.leases.present():
+            alone_since = time.monotonic()
+        elif oracle.over():
+            return
+        elif time.monotonic() - alone_since > patience:
+            raise TimeoutError(
+                f"no worker was heard of for {patience:g} s and trials are left: start this "
+                "again, with workers, to go on"
+            )
+
+
+def _durable(oracle: Any) -> DurableOracle:
+    if not isinstance(oracle, DurableOracle):
+        raise TypeError(
+            f"the oracle is a {type(oracle).__name__}, expected one of tuner_oracles; for others "
+            "call tuner.search itself"
+        )
+    return oracle
+
+
+class _Workers(grpc.GenericRpcHandler):
+    """What workers say beside KerasTuner's service: a word, with their name as the request."""
+
+    def __init__(self, oracle: DurableOracle) -> None:
+        self._oracle = oracle
+
+    def service(self, details: Any) -> Any:
+        """The handler of one call, if it is ours."""
+        word = details.method.removeprefix(SERVICE)
+        if word not in _WORDS:
+            return None
+        act = getattr(self._oracle, word)
+
+        def answer(request: bytes, _: Any) -> bytes:
+            act(request.decode())
+            return b""
+
+        return grpc.unary_unary_rpc_method_handler(answer)

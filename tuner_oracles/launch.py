@@ -1,0 +1,163 @@
+"""A chief and its workers on one machine, started, watched and restarted.
+
+    python -m tuner_oracles --workers 3 my_search.py [arguments]
+
+The script is run once for each of them and calls ``tuner_oracles.search``; environment variables
+tell it which one it is.
+"""
+
+import argparse
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+
+CHIEF = "chief"
+_GRACE = 30.0
+
+
+class Cluster:
+    """One chief and ``workers`` workers running ``command``.
+
+    A process that dies is started again under its name, ``restarts`` times at most.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        workers: int,
+        *,
+        address: str = "127.0.0.1",
+        port: int | None = None,
+        restarts: int = 5,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        if workers < 1:
+            raise ValueError(f"workers is {workers}, expected 1 or more")
+        self.command = list(command)
+        self.names = [CHIEF, *(f"worker-{index}" for index in range(workers))]
+        self.address, self.port = address, port or _free_port(address)
+        self.processes: dict[str, subprocess.Popen] = {}
+        self._env = dict(os.environ if env is None else env)
+        self._left = dict.fromkeys(self.names, restarts)
+
+    def run(self) -> int:
+        """Starts all and waits for the end; the exit status to end with."""
+        for name in self.names:
+            self._start(name)
+        try:
+            return self._watch()
+        except KeyboardInterrupt:
+            self._end(signal.SIGINT)
+            _tell("stopped; run the same command again to go on")
+            return 130
+        finally:
+            self._end(signal.SIGTERM)
+
+    def _watch(self) -> int:
+        while True:
+            time.sleep(0.2)
+            if self.processes[CHIEF].poll() == 0:
+                self._wait()
+                return 0
+            for name in self.names:
+                status = self.processes[name].poll()
+                if status and not self._again(name, status):
+                    return 1
+
+    def _again(self, name: str, status: int) -> bool:
+        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+        if self._left[name] == 0:
+            _tell(f"{name} {how}, once too often; what was earned is kept")
+            return False
+        self._left[name] -= 1
+        _tell(f"{name} {how}; starting it again")
+        time.sleep(0.5)
+        self._start(name)
+        return True
+
+    def _start(self, name: str) -> None:
+        process = subprocess.Popen(
+            self.command,
+            env=self._env
+            | {
+                "KERASTUNER_TUNER_ID": name,
+                "KERASTUNER_ORACLE_IP": self.address,
+                "KERASTUNER_ORACLE_PORT": str(self.port),
+                "PYTHONUNBUFFERED": "1",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # Ctrl-C reaches this process only, which passes it on
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        )
+        self.processes[name] = process
+        threading.Thread(target=_relay, args=(name, process), daemon=True).start()
+
+    def _end(self, number: int) -> None:
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.send_signal(number)
+        self._wait()
+
+    def _wait(self) -> None:
+        """Gives those that still run some time, then kills them."""
+        end = time.monotonic() + _GRACE
+        for process in self.processes.values():
+            try:
+                process.wait(max(0.0, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tuner_oracles",
+        description="Run a script that calls tuner_oracles.search as a chief and workers.",
+    )
+    parser.add_argument("--workers", type=int, required=True, help="how many workers")
+    parser.add_argument("--port", type=int, help="the chief's port (default: a free one)")
+    parser.add_argument("--restarts", type=int, default=5, help="of each process, at most")
+    parser.add_argument("script")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER)
+    told = parser.parse_args(arguments)
+    if told.workers < 1:
+        parser.error(f"--workers is {told.workers}, expected 1 or more")
+    if not os.path.isfile(told.script):
+        parser.error(f"there is no script {told.script}")
+    command = [sys.executable, told.script, *told.arguments]
+    return Cluster(command, told.workers, port=told.port, restarts=told.restarts).run()
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _relay(name: str, process: subprocess.Popen) -> None:
+    """Passes on what a process says, with its name before each line."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.strip():
+            sys.stdout.write(f"[{name}] {line}")
+            sys.stdout.flush()
+
+
+def _free_port(address: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return probe.getsockname()[1]
+
+
+def _die_with_parent() -> None:
+    """Whatever ends the parent ends the child (Linux), or the search's folder stayed in use."""
+    parent_death_signal = 1
+    ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGTERM)

@@ -1,0 +1,145 @@
+"""The ledger: an append-only, fsynced record of everything a search must not lose.
+
+One JSON object a line, with its number and a checksum. Whatever is killed whenever leaves a
+whole ledger, but for its last line: a truncated one is cut off, since nobody was told that it
+was written. Any other damage is refused.
+"""
+
+import fcntl
+import json
+import os
+import zlib
+from pathlib import Path
+from typing import Any, ClassVar
+from weakref import WeakValueDictionary
+
+NAME = "ledger.jsonl"
+Record = dict[str, Any]
+
+
+class LedgerError(RuntimeError):
+    """A ledger that can't be read or belongs to somebody else."""
+
+
+class Ledger:
+    """An open ledger. ``records`` are those found when it was opened.
+
+    The file stays locked while it is open, so that no two processes write one search. Opened
+    again within a process (as when a notebook's cell is run again) the newer one takes over.
+    """
+
+    _open: ClassVar["WeakValueDictionary[Path, Ledger]"] = WeakValueDictionary()
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path in self._open:
+            self._open[self.path].close()
+        new = not path.exists()
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            raise LedgerError(
+                f"{path} is in use: another process is running this search; end it first, or "
+                "use another project_name"
+            ) from None
+        try:
+            self.records = self._read()
+        except LedgerError:
+            self.close()
+            raise
+        self._count = len(self.records)
+        self._open[self.path] = self
+        if new:
+            sync_folder(path.parent)
+
+    def append(self, kind: str, **fields: Any) -> Record:
+        """Writes one record; it is on disk when this returns."""
+        record = {"n": self._count, "kind": kind, **fields}
+        body = json.dumps(record, allow_nan=False, separators=(",", ":"))
+        self._write(f'{{"crc":"{_checksum(body)}",{body[1:]}\n'.encode())
+        self._count += 1
+        return record
+
+    def close(self) -> None:
+        """Lets go of the file and its lock."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _write(self, line: bytes) -> None:
+        if self._file < 0:
+            raise LedgerError(f"{self.path} was closed: another oracle has taken over the search")
+        start = os.fstat(self._file).st_size
+        try:
+            written = os.write(self._file, line)
+            os.fsync(self._file)
+            if written < len(line):
+                raise OSError("only a part could be written; is the disk full?")
+        except OSError as error:
+            os.ftruncate(self._file, start)
+            raise LedgerError(f"{self.path} can't be written: {error}") from error
+
+    def _read(self) -> list[Record]:
+        content = self.path.read_bytes()
+        *lines, rest = content.split(b"\n")
+        records = [self._parse(line, number) for number, line in enumerate(lines)]
+        if rest:
+            self._mend(rest, len(content) - len(rest), records)
+        return records
+
+    def _parse(self, line: bytes, number: int) -> Record:
+        try:
+            record = json.loads(line)
+            crc = record.pop("crc")
+            body = json.dumps(record, allow_nan=False, separators=(",", ":"))
+            whole = crc == _checksum(body) and record["n"] == number
+        except (ValueError, KeyError, TypeError, AttributeError):
+            whole = False
+        if not whole:
+            raise LedgerError(
+                f"{self.path} line {number + 1} is damaged; put back a copy of the file, or "
+                "begin anew with overwrite=True or another project_name"
+            )
+        return record
+
+    def _mend(self, rest: bytes, start: int, records: list[Record]) -> None:
+        """The last line has no end: kept if it is whole all the same, else cut off."""
+        try:
+            records.append(self._parse(rest, len(records)))
+            os.write(self._file, b"\n")
+        except LedgerError:
+            os.ftruncate(self._file, start)
+        os.fsync(self._file)
+
+
+def write_whole(path: Path, content: bytes, *, sync: bool = False) -> None:
+    """Writes a file so that a reader finds the old content or the new one, never a part.
+
+    ``sync`` waits until it is on disk: for what can't be made again from the ledger.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes sure that a new file's name is on disk too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _checksum(body: str) -> str:
+    return f"{zlib.crc32(body.encode()):08x}"

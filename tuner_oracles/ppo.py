@@ -1,0 +1,276 @@
+"""The papers' controller as a KerasTuner oracle: PPO on the log-probabilities of its proposals.
+
+A result may come late and out of order: its proposal carries the log-probabilities with which it
+was drawn, so the importance ratio is taken against the policy that proposed it, and a proposal
+of a policy too long gone is dropped.
+"""
+
+import dataclasses
+import hashlib
+import io
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tuner_oracles.durable import DurableOracle
+from tuner_oracles.ledger import write_whole
+from tuner_oracles.searcher import Proposal, Searcher, Vector
+
+if TYPE_CHECKING:
+    from tuner_oracles.controller import Controller
+
+_CHECKPOINT_EVERY = 16
+_KEPT = 2
+
+
+@dataclass(frozen=True)
+class PPOSettings:
+    """What PPO trains and how; the defaults are the papers' (their code where they are silent).
+
+    The authors take 100 Adam steps of one episode after every result; ``minibatch`` 10 takes
+    ten of ten.
+    """
+
+    units: int = 100
+    layers: int = 2
+    clip: float = 0.1
+    learning_rate: float = 1e-4
+    entropy: float = 0.0
+    gradient_clip: float = 2.0
+    baseline_decay: float = 0.95
+    scale_rewards: bool = False
+    window: int = 100
+    every: int = 1
+    minibatch: int = 10
+    passes: int = 1
+    max_lag: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("units", "layers", "window", "every", "minibatch", "passes"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} is {value!r}, expected an integer of 1 or more")
+        for name in ("clip", "learning_rate", "gradient_clip"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected a number above 0")
+        if not 0 <= self.baseline_decay < 1:
+            raise ValueError(f"baseline_decay is {self.baseline_decay}, expected 0 up to 1")
+        if self.entropy < 0 or self.max_lag < 0:
+            raise ValueError("entropy and max_lag are expected to be 0 or more")
+        if self.minibatch > self.window:
+            raise ValueError(
+                f"minibatch is {self.minibatch}, expected at most the window of {self.window}"
+            )
+
+
+PRESETS = {
+    "fast": PPOSettings(
+        clip=0.2,
+        learning_rate=6e-3,
+        entropy=0.02,
+        gradient_clip=1.0,
+        scale_rewards=True,
+        window=16,
+        every=16,
+        minibatch=16,
+        passes=8,
+        max_lag=4,
+    ),
+    "paper": PPOSettings(),
+}
+
+
+class Episode(NamedTuple):
+    """One proposal with its reward, as the controller learns from it."""
+
+    tokens: Vector
+    log_probs: Sequence[float]
+    reward: float
+
+
+class Baseline:
+    """Running mean and spread of the rewards: what a reward is compared with."""
+
+    def __init__(self, decay: float) -> None:
+        self.decay = decay
+        self.mean = math.nan
+        self._variance = 0.0
+
+    def update(self, reward: float) -> None:
+        """Takes in a reward; the first one is the mean."""
+        if math.isnan(self.mean):
+            self.mean = reward
+            return
+        off = reward - self.mean
+        self.mean += (1 - self.decay) * off
+        self._variance = self.decay * (self._variance + (1 - self.decay) * off * off)
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation, or 1 while rewards are all alike."""
+        return math.sqrt(self._variance) or 1.0
+
+
+class PPOSearcher(Searcher):
+    """Draws from the controller's policy and trains it on the latest rewards."""
+
+    learns_from_known = True
+
+    def __init__(self, config: PPOSettings) -> None:
+        self.config = config
+        self.version = 0
+        self.dropped = 0
+        self.baseline = Baseline(config.baseline_decay)
+        self._window: deque[Episode] = deque(maxlen=config.window)
+        self._fresh = self._known = self._since_checkpoint = 0
+        self._floor = math.inf
+        self._made: Controller | None = None
+        self._checkpoint: tuple[int, list[np.ndarray]] | None = None
+
+    def begin(self, tokens: Sequence[Any], seed: int) -> None:
+        """Keeps the tokens: the controller is made when it is first needed."""
+        super().begin(tokens, seed)
+        self._tokens = tokens
+
+    def settings(self) -> dict[str, Any]:
+        """All of PPO's."""
+        return dataclasses.asdict(self.config)
+
+    def propose(self, number: int) -> Proposal:
+        """A draw from the policy, with the log-probability of each token."""
+        if not self.sizes:
+            return Proposal(())
+        tokens, log_probs = self._controller.sample([number])
+        policy = {"log_probs": log_probs[0].tolist(), "version": self.version}
+        return Proposal(tuple(tokens[0].tolist()), policy)
+
+    def learn(self, proposal: Proposal, reward: float, *, known: bool = False) -> None:
+        """Takes in an episode; known ones make up half of an update at most."""
+        self._floor = min(self._floor, reward)
+        if not proposal.policy or (known and self._known >= max(1, self.config.every // 2)):
+            return
+        self._known += known
+        self.baseline.update(reward)
+        self._take(proposal, reward)
+
+    def learn_failure(self, proposal: Proposal) -> None:
+        """A failed trial is as bad as the worst that ended well; the baseline does not see it."""
+        if proposal.policy and self._floor < math.inf:
+            self._take(proposal, self._floor)
+
+    def checkpoint(self, folder: Path) -> dict[str, Any] | None:
+        """Saves the controller after an update, unless the last time was a few trials ago."""
+        if self._made is None or self._fresh or self._since_checkpoint < _CHECKPOINT_EVERY:
+            return None
+        self._since_checkpoint = 0
+        content = io.BytesIO()
+        np.savez(content, *self._made.arrays())
+        path = folder / f"controller-{self.version:06d}.npz"
+        write_whole(path, content.getvalue(), sync=True)
+        for old in sorted(folder.glob("controller-*.npz"))[:-_KEPT]:
+            old.unlink()
+        digest = hashlib.sha256(content.getvalue()).hexdigest()
+        return {"file": path.name, "sha256": digest, "version": self.version}
+
+    def recover(self, folder: Path, records: Sequence[dict[str, Any]]) -> None:
+        """Takes the newest whole checkpoint; without one all updates are made again."""
+        for record in reversed(records):
+            path = folder / record["file"]
+            if not path.exists():
+                continue
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() == record["sha256"]:
+                with np.load(io.BytesIO(content)) as arrays:
+                    self._checkpoint = record["version"], list(arrays.values())
+                return
+
+    def warm_up(self) -> None:
+        """Traces sampling and training, whose first calls take seconds, and changes nothing."""
+        from tuner_oracles.controller import Batch
+
+        if not self.sizes:
+            return
+        before = self._controller.arrays()
+        tokens, log_probs = self._controller.sample([0] * self.config.minibatch)
+        self._controller.sample([0])
+        self._controller.train(Batch(tokens, log_probs, np.zeros(len(tokens))))
+        self._controller.restore(before)
+
+    @property
+    def _controller(self) -> "Controller":
+        if self._made is None:
+            from tuner_oracles.controller import Controller
+
+            chosen = ("units", "layers", "clip", "learning_rate", "entropy", "gradient_clip")
+            self._made = Controller(
+                self._tokens, self.seed, **{name: getattr(self.config, name) for name in chosen}
+            )
+        return self._made
+
+    def _take(self, proposal: Proposal, reward: float) -> None:
+        if self.version - proposal.policy["version"] > self.config.max_lag:
+            self.dropped += 1
+            return
+        self._window.append(Episode(proposal.tokens, proposal.policy["log_probs"], reward))
+        self._fresh += 1
+        self._since_checkpoint += 1
+        if self._fresh >= self.config.every and len(self._window) >= self.config.minibatch:
+            self._update()
+            self._fresh = self._known = 0
+
+    def _update(self) -> None:
+        """Trains on the window, unless a checkpoint that is still ahead has done so."""
+        self.version += 1
+        if self._checkpoint is not None:
+            version, arrays = self._checkpoint
+            if self.version == version:
+                self._controller.restore(arrays)
+                self._checkpoint = None
+            return
+        episodes = list(self._window)
+        rng = np.random.default_rng([self.seed, 2, self.version])
+        for _ in range(self.config.passes):
+            order = rng.permutation(len(episodes))
+            for start in range(0, len(order) - self.config.minibatch + 1, self.config.minibatch):
+                chosen = order[start : start + self.config.minibatch]
+                self._controller.train(self._batch([episodes[index] for index in chosen]))
+
+    def _batch(self, episodes: Sequence[Episode]) -> Any:
+        from tuner_oracles.controller import Batch
+
+        tokens, log_probs, rewards = zip(*episodes, strict=True)
+        spread = self.baseline.spread if self.config.scale_rewards else 1.0
+        return Batch(
+            np.asarray(tokens),
+            np.asarray(log_probs, np.float32),
+            (np.asarray(rewards) - self.baseline.mean) / spread,
+        )
+
+
+class PPOOracle(DurableOracle):
+    """A recurrent controller trained by PPO, as in both papers, for any discrete HyperModel.
+
+    ``preset``: "fast" learns within hundreds of trials, "paper" has the papers' settings, which
+    want thousands. Any field of ``PPOSettings`` can be given to override the preset's; other
+    arguments are those of ``DurableOracle``.
+    """
+
+    def __init__(
+        self,
+        objective: Any = None,
+        max_trials: int | None = None,
+        *,
+        preset: str = "fast",
+        **arguments: Any,
+    ):
+        if preset not in PRESETS:
+            raise ValueError(f"preset is {preset!r}, expected {' or '.join(map(repr, PRESETS))}")
+        fields = {field.name for field in dataclasses.fields(PPOSettings)}
+        given = {name: arguments.pop(name) for name in fields & set(arguments)}
+        config = dataclasses.replace(PRESETS[preset], **given)
+        super().__init__(PPOSearcher(config), objective, max_trials, **arguments)
