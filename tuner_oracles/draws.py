@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from tuner_oracles.searcher import Proposal, Searcher
+from tuner_oracles.searcher import Proposal, Searcher, Vector
 from tuner_oracles.tokens import SpaceError, Tokens
 
 TRIES = 32
@@ -56,7 +56,7 @@ class Draws:
             reward = self._rewards[key]
             if reward is not None and self.searcher.learns_from_known:
                 known(proposal, reward)
-        return self._elsewhere()
+        return self._near(proposal.tokens)
 
     def proposed(self, proposal: Proposal, count: int) -> None:
         """A trial is spent on a proposal, the ``count``-th drawn."""
@@ -72,17 +72,14 @@ class Draws:
         """How many different proposals were made."""
         return len(self._rewards)
 
-    def _elsewhere(self) -> Proposal | None:
-        """Something new though the searcher repeats itself: a walk, or a look at everything."""
-        if self.tokens.size == 1 and self._rewards:
-            return None
-        rng = self.searcher.rng(self.count, "elsewhere")
+    def _near(self, vector: Vector) -> Proposal | None:
+        """Something new though the searcher repeats itself: a walk from there, or what is left."""
+        rng = self.searcher.rng(self.count, "near")
         self.count += 1
-        vector = self.searcher.uniform(rng)
-        for _ in range(TRIES if self.tokens.size > 1 else 0):
+        for _ in range(TRIES if self.tokens.sizes else 0):
+            vector = self.searcher.mutate(vector, rng)
             if self._is_new(vector):
                 return Proposal(vector)
-            vector = self.searcher.mutate(vector, rng)
         if self.tokens.size <= SMALL:
             ranges = (range(size) for size in self.tokens.sizes)
             found = next(filter(self._is_new, itertools.product(*ranges)), None)
@@ -91,13 +88,13 @@ class Draws:
             raise SpaceError(f"feasible refused all of {self.refused} proposals")
         return None
 
-    def _is_new(self, vector: tuple[int, ...]) -> bool:
+    def _is_new(self, vector: Vector) -> bool:
         return self._key(vector) not in self._rewards and self._is_feasible(vector)
 
-    def _is_feasible(self, vector: tuple[int, ...]) -> bool:
+    def _is_feasible(self, vector: Vector) -> bool:
         good = self.feasible is None or self.feasible(self.tokens.values(vector))
         self.refused += not good
         return good
 
-    def _key(self, vector: tuple[int, ...]) -> Hashable:
+    def _key(self, vector: Vector) -> Hashable:
         return vector if self.canonical is None else self.canonical(self.tokens.values(vector))

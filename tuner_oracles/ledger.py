@@ -40,7 +40,7 @@ class Ledger:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            os.close(self._file)
+            self.close()
             raise LedgerError(
                 f"{path} is in use: another process is running this search; end it first, or "
                 "use another project_name"

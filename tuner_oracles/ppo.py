@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import io
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +49,7 @@ class PPOSettings:
     minibatch: int = 10
     passes: int = 1
     max_lag: int = 100
+    repeat_cost: float = 0.5
 
     def __post_init__(self) -> None:
         for name in ("units", "layers", "window", "every", "minibatch", "passes"):
@@ -129,6 +130,7 @@ class PPOSearcher(Searcher):
         self._window: deque[Episode] = deque(maxlen=config.window)
         self._fresh = self._known = self._since_checkpoint = 0
         self._floor = math.inf
+        self._repeats: Counter[Vector] = Counter()
         self._made: Controller | None = None
         self._checkpoint: tuple[int, list[np.ndarray]] | None = None
 
@@ -156,6 +158,9 @@ class PPOSearcher(Searcher):
             return
         self._known += known
         self.baseline.update(reward)
+        if known:
+            self._repeats[proposal.tokens] += 1
+            reward -= self.config.repeat_cost*self._repeats[proposal.tokens] * self.baseline.spread
         self._take(proposal, reward)
 
     def learn_failure(self, proposal: Proposal) -> None:

@@ -1,0 +1,141 @@
+"""What every oracle of ours promises; an oracle's test class inherits the suite."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras_tuner as kt
+import pytest
+
+from tests.tuner_oracles.searches import GOAL, drive, finish, outcome, place, score, space
+from tuner_oracles.ledger import NAME, LedgerError
+from tuner_oracles.tokens import SpaceError
+
+
+class OracleContract:
+    oracle: type
+    arguments: dict[str, Any] = {}  # noqa: RUF012
+    every_cut = 1
+
+    def made(self, folder: Path, trials: int = 30, **more: Any) -> Any:
+        given = {"hyperparameters": space(), "seed": 7} | self.arguments | more
+        return place(self.oracle(GOAL, trials, **given), folder)
+
+    def searched(self, folder: Path, trials: int = 30, **more: Any) -> Any:
+        oracle = self.made(folder, trials, **more)
+        drive(oracle)
+        return oracle
+
+    def test_every_trial_is_in_the_space_and_new(self, tmp_path: Path) -> None:
+        tried = [values for _, values, *_ in outcome(self.searched(tmp_path))]
+        assert len({tuple(values.values()) for values in tried}) == 30
+        for values in tried:
+            assert list(values) == [*(f"op{index}" for index in range(6)), "width"]
+            assert values["width"] == 48
+
+    def test_same_seed_same_search(self, tmp_path: Path) -> None:
+        first, again, other = (
+            outcome(self.searched(tmp_path / name, seed=seed))
+            for name, seed in (("a", 7), ("b", 7), ("c", 8))
+        )
+        assert first == again
+        assert first != other
+
+    def test_cut_anywhere_it_goes_on_the_same(self, tmp_path: Path) -> None:
+        """A ledger that ends after any record: as if the process was killed there."""
+        whole = self.searched(tmp_path / "whole")
+        lines = (tmp_path / "whole/search" / NAME).read_bytes().splitlines(keepends=True)
+        for cut in range(1, len(lines), self.every_cut):
+            folder = tmp_path / str(cut)
+            shutil.copytree(tmp_path / "whole", folder)
+            (folder / "search" / NAME).write_bytes(b"".join(lines[:cut]))
+            assert outcome(self.searched(folder)) == outcome(whole), f"cut after record {cut}"
+
+    def test_a_late_result_counts_once(self, tmp_path: Path) -> None:
+        oracle = self.made(tmp_path, 4)
+        early, late = oracle.create_trial("a"), oracle.create_trial("b")
+        finish(oracle, late, 0.5)
+        finish(oracle, early, 0.25)
+        finish(oracle, late, 0.75)
+        assert [trial.score for trial in oracle.trials.values()] == [0.25, 0.5]
+        assert oracle.end_order == [late.trial_id, early.trial_id]
+
+    def test_failures_cost_only_themselves(self, tmp_path: Path) -> None:
+        oracle = self.made(tmp_path, 40, max_consecutive_failed_trials=None)
+        for number in range(40):
+            trial = oracle.create_trial("a")
+            if number % 3:
+                trial.status, trial.message = "FAILED", "out of memory"
+                oracle.end_trial(trial)
+            else:
+                finish(oracle, trial, score(trial.hyperparameters.values))
+        statuses = [trial.status for trial in oracle.trials.values()]
+        assert statuses.count("COMPLETED") == 14
+        assert statuses.count("FAILED") == 26
+        assert oracle.get_best_trials()[0].score == max(
+            trial.score for trial in oracle.trials.values() if trial.score is not None
+        )
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+    def test_a_score_that_is_no_number_fails_the_trial(self, tmp_path: Path, value: float) -> None:
+        oracle = self.made(tmp_path, 3)
+        trial = oracle.create_trial("a")
+        finish(oracle, trial, value)
+        assert oracle.trials[trial.trial_id].status == "FAILED"
+        assert oracle.trials[trial.trial_id].message == f"score is {value}"
+        json.loads(
+            (tmp_path / f"search/trial_{trial.trial_id}/trial.json").read_text(),
+            parse_constant=pytest.fail,
+        )
+        drive(oracle)
+        assert len(oracle.trials) == 3
+
+    def test_the_smallest_space_is_tried_whole_then_the_search_stops(self, tmp_path: Path) -> None:
+        oracle = self.made(tmp_path, 100, hyperparameters=space(2, 3))
+        with pytest.warns(UserWarning, match="the search stops: all 9 of the space's vectors"):
+            drive(oracle)
+        assert len(oracle.trials) == 9
+
+    def test_infeasible_proposals_are_not_tried(self, tmp_path: Path) -> None:
+        oracle = self.searched(tmp_path, feasible=lambda values: values["op0"] != "v1")
+        assert all(values["op0"] != "v1" for _, values, *_ in outcome(oracle))
+        assert oracle.draws.refused > 0
+
+    def test_equal_networks_are_tried_once(self, tmp_path: Path) -> None:
+        def key(values: dict[str, Any]) -> tuple:
+            return tuple(sorted(values[f"op{index}"] for index in range(6)))
+
+        oracle = self.searched(tmp_path, canonical=key)
+        keys = [key(values) for _, values, *_ in outcome(oracle)]
+        assert len(set(keys)) == len(keys) == 30
+
+    def test_duplicates_are_run_on_request(self, tmp_path: Path) -> None:
+        oracle = self.searched(tmp_path, 60, hyperparameters=space(2, 2), duplicates="run")
+        assert len(oracle.trials) == 60
+
+    def test_a_budget_can_be_raised(self, tmp_path: Path) -> None:
+        self.searched(tmp_path, 9)
+        more = outcome(self.searched(tmp_path, 30))
+        assert [rest for _, *rest in more] == [
+            rest for _, *rest in outcome(self.searched(tmp_path / "at_once", 30))
+        ]
+
+    def test_it_goes_on_only_as_it_began(self, tmp_path: Path) -> None:
+        drive(self.made(tmp_path), 2)
+        with pytest.raises(LedgerError, match="was begun with seed 7, now it is 8: use 7"):
+            drive(self.made(tmp_path, seed=8))
+        with pytest.raises(SpaceError, match=r"another space: hyperparameter 'op5' was \['v0'"):
+            drive(self.made(tmp_path, hyperparameters=space(5)))
+        drive(self.made(tmp_path, seed=None), 1)
+
+    def test_it_minimises_too(self, tmp_path: Path) -> None:
+        oracle = place(
+            self.oracle(
+                kt.Objective("score", "min"), 20, hyperparameters=space(), seed=7, **self.arguments
+            ),
+            tmp_path,
+        )
+        drive(oracle)
+        scores = [trial.score for trial in oracle.trials.values()]
+        assert oracle.get_best_trials()[0].score == min(scores)

@@ -1,0 +1,85 @@
+"""Real processes of the cheap search, and what their ledger says."""
+
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+SCRIPT = Path(__file__).with_name("cheap_search.py")
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start(
+    folder: Path, trials: int, seconds: float, *more: str, name: str | None = None, port: int = 0
+) -> subprocess.Popen:
+    """One process: alone, or the chief or worker of a name."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if name is not None:
+        env |= {
+            "KERASTUNER_TUNER_ID": name,
+            "KERASTUNER_ORACLE_IP": "127.0.0.1",
+            "KERASTUNER_ORACLE_PORT": str(port),
+        }
+    folder.mkdir(exist_ok=True)
+    log = (folder / f"{name or 'alone'}.log").open("a")
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), str(folder), str(trials), str(seconds), *more],
+        env=env,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def records(folder: Path) -> list[dict]:
+    """The whole records of the ledger so far."""
+    path = folder / "search" / "ledger.jsonl"
+    if not path.exists():
+        return []
+    whole = path.read_bytes().rpartition(b"\n")[0]
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def results(folder: Path) -> list[dict]:
+    return [record for record in records(folder) if record["kind"] == "result"]
+
+
+def trials(folder: Path) -> list[tuple]:
+    """All trials in order, with how each ended; fails where one was counted twice."""
+    found = records(folder)
+    ends = {record["trial"]: record for record in found if record["kind"] == "result"}
+    counts = Counter(record["trial"] for record in found if record["kind"] == "result")
+    assert set(counts.values()) <= {1}, counts.most_common(3)
+    proposed = [record for record in found if record["kind"] == "proposal"]
+    return [
+        (one["trial"], one["tokens"], ends[one["trial"]]["status"], ends[one["trial"]]["score"])
+        for one in proposed
+    ]
+
+
+def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:
+    """Until it is so; fails when it takes too long."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, f"not so within {seconds} s"
+        time.sleep(0.01)
+
+
+def kill_at_random(process: subprocess.Popen, folder: Path, rng: random.Random) -> None:
+    """Kill -9 once some more records were written, or the process has ended."""
+    enough = len(records(folder)) + rng.randrange(1, 60)
+    wait_for(lambda: len(records(folder)) >= enough or process.poll() is not None)
+    time.sleep(rng.random() * 0.02)
+    process.kill()
+    process.wait()

@@ -1,0 +1,181 @@
+"""Searches of real processes that are killed: nothing is lost, nothing counts twice."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import (
+    ROOT,
+    SCRIPT,
+    free_port,
+    kill_at_random,
+    records,
+    results,
+    start,
+    trials,
+    wait_for,
+)
+
+CLUSTER = ("heartbeat_timeout=3",)
+
+
+@pytest.mark.slow
+def test_thirty_kills_change_nothing(tmp_path: Path) -> None:
+    undisturbed = tmp_path / "undisturbed"
+    assert start(undisturbed, 300, 0.0).wait() == 0
+    disturbed, rng = tmp_path / "disturbed", random.Random(3)
+    for _ in range(30):
+        kill_at_random(start(disturbed, 300, 0.0), disturbed, rng)
+    assert len(results(disturbed)) < 300, "the kills came while it ran"
+    assert start(disturbed, 300, 0.0).wait() == 0
+    assert len(trials(disturbed)) == 300
+    assert trials(disturbed) == trials(undisturbed)
+
+
+def test_a_kill_before_the_first_trial_and_one_within_change_nothing(tmp_path: Path) -> None:
+    undisturbed = tmp_path / "undisturbed"
+    assert start(undisturbed, 20, 0.0).wait() == 0
+    folder = tmp_path / "disturbed"
+    first = start(folder, 20, 0.0)
+    wait_for((folder / "search" / "ledger.jsonl").exists)
+    first.kill()
+    first.wait()
+    second = start(folder, 20, 0.05)
+    wait_for(lambda: len(results(folder)) >= 8)
+    second.kill()
+    second.wait()
+    assert start(folder, 20, 0.0).wait() == 0
+    assert trials(folder) == trials(undisturbed)
+
+
+def test_ctrl_c_is_no_death(tmp_path: Path) -> None:
+    process = start(tmp_path, 6, 0.5)
+    wait_for(lambda: [one["kind"] for one in records(tmp_path)].count("proposal") == 3)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() != 0
+    assert records(tmp_path)[-1]["kind"] == "release"
+    assert start(tmp_path, 6, 0.0).wait() == 0
+    assert len(trials(tmp_path)) == 6
+
+
+@pytest.mark.slow
+def test_a_trial_that_kills_its_process_is_given_up(tmp_path: Path) -> None:
+    for _ in range(3):
+        process = start(tmp_path, 3, 60)
+        before = len(records(tmp_path))
+        wait_for(lambda before=before: len(records(tmp_path)) > before)
+        time.sleep(0.3)
+        process.kill()
+        process.wait()
+    assert start(tmp_path, 3, 0.0).wait() == 0
+    assert [(status, score is None) for *_, status, score in trials(tmp_path)] == [
+        ("FAILED", True),
+        ("COMPLETED", False),
+        ("COMPLETED", False),
+    ]
+    assert results(tmp_path)[0]["message"] == "the process that ran it died 3 times"
+
+
+@pytest.mark.slow
+def test_a_killed_worker_and_a_killed_chief(tmp_path: Path) -> None:
+    port, count, seconds = free_port(), 60, 0.5
+    names = ["worker-0", "worker-1", "worker-2"]
+    chief = start(tmp_path, count, seconds, *CLUSTER, name="chief", port=port)
+    workers = {
+        name: start(tmp_path, count, seconds, *CLUSTER, name=name, port=port) for name in names
+    }
+    wait_for(lambda: len(results(tmp_path)) >= 10)
+    workers["worker-1"].kill()
+    wait_for(lambda: len(results(tmp_path)) >= 20)
+    chief.kill()
+    chief.wait()
+    begun, had = time.monotonic(), len(results(tmp_path))
+    time.sleep(2)
+    assert len(results(tmp_path)) == had
+    chief = start(tmp_path, count, seconds, *CLUSTER, name="chief", port=port)
+    workers["worker-1"].wait()
+    workers["worker-1"] = start(tmp_path, count, seconds, *CLUSTER, name="worker-1", port=port)
+    wait_for(lambda: len(results(tmp_path)) >= had + 6)
+    assert time.monotonic() - begun < 60, "recovery"
+    assert chief.wait(120) == 0
+    assert [worker.wait(30) for worker in workers.values()] == [0, 0, 0]
+    found = trials(tmp_path)
+    assert len(found) == count
+    assert {status for *_, status, _ in found} == {"COMPLETED"}
+    runs = (tmp_path / "search/runs.txt").read_text().splitlines()
+    again = len(runs) - count
+    assert 1 <= again <= 2, "only what the killed worker ran was run again"
+
+
+@pytest.mark.slow
+def test_a_chief_does_not_wait_for_the_dead(tmp_path: Path) -> None:
+    """All workers die when the last trial has ended, before they are told to stop."""
+    port = free_port()
+    chief = start(tmp_path, 4, 0.3, *CLUSTER, name="chief", port=port)
+    workers = [
+        start(tmp_path, 4, 0.3, *CLUSTER, name=f"worker-{index}", port=port) for index in range(2)
+    ]
+    wait_for(lambda: len(results(tmp_path)) >= 3)
+    for worker in workers:
+        worker.kill()
+        worker.wait()
+    if len(results(tmp_path)) < 4:
+        rest = start(tmp_path, 4, 0.0, *CLUSTER, name="worker-9", port=port)
+        wait_for(lambda: len(results(tmp_path)) == 4)
+        rest.kill()
+        rest.wait()
+    assert chief.wait(30) == 0
+
+
+def test_chief_and_worker_lose_patience(tmp_path: Path) -> None:
+    port = free_port()
+    alone = ("heartbeat_timeout=3", "patience=2")
+    chief = start(tmp_path, 4, 0.0, *alone, name="chief", port=port)
+    assert chief.wait() != 0
+    told = (tmp_path / "chief.log").read_text().splitlines()[-1]
+    assert told == (
+        "TimeoutError: no worker was heard of for 2 s and trials are left: start this again, "
+        "with workers, to go on"
+    )
+    worker = start(tmp_path, 4, 0.0, *alone, name="worker-0", port=port)
+    assert worker.wait() != 0
+    told = (tmp_path / "worker-0.log").read_text().splitlines()[-1]
+    assert told.endswith(
+        f"ChiefLost: the chief at 127.0.0.1:{port} has not answered for 2 s: start it again with "
+        "the same directory, then this worker"
+    )
+
+
+def launch(folder: Path, count: int, seconds: float) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tuner_oracles", "--workers", "2", str(SCRIPT)]
+        + [str(folder), str(count), str(seconds), *CLUSTER],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_launched_stopped_and_launched_again(tmp_path: Path) -> None:
+    first = launch(tmp_path, 12, 0.5)
+    wait_for(lambda: len(results(tmp_path)) >= 3)
+    first.send_signal(signal.SIGINT)
+    _, told = first.communicate(timeout=60)
+    assert first.returncode == 130
+    assert told.splitlines()[-1] == "stopped; run the same command again to go on"
+    assert len(results(tmp_path)) < 12
+    second = launch(tmp_path, 12, 0.0)
+    second.communicate(timeout=120)
+    assert second.returncode == 0
+    found = trials(tmp_path)
+    assert len(found) == 12
+    assert {status for *_, status, _ in found} == {"COMPLETED"}
+    runners = {line.split()[1] for line in (tmp_path / "search/runs.txt").read_text().splitlines()}
+    assert runners == {"worker-0", "worker-1"}

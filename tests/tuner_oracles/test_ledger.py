@@ -1,0 +1,128 @@
+"""The ledger: whole after any kill, refused when damaged, one process at a time."""
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuner_oracles.ledger import Ledger, LedgerError, write_whole
+
+FIELDS = st.dictionaries(
+    st.text(min_size=1).filter(lambda key: key not in ("n", "kind", "crc")),
+    st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.text() | st.integers(),
+)
+
+
+def written(path: Path, records: list[dict]) -> Path:
+    path.unlink(missing_ok=True)
+    ledger = Ledger(path)
+    for record in records:
+        ledger.append("thing", content=record)
+    ledger.close()
+    return path
+
+
+def read(path: Path) -> list[dict]:
+    ledger = Ledger(path)
+    ledger.close()
+    return [record["content"] for record in ledger.records]
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("ledger") / "ledger.jsonl"
+
+
+@given(st.lists(FIELDS, max_size=5))
+def test_what_is_written_is_read(path: Path, records: list[dict]) -> None:
+    assert read(written(path, records)) == records
+
+
+@given(st.lists(FIELDS, min_size=1, max_size=4), st.data())
+def test_cut_at_any_byte_the_whole_records_stay(
+    path: Path, records: list[dict], data: st.DataObject
+) -> None:
+    content = written(path, records).read_bytes()
+    cut = data.draw(st.integers(0, len(content)))
+    path.write_bytes(content[:cut])
+    kept = read(path)
+    ends = [i for i, byte in enumerate(content) if byte == ord("\n")]
+    assert kept == records[: sum(end <= cut for end in ends)]
+    assert read(path) == kept, "mended once and for all"
+    ledger = Ledger(path)
+    ledger.append("thing", content={"after": 1})
+    ledger.close()
+    assert read(path) == [*kept, {"after": 1}]
+
+
+@given(st.lists(FIELDS, min_size=2, max_size=4), st.data())
+def test_a_changed_byte_is_refused(path: Path, records: list[dict], data: st.DataObject) -> None:
+    content = bytearray(written(path, records).read_bytes())
+    place = data.draw(st.integers(0, len(content) - 2))
+    content[place] ^= data.draw(st.integers(1, 127))
+    path.write_bytes(bytes(content))
+    try:
+        found = read(path)
+    except LedgerError as error:
+        line = content[:place].count(b"\n") + 1
+        assert f"line {line} is damaged; put back a copy of the file" in str(error)
+    else:  # white space, or another spelling of the same value
+        assert found == records
+
+
+def test_a_removed_line_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "ledger.jsonl", [{"a": 1}, {"b": 2}, {"c": 3}])
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[2])
+    with pytest.raises(LedgerError, match="line 2 is damaged"):
+        Ledger(path)
+
+
+def test_two_processes_are_refused_and_one_process_takes_over(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    first = Ledger(path)
+    code = (
+        f"from tuner_oracles.ledger import *; from pathlib import *; Ledger(Path({str(path)!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == (
+        f"tuner_oracles.ledger.LedgerError: {path} is in use: another process is running this "
+        "search; end it first, or use another project_name"
+    )
+    second = Ledger(path)
+    second.append("thing")
+    with pytest.raises(LedgerError, match="another oracle has taken over the search"):
+        first.append("thing")
+
+
+def test_a_full_disk_is_told_and_leaves_the_ledger_whole(tmp_path: Path) -> None:
+    path = written(tmp_path / "ledger.jsonl", [{"a": 1}])
+    whole = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ledger = Ledger(path)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 10, limits[1]))
+    try:
+        with pytest.raises(LedgerError, match=r"ledger\.jsonl can't be written"):
+            ledger.append("thing", content={"long": "x" * 100})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert path.read_bytes() == whole
+    ledger.append("thing", content={"b": 2})
+    ledger.close()
+    assert read(path) == [{"a": 1}, {"b": 2}]
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    write_whole(path, b"{}")
+    write_whole(path, json.dumps({"a": 1}).encode(), sync=True)
+    assert path.read_text() == '{"a": 1}'
+    assert list(tmp_path.iterdir()) == [path]

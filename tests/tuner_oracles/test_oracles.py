@@ -1,0 +1,90 @@
+"""The contract of every oracle, and what is each one's own."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.oracle_contract import OracleContract
+from tests.tuner_oracles.searches import GOAL, drive, outcome, place, score, space
+from tuner_oracles import EvolutionOracle, NearBestOracle, PPOOracle, RandomOracle
+
+
+class TestRandom(OracleContract):
+    oracle = RandomOracle
+
+
+class TestNearBest(OracleContract):
+    oracle = NearBestOracle
+
+    def test_most_proposals_are_neighbours_of_the_best(self, tmp_path: Path) -> None:
+        oracle = self.made(tmp_path, near=1.0, top=1)
+        drive(oracle, 11)
+        tried = outcome(oracle)
+        for number in range(1, 11):
+            best = max(result for *_, result in tried[:number])
+            new = tried[number][1]
+            assert any(
+                sum(old[name] != new[name] for name in old) == 1
+                for _, old, _, result in tried[:number]
+                if result == best
+            )
+
+    @pytest.mark.parametrize(
+        ("given", "line"),
+        [
+            ({"near": 1.5}, "near is 1.5, expected a probability between 0 and 1"),
+            ({"top": 0}, "top is 0, expected 1 or more"),
+        ],
+    )
+    def test_mistakes(self, given: dict, line: str) -> None:
+        with pytest.raises(ValueError, match=line):
+            NearBestOracle(GOAL, 1, **given)
+
+
+class TestEvolution(OracleContract):
+    oracle = EvolutionOracle
+    arguments = {"population": 8, "tournament": 3}  # noqa: RUF012
+
+    def test_children_differ_from_a_living_parent_in_one_token(self, tmp_path: Path) -> None:
+        oracle = self.searched(tmp_path, 30)
+        tried = [list(values.values()) for _, values, *_ in outcome(oracle)]
+        for number in range(8, 30):
+            living = tried[number - 8 : number]
+            assert any(
+                sum(a != b for a, b in zip(parent, tried[number], strict=True)) == 1
+                for parent in living
+            )
+
+    @pytest.mark.parametrize(
+        ("given", "line"),
+        [
+            ({"population": 1}, "population is 1, expected 2 or more"),
+            ({"population": 8, "tournament": 9}, "tournament is 9, expected 1–8"),
+        ],
+    )
+    def test_mistakes(self, given: dict, line: str) -> None:
+        with pytest.raises(ValueError, match=line):
+            EvolutionOracle(GOAL, 1, **given)
+
+
+class TestPPO(OracleContract):
+    oracle = PPOOracle
+    arguments = {"every": 4, "window": 8, "minibatch": 4, "passes": 2, "units": 16}  # noqa: RUF012
+    every_cut = 9
+
+
+@pytest.mark.parametrize(
+    ("oracle", "given"),
+    [
+        (PPOOracle, {"every": 8, "window": 8, "minibatch": 8}),
+        (EvolutionOracle, {"population": 10, "tournament": 4}),
+        (NearBestOracle, {}),
+    ],
+)
+def test_those_that_learn_beat_random(tmp_path: Path, oracle: type, given: dict) -> None:
+    def late_mean(made: type, name: str, given: dict) -> float:
+        one = place(made(GOAL, 150, hyperparameters=space(10), seed=1, **given), tmp_path / name)
+        drive(one)
+        return sum(score(values) for _, values, *_ in outcome(one)[-50:]) / 50
+
+    assert late_mean(oracle, "learns", given) > late_mean(RandomOracle, "random", {}) + 0.15
