@@ -101,7 +101,8 @@ class Controller:
             optimizer.build(self._weights)
         self._state = [*self._weights, *optimizer.variables]
         self._start()
-        self._unrolled = tf.function(self._unroll, autograph=False, reduce_retracing=True)
+        noise = tf.TensorSpec([None, *self.alphabet.shape], tf.float32)
+        self._unrolled = tf.function(self._unroll, input_signature=[noise], autograph=False)
         self._trained = tf.function(self._agent.train, autograph=False)
 
     def sample(self, numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:

@@ -32,8 +32,15 @@ _KEPT = 2
 class PPOSettings:
     """What PPO trains and how; the defaults are the papers' (their code where they are silent).
 
-    The authors take 100 Adam steps of one episode after every result; ``minibatch`` 10 takes
-    ten of ten.
+    - ``units``, ``layers``: of the LSTM. ``clip``: of the importance ratio of each token.
+    - ``learning_rate``: Adam's. ``entropy``: weight of the entropy bonus. ``gradient_clip``: norm.
+    - ``baseline_decay``: of the running mean of rewards, from which advantages are taken;
+      ``scale_rewards`` divides them by the running standard deviation too.
+    - ``window``: how many of the latest episodes are trained on, after ``every`` so many results,
+      in ``passes`` over them, ``minibatch`` an Adam step. The authors take 100 steps of one
+      episode after every result; ten of ten cost a tenth.
+    - ``max_lag``: results of a policy that was updated more often since are dropped.
+    - ``repeat_cost``: see ``PPOSearcher.learn``.
     """
 
     units: int = 100
@@ -61,8 +68,11 @@ class PPOSettings:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected a number above 0")
         if not 0 <= self.baseline_decay < 1:
             raise ValueError(f"baseline_decay is {self.baseline_decay}, expected 0 up to 1")
-        if self.entropy < 0 or self.max_lag < 0:
-            raise ValueError("entropy and max_lag are expected to be 0 or more")
+        for name in ("entropy", "max_lag", "repeat_cost"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}, expected a number of 0 or more"
+                )
         if self.minibatch > self.window:
             raise ValueError(
                 f"minibatch is {self.minibatch}, expected at most the window of {self.window}"
@@ -152,7 +162,11 @@ class PPOSearcher(Searcher):
         return Proposal(tuple(tokens[0].tolist()), policy)
 
     def learn(self, proposal: Proposal, reward: float, *, known: bool = False) -> None:
-        """Takes in an episode; known ones make up half of an update at most."""
+        """Takes in an episode; known ones make up half of an update at most.
+
+        Each repeat of a vector is worth less than the last by ``repeat_cost`` standard deviations:
+        at full worth the policy trains on its own echo until it says nothing else.
+        """
         self._floor = min(self._floor, reward)
         if not proposal.policy or (known and self._known >= max(1, self.config.every // 2)):
             return
@@ -160,7 +174,8 @@ class PPOSearcher(Searcher):
         self.baseline.update(reward)
         if known:
             self._repeats[proposal.tokens] += 1
-            reward -= self.config.repeat_cost*self._repeats[proposal.tokens] * self.baseline.spread
+            cost = self.config.repeat_cost * self.baseline.spread
+            reward -= cost * self._repeats[proposal.tokens]
         self._take(proposal, reward)
 
     def learn_failure(self, proposal: Proposal) -> None:

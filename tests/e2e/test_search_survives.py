@@ -153,8 +153,10 @@ def test_chief_and_worker_lose_patience(tmp_path: Path) -> None:
 
 def launch(folder: Path, count: int, seconds: float) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "tuner_oracles", "--workers", "2", str(SCRIPT)]
-        + [str(folder), str(count), str(seconds), *CLUSTER],
+        [
+            *(sys.executable, "-m", "tuner_oracles", "--workers", "2"),
+            *(str(SCRIPT), str(folder), str(count), str(seconds), *CLUSTER),
+        ],
         cwd=ROOT,
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
         stdout=subprocess.PIPE,

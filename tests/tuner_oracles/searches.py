@@ -1,5 +1,6 @@
 """A small search with a reward that costs nothing, for the tests of oracles."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ def score(values: dict[str, Any]) -> float:
     """Best where every token is as its place says; neighbours interact."""
     ops = [int(value[1]) for name, value in values.items() if name.startswith("op")]
     right = [op == index % 4 for index, op in enumerate(ops)]
-    pairs = sum(a and b for a, b in zip(right, right[1:], strict=False))
+    pairs = sum(a and b for a, b in pairwise(right))
     return (sum(right) + pairs) / (2 * len(ops) - 1)
 
 

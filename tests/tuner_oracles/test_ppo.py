@@ -1,0 +1,154 @@
+"""What PPO does with rewards: baseline, late results, failures, repeats."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.tuner_oracles.searches import GOAL, drive, finish, outcome, place, space
+from tuner_oracles import PPOOracle
+from tuner_oracles.ppo import PRESETS, Baseline, PPOSearcher, PPOSettings
+from tuner_oracles.searcher import Proposal
+from tuner_oracles.tokens import Tokens
+
+SMALL = {"units": 8, "window": 4, "every": 4, "minibatch": 4, "passes": 1}
+
+
+def searcher(**given: object) -> PPOSearcher:
+    made = PPOSearcher(PPOSettings(**(SMALL | {"max_lag": 2} | given)))
+    made.begin(Tokens(space(4)).tokens, 1)
+    return made
+
+
+def test_the_papers_settings() -> None:
+    paper = PRESETS["paper"]
+    assert (paper.units, paper.layers, paper.clip, paper.learning_rate) == (100, 2, 0.1, 1e-4)
+    assert (paper.baseline_decay, paper.window, paper.every, paper.entropy) == (0.95, 100, 1, 0)
+
+
+def test_the_baseline_follows_rewards_and_begins_with_the_first() -> None:
+    baseline = Baseline(0.95)
+    baseline.update(2.0)
+    assert (baseline.mean, baseline.spread) == (2.0, 1.0)
+    baseline.update(3.0)
+    assert baseline.mean == pytest.approx(2.05)
+    rng = np.random.default_rng(0)
+    for reward in rng.normal(5, 0.5, 4000):
+        baseline.update(reward)
+    assert baseline.mean == pytest.approx(5, abs=0.3)
+    assert baseline.spread == pytest.approx(0.5, rel=0.4)
+
+
+def test_an_update_comes_after_so_many_results() -> None:
+    one = searcher()
+    versions = []
+    for number in range(9):
+        one.learn(one.propose(number), 0.5)
+        versions.append(one.version)
+    assert versions == [0, 0, 0, 1, 1, 1, 1, 2, 2]
+
+
+def test_results_of_a_policy_too_long_gone_are_dropped() -> None:
+    one = searcher()
+    late = one.propose(0)
+    assert late.policy["version"] == 0
+    for number in range(1, 13):
+        one.learn(one.propose(number), 0.5)
+    assert (one.version, one.dropped) == (3, 0)
+    one.learn(late, 9.0)
+    assert one.dropped == 1
+
+
+def test_late_results_are_weighed_against_the_policy_that_proposed_them(tmp_path: Path) -> None:
+    """The first update sees proposals of the policy as it was, whatever order they end in."""
+    oracle = place(PPOOracle(GOAL, 100, hyperparameters=space(), seed=2, **SMALL), tmp_path)
+    running = [oracle.create_trial(f"worker-{index}") for index in range(8)]
+    for index, trial in enumerate(reversed(running)):
+        finish(oracle, trial, index / 8)
+    assert oracle.searcher.version == 2
+    second = list(oracle.searcher._window)
+    assert [episode.reward for episode in second] == [0.5, 0.625, 0.75, 0.875]
+    fresh = PPOOracle(GOAL, 100, hyperparameters=space(), seed=2, **SMALL)
+    place(fresh, tmp_path / "fresh").create_trial("a")
+    untrained = fresh.searcher._controller.log_probs(np.array([one.tokens for one in second]))
+    np.testing.assert_allclose([one.log_probs for one in second], untrained, atol=1e-6)
+
+
+def test_a_failure_is_as_bad_as_the_worst_and_leaves_the_baseline() -> None:
+    one = searcher(window=8, minibatch=4, every=8)
+    one.learn_failure(one.propose(0))
+    assert not one._window, "nothing to compare with yet"
+    for number, reward in enumerate((0.4, 0.6, 0.5)):
+        one.learn(one.propose(number), reward)
+    before = one.baseline.mean
+    one.learn_failure(one.propose(9))
+    assert one._window[-1].reward == 0.4
+    assert one.baseline.mean == before
+
+
+def test_repeats_teach_less_each_time_and_make_up_half_of_an_update() -> None:
+    one = searcher(window=8, minibatch=4, every=8, repeat_cost=0.5)
+    for number, reward in enumerate((0.4, 0.6)):
+        one.learn(one.propose(number), reward)
+    spread = one.baseline.spread
+    again = one.propose(5)
+    for _ in range(6):
+        one.learn(again, 0.6, known=True)
+    taken = [episode.reward for episode in one._window][2:]
+    assert len(taken) == 4, "half of eight"
+    assert taken[0] == pytest.approx(0.6 - 0.5 * spread, abs=0.02)
+    assert taken == sorted(taken, reverse=True)
+
+
+def test_what_the_policy_did_not_draw_teaches_nothing() -> None:
+    one = searcher()
+    one.learn(Proposal((0, 0, 0, 0)), 1.0)
+    assert not one._window
+
+
+def test_without_its_checkpoint_the_ledger_is_enough(tmp_path: Path) -> None:
+    def made(folder: Path) -> PPOOracle:
+        return place(PPOOracle(GOAL, 60, hyperparameters=space(), seed=2, **SMALL), folder)
+
+    whole = made(tmp_path / "whole")
+    drive(whole)
+    for name, spoil in (("absent", Path.unlink), ("damaged", lambda path: path.write_bytes(b""))):
+        folder = tmp_path / name
+        drive(made(folder), 50)
+        checkpoints = sorted((folder / "search").glob("controller-*.npz"))
+        assert len(checkpoints) == 2
+        for path in checkpoints:
+            spoil(path)
+        again = made(folder)
+        drive(again)
+        assert outcome(again) == outcome(whole)
+
+
+def test_warming_up_changes_nothing(tmp_path: Path) -> None:
+    plain, warm = (
+        place(PPOOracle(GOAL, 20, hyperparameters=space(), seed=2, **SMALL), tmp_path / name)
+        for name in ("plain", "warm")
+    )
+    warm.warm_up()
+    for oracle in (plain, warm):
+        drive(oracle)
+    assert outcome(plain) == outcome(warm)
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"preset": "slow"}, "preset is 'slow', expected 'fast' or 'paper'"),
+        ({"clip": 0}, "clip is 0, expected a number above 0"),
+        ({"window": 0}, "window is 0, expected an integer of 1 or more"),
+        ({"minibatch": 32}, "minibatch is 32, expected at most the window of 16"),
+        ({"baseline_decay": 1.0}, "baseline_decay is 1.0, expected 0 up to 1"),
+        ({"entropy": -0.1}, "entropy is -0.1, expected a number of 0 or more"),
+        ({"seed": -1}, "seed is -1, expected an integer of 0 or more"),
+        ({"duplicates": "never"}, "duplicates is 'never', expected 'avoid' or 'run'"),
+        ({"heartbeat_timeout": 0}, "heartbeat_timeout is 0, expected seconds above 0"),
+    ],
+)
+def test_mistakes(given: dict, line: str) -> None:
+    with pytest.raises(ValueError, match=line):
+        PPOOracle(GOAL, 1, **given)
