@@ -32,6 +32,7 @@ class Draws:
         self.canonical = canonical
         self.feasible = feasible
         self.count = 0
+        self._since = 0  # the count when the last trial was proposed, known after a kill too
         self.refused = 0
         self._rewards: dict[Hashable, float | None] = {}
 
@@ -45,9 +46,8 @@ class Draws:
 
         Proposals of known reward go to ``known`` on the way, where the searcher learns from them.
         """
-        for _ in range(TRIES):
-            proposal = self.searcher.propose(self.count)
-            self.count += 1
+        while self.count - self._since < TRIES:
+            proposal = self._draw()
             if not self._is_feasible(proposal.tokens):
                 continue
             key = self._key(proposal.tokens)
@@ -56,11 +56,11 @@ class Draws:
             reward = self._rewards[key]
             if reward is not None and self.searcher.learns_from_known:
                 known(proposal, reward)
-        return self._near(proposal.tokens)
+        return self._near(self._draw().tokens)
 
     def proposed(self, proposal: Proposal, count: int) -> None:
         """A trial is spent on a proposal, the ``count``-th drawn."""
-        self.count = count
+        self.count = self._since = count
         self._rewards.setdefault(self._key(proposal.tokens), None)
 
     def scored(self, proposal: Proposal, reward: float) -> None:
@@ -72,10 +72,14 @@ class Draws:
         """How many different proposals were made."""
         return len(self._rewards)
 
+    def _draw(self) -> Proposal:
+        proposal = self.searcher.propose(self.count)
+        self.count += 1
+        return proposal
+
     def _near(self, vector: Vector) -> Proposal | None:
         """Something new though the searcher repeats itself: a walk from there, or what is left."""
         rng = self.searcher.rng(self.count, "near")
-        self.count += 1
         for _ in range(TRIES if self.tokens.sizes else 0):
             vector = self.searcher.mutate(vector, rng)
             if self._is_new(vector):

@@ -82,7 +82,7 @@ class PPOSettings:
 PRESETS = {
     "fast": PPOSettings(
         clip=0.2,
-        learning_rate=6e-3,
+        learning_rate=4e-3,
         entropy=0.02,
         gradient_clip=1.0,
         scale_rewards=True,

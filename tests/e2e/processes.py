@@ -68,6 +68,12 @@ def trials(folder: Path) -> list[tuple]:
     ]
 
 
+def runs(folder: Path) -> list[list[str]]:
+    """Trial, tuner and process of every run, finished or not."""
+    path = folder / "search" / "runs.txt"
+    return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+
+
 def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:
     """Until it is so; fails when it takes too long."""
     end = time.monotonic() + seconds

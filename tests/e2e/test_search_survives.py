@@ -16,6 +16,7 @@ from tests.e2e.processes import (
     kill_at_random,
     records,
     results,
+    runs,
     start,
     trials,
     wait_for,
@@ -65,11 +66,9 @@ def test_ctrl_c_is_no_death(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_trial_that_kills_its_process_is_given_up(tmp_path: Path) -> None:
-    for _ in range(3):
+    for died in range(3):
         process = start(tmp_path, 3, 60)
-        before = len(records(tmp_path))
-        wait_for(lambda before=before: len(records(tmp_path)) > before)
-        time.sleep(0.3)
+        wait_for(lambda died=died: len(runs(tmp_path)) > died)
         process.kill()
         process.wait()
     assert start(tmp_path, 3, 0.0).wait() == 0
@@ -107,8 +106,7 @@ def test_a_killed_worker_and_a_killed_chief(tmp_path: Path) -> None:
     found = trials(tmp_path)
     assert len(found) == count
     assert {status for *_, status, _ in found} == {"COMPLETED"}
-    runs = (tmp_path / "search/runs.txt").read_text().splitlines()
-    again = len(runs) - count
+    again = len(runs(tmp_path)) - count
     assert 1 <= again <= 2, "only what the killed worker ran was run again"
 
 
@@ -179,5 +177,5 @@ def test_launched_stopped_and_launched_again(tmp_path: Path) -> None:
     found = trials(tmp_path)
     assert len(found) == 12
     assert {status for *_, status, _ in found} == {"COMPLETED"}
-    runners = {line.split()[1] for line in (tmp_path / "search/runs.txt").read_text().splitlines()}
+    runners = {runner for _, runner, _ in runs(tmp_path)}
     assert runners == {"worker-0", "worker-1"}

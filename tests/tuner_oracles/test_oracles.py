@@ -1,5 +1,6 @@
 """The contract of every oracle, and what is each one's own."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.contracts.oracle_contract import OracleContract
 from tests.tuner_oracles.searches import GOAL, drive, outcome, place, score, space
 from tuner_oracles import EvolutionOracle, NearBestOracle, PPOOracle, RandomOracle
+from tuner_oracles.ledger import NAME
 
 
 class TestRandom(OracleContract):
@@ -71,6 +73,18 @@ class TestPPO(OracleContract):
     oracle = PPOOracle
     arguments = {"every": 4, "window": 8, "minibatch": 4, "passes": 2, "units": 16}  # noqa: RUF012
     every_cut = 9
+
+    def test_cut_while_it_repeats_itself_it_goes_on_the_same(self, tmp_path: Path) -> None:
+        given = {"hyperparameters": space(4, 3), "entropy": 0.0, "learning_rate": 0.05}
+        whole = self.searched(tmp_path / "whole", 50, **given)
+        lines = (tmp_path / "whole/search" / NAME).read_bytes().splitlines(keepends=True)
+        known = [number for number, line in enumerate(lines, 1) if b'"kind":"known"' in line]
+        assert len(known) > 40
+        for cut in known[:: len(known) // 8]:
+            folder = tmp_path / str(cut)
+            shutil.copytree(tmp_path / "whole", folder)
+            (folder / "search" / NAME).write_bytes(b"".join(lines[:cut]))
+            assert outcome(self.searched(folder, 50, **given)) == outcome(whole), f"cut {cut}"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,277 @@
+"""Trials as KerasTuner sees them, whatever happens to them."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import keras_tuner as kt
+import pytest
+import tensorflow as tf
+
+from tests.tuner_oracles.searches import GOAL, drive, finish, outcome, place, score, space
+from tuner_oracles import PPOOracle, RandomOracle, search
+from tuner_oracles.ledger import LedgerError
+from tuner_oracles.tokens import SpaceError
+
+
+def made(folder: Path, trials: int = 10, **more: Any) -> RandomOracle:
+    return place(RandomOracle(GOAL, trials, hyperparameters=space(), seed=1, **more), folder)
+
+
+def fail(
+    oracle: Any, trial: Any, status: str = "INVALID", message: str = "Traceback\nboom"
+) -> None:
+    trial.status, trial.message = status, message
+    oracle.end_trial(trial)
+
+
+class Dense(kt.HyperModel):
+    """A real model of real layers."""
+
+    def build(self, hp: kt.HyperParameters) -> tf.keras.Model:
+        model = tf.keras.Sequential(
+            [
+                tf.keras.layers.Dense(
+                    hp.Int("units", 2, 8, step=2), hp.Choice("act", ["relu", "elu"])
+                ),
+                tf.keras.layers.Dense(1),
+            ]
+        )
+        model.compile(hp.Choice("optimizer", ["sgd", "adam"]), "mse")
+        return model
+
+
+def tuner(oracle: Any, folder: Path, **more: Any) -> kt.Tuner:
+    return kt.Tuner(
+        oracle=oracle, hypermodel=Dense(), directory=folder, project_name="search", **more
+    )
+
+
+def data() -> tuple[tf.Tensor, tf.Tensor]:
+    x = tf.random.stateless_normal((32, 3), seed=(1, 2))
+    return x, tf.reduce_sum(x, axis=1, keepdims=True)
+
+
+def test_keras_tuners_own_tuner_searches_and_goes_on(tmp_path: Path) -> None:
+    x, y = data()
+    first = tuner(PPOOracle("val_loss", 3, seed=1), tmp_path)
+    search(first, x, y, validation_data=(x, y), epochs=1, verbose=0)
+    assert len(first.oracle.trials) == 3
+    again = tuner(PPOOracle("val_loss", 5, seed=1), tmp_path)
+    assert len(again.oracle.trials) == 3, "known before the search goes on"
+    assert again.get_best_models(1)[0](x).shape == (32, 1)
+    search(again, x, y, validation_data=(x, y), epochs=1, verbose=0)
+    assert len(again.oracle.trials) == 5
+    best = again.get_best_hyperparameters()[0]
+    Dense().build(best)
+    assert [trial.status for trial in again.oracle.trials.values()] == ["COMPLETED"] * 5
+    scores = [trial.score for trial in again.oracle.trials.values()]
+    assert again.oracle.get_best_trials()[0].score == min(scores)
+
+
+def test_overwriting_begins_anew(tmp_path: Path) -> None:
+    x, y = data()
+    for _ in range(2):
+        one = tuner(RandomOracle("val_loss", 2, seed=1), tmp_path, overwrite=True)
+        search(one, x, y, validation_data=(x, y), epochs=1, verbose=0)
+        assert len(one.oracle.trials) == 2
+
+
+def test_a_model_built_of_a_best_trial_does_not_change_the_space(tmp_path: Path) -> None:
+    oracle = made(tmp_path)
+    drive(oracle, 3)
+    oracle.get_best_trials(3)[0].hyperparameters.Choice("new", [1, 2])
+    oracle.get_trial("00").hyperparameters.Choice("newer", [1, 2])
+    assert [hp.name for hp in oracle.hyperparameters.space] == [hp.name for hp in space().space]
+
+
+def test_what_a_build_asks_for_later_keeps_its_default_and_is_told(tmp_path: Path) -> None:
+    oracle = made(tmp_path)
+    trial = oracle.create_trial("a")
+    assert trial.hyperparameters.Choice("late", [5, 6]) == 5
+    with pytest.warns(UserWarning, match="'late' was first asked for in trial 00 and keeps its"):
+        finish(oracle, trial, 0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trial = oracle.create_trial("a")
+        trial.hyperparameters.Choice("late", [5, 6])
+        finish(oracle, trial, 0.5)
+
+
+def test_continuous_hyperparameters_are_refused_before_any_trial(tmp_path: Path) -> None:
+    class Continuous(kt.HyperModel):
+        def build(self, hp: kt.HyperParameters) -> tf.keras.Model:
+            hp.Float("dropout", 0.0, 0.5)
+            return tf.keras.Sequential()
+
+    with pytest.raises(SpaceError, match="'dropout' is a continuous range"):
+        kt.Tuner(RandomOracle("val_loss", 2), Continuous(), directory=tmp_path)
+
+
+def test_retries_then_failure(tmp_path: Path) -> None:
+    oracle = made(tmp_path, 2, max_retries_per_trial=2)
+    for _ in range(3):
+        trial = oracle.create_trial("a")
+        assert trial.trial_id == "0"
+        fail(oracle, trial)
+    assert oracle.trials["0"].status == "FAILED"
+    assert oracle.trials["0"].message == "Traceback\nboom"
+    assert oracle.create_trial("a").trial_id == "1"
+
+
+def test_a_retry_begins_without_the_metrics_of_the_failed_run(tmp_path: Path) -> None:
+    oracle = made(tmp_path, 2, max_retries_per_trial=1)
+    trial = oracle.create_trial("a")
+    oracle.update_trial(trial.trial_id, {"score": 0.9})
+    fail(oracle, trial)
+    trial = oracle.create_trial("a")
+    assert not trial.metrics.exists("score")
+    finish(oracle, trial, 0.2)
+    assert oracle.trials["0"].score == 0.2
+
+
+def test_too_many_failures_in_a_row_stop_the_search(tmp_path: Path) -> None:
+    oracle = made(tmp_path, 10, max_consecutive_failed_trials=3)
+    finish(oracle, oracle.create_trial("a"), 0.5)
+    for _ in range(2):
+        fail(oracle, oracle.create_trial("a"))
+    with pytest.warns(UserWarning, match="stops: 3 trials failed in a row; the last: boom"):
+        fail(oracle, oracle.create_trial("a"))
+    assert oracle.create_trial("a").status == "STOPPED"
+    assert oracle.stop_reason == "3 trials failed in a row; the last: boom"
+    again = made(tmp_path, 10, max_consecutive_failed_trials=3)
+    drive(again)
+    assert len(again.trials) == 10, "taken up again it tries again"
+
+
+def test_completed_without_an_objective_is_a_failure(tmp_path: Path) -> None:
+    oracle = made(tmp_path)
+    trial = oracle.create_trial("a")
+    trial.status = "COMPLETED"
+    oracle.end_trial(trial)
+    assert oracle.trials["00"].status == "FAILED"
+    assert oracle.trials["00"].message == "no score was reported"
+    with pytest.raises(ValueError, match="Objective value missing"):
+        oracle.update_trial(oracle.create_trial("a").trial_id, {"other": 1.0})
+    assert oracle.create_trial("b").status == "RUNNING", "an error leaves no lock behind"
+
+
+def test_unknown_trials_are_told(tmp_path: Path) -> None:
+    oracle = made(tmp_path)
+    with pytest.raises(ValueError, match="there is no trial '77' in"):
+        oracle.update_trial("77", {"score": 1.0})
+
+
+def test_a_tuner_asking_twice_gets_its_trial_again(tmp_path: Path) -> None:
+    oracle = made(tmp_path)
+    assert oracle.create_trial("a").trial_id == oracle.create_trial("a").trial_id
+    assert len(oracle.trials) == 1
+
+
+def test_a_worker_that_begins_anew_gives_its_trial_back(tmp_path: Path) -> None:
+    oracle = made(tmp_path, max_deaths_per_trial=2)
+    lost = oracle.create_trial("a")
+    oracle.hello("a")
+    assert oracle.create_trial("b").trial_id == lost.trial_id
+    oracle.hello("b")
+    assert oracle.trials[lost.trial_id].status == "FAILED"
+    assert oracle.trials[lost.trial_id].message == "the process that ran it died 2 times"
+
+
+def test_a_silent_worker_loses_its_trial_and_its_late_result_still_counts(tmp_path: Path) -> None:
+    now = [0.0]
+    oracle = made(tmp_path, 2, heartbeat_timeout=10)
+    oracle.leases._clock = lambda: now[0]
+    oracle.hello("a")
+    lost = oracle.create_trial("a")
+    stock = oracle.create_trial("stock")
+    now[0] = 9.0
+    oracle.beat("a")
+    now[0] = 18.0
+    oracle.reap()
+    assert "a" in oracle.ongoing_trials
+    now[0] = 20.0
+    oracle.reap()
+    assert list(oracle.ongoing_trials) == ["stock"], "stock workers promise no heartbeat"
+    assert oracle.create_trial("b").trial_id == lost.trial_id
+    finish(oracle, lost, 0.25)
+    finish(oracle, lost, 0.75)
+    finish(oracle, stock, 0.5)
+    assert [trial.score for trial in oracle.trials.values()] == [0.25, 0.5]
+    assert not oracle.ongoing_trials
+    assert oracle.over()
+
+
+def test_a_steady_worker_idles_while_others_may_lose_their_trials(tmp_path: Path) -> None:
+    oracle = made(tmp_path, 1)
+    trial = oracle.create_trial("a")
+    oracle.hello("b")
+    assert oracle.create_trial("b").status == "IDLE"
+    assert oracle.create_trial("stock").status == "STOPPED"
+    finish(oracle, trial, 0.5)
+    assert oracle.create_trial("b").status == "STOPPED"
+
+
+def test_begun_by_another_oracle_is_refused(tmp_path: Path) -> None:
+    x, y = data()
+    stock = tuner(kt.oracles.RandomSearchOracle("val_loss", 1), tmp_path)
+    stock.search(x, y, validation_data=(x, y), epochs=1, verbose=0)
+    with pytest.raises(LedgerError, match=r"has no ledger.jsonl: its search was begun by another"):
+        tuner(RandomOracle("val_loss", 2), tmp_path)
+    drive(made(tmp_path / "ours"), 1)
+    with pytest.raises(LedgerError, match="begun with oracle 'RandomOracle', now it is 'PPOOra"):
+        drive(place(PPOOracle(GOAL, 9, hyperparameters=space(), seed=1), tmp_path / "ours"), 1)
+
+
+def test_a_tuners_empty_file_is_mended(tmp_path: Path) -> None:
+    x, y = data()
+    search(tuner(RandomOracle("val_loss", 1, seed=1), tmp_path), x, y, validation_data=(x, y))
+    (tmp_path / "search/tuner0.json").write_text("")
+    assert len(tuner(RandomOracle("val_loss", 1, seed=1), tmp_path).oracle.trials) == 1
+
+
+def test_files_of_trials_are_written_for_people(tmp_path: Path) -> None:
+    oracle = made(tmp_path, 3)
+    drive(oracle)
+    for trial_id, values, status, result in outcome(oracle):
+        told = json.loads((tmp_path / f"search/trial_{trial_id}/trial.json").read_text())
+        assert (told["status"], told["score"]) == (status, result)
+        assert told["hyperparameters"]["values"] == values
+    told = json.loads((tmp_path / "search/oracle.json").read_text())
+    assert told["end_order"] == ["0", "1", "2"]
+
+
+def test_trial_files_lost_at_the_end_are_written_again(tmp_path: Path) -> None:
+    drive(made(tmp_path, 3))
+    path = tmp_path / "search/trial_2/trial.json"
+    told = path.read_text()
+    path.unlink()
+    made(tmp_path, 3).get_best_trials()
+    assert path.read_text() == told
+
+
+def test_folders_that_are_not_folders_are_refused() -> None:
+    oracle = RandomOracle(GOAL, 1, hyperparameters=space())
+    oracle._set_project_dir("gs://bucket", "search")
+    with pytest.raises(LedgerError, match="'gs://bucket', expected a local or mounted folder"):
+        oracle.create_trial("a")
+
+
+def test_several_objectives(tmp_path: Path) -> None:
+    goals = [kt.Objective("score", "max"), kt.Objective("cost", "min")]
+    oracle = place(RandomOracle(goals, 5, hyperparameters=space(), seed=1), tmp_path)
+    for number in range(5):
+        trial = oracle.create_trial("a")
+        good = score(trial.hyperparameters.values)
+        metrics = {"score": good, "cost": number / 10}
+        oracle.update_trial(
+            trial.trial_id, metrics | {oracle.objective.name: oracle.objective.get_value(metrics)}
+        )
+        trial.status = "COMPLETED"
+        oracle.end_trial(trial)
+    sums = {
+        trial.trial_id: number / 10 - score(trial.hyperparameters.values)
+        for number, trial in enumerate(oracle.trials.values())
+    }
+    assert oracle.get_best_trials()[0].trial_id == min(sums, key=sums.get)
