@@ -157,8 +157,8 @@ def run(out: Path, only: list[str], jobs: int) -> None:
     wanted = [
         (problem, oracle, seed)
         for oracle in only or ORACLES
-        for problem in PROBLEMS
         for seed in SEEDS
+        for problem in PROBLEMS
         if not (oracle in LONG and problem == "xception")
     ]
     with ProcessPoolExecutor(jobs) as pool:

@@ -91,7 +91,6 @@ class DurableOracle(RecordedOracle):
             trial = self.trials[trial_id]
             trial.hyperparameters = self._own_hyperparameters(trial.hyperparameters.values)
             self._save_trial(trial)
-            self.save()
             self._display.on_trial_begin(trial)
             return trial
 

@@ -22,7 +22,7 @@ class LedgerError(RuntimeError):
 
 
 class Ledger:
-    """An open ledger. ``records`` are those found when it was opened.
+    """An open ledger of ``count`` records; ``records`` are those found when it was opened.
 
     The file stays locked while it is open, so that no two processes write one search. Opened
     again within a process (as when a notebook's cell is run again) the newer one takes over.
@@ -50,17 +50,17 @@ class Ledger:
         except LedgerError:
             self.close()
             raise
-        self._count = len(self.records)
+        self.count = len(self.records)
         self._open[self.path] = self
         if new:
             sync_folder(path.parent)
 
     def append(self, kind: str, **fields: Any) -> Record:
         """Writes one record; it is on disk when this returns."""
-        record = {"n": self._count, "kind": kind, **fields}
+        record = {"n": self.count, "kind": kind, **fields}
         body = json.dumps(record, allow_nan=False, separators=(",", ":"))
         self._write(f'{{"crc":"{_checksum(body)}",{body[1:]}\n'.encode())
-        self._count += 1
+        self.count += 1
         return record
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Random search near the best seen, mixed with uniform samples (DPC paper, Sec. 3.3).
+"""Random search near the best seen, mixed with uniform samples (DPC paper).
 
 The paper used Vizier's and gives neither the mixture nor the neighbourhood; both are arguments.
 """

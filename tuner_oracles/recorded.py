@@ -40,15 +40,17 @@ class RecordedOracle(kt.Oracle):
         self.draws = draws
         self._lock = threading.RLock()
         self._ledger: Ledger | None = None
+        self._saved = 0
         self._proposals: dict[str, Proposal] = {}
         self._handed: dict[str, int] = defaultdict(int)
 
     def save(self) -> None:
         """Writes ``oracle.json``, for KerasTuner's tools and for people."""
         with self._lock:
-            if self._ledger is not None:
+            if self._ledger is not None and self._saved != self._ledger.count:
                 path = Path(self._get_oracle_fname())
                 write_whole(path, json.dumps(self.get_state()).encode())
+                self._saved = self._ledger.count
 
     def reload(self) -> None:
         """Takes up the search in the project's folder."""

@@ -36,7 +36,7 @@ def main() -> None:
         seconds.append(time.perf_counter() - begun)
         if number % (trials // 10) == trials // 10 - 1:
             memory.append(psutil.Process().memory_info().rss / 2**20)
-    print(json.dumps({"seconds": seconds, "memory": memory}))
+    sys.stdout.write(json.dumps({"seconds": seconds, "memory": memory}))
 
 
 if __name__ == "__main__":

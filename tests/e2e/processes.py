@@ -84,7 +84,7 @@ def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:
 
 def kill_at_random(process: subprocess.Popen, folder: Path, rng: random.Random) -> None:
     """Kill -9 once some more records were written, or the process has ended."""
-    enough = len(records(folder)) + rng.randrange(1, 60)
+    enough = len(records(folder)) + rng.randrange(1, 30)
     wait_for(lambda: len(records(folder)) >= enough or process.poll() is not None)
     time.sleep(rng.random() * 0.02)
     process.kill()
