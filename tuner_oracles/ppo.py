@@ -38,7 +38,7 @@ class PPOSettings:
       ``scale_rewards`` divides them by the running standard deviation too.
     - ``window``: how many of the latest episodes are trained on, after ``every`` so many results,
       in ``passes`` over them, ``minibatch`` an Adam step. The authors take 100 steps of one
-      episode after every result; ten of ten cost a tenth.
+      episode after every result; five of twenty cost a twentieth.
     - ``max_lag``: results of a policy that was updated more often since are dropped.
     - ``repeat_cost``: see ``PPOSearcher.learn``.
     """
@@ -53,7 +53,7 @@ class PPOSettings:
     scale_rewards: bool = False
     window: int = 100
     every: int = 1
-    minibatch: int = 10
+    minibatch: int = 20
     passes: int = 1
     max_lag: int = 100
     repeat_cost: float = 0.5
