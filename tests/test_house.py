@@ -34,6 +34,7 @@ TENSORFLOW_FREE = (
     "nas_tf.spaces",
     "nas_tf.config",
     "nas_tf.report.graph",
+    "nas_tf.runs",
     "nas_tf.cli.train",
     "nas_tf.cli.evaluate",
 )

@@ -14,6 +14,7 @@ _COMMANDS = {
     "evaluate": "Train and score one genotype in stages, as a search would.",
     "finetune": "Train a trained network on another task.",
     "sample": "Print random genotypes of a search space.",
+    "search": "Search a space for the best networks on a data set.",
     "show": "Describe, cost and draw a genotype.",
     "spaces": "List the search spaces and published genotypes.",
     "train": "Train a genotype in full, resumable, with a table and a picture.",

@@ -61,7 +61,7 @@ class LiveLine:
 
     def say(self, line: str) -> None:
         """Prints a line that stays."""
-        self._console.print(line, highlight=False, markup=False)
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ Positive: TypeAlias = Annotated[float, Meta(gt=0)]
 NotNegative: TypeAlias = Annotated[float, Meta(ge=0)]
 Share: TypeAlias = Annotated[float, Meta(gt=0, lt=1)]
 Size: TypeAlias = tuple[Count, Count]
+Oracle: TypeAlias = Literal["ppo", "random", "near-best", "evolution", "bayesian", "hyperband"]
 Seed: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
@@ -111,6 +112,19 @@ class Gate(Section):
     anneal: Annotated[float, Meta(gt=0, le=1)] = 0.99
 
 
+class Search(Section):
+    """Who proposes candidates, and how many are tried.
+
+    ``preset`` is of ``ppo``: ``fast`` for hundreds of trials, ``paper`` for the papers' thousands.
+    ``kept`` is of how many of the best trials the weights are kept.
+    """
+
+    oracle: Oracle = "ppo"
+    preset: Literal["fast", "paper"] = "fast"
+    trials: Count = 100
+    kept: Count = 5
+
+
 class Limits(Section):
     """What a candidate may cost; beyond one it is scored at ``floor`` with the reason.
 
@@ -177,6 +191,7 @@ class Experiment(Section):
     stage_two: StageTwo | None = field(default_factory=StageTwo)
     teacher: str | None = None
     limits: Limits = Limits()
+    search: Search = Search()
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: Count | None = None
     seed: Seed = 1

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import tensorflow as tf
 
@@ -18,7 +18,6 @@ from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import State, from_arrays, initial_arrays
 from nas_tf.training import experiment, guards, processor
 from nas_tf.training.diverged import Diverged
-from nas_tf.training.gate import Gate
 from nas_tf.training.groundwork import Groundwork
 from nas_tf.training.guards import Guard, OverLimit
 from nas_tf.training.learner import Learner, Recipe
@@ -27,6 +26,16 @@ from nas_tf.training.schedules import factor
 
 Observer = Callable[[str, int, int, float], None]
 """Hears of every step: the stage, how many steps are done, of how many, and the loss."""
+
+Keep = Callable[[Blueprint, State], None]
+
+
+class Decides(Protocol):
+    """A gate, or one that keeps a book of it."""
+
+    def goes_on(self, reward: float) -> bool:
+        """Whether a candidate of this stage-one reward is worth stage two."""
+        ...
 
 
 @dataclass
@@ -57,15 +66,22 @@ class TwoStage:
     def evaluate(
         self,
         genotype: Genotype,
-        gate: Gate,
+        gate: Decides,
         *,
         seed: int | None = None,
         observer: Observer | None = None,
+        keep: Keep | None = None,
     ) -> CandidateResult:
-        """Trains and scores one candidate; whatever goes wrong with it costs only itself."""
+        """Trains and scores one candidate; whatever goes wrong with it costs only itself.
+
+        ``keep`` is given the network that was scored last and its state.
+        """
         candidate = _Candidate(self, genotype, self.config.seed if seed is None else seed)
         try:
-            return candidate.run(gate, observer)
+            result = candidate.run(gate, observer)
+            if keep is not None:
+                keep(*candidate.scored)
+            return result
         except (OverLimit, Diverged) as error:
             return candidate.failure(str(error))
         except (tf.errors.ResourceExhaustedError, MemoryError) as error:
@@ -85,10 +101,11 @@ class _Candidate:
         self._genotype, self._seed = genotype, seed
         self._guard = Guard(self._config.limits)
         self._stages: list[StageResult] = []
+        self.scored: tuple[Blueprint, State]
         self._draw = experiment.drawer(self._config, genotype, "search")
         self._cost = guards.costs(self._draw(self._ground.reward_view.crop))
 
-    def run(self, gate: Gate, observer: Observer | None) -> CandidateResult:
+    def run(self, gate: Decides, observer: Observer | None) -> CandidateResult:
         """Stage one, the gate, stage two."""
         guards.check_cost(self._config.limits, self._cost)
         state = self._stage_one(observer)
@@ -228,6 +245,7 @@ class _Candidate:
             metrics.update(target, predict(inputs)[:rows], ground.reward_view.crop)
             now = clock.add("validate" if n else "validate_trace", now)
             self._guard.check()
+        self.scored = blueprint, state
         figures = metrics.result()
         self._book_traces(clock, len(losses), n + 1)
         self._stages.append(

@@ -1,0 +1,153 @@
+"""``nas-tf search``: from a configuration to a run's folder full of trials."""
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+import click
+from rich.console import Console
+
+from nas_tf import spaces
+from nas_tf.cli import options
+from nas_tf.config import load
+from nas_tf.config.schema import Experiment, Oracle
+from nas_tf.errors import ConfigError, TrainingError
+from nas_tf.runs import Run, layout
+
+_WORKER = "KERASTUNER_TUNER_ID"
+
+
+@click.command("search")
+@click.argument("config", metavar="NAME|FILE")
+@options.OVERRIDES
+@click.option("--space", type=click.Choice(tuple(spaces.SPACES)), help="Search another space.")
+@click.option("--oracle", type=click.Choice(get_args(Oracle)), help="Who proposes candidates.")
+@click.option("--trials", type=click.IntRange(1), help="How many candidates.")
+@click.option("--workers", type=click.IntRange(1), default=1, help="Processes that train them.")
+@click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the run; runs/CONFIG-ORACLE if not given.",
+)
+def command(
+    config: str,
+    overrides: tuple[str, ...],
+    space: str | None,
+    oracle: str | None,
+    trials: int | None,
+    workers: int,
+    resume: bool,
+    out: Path | None,
+) -> None:
+    """Search for the best networks by a configuration, and keep everything in a run's folder.
+
+    \b
+    nas-tf search shapes_auxcell --trials 20
+    nas-tf search camvid_auxcell stage_one.epochs=3 --oracle evolution --workers 2
+    nas-tf search camvid_auxcell --resume
+    """
+    given = options.given(**{"space": space, "search.oracle": oracle, "search.trials": trials})
+    every = [*overrides, *(f"{key}={value}" for key, value in given.items())]
+    if workers > 1 and not any(one.startswith("threads=") for one in every):
+        every.append(f"threads={max(1, (os.cpu_count() or 1) // workers)}")
+    experiment = load(config, every)
+    folder = out or Path("runs") / f"{Path(config).stem}-{experiment.search.oracle}"
+    leads = _WORKER not in os.environ
+    if leads:
+        _check_folder(folder, experiment, resume)
+    if workers > 1 and leads:
+        _many(config, every, folder, workers)
+    else:
+        _one(experiment, folder, leads)
+    if leads:
+        _tell(folder)
+
+
+def _check_folder(folder: Path, experiment: Experiment, resume: bool) -> None:
+    """A run that is there is neither overwritten nor gone on with by mistake."""
+    if not (folder / layout.RUN).exists():
+        return
+    if not resume:
+        done = len(Run(folder).trials)
+        raise ConfigError(
+            f"{folder} holds a run of {done} trials: add --resume to go on with it, or give "
+            "another folder by --out"
+        )
+    before = load(folder / layout.CONFIG)
+    for key, was, now in _differences(before, experiment):
+        raise ConfigError(
+            f"{folder} was begun with {key}={was}, now it is {now}: give {key}={was}, or another "
+            "folder by --out"
+        )
+
+
+def _differences(before: Experiment, after: Experiment) -> list[tuple[str, object, object]]:
+    """Keys that a run may not change on its way; budget, threads and what is kept may."""
+    import msgspec
+
+    free = {"search.trials", "search.kept", "threads"}
+
+    def flat(value: object, path: str) -> dict[str, object]:
+        if not isinstance(value, dict):
+            return {path: value}
+        inner = [flat(one, f"{path}.{key}" if path else key) for key, one in value.items()]
+        return {key: one for part in inner for key, one in part.items()}
+
+    old, new = flat(msgspec.to_builtins(before), ""), flat(msgspec.to_builtins(after), "")
+    return [
+        (key, old.get(key), new.get(key))
+        for key in old | new
+        if key not in free and old.get(key) != new.get(key)
+    ]
+
+
+def _many(config: str, overrides: Sequence[str], folder: Path, workers: int) -> None:
+    from tuner_oracles.launch import Cluster
+
+    command = [sys.executable, "-m", "nas_tf", "search", config, *overrides, "--out", str(folder)]
+    status = Cluster(command, workers).run()
+    if status == 130:
+        raise _interrupted(folder)
+    if status:
+        raise TrainingError(f"the search in {folder} ended early; add --resume to go on with it")
+
+
+def _one(experiment: Experiment, folder: Path, leads: bool) -> None:
+    from nas_tf import quiet
+
+    quiet.load("tensorflow")
+    quiet.load("keras_tuner")
+    from nas_tf.cli.search_run import run
+
+    console = Console(stderr=True)
+    try:
+        run(experiment, folder, console)
+    except KeyboardInterrupt:
+        if leads:
+            raise _interrupted(folder) from None
+        raise
+
+
+def _interrupted(folder: Path) -> click.exceptions.Exit:
+    arguments = [one for one in sys.argv[1:] if one != "--resume"]
+    click.echo(f"stopped; go on with: nas-tf {shlex.join([*arguments, '--resume'])}", err=True)
+    return click.exceptions.Exit(130)
+
+
+def _tell(folder: Path) -> None:
+    """The best of the run as a table."""
+    from nas_tf.cli.tables import best
+
+    run = Run(folder)
+    failed = len(run.trials) - len(run.completed)
+    stopped = sum(trial.stopped == "gate" for trial in run.trials)
+    console = Console()
+    console.print(best(run.best(5)))
+    console.print(
+        f"{len(run.trials)} trials in {folder}: {stopped} stopped by the gate, {failed} failed",
+        highlight=False,
+    )

@@ -1,0 +1,21 @@
+"""Names of the files of a run, and how they are written whole."""
+
+import os
+from pathlib import Path
+
+SCHEMA = 1
+RUN = "run.json"
+CONFIG = "config.yaml"
+TRIALS = "trials"
+TABLE = "trials.csv"
+GATE = "gate.jsonl"
+WEIGHTS = "weights"
+LOCK = ".lock"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file so that a reader finds the old content or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

@@ -1,0 +1,73 @@
+"""A run as it is on disk: finished or not, whole or being written."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas_tf.errors import DataError
+from nas_tf.runs import layout, record
+from nas_tf.runs.record import TrialRecord
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True)
+class Run:
+    """One search's folder."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        if not (self.folder / layout.RUN).exists():
+            raise DataError(f"{self.folder} is no run: it has no {layout.RUN}")
+        if (found := self.about.get("schema")) != layout.SCHEMA:
+            raise DataError(
+                f"{self.folder} was written in schema {found}, expected {layout.SCHEMA}: use the "
+                f"version of nas-tf that wrote it ({self.about.get('nas_tf', 'unknown')})"
+            )
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What made the run."""
+        path = self.folder / layout.RUN
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, OSError) as error:
+            raise DataError(f"{path} can't be read: {error}") from error
+        if not isinstance(told, dict):
+            raise DataError(f"{path} holds no record, expected the keys of a run")
+        return told
+
+    @cached_property
+    def trials(self) -> list[TrialRecord]:
+        """Finished trials, in the order in which they ended."""
+        return record.read_all(self.folder)
+
+    @property
+    def completed(self) -> list[TrialRecord]:
+        """Those that did not fail."""
+        return [trial for trial in self.trials if trial.status == "completed"]
+
+    def best(self, count: int = 1) -> list[TrialRecord]:
+        """The best trials, first the very best; of equals the earlier."""
+        return sorted(self.completed, key=lambda trial: -trial.reward)[:count]
+
+    def pareto(self, cost: str = "params") -> list[TrialRecord]:
+        """Trials that no other beats in both score and cost, cheapest first."""
+        price: Callable[[TrialRecord], float] = lambda trial: getattr(trial, cost)  # noqa: E731
+        front: list[TrialRecord] = []
+        for trial in sorted(self.completed, key=lambda one: (price(one), -one.score)):
+            if not front or trial.score > front[-1].score:
+                front.append(trial)
+        return front
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """The table of trials."""
+        import pandas
+
+        rows: Sequence[dict[str, Any]] = [trial.row() for trial in self.trials]
+        return pandas.DataFrame(rows, columns=list(record.COLUMNS))

@@ -1,0 +1,43 @@
+"""Trained arrays of the best trials; no more than so many are kept."""
+
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from nas_tf.networks.arrays import layouts
+from nas_tf.networks.blueprint import Blueprint
+from nas_tf.networks.state import Arrays, State, to_arrays
+from nas_tf.runs import layout, record
+
+
+def keep(folder: Path, trial: str, blueprint: Blueprint, state: State) -> None:
+    """Saves what a trial has trained: of one that stopped after stage one, the decoder."""
+    parts = {part: one for part, one in layouts(blueprint).items() if part in state.trainable}
+    path = path_of(folder, trial)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        arrays = to_arrays(parts, state)
+        np.savez(file, **{f"{layer}|{role}": value for (layer, role), value in arrays.items()})
+    partial.replace(path)
+
+
+def read(folder: Path, trial: str) -> Arrays:
+    """The arrays of a kept trial, by layer and role."""
+    with np.load(path_of(folder, trial), allow_pickle=False) as arrays:
+        return {tuple(key.split("|")): arrays[key] for key in arrays.files}
+
+
+def prune(folder: Path, count: int) -> None:
+    """Lets go of the arrays of all but the best completed trials."""
+    with FileLock(folder / layout.LOCK):
+        completed = [one for one in record.read_all(folder) if one.status == "completed"]
+        ranked = sorted(completed, key=lambda one: -one.reward)
+        for one in ranked[count:]:
+            path_of(folder, one.trial).unlink(missing_ok=True)
+
+
+def path_of(folder: Path, trial: str) -> Path:
+    """Where a trial's arrays are kept."""
+    return folder / layout.WEIGHTS / f"{trial}.npz"
