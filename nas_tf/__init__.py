@@ -4,17 +4,20 @@ Importing this package loads no TensorFlow; each room is imported when first use
 """
 
 import importlib
-from types import ModuleType
+from typing import Any
 
 __version__ = "0.1.0.dev0"
 
-_ROOMS = ("networks", "report", "spaces", "tasks")
-__all__ = ["__version__", *_ROOMS]
+_ROOMS = ("networks", "report", "runs", "spaces", "tasks")
+_SEARCH = ("SearchHyperModel", "TwoStageTuner")
+__all__ = ["__version__", *_ROOMS, *_SEARCH]
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return importlib.import_module(f"nas_tf.{name}")
+    if name in _SEARCH:
+        return getattr(importlib.import_module("nas_tf.search"), name)
     raise AttributeError(f"module 'nas_tf' has no attribute {name!r}")
 
 

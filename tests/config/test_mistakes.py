@@ -115,7 +115,7 @@ def refused(source: str | Path, *overrides: str) -> str:
         (
             SMALL + "<<: {seed: 1}\n",
             "key '<<' is unknown in small.yaml line 3, expected one of space, data, network, "
-            "stage_one, gate, stage_two, teacher, limits, precision, threads, seed, full, "
+            "stage_one, gate, stage_two, teacher, limits, search, precision, threads, seed, full, "
             "evaluation",
         ),
         (
