@@ -10,12 +10,22 @@ TRIALS = "trials"
 TABLE = "trials.csv"
 GATE = "gate.jsonl"
 WEIGHTS = "weights"
+SAMPLES = "samples.png"
+BOARD = "tensorboard"
+PICTURES = "report"
+REPORT = "report.html"
+RERANK = "rerank"
 LOCK = ".lock"
 
 
 def write_whole(path: Path, text: str) -> None:
     """Writes a file so that a reader finds the old content or the new one, never a part."""
+    write_whole_bytes(path, text.encode())
+
+
+def write_whole_bytes(path: Path, content: bytes) -> None:
+    """The same of bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_bytes(content)
     os.replace(partial, path)

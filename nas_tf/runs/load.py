@@ -1,7 +1,7 @@
 """A run as it is on disk: finished or not, whole or being written."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,9 +43,18 @@ class Run:
         return told
 
     @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The configuration as resolved, its keys dotted; empty where there is none."""
+        path = self.folder / layout.CONFIG
+        try:
+            return dotted(path.read_text(encoding="utf-8")) if path.exists() else {}
+        except ValueError as error:
+            raise DataError(f"{path} can't be read: {error}") from error
+
+    @cached_property
     def trials(self) -> list[TrialRecord]:
         """Finished trials, in the order in which they ended."""
-        return record.read_all(self.folder)
+        return record.Shelf(self.folder).all()
 
     @property
     def completed(self) -> list[TrialRecord]:
@@ -57,10 +66,13 @@ class Run:
         return sorted(self.completed, key=lambda trial: -trial.reward)[:count]
 
     def pareto(self, cost: str = "params") -> list[TrialRecord]:
-        """Trials that no other beats in both score and cost, cheapest first."""
-        price: Callable[[TrialRecord], float] = lambda trial: getattr(trial, cost)  # noqa: E731
+        """Trials that no other beats in both score and cost, cheapest first.
+
+        Trials whose cost is not known are left out, as where latency was not asked for.
+        """
         front: list[TrialRecord] = []
-        for trial in sorted(self.completed, key=lambda one: (price(one), -one.score)):
+        known = [one for one in self.completed if getattr(one, cost) is not None]
+        for trial in sorted(known, key=lambda one: (getattr(one, cost), -one.score)):
             if not front or trial.score > front[-1].score:
                 front.append(trial)
         return front
@@ -71,3 +83,21 @@ class Run:
 
         rows: Sequence[dict[str, Any]] = [trial.row() for trial in self.trials]
         return pandas.DataFrame(rows, columns=list(record.COLUMNS))
+
+
+def dotted(text: str) -> dict[str, Any]:
+    """The values of a YAML text by their dotted keys; ValueError where it is none."""
+    import yaml
+
+    try:
+        return dict(_leaves(yaml.safe_load(text), ""))
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, value

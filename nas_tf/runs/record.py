@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from nas_tf.genotype import Genotype
 from nas_tf.runs import layout
 
 COLUMNS = (
-    *("trial", "status", "stopped", "reward", "stage_one", "stage_two", "params", "madds"),
-    *("seconds", "worker", "ended", "genotype"),
+    *("trial", "status", "stopped", "reward", "score", "stage_one", "stage_two"),
+    *("params", "madds", "latency_ms", "seconds", "worker", "ended", "genotype"),
 )
 
 
@@ -63,15 +64,48 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
         rewards = [round(stage.reward, 6) for stage in self.stages]
         stages = dict(zip(("stage_one", "stage_two"), rewards, strict=False))
         own = {name: getattr(self, name) for name in COLUMNS if hasattr(self, name)}
-        return own | stages | {"reward": round(self.reward, 6), "seconds": round(self.seconds, 2)}
+        latency = None if self.latency_ms is None else round(self.latency_ms, 3)
+        own |= {"latency_ms": latency, "seconds": round(self.seconds, 2)}
+        return own | stages | {"reward": round(self.reward, 6), "score": round(self.score, 6)}
 
 
-def write(folder: Path, record: TrialRecord) -> None:
-    """Keeps a trial: its file first, then its row."""
-    text = msgspec.json.format(msgspec.json.encode(record), indent=1).decode()
-    layout.write_whole(path_of(folder, record.trial), f"{text}\n")
-    with FileLock(folder / layout.LOCK):
-        _write_table(folder, read_all(folder))
+class Shelf:
+    """The finished trials of a run's folder; each file is read once, unless it changes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[str, tuple[int, TrialRecord]] = {}
+
+    def all(self) -> list[TrialRecord]:
+        """In the order in which they ended."""
+        for entry in _entries(self._folder):
+            changed = entry.stat().st_mtime_ns
+            if self._read.get(entry.name, (None,))[0] != changed:
+                self._read[entry.name] = changed, read(Path(entry.path))
+        records = [record for _, record in self._read.values()]
+        return sorted(records, key=lambda record: (record.ended, record.trial))
+
+    def add(self, record: TrialRecord) -> None:
+        """Keeps a trial: its file first, then its row."""
+        path = path_of(self._folder, record.trial)
+        again = path.exists()
+        text = msgspec.json.format(msgspec.json.encode(record), indent=1).decode()
+        layout.write_whole(path, f"{text}\n")
+        with FileLock(self._folder / layout.LOCK):
+            if again or not self._append(record):
+                layout.write_whole(self._folder / layout.TABLE, _table(self.all()))
+
+    def _append(self, record: TrialRecord) -> bool:
+        """Adds a row to a table that has all rows but this one."""
+        path = self._folder / layout.TABLE
+        if not path.exists():
+            return False
+        with path.open("r+b") as file:
+            rows = file.read()
+            if not rows.endswith(b"\n") or rows.count(b"\n") != len(_entries(self._folder)):
+                return False
+            file.write(_table([record]).partition("\n")[2].encode())
+        return True
 
 
 def path_of(folder: Path, trial: str) -> Path:
@@ -90,15 +124,17 @@ def read(path: Path) -> TrialRecord:
         ) from error
 
 
-def read_all(folder: Path) -> list[TrialRecord]:
-    """All trials of a run, in the order in which they ended."""
-    records = [read(path) for path in (folder / layout.TRIALS).glob("*.json")]
-    return sorted(records, key=lambda record: (record.ended, record.trial))
+def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+    trials = folder / layout.TRIALS
+    if not trials.exists():
+        return []
+    with os.scandir(trials) as entries:
+        return [one for one in entries if one.name.endswith(".json") and one.name[0] != "."]
 
 
-def _write_table(folder: Path, records: list[TrialRecord]) -> None:
+def _table(records: list[TrialRecord]) -> str:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(record.row() for record in records)
-    layout.write_whole(folder / layout.TABLE, text.getvalue())
+    return text.getvalue()

@@ -1,0 +1,92 @@
+"""What may be concluded from rewards: rank correlation, and whether one run beats another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+LEAST = 4
+_DRAWS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """Spearman's rank correlation with its 95 % interval."""
+
+    rho: float
+    low: float
+    high: float
+    count: int
+
+    def __str__(self) -> str:
+        return f"ρ = {self.rho:.2f} (95 % {self.low:.2f} to {self.high:.2f}, n = {self.count})"
+
+
+def spearman(first: Sequence[float], second: Sequence[float]) -> Correlation | None:
+    """The correlation, its interval by resampling pairs; None where there is too little to say."""
+    from scipy.stats import rankdata
+
+    a, b = np.asarray(first, float), np.asarray(second, float)
+    if len(a) < LEAST or not a.std() or not b.std():
+        return None
+    rows = np.random.default_rng(0).integers(len(a), size=(_DRAWS, len(a)))
+    ranks = [rankdata(one[rows], axis=1) for one in (a, b)]
+    centred = [one - one.mean(axis=1, keepdims=True) for one in ranks]
+    scale = np.sqrt((centred[0] ** 2).sum(axis=1) * (centred[1] ** 2).sum(axis=1))
+    drawn = (centred[0] * centred[1]).sum(axis=1)[scale > 0] / scale[scale > 0]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    rho = float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
+    return Correlation(rho, float(low), float(high), len(a))
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """One set of rewards against another.
+
+    ``superiority`` is the chance that a reward of the first exceeds one of the second; ``p`` is
+    that of the Mann-Whitney test, two-sided.
+    """
+
+    superiority: float
+    p: float
+
+    def __str__(self) -> str:
+        return f"wins {self.superiority:.0%} of pairs, {told(self.p)}"
+
+
+def contest(first: Sequence[float], second: Sequence[float]) -> Contest | None:
+    """Whether the first rewards are the higher; None where there are too few."""
+    from scipy.stats import mannwhitneyu
+
+    if min(len(first), len(second)) < LEAST:
+        return None
+    test = mannwhitneyu(first, second, alternative="two-sided")
+    return Contest(float(test.statistic) / (len(first) * len(second)), float(test.pvalue))
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Two scores of the same genotypes: by how much the first is higher, and Wilcoxon's p."""
+
+    difference: float
+    p: float
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.difference:+.4f} over {self.count} pairs, {told(self.p)}"
+
+
+def paired(first: Sequence[float], second: Sequence[float]) -> Pairing | None:
+    """Whether scores of the same genotypes differ; None where there are too few, or none does."""
+    from scipy.stats import wilcoxon
+
+    differences = np.subtract(first, second)
+    if len(differences) < LEAST or not np.any(differences):
+        return None
+    mean = float(np.mean(differences))
+    return Pairing(mean, float(wilcoxon(differences).pvalue), len(differences))
+
+
+def told(p: float) -> str:
+    """A p as it is written."""
+    return f"p = {p:.3f}" if p >= 0.001 else f"p = {p:.0e}"

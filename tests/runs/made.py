@@ -1,0 +1,199 @@
+"""Invented runs that are true to the schema: written to disk in no time, without any training.
+
+A genotype has one quality, whatever run it appears in; a run adds noise, a lift (what an ablation
+takes away) and a trend (what an oracle learns). So pairs, ranks and curves behave as real ones do.
+"""
+
+import json
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from nas_tf import spaces
+from nas_tf.config import load
+from nas_tf.config.load import dump
+from nas_tf.config.schema import Experiment
+from nas_tf.genotype import Genotype
+from nas_tf.runs import Run, Stage, TrialRecord, layout, record
+
+CONFIGS = {"auxcell": "shapes_auxcell", "template": "camvid_template", "dpc": "camvid_dpc"}
+BEGUN = datetime.fromisoformat("2026-01-02T03:04:05.000+00:00")
+REASONS = ("loss is nan at step 7 of stage 1", "parameters 9,100,000 exceed limits.params")
+
+
+def made(
+    folder: Path,
+    *,
+    space: str = "auxcell",
+    trials: int = 40,
+    seed: int = 1,
+    oracle: str = "PPOOracle",
+    overrides: Sequence[str] = (),
+    genotypes: Sequence[Genotype] | None = None,
+    failing: int = 13,
+    gate: bool = True,
+    trend: float = 0.5,
+    lift: float = 0.0,
+    noise: float = 0.01,
+    latency: bool = False,
+) -> Run:
+    """Writes a run of so many finished trials.
+
+    Args:
+        folder: The run's own folder.
+        genotypes: What is evaluated, in order; drawn from the space where None.
+        failing: Every so manieth trial fails; 0 for none.
+        gate: Whether weak trials stop after stage one.
+        trend: How likely the last trials are the better of two draws.
+        lift: What is added to all rewards.
+        noise: Of rewards, a standard deviation.
+    """
+    experiment = load(
+        CONFIGS[space], [*overrides, f"search.trials={max(1, trials)}", f"seed={seed}"]
+    )
+    describe(folder, experiment, oracle=oracle)
+    rng, shelf, at, firsts = random.Random(seed), record.Shelf(folder), BEGUN, []
+    lines = []
+    for number in range(trials):
+        learnt = rng.random() < trend * number / trials
+        drawn = [spaces.get(space).sample(rng) for _ in range(3 if learnt else 1)]
+        genotype = genotypes[number] if genotypes else max(drawn, key=quality)
+        fails = failing and number % failing == failing - 1
+        mean = sum(firsts) / len(firsts) if firsts else 0.0
+        first = quality(genotype) + lift + rng.gauss(0, noise)
+        goes_on = not gate or first > mean or rng.random() < 0.9 * 0.99**number
+        if not fails:
+            firsts.append(first)
+            lines.append({"trial": f"{number:04d}", "reward": first, "goes_on": goes_on})
+        made_one = _trial(genotype, first, goes_on and not fails, rng, noise)
+        seconds = rng.uniform(1, 4) + sum(sum(stage.seconds.values()) for stage in made_one)
+        ended = at + timedelta(seconds=seconds)
+        one = TrialRecord(
+            trial=f"{number:04d}",
+            space=space,
+            genotype=str(genotype),
+            status="failed" if fails else "completed",
+            reward=0.0 if fails else made_one[-1].reward,
+            score=0.0 if fails else made_one[-1].reward,
+            stages=() if fails else made_one,
+            stopped=REASONS[number % 2] if fails else None if goes_on else "gate",
+            params=int(4e5 + 6e5 * quality(genotype) + 1e5 * rng.random()),
+            madds=int(1e9 + 3e9 * rng.random()),
+            latency_ms=rng.uniform(4, 30) if latency else None,
+            seed=seed,
+            seconds=seconds,
+            worker="tuner0",
+            started=at.isoformat(timespec="milliseconds"),
+            ended=ended.isoformat(timespec="milliseconds"),
+        )
+        shelf.add(one)
+        at = ended
+    if gate:
+        _write_gate(folder, lines, seed)
+    return Run(folder)
+
+
+def describe(folder: Path, experiment: Experiment, *, oracle: str) -> None:
+    """Writes what made the run."""
+    layout.write_whole(folder / layout.CONFIG, dump(experiment))
+    about = {
+        "schema": layout.SCHEMA,
+        "nas_tf": "0.1.0.dev0",
+        "space": experiment.space,
+        "data": experiment.data.name,
+        "oracle": oracle,
+        "max_trials": experiment.search.trials,
+        "seed": experiment.seed,
+        "created": BEGUN.isoformat(timespec="milliseconds"),
+        "command": f"nas-tf search {CONFIGS[experiment.space]} --out {folder.name}",
+        "python": "3.11.9",
+        "machine": "Linux x86_64",
+        "versions": {"tensorflow": "2.15.1", "keras": "2.15.0", "numpy": "1.26.4"},
+    }
+    layout.write_whole(folder / layout.RUN, json.dumps(about, indent=1) + "\n")
+
+
+def quality(genotype: Genotype) -> float:
+    """The reward that a genotype has by itself, 0.2 to 0.5, the same in every run."""
+    return 0.2 + 0.3 * random.Random(genotype.digest).betavariate(4, 3)
+
+
+def sampled(space: str, count: int, seed: int = 1) -> list[Genotype]:
+    """Genotypes for runs that evaluate the same ones."""
+    rng = random.Random(seed)
+    return [spaces.get(space).sample(rng) for _ in range(count)]
+
+
+def _trial(
+    genotype: Genotype, first: float, goes_on: bool, rng: random.Random, noise: float
+) -> tuple[Stage, ...]:
+    stages = [_stage(first, 40, rng)]
+    if goes_on:
+        stages.append(_stage(first + 0.08 + rng.gauss(0, noise), 20, rng))
+    return tuple(stages)
+
+
+def _stage(reward: float, steps: int, rng: random.Random) -> Stage:
+    begin = rng.uniform(1.8, 2.4)
+    return Stage(
+        reward=reward,
+        metrics={
+            "mean_iou": 0.9 * reward,
+            "frequency_weighted_iou": min(1.0, 1.3 * reward),
+            "mean_class_accuracy": reward,
+            "reward": reward,
+        },
+        losses=tuple(round(begin * 0.97**step, 6) for step in range(steps)),
+        steps=steps,
+        seconds={
+            **{"build": 0.4, "trace": rng.uniform(2, 4), "input": 0.3},
+            **{"steps": rng.uniform(4, 9), "validate": 1.1, "validate_trace": 0.8},
+        },
+    )
+
+
+def _write_gate(folder: Path, lines: list[dict], seed: int) -> None:
+    total, probability, text = 0.0, 0.9, ""
+    for seen, line in enumerate(lines, 1):
+        total += line["reward"]
+        state = {"policy": "paper", "seed": seed, "seen": seen, "mean": total / seen}
+        text += json.dumps({**line, "state": {**state, "probability": probability}}) + "\n"
+        probability *= 0.99
+    layout.write_whole(folder / layout.GATE, text)
+
+
+def reranked(
+    run: Run, *, top: int = 10, sample: int = 10, failing: int = 0, times: int = 5
+) -> Run:
+    """Writes what ``nas-tf rerank`` would leave of a run: its longer trainings, lifted by 0.1."""
+    ranked, folder = run.best(len(run.trials)), run.folder / layout.RERANK
+    rest = ranked[top:]
+    drawn = [rest[len(rest) * n // sample] for n in range(sample)] if rest else []
+    chosen = [*ranked[:top], *drawn]
+    before = load(run.folder / layout.CONFIG)
+    epochs = f"stage_one.epochs={times * before.stage_one.epochs}"
+    experiment = load(run.folder / layout.CONFIG, [epochs, "gate.policy=open"])
+    describe(folder, experiment, oracle="rerank")
+    about = json.loads((folder / layout.RUN).read_text(encoding="utf-8"))
+    about |= {"asked": {"top": top, "sample": sample}, "max_trials": len(chosen), "of": "made"}
+    about |= {"top": [one.trial for one in chosen[:top]], "sample": [one.trial for one in drawn]}
+    layout.write_whole(folder / layout.RUN, json.dumps(about, indent=1) + "\n")
+    rng, shelf = random.Random(run.about["seed"]), record.Shelf(folder)
+    for number, trial in enumerate(chosen):
+        fails = failing and number % failing == failing - 1
+        stages = _trial(trial.parsed, quality(trial.parsed) + 0.1, True, rng, 0.01)
+        reward = 0.0 if fails else stages[-1].reward
+        shelf.add(
+            msgspec.structs.replace(
+                trial,
+                status="failed" if fails else "completed",
+                stopped=REASONS[0] if fails else None,
+                stages=() if fails else stages,
+                reward=reward,
+                score=reward,
+            )
+        )
+    return Run(folder)

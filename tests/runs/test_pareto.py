@@ -1,0 +1,30 @@
+"""Fronts of costs that not every trial knows."""
+
+from pathlib import Path
+
+from msgspec import structs
+
+from nas_tf.runs import Run, record
+from tests.runs.made import made
+
+
+def test_trials_without_latency_are_no_part_of_its_front(tmp_path: Path) -> None:
+    made(tmp_path / "run", trials=12, latency=True)
+    known = Run(tmp_path / "run").pareto("latency_ms")
+    assert known
+    best = structs.replace(known[-1], trial="unknown", latency_ms=None, score=9.0, reward=9.0)
+    record.Shelf(tmp_path / "run").add(best)
+    run = Run(tmp_path / "run")
+    assert run.pareto("latency_ms") == known
+    assert run.pareto("params")[-1].trial == "unknown"
+    made(tmp_path / "other", trials=5)
+    assert Run(tmp_path / "other").pareto("latency_ms") == []
+
+
+def test_the_table_has_score_and_latency(tmp_path: Path) -> None:
+    made(tmp_path, trials=3, latency=True, failing=0)
+    one = structs.replace(Run(tmp_path).trials[0], trial="x", score=0.5, reward=0.25)
+    record.Shelf(tmp_path).add(one)
+    frame = Run(tmp_path).to_frame().set_index("trial")
+    assert (frame.loc["x"].score, frame.loc["x"].reward) == (0.5, 0.25)
+    assert frame.loc["x"].latency_ms == round(one.latency_ms, 3)
