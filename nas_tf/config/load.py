@@ -5,7 +5,6 @@ line is known, and no YAML tag ever constructs anything. A section that is writt
 the defaults of its place: ``encoder: {learning_rate: 5e-4}`` of stage two is still SGD.
 """
 
-import difflib
 import math
 import os
 import re
@@ -13,16 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NoReturn, get_args, get_origin
+from typing import Any, ClassVar
 
 import msgspec
 import yaml
 from msgspec import NODEFAULT, inspect, structs
 
+from nas_tf.config.combinations import clashes
+from nas_tf.config.keys import elsewhere, entries_of, meant, section_of
 from nas_tf.config.schema import Experiment, Section
 from nas_tf.errors import ConfigError
 
-ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {
     f"{_TAG}null": lambda text: None,
@@ -141,7 +141,7 @@ class _Source:
         self, path: str, key: str, node: yaml.Node, accepted: Sequence[str]
     ) -> ConfigError:
         """A key that is not there, below a path."""
-        rest = _meant(key, accepted) or f", expected {_one_of(accepted)}"
+        rest = elsewhere(path, key) or meant(key, accepted) or f", expected {_one_of(accepted)}"
         return self.error(f"key {_below(path, key)} is unknown", node, rest)
 
 
@@ -173,24 +173,11 @@ class _Reading:
         """The experiment, if no key is missing and keys agree with each other."""
         for path, (source, node, hint) in self._missing.items():
             raise source.error(f"key {path} is missing", node, f", expected {_accepted(hint)}")
-        experiment, network = self._experiment, self._experiment.network
-        if experiment.space != "auxcell" and network.auxiliary not in (None, "none"):
-            self._clash(
-                "network.auxiliary", f"none, as space {experiment.space} has no auxiliaries"
-            )
-        if network.alpha not in ALPHAS:
-            self._clash("network.alpha", _one_of(ALPHAS))
-        stages = {"stage_one": experiment.stage_one, "stage_two": experiment.stage_two}
-        stages |= {f"full.stages.{n}": one for n, one in enumerate(experiment.full.stages)}
-        for name, stage in stages.items():
-            if stage is not None and stage.schedule.kind == "step" and not stage.schedule.at:
-                path = f"{name}.schedule"
-                self._clash(f"{path}.kind", f"{path}.at with it, such as [0.6, 0.9]")
+        experiment = self._experiment
+        for clash in clashes(experiment):
+            source, node = self._written[clash.key]
+            raise source.wrong(clash.key, node, clash.expected)
         return experiment
-
-    def _clash(self, path: str, expected: str) -> NoReturn:
-        source, node = self._written[path]
-        raise source.wrong(path, node, expected)
 
     def _section(
         self, node: yaml.MappingNode, struct: type[Section], base: Section | None, path: str
@@ -220,7 +207,7 @@ class _Reading:
 
     def _value(self, node: yaml.Node, hint: Any, default: Any, path: str) -> Any:
         self._written[path] = self._source, node
-        struct, entries = _struct_of(hint), _entries_of(hint)
+        struct, entries = section_of(hint), entries_of(hint)
         if struct and _is_mapping(node):
             base = default if isinstance(default, struct) else None
             return self._section(node, struct, base, path)
@@ -263,13 +250,13 @@ class _Reading:
 
     def _opened(self, hint: Any, default: Any, inner: Any, path: str) -> Any:
         """What an override reaches into; a section that is null starts from its defaults."""
-        struct = _struct_of(hint)
+        struct = section_of(hint)
         if struct and inner is None:
             inner = default
         if struct and not isinstance(inner, struct):
             self._forget(path)
             inner = self._section(_EMPTY, struct, None, path)
-        if not isinstance(inner, Section) and not _entries_of(hint):
+        if not isinstance(inner, Section) and not entries_of(hint):
             raise _refused(f"{self._source.name}: {path} has no keys, expected {_accepted(hint)}")
         return inner
 
@@ -286,7 +273,7 @@ def _source(source: str | Path) -> _Source:
         file = resources.files("nas_tf.configs") / f"{source}.yaml"
         return _Source(file.name, file.read_text(encoding="utf-8"))
     path, accepted = Path(source), f"expected a YAML file or {_one_of(shipped)}"
-    near = _meant(path.stem, shipped)
+    near = meant(path.stem, shipped)
     is_path = (
         isinstance(source, Path) or path.suffix.lower() in (".yaml", ".yml") or os.sep in source
     )
@@ -317,11 +304,6 @@ def _below(path: str, key: str) -> str:
     return f"{path}.{_short(key)}" if path else _short(key)
 
 
-def _meant(key: str, accepted: Sequence[str]) -> str:
-    near = difflib.get_close_matches(key[:60], accepted, n=1)
-    return f", did you mean {near[0]}?" if near else ""
-
-
 def _one_of(values: Sequence[Any]) -> str:
     listed = ", ".join(str(value) for value in values)
     return listed if len(values) == 1 else f"one of {listed}"
@@ -342,18 +324,6 @@ def _plain(node: yaml.Node) -> Any:
 
 def _default(field: structs.FieldInfo) -> Any:
     return field.default if field.default_factory is NODEFAULT else field.default_factory()
-
-
-def _struct_of(hint: Any) -> type[Section] | None:
-    """The section that a key may hold."""
-    structs_in = [one for one in (hint, *get_args(hint)) if isinstance(one, type)]
-    return next((one for one in structs_in if issubclass(one, Section)), None)
-
-
-def _entries_of(hint: Any) -> type[Section] | None:
-    """The section that each entry of a key holds."""
-    hint = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-    return _struct_of(get_args(hint)[0]) if get_origin(hint) is tuple else None
 
 
 def _accepted(hint: Any) -> str:

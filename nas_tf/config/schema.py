@@ -13,6 +13,7 @@ Count: TypeAlias = Annotated[int, Meta(ge=1)]
 Positive: TypeAlias = Annotated[float, Meta(gt=0)]
 NotNegative: TypeAlias = Annotated[float, Meta(ge=0)]
 Share: TypeAlias = Annotated[float, Meta(gt=0, lt=1)]
+Part: TypeAlias = Annotated[float, Meta(ge=0, lt=1)]
 Size: TypeAlias = tuple[Count, Count]
 Oracle: TypeAlias = Literal["ppo", "random", "near-best", "evolution", "bayesian", "hyperband"]
 Seed: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1)]
@@ -26,7 +27,8 @@ class Data(Section):
     """Which examples, and how the training split is divided.
 
     ``meta_val`` is the share of the training split that scores candidates; the validation split
-    is never seen by a search.
+    is never seen by a search. ``search_views`` says through which of the data set's views
+    candidates see it: those of a search, or the larger ones of full training and final scores.
     """
 
     name: str
@@ -35,13 +37,14 @@ class Data(Section):
     split_seed: Seed = 1
     train_split: str = "train"
     val_split: str = "val"
+    search_views: Literal["search", "full"] = "search"
 
 
 class Network(Section):
     """What is not part of a genotype; ``None`` takes the paper's value for the space and phase."""
 
-    width: Count | None = None
-    sep_repeats: Count | None = None
+    width: Annotated[int, Meta(ge=1, le=4096)] | None = None
+    sep_repeats: Annotated[int, Meta(ge=1, le=8)] | None = None
     auxiliary: Literal["cell", "classifier", "none"] | None = None
     alpha: float = 1.0
     weights: str | None = "imagenet"
@@ -55,18 +58,22 @@ class Optimiser(Section):
 
     kind: Literal["adam", "sgd"] = "adam"
     learning_rate: Positive = 3e-3
-    momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.9
+    momentum: Part = 0.9
     beta_2: Share = 0.999
     epsilon: Positive = 1e-8
-    weight_decay: NotNegative = 1e-5
+    weight_decay: Part = 1e-5
     clip: Positive | None = 3.0
 
 
 class Schedule(Section):
-    """How learning rates fall over a stage: poly to zero, by ``factor`` at shares, or not."""
+    """How learning rates fall over a stage: poly to zero, by ``factor`` at shares, or not.
+
+    With ``span`` 2, poly would come to zero after twice the stage, which ends half-way.
+    """
 
     kind: Literal["constant", "poly", "step"] = "constant"
     power: Positive = 0.9
+    span: Annotated[float, Meta(ge=1)] = 1.0
     at: tuple[Share, ...] = ()
     factor: Share = 0.1
     warmup_steps: Annotated[int, Meta(ge=0)] = 0
@@ -112,31 +119,57 @@ class Gate(Section):
     anneal: Annotated[float, Meta(gt=0, le=1)] = 0.99
 
 
+class Target(Section):
+    """What a cost is wanted to stay below, and how dear it is to exceed it.
+
+    Beyond the target the reward is multiplied by (cost / target) to the power of -exponent.
+    """
+
+    target: Positive
+    exponent: Positive = 0.07
+
+
+class Targets(Section):
+    """Soft limits, of the network as shipped; null for none (MnasNet, arXiv 1807.11626)."""
+
+    params: Target | None = None
+    madds: Target | None = None
+    latency_ms: Target | None = None
+
+
 class Search(Section):
-    """Who proposes candidates, and how many are tried.
+    """Who proposes candidates, how many are tried, and what their costs do to the reward.
 
     ``preset`` is of ``ppo``: ``fast`` for hundreds of trials, ``paper`` for the papers' thousands.
-    ``kept`` is of how many of the best trials the weights are kept.
+    ``kept`` is of how many of the best trials the weights are kept. ``latency`` is a table that
+    ``nas-tf profile-ops`` made, or ``tflite`` to time every candidate on this machine.
+    ``tensorboard`` writes curves, figures by token and pictures of the best for it, where it is
+    installed.
     """
 
     oracle: Oracle = "ppo"
     preset: Literal["fast", "paper"] = "fast"
     trials: Count = 100
     kept: Count = 5
+    tensorboard: bool = True
+    targets: Targets = Targets()
+    latency: str | None = None
 
 
 class Limits(Section):
     """What a candidate may cost; beyond one it is scored at ``floor`` with the reason.
 
-    Parameters and multiply-adds are those of the deployed network, counted before anything runs.
-    Memory is what this process may hold while training; seconds are those of the candidate.
+    Parameters, multiply-adds and latency are those of the deployed network, told before it is
+    trained; latency by ``search.latency``. Memory is what this process may hold while training;
+    seconds are those of the candidate.
     """
 
     params: Count | None = None
     madds: Count | None = None
+    latency_ms: Positive | None = None
     memory_gib: Positive | None = None
     seconds: Positive | None = None
-    floor: NotNegative = 0.0
+    floor: Part = 0.0
 
 
 class FullStage(Section):
@@ -193,7 +226,7 @@ class Experiment(Section):
     limits: Limits = Limits()
     search: Search = Search()
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    threads: Count | None = None
+    threads: Annotated[int, Meta(ge=1, le=1024)] | None = None
     seed: Seed = 1
     full: Full = Full(stages=(FullStage(epochs=30),))
     evaluation: Evaluation = Evaluation()

@@ -1,0 +1,104 @@
+"""Keys whose values are each right and impossible together.
+
+Only what the configuration itself shows; what needs the data set is ``training.preflight``'s.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nas_tf.config.schema import Experiment, Optimiser, Schedule
+
+ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
+SMALLEST = {"auxcell": 32, "template": 8, "dpc": 16}
+"""The shortest side of an image that the encoder of a space leaves anything of."""
+
+_PLAIN = Optimiser()
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """A key that cannot be as it is, and what it would have to be."""
+
+    key: str
+    expected: str
+
+
+def clashes(experiment: Experiment) -> Iterator[Clash]:
+    """What clashes, most telling first."""
+    yield from _of_the_space(experiment)
+    yield from _of_the_prices(experiment)
+    for path, stage in _stages(experiment):
+        yield from _of_a_schedule(f"{path}.schedule", stage.schedule)
+        for part in ("encoder", "decoder"):
+            if (optimiser := getattr(stage, part, None)) is not None:
+                yield from _of_an_optimiser(f"{path}.{part}", optimiser)
+        yield from _of_a_crop(f"{path}.crop", stage.crop, experiment.space)
+    yield from _of_the_scales(experiment)
+
+
+def _of_the_space(experiment: Experiment) -> Iterator[Clash]:
+    space, network = experiment.space, experiment.network
+    if space != "auxcell" and network.auxiliary not in (None, "none"):
+        yield Clash("network.auxiliary", f"none, as space {space} has no auxiliaries")
+    if space == "dpc" and network.sep_repeats is not None:
+        yield Clash("network.sep_repeats", "null, as space dpc repeats no convolution")
+    if network.alpha not in ALPHAS:
+        yield Clash("network.alpha", f"one of {', '.join(map(str, ALPHAS))}")
+
+
+def _of_the_prices(experiment: Experiment) -> Iterator[Clash]:
+    """A price on latency needs to know where latency comes from."""
+    source = "search.latency with it, a table that nas-tf profile-ops made or tflite"
+    if experiment.search.latency is None:
+        if experiment.limits.latency_ms is not None:
+            yield Clash("limits.latency_ms", source)
+        if experiment.search.targets.latency_ms is not None:
+            yield Clash("search.targets.latency_ms.target", source)
+
+
+def _stages(experiment: Experiment) -> Iterator[tuple[str, object]]:
+    """Everything that trains, by its key."""
+    yield "stage_one", experiment.stage_one
+    if experiment.stage_two is not None:
+        yield "stage_two", experiment.stage_two
+    for number, stage in enumerate(experiment.full.stages):
+        yield f"full.stages.{number}", stage
+
+
+def _of_a_schedule(path: str, schedule: Schedule) -> Iterator[Clash]:
+    if schedule.kind == "step" and not schedule.at:
+        yield Clash(f"{path}.kind", f"{path}.at with it, such as [0.6, 0.9]")
+    if schedule.kind != "step" and schedule.at:
+        yield Clash(f"{path}.at", f"[], as {path}.kind is {schedule.kind}, or that to be step")
+    if schedule.kind != "poly" and schedule.span != 1:
+        yield Clash(f"{path}.span", f"1, as {path}.kind is {schedule.kind}, or that to be poly")
+
+
+def _of_an_optimiser(path: str, optimiser: Optimiser) -> Iterator[Clash]:
+    """A constant of the other kind of optimiser would change nothing."""
+    other = {"adam": ("sgd", ("momentum",)), "sgd": ("adam", ("beta_2", "epsilon"))}
+    kind, keys = other[optimiser.kind]
+    for key in keys:
+        plain = getattr(_PLAIN, key)
+        if getattr(optimiser, key) != plain:
+            reason = f"as {path}.kind is {optimiser.kind}, or that to be {kind}"
+            yield Clash(f"{path}.{key}", f"{plain}, {reason}")
+
+
+def _of_a_crop(path: str, crop: tuple[int, int] | None, space: str) -> Iterator[Clash]:
+    least = SMALLEST[space]
+    if crop is not None and min(crop) < least:
+        yield Clash(path, f"{least} or more either way, as the encoder of space {space} needs")
+
+
+def _of_the_scales(experiment: Experiment) -> Iterator[Clash]:
+    """Final scores are taken at the last stage's crop, at each scale."""
+    crop, least = experiment.full.stages[-1].crop, SMALLEST[experiment.space]
+    smallest = min(experiment.evaluation.scales)
+    if crop is not None and min(crop) >= least > round(min(crop) * smallest):
+        last = f"full.stages.{len(experiment.full.stages) - 1}.crop"
+        yield Clash(
+            "evaluation.scales",
+            f"none below {least / min(crop):.3g}, as {last} is {list(crop)} and the encoder of "
+            f"space {experiment.space} needs {least}",
+        )

@@ -1,0 +1,36 @@
+"""A price on latency names where latency comes from."""
+
+import pytest
+
+from nas_tf import config
+from nas_tf.config.schema import Target, Targets
+from tests.config.test_mistakes import SMALL, refused
+
+_WITH = "expected search.latency with it, a table that nas-tf profile-ops made or tflite"
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("limits.latency_ms=20", f"override limits.latency_ms=20: {_WITH}"),
+        (
+            "search.targets.latency_ms={target: 20}",
+            "override search.targets.latency_ms={target: 20}: search.targets.latency_ms.target is "
+            f"20, {_WITH}",
+        ),
+        (
+            "search.targets.params.exponent=1",
+            "override search.targets.params.exponent=1: key search.targets.params.target is "
+            "missing, expected a number above 0",
+        ),
+    ],
+)
+def test_what_is_missing_is_said(write, override: str, line: str) -> None:
+    assert refused(write(SMALL), override).startswith(line)
+
+
+def test_a_price_with_its_source_is_accepted(write) -> None:
+    path = write(SMALL + "search: {latency: tflite, targets: {latency_ms: {target: 20}}}\n")
+    loaded = config.load(path, ["limits.latency_ms=40", "search.targets.madds.target=1e9"])
+    assert loaded.limits.latency_ms == 40
+    assert loaded.search.targets == Targets(latency_ms=Target(target=20), madds=Target(target=1e9))

@@ -1,0 +1,154 @@
+"""Shipped configurations: what they hold, and that each drives the real code."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nas_tf import config, spaces
+from nas_tf.config.schema import Experiment, Schedule
+from nas_tf.data.registry import dataset_info
+from nas_tf.errors import ConfigError, DataError
+from nas_tf.training import experiment, gate, preflight
+from nas_tf.training.full_run import FullRun
+from nas_tf.training.groundwork import Groundwork
+from nas_tf.training.schedules import factor
+from nas_tf.training.two_stage import TwoStage
+from tests.config import tiny
+
+ROOT = Path(__file__).parents[2]
+FILES = {path.stem: path for path in sorted((ROOT / "configs").glob("*.yaml"))}
+GENOTYPES = {"auxcell": "arch1", "template": "wacv-arch1", "dpc": "dpc-top1"}
+QUICK = {"cityscapes_template", "cityscapes_dpc", "nyu_depth", "mpii_pose"}
+"""The others' sections are run by other tests; here only by the slow ones."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Prepared data of the tests' own, without any yet."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("shipped")
+        patch.setenv("NAS_TF_CACHE", str(folder / "cache"))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def written(data: Path) -> None:
+    """Small data sets in the formats of the public ones."""
+    tiny.write(data)
+
+
+def miniature(name: str) -> Experiment:
+    """A shipped configuration at a size for tests, on data in the format of its own target."""
+    whole = config.load(FILES[name])
+    small = [
+        *("network.width=8", "network.alpha=0.35", "network.weights=null", "precision=float32"),
+        *("stage_one.epochs=1", "stage_one.batch=4", "stage_one.views=1"),
+        *("stage_one.crop=[64, 64]", "evaluation.batch=2"),
+    ]
+    if whole.stage_two is not None:
+        small += ["stage_two.epochs=1", "stage_two.batch=4"]
+    for number in range(len(whole.full.stages)):
+        stage = f"full.stages.{number}"
+        small += [f"{stage}.epochs=1", f"{stage}.batch=4", f"{stage}.crop=[64, 64]"]
+    if whole.data.target == "depth":
+        small += ["data.name=nyuv2_depth", "data.val_split=test"]
+    elif whole.data.target == "keypoints":
+        small += ["data.name=mpii_pose"]
+    else:
+        small += ["data.name=cityscapes_seg", "data.train_split=train"]
+        small += [f"full.stages.{n}.split=null" for n in range(len(whole.full.stages))]
+    return config.load(FILES[name], small)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_task_and_space_agree_and_every_network_can_be_drawn(name: str) -> None:
+    whole = config.load(FILES[name])
+    task = experiment.task_for(whole)
+    assert {"segmentation": "label", "depth": "depth", "pose": "keypoints"}[
+        task.name
+    ] == task.target.key
+    splits = dataset_info(whole.data.name).splits
+    assert {whole.data.train_split, whole.data.val_split} <= set(splits)
+    genotype = spaces.resolve(GENOTYPES[whole.space], whole.space)
+    for phase, stages in (
+        ("search", ("stage_one", "stage_two", "reward")),
+        ("published", ("full", "evaluate")),
+    ):
+        draw = experiment.drawer(whole, genotype, phase)
+        for stage in stages:
+            drawn = draw(experiment.view_of(whole, stage).crop)
+            assert drawn.by_name[drawn.outputs["logits"]].channels == task.channels
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in FILES],
+)
+def test_a_miniature_of_each_runs(name: str, written: None, tmp_path: Path) -> None:
+    small = miniature(name)
+    genotype = spaces.resolve(GENOTYPES[small.space], small.space)
+    if small.data.target in ("depth", "keypoints"):
+        finished = FullRun(small, genotype, tmp_path).run()
+        assert all(path.exists() for path in finished.files)
+        return
+    preflight.before_training(small)
+    evaluator = TwoStage(small, Groundwork(small))
+    result = evaluator.evaluate(genotype, gate.make(small.gate, 1))
+    assert (result.failed, result.stopped) == (False, None)
+    assert len(result.stages) == (1 if small.stage_two is None else 2)
+
+
+@pytest.mark.parametrize("name", ["cityscapes_dpc", "nyu_depth", "mpii_pose", "voc_auxcell"])
+def test_data_that_is_not_here_is_told_how_to_get(name: str, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NAS_TF_CACHE", str(tmp_path))
+    whole = config.load(FILES[name])
+    own = whole.data.name
+    with pytest.raises(DataError) as error:
+        preflight.before_training(whole)
+    line = f"{own} is not prepared in {tmp_path / 'data'}: run nas-tf data prepare {own} --source"
+    assert str(error.value).startswith(line)
+    assert "\n" not in str(error.value)
+
+
+def test_a_search_on_mpii_is_refused_as_nothing_could_score_it() -> None:
+    with pytest.raises(ConfigError) as error:
+        preflight.before_search(config.load(FILES["mpii_pose"]))
+    assert str(error.value) == (
+        "data.train_split is train, and mpii_pose gives no head_size there that a search could "
+        "score pose by: expected another data set, and nas-tf finetune to go over to this one"
+    )
+
+
+def test_dense_prediction_cells_are_searched_at_the_size_they_are_trained_at() -> None:
+    whole = config.load(FILES["cityscapes_dpc"])
+    seen = {stage: experiment.view_of(whole, stage) for stage in ("stage_one", "reward", "full")}
+    assert seen["stage_one"] == seen["full"]
+    assert (seen["full"].crop, seen["full"].scale) == ((769, 769), (0.5, 2.0))
+    assert seen["reward"].crop == (1024, 2048)
+    meta_train = 2975 - round(2975 * whole.data.meta_val)
+    stage, full = whole.stage_one, whole.full.stages[0]
+    assert stage.epochs * (meta_train // stage.batch) == pytest.approx(30_000, rel=0.005)
+    assert full.epochs * (2975 // full.batch) == pytest.approx(90_000, rel=0.005)
+
+
+def test_depth_stops_at_three_quarters_of_its_poly_schedule() -> None:
+    (stage,) = config.load(FILES["nyu_depth"]).full.stages
+    for epoch in (0, 100, 299):
+        wanted = (1 - epoch / 400) ** 0.9
+        assert factor(stage.schedule, epoch, stage.epochs) == pytest.approx(wanted, rel=1e-5)
+    assert factor(Schedule(kind="poly"), 100, 400) == pytest.approx(0.75**0.9)
+
+
+def test_pose_falls_at_epochs_90_and_120_of_140() -> None:
+    (stage,) = config.load(FILES["mpii_pose"]).full.stages
+    each = 22246 // stage.batch
+    rates = [factor(stage.schedule, step, stage.epochs * each) for step in range(140 * each)]
+    falls = [n for n in range(1, len(rates)) if rates[n] < rates[n - 1]]
+    assert falls == [90 * each, 120 * each]
+    assert rates[-1] == pytest.approx(0.01)
+
+
+def test_searches_are_as_long_as_the_papers() -> None:
+    trials = {"cityscapes_template": 2000, "cityscapes_dpc": 28_000, "voc_auxcell": 20_000}
+    assert {name: config.load(FILES[name]).search.trials for name in trials} == trials
