@@ -40,6 +40,12 @@ class EnvironmentFault(NasTfError):
     exit_code = 4
 
 
+class ServingError(NasTfError):
+    """An endpoint that cannot be reached, or that refuses a request."""
+
+    exit_code = 6
+
+
 class TrainingError(NasTfError):
     """A training that came to no usable end."""
 

@@ -4,8 +4,7 @@ import tensorflow as tf
 from array_record.python.array_record_data_source import ArrayRecordDataSource
 
 from nas_tf.data.info import DatasetInfo
-from nas_tf.data.store import open_builder
-from nas_tf.errors import DataError
+from nas_tf.data.store import open_split
 
 CACHE_BYTES = 1 << 30
 """Decoded examples kept in memory at most; a larger split is decoded anew each time."""
@@ -19,13 +18,7 @@ class Examples:
     """
 
     def __init__(self, name: str, split: str, *, cache_bytes: int = CACHE_BYTES) -> None:
-        builder = open_builder(name)
-        if split not in builder.info.splits:
-            accepted = ", ".join(builder.info.splits)
-            raise DataError(
-                f"split {split!r} of {name} is not prepared: {accepted} are accepted; add its "
-                f"files and run nas-tf data prepare {name} --again"
-            )
+        builder = open_split(name, split)
         self.info: DatasetInfo = builder.INFO
         self.split = split
         self._features = builder.info.features

@@ -12,7 +12,7 @@ class DatasetInfo:
 
     ``splits`` gives the published number of examples, or None where there is none.
     ``targets`` are keys of the example dictionary: label, depth, keypoints. ``extras`` are keys
-    that only metrics read: head_size, area.
+    that only metrics read: head_size, area; in ``unscored_splits`` they are not given.
     ``swaps`` pairs the left and right joints that change places in a mirror; ``unscored_joints``
     are annotated and learned but left out of the data set's own score.
     """
@@ -29,6 +29,7 @@ class DatasetInfo:
     swaps: tuple[tuple[int, int], ...] = ()
     unscored_joints: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
+    unscored_splits: tuple[str, ...] = ()
 
     @property
     def colours(self) -> tuple[tuple[int, int, int], ...]:

@@ -35,6 +35,7 @@ INFO = DatasetInfo(
     swaps=((0, 5), (1, 4), (2, 3), (10, 15), (11, 14), (12, 13)),
     unscored_joints=("pelvis", "thorax"),
     extras=("head_size",),
+    unscored_splits=("train",),
 )
 _PERSON_HEIGHT, _MARGIN, _HEAD = 200, 1.25, 0.6
 

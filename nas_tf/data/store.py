@@ -93,6 +93,18 @@ def open_builder(name: str) -> DenseBuilder:
     return builder
 
 
+def open_split(name: str, split: str) -> DenseBuilder:
+    """The builder of a prepared dataset that has the split."""
+    builder = open_builder(name)
+    if split not in builder.info.splits:
+        accepted = ", ".join(builder.info.splits)
+        raise DataError(
+            f"split {split!r} of {name} is not prepared: {accepted} are accepted; add its "
+            f"files and run nas-tf data prepare {name} --again"
+        )
+    return builder
+
+
 def _prepares_itself(name: str) -> bool:
     """Whether nobody has to say where the files of a dataset are."""
     return name == Shapes.INFO.name or name.startswith(PREFIX)

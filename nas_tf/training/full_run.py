@@ -27,7 +27,7 @@ from nas_tf.networks.state import (
     to_arrays,
 )
 from nas_tf.tasks import Metrics
-from nas_tf.training import experiment, processor
+from nas_tf.training import experiment, preflight, processor
 from nas_tf.training.diverged import Diverged
 from nas_tf.training.full import EpochEnd, FullTraining, StageData
 from nas_tf.training.history import History
@@ -69,6 +69,7 @@ class FullRun:
         folder: Path,
         start: Start | None = None,
     ) -> None:
+        preflight.before_training(config)
         self.config, self.genotype, self.folder = config, genotype, folder
         self.task = experiment.task_for(config)
         self.draw = draw = experiment.drawer(config, genotype, "published")
@@ -120,7 +121,7 @@ class FullRun:
 
     def _stage_data(self, number: int) -> StageData:
         stage = self.config.full.stages[number]
-        examples = experiment.stage_examples(self.config, stage.data, stage.split)
+        examples = experiment.stage_examples(self.config, stage)
         view = experiment.view_of(self.config, "full", stage.crop, examples.info.name)
         return StageData(examples, view)
 

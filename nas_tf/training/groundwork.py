@@ -15,16 +15,13 @@ from nas_tf.data.split import meta_split
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.backbones import TAP_LAYERS
 from nas_tf.networks.blueprint import Blueprint, Size
-from nas_tf.networks.functional import Functional
-from nas_tf.networks.state import Arrays, State, fill_model, from_arrays, initial_arrays
-from nas_tf.training import experiment
+from nas_tf.networks.state import State, fill_model, from_arrays
+from nas_tf.training import experiment, preflight, processor
 from nas_tf.training.distill import load_teacher
 from nas_tf.training.encoding import Progress
 from nas_tf.training.features import FeatureCache
 from nas_tf.training.scoring import filled
 from nas_tf.training.split_cache import cache_split
-
-_LAST_BLOCK = {"auxcell": 16, "template": 5, "dpc": 16}
 
 
 class Groundwork:
@@ -45,21 +42,20 @@ class Groundwork:
         root: Path | None = None,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
+        preflight.before_search(config)
         self.config, self._root, self._progress = config, root, progress
+        processor.compute_in_one_order()  # whatever this process did before
         self.task = experiment.task_for(config)
         self.stage_one_view = experiment.view_of(config, "stage_one", config.stage_one.crop)
         second = config.stage_two.crop if config.stage_two else None
         self.stage_two_view = experiment.view_of(config, "stage_two", second or self._crop)
         self.reward_view = experiment.view_of(config, "reward", self._crop)
         teacher = self._teacher()
-        self._examples = Examples(config.data.name, config.data.train_split)
+        self.examples = Examples(config.data.name, config.data.train_split)
         self.meta_train, self.meta_val = meta_split(
-            len(self._examples), seed=config.data.split_seed, fraction=config.data.meta_val
+            len(self.examples), seed=config.data.split_seed, fraction=config.data.meta_val
         )
-        pipeline.steps_per_epoch(len(self.meta_train), config.stage_one.batch)
-        if config.stage_two:
-            pipeline.steps_per_epoch(len(self.meta_train), config.stage_two.batch)
-        self._encoder_arrays = self._encoder_weights()
+        self.encoder_arrays = experiment.encoder_arrays(config)
         self.train = self._cached("features of meta-train", self.stage_one_view, teacher)
         self._val = self._cached("features of meta-val", self.reward_view, None)
 
@@ -82,7 +78,7 @@ class Groundwork:
             heard = self._progress
             progress = lambda done, total: heard(what, done, total)  # noqa: E731
         return cache_split(
-            self._examples,
+            self.examples,
             self.task,
             view,
             self._encoder(view.crop),
@@ -95,30 +91,14 @@ class Groundwork:
         )
 
     def _encoder(self, crop: Size) -> keras.Model:
-        encoder = networks.encoder(input_size=crop, **self._encoder_options)
-        fill_model(encoder, self._encoder_arrays)
+        encoder = networks.encoder(input_size=crop, **experiment.encoder_options(self.config))
+        fill_model(encoder, self.encoder_arrays)
         return encoder
-
-    @property
-    def _encoder_options(self) -> dict[str, Any]:
-        space, settings = self.config.space, experiment.settings_for(self.config, "search")
-        return {
-            "alpha": settings.alpha,
-            "output_stride": settings.output_stride if space == "dpc" else 32,
-            "last_block": _LAST_BLOCK[space],
-        }
-
-    def _encoder_weights(self) -> Arrays:
-        network = self.config.network
-        blueprint = networks.draw_encoder(**self._encoder_options)
-        return initial_arrays(
-            blueprint, seed=self.config.seed, weights=network.weights, alpha=network.alpha
-        )
 
     def with_encoder(self, blueprint: Blueprint, decoder: State) -> State:
         """A trained decoder with the encoder that its features came from."""
         encoder = {"encoder": layouts(blueprint)["encoder"]}
-        state = from_arrays(encoder, self._encoder_arrays)
+        state = from_arrays(encoder, self.encoder_arrays)
         return state.with_part("decoder", decoder)
 
     def stage_two_steps(self, batch: int) -> int:
@@ -129,7 +109,7 @@ class Groundwork:
         """Images and dense targets of one epoch."""
         stage, task = self.config.stage_two, self.task
         stream = pipeline.training(
-            self._examples,
+            self.examples,
             task.target,
             self.stage_two_view,
             batch=stage.batch,
@@ -165,7 +145,7 @@ class Groundwork:
         """Images of meta-val with the very targets that stage one is scored on."""
         batch = self.config.evaluation.batch
         images = pipeline.evaluation(
-            self._examples,
+            self.examples,
             self.task.target,
             self.reward_view,
             batch=batch,
@@ -182,12 +162,3 @@ class Groundwork:
         if not extras:
             return one["target"]
         return {key: one[key] for key in (self.task.target.key, *extras)}
-
-    def predictor(self, blueprint: Blueprint, state: State) -> Callable[[Any], tf.Tensor]:
-        """Logits as shipped, in float32."""
-        network = Functional(blueprint.deployed(), parts=layouts(blueprint))
-        trainable = {part: tf.constant(vector) for part, vector in state.trainable.items()}
-        statistics = {part: tf.constant(vector) for part, vector in state.statistics.items()}
-        return tf.function(
-            lambda inputs: network(inputs, trainable, statistics)[0]["logits"], autograph=False
-        )

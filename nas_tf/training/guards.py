@@ -14,6 +14,10 @@ class OverLimit(Exception):
     """A candidate that costs more than it may; the message says what and how much."""
 
 
+class CannotTell(Exception):
+    """A candidate of which some cost can't be told; the message says why."""
+
+
 def check_cost(limits: Limits, counted: Cost) -> None:
     """Refuses a network of too many parameters or multiply-adds as shipped."""
     for what, value, most in (
@@ -22,6 +26,13 @@ def check_cost(limits: Limits, counted: Cost) -> None:
     ):
         if most is not None and value > most:
             raise OverLimit(f"{value:,} {what}, the limit is {most:,}")
+
+
+def check_latency(limits: Limits, latency_ms: float | None) -> None:
+    """Refuses a network that takes too long as shipped."""
+    most = limits.latency_ms
+    if latency_ms is not None and most is not None and latency_ms > most:
+        raise OverLimit(f"{latency_ms:.4g} ms of latency, the limit is {most:g} ms")
 
 
 def check_memory(limits: Limits, blueprint: Blueprint, batch: int) -> None:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from nas_tf.config.schema import Optimiser
 from nas_tf.networks.arrays import PartLayout
 from nas_tf.networks.blueprint import Blueprint
-from nas_tf.networks.functional import FLOAT32, Functional, Precision
+from nas_tf.networks.functional import Functional, Precision
 from nas_tf.networks.state import State
 from nas_tf.tasks import Task
 from nas_tf.tasks.resolution import enlarged
@@ -68,7 +68,6 @@ class Learner:
     ) -> None:
         processor.compute_in_one_order()
         self._network = Functional(blueprint, precision, parts)
-        self._shipped = Functional(blueprint.deployed(), FLOAT32, parts)
         self._task, self._seed = task, seed
         self.strategy = tf.distribute.get_strategy()
         self.trainable = {part: _variable(state.trainable[part]) for part in parts}
@@ -81,7 +80,6 @@ class Learner:
             optimiser.build([self.trainable[part]])
         self.recipe = recipe
         self._step = tf.function(self._distributed, autograph=False)
-        self._predict = tf.function(self._predicted, autograph=False)
 
     def use(self, recipe: Recipe) -> None:
         """Goes on by another recipe, from the same vectors and optimiser states."""
@@ -103,12 +101,8 @@ class Learner:
         factors = np.array([rates[part] for part in self.optimisers], np.float32)
         return self._step(inputs, dense, teacher, factors)
 
-    def predict(self, inputs: Any) -> tf.Tensor:
-        """Logits as shipped: in float32, by the averaged weights where there are averages."""
-        return self._predict(inputs)
-
     def state(self) -> State:
-        """What ``predict`` computes with."""
+        """What is shipped: the averaged weights where there are averages."""
         return State(
             {part: vector.numpy() for part, vector in self._shown.trainable.items()},
             {part: vector.numpy() for part, vector in self._shown.statistics.items()},
@@ -146,9 +140,10 @@ class Learner:
         )
         loss = self.loss(outputs, dense, teacher)
         gradients = _gradients(loss, [weights[part] for part in self.optimisers])
-        gradients, measured = replica.all_reduce(
-            tf.distribute.ReduceOp.MEAN, (gradients, measured)
-        )
+        if self.strategy.num_replicas_in_sync > 1:  # for one, it would keep the graph for ever
+            gradients, measured = replica.all_reduce(
+                tf.distribute.ReduceOp.MEAN, (gradients, measured)
+            )
         self._apply(gradients, measured)
         return loss
 
@@ -183,11 +178,6 @@ class Learner:
             distance = enlarged(logits, tf.shape(teacher)[1:3]) - teacher
             loss += recipe.distillation * tf.reduce_mean(distance**2)
         return loss
-
-    def _predicted(self, inputs: Any) -> tf.Tensor:
-        shown = self._shown
-        outputs, _ = self._shipped(inputs, shown.trainable, shown.statistics)
-        return outputs["logits"]
 
 
 def _gradients(loss: tf.Tensor, weights: list[tf.Tensor]) -> list[tf.Tensor]:

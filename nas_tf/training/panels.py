@@ -1,20 +1,32 @@
 """What a network predicts, as a picture: image, truth and prediction of a few examples."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
+import tensorflow as tf
 
 from nas_tf.networks.state import State
 from nas_tf.tasks import Task
 from nas_tf.training.scoring import Scorer, Split
 
-_ROWS = 4
+ROWS = 4
+_GAP = 4
 
 
 def predictions_picture(task: Task, scorer: Scorer, state: State, split: Split) -> np.ndarray:
     """One row an example, spread over the split."""
-    chosen = split.spread(_ROWS)
-    rows = []
-    for images, target, logits in scorer.predictions(state, chosen):
+    return examples_picture(task, scorer.predictions(state, split.spread(ROWS)))
+
+
+def examples_picture(
+    task: Task, predictions: Iterable[tuple[tf.Tensor, Any, tf.Tensor]]
+) -> np.ndarray:
+    """One row an example, of batches of images, targets and logits."""
+    rows: list[np.ndarray] = []
+    for images, target, logits in predictions:
         for n in range(len(images)):
             one = {k: v[n] for k, v in target.items()} if isinstance(target, dict) else target[n]
-            rows.append(task.picture(images[n].numpy(), one, logits[n].numpy()))
-    return np.concatenate(rows)
+            row = task.picture(images[n].numpy(), one, logits[n].numpy())
+            rows += [row, np.full((_GAP, *row.shape[1:]), 255, np.uint8)]
+    return np.concatenate(rows[:-1])

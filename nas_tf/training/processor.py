@@ -2,6 +2,7 @@
 
 import functools
 import os
+import warnings
 from pathlib import Path
 
 import tensorflow as tf
@@ -31,15 +32,24 @@ def use_threads(count: int | None) -> int:
     """Gives the work to ``count`` threads, all cores by default; before TensorFlow computes.
 
     Operations of different branches run beside each other, each on one thread: that scales far
-    better here than splitting every operation.
+    better here than splitting every operation. How sums are split decides their last bits too.
     """
-    count = count or len(os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0))
+    threading = tf.config.threading
     try:
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(count)
+        threading.set_intra_op_parallelism_threads(1)
+        threading.set_inter_op_parallelism_threads(count or cores)
     except RuntimeError:
-        return tf.config.threading.get_inter_op_parallelism_threads() or count
-    return count
+        found = threading.get_inter_op_parallelism_threads() or cores
+        if count not in (None, found):
+            warnings.warn(
+                f"threads is {count} without effect: TensorFlow has computed in this process "
+                f"before, by {found}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return found
+    return count or cores
 
 
 def compute_in_one_order() -> None:

@@ -1,7 +1,7 @@
 """What the evaluation of one candidate gave."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from nas_tf.genotype import Genotype
@@ -27,8 +27,10 @@ class StageResult:
 class CandidateResult:
     """A candidate's reward, that of the last stage it reached, and how it came about.
 
-    ``stopped`` says why it did not run to its end: ``gate`` for a weak candidate, or the reason
-    of a failure, for which the reward is the floor.
+    The reward is the task's own; ``search.prices`` says what costs do to it. ``stopped`` says why
+    it did not run to its end: ``gate`` for a weak candidate, or the reason of a failure, for which
+    the reward is the floor. ``over_limit`` marks the failure of a network that costs more than it
+    may.
     """
 
     genotype: Genotype
@@ -36,10 +38,11 @@ class CandidateResult:
     stages: tuple[StageResult, ...] = ()
     params: int = 0
     madds: int = 0
+    latency_ms: float | None = None
     stopped: str | None = None
     failed: bool = False
+    over_limit: bool = False
     seed: int = 0
-    seconds: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""

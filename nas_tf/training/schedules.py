@@ -9,7 +9,7 @@ def factor(schedule: Schedule, step: int, steps: int) -> float:
         return (step + 1) / schedule.warmup_steps
     share = step / steps
     if schedule.kind == "poly":
-        return max(0.0, 1 - share) ** schedule.power
+        return max(0.0, 1 - share / schedule.span) ** schedule.power
     if schedule.kind == "step":
         return schedule.factor ** sum(share >= at for at in schedule.at)
     return 1.0

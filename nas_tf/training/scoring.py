@@ -10,7 +10,7 @@ from nas_tf.config.schema import Evaluation
 from nas_tf.data import pipeline
 from nas_tf.data.examples import Examples
 from nas_tf.data.views import View
-from nas_tf.networks.arrays import PartLayout
+from nas_tf.networks.arrays import PartLayout, layouts
 from nas_tf.networks.blueprint import Blueprint, Size
 from nas_tf.networks.functional import Functional
 from nas_tf.networks.state import State
@@ -99,6 +99,15 @@ class Scorer:
             like = tf.shape(sums[0])[1:3] if sums else tf.shape(logits)[1:3]
             sums.append(tf.image.resize(logits, like))
         return tf.add_n(sums) / len(sums)
+
+
+def shipped(blueprint: Blueprint, state: State) -> Callable[[Any], tf.Tensor]:
+    """A network as it is shipped: logits in float32 of images, or of taps for a decoder."""
+    network = Functional(blueprint.deployed(), parts=layouts(blueprint))
+    trainable, statistics = (
+        {part: tf.constant(vector) for part, vector in one.items()} for one in _vectors(state)
+    )
+    return lambda inputs: network(inputs, trainable, statistics)[0]["logits"]
 
 
 def filled(part: tf.Tensor, batch: int) -> tf.Tensor:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import tensorflow as tf
+from msgspec import structs
 
 from nas_tf.config.schema import Experiment, StageOne, StageTwo
 from nas_tf.genotype import Genotype
@@ -19,15 +20,19 @@ from nas_tf.networks.state import State, from_arrays, initial_arrays
 from nas_tf.training import experiment, guards, processor
 from nas_tf.training.diverged import Diverged
 from nas_tf.training.groundwork import Groundwork
-from nas_tf.training.guards import Guard, OverLimit
+from nas_tf.training.guards import CannotTell, Guard, OverLimit
 from nas_tf.training.learner import Learner, Recipe
 from nas_tf.training.result import CandidateResult, StageResult
 from nas_tf.training.schedules import factor
+from nas_tf.training.scoring import shipped
 
 Observer = Callable[[str, int, int, float], None]
 """Hears of every step: the stage, how many steps are done, of how many, and the loss."""
 
 Keep = Callable[[Blueprint, State], None]
+
+Latency = Callable[[Blueprint], float]
+"""Tells the milliseconds of a network as shipped, or raises ``CannotTell``."""
 
 
 class Decides(Protocol):
@@ -57,10 +62,13 @@ class TwoStage:
     Args:
         config: The experiment.
         ground: Data, features and encoder that all candidates share.
+        latency: How long a candidate takes; None where nobody asks.
     """
 
-    def __init__(self, config: Experiment, ground: Groundwork) -> None:
-        self.config, self.ground = config, ground
+    def __init__(
+        self, config: Experiment, ground: Groundwork, *, latency: Latency | None = None
+    ) -> None:
+        self.config, self.ground, self.latency = config, ground, latency
         self._precision = processor.precision(config.precision)
 
     def evaluate(
@@ -82,10 +90,18 @@ class TwoStage:
             if keep is not None:
                 keep(*candidate.scored)
             return result
-        except (OverLimit, Diverged) as error:
+        except OverLimit as error:
+            return candidate.failure(str(error), over_limit=True)
+        except (CannotTell, Diverged) as error:
             return candidate.failure(str(error))
         except (tf.errors.ResourceExhaustedError, MemoryError) as error:
             return candidate.failure(f"out of memory: {str(error).splitlines()[0][:120]}")
+
+    def lasting(self, epochs: int) -> "TwoStage":
+        """One on the same ground whose stage one takes so many epochs."""
+        stage = structs.replace(self.config.stage_one, epochs=epochs)
+        config = structs.replace(self.config, stage_one=stage)
+        return TwoStage(config, self.ground, latency=self.latency)
 
     @property
     def precision(self) -> Any:
@@ -103,11 +119,15 @@ class _Candidate:
         self._stages: list[StageResult] = []
         self.scored: tuple[Blueprint, State]
         self._draw = experiment.drawer(self._config, genotype, "search")
-        self._cost = guards.costs(self._draw(self._ground.reward_view.crop))
+        self._shipped = self._draw(self._ground.reward_view.crop)
+        self._cost, self._latency = guards.costs(self._shipped), None
 
     def run(self, gate: Decides, observer: Observer | None) -> CandidateResult:
         """Stage one, the gate, stage two."""
         guards.check_cost(self._config.limits, self._cost)
+        if self._owner.latency is not None:
+            self._latency = self._owner.latency(self._shipped)
+            guards.check_latency(self._config.limits, self._latency)
         state = self._stage_one(observer)
         if self._config.stage_two is None:
             return self._result(None)
@@ -116,11 +136,13 @@ class _Candidate:
         self._stage_two(self._config.stage_two, state, observer)
         return self._result(None)
 
-    def failure(self, reason: str) -> CandidateResult:
+    def failure(self, reason: str, *, over_limit: bool = False) -> CandidateResult:
         """Scored at the floor."""
-        return self._result(reason, failed=True)
+        return self._result(reason, failed=True, over_limit=over_limit)
 
-    def _result(self, stopped: str | None, *, failed: bool = False) -> CandidateResult:
+    def _result(
+        self, stopped: str | None, *, failed: bool = False, over_limit: bool = False
+    ) -> CandidateResult:
         floor = self._config.limits.floor
         return CandidateResult(
             genotype=self._genotype,
@@ -128,8 +150,10 @@ class _Candidate:
             stages=tuple(self._stages),
             params=self._cost.params,
             madds=self._cost.madds,
+            latency_ms=self._latency,
             stopped=stopped,
             failed=failed,
+            over_limit=over_limit,
             seed=self._seed,
         )
 
@@ -239,7 +263,7 @@ class _Candidate:
             raise Diverged(f"weights are not finite after stage {self._at}")
         ground, now = self._ground, time.perf_counter()
         metrics = ground.task.metrics()
-        predict = ground.predictor(blueprint, state)
+        predict = tf.function(shipped(blueprint, state), autograph=False)
         for n, (inputs, target) in enumerate(batches):
             rows = len(tf.nest.flatten(target)[0])
             metrics.update(target, predict(inputs)[:rows], ground.reward_view.crop)

@@ -1,4 +1,8 @@
-"""Names of precisions, and what a processor's flags make of them."""
+"""Names of precisions, what a processor's flags make of them, and threads."""
+
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -29,3 +33,31 @@ def test_an_unknown_precision_is_refused() -> None:
     with pytest.raises(ConfigError) as error:
         processor.precision("float16")
     assert str(error.value) == "precision is 'float16', expected auto, float32 or bfloat16"
+
+
+def test_threads_are_set_before_a_teacher_is_looked_at(tmp_path: Path) -> None:
+    """Otherwise a search that goes on would compute with others than one that is begun."""
+    teacher = tmp_path / "teacher.keras"
+    image = tf.keras.Input((64, 64, 3))
+    tf.keras.Model(image, tf.keras.layers.Conv2D(9, 8, 8)(image)).save(teacher)
+    program = f"""
+import tensorflow as tf
+from nas_tf.config import load
+from nas_tf.search import ready
+config = load("quickstart", ["threads=1", "stage_one.crop=[64,64]", "teacher={teacher}"])
+ready.check(config)
+float(tf.constant(1.0))
+threading = tf.config.threading
+print(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout == "1 1\n", done.stderr
+
+
+def test_threads_that_come_too_late_are_told() -> None:
+    float(tf.constant(1.0))
+    with pytest.warns(RuntimeWarning, match="^threads is 77 without effect: TensorFlow has comp"):
+        found = processor.use_threads(77)
+    assert processor.use_threads(found) == processor.use_threads(None) == found != 77

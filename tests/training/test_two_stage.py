@@ -201,7 +201,7 @@ def test_other_mistakes_are_found_before_any_compute(tmp_path: Path) -> None:
         (
             DataError,
             {"stage_one": {"batch": 541}},
-            "batch is 541 and there are 540 examples: 1–540 is accepted as batch",
+            "stage_one.batch is 541 and meta-train of shapes has 540 examples, expected 1 to 540",
         ),
     ]
     for kind, changes, message in cases:

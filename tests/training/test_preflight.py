@@ -1,0 +1,198 @@
+"""What a configuration asks of its data set is refused before anything is computed or written."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from nas_tf import config, spaces
+from nas_tf.config.schema import Experiment
+from nas_tf.errors import NasTfError
+from nas_tf.search import SearchHyperModel, TwoStageTuner
+from nas_tf.search.hypermodel import OBJECTIVE
+from nas_tf.training import preflight
+from nas_tf.training.full_run import FullRun
+from nas_tf.training.groundwork import Groundwork
+from tuner_oracles import RandomOracle
+
+SMALL = """\
+space: auxcell
+data: {name: shapes}
+network: {width: 8, alpha: 0.35, weights: null}
+stage_one: {epochs: 1, views: 1, batch: 64, crop: [64, 64]}
+stage_two: {batch: 64}
+full: {stages: [{epochs: 1, batch: 100, crop: [64, 64]}]}
+"""
+CLASSES = [f"class {n}" for n in range(9)]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[..., Experiment]:
+    """The small configuration with overrides."""
+    (tmp_path / "small.yaml").write_text(SMALL)
+    return lambda *overrides: config.load(tmp_path / "small.yaml", overrides)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Callable[..., str]:
+    """A user's folder of four images for training and two for validation; gives its name."""
+
+    def write(**settings: object) -> str:
+        rng = np.random.default_rng(5)
+        for split, count in (("train", 4), ("val", 2)):
+            for number in range(count):
+                for kind, shape in (("images", (70, 80, 3)), ("labels", (70, 80))):
+                    path = tmp_path / "own" / kind / split / f"{number}.png"
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    Image.fromarray(rng.integers(0, 2, shape).astype(np.uint8)).save(path)
+        (tmp_path / "own" / "dataset.yaml").write_text(
+            yaml.safe_dump({"classes": CLASSES, **settings})
+        )
+        return f"folder:{tmp_path / 'own'}"
+
+    return write
+
+
+def refused(check: Callable[[Experiment], None], whole: Experiment) -> str:
+    with pytest.raises(NasTfError) as error:
+        check(whole)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (
+            ["data.target=depths"],
+            "data.target is depths, shapes has label, depth, keypoints, expected one of them, "
+            "did you mean depth?",
+        ),
+        (
+            ["data.train_split=trian"],
+            "data.train_split is trian, shapes has train, val, test, expected one of them, "
+            "did you mean train?",
+        ),
+        (
+            ["stage_one.batch=541"],
+            "stage_one.batch is 541 and meta-train of shapes has 540 examples, expected 1 to 540",
+        ),
+        (
+            ["stage_two.batch=541"],
+            "stage_two.batch is 541 and meta-train of shapes has 540 examples, expected 1 to 540",
+        ),
+        (
+            ["stage_one.schedule.warmup_steps=8"],
+            "stage_one.schedule.warmup_steps is 8 and the stage has 8 steps, expected 0 to 7",
+        ),
+        (
+            ["data.meta_val=1e-4"],
+            "600 examples cannot be split with a fraction of 0.0001 held out: "
+            "at least one example is needed on each side",
+        ),
+        (
+            ["data.name=shape"],
+            "dataset 'shape' is unknown: did you mean shapes? shapes, camvid, voc2012_seg, "
+            "cityscapes_seg, person_part, nyuv2_depth, coco_keypoints, mpii_pose or folder:DIR "
+            "are accepted",
+        ),
+    ],
+)
+def test_what_no_search_can_do(load, tmp_path: Path, overrides: list[str], line: str) -> None:
+    whole = load(*overrides)
+    assert refused(preflight.before_search, whole) == line
+    assert refused(lambda one: Groundwork(one, root=tmp_path / "cache"), whole) == line
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (
+            ["data.val_split=valid"],
+            "data.val_split is valid, shapes has train, val, test, expected one of them, "
+            "did you mean val?",
+        ),
+        (
+            ["full.stages.0.split=vall"],
+            "full.stages.0.split is vall, shapes has train, val, test, expected one of them, "
+            "did you mean val?",
+        ),
+        (
+            ["full.stages.0.data=camvid"],
+            "full.stages.0.data is camvid, which has 11 outputs of segmentation, and shapes has 9 "
+            "outputs of segmentation, expected the same for all stages",
+        ),
+        (
+            ["full.stages.0.data=nyuv2_depth"],
+            "full.stages.0.data is nyuv2_depth, which has targets depth, and shapes has 9 outputs "
+            "of segmentation, expected the same for all stages",
+        ),
+        (
+            ["full.stages=[{epochs: 1}, {epochs: 1, batch: 601}]"],
+            "full.stages.1.batch is 601 and train of shapes has 600 examples, expected 1 to 600",
+        ),
+        (
+            ["full.stages.0.schedule.warmup_steps=6"],
+            "full.stages.0.schedule.warmup_steps is 6 and the stage has 6 steps, expected 0 to 5",
+        ),
+        (
+            ["full.stages.0.crop=null", "evaluation.scales=[1, 0.2]"],
+            "evaluation.scales has 0.2, which makes 128x128 smaller than the encoder of space "
+            "auxcell takes, expected none below 0.25",
+        ),
+    ],
+)
+def test_what_no_full_training_can_do(
+    load, tmp_path: Path, overrides: list[str], line: str
+) -> None:
+    whole = load(*overrides)
+    assert refused(preflight.before_training, whole) == line
+    arch1 = spaces.resolve("arch1")
+    assert refused(lambda one: FullRun(one, arch1, tmp_path / "run"), whole) == line
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_possible_passes(load, own) -> None:
+    preflight.before_search(load())
+    preflight.before_training(load())
+    stage = f"{{epochs: 1, batch: 2, crop: [64, 64], data: '{own()}'}}"
+    preflight.before_training(load(f"full.stages=[{stage}, {{epochs: 1}}]"))
+
+
+def test_a_folder_needs_a_crop(load, own) -> None:
+    name = own()
+    whole = load(f"data.name={name}", "stage_one={batch: 2}", "stage_two.batch=2")
+    assert refused(preflight.before_search, whole) == (
+        f"stage_one.crop is null and {name} has none, expected [height, width]"
+    )
+    whole = load(f"data.name={name}", "full.stages=[{epochs: 1, batch: 2}]")
+    assert refused(preflight.before_training, whole) == (
+        f"full.stages.0.crop is null and {name} has none, expected [height, width]"
+    )
+    other = load(f"data.name={name}", "full.stages=[{epochs: 1, data: shapes}]")
+    assert refused(preflight.before_training, other) == (
+        f"full.stages.0.crop is null and {name} has none, expected [height, width]"
+    )
+
+
+def test_another_data_set_must_ignore_the_same_label(load, own) -> None:
+    name = own(ignore_label=200)
+    whole = load(f"full.stages=[{{epochs: 1, batch: 2, crop: [64, 64], data: '{name}'}}]")
+    assert refused(preflight.before_training, whole) == (
+        f"full.stages.0.data is {name}, whose ignored label is 200, and that of shapes is 255, "
+        "expected the same for all stages"
+    )
+
+
+def test_a_tuner_is_refused_before_it_describes_its_run(load, tmp_path: Path) -> None:
+    whole = load("stage_one.batch=541")
+    model = SearchHyperModel.of(whole, spaces.get("auxcell"))
+    oracle = RandomOracle(OBJECTIVE, max_trials=1, seed=1)
+    tuner = TwoStageTuner(model, oracle, directory=tmp_path, project_name="run")
+    line = refused(lambda one: tuner.search(verbose=0), whole)
+    assert line.startswith("stage_one.batch is 541 and meta-train of shapes has 540")
+    assert not (tuner.folder / "run.json").exists()
