@@ -8,7 +8,7 @@ from typing import Any
 
 __version__ = "0.1.0.dev0"
 
-_ROOMS = ("networks", "report", "runs", "spaces", "tasks")
+_ROOMS = ("networks", "report", "runs", "search", "spaces", "tasks")
 _SEARCH = ("SearchHyperModel", "TwoStageTuner")
 __all__ = ["__version__", *_ROOMS, *_SEARCH]
 

@@ -1,6 +1,6 @@
 """The KerasTuner side of a search."""
 
-from nas_tf.search.hypermodel import SearchHyperModel
+from nas_tf.search.hypermodel import OBJECTIVE, SearchHyperModel
 from nas_tf.search.tuner import TwoStageTuner
 
-__all__ = ["SearchHyperModel", "TwoStageTuner"]
+__all__ = ["OBJECTIVE", "SearchHyperModel", "TwoStageTuner"]

@@ -1,5 +1,6 @@
 """A search space as a KerasTuner HyperModel."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,17 +8,20 @@ import keras_tuner as kt
 from msgspec import structs
 from tensorflow import keras
 
-from nas_tf import networks
+from nas_tf.config import schema
 from nas_tf.config.schema import Data, Experiment, Network
-from nas_tf.errors import ConfigError
+from nas_tf.errors import ConfigError, NasTfError
 from nas_tf.genotype import Genotype
-from nas_tf.networks.heads import Head
+from nas_tf.networks.state import Arrays
+from nas_tf.search import models, prices, ready
+from nas_tf.search.weights import learnt
 from nas_tf.spaces import SearchSpace
 from nas_tf.tasks import Task
-from nas_tf.training import experiment, gate, processor
+from nas_tf.training import experiment, gate
+from nas_tf.training.gate import Gate
 from nas_tf.training.groundwork import Groundwork
 from nas_tf.training.result import CandidateResult
-from nas_tf.training.two_stage import TwoStage
+from nas_tf.training.two_stage import Latency, TwoStage
 
 OBJECTIVE = kt.Objective("val_reward", "max")
 
@@ -34,6 +38,7 @@ class SearchHyperModel(kt.HyperModel):
         backbone: ``mobilenet_v2``, the one there is.
         weights: Of the encoder: ``imagenet``, a file, or None.
         config: Everything else; its space, network and data give way to what is given here.
+        latency: Tells the milliseconds of a candidate's blueprint, instead of ``search.latency``.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class SearchHyperModel(kt.HyperModel):
         backbone: str = "mobilenet_v2",
         weights: str | Path | None = "imagenet",
         config: Experiment | None = None,
+        latency: Latency | None = None,
     ) -> None:
         super().__init__(name=f"{space.name}_search")
         if backbone != "mobilenet_v2":
@@ -51,13 +57,16 @@ class SearchHyperModel(kt.HyperModel):
         self.space, self._task = space, task
         network = config.network if config else Network()
         self._network = structs.replace(network, weights=None if weights is None else str(weights))
-        self._config = config
+        self._config, self._latency = config, latency
         self._evaluator: TwoStage | None = None
+        self._checked = False
 
     @classmethod
-    def of(cls, config: Experiment, space: SearchSpace) -> "SearchHyperModel":
+    def of(
+        cls, config: Experiment, space: SearchSpace, *, latency: Latency | None = None
+    ) -> "SearchHyperModel":
         """The HyperModel of a configuration."""
-        return cls(space, weights=config.network.weights, config=config)
+        return cls(space, weights=config.network.weights, config=config, latency=latency)
 
     def declare_hyperparameters(self, hp: kt.HyperParameters) -> None:
         """Asks for every token."""
@@ -71,18 +80,11 @@ class SearchHyperModel(kt.HyperModel):
 
     def build(self, hp: kt.HyperParameters) -> keras.Model:
         """The untrained Keras model of hyperparameters, under the search's settings."""
-        genotype = self.genotype(hp)
-        config = self._config
+        config = self._settled()
         task = self._task or (experiment.task_for(config) if config else None)
         if task is None:
             raise ConfigError("SearchHyperModel.build needs a task, expected task= or config=")
-        settings = networks.settings.search(self.space.name)
-        return networks.build(
-            genotype,
-            Head(task.name, task.channels),
-            settings=settings,
-            weights=self._network.weights,
-        )
+        return models.untrained(self.genotype(hp), task, config, self._network.weights)
 
     def fit(
         self,
@@ -91,22 +93,30 @@ class SearchHyperModel(kt.HyperModel):
         train_data: Any = None,
         validation_data: Any = None,
         epochs: int | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
         **_: Any,
     ) -> dict[str, float]:
         """Evaluates in two stages, for KerasTuner's own tuners; ``epochs`` is that of stage one.
 
-        Every candidate goes on to stage two: KerasTuner's oracles keep no gate.
+        Every candidate goes on to stage two: KerasTuner's oracles keep no gate. The model is
+        given what the candidate has learnt; callbacks hear of it as of one epoch.
         """
-        evaluator = self.evaluator(train_data)
+        evaluator = self._opened(train_data)
         if epochs is not None:
-            stage = structs.replace(evaluator.config.stage_one, epochs=epochs)
-            config = structs.replace(evaluator.config, stage_one=stage)
-            evaluator = TwoStage(config, evaluator.ground)
-        everybody = gate.make(structs.replace(evaluator.config.gate, policy="open"), 1)
-        result = evaluator.evaluate(self.genotype(hp), everybody)
-        if result.failed:
+            evaluator = evaluator.lasting(epochs)
+        arrays: Arrays = {}
+        result = evaluator.evaluate(
+            self.genotype(hp),
+            everybody(),
+            keep=lambda blueprint, state: arrays.update(learnt(blueprint, state)),
+        )
+        if result.failed and not result.over_limit:
             raise kt.errors.FailedTrialError(result.stopped)
-        return figures(result)
+        if arrays:
+            models.fill(model, evaluator.config, arrays)
+        told = figures(result, prices.reward(evaluator.config.search.targets, result))
+        _tell(callbacks, model, told)
+        return told
 
     def config(self, train_data: Any = None) -> Experiment:
         """The configuration, on the data that was given: a name such as ``camvid``, or none."""
@@ -119,14 +129,34 @@ class SearchHyperModel(kt.HyperModel):
             base = structs.replace(base, data=structs.replace(base.data, name=train_data))
         return structs.replace(base, space=self.space.name, network=self._network)
 
+    def _settled(self) -> Experiment | None:
+        """The configuration as far as it is known before data is."""
+        if self._evaluator is not None:
+            return self._evaluator.config
+        return None if self._config is None else self.config()
+
+    def _opened(self, train_data: Any) -> TwoStage:
+        """The evaluator; a mistake of the user's ends the search, it is no trial's failure."""
+        try:
+            return self.evaluator(train_data)
+        except NasTfError as error:
+            raise kt.errors.FatalValueError(str(error)) from error
+
+    def check(self, train_data: Any = None) -> None:
+        """Raises on what would make every trial fail, the first time it is asked."""
+        if not self._checked:
+            ready.check(self.config(train_data), latency=self._latency)
+            self._checked = True
+
     def evaluator(self, train_data: Any = None, progress: Any = None) -> TwoStage:
         """The evaluator all trials of this process share; the first call caches features."""
         if self._evaluator is None:
             config = self.config(train_data)
-            processor.use_threads(config.threads)
+            self.check(train_data)
+            latency = prices.latency_of(config, self._latency)
             ground = Groundwork(config, progress=progress)
             self._check_task(ground.task)
-            self._evaluator = TwoStage(config, ground)
+            self._evaluator = TwoStage(config, ground, latency=latency)
         return self._evaluator
 
     def _check_task(self, found: Task) -> None:
@@ -138,10 +168,28 @@ class SearchHyperModel(kt.HyperModel):
             )
 
 
-def figures(result: CandidateResult) -> dict[str, float]:
-    """What KerasTuner is told of a result: the reward, the stages', the costs."""
+def everybody() -> Gate:
+    """The gate of a search that has none."""
+    return gate.make(schema.Gate(policy="open"), 1)
+
+
+def _tell(
+    callbacks: Sequence[keras.callbacks.Callback], model: keras.Model, told: dict[str, float]
+) -> None:
+    """Has callbacks do what they do in an epoch: KerasTuner's saves the model."""
+    heard = keras.callbacks.CallbackList(list(callbacks), model=model)
+    heard.on_train_begin()
+    heard.on_epoch_begin(0)
+    heard.on_epoch_end(0, told)
+    heard.on_train_end(told)
+
+
+def figures(result: CandidateResult, reward: float) -> dict[str, float]:
+    """What KerasTuner is told of a result: the reward, the score it comes from, the costs."""
     stages = {
         f"stage_{number}_reward": stage.reward for number, stage in enumerate(result.stages, 1)
     }
     cost = {"params": float(result.params), "madds": float(result.madds)}
-    return {"val_reward": result.reward, **stages, **cost}
+    if result.latency_ms is not None:
+        cost["latency_ms"] = result.latency_ms
+    return {"val_reward": reward, "score": result.reward, **stages, **cost}

@@ -1,37 +1,40 @@
 """The tuner: each trial is one candidate, evaluated in two stages and written down."""
 
 import json
-import platform
-import shlex
-import sys
 import time
+import traceback
 from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras_tuner as kt
+from filelock import FileLock
+from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.engine.base_tuner import BaseTuner
-from keras_tuner.src.engine.trial import Trial
+from keras_tuner.src.engine.trial import Trial, TrialStatus
 from tensorflow import keras
 
-from nas_tf.config.load import dump
+from nas_tf.config.load import dump, load
 from nas_tf.errors import NasTfError
 from nas_tf.genotype import Genotype
-from nas_tf.networks.state import arrays_of_model, fill_model
-from nas_tf.runs import Run, Stage, TrialRecord, layout, record
-from nas_tf.search import weights
+from nas_tf.networks.blueprint import Blueprint
+from nas_tf.networks.state import State
+from nas_tf.runs import Run, TrialRecord, layout, record
+from nas_tf.search import models, samples, weights
+from nas_tf.search.about import about
 from nas_tf.search.gatebook import GateBook
-from nas_tf.search.hypermodel import SearchHyperModel, figures
+from nas_tf.search.hypermodel import SearchHyperModel, everybody, figures
+from nas_tf.search.outcome import crashed, now, record_of
+from nas_tf.search.showcase import Showcase
 from nas_tf.training.result import CandidateResult
-from nas_tf.training.two_stage import Observer
+from nas_tf.training.two_stage import Decides, Observer, TwoStage
 
 if TYPE_CHECKING:
     import pandas
 
 KEPT = 5
-_PACKAGES = ("tensorflow", "keras", "keras-tuner", "tf-agents", "numpy")
+EPOCHS = "tuner/epochs"
+"""Where Hyperband says how many epochs a trial takes."""
 
 
 class TwoStageTuner(BaseTuner):
@@ -39,7 +42,7 @@ class TwoStageTuner(BaseTuner):
 
     Args:
         hypermodel: Space, task and configuration.
-        oracle: Who proposes; ``None`` for objective ``val_reward`` and 100 uniform trials.
+        oracle: Who proposes, for objective ``kt.Objective("val_reward", "max")``.
         directory, project_name: The run is the folder ``directory/project_name``.
         overwrite: Whether a run that is there is deleted.
         observer: Hears of every training step.
@@ -63,7 +66,7 @@ class TwoStageTuner(BaseTuner):
     ) -> None:
         self.model = hypermodel
         self._observer, self._progress, self._on_trial = observer, progress, on_trial
-        self._kept = kept
+        self._kept, self._proposer = kept, oracle
         space = kt.HyperParameters()
         hypermodel.declare_hyperparameters(space)
         space.values = {}
@@ -71,6 +74,8 @@ class TwoStageTuner(BaseTuner):
         super().__init__(
             oracle, directory=str(directory), project_name=project_name, overwrite=overwrite
         )
+        self._shelf = record.Shelf(self.folder)
+        self._showcase = Showcase(self.folder, self.tuner_id, hypermodel.space, self._shelf)
 
     @property
     def folder(self) -> Path:
@@ -80,32 +85,89 @@ class TwoStageTuner(BaseTuner):
     def search(self, train_data: str | None = None, **kwargs: Any) -> None:
         """Searches on a data set by its name, such as ``camvid``; None takes the configuration's.
 
-        The reward comes from a part of the training split that no candidate is trained on.
+        The reward comes from a part of the training split that no candidate is trained on. Data,
+        a teacher or a latency table that is absent is told before the run's folder is written.
         """
+        self.model.check(train_data)
         self._describe(train_data)
+        if not distribution.is_chief_oracle():
+            self.model.evaluator(train_data, self._progress)  # in a trial, KerasTuner would go on
         super().search(train_data, **kwargs)
+
+    def on_search_begin(self) -> None:
+        """Saves what KerasTuner saves after the first trial only, and begins anew without."""
+        if not self._is_worker():
+            self.save()
 
     def run_trial(self, trial: Trial, train_data: str | None = None, **_: Any) -> dict[str, float]:
         """One candidate; a failure is written down with its reason before the oracle hears."""
-        evaluator = self.model.evaluator(train_data, self._progress)
+        evaluator, gate = self._evaluator(trial, train_data)
         genotype = self.model.genotype(trial.hyperparameters)
-        book, started, began = GateBook(self.folder, evaluator.config), _now(), time.perf_counter()
-        result = evaluator.evaluate(
-            genotype,
-            book.of(trial.trial_id),
-            observer=self._observer,
-            keep=lambda blueprint, state: weights.keep(
-                self.folder, trial.trial_id, blueprint, state
-            ),
-        )
-        done = _record(trial.trial_id, result, started, time.perf_counter() - began, self.tuner_id)
-        record.write(self.folder, done)
-        weights.prune(self.folder, self._kept)
+        started, began = now(), time.perf_counter()
+        scored: samples.Scored | None = None
+
+        def keep(blueprint: Blueprint, state: State) -> None:
+            nonlocal scored
+            weights.keep(self.folder, trial.trial_id, blueprint, state)
+            scored = blueprint, state
+
+        def add(result: CandidateResult) -> TrialRecord:
+            seconds = time.perf_counter() - began
+            targets = evaluator.config.search.targets
+            done = record_of(
+                trial.trial_id,
+                result,
+                targets,
+                started=started,
+                seconds=seconds,
+                worker=self.tuner_id,
+            )
+            self._add(done, evaluator, scored)
+            return done
+
+        try:
+            result = evaluator.evaluate(genotype, gate, observer=self._observer, keep=keep)
+        except NasTfError:
+            raise
+        except Exception as error:
+            add(crashed(genotype, error, evaluator.config.limits.floor))
+            raise
+        done = add(result)
+        if result.failed and not result.over_limit:
+            raise kt.errors.FailedTrialError(result.stopped)
+        return figures(result, done.reward)
+
+    def _evaluator(self, trial: Trial, train_data: str | None) -> tuple[TwoStage, Decides]:
+        """Who evaluates a trial, and the gate it meets.
+
+        Hyperband's halving is a gate already, and compares trials of equally many epochs.
+        """
+        evaluator = self.model.evaluator(train_data, self._progress)
+        epochs = trial.hyperparameters.values.get(EPOCHS)
+        if epochs is not None:
+            return evaluator.lasting(epochs), everybody()
+        return evaluator, GateBook(self.folder, evaluator.config).of(trial.trial_id)
+
+    def _add(self, done: TrialRecord, evaluator: TwoStage, scored: samples.Scored | None) -> None:
+        """Writes a trial down and shows it, whatever became of it."""
+        self._shelf.add(done)
+        completed = [one for one in self._shelf.all() if one.status == "completed"]
+        weights.prune(self.folder, completed, self._kept)
+        self._showcase.show(done, evaluator, scored)
         if self._on_trial is not None:
             self._on_trial(done)
-        if result.failed:
-            raise kt.errors.FailedTrialError(result.stopped)
-        return figures(result)
+
+    def _try_run_and_update_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> None:
+        """KerasTuner's; but it prints a candidate's failure, which is no news, as a traceback."""
+        try:
+            self._run_and_update_trial(trial, *args, **kwargs)
+            trial.status = TrialStatus.COMPLETED
+        except (kt.errors.FatalError, NasTfError):
+            raise
+        except kt.errors.FailedTrialError as error:
+            trial.status, trial.message = TrialStatus.FAILED, str(error)
+        except Exception:
+            trial.status, trial.message = TrialStatus.INVALID, traceback.format_exc()
 
     def best_genotypes(self, count: int = 1) -> list[Genotype]:
         """The best genotypes so far, first the very best."""
@@ -113,13 +175,14 @@ class TwoStageTuner(BaseTuner):
 
     def load_model(self, trial: Trial) -> keras.Model:
         """The trained Keras model of a trial whose weights were kept."""
-        model = self.model.build(trial.hyperparameters)
         if not weights.path_of(self.folder, trial.trial_id).exists():
             raise NasTfError(
                 f"the weights of trial {trial.trial_id} are not kept: those of the best "
                 f"{self._kept} are, give TwoStageTuner a larger kept="
             )
-        fill_model(model, arrays_of_model(model) | weights.read(self.folder, trial.trial_id))
+        config = load(self.folder / layout.CONFIG)
+        model = SearchHyperModel.of(config, self.model.space).build(trial.hyperparameters)
+        models.fill(model, config, weights.read(self.folder, trial.trial_id))
         return model
 
     def results_dataframe(self) -> "pandas.DataFrame":
@@ -127,59 +190,16 @@ class TwoStageTuner(BaseTuner):
         return Run(self.folder).to_frame()
 
     def _describe(self, train_data: str | None) -> None:
-        """Writes what made this run, once."""
-        path = self.folder / layout.RUN
-        if path.exists() or self._is_worker():
-            return
-        config = self.model.config(train_data)
-        layout.write_whole(self.folder / layout.CONFIG, dump(config))
-        about = {
-            "schema": layout.SCHEMA,
-            "nas_tf": metadata.version("nas-tf"),
-            "space": self.model.space.name,
-            "data": config.data.name,
-            "oracle": type(self.oracle).__name__,
-            "max_trials": self.oracle.max_trials,
-            "seed": config.seed,
-            "created": _now(),
-            "command": shlex.join(sys.argv),
-            "python": platform.python_version(),
-            "machine": f"{platform.system()} {platform.machine()}",
-            "versions": {name: metadata.version(name) for name in _PACKAGES},
-        }
-        layout.write_whole(path, json.dumps(about, indent=1) + "\n")
+        """Writes what made this run, once, and its budget, which may grow.
 
-
-def _record(
-    trial: str, result: CandidateResult, started: str, seconds: float, worker: str
-) -> TrialRecord:
-    return TrialRecord(
-        trial=trial,
-        space=result.genotype.space,
-        genotype=str(result.genotype),
-        status="failed" if result.failed else "completed",
-        reward=result.reward,
-        score=result.reward,
-        stages=tuple(
-            Stage(
-                reward=stage.reward,
-                metrics={name: float(value) for name, value in stage.metrics.items()},
-                losses=stage.losses,
-                steps=stage.steps,
-                seconds=dict(stage.seconds),
-            )
-            for stage in result.stages
-        ),
-        stopped=result.stopped,
-        params=result.params,
-        madds=result.madds,
-        seed=result.seed,
-        seconds=seconds,
-        worker=worker,
-        started=started,
-        ended=_now(),
-    )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+        The chief does not search, so a worker may do it.
+        """
+        config, path = self.model.config(train_data), self.folder / layout.RUN
+        most = self._proposer.max_trials
+        with FileLock(self.folder / layout.LOCK):
+            if path.exists():
+                told = {**Run(self.folder).about, "max_trials": most}
+            else:
+                layout.write_whole(self.folder / layout.CONFIG, dump(config))
+                told = about(config, oracle=type(self._proposer).__name__, max_trials=most)
+            layout.write_whole(path, f"{json.dumps(told, indent=1)}\n")

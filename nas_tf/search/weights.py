@@ -1,24 +1,29 @@
 """Trained arrays of the best trials; no more than so many are kept."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import Arrays, State, to_arrays
-from nas_tf.runs import layout, record
+from nas_tf.runs import TrialRecord, layout
+
+
+def learnt(blueprint: Blueprint, state: State) -> Arrays:
+    """What a trial has trained: of one that stopped after stage one, the decoder."""
+    parts = {part: one for part, one in layouts(blueprint).items() if part in state.trainable}
+    return to_arrays(parts, state)
 
 
 def keep(folder: Path, trial: str, blueprint: Blueprint, state: State) -> None:
-    """Saves what a trial has trained: of one that stopped after stage one, the decoder."""
-    parts = {part: one for part, one in layouts(blueprint).items() if part in state.trainable}
+    """Saves what a trial has trained."""
     path = path_of(folder, trial)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
-        arrays = to_arrays(parts, state)
+        arrays = learnt(blueprint, state)
         np.savez(file, **{f"{layer}|{role}": value for (layer, role), value in arrays.items()})
     partial.replace(path)
 
@@ -29,13 +34,13 @@ def read(folder: Path, trial: str) -> Arrays:
         return {tuple(key.split("|")): arrays[key] for key in arrays.files}
 
 
-def prune(folder: Path, count: int) -> None:
-    """Lets go of the arrays of all but the best completed trials."""
-    with FileLock(folder / layout.LOCK):
-        completed = [one for one in record.read_all(folder) if one.status == "completed"]
-        ranked = sorted(completed, key=lambda one: -one.reward)
-        for one in ranked[count:]:
-            path_of(folder, one.trial).unlink(missing_ok=True)
+def prune(folder: Path, completed: Iterable[TrialRecord], count: int) -> None:
+    """Lets go of the arrays of all but the best; those of trials not yet written down stay."""
+    ranked = sorted(completed, key=lambda one: -one.reward)
+    beaten = {f"{one.trial}.npz" for one in ranked[count:]}
+    for path in (folder / layout.WEIGHTS).glob("*.npz"):
+        if path.name in beaten:
+            path.unlink(missing_ok=True)
 
 
 def path_of(folder: Path, trial: str) -> Path:

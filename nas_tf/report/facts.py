@@ -1,0 +1,171 @@
+"""What is shown of a run, as numbers: every picture and table of ``plots`` and ``page`` is one."""
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from nas_tf.report.choices import choices, vocabulary
+from nas_tf.runs import Reranking, Run, TrialRecord
+from nas_tf.runs.statistics import Correlation, spearman
+
+WINDOWS = 10
+MOST_WORDS = 14
+PARTS = {
+    "build": ("build",),
+    "trace": ("trace", "validate_trace"),
+    "input": ("input",),
+    "steps": ("steps",),
+    "validation": ("validate",),
+}
+"""How the times that a trial keeps are summed up."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How often each word of a kind was chosen, by window of trials, and what it brought.
+
+    ``shares`` has a row for each word and a column for each window. ``effects`` is the mean reward
+    of trials with the word less that of those without, with its standard error; NaN where one side
+    is empty.
+    """
+
+    kind: str
+    words: tuple[str, ...]
+    edges: tuple[int, ...]
+    shares: np.ndarray
+    effects: np.ndarray
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A run's finished trials, looked at from all sides."""
+
+    run: Run
+
+    @cached_property
+    def trials(self) -> list[TrialRecord]:
+        """Finished trials, in the order in which they ended."""
+        return self.run.trials
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """Numbers of trials by their name, from 1."""
+        return {trial.trial: number for number, trial in enumerate(self.trials, 1)}
+
+    @cached_property
+    def completed(self) -> list[TrialRecord]:
+        """Those that did not fail."""
+        return self.run.completed
+
+    @cached_property
+    def gated(self) -> list[TrialRecord]:
+        """Those that the gate stopped."""
+        return [trial for trial in self.completed if trial.stopped == "gate"]
+
+    @cached_property
+    def failed(self) -> list[TrialRecord]:
+        """Those that failed."""
+        return [trial for trial in self.trials if trial.status == "failed"]
+
+    @cached_property
+    def both(self) -> list[TrialRecord]:
+        """Those that went through both stages."""
+        return [trial for trial in self.completed if len(trial.stages) > 1]
+
+    def x(self, trials: Sequence[TrialRecord]) -> list[int]:
+        """The numbers of trials, for an axis."""
+        return [self.numbers[trial.trial] for trial in trials]
+
+    @cached_property
+    def best_so_far(self) -> np.ndarray:
+        """The best reward up to each completed trial."""
+        return np.maximum.accumulate([trial.reward for trial in self.completed])
+
+    def running_mean(self, window: int = 20) -> np.ndarray:
+        """The mean reward of the last completed trials."""
+        return running_mean([trial.reward for trial in self.completed], window)
+
+    def stage_rewards(self, stage: int) -> list[float]:
+        """Rewards after a stage, of all that reached its end."""
+        return [one.stages[stage].reward for one in self.completed if len(one.stages) > stage]
+
+    @cached_property
+    def bar(self) -> list[float | None]:
+        """The mean of stage-one rewards before each completed trial: the gate's bar."""
+        means: list[float | None] = [None]
+        for count, total in enumerate(np.cumsum(self.stage_rewards(0)), 1):
+            means.append(float(total / count))
+        return means[:-1]
+
+    @cached_property
+    def honesty(self) -> Correlation | None:
+        """How well stage one foretells stage two, in rank."""
+        firsts = [trial.stages[0].reward for trial in self.both]
+        return spearman(firsts, [trial.stages[1].reward for trial in self.both])
+
+    @cached_property
+    def reranking(self) -> Reranking | None:
+        """Those of its trials that were trained longer."""
+        return Reranking.of(self.run)
+
+    @cached_property
+    def seconds(self) -> dict[str, np.ndarray]:
+        """Where each trial's time went; ``other`` is what no part claims."""
+        table = {}
+        for stage, name in enumerate(("stage 1", "stage 2")):
+            for part, keys in PARTS.items():
+                table[f"{name} {part}"] = np.array(
+                    [_seconds(trial, stage, keys) for trial in self.trials]
+                )
+        whole = np.array([trial.seconds for trial in self.trials])
+        return table | {"other": np.maximum(0.0, whole - sum(table.values()))}
+
+    @cached_property
+    def shares(self) -> list[Shares]:
+        """Frequencies and effects of every kind of choice."""
+        chosen = [choices(trial.parsed) for trial in self.completed]
+        kinds = list(chosen[0]) if chosen else []
+        return [self._shares(kind, [one[kind] for one in chosen]) for kind in kinds]
+
+    def _shares(self, kind: str, chosen: list[list[str]]) -> Shares:
+        counts = Counter(word for words in chosen for word in words)
+        ordered = vocabulary(self.run.about["space"]).get(kind, [])
+        words = tuple(ordered + sorted(word for word in counts if word not in ordered))
+        words = words[:MOST_WORDS]
+        windows = max(1, min(WINDOWS, len(chosen) // 5))
+        edges = np.linspace(0, len(chosen), windows + 1).astype(int)
+        shares = np.zeros((len(words), windows))
+        for column, (begin, end) in enumerate(itertools.pairwise(edges)):
+            within = Counter(word for words in chosen[begin:end] for word in words)
+            total = max(1, sum(within.values()))
+            shares[:, column] = [within[word] / total for word in words]
+        rewards = np.array([trial.reward for trial in self.completed])
+        has = np.array([[word in one for one in chosen] for word in words])
+        effects = np.array([_effect(rewards, row) for row in has]).reshape(len(words), 2)
+        return Shares(kind, words, tuple(edges.tolist()), shares, effects)
+
+
+def running_mean(values: Sequence[float], window: int) -> np.ndarray:
+    """The mean of the last values, of fewer at the beginning."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    ends = np.arange(1, len(values) + 1)
+    begins = np.maximum(0, ends - window)
+    return (sums[ends] - sums[begins]) / (ends - begins)
+
+
+def _seconds(trial: TrialRecord, stage: int, keys: Sequence[str]) -> float:
+    if len(trial.stages) <= stage:
+        return 0.0
+    return sum(trial.stages[stage].seconds.get(key, 0.0) for key in keys)
+
+
+def _effect(rewards: np.ndarray, has: np.ndarray) -> tuple[float, float]:
+    inside, outside = rewards[has], rewards[~has]
+    if min(len(inside), len(outside)) < 2:
+        return float("nan"), float("nan")
+    error = np.sqrt(inside.var(ddof=1) / len(inside) + outside.var(ddof=1) / len(outside))
+    return float(inside.mean() - outside.mean()), float(error)

@@ -1,0 +1,28 @@
+"""Whether a search can begin: the data and files that all its trials need, looked at once."""
+
+from pathlib import Path
+
+from nas_tf import latency as tables
+from nas_tf.config.schema import Experiment
+from nas_tf.search import prices
+from nas_tf.training import experiment, preflight, processor
+from nas_tf.training.distill import load_teacher
+from nas_tf.training.two_stage import Latency
+
+
+def check(config: Experiment, *, latency: Latency | None = None) -> None:
+    """Raises on data, a teacher or a latency table that is absent or does not fit.
+
+    Within a trial it would be too late: KerasTuner takes an error there for the trial's. Threads
+    are set first of all, for looking at a teacher has TensorFlow settle on its own.
+    """
+    processor.use_threads(config.threads)
+    preflight.before_search(config)
+    if config.teacher is not None and config.stage_one.distillation:
+        view = experiment.view_of(config, "stage_one", config.stage_one.crop)
+        load_teacher(Path(config.teacher), experiment.task_for(config), view.crop)
+    source = config.search.latency
+    if latency is None and source not in (None, prices.TFLITE):
+        table = tables.read(Path(source))
+        if table.missing(found := prices.operations(config)):
+            table.check(found)

@@ -1,0 +1,149 @@
+"""Trains the best of a search and a sample of the rest longer: does its ranking hold?
+
+Both papers ask it so. Everything is kept in the folder ``rerank`` of the run, trial by trial, so
+that a later call goes on where one was stopped.
+"""
+
+import dataclasses
+import itertools
+import json
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from nas_tf.config import load
+from nas_tf.config.load import dump
+from nas_tf.config.schema import Experiment
+from nas_tf.errors import ConfigError, DataError, NasTfError
+from nas_tf.runs import Reranking, Run, TrialRecord, layout, record
+from nas_tf.runs.load import dotted
+from nas_tf.search.about import about
+from nas_tf.search.outcome import crashed, now, record_of
+from nas_tf.training import gate, processor
+from nas_tf.training.groundwork import Groundwork
+from nas_tf.training.two_stage import Observer, TwoStage
+
+_FREE = ("threads", "search.", "full.")
+_LOCK = ".rerank.lock"
+
+
+def choose(run: Run, top: int, sample: int, seed: int) -> tuple[list[str], list[str]]:
+    """The names of the best trials, and of one from each of so many equal parts of the rest.
+
+    Of trials with the same genotype only the best counts.
+    """
+    distinct: dict[str, str] = {}
+    for trial in run.best(len(run.trials)):
+        distinct.setdefault(trial.genotype, trial.trial)
+    ranked = list(distinct.values())
+    rest, rng = ranked[top:], random.Random(seed)
+    count = min(sample, len(rest))
+    edges = [len(rest) * n // count for n in range(count + 1)] if count else []
+    drawn = [rest[rng.randrange(*part)] for part in itertools.pairwise(edges)]
+    return ranked[:top], drawn
+
+
+def begin(run: Run, config: Experiment, *, top: int, sample: int) -> Reranking:
+    """Chooses and writes it down; where that was done before, takes it up if nothing differs."""
+    folder = run.folder / layout.RERANK
+    if config.space != run.about["space"]:
+        raise ConfigError(
+            f"the configuration is of space {config.space}, expected {run.about['space']}, "
+            "that of the run"
+        )
+    before = Reranking.of(run)
+    if before is not None:
+        _check(before, config, {"top": top, "sample": sample})
+        return before
+    best, drawn = choose(run, top, sample, config.seed)
+    if not best:
+        raise DataError(f"{run.folder} has no completed trial yet, expected one at least")
+    layout.write_whole(folder / layout.CONFIG, dump(config))
+    told = about(config, oracle="rerank", max_trials=len(best) + len(drawn)) | {
+        "of": run.folder.resolve().name,
+        "asked": {"top": top, "sample": sample},
+        "top": best,
+        "sample": drawn,
+    }
+    layout.write_whole(folder / layout.RUN, json.dumps(told, indent=1) + "\n")
+    return Reranking(run, Run(folder))
+
+
+def remaining(reranking: Reranking) -> list[TrialRecord]:
+    """The search's records of what is still to be trained, the top first."""
+    searched = {trial.trial: trial for trial in reranking.run.trials}
+    done = {trial.trial for trial in record.Shelf(reranking.longer.folder).all()}
+    chosen = [*reranking.top, *reranking.sample]
+    return [searched[name] for name in chosen if name in searched and name not in done]
+
+
+def train(
+    reranking: Reranking,
+    config: Experiment,
+    *,
+    observer: Observer | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+    on_trial: Callable[[TrialRecord, TrialRecord], None] | None = None,
+) -> None:
+    """Trains what remains; a candidate that fails is written down and costs only itself.
+
+    ``on_trial`` is given the search's record of a candidate and the new one.
+    """
+    folder = reranking.longer.folder
+    try:
+        with FileLock(folder / _LOCK, timeout=0):
+            todo = remaining(reranking)
+            if not todo:
+                return
+            processor.use_threads(config.threads)
+            evaluator = TwoStage(config, Groundwork(config, progress=progress))
+            for trial in todo:
+                done = _one(evaluator, trial, observer)
+                record.Shelf(folder).add(done)
+                if on_trial is not None:
+                    on_trial(trial, done)
+    except Timeout:
+        raise ConfigError(
+            f"{folder} is being worked at by another process, expected one at a time"
+        ) from None
+
+
+def _one(evaluator: TwoStage, trial: TrialRecord, observer: Observer | None) -> TrialRecord:
+    """The record of a longer training; the network is the same, so its latency is too."""
+    config, started, began = evaluator.config, now(), time.perf_counter()
+    everybody = gate.make(config.gate, config.seed)
+    try:
+        result = evaluator.evaluate(trial.parsed, everybody, observer=observer)
+    except NasTfError:
+        raise
+    except Exception as error:
+        result = crashed(trial.parsed, error, config.limits.floor)
+    return record_of(
+        trial.trial,
+        dataclasses.replace(result, latency_ms=trial.latency_ms),
+        config.search.targets,
+        started=started,
+        seconds=time.perf_counter() - began,
+        worker="rerank",
+    )
+
+
+def _check(before: Reranking, config: Experiment, asked: dict[str, int]) -> None:
+    """A reranking that was begun may not change on its way."""
+    folder = before.longer.folder
+    was = {f"--{key}": value for key, value in before.longer.about["asked"].items()}
+    was |= dotted(dump(load(folder / layout.CONFIG)))
+    is_now = {f"--{key}": value for key, value in asked.items()} | dotted(dump(config))
+    for key in was | is_now:
+        if not key.startswith(_FREE) and was.get(key) != is_now.get(key):
+            raise ConfigError(
+                f"{folder} was begun with {key}={_told(was.get(key))}, now it is "
+                f"{_told(is_now.get(key))}: give what it was begun with, or delete the folder"
+            )
+
+
+def _told(value: Any) -> str:
+    return "null" if value is None else str(value)

@@ -1,0 +1,164 @@
+"""The report of a run, as a person meets it: in a browser, on a laptop and on paper."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image
+
+from nas_tf.report import page, plots
+from nas_tf.report.facts import Facts
+from nas_tf.runs import Run, layout
+from tests.runs.made import made, reranked
+
+SPACES = ("auxcell", "template", "dpc")
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
+LOOK = """
+<script>
+addEventListener("load", () => {
+const told = [];
+for (const one of document.querySelectorAll("body *")) {
+  if (one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== "inline")
+    told.push([one.tagName, one.className, one.scrollWidth, one.clientWidth]);
+  if (one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+    told.push(["beyond the window", one.tagName, one.className]);
+}
+for (const one of document.images)
+  if (!one.complete || one.naturalWidth === 0) told.push(["no picture", one.alt]);
+const small = [...document.querySelectorAll("p, td, th, li, figcaption, code, span")]
+  .filter((one) => parseFloat(getComputedStyle(one).fontSize) < 12).map((one) => one.tagName);
+document.body.innerHTML = "";
+document.title = JSON.stringify({told, small});
+});
+</script>
+"""
+
+
+@pytest.fixture(scope="module", params=SPACES)
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("runs") / request.param
+    whole = made(folder, space=request.param, trials=40, latency=request.param == "template")
+    if request.param == "auxcell":
+        reranked(whole)
+        Image.new("RGB", (480, 320), "teal").save(folder / layout.SAMPLES)
+    page.write(whole)
+    return whole
+
+
+def test_the_page_is_whole_and_asks_for_nothing_from_elsewhere(run: Run) -> None:
+    text = (run.folder / layout.REPORT).read_text(encoding="utf-8")
+    assert not re.findall(r"""(?:src|href)=["'](?!data:)""", text)
+    assert "<script" not in text
+    for title, _ in plots.PLOTS.values():
+        assert f"<h2>{title}</h2>" in text
+    for trial in run.best(10):
+        assert f"<code>{trial.genotype}</code>" in text
+    assert f"{run.best()[0].reward:.4f}" in text
+    assert len(text) < 4_000_000
+
+
+def test_pictures_stand_beside_it(run: Run) -> None:
+    for name in (*plots.PLOTS, "best_1"):
+        picture = Image.open(run.folder / layout.PICTURES / f"{name}.png").convert("RGB")
+        assert np.asarray(picture).std() > 5
+        assert (run.folder / layout.PICTURES / f"{name}.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize("name", plots.PLOTS)
+def test_no_text_of_a_picture_leaves_it(run: Run, name: str) -> None:
+    figure = plots.draw(name, Facts(run))
+    figure.canvas.draw()
+    whole = figure.bbox.padded(1.0)
+    hidden = _ticks_out_of_view(figure)
+    for text in figure.findobj(Text):
+        if not (text.get_text().strip() and text.get_visible()) or text in hidden:
+            continue
+        ends = text.get_window_extent()
+        across = whole.x0 <= ends.x0 < ends.x1 <= whole.x1
+        along = whole.y0 <= ends.y0 < ends.y1 <= whole.y1
+        assert (across, along) == (True, True), f"{text.get_text()!r} at {ends}, of {whole}"
+
+
+def _ticks_out_of_view(figure: Figure) -> list[Text]:
+    """Labels of ticks beyond the limits, which matplotlib keeps and does not draw."""
+    hidden = []
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            for tick in axis.get_major_ticks() + axis.get_minor_ticks():
+                if not low <= tick.get_loc() <= high:
+                    hidden += [tick.label1, tick.label2]
+    return hidden
+
+
+def test_the_same_run_gives_the_same_page(run: Run) -> None:
+    before = (run.folder / layout.REPORT).read_text()
+    page.write(Run(run.folder))
+    assert (run.folder / layout.REPORT).read_text() == before
+
+
+@pytest.mark.parametrize(("trials", "failing"), [(0, 0), (1, 0), (2, 0), (3, 1), (5, 2)])
+def test_a_run_that_has_hardly_begun_has_a_page(tmp_path: Path, trials: int, failing: int) -> None:
+    run = made(tmp_path / "run", trials=trials, failing=failing)
+    text = page.write(run).read_text(encoding="utf-8")
+    assert ("No trial has finished yet" in text) == (not run.completed)
+
+
+def test_what_a_run_says_is_text_and_no_markup(tmp_path: Path) -> None:
+    run = made(tmp_path / "run", trials=3, failing=2)
+    path = next(
+        one for one in (run.folder / layout.TRIALS).iterdir() if '"failed"' in one.read_text()
+    )
+    told = json.loads(path.read_text()) | {"stopped": "<script>alert(1)</script>"}
+    path.write_text(json.dumps(told))
+    text = page.write(Run(run.folder)).read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+
+
+def browse(folder: Path, source: Path, *options: str) -> str:
+    """What headless Chromium makes of a page."""
+    command = [
+        *(
+            BROWSER,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+        ),
+        *(f"--user-data-dir={folder / 'browser'}", *options, source.as_uri()),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("width", [1280, 1000, 794])
+def test_nothing_is_clipped_in_a_browser(run: Run, width: int, tmp_path: Path) -> None:
+    text = (run.folder / layout.REPORT).read_text(encoding="utf-8")
+    looked = tmp_path / "looked.html"
+    looked.write_text(text.replace("</body>", f"{LOOK}</body>"), encoding="utf-8")
+    seen = browse(tmp_path, looked, f"--window-size={width},900", "--dump-dom")
+    told = json.loads(re.search(r"<title>(.*?)</title>", seen, re.DOTALL)[1])
+    assert told == {"told": [], "small": []}
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+def test_it_can_be_looked_at_and_printed(run: Run, tmp_path: Path) -> None:
+    source, picture, paper = run.folder / layout.REPORT, tmp_path / "a.png", tmp_path / "a.pdf"
+    browse(tmp_path, source, "--window-size=1280,4000", f"--screenshot={picture}")
+    shot = np.asarray(Image.open(picture).convert("L"), float)
+    assert shot.shape == (4000, 1280)
+    bands = shot[:3500].reshape(7, 500, 1280)
+    assert all(band.std() > 5 for band in bands)
+    browse(tmp_path, source, "--no-pdf-header-footer", f"--print-to-pdf={paper}")
+    content = paper.read_bytes()
+    assert content.startswith(b"%PDF")
+    assert 3 <= len(re.findall(rb"/Type\s*/Page\b", content)) <= 12

@@ -1,0 +1,251 @@
+"""Searches by KerasTuner's own tuners, and by its own oracles under ours."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import keras_tuner as kt
+import numpy as np
+import pytest
+
+from nas_tf import spaces
+from nas_tf.cli.search_run import hyperband
+from nas_tf.errors import DataError, NasTfError
+from nas_tf.networks.arrays import layouts
+from nas_tf.networks.state import from_arrays
+from nas_tf.runs import Run
+from nas_tf.search import SearchHyperModel, weights
+from nas_tf.search.hypermodel import OBJECTIVE
+from nas_tf.training import experiment as settled
+from nas_tf.training.scoring import shipped
+from tests.search.searched import (
+    ONE_STAGE,
+    TWO_STAGES,
+    Listed,
+    hypermodel,
+    images,
+    logits,
+    random_oracle,
+    rewarded,
+    tuner,
+)
+
+TUNERS = {
+    "random": (kt.RandomSearch, {"max_trials": 2}),
+    "bayesian": (kt.BayesianOptimization, {"max_trials": 3, "num_initial_points": 2}),
+    "hyperband": (kt.Hyperband, {"max_epochs": 2, "factor": 2}),
+}
+ORACLES = {
+    "random": lambda: random_oracle(2),
+    "bayesian": lambda: kt.oracles.BayesianOptimizationOracle(
+        OBJECTIVE, max_trials=3, num_initial_points=2, seed=5
+    ),
+    "hyperband": lambda: kt.oracles.HyperbandOracle(OBJECTIVE, max_epochs=2, factor=2, seed=5),
+}
+TRIALS = {"random": 2, "bayesian": 3, "hyperband": 5}
+HALVED = [1, 1, 2, 2, 2]
+LIGHT, HEAVY = "arch0", "arch1"
+
+
+def statuses(one: Any) -> list[str]:
+    return [one.oracle.trials[name].status for name in sorted(one.oracle.trials)]
+
+
+def quickest_first(names: Iterable[str]) -> list[Any]:
+    """The first of them is always run, the others with the slow tests."""
+    first, *others = names
+    return [first, *(pytest.param(name, marks=pytest.mark.slow) for name in others)]
+
+
+@pytest.mark.parametrize("name", quickest_first(TUNERS))
+def test_a_tuner_of_kerastuner_searches_and_loads_its_best(name: str, tmp_path: Path) -> None:
+    make, options = TUNERS[name]
+    model = hypermodel(**ONE_STAGE)
+    one = make(model, objective=OBJECTIVE, seed=5, directory=tmp_path, **options)
+    one.search(verbose=0)
+    assert statuses(one) == ["COMPLETED"] * TRIALS[name]
+    best = one.oracle.get_best_trials(1)[0]
+    assert best.score == best.metrics.get_last_value("stage_1_reward")
+    assert best.metrics.get_last_value("params") > 0
+    # Features are cached in half precision, so a few pixels may fall to another class.
+    found = rewarded(one.get_best_models(1)[0], model.evaluator().ground)
+    assert found == pytest.approx(best.score, abs=2e-3)
+
+
+def test_two_stages_under_random_search_are_those_of_its_checkpoint(tmp_path: Path) -> None:
+    model = hypermodel(**TWO_STAGES)
+    one = kt.RandomSearch(model, OBJECTIVE, max_trials=1, seed=5, directory=tmp_path)
+    one.search(verbose=0)
+    best = one.oracle.get_best_trials(1)[0]
+    assert best.score == best.metrics.get_last_value("stage_2_reward")
+    found = rewarded(one.get_best_models(1)[0], model.evaluator().ground)
+    assert found == pytest.approx(best.score, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", quickest_first(ORACLES))
+def test_our_tuner_with_an_oracle_of_kerastuner(name: str, tmp_path: Path) -> None:
+    model = hypermodel(**ONE_STAGE)
+    one = tuner(tmp_path / "run", ORACLES[name](), model)
+    one.search(verbose=0)
+    assert statuses(one) == ["COMPLETED"] * TRIALS[name]
+    table = one.results_dataframe()
+    assert list(table["trial"]) == sorted(one.oracle.trials)
+    steps = [trial.stages[0].steps for trial in Run(one.folder).trials]
+    epochs = HALVED if name == "hyperband" else [1] * TRIALS[name]
+    assert steps == [4 * one for one in epochs]
+    best, second = one.best_genotypes(2)
+    assert str(best) == table.sort_values("reward", ascending=False)["genotype"].iloc[0]
+    assert model.genotype(one.get_best_hyperparameters(1)[0]) == best
+    assert second in [trial.parsed for trial in Run(one.folder).trials]
+    found = rewarded(one.get_best_models(1)[0], model.evaluator().ground)
+    assert found == pytest.approx(table["reward"].max(), abs=2e-3)
+
+
+@pytest.mark.parametrize("space", quickest_first(["auxcell", "template", "dpc"]))
+def test_the_model_predicts_what_the_candidate_predicted(space: str, tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"space": space}
+    if space == "dpc":
+        changes["network"] = {"width": 16}
+        changes["stage_one"] = {"epochs": 1, "views": 1, "batch": 128, "crop": [65, 65]}
+    model = hypermodel(**{**TWO_STAGES, **changes})
+    one = tuner(tmp_path / "run", random_oracle(1), model)
+    one.search(verbose=0)
+    reread = SearchHyperModel(spaces.get(space))
+    again = tuner(one.folder, random_oracle(1), reread)
+    keras_model = again.get_best_models(1)[0]
+    ground, genotype = model.evaluator().ground, again.best_genotypes()[0]
+    blueprint = settled.drawer(ground.config, genotype, "search")(ground.reward_view.crop)
+    state = from_arrays(layouts(blueprint), weights.read(one.folder, "0"))
+    seen = images(ground)
+    predicted = shipped(blueprint, state)(seen).numpy()
+    assert np.abs(logits(keras_model, seen) - predicted).max() < 1e-5
+    assert rewarded(keras_model, ground) == pytest.approx(
+        Run(one.folder).trials[0].reward, abs=1e-5
+    )
+
+
+def under_both(folder: Path, genotypes: list[str], model: SearchHyperModel) -> list[Any]:
+    """Finished searches of the same trials: by our tuner, and by KerasTuner's."""
+    ours = tuner(folder / "ours", Listed(genotypes), model)
+    theirs = kt.Tuner(
+        oracle=Listed(genotypes), hypermodel=model, directory=folder, project_name="theirs"
+    )
+    for one in (ours, theirs):
+        one.search(verbose=0)
+    return [ours, theirs]
+
+
+def test_a_candidate_over_a_limit_costs_only_itself(tmp_path: Path) -> None:
+    model = hypermodel(**ONE_STAGE, limits={"params": 267_000})
+    both = under_both(tmp_path, [HEAVY, LIGHT], model)
+    for one in both:
+        assert one.oracle.trials["0"].score == 0.0
+        assert one.oracle.trials["1"].score > 0.0
+        assert model.genotype(one.get_best_hyperparameters(1)[0]) == spaces.resolve(LIGHT)
+        assert len(one.get_best_models(1)) == 1
+    table = both[0].results_dataframe()
+    assert list(table["status"]) == ["failed", "completed"]
+    assert table["stopped"][0] == "268,657 parameters, the limit is 267,000"
+
+
+def test_candidates_that_diverge_fail_with_their_reason(tmp_path: Path) -> None:
+    steep = {"learning_rate": 1e30, "clip": None}
+    model = hypermodel(**{**ONE_STAGE, "stage_one": {**ONE_STAGE["stage_one"], "decoder": steep}})
+    for one in under_both(tmp_path, [HEAVY, LIGHT], model):
+        assert statuses(one) == ["FAILED", "FAILED"]
+        for trial in one.oracle.trials.values():
+            assert "the loss is nan at step" in trial.message
+    trials = Run(tmp_path / "ours").trials
+    assert [trial.status for trial in trials] == ["failed", "failed"]
+    assert all(trial.stopped.startswith("the loss is nan at step") for trial in trials)
+
+
+def test_a_crash_is_recorded_and_costs_only_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken: list[int] = []
+
+    def observer(what: str, step: int, total: int, loss: float) -> None:
+        if not broken:
+            broken.append(step)
+            raise ValueError("a cable came loose\nand more")
+
+    one = tuner(
+        tmp_path / "run", Listed([LIGHT, LIGHT]), hypermodel(**ONE_STAGE), observer=observer
+    )
+    one.search(verbose=0)
+    assert statuses(one) == ["FAILED", "COMPLETED"]
+    assert "a cable came loose" in one.oracle.trials["0"].message
+    first, second = Run(one.folder).trials
+    assert (first.status, first.stopped) == ("failed", "ValueError: a cable came loose")
+    assert second.status == "completed"
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_mistake_is_no_failing_candidate(ours: bool, tmp_path: Path) -> None:
+    model = hypermodel(**ONE_STAGE, data={"name": "camvid"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAS_TF_DATA", str(tmp_path / "nowhere"))
+        if ours:
+            with pytest.raises(DataError, match="camvid"):
+                tuner(tmp_path / "run", random_oracle(2), model).search(verbose=0)
+        else:
+            one = kt.RandomSearch(model, OBJECTIVE, max_trials=2, directory=tmp_path)
+            with pytest.raises(kt.errors.FatalError, match="camvid"):
+                one.search(verbose=0)
+
+
+def test_weights_that_were_not_kept_are_told_of(tmp_path: Path) -> None:
+    one = tuner(tmp_path / "run", Listed([LIGHT, HEAVY]), hypermodel(**ONE_STAGE), kept=1)
+    one.search(verbose=0)
+    assert len(one.get_best_models(1)) == 1
+    with pytest.raises(NasTfError, match=r"the weights of trial \d are not kept: those of the"):
+        one.get_best_models(2)
+
+
+def test_a_search_killed_within_its_first_trial_goes_on_with_it(tmp_path: Path) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    model = hypermodel(**ONE_STAGE)
+    first = tuner(tmp_path / "run", random_oracle(2), model, observer=interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        first.search(verbose=0)
+    second = tuner(tmp_path / "run", random_oracle(2), model)
+    second.search(verbose=0)
+    assert statuses(second) == ["COMPLETED"] * 2
+    begun = first.oracle.trials["0"].hyperparameters.values
+    assert second.oracle.trials["0"].hyperparameters.values == begun
+
+
+def played(oracle: kt.Oracle) -> list[int]:
+    """The epochs of all trials an oracle proposes; scores grow with the number of a trial."""
+    epochs = []
+    while (trial := oracle.create_trial("tuner0")).status == "RUNNING":
+        epochs.append(trial.hyperparameters.values["tuner/epochs"])
+        oracle.update_trial(trial.trial_id, {"val_reward": float(len(oracle.trials))})
+        trial.status = "COMPLETED"
+        oracle.end_trial(trial)
+    return epochs
+
+
+def test_hyperband_sweeps_until_the_budget_is_spent(tmp_path: Path) -> None:
+    def make(trials: int) -> kt.Oracle:
+        space = kt.HyperParameters()
+        spaces_hyper = SearchHyperModel(spaces.get("auxcell"))
+        spaces_hyper.declare_hyperparameters(space)
+        space.values = {}
+        oracle = hyperband(trials, 5, objective=OBJECTIVE, hyperparameters=space, seed=3)
+        oracle._set_project_dir(tmp_path, "oracle")
+        return oracle
+
+    first = make(13)
+    sweep = [2, 2, 2, 2, 2, 5, 5, 5, 5, 5]
+    assert played(first) == [*sweep, 2, 2, 2]
+    first.save()
+    again = make(20)
+    again.reload()
+    assert played(again) == [2, 2, *sweep[5:]]
+    assert json.loads((tmp_path / "oracle" / "oracle.json").read_text())["max_epochs"] == 5
