@@ -1,0 +1,77 @@
+"""Weights of a shipped network's fused operations, from those of its layers and back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nas_tf.networks.blueprint import Layer
+from nas_tf.networks.fused import Node
+from nas_tf.networks.state import Arrays
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Of a convolution its kernel and bias, of an ``affine`` its factors and terms."""
+
+    kernel: np.ndarray
+    bias: np.ndarray
+
+
+def folded(node: Node, arrays: Arrays) -> Weights | None:
+    """The weights of an operation with the normalisation behind it worked in."""
+    first = node.layers[0]
+    factors, terms = np.ones(first.channels), np.zeros(first.channels)
+    for layer in node.layers:
+        if layer.kind == "batch_norm":
+            factors, terms = _normalisation(layer, arrays)
+    if first.kind == "batch_norm":
+        return _weights(factors, terms)
+    if first.kind == "subsample":
+        return _weights(np.ones((1, 1, first.channels, 1)), terms)
+    if (first.name, "kernel") not in arrays:
+        return None
+    kernel = arrays[first.name, "kernel"]
+    bias = arrays.get((first.name, "bias"), 0.0)
+    along = factors[:, None] if node.op.kind == "depthwise" else factors
+    return _weights(kernel * along, bias * factors + terms)
+
+
+def unfolded(nodes: Sequence[Node], weights: Mapping[str, Weights], arrays: Arrays) -> Arrays:
+    """Arrays of layers that fold into ``weights``, which are by the operations' names.
+
+    Kernels are those of the operations; a normalisation behind one only adds its bias. Layers of
+    other operations keep what they have.
+    """
+    found = dict(arrays)
+    for node in nodes:
+        own = weights.get(node.name)
+        if own is None:
+            continue
+        first, factor = node.layers[0], np.ones_like(own.bias)
+        if first.kind == "batch_norm":
+            factor = own.kernel
+        else:
+            found[first.name, "kernel"] = own.kernel
+        norms = [layer for layer in node.layers if layer.kind == "batch_norm"]
+        if (first.name, "bias") in arrays:
+            found[first.name, "bias"] = np.zeros_like(own.bias) if norms else own.bias
+        for layer in norms:
+            variance = np.full_like(own.bias, 1.0 - layer.options["epsilon"])
+            scale = np.sqrt(variance + np.float32(layer.options["epsilon"]))
+            roles = {"gamma": factor * scale, "beta": own.bias, "mean": 0 * own.bias}
+            found |= {(layer.name, role): value for role, value in roles.items()}
+            found[layer.name, "variance"] = variance
+    return found
+
+
+def _normalisation(layer: Layer, arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
+    gamma, beta, mean, variance = (
+        arrays[layer.name, role] for role in ("gamma", "beta", "mean", "variance")
+    )
+    factors = gamma / np.sqrt(variance + layer.options["epsilon"])
+    return factors, beta - mean * factors
+
+
+def _weights(kernel: np.ndarray, bias: np.ndarray) -> Weights:
+    return Weights(kernel.astype(np.float32), np.asarray(bias).astype(np.float32))

@@ -1,0 +1,116 @@
+"""A shipped network as a function of images: fused operations, its weights as constants."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from nas_tf.networks.blueprint import Blueprint
+from nas_tf.networks.fused import Op, fuse
+from nas_tf.networks.state import Arrays
+from serving import folding
+
+
+def network(
+    blueprint: Blueprint, arrays: Arrays, *, whole: bool = True
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """From images in [-1, 1] to logits, as shipped: normalisation folded into convolutions.
+
+    Auxiliaries and branches that nobody reads are gone. ``whole`` is that of ``emit``.
+    """
+    shipped, nodes = blueprint.deployed(), fuse(blueprint)
+    (image,) = (layer for layer in shipped.layers if layer.kind == "input")
+    folded = {node.name: folding.folded(node, arrays) for node in nodes}
+
+    def logits(x: tf.Tensor) -> tf.Tensor:
+        tensors = {image.name: x}
+        batch = x.shape[0] or tf.shape(x)[0]
+        for layer in shipped.layers:
+            if layer.kind == "zero":
+                tensors[layer.name] = tf.zeros((batch, *layer.size, layer.channels))
+        for node in nodes:
+            read = [tensors[name] for name in node.inputs]
+            tensors[node.name] = emit(node.op, node.most, read, folded[node.name], whole=whole)
+        return tensors[nodes[-1].name]
+
+    return logits
+
+
+def emit(
+    op: Op,
+    most: float | None,
+    read: Sequence[tf.Tensor],
+    weights: folding.Weights | None,
+    *,
+    whole: bool = True,
+) -> tf.Tensor:
+    """One operation and its activation.
+
+    ``whole`` is for TFLite: a dilated depthwise convolution is one operation, which TensorFlow
+    lacks on the CPU, and no more maps are joined at once than XNNPACK takes.
+    """
+    if op.kind == "relu":
+        return _activated(read[0], most or 0.0)
+    if op.kind == "depthwise" and not whole:
+        y = _depthwise_in_pieces(op, read, weights)
+    elif op.kind == "concat" and whole:
+        y = _joined_by_fours(read)
+    else:
+        y = _EMITTED[op.kind](op, read, weights)
+    return y if most is None else _activated(y, most)
+
+
+def _activated(x: tf.Tensor, most: float) -> tf.Tensor:
+    return tf.nn.relu6(x) if most == 6 else tf.nn.relu(x)
+
+
+def _conv(op: Op, read: Sequence[tf.Tensor], weights: folding.Weights) -> tf.Tensor:
+    y = tf.nn.conv2d(read[0], weights.kernel, op.stride, "SAME", dilations=op.rate)
+    return tf.nn.bias_add(y, weights.bias)
+
+
+def _depthwise(op: Op, read: Sequence[tf.Tensor], weights: folding.Weights) -> tf.Tensor:
+    y = tf.raw_ops.DepthwiseConv2dNative(
+        input=read[0],
+        filter=tf.constant(weights.kernel),
+        strides=[1, *op.stride, 1],
+        padding="SAME",
+        dilations=[1, *op.rate, 1],
+    )
+    return tf.nn.bias_add(y, weights.bias)
+
+
+def _depthwise_in_pieces(op: Op, read: Sequence[tf.Tensor], weights: folding.Weights) -> tf.Tensor:
+    """Around a dilated one TensorFlow puts a pair of SpaceToBatch and BatchToSpace."""
+    strides, dilations = (1, *op.stride, 1), op.rate if max(op.rate) > 1 else None
+    y = tf.nn.depthwise_conv2d(read[0], weights.kernel, strides, "SAME", dilations=dilations)
+    return tf.nn.bias_add(y, weights.bias)
+
+
+def _joined_by_fours(read: Sequence[tf.Tensor]) -> tf.Tensor:
+    joined, *rest = read
+    while rest:
+        joined, rest = tf.concat([joined, *rest[:3]], -1), rest[3:]
+    return joined
+
+
+def _resize(op: Op, read: Sequence[tf.Tensor], _: Any) -> tf.Tensor:
+    return tf.raw_ops.ResizeBilinear(
+        images=read[0],
+        size=op.output[:2],
+        align_corners=op.corners,
+        half_pixel_centers=not op.corners,
+    )
+
+
+_EMITTED: Mapping[str, Callable[[Op, Sequence[tf.Tensor], Any], tf.Tensor]] = {
+    "conv": _conv,
+    "depthwise": _depthwise,
+    "affine": lambda op, read, weights: read[0] * weights.kernel + weights.bias,
+    "max_pool": lambda op, read, _: tf.nn.max_pool2d(read[0], op.kernel, op.stride, "SAME"),
+    "average_pool": lambda op, read, _: tf.nn.avg_pool2d(read[0], op.kernel, op.stride, "VALID"),
+    "mean": lambda op, read, _: tf.reduce_mean(read[0], (1, 2), keepdims=True),
+    "add": lambda op, read, _: read[0] + read[1],
+    "concat": lambda op, read, _: tf.concat(read, -1),
+    "resize": _resize,
+}

@@ -1,0 +1,54 @@
+"""Images as they come: bytes of files, checked before they are decoded, brought to one size."""
+
+import numpy as np
+import tensorflow as tf
+
+from nas_tf.networks.blueprint import Size
+from serving.picture_file import MOST_PIXELS
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG = b"\xff\xd8\xff"
+
+
+def normalised(images: tf.Tensor) -> tf.Tensor:
+    """Bytes, or floats of their range, as the encoder was trained on them: in [-1, 1]."""
+    return tf.cast(images, tf.float32) * (1 / 127.5) - 1
+
+
+def decoded(file: tf.Tensor, size: Size) -> tuple[tf.Tensor, tf.Tensor]:
+    """One JPEG or PNG file as floats of 0–255 at a size, and the size it came in."""
+    is_png = _begins(file, _PNG)
+    known = tf.debugging.Assert(
+        is_png | _begins(file, _JPEG), ["image_bytes is neither a JPEG nor a PNG file"]
+    )
+    with tf.control_dependencies([known]):
+        own = tf.cond(
+            is_png, lambda: _size_of_png(file), lambda: tf.image.extract_jpeg_shape(file)[:2]
+        )
+    few = tf.debugging.Assert(
+        tf.reduce_prod(tf.cast(own, tf.int64)) <= MOST_PIXELS,
+        ["image has more pixels than are decoded here, at most", MOST_PIXELS, "of size", own],
+    )
+    with tf.control_dependencies([few]):
+        image = tf.cond(
+            is_png,
+            lambda: tf.io.decode_png(file, channels=3),
+            lambda: tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE"),
+        )
+    return tf.image.resize(image, size, antialias=True), own
+
+
+def _begins(file: tf.Tensor, with_: bytes) -> tf.Tensor:
+    return tf.equal(tf.strings.substr(tf.strings.join([file, b"\0" * 8]), 0, len(with_)), with_)
+
+
+def _size_of_png(file: tf.Tensor) -> tf.Tensor:
+    """Height and width from the first chunk, the only place they stand in."""
+    header = tf.strings.substr(tf.strings.join([file, b"\0" * 24]), 16, 8)
+    width, height = tf.unstack(tf.io.decode_raw(header, tf.int32, little_endian=False), num=2)
+    return tf.stack([height, width])
+
+
+def as_bytes(seen: tf.Tensor) -> np.ndarray:
+    """Images in [-1, 1] as the bytes they were."""
+    return np.clip(np.round((seen.numpy() + 1) * 127.5), 0, 255).astype(np.uint8)

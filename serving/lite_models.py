@@ -1,0 +1,57 @@
+"""TFLite models of single operations and of whole networks, built from the same fused operations.
+
+Keras would leave a pair of SPACE_TO_BATCH and BATCH_TO_SPACE around every dilated depthwise
+convolution; here each operation is one of TFLite's, on one image of a fixed size.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from nas_tf import quiet
+from nas_tf.networks.blueprint import Blueprint
+from nas_tf.networks.fused import Op, Shape
+from nas_tf.networks.state import Arrays, initial_arrays
+from serving import graph
+from serving.folding import Weights
+
+
+def of_op(op: Op) -> bytes:
+    """A model of one operation with random weights."""
+    weights = _random(op)
+    return convert(lambda *read: graph.emit(op, None, read, weights), op.inputs)
+
+
+def of_network(blueprint: Blueprint, arrays: "Arrays | None" = None) -> bytes:
+    """A model of a network as shipped, from one image in [-1, 1] to its logits.
+
+    Without arrays its weights are random, which takes as long.
+    """
+    shipped = blueprint.deployed()
+    values = initial_arrays(shipped, seed=1) if arrays is None else arrays
+    (image,) = (layer for layer in shipped.layers if layer.kind == "input")
+    return convert(graph.network(blueprint, values), ((*image.size, image.channels),))
+
+
+def convert(function: Callable[..., tf.Tensor], shapes: Sequence[Shape]) -> bytes:
+    """The model of a function of single float images of fixed sizes."""
+    specs = [tf.TensorSpec((1, *shape), tf.float32) for shape in shapes]
+    module = tf.Module()
+    module.run = tf.function(function, autograph=False)
+    concrete = module.run.get_concrete_function(*specs)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
+    converter.experimental_lower_to_saved_model = False
+    with quiet.converting():
+        return converter.convert()
+
+
+def _random(op: Op) -> Weights:
+    rng = np.random.default_rng(1)
+    shapes = {
+        "conv": (*op.kernel, op.inputs[0][2], op.output[2]),
+        "depthwise": (*op.kernel, op.output[2], 1),
+    }
+    kernel = rng.uniform(-1, 1, shapes.get(op.kind, (op.output[2],)))
+    bias = rng.uniform(-1, 1, op.output[2])
+    return Weights(kernel.astype(np.float32), bias.astype(np.float32))

@@ -1,0 +1,93 @@
+"""A shipment as ONNX, from which TensorRT builds engines on a Jetson; checked in ONNX Runtime.
+
+The batch is one and every size fixed, as TensorRT likes best: no shape is computed on the device.
+Images are floats of 0–255; labels are int32, which all versions of TensorRT give out.
+"""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from nas_tf import quiet
+from nas_tf.errors import EnvironmentFault
+from nas_tf.tasks import Pose, Segmentation
+from nas_tf.tasks.heatmaps import map_size
+from nas_tf.tasks.resolution import enlarged
+from serving import answers, graph, images
+from serving.shipment import Shipment
+
+OPSET = 17
+IMAGE = "image"
+
+
+def convert(shipment: Shipment) -> bytes:
+    """The model; of poses it gives the heatmaps, which are read outside."""
+    tf2onnx = _needed("tf2onnx")
+    network = graph.network(shipment.blueprint, shipment.arrays)
+
+    def run(image: tf.Tensor) -> answers.Answer:
+        return _answer(shipment, network(images.normalised(image)))
+
+    spec = tf.TensorSpec((1, *shipment.size, 3), tf.float32, name=IMAGE)
+    function = tf.function(run, autograph=False, input_signature=[spec])
+    with quiet.converting(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        model, _ = tf2onnx.convert.from_function(function, input_signature=[spec], opset=OPSET)
+    for name, value in (("name", shipment.name), ("weights_sha256", shipment.digest)):
+        entry = model.metadata_props.add()
+        entry.key, entry.value = name, value
+    return model.SerializeToString()
+
+
+class OnnxModel:
+    """A model in ONNX Runtime, answering as the other formats do."""
+
+    def __init__(self, content: bytes, shipment: Shipment, *, threads: int = 1) -> None:
+        runtime = _needed("onnxruntime")
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = threads
+        self._session = runtime.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"]
+        )
+        self._task = shipment.task
+        self._names = [one.name for one in self._session.get_outputs()]
+
+    def __call__(self, pixels: np.ndarray) -> Mapping[str, Any]:
+        """The answers to images as bytes, one after another."""
+        each = [
+            self._session.run(self._names, {IMAGE: image[None].astype(np.float32)})
+            for image in pixels
+        ]
+        found = {
+            name: np.concatenate([one[place] for one in each])
+            for place, name in enumerate(self._names)
+        }
+        if isinstance(self._task, Segmentation):
+            found["mask"] = found["mask"].astype(np.uint8)
+        if isinstance(self._task, Pose):
+            found["keypoints"] = answers.joints(tf.constant(found["heatmaps"])).numpy()
+        return found
+
+
+def _answer(shipment: Shipment, logits: tf.Tensor) -> answers.Answer:
+    if isinstance(shipment.task, Segmentation):
+        labels = tf.argmax(enlarged(logits, shipment.size), -1, output_type=tf.int32)
+        return {"mask": labels}
+    if isinstance(shipment.task, Pose):
+        return {"heatmaps": enlarged(logits, map_size(shipment.size))}
+    return answers.answer(shipment.task, logits, shipment.size)
+
+
+def _needed(name: str) -> Any:
+    import importlib
+
+    try:
+        module = importlib.import_module(name)
+        if name == "tf2onnx":
+            importlib.import_module("tf2onnx.convert")
+        return module
+    except ImportError as error:
+        raise EnvironmentFault(f"ONNX needs {name}: pip install 'nas-tf[onnx]'") from error

@@ -1,0 +1,64 @@
+"""Answers drawn over the image they are of."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from PIL import Image, ImageDraw
+
+_SEEN_THROUGH = 0.55
+_LEAST_PEAK = 0.2
+_LABELS = ("mask", "mask_png_bytes")
+_DEPTHS = ("depth", "depth_png_bytes")
+
+
+def draw(image: np.ndarray, answer: Mapping[str, Any], about: Mapping[str, Any]) -> np.ndarray:
+    """The image with its labels, depths or joints, as RGB bytes of the image's size.
+
+    Args:
+        image: RGB bytes.
+        answer: Of this one image, without a batch.
+        about: What the model says of itself: the size that joints are told in, and its palette.
+    """
+    if "keypoints" in answer:
+        return _joints(image, np.asarray(answer["keypoints"]), about)
+    (name,) = (key for key in (*_LABELS, *_DEPTHS) if key in answer)
+    values = np.asarray(answer[name])
+    colours = _coloured(values, about) if name in _LABELS else _warmed(values)
+    height, width = image.shape[:2]
+    fitted = Image.fromarray(colours).resize((width, height), Image.Resampling.NEAREST)
+    mixed = _SEEN_THROUGH * np.asarray(fitted) + (1 - _SEEN_THROUGH) * image
+    return np.round(mixed).astype(np.uint8)
+
+
+def _coloured(labels: np.ndarray, about: Mapping[str, Any]) -> np.ndarray:
+    """Labels in the palette's colours, or in some that differ."""
+    given = about.get("palette") or [
+        colormaps["tab20"](n % 20, bytes=True)[:3] for n in range(256)
+    ]
+    palette = np.array([*given, (0, 0, 0)], np.uint8)
+    return palette[np.minimum(labels, len(palette) - 1)]
+
+
+def _warmed(depth: np.ndarray) -> np.ndarray:
+    """Near is bright."""
+    farthest = max(float(depth.max()), 1e-6)
+    return np.ascontiguousarray(colormaps["inferno_r"](depth / farthest, bytes=True)[..., :3])
+
+
+def _joints(image: np.ndarray, found: np.ndarray, about: Mapping[str, Any]) -> np.ndarray:
+    """A dot a joint, of those whose peak is no mere noise."""
+    height, width = image.shape[:2]
+    canvas = Image.fromarray(image.copy())
+    pen, radius = ImageDraw.Draw(canvas), max(2, min(height, width) // 80)
+    down, across = (
+        own / told for own, told in zip((height, width), about["input"]["size"], strict=True)
+    )
+    for number, (x, y, peak) in enumerate(found):
+        if not peak > _LEAST_PEAK:
+            continue
+        x, y = (x + 0.5) * across - 0.5, (y + 0.5) * down - 0.5
+        colour = colormaps["hsv"](number / len(found), bytes=True)[:3]
+        pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=tuple(colour))
+    return np.asarray(canvas)

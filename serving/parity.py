@@ -1,0 +1,91 @@
+"""The same images through every format: how well each answers, and how near the Keras model."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from nas_tf.networks.keras_model import realise
+from nas_tf.networks.state import fill_model
+from nas_tf.tasks import Depth, Segmentation, Task
+from serving import answers, images
+from serving.shipment import Shipment
+
+Answers = Callable[[np.ndarray], Mapping[str, Any]]
+Examples = Iterable[tuple[np.ndarray, Any]]
+"""Batches of images as bytes, and their targets."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How one format did.
+
+    Args:
+        reward: The task's own, on these images.
+        result: All of the task's figures.
+        agreement: Share of answers like the Keras model's: equal labels, depths within one
+            percent, joints within a pixel.
+    """
+
+    reward: float
+    result: Mapping[str, float]
+    agreement: float
+
+
+def keras_answers(shipment: Shipment) -> Answers:
+    """What the Keras model answers, before anything was folded or converted."""
+    model = realise(shipment.shipped, name="reference")
+    fill_model(model, shipment.arrays)
+
+    @tf.function(autograph=False)
+    def run(pixels: tf.Tensor) -> answers.Answer:
+        logits = model(images.normalised(pixels), training=False)
+        return answers.answer(shipment.task, logits, shipment.size)
+
+    return lambda pixels: {key: one.numpy() for key, one in run(tf.constant(pixels)).items()}
+
+
+def compare(
+    shipment: Shipment, formats: Mapping[str, Answers], examples: Examples
+) -> dict[str, Parity]:
+    """Every format on the same examples; ``keras`` is the first of them."""
+    task = shipment.task
+    everyone = {"keras": keras_answers(shipment), **formats}
+    metrics = {name: task.metrics() for name in everyone}
+    shares: dict[str, list[np.ndarray]] = {name: [] for name in everyone}
+    for pixels, target in examples:
+        expected = None
+        for name, ask in everyone.items():
+            given = ask(pixels)
+            expected = given if expected is None else expected
+            metrics[name].update(target, as_logits(task, given), shipment.size)
+            shares[name].append(_alike(task, given, expected))
+    found = {}
+    for name, gathered in metrics.items():
+        result = gathered.result()
+        share = float(np.mean(np.concatenate(shares[name])))
+        found[name] = Parity(task.reward(result), result, share)
+    return found
+
+
+def as_logits(task: Task, given: Mapping[str, Any]) -> tf.Tensor:
+    """An answer in the place of the logits that it was read from."""
+    if isinstance(task, Segmentation):
+        return tf.one_hot(given["mask"], task.channels)
+    if isinstance(task, Depth):
+        return tf.constant(given["depth"])[..., None]
+    return tf.constant(given["heatmaps"])
+
+
+def _alike(task: Task, given: Mapping[str, Any], expected: Mapping[str, Any]) -> np.ndarray:
+    """For every image the share of its answers that are alike."""
+    if isinstance(task, Segmentation):
+        same = given["mask"] == expected["mask"]
+    elif isinstance(task, Depth):
+        same = np.abs(given["depth"] - expected["depth"]) <= 0.01 * expected["depth"]
+    else:
+        off = given["keypoints"][..., :2] - expected["keypoints"][..., :2]
+        same = np.hypot(off[..., 0], off[..., 1]) <= 1
+    return same.reshape(len(same), -1).mean(-1)

@@ -1,0 +1,89 @@
+"""What is shipped: a trained network at one input size, its task, and what is known of it."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import metadata
+from typing import Any
+
+import tensorflow as tf
+
+from nas_tf.errors import ConfigError, WeightsError
+from nas_tf.networks.blueprint import Blueprint, Size
+from nas_tf.networks.cost import cost
+from nas_tf.networks.state import Arrays, initial_arrays
+from nas_tf.tasks import Task
+
+SCHEMA = 1
+SMALLEST, LARGEST = 32, 4096
+"""Sides of the images that a network may be shipped for."""
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """A network with its weights.
+
+    Args:
+        name: What it is called.
+        task: What it predicts.
+        blueprint: Its layers at the size of the images it will take.
+        arrays: Its weights; there may be more than it needs.
+        told: Whatever else its files should say: genotype, classes, where it comes from.
+    """
+
+    name: str
+    task: Task
+    blueprint: Blueprint
+    arrays: Arrays
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        height, width = self.size
+        if not SMALLEST <= min(self.size) <= max(self.size) <= LARGEST:
+            raise ConfigError(
+                f"input is {height}x{width}, expected sides of {SMALLEST} to {LARGEST}"
+            )
+        wanted = initial_arrays(self.shipped, seed=0)
+        for key, value in wanted.items():
+            found = self.arrays.get(key)
+            if found is None or found.shape != value.shape:
+                has = "none" if found is None else f"one of shape {found.shape}"
+                raise WeightsError(
+                    f"{self.name}: layer {key[0]} needs a {key[1]} of shape {value.shape}, the "
+                    f"weights have {has}: they are of another network"
+                )
+
+    @property
+    def size(self) -> Size:
+        """Height and width of the images it takes."""
+        return self.blueprint.input_size
+
+    @cached_property
+    def shipped(self) -> Blueprint:
+        """Without auxiliaries and what nobody reads."""
+        return self.blueprint.deployed()
+
+    @cached_property
+    def digest(self) -> str:
+        """Names the weights: SHA-256 of all arrays that are used."""
+        seen = hashlib.sha256()
+        for layer, role in sorted(initial_arrays(self.shipped, seed=0)):
+            seen.update(f"{layer}|{role}|".encode())
+            seen.update(self.arrays[layer, role].astype("<f4").tobytes())
+        return seen.hexdigest()
+
+    def about(self) -> dict[str, Any]:
+        """What its files say of it."""
+        counted = cost(self.shipped)
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "task": self.task.name,
+            "input": {"size": list(self.size), "channels": "RGB", "dtype": "uint8"},
+            "parameters": counted.params,
+            "multiply_adds": counted.madds,
+            "weights_sha256": self.digest,
+            "versions": {"nas_tf": metadata.version("nas-tf"), "tensorflow": tf.__version__},
+            **self.told,
+        }

@@ -1,0 +1,108 @@
+"""An endpoint by REST, for where only HTTP passes; files travel in base64, arrays as lists."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import urllib3
+
+from nas_tf.errors import ServingError
+from serving.wire import Arrays, Busy, Signature, TensorShape, shape_of
+
+_AGAIN = (429, 502, 503, 504)
+_CONNECTIONS = 32
+
+
+class RestWire:
+    """The REST interface at ``http://host:port``."""
+
+    def __init__(
+        self, place: str, model: str, *, version: int | None = None, label: str | None = None
+    ) -> None:
+        address = f"{place}/v1/models/{model}"
+        if version is not None:
+            address += f"/versions/{version}"
+        elif label is not None:
+            address += f"/labels/{label}"
+        self._address = address
+        self._known: dict[str, Signature] = {}
+        self._pool = urllib3.PoolManager(maxsize=_CONNECTIONS, retries=False)
+
+    def signatures(self, timeout: float) -> dict[str, Signature]:
+        """From the model's metadata."""
+        told = self._call("GET", f"{self._address}/metadata", timeout)
+        found = told["metadata"]["signature_def"]["signature_def"]
+        self._known = {
+            name: Signature(_shapes(one["inputs"]), _shapes(one["outputs"]))
+            for name, one in found.items()
+            if not name.startswith("__")
+        }
+        return self._known
+
+    def predict(self, signature: str, inputs: Arrays, timeout: float) -> dict[str, np.ndarray]:
+        """One request in columns: every input as one list."""
+        if not self._known:
+            self.signatures(timeout)
+        body = {
+            "signature_name": signature,
+            "inputs": {name: _sent(values) for name, values in inputs.items()},
+        }
+        told = self._call("POST", f"{self._address}:predict", timeout, body)["outputs"]
+        outputs = self._known[signature].outputs
+        if len(outputs) == 1:  # then the server leaves the name out
+            (name,) = outputs
+            told = {name: told}
+        return {name: _received(told[name], shape) for name, shape in outputs.items()}
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._pool.clear()
+
+    def _call(self, method: str, url: str, timeout: float, body: Any = None) -> dict[str, Any]:
+        try:
+            reply = self._pool.request(
+                method, url, body=json.dumps(body) if body else None, timeout=timeout
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise Busy(f"{url} is not to be reached: {error}") from error
+        told = _json(reply.data)
+        if reply.status in _AGAIN:
+            raise Busy(f"{url} is busy ({reply.status})")
+        if reply.status != 200 or not isinstance(told, dict):
+            why = told.get("error", "") if isinstance(told, dict) else "its answer is no JSON"
+            raise ServingError(f"{url} refuses ({reply.status}): {' '.join(str(why).split())}")
+        return told
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
+
+
+def _sent(values: np.ndarray) -> Any:
+    if values.dtype == object:
+        return [{"b64": base64.b64encode(one).decode()} for one in values.tolist()]
+    return values.tolist()
+
+
+def _received(values: Sequence[Any], shape: TensorShape) -> np.ndarray:
+    if shape.dtype == "string":
+        files = [base64.b64decode(one["b64"]) for one in values]
+        return np.array(files, dtype=object)
+    return np.array(values, dtype=shape.dtype)
+
+
+def _shapes(tensors: Mapping[str, Any]) -> dict[str, TensorShape]:
+    """Types go by the names of their enumeration, such as DT_UINT8."""
+    names = {"float": "float32", "double": "float64"}
+    return {
+        key: TensorShape(
+            names.get(kind := one["dtype"].removeprefix("DT_").lower(), kind),
+            shape_of(side["size"] for side in one["tensor_shape"].get("dim", ())),
+        )
+        for key, one in tensors.items()
+    }

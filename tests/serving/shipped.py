@@ -1,0 +1,43 @@
+"""Small shipments of every space and task, with weights that are not those of a beginning."""
+
+import random
+
+import numpy as np
+
+from benchmarks.deploy import drawn_arrays
+from nas_tf import networks, spaces
+from nas_tf.networks.heads import Head
+from nas_tf.tasks import Depth, Pose, Segmentation, Task
+from serving.shipment import Shipment
+
+SIZE = (64, 96)
+CLASSES = ("road", "sky", "car", "person", "pole")
+TASKS: dict[str, Task] = {
+    "segmentation": Segmentation(len(CLASSES), names=CLASSES),
+    "depth": Depth(),
+    "pose": Pose(3),
+}
+PALETTE = [[10 * n, 20 * n, 255 - 30 * n] for n in range(len(CLASSES))]
+
+
+def shipment(
+    space: str = "auxcell", task: str = "segmentation", seed: int = 0, genotype: str | None = None
+) -> Shipment:
+    chosen = TASKS[task]
+    drawn = networks.draw(
+        spaces.resolve(genotype) if genotype else spaces.get(space).sample(random.Random(seed)),
+        Head(task, chosen.channels),
+        input_size=SIZE,
+        settings=networks.settings.search(space, width=8, alpha=0.35),
+    )
+    told = {"genotype": [1, 2], "origin": {"kind": "test"}}
+    if task == "segmentation":
+        told |= {"classes": list(CLASSES), "palette": PALETTE}
+    return Shipment(f"{space}-{task}", chosen, drawn, drawn_arrays(drawn), told)
+
+
+def pictures(count: int = 3, seed: int = 4, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """Bytes in which neighbours are alike, as in photographs."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (count, size[0] // 8, size[1] // 8, 3), dtype=np.uint8)
+    return coarse.repeat(8, 1).repeat(8, 2)

@@ -1,0 +1,172 @@
+"""The client against an endpoint in another process: TF Serving where there is one, or a stand-in.
+
+The stand-in speaks TF Serving's protocol; of its loader, batching and speed it says nothing.
+"""
+
+import asyncio
+import io
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from nas_tf.errors import ConfigError, DataError, ServingError
+from serving import saved_model
+from serving.client import Client, Patience
+from serving.signatures import LOGITS
+from serving.wire import Busy
+from tests.serving.endpoint import GIVEN, MODEL, Endpoint, served
+from tests.serving.shipped import SIZE, pictures, shipment
+
+WIRES = ("grpc", "rest")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two versions with other weights."""
+    whole = tmp_path_factory.mktemp("served")
+    for seed in (1, 2):
+        saved_model.write(shipment(seed=seed), whole)
+    return whole
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["whole", "typed"])
+def endpoint(folder: Path, request: pytest.FixtureRequest) -> Iterator[Endpoint]:
+    one = served(folder, typed=request.param)
+    yield one
+    one.kill()
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_it_answers_as_the_model_on_disk(endpoint: Endpoint, folder: Path, wire: str) -> None:
+    pixels = pictures()
+    for version in (None, 1):
+        expected = saved_model.answers(folder / str(version or 2))(pixels)["mask"]
+        with Client(getattr(endpoint, wire), MODEL, version=version) as client:
+            given = client.predict(pixels)
+            assert given.keys() == {"mask"}
+            assert given["mask"].dtype == np.uint8
+            np.testing.assert_array_equal(given["mask"], expected)
+            logits = client.predict(pixels[:1], signature=LOGITS)["logits"]
+            assert (logits.dtype, logits.shape) == (np.float32, (1, 16, 24, 5))
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_files_come_back_as_files(endpoint: Endpoint, wire: str) -> None:
+    contents = []
+    for pixels in (pictures(1)[0], pictures(1, size=(80, 40))[0]):
+        content = io.BytesIO()
+        Image.fromarray(pixels).save(content, "png")
+        contents.append(content.getvalue())
+    with Client(getattr(endpoint, wire), MODEL) as client:
+        masks = client.predict_files(contents)["mask_png_bytes"]
+    assert [tf.io.decode_png(one).shape[:2] for one in masks] == [SIZE, (80, 40)]
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_what_does_not_fit_is_told_before_it_is_sent(endpoint: Endpoint, wire: str) -> None:
+    with Client(getattr(endpoint, wire), MODEL) as client:
+        for pixels, told in (
+            (pictures().astype(np.float32), r"float32 \[3, 64, 96, 3\]"),
+            (pictures()[..., :1], r"uint8 \[3, 64, 96, 1\]"),
+            (pictures(size=(96, 64)), r"uint8 \[3, 96, 64, 3\]"),
+            (pictures()[0], r"uint8 \[64, 96, 3\]"),
+        ):
+            wanted = rf"^images is {told}, the model takes uint8 \[any, 64, 96, 3\]$"
+            with pytest.raises(DataError, match=wanted):
+                client.predict(pixels)
+        with pytest.raises(ConfigError, match=r"^signature 'mask' is unknown, the model has "):
+            client.predict(pictures(), signature="mask")
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_what_the_server_refuses_is_one_line(endpoint: Endpoint, wire: str) -> None:
+    with (
+        Client(getattr(endpoint, wire), MODEL) as client,
+        pytest.raises(ServingError, match=r"refuses .*neither a JPEG nor a PNG") as error,
+    ):
+        client.predict_files([b"no picture"])
+    assert "\n" not in str(error.value)
+    for options in ({"version": 9}, {}):
+        name = MODEL if options else "nobody"
+        with (
+            Client(getattr(endpoint, wire), name, **options) as client,
+            pytest.raises(ServingError, match=r"refuses .*[Nn]ot found"),
+        ):
+            client.predict(pictures())
+
+
+def test_mistakes_in_the_address() -> None:
+    with pytest.raises(ConfigError, match=r"^endpoint is 'localhost:8500', expected such as grpc"):
+        Client("localhost:8500", MODEL)
+    with pytest.raises(ConfigError, match=r"^version and label are both given"):
+        Client("grpc://localhost:8500", MODEL, version=1, label="canary")
+
+
+@pytest.mark.parametrize("scheme", ["grpc", "http"])
+def test_nobody_there_is_told_after_the_deadline(scheme: str) -> None:
+    patience = Patience(attempt=0.5, deadline=1.5, first=0.1)
+    began = time.monotonic()
+    with (
+        Client(f"{scheme}://127.0.0.1:9", MODEL, patience=patience) as client,
+        pytest.raises(Busy, match=r"is not to be reached|did not answer"),
+    ):
+        client.predict(pictures())
+    assert 0.5 < time.monotonic() - began < 4
+
+
+def test_awaited_answers_are_the_same(endpoint: Endpoint) -> None:
+    pixels = pictures(8)
+
+    async def ask(client: Client) -> list[np.ndarray]:
+        one_by_one = (client.predict_async(image[None]) for image in pixels)
+        return [given["mask"][0] for given in await asyncio.gather(*one_by_one)]
+
+    with Client(endpoint.grpc, MODEL) as client:
+        np.testing.assert_array_equal(asyncio.run(ask(client)), client.predict(pixels)["mask"])
+
+
+@pytest.mark.slow
+def test_a_thousand_requests_side_by_side_keep_their_answers(
+    endpoint: Endpoint, folder: Path
+) -> None:
+    distinct = pictures(20)
+    expected = saved_model.answers(folder / "2")(distinct)["mask"]
+    with Client(endpoint.grpc, MODEL) as client:
+        stream = (distinct[n % 20] for n in range(1000))
+        count = 0
+        for given in client.predict_many(stream, batch=1, concurrency=8):
+            np.testing.assert_array_equal(given["mask"], expected[count % 20])
+            count += 1
+    assert count == 1000
+
+
+@pytest.mark.skipif(GIVEN in os.environ, reason="a server that others run is not killed")
+def test_a_server_that_dies_and_returns_costs_time_and_nothing_else(folder: Path) -> None:
+    distinct = pictures(20)
+    expected = saved_model.answers(folder / "2")(distinct)["mask"]
+    one = served(folder)
+    ports = tuple(int(address.rpartition(":")[2]) for address in (one.grpc, one.rest))
+    again: list[Endpoint] = []
+
+    def die_and_return() -> None:
+        one.kill()
+        again.append(served(folder, ports=ports))
+
+    patience = Patience(attempt=5.0, deadline=120.0)
+    with Client(one.grpc, MODEL, patience=patience) as client:
+        stream = (distinct[n % 20] for n in range(200))
+        dying = threading.Thread(target=die_and_return)
+        for number, given in enumerate(client.predict_many(stream, batch=2, concurrency=8)):
+            if number == 50:
+                dying.start()
+            np.testing.assert_array_equal(given["mask"], expected[number % 20])
+        dying.join()
+    assert number == 199
+    again[0].kill()

@@ -1,0 +1,143 @@
+"""Fine-tuning for 8 bits and for smaller files, on networks that learn what they answered."""
+
+import gzip
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nas_tf import quiet, spaces
+from nas_tf.errors import EnvironmentFault, TrainingError
+from serving import compress, graph, images, lite_runner, tflite
+from serving.compress import FineTuning
+from serving.fused_model import FusedModel
+from serving.shipment import Shipment
+from tests.serving.shipped import CLASSES, SIZE, pictures, shipment
+
+
+def logits_of(one: Shipment, pixels: np.ndarray) -> np.ndarray:
+    return graph.network(one.blueprint, one.arrays)(images.normalised(pixels)).numpy()
+
+
+def lesson(one: Shipment, count: int = 16) -> tf.data.Dataset:
+    """Pictures with what the network itself sees in them."""
+    pixels = pictures(count)
+    labels = tf.argmax(tf.image.resize(logits_of(one, pixels), SIZE), -1, output_type=tf.int32)
+    seen = tf.data.Dataset.from_tensor_slices((images.normalised(pixels), labels))
+    return seen.repeat().batch(4)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("space", spaces.SPACES)
+def test_the_fused_model_is_the_network_and_its_weights_go_back(space: str, seed: int) -> None:
+    one = shipment(space, seed=seed)
+    fused = FusedModel(one)
+    pixels = pictures()
+    expected = logits_of(one, pixels)
+    np.testing.assert_allclose(
+        fused.keras(images.normalised(pixels)), expected, rtol=1e-4, atol=1e-5
+    )
+    weights = {layer.name: layer.get_weights() for layer in fused.keras.layers if layer.weights}
+    halved = {name: [0.5 * value for value in values] for name, values in weights.items()}
+    other = FusedModel(one)
+    arrays = fused.arrays(halved)
+    assert arrays.keys() == one.arrays.keys()
+    other.fill(arrays)
+    for layer in other.keras.layers:
+        if layer.weights:
+            for value, wanted in zip(layer.get_weights(), halved[layer.name], strict=True):
+                np.testing.assert_allclose(value, wanted, rtol=1e-5, atol=1e-7)
+
+
+def int8_logits_of(one: Shipment, pixels: np.ndarray) -> np.ndarray:
+    """What TFLite's int8 makes of the logits, before anything is read from them."""
+    network = graph.network(one.blueprint, one.arrays)
+    run = tf.function(lambda image: network(images.normalised(image)), autograph=False)
+    concrete = run.get_concrete_function(tf.TensorSpec((1, *SIZE, 3), tf.float32))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.representative_dataset = lambda: ([one[None].astype("f4")] for one in pixels)
+    with quiet.converting():
+        interpreter = tf.lite.Interpreter(model_content=converter.convert())
+        interpreter.allocate_tensors()
+    (given,), (out,) = interpreter.get_input_details(), interpreter.get_output_details()
+    found = []
+    for image in pixels:
+        interpreter.set_tensor(given["index"], image[None].astype("f4"))
+        interpreter.invoke()
+        found.append(interpreter.get_tensor(out["index"])[0])
+    return np.stack(found)
+
+
+@pytest.mark.parametrize("space", spaces.SPACES)
+def test_it_is_rounded_in_training_as_much_as_tflite_rounds_it(space: str) -> None:
+    """As much and not alike: halves in the image are rounded up here and down there."""
+    from serving import fake_quantised
+
+    one, pixels = shipment(space, seed=1), pictures(16)
+    seen = images.normalised(pixels)
+    rounded = fake_quantised.model(FusedModel(one), [seen])(seen, training=True).numpy()
+    exact, lite = logits_of(one, pixels), int8_logits_of(one, pixels)
+
+    def off(a: np.ndarray, b: np.ndarray) -> float:
+        return float(np.sqrt(((a - b) ** 2).mean()))
+
+    assert 0.7 < off(rounded, exact) / off(lite, exact) < 1.4
+    if space == "dpc":  # the shallowest: what follows of those halves is small
+        assert off(rounded, lite) < 0.5 * off(exact, lite)
+
+
+def mask_of(logits: np.ndarray) -> np.ndarray:
+    return tf.argmax(tf.image.resize(logits, SIZE), -1).numpy()
+
+
+def test_what_is_learnt_under_rounding_is_there_in_int8() -> None:
+    one, losses = shipment(seed=1), []
+    stream = lesson(one).map(lambda seen, labels: (seen, (labels + 1) % len(CLASSES)))
+    tuning = FineTuning(stream, steps=30, rate=1e-3, seen=lambda _, loss: losses.append(loss))
+    after = compress.quantised(one, tuning)
+    assert len(losses) == 30
+    assert losses[-1] < losses[0]
+    pixels = pictures(16)
+    labels = (mask_of(logits_of(one, pixels)) + 1) % len(CLASSES)
+    agreed = []
+    for network in (one, after):
+        lite = lite_runner.LiteModel(tflite.convert(network, "int8", list(pixels)))
+        agreed.append((lite(pixels)["mask"] == labels).mean())
+    assert agreed[0] < 0.1
+    assert agreed[1] > 0.5
+    assert after.told["compressed"] == [{"kind": "quantised", "steps": 30, "rate": 1e-3}]
+
+
+def test_pruning_leaves_zeros_that_pack() -> None:
+    one = shipment("dpc")
+    after = compress.pruned(one, FineTuning(lesson(one), steps=12), sparsity=0.6)
+    assert compress.zeros(one) == 0
+    assert compress.zeros(after) == pytest.approx(0.6, abs=0.01)
+    depthwise = [layer.name for layer in after.shipped.layers if layer.kind == "depthwise"]
+    assert all((after.arrays[name, "kernel"] != 0).all() for name in depthwise)
+    packed = [len(gzip.compress(tflite.convert(network, "fp32"))) for network in (one, after)]
+    assert packed[1] < 0.65 * packed[0]
+
+
+def test_clustering_leaves_few_values_that_pack() -> None:
+    one = shipment("dpc")
+    after = compress.clustered(one, FineTuning(lesson(one), steps=6), clusters=8)
+    assert compress.distinct(one) > 1000
+    assert compress.distinct(after) == 8
+    packed = [len(gzip.compress(tflite.convert(network, "fp32"))) for network in (one, after)]
+    assert packed[1] < 0.4 * packed[0]
+
+
+def test_a_rate_too_high_is_told() -> None:
+    one = shipment("dpc")
+    with pytest.raises(TrainingError, match=r"expected a learning rate below 1e\+38"):
+        compress.clustered(one, FineTuning(lesson(one), steps=9, rate=1e38), clusters=8)
+
+
+def test_another_keras_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
+    one = shipment()
+    with pytest.raises(EnvironmentFault, match="TF_USE_LEGACY_KERAS is set"):
+        compress.pruned(one, FineTuning(lesson(one)), sparsity=0.5)

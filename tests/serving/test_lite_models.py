@@ -1,0 +1,99 @@
+"""TFLite models run the operations that were told, and compute what Keras computes."""
+
+import random
+from collections import Counter
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from benchmarks.deploy import drawn_arrays
+from nas_tf import networks, spaces
+from nas_tf.networks import fused
+from nas_tf.networks.blueprint import Blueprint
+from nas_tf.networks.keras_model import realise
+from nas_tf.networks.state import fill_model
+from serving import lite_models
+
+NAMES = {
+    "conv": "CONV_2D",
+    "depthwise": "DEPTHWISE_CONV_2D",
+    "max_pool": "MAX_POOL_2D",
+    "average_pool": "AVERAGE_POOL_2D",
+    "mean": "MEAN",
+    "resize": "RESIZE_BILINEAR",
+    "add": "ADD",
+    "concat": "CONCATENATION",
+    "relu": "RELU",
+}
+PLAIN = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+
+
+def drawn(space: str, seed: int) -> Blueprint:
+    genotype = spaces.get(space).sample(random.Random(seed))
+    settings = networks.settings.search(space, width=8, alpha=0.35)
+    return networks.draw(genotype, 5, input_size=(65, 97), settings=settings)
+
+
+def told(blueprint: Blueprint) -> Counter[str]:
+    names: Counter[str] = Counter()
+    for node in fused.fuse(blueprint):
+        if node.constant:
+            continue
+        names.update(operations(node.op))
+    return names
+
+
+def operations(op: fused.Op) -> list[str]:
+    """What an operation is in TFLite; XNNPACK joins four maps at once and no more."""
+    if op.kind == "affine":
+        return ["MUL", "ADD"]
+    times = -(-(len(op.inputs) - 1) // 3) if op.kind == "concat" else 1
+    return [NAMES[op.kind]] * times
+
+
+def run(model: bytes) -> tuple[Counter[str], np.ndarray, np.ndarray]:
+    """The operations of a model, an image and its logits."""
+    one = tf.lite.Interpreter(model_content=model, experimental_op_resolver_type=PLAIN)
+    names = Counter(op["op_name"] for op in one._get_ops_details())
+    one.allocate_tensors()
+    (given,), (logits,) = one.get_input_details(), one.get_output_details()
+    image = np.random.default_rng(3).uniform(-1, 1, given["shape"]).astype(np.float32)
+    one.set_tensor(given["index"], image)
+    one.invoke()
+    return names, image, one.get_tensor(logits["index"])
+
+
+@pytest.mark.parametrize("space", spaces.SPACES)
+@pytest.mark.parametrize("seed", [0, 2])
+def test_a_network_runs_what_was_told_and_computes_what_keras_does(space: str, seed: int) -> None:
+    blueprint = drawn(space, seed)
+    arrays = drawn_arrays(blueprint)
+    names, image, logits = run(lite_models.of_network(blueprint, arrays))
+    assert names == told(blueprint)
+    model = realise(blueprint.deployed(), name="whole")
+    fill_model(model, arrays)
+    expected = model(image, training=False).numpy()
+    assert np.abs(logits - expected).max() < 1e-3 * max(1.0, np.abs(expected).max())
+
+
+@pytest.mark.parametrize("space", spaces.SPACES)
+def test_an_operation_alone_is_that_operation(space: str) -> None:
+    seen: dict[str, fused.Op] = {}
+    for seed in range(20):
+        seen |= {
+            (op.kind, op.kernel, op.stride, op.rate): op for op in fused.ops(drawn(space, seed))
+        }
+    for op in seen.values():
+        names, _, result = run_op(op)
+        assert names == Counter(operations(op)), op
+        assert result == (1, *op.output)
+
+
+def run_op(op: fused.Op) -> tuple[Counter[str], None, tuple[int, ...]]:
+    one = tf.lite.Interpreter(
+        model_content=lite_models.of_op(op), experimental_op_resolver_type=PLAIN
+    )
+    names = Counter(detail["op_name"] for detail in one._get_ops_details())
+    assert [tuple(given["shape"][1:]) for given in one.get_input_details()] == list(op.inputs)
+    return names, None, tuple(one.get_output_details()[0]["shape"])

@@ -1,0 +1,219 @@
+"""What TF Serving would load: read back and compared with the Keras model it came from."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from tensorflow.python.saved_model.loader_impl import parse_saved_model
+from tensorflow_serving.apis import prediction_log_pb2
+
+from nas_tf import spaces
+from nas_tf.errors import ConfigError, WeightsError
+from nas_tf.networks.keras_model import realise
+from nas_tf.networks.state import fill_model
+from serving import images, saved_model
+from serving.parity import keras_answers
+from serving.shipment import Shipment
+from serving.signatures import DEFAULT, FILES, LOGITS, PROBABILITIES
+from tests.serving.shipped import SIZE, TASKS, pictures, shipment
+
+
+def logits_of(one: Shipment, pixels: np.ndarray) -> np.ndarray:
+    model = realise(one.shipped, name="reference")
+    fill_model(model, one.arrays)
+    return model(images.normalised(pixels), training=False).numpy()
+
+
+def file_of(pixels: np.ndarray, kind: str = "png") -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, kind)
+    return content.getvalue()
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shipment, Path]:
+    one = shipment()
+    return one, saved_model.write(one, tmp_path_factory.mktemp("exported"))
+
+
+def signature(folder: Path, name: str) -> object:
+    loaded = tf.saved_model.load(str(folder))
+    found = loaded.signatures[name]
+    found.keeps = loaded  # a signature alone does not keep its model
+    return found
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("space", spaces.SPACES)
+def test_it_answers_as_the_keras_model(space: str, task: str, tmp_path: Path) -> None:
+    one = shipment(space, task, seed=1)
+    folder, pixels = saved_model.write(one, tmp_path), pictures()
+    assert folder == tmp_path / "1"
+    logits = signature(folder, LOGITS)(images=tf.constant(pixels))["logits"].numpy()
+    expected = logits_of(one, pixels)
+    assert np.abs(logits - expected).max() < 1e-5 * max(1.0, np.abs(expected).max())
+    given, wanted = saved_model.answers(folder)(pixels), keras_answers(one)(pixels)
+    assert given.keys() == wanted.keys()
+    for name, values in given.items():
+        assert values.dtype == wanted[name].dtype
+        if name == "mask":
+            top = np.sort(tf.image.resize(expected, SIZE).numpy(), -1)
+            settled = top[..., -1] - top[..., -2] > 1e-4
+            assert settled.mean() > 0.9
+            np.testing.assert_array_equal(values[settled], wanted[name][settled])
+        elif name == "keypoints":
+            assert (np.abs(values - wanted[name]) < 1e-3).mean() > 0.8
+        else:
+            np.testing.assert_allclose(values, wanted[name], rtol=1e-4, atol=1e-4)
+
+
+def test_files_of_any_size_are_answered_at_their_own(exported: tuple[Shipment, Path]) -> None:
+    folder, pixels = exported[1], pictures()
+    other = pictures(1, size=(160, 40))[0]
+    files = [file_of(pixels[0]), file_of(other, "jpeg"), file_of(pixels[1])]
+    given = signature(folder, FILES)(image_bytes=tf.constant(files))
+    assert given.keys() == {"mask_png_bytes"}
+    masks = [tf.io.decode_png(one).numpy()[..., 0] for one in given["mask_png_bytes"]]
+    assert [mask.shape for mask in masks] == [SIZE, (160, 40), SIZE]
+    whole = saved_model.answers(folder)(pixels[:2])["mask"]
+    np.testing.assert_array_equal(masks[0], whole[0])
+    np.testing.assert_array_equal(masks[2], whole[1])
+
+
+def test_depths_come_as_kitti_writes_them(tmp_path: Path) -> None:
+    folder, pixels = saved_model.write(shipment(task="depth"), tmp_path), pictures(1)
+    given = signature(folder, FILES)(image_bytes=tf.constant([file_of(pixels[0])]))
+    steps = tf.io.decode_png(given["depth_png_bytes"][0], dtype=tf.uint16).numpy()[..., 0]
+    metres = saved_model.answers(folder)(pixels)["depth"][0]
+    np.testing.assert_allclose(steps / 256, metres, atol=0.5 / 256 + 1e-3)
+
+
+def test_joints_are_told_in_the_pixels_of_the_file(tmp_path: Path) -> None:
+    folder, pixels = saved_model.write(shipment(task="pose"), tmp_path), pictures(1)
+    larger = pixels[0].repeat(3, 0).repeat(2, 1)
+    ask = signature(folder, FILES)
+    own, found = (
+        ask(image_bytes=tf.constant([file_of(one)]))["keypoints"].numpy()[0]
+        for one in (pixels[0], larger)
+    )
+    moved = (own[:, :2] + 0.5) * (2, 3) - 0.5
+    assert np.abs(found[:, :2] - moved).max() < 4
+
+
+def test_probabilities_are_those_of_the_logits(exported: tuple[Shipment, Path]) -> None:
+    pixels = tf.constant(pictures())
+    logits = signature(exported[1], LOGITS)(images=pixels)["logits"]
+    found = signature(exported[1], PROBABILITIES)(images=pixels)["probabilities"]
+    np.testing.assert_allclose(found, tf.nn.softmax(logits), atol=1e-6)
+
+
+def test_weights_are_constants_in_one_copy(exported: tuple[Shipment, Path]) -> None:
+    one, folder = exported
+    assert sum(path.stat().st_size for path in (folder / "variables").iterdir()) < 10_000
+    (whole,) = parse_saved_model(str(folder)).meta_graphs
+    functions = whole.graph_def.library.function
+    nodes = [*whole.graph_def.node, *(node for one in functions for node in one.node_def)]
+    constants = [node.attr["value"].tensor for node in nodes if node.op == "Const"]
+    weights = sum(tf.make_ndarray(value).nbytes for value in constants if value.dtype == 1)
+    assert 0.9 < weights / (4 * one.about()["parameters"]) < 1.1
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        (b"", "neither a JPEG nor a PNG"),
+        (b"no picture", "neither a JPEG nor a PNG"),
+        (b"\x89PNG\r\n\x1a\n", "Invalid PNG"),
+        (file_of(pictures(1)[0])[:60], "Invalid PNG"),
+        (file_of(pictures(1)[0], "jpeg")[:200], "JPEG"),
+    ],
+)
+def test_what_is_no_picture_is_refused(
+    exported: tuple[Shipment, Path], file: bytes, line: str
+) -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError, match=line):
+        signature(exported[1], FILES)(image_bytes=tf.constant([file]))
+
+
+def test_a_huge_picture_is_refused_by_its_header(exported: tuple[Shipment, Path]) -> None:
+    """Fifty megapixels in half a kilobyte: decoding would take 150 MB."""
+    whole = file_of(pictures(1)[0])
+    sides = (7100).to_bytes(4, "big") * 2
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more pixels than are decoded"):
+        signature(exported[1], FILES)(image_bytes=tf.constant([whole[:16] + sides + whole[24:]]))
+
+
+def test_one_pixel_is_a_picture(exported: tuple[Shipment, Path]) -> None:
+    file = file_of(np.zeros((1, 1, 3), np.uint8))
+    given = signature(exported[1], FILES)(image_bytes=tf.constant([file]))
+    assert tf.io.decode_png(given["mask_png_bytes"][0]).shape == (1, 1, 1)
+
+
+def test_it_says_what_it_is(exported: tuple[Shipment, Path]) -> None:
+    one, folder = exported
+    told = saved_model.about(folder)
+    assert told == one.about()
+    assert told["input"] == {"size": [64, 96], "channels": "RGB", "dtype": "uint8"}
+    assert told["classes"][0] == "road"
+
+
+def test_the_warm_up_asks_what_the_model_answers(exported: tuple[Shipment, Path]) -> None:
+    folder = exported[1]
+    records = tf.data.TFRecordDataset(str(folder / saved_model.WARM_UP))
+    asked = []
+    for record in records.as_numpy_iterator():
+        request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
+        name = request.model_spec.signature_name
+        given = {key: tf.constant(tf.make_ndarray(one)) for key, one in request.inputs.items()}
+        assert signature(folder, name)(**given)
+        asked.append(name)
+    assert asked == [DEFAULT, FILES]
+
+
+def test_versions_go_up_and_are_not_written_over(tmp_path: Path) -> None:
+    one = shipment()
+    assert saved_model.write(one, tmp_path).name == "1"
+    assert saved_model.write(one, tmp_path, version=7).name == "7"
+    before = (tmp_path / "7" / "saved_model.pb").read_bytes()
+    with pytest.raises(ConfigError) as error:
+        saved_model.write(one, tmp_path, version=7)
+    assert str(error.value) == f"{tmp_path / '7'} exists, expected another version such as 8"
+    assert (tmp_path / "7" / "saved_model.pb").read_bytes() == before
+    assert saved_model.write(one, tmp_path).name == "8"
+    with pytest.raises(ConfigError, match=r"^version is 0, expected 1 or more$"):
+        saved_model.write(one, tmp_path, version=0)
+    assert {path.name for path in tmp_path.iterdir()} == {"1", "7", "8"}
+
+
+def test_killed_while_it_writes_it_leaves_no_version(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from serving import saved_model\n"
+        "from tests.serving.shipped import shipment\n"
+        "saved_model.write(shipment(), Path(sys.argv[1]))"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], env=os.environ)
+    while child.poll() is None and not list(tmp_path.glob(".*partial")):
+        time.sleep(0.01)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert [one.name for one in tmp_path.iterdir() if one.name.isdigit()] == []
+    assert saved_model.write(shipment(), tmp_path) == tmp_path / "1"
+
+
+def test_weights_of_another_network_are_refused() -> None:
+    one = shipment()
+    (layer, role), value = next(iter(one.arrays.items()))
+    for arrays in (
+        {key: array for key, array in one.arrays.items() if key != (layer, role)},
+        {**one.arrays, (layer, role): value[:1]},
+    ):
+        with pytest.raises(WeightsError, match=f"layer {layer} needs a {role} of shape"):
+            Shipment("other", one.task, one.blueprint, arrays)

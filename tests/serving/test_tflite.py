@@ -1,0 +1,114 @@
+"""What a phone runs: the operations there are, how XNNPACK takes them, and what they answer."""
+
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.lite.python import schema_py_generated as schema
+
+from nas_tf import spaces
+from nas_tf.errors import ConfigError, DataError
+from serving import lite_metadata, tflite
+from serving.lite_runner import LiteModel
+from serving.parity import compare, keras_answers
+from serving.shipment import Shipment
+from tests.serving.shipped import CLASSES, SIZE, TASKS, pictures, shipment
+
+ARCHS = ("arch0", "arch1", "arch2")
+
+
+def samples() -> list[np.ndarray]:
+    return list(pictures(16, seed=9))
+
+
+def converted(one: Shipment, kind: tflite.Kind) -> bytes:
+    return tflite.convert(one, kind, samples())
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("space", spaces.SPACES)
+def test_it_answers_as_the_keras_model(space: str, task: str) -> None:
+    one, pixels = shipment(space, task, seed=1), pictures()
+    given, wanted = LiteModel(converted(one, "fp32"))(pixels), keras_answers(one)(pixels)
+    assert given.keys() == wanted.keys()
+    for name, values in given.items():
+        assert (values.shape, values.dtype) == (wanted[name].shape, wanted[name].dtype)
+        near = np.abs(values.astype(float) - wanted[name]) <= 1e-3 * np.abs(wanted[name]).max()
+        assert near.mean() > (0.8 if name == "keypoints" else 0.995)
+
+
+@pytest.mark.parametrize("kind", tflite.KINDS)
+@pytest.mark.parametrize("genotype", ARCHS)
+def test_xnnpack_takes_all_but_the_last_steps_in_one_piece(
+    genotype: str, kind: tflite.Kind
+) -> None:
+    model = LiteModel(converted(shipment(genotype=genotype), kind))
+    assert model.partitions == 1
+    names = Counter(model.operations)
+    assert not [name for name in names if name.startswith("Flex") or "BATCH" in name]
+    first = ["QUANTIZE"] if kind == "int8" else []
+    assert [name for name in model.operations if name == "QUANTIZE"] == first
+    assert model.operations[-2:] == ["ARG_MAX", "CAST"]
+
+
+def test_the_kinds_are_near_each_other_and_smaller() -> None:
+    one = shipment(genotype="arch0")
+    contents = {kind: converted(one, kind) for kind in tflite.KINDS}
+    sizes = [len(contents[kind]) for kind in tflite.KINDS]
+    assert sizes[0] > 1.6 * sizes[1] > 1.6 * sizes[2]
+    formats = {kind: LiteModel(content) for kind, content in contents.items()}
+    examples = [(pictures(4, seed=seed), tf.zeros((4, *SIZE), tf.uint8)) for seed in range(3)]
+    found = compare(one, formats, examples)
+    assert list(found) == ["keras", *tflite.KINDS]
+    assert found["keras"].agreement == 1
+    assert found["fp32"].agreement > 0.999
+    assert found["fp16"].agreement > 0.98
+    assert found["int8"].agreement > 0.8
+
+
+def test_it_says_what_it_is(tmp_path: Path) -> None:
+    one, path = shipment(), tmp_path / "one.tflite"
+    path.write_bytes(converted(one, "fp32"))
+    assert lite_metadata.read(path) == one.about() | {"kind": "fp32"}
+    with zipfile.ZipFile(path) as files:
+        assert files.read("labels.txt").decode().split() == list(CLASSES)
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
+    (entry,) = (entry for entry in model.metadata if entry.name == b"TFLITE_METADATA")
+    told = bytes(model.buffers[entry.buffer].data)
+    assert told[4:8] == b"M001"
+    for text in (b"auxcell-segmentation", b"labels.txt", b"serving_default_image:0"):
+        assert text in told
+
+
+def test_the_same_shipment_gives_the_same_file() -> None:
+    one = shipment()
+    assert converted(one, "int8") == converted(one, "int8")
+
+
+def test_images_that_do_not_fit_are_refused() -> None:
+    model = LiteModel(converted(shipment(), "fp32"))
+    with pytest.raises(DataError, match=r"^images are float32 of shape \(64, 96, 3\), expected"):
+        model(pictures().astype(np.float32))
+    with pytest.raises(DataError, match=r"expected uint8 of \(64, 96, 3\)$"):
+        model(pictures(size=(96, 64)))
+
+
+def test_too_few_or_wrong_samples_are_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^int8 takes its ranges from images and got 3, expected"
+    ):
+        tflite.convert(shipment(), "int8", samples()[:3])
+    with pytest.raises(ConfigError, match=r"^a sample is of shape \(32, 32, 3\), expected \(64"):
+        tflite.convert(shipment(), "int8", [np.zeros((32, 32, 3), np.uint8)] * 8)
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^not a TFLite model that can be run here"):
+        LiteModel(b"nothing of the kind")
+    path = tmp_path / "one.tflite"
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(ConfigError, match=r"holds no metadata.json, expected a TFLite model that"):
+        lite_metadata.read(path)
