@@ -15,7 +15,7 @@ $(READY): setup.py constraints.txt
 	@touch $@
 
 quickstart: $(READY)
-	$(BIN)/python benchmarks/quickstart.py --out out/quickstart
+	$(BIN)/nas-tf quickstart --out out/quickstart
 
 test: $(READY)
 	$(BIN)/pytest -n 2

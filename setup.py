@@ -36,8 +36,11 @@ CORE = [
 
 EXTRAS = {
     "gpu": ["tensorflow[and-cuda]==2.15.1"],
-    "serving": ["tensorflow-serving-api==2.15.1", "grpcio>=1.60"],
+    "serving": ["tensorflow-serving-api==2.15.1", "grpcio>=1.60", "urllib3>=2"],
     "onnx": ["tf2onnx==1.17.0", "onnx==1.17.0", "onnxruntime>=1.20"],
+    "litert": ["ai-edge-litert>=2.1"],
+    "bayesian": ["scikit-learn>=1.3"],
+    "optuna": ["optuna>=4"],
     "docs": ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.25"],
     "dev": [
         "pytest>=8",
@@ -47,6 +50,10 @@ EXTRAS = {
         "hypothesis>=6.100",
         "import-linter>=2",
         "scikit-learn>=1.3",
+        "optuna>=4",
+        "tf2onnx==1.17.0",
+        "onnx==1.17.0",
+        "onnxruntime>=1.20",
         "ruff==0.17.5",
     ],
 }
@@ -68,9 +75,10 @@ setup(
     package_dir={"nas_tf.configs": "configs"},
     package_data={
         "nas_tf": ["py.typed"],
+        "nas_tf.report": ["*.html"],
         "nas_tf.configs": ["*.yaml"],
         "tuner_oracles": ["py.typed"],
-        "serving": ["py.typed"],
+        "serving": ["py.typed", "deploy/*"],
     },
     install_requires=CORE,
     extras_require=EXTRAS,

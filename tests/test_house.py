@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "genotype": set(),
     "spaces": {"genotype"},
     "runs": {"genotype"},
-    "latency": {"genotype"},
+    "latency": {"genotype", "networks"},
     "report": {"genotype", "runs", "spaces", "latency"},
     "config": {"genotype", "spaces", "runs"},
     "networks": {"genotype", "spaces"},
@@ -35,8 +35,12 @@ TENSORFLOW_FREE = (
     "nas_tf.config",
     "nas_tf.report.graph",
     "nas_tf.runs",
+    "nas_tf.latency",
+    "nas_tf.cli.profile_ops",
     "nas_tf.cli.train",
     "nas_tf.cli.evaluate",
+    "nas_tf.cli.compare",
+    "nas_tf.cli.rerank",
 )
 
 

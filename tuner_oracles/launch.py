@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 CHIEF = "chief"
 _GRACE = 30.0
@@ -24,7 +24,9 @@ _GRACE = 30.0
 class Cluster:
     """One chief and ``workers`` workers running ``command``.
 
-    A process that dies is started again under its name, ``restarts`` times at most.
+    A process that dies is started again under its name, ``restarts`` times at most; one that ends
+    with a status in ``hopeless`` would do so again, and ends all. ``hear`` gets what they say, by
+    name and line; if it is not given, that is printed.
     """
 
     def __init__(
@@ -35,7 +37,9 @@ class Cluster:
         address: str = "127.0.0.1",
         port: int | None = None,
         restarts: int = 5,
+        hopeless: Collection[int] = (),
         env: Mapping[str, str] | None = None,
+        hear: Callable[[str, str], None] | None = None,
     ) -> None:
         if workers < 1:
             raise ValueError(f"workers is {workers}, expected 1 or more")
@@ -44,6 +48,7 @@ class Cluster:
         self.address, self.port = address, port or _free_port(address)
         self.processes: dict[str, subprocess.Popen] = {}
         self._env = dict(os.environ if env is None else env)
+        self._hopeless, self._hear = hopeless, hear or _print
         self._left = dict.fromkeys(self.names, restarts)
 
     def run(self) -> int:
@@ -67,6 +72,8 @@ class Cluster:
                 return 0
             for name in self.names:
                 status = self.processes[name].poll()
+                if status in self._hopeless:
+                    return status
                 if status and not self._again(name, status):
                     return 1
 
@@ -99,7 +106,14 @@ class Cluster:
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
         self.processes[name] = process
-        threading.Thread(target=_relay, args=(name, process), daemon=True).start()
+        threading.Thread(target=self._relay, args=(name, process), daemon=True).start()
+
+    def _relay(self, name: str, process: subprocess.Popen) -> None:
+        """Passes on what a process says."""
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.strip():
+                self._hear(name, line.rstrip())
 
     def _end(self, number: int) -> None:
         for process in self.processes.values():
@@ -142,13 +156,9 @@ def _tell(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def _relay(name: str, process: subprocess.Popen) -> None:
-    """Passes on what a process says, with its name before each line."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.strip():
-            sys.stdout.write(f"[{name}] {line}")
-            sys.stdout.flush()
+def _print(name: str, line: str) -> None:
+    sys.stdout.write(f"[{name}] {line}\n")
+    sys.stdout.flush()
 
 
 def _free_port(address: str) -> int:

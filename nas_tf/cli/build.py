@@ -42,7 +42,11 @@ def command(
     weights: str | None,
     out: Path,
 ) -> None:
-    """Build the Keras model of GENOTYPE and save it; without --input it takes any size."""
+    """Build the Keras model of GENOTYPE and save it; without --input it takes any size.
+
+    \b
+    nas-tf build wacv-arch0 --classes 11 --out wacv-arch0.keras --weights imagenet
+    """
     if out.suffix != ".keras":
         raise ConfigError(f"--out is {out}, expected a name that ends in .keras")
     found = spaces.resolve(genotype, space)

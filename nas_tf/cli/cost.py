@@ -28,6 +28,9 @@ def command(space: str, rows: IO[str]) -> None:
     Reads one JSON object a line: genotype in the paper's notation, and optionally width,
     sep_repeats, num_classes and input [height, width]; the defaults are the published settings.
     Writes one JSON object a line: the counts, or an error.
+
+    \b
+    nas-tf cost --space auxcell --file rows.jsonl
     """
     searched = spaces.get(space)
     for row in _rows(rows):

@@ -25,7 +25,12 @@ _SHOWN_PROBLEMS = 20
 
 @click.group("data")
 def command() -> None:
-    """List, prepare, check, show and cache datasets."""
+    """List, prepare, check, show and cache datasets.
+
+    \b
+    nas-tf data list
+    nas-tf data prepare camvid --source DIR
+    """
 
 
 @command.command("list")

@@ -9,9 +9,11 @@ from rich.console import Console
 
 from nas_tf import spaces
 from nas_tf.cli import options
+from nas_tf.config.schema import Experiment, Targets
 
 if TYPE_CHECKING:
     from nas_tf.training.result import CandidateResult
+    from nas_tf.training.two_stage import Latency
 
 
 @click.command("evaluate")
@@ -25,6 +27,10 @@ def command(genotype: str, config: str, overrides: tuple[str, ...], out: Path | 
     """Train and score GENOTYPE in stages, as a search would, and print its reward.
 
     With stage_two=null it stops after stage one. Features are cached and used again.
+
+    \b
+    nas-tf evaluate arch0 --config camvid_auxcell
+    nas-tf evaluate arch0 --config shapes_auxcell stage_one.epochs=4 --out arch0.json
     """
     from nas_tf.cli.progress import live_line
     from nas_tf.config import load
@@ -37,20 +43,46 @@ def command(genotype: str, config: str, overrides: tuple[str, ...], out: Path | 
     from nas_tf.training.two_stage import TwoStage
 
     processor.use_threads(experiment.threads)
+    latency = _latency(experiment)
     console = Console(stderr=True)
     with live_line(console) as line:
         ground = Groundwork(experiment, progress=line.rows)
-        evaluator = TwoStage(experiment, ground)
+        evaluator = TwoStage(experiment, ground, latency=latency)
         result = evaluator.evaluate(
             found, gate.make(experiment.gate, experiment.seed), observer=line.step
         )
-    _print(result)
+    _print(result, _reward(experiment, result))
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(result.to_dict(), indent=1) + "\n", encoding="utf-8")
 
 
-def _print(result: "CandidateResult") -> None:
+def _latency(experiment: Experiment) -> "Latency | None":
+    if experiment.search.latency is None:
+        return None
+    from nas_tf import quiet
+
+    quiet.load("keras_tuner")
+    from nas_tf.cli import timing
+    from nas_tf.search import prices, ready
+
+    ready.check(experiment)
+    return prices.latency_of(experiment, timing.measured(experiment))
+
+
+def _reward(experiment: Experiment, result: "CandidateResult") -> float:
+    """What an oracle would be told."""
+    if experiment.search.targets == Targets():
+        return result.reward
+    from nas_tf import quiet
+
+    quiet.load("keras_tuner")
+    from nas_tf.search import prices
+
+    return prices.reward(experiment.search.targets, result)
+
+
+def _print(result: "CandidateResult", reward: float) -> None:
     console = Console(soft_wrap=True)
     for number, stage in enumerate(result.stages, 1):
         figures = ", ".join(f"{key} {value:.4f}" for key, value in stage.metrics.items())
@@ -63,8 +95,10 @@ def _print(result: "CandidateResult") -> None:
         )
     if result.stopped:
         console.print(f"stopped: {result.stopped}", highlight=False, markup=False)
+    score = f" of a score of {result.reward:.4f}" if reward != result.reward else ""
+    taking = "" if result.latency_ms is None else f", {result.latency_ms:.1f} ms"
     console.print(
-        f"reward {result.reward:.4f}, {result.params:,} parameters, "
-        f"{result.madds / 1e9:.2f} B multiply-adds",
+        f"reward {reward:.4f}{score}, {result.params:,} parameters, "
+        f"{result.madds / 1e9:.2f} B multiply-adds{taking}",
         highlight=False,
     )

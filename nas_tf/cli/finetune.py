@@ -8,12 +8,10 @@ from nas_tf.cli import options
 from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
 
-_TARGETS = {"segmentation": "label", "depth": "depth", "pose": "keypoints"}
-
 
 @click.command("finetune")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--task", type=click.Choice(list(_TARGETS)), required=True)
+@click.option("--task", type=click.Choice(list(options.TARGETS)), required=True)
 @options.CONFIG
 @options.OVERRIDES
 @click.option(
@@ -27,12 +25,15 @@ def command(
     """Train the network of RUN, a folder that `nas-tf train` wrote, on another task.
 
     All weights are taken over but those of the heads, which have another number of outputs.
+
+    \b
+    nas-tf finetune runs/camvid_auxcell-arch0 --task depth --config shapes_depth
     """
     from nas_tf.cli.full_training import run as train
     from nas_tf.config import load
 
     genotype = _genotype(run)
-    own = (f"space={genotype.space}", f"data.target={_TARGETS[task]}")
+    own = (f"space={genotype.space}", f"data.target={options.TARGETS[task]}")
     experiment = load(config, (*own, *overrides))
     weights = next(
         (run / name for name in ("last.keras", "best.keras") if (run / name).exists()), None

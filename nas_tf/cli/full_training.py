@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
-from nas_tf.cli.progress import LiveLine, live_line
+from nas_tf.cli import tables
+from nas_tf.cli.line import Line
+from nas_tf.cli.progress import live_line
 from nas_tf.config import Experiment
 from nas_tf.genotype import Genotype
 
@@ -65,7 +66,7 @@ def _announce(console: Console, training: "FullRun", threads: int) -> None:
 
 
 def _epoch_line(
-    line: LiveLine, training: "FullRun", end: Any, figures: Mapping[str, float] | None
+    line: Line, training: "FullRun", end: Any, figures: Mapping[str, float] | None
 ) -> None:
     text = f"stage {end.stage + 1} epoch {end.epoch + 1}: loss {end.loss:.4f}"
     if figures is not None:
@@ -75,13 +76,7 @@ def _epoch_line(
 
 def _print_result(training: "FullRun", finished: "Finished", drawing: Path) -> None:
     console = Console(soft_wrap=True)
-    rows = finished.metrics.table()
-    table = Table(box=None, pad_edge=False)
-    for key in rows[0]:
-        table.add_column(key, justify="left" if isinstance(rows[0][key], str) else "right")
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
-    console.print(table)
+    console.print(tables.figures(finished.metrics.table()))
     figures = ", ".join(f"{key} {value:.4f}" for key, value in finished.result.items())
     seconds = math.ceil(finished.seconds)
     console.print(
@@ -91,9 +86,3 @@ def _print_result(training: "FullRun", finished: "Finished", drawing: Path) -> N
     )
     for path in (*finished.files, drawing):
         console.print(f"  {path}", highlight=False)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    return "–" if value is None else str(value)

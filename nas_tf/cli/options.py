@@ -1,13 +1,18 @@
 """Options that several commands share."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import click
 
 from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
+from nas_tf.runs import Run
 from nas_tf.spaces import PUBLISHED
+
+TARGETS = {"segmentation": "label", "depth": "depth", "pose": "keypoints"}
+"""What data sets call that which a task predicts."""
 
 
 class SizeType(click.ParamType):
@@ -25,6 +30,17 @@ class SizeType(click.ParamType):
         return int(match[1]), int(match[2])
 
 
+class RunType(click.ParamType):
+    """The folder of a run."""
+
+    name = "RUN"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Run:
+        """Opens the run."""
+        return Run(Path(value))
+
+
+RUN = click.argument("run", type=RunType(), metavar="RUN")
 SPACE = click.option("--space", metavar="SPACE", help="Read brackets as a genotype of this space.")
 WIDTH = click.option("--width", type=int, help="Channels of the decoder.")
 SEP_REPEATS = click.option("--sep-repeats", type=int, help="Repeats of separable convolutions.")

@@ -1,9 +1,10 @@
 """The live line of a training: how far, how fast, how good, how long still."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,6 +18,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from nas_tf.cli import relay
+from nas_tf.cli.line import Line
+
 
 class _Rate(ProgressColumn):
     """Steps or rows a second."""
@@ -27,47 +31,72 @@ class _Rate(ProgressColumn):
         return Text(f"{speed:.2g}/s" if speed else "")
 
 
-class LiveLine:
-    """One line that follows the steps of a training; plain lines where there is no terminal."""
+class Bars(Progress):
+    """Live lines below a header, if there is one."""
 
-    def __init__(self, bar: Progress, console: Console) -> None:
-        self._bar, self._console, self._what = bar, console, ""
+    header = ""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """The header, then the lines."""
+        if self.header:
+            yield Text(self.header, style="bold", no_wrap=True, overflow="ellipsis")
+        yield from super().get_renderables()
+
+
+class LiveLine(Line):
+    """One line that follows the steps of a training; plain lines where there is no terminal.
+
+    ``name`` is that of the worker whose line it is, where there are several.
+    """
+
+    def __init__(self, bar: Bars, console: Console, name: str = "") -> None:
+        self._bar, self._console, self._name = bar, console, name
         self._task: TaskID | None = None
-
-    def start(self, what: str, total: int, done: int = 0) -> None:
-        """Begins another stretch of work."""
-        if self._task is None:
-            self._bar.start()
-        else:
-            self._bar.remove_task(self._task)
-        self._what = what
-        self._task = self._bar.add_task(what, total=total, completed=done, loss="")
 
     def at(self, done: int, loss: float) -> None:
         """Shows a step."""
         self._bar.update(self._task, completed=done, loss=f"loss {loss:.3f}")
 
-    def step(self, what: str, done: int, total: int, loss: float) -> None:
-        """Shows a step of a stage, which begins with its first."""
-        if what != self._what:
-            self.start(what, total)
-        self.at(done, loss)
-
-    def rows(self, what: str, done: int, total: int) -> None:
-        """Shows rows that are done of something without a loss."""
-        if what != self._what:
-            self.start(what, total)
-        self._bar.update(self._task, completed=done)
+    def head(self, line: str) -> None:
+        """Sets the header; where there is no terminal it is a line like others."""
+        if self._console.is_terminal:
+            self._bar.header = line
+        else:
+            self.say(line)
 
     def say(self, line: str) -> None:
         """Prints a line that stays."""
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
+    def _start(self, what: str, total: int, done: int) -> None:
+        if self._task is None:
+            self._bar.start()
+        else:
+            self._bar.remove_task(self._task)
+        label = f"{self._name}  {what}" if self._name else what
+        self._task = self._bar.add_task(label, total=total, completed=done, loss="")
+
+    def _row(self, done: int, total: int) -> None:
+        self._bar.update(self._task, completed=done)
+
 
 @contextmanager
-def live_line(console: Console) -> Iterator[LiveLine]:
-    """Shows a live line from the first work on, while the block runs."""
-    bar = Progress(
+def live_line(console: Console) -> Iterator[Line]:
+    """Shows a live line from the first work on, while the block runs.
+
+    In a worker whose output another process shows, the line is sent there.
+    """
+    if relay.PIPED in os.environ:
+        yield relay.PipedLine()
+        return
+    with bars(console) as shown:
+        yield LiveLine(shown, console)
+
+
+@contextmanager
+def bars(console: Console) -> Iterator[Bars]:
+    """Place for live lines, while the block runs."""
+    bar = Bars(
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
@@ -79,7 +108,7 @@ def live_line(console: Console) -> Iterator[LiveLine]:
         console=console,
     )
     try:
-        yield LiveLine(bar, console)
+        yield bar
     finally:
         if bar.live.is_started:
             bar.stop()

@@ -11,13 +11,16 @@ import click
 from rich.console import Console
 
 from nas_tf import spaces
-from nas_tf.cli import options
-from nas_tf.config import load
+from nas_tf.cli import options, relay, tables
+from nas_tf.cli.progress import bars
+from nas_tf.config import dump, load
 from nas_tf.config.schema import Experiment, Oracle
-from nas_tf.errors import ConfigError, TrainingError
+from nas_tf.errors import ConfigError, NasTfError, TrainingError
 from nas_tf.runs import Run, layout
+from nas_tf.runs.load import dotted
 
 _WORKER = "KERASTUNER_TUNER_ID"
+_LONERS = ("bayesian", "hyperband")
 
 
 @click.command("search")
@@ -52,14 +55,29 @@ def command(
     """
     given = options.given(**{"space": space, "search.oracle": oracle, "search.trials": trials})
     every = [*overrides, *(f"{key}={value}" for key, value in given.items())]
+    name = f"{Path(config).stem}-{load(config, every).search.oracle}"
+    conduct(config, every, out or Path("runs") / name, workers=workers, resume=resume)
+
+
+def conduct(
+    config: str, overrides: Sequence[str], folder: Path, *, workers: int, resume: bool
+) -> None:
+    """Searches into a folder, tells the best, and draws the report."""
+    every = list(overrides)
     if workers > 1 and not any(one.startswith("threads=") for one in every):
         every.append(f"threads={max(1, (os.cpu_count() or 1) // workers)}")
     experiment = load(config, every)
-    folder = out or Path("runs") / f"{Path(config).stem}-{experiment.search.oracle}"
+    if workers > 1 and experiment.search.oracle in _LONERS:
+        others = [one for one in get_args(Oracle) if one not in _LONERS]
+        raise ConfigError(
+            f"oracle {experiment.search.oracle} is KerasTuner's own and loses trials when a "
+            f"worker dies, expected one of {', '.join(others)} with --workers"
+        )
     leads = _WORKER not in os.environ
     if leads:
         _check_folder(folder, experiment, resume)
     if workers > 1 and leads:
+        _check_files(experiment)
         _many(config, every, folder, workers)
     else:
         _one(experiment, folder, leads)
@@ -87,17 +105,8 @@ def _check_folder(folder: Path, experiment: Experiment, resume: bool) -> None:
 
 def _differences(before: Experiment, after: Experiment) -> list[tuple[str, object, object]]:
     """Keys that a run may not change on its way; budget, threads and what is kept may."""
-    import msgspec
-
-    free = {"search.trials", "search.kept", "threads"}
-
-    def flat(value: object, path: str) -> dict[str, object]:
-        if not isinstance(value, dict):
-            return {path: value}
-        inner = [flat(one, f"{path}.{key}" if path else key) for key, one in value.items()]
-        return {key: one for part in inner for key, one in part.items()}
-
-    old, new = flat(msgspec.to_builtins(before), ""), flat(msgspec.to_builtins(after), "")
+    free = {"search.trials", "search.kept", "search.tensorboard", "threads"}
+    old, new = (dotted(dump(one)) for one in (before, after))
     return [
         (key, old.get(key), new.get(key))
         for key in old | new
@@ -105,13 +114,35 @@ def _differences(before: Experiment, after: Experiment) -> list[tuple[str, objec
     ]
 
 
+def _check_files(experiment: Experiment) -> None:
+    """What is wrong with data or a file is told here once, not by every worker."""
+    from nas_tf import quiet
+
+    quiet.load("tensorflow")
+    quiet.load("keras_tuner")
+    from nas_tf.search import ready
+
+    ready.check(experiment)
+
+
 def _many(config: str, overrides: Sequence[str], folder: Path, workers: int) -> None:
     from tuner_oracles.launch import Cluster
 
     command = [sys.executable, "-m", "nas_tf", "search", config, *overrides, "--out", str(folder)]
-    status = Cluster(command, workers).run()
+    mistakes = {error.exit_code for error in NasTfError.__subclasses__()} - {1}
+    console = Console(stderr=True)
+    with bars(console) as shown:
+        status = Cluster(
+            command,
+            workers,
+            hopeless=mistakes,
+            env={**os.environ, relay.PIPED: "1"},
+            hear=relay.Relay(shown, console).hear,
+        ).run()
     if status == 130:
         raise _interrupted(folder)
+    if status in mistakes:
+        raise click.exceptions.Exit(status)
     if status:
         raise TrainingError(f"the search in {folder} ended early; add --resume to go on with it")
 
@@ -139,15 +170,19 @@ def _interrupted(folder: Path) -> click.exceptions.Exit:
 
 
 def _tell(folder: Path) -> None:
-    """The best of the run as a table."""
-    from nas_tf.cli.tables import best
+    """The best of the run as a table, and where its report is."""
+    from nas_tf.report import page
 
     run = Run(folder)
     failed = len(run.trials) - len(run.completed)
+    if not run.completed:
+        last = f", the last: {run.trials[-1].stopped}" if run.trials else ""
+        raise TrainingError(f"no trial of {folder} came to a reward, {failed} failed{last}")
     stopped = sum(trial.stopped == "gate" for trial in run.trials)
-    console = Console()
-    console.print(best(run.best(5)))
+    console = tables.console()
+    console.print(tables.best(run.best(5)))
     console.print(
-        f"{len(run.trials)} trials in {folder}: {stopped} stopped by the gate, {failed} failed",
+        f"{len(run.trials)} trials in {folder}: {stopped} stopped by the gate, {failed} failed\n"
+        f"report: {page.write(run)}",
         highlight=False,
     )

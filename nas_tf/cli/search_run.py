@@ -1,5 +1,6 @@
 """One process of a search: the whole of it, its chief, or one of its workers."""
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -9,28 +10,32 @@ from rich.console import Console
 
 import tuner_oracles
 from nas_tf import spaces
-from nas_tf.cli import tables
+from nas_tf.cli import tables, timing
 from nas_tf.cli.headline import Headline
 from nas_tf.cli.progress import live_line
 from nas_tf.config.schema import Experiment
-from nas_tf.errors import ConfigError
+from nas_tf.errors import ConfigError, EnvironmentFault
 from nas_tf.search import SearchHyperModel, TwoStageTuner
 from nas_tf.search.hypermodel import OBJECTIVE
 from nas_tf.spaces import SearchSpace
 from tuner_oracles.durable import DurableOracle
 
+MOST_FAILURES = 10
+"""So many in a row end a search, as with our own oracles."""
+
 
 def run(experiment: Experiment, folder: Path, console: Console) -> None:
     """Searches until the budget is spent; interrupted, a later call goes on."""
     space = spaces.get(experiment.space)
-    model = SearchHyperModel.of(experiment, space)
+    model = SearchHyperModel.of(experiment, space, latency=timing.measured(experiment))
     oracle = oracle_of(experiment, space)
+    model.check()  # before the tuner makes the run's folder
     with live_line(console) as line:
         headline = Headline(folder, experiment.search.trials)
 
         def finished(trial: Any) -> None:
             line.say(tables.line(trial))
-            line.say(headline.after(trial))
+            line.head(headline.after(trial))
 
         tuner = TwoStageTuner(
             model,
@@ -67,11 +72,27 @@ def oracle_of(experiment: Experiment, space: SearchSpace) -> kt.Oracle:
             f"oracle {search.oracle} is KerasTuner's own and loses trials when a worker dies: "
             f"expected one of {', '.join(own)} with workers"
         )
+    own_limits = {"objective": OBJECTIVE, "max_consecutive_failed_trials": MOST_FAILURES}
+    seed = experiment.seed + 1  # KerasTuner takes 0 for no seed
     if search.oracle == "bayesian":
-        return kt.oracles.BayesianOptimizationOracle(objective=OBJECTIVE, **common)
-    return kt.oracles.HyperbandOracle(
-        objective=OBJECTIVE, max_epochs=experiment.stage_one.epochs, seed=experiment.seed
-    )
+        if importlib.util.find_spec("sklearn") is None:
+            raise EnvironmentFault(
+                "oracle bayesian needs scikit-learn: pip install 'nas-tf[bayesian]'"
+            )
+        return kt.oracles.BayesianOptimizationOracle(
+            max_trials=search.trials, seed=seed, **own_limits
+        )
+    return hyperband(search.trials, experiment.stage_one.epochs, seed=seed, **own_limits)
+
+
+def hyperband(trials: int, epochs: int, **options: Any) -> kt.Oracle:
+    """Hyperband that sweeps again and again until so many trials were run.
+
+    KerasTuner's own ends after a number of sweeps, which says little of what a search will cost.
+    """
+    oracle = kt.oracles.HyperbandOracle(max_epochs=epochs, hyperband_iterations=None, **options)
+    oracle.max_trials = trials
+    return oracle
 
 
 def _canonical(space: SearchSpace) -> Any:

@@ -1,4 +1,4 @@
-"""``nas-tf show``: one genotype in words, numbers, shapes and a drawing."""
+"""``nas-tf show``: one genotype, or a trial, in words, numbers, shapes and a drawing."""
 
 from pathlib import Path
 
@@ -7,14 +7,17 @@ from rich.console import Console
 from rich.table import Table
 
 from nas_tf import networks, spaces
-from nas_tf.cli import options
+from nas_tf.cli import options, show_trial
+from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
 from nas_tf.networks.places import by_place
+from nas_tf.runs import Run, layout
 from nas_tf.spaces import Published
 
 
 @click.command("show")
-@click.argument("genotype", metavar="GENOTYPE")
+@click.argument("genotype", metavar="GENOTYPE|RUN")
+@click.option("--trial", metavar="ID", help="Which trial of RUN; the best if not given.")
 @options.SPACE
 @options.WIDTH
 @options.SEP_REPEATS
@@ -30,6 +33,7 @@ from nas_tf.spaces import Published
 @click.option("--no-drawing", is_flag=True, help="Print only.")
 def command(
     genotype: str,
+    trial: str | None,
     space: str | None,
     width: int | None,
     sep_repeats: int | None,
@@ -39,20 +43,26 @@ def command(
     out: Path,
     no_drawing: bool,
 ) -> None:
-    """Describe, cost and draw GENOTYPE: a published name, or brackets."""
-    found = spaces.resolve(genotype, space)
+    """Describe, cost and draw GENOTYPE (a published name, or brackets), or a trial of RUN.
+
+    \b
+    nas-tf show arch0
+    nas-tf show '[[[1,3],[4,3],[2,2]],[5,[0,0,4,1],[3,2,0,1],[5,6,5,0]]]' --input 360x480
+    nas-tf show runs/camvid_auxcell-ppo --trial 17 --classes 11 --input 360x480
+    """
+    console = Console(soft_wrap=True)
+    searched = (Path(genotype) / layout.RUN).exists()
+    found = _genotype(console, genotype, trial, space)
     published = next((p for p in spaces.PUBLISHED.values() if p.genotype == found), None)
     like = published or _first_published(found)
-    settings = networks.settings.published(
-        found.space, **options.given(width=width, sep_repeats=sep_repeats)
-    )
+    make = networks.settings.search if searched else networks.settings.published
+    settings = make(found.space, **options.given(width=width, sep_repeats=sep_repeats))
     blueprint = networks.draw(
         found,
         classes if classes is not None else like.num_classes,
         input_size=input_size or like.input_size,
         settings=settings,
     )
-    console = Console(soft_wrap=True)
     name = published.name if published else f"{found.space}-{found.digest}"
     _print_words(console, name, found, published)
     _print_costs(console, blueprint, published)
@@ -62,6 +72,18 @@ def command(
 
         for path in graph.save(found, out / name, title=name):
             console.print(f"drawing: {path}", highlight=False)
+
+
+def _genotype(console: Console, text: str, trial: str | None, space: str | None) -> Genotype:
+    """That of a trial, which is described first, or the one that is written."""
+    if not (Path(text) / layout.RUN).exists():
+        if trial is not None:
+            raise ConfigError(f"--trial {trial} needs the folder of a run, not {text!r}")
+        return spaces.resolve(text, space)
+    run = Run(Path(text))
+    record = show_trial.find(run, trial)
+    show_trial.describe(console, run, record)
+    return record.parsed
 
 
 def _first_published(genotype: Genotype) -> Published:

@@ -17,7 +17,12 @@ from nas_tf import spaces
 @click.option("--samples", type=click.IntRange(min=2), default=2000, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 def command(distinct: str | None, samples: int, seed: int) -> None:
-    """List the search spaces and published genotypes."""
+    """List the search spaces and published genotypes.
+
+    \b
+    nas-tf spaces
+    nas-tf spaces --distinct auxcell
+    """
     if distinct is not None:
         _print_census(spaces.get(distinct), samples, seed)
         return

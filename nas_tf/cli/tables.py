@@ -1,10 +1,20 @@
 """Tables of trials for the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from nas_tf.runs import TrialRecord
+
+_WIDE = 160
+
+
+def console() -> Console:
+    """Where tables are printed; piped, they are as wide as they need be."""
+    plain = Console(soft_wrap=True, highlight=False)
+    return plain if plain.is_terminal else Console(width=_WIDE, highlight=False)
 
 
 def best(trials: Sequence[TrialRecord]) -> Table:
@@ -28,13 +38,32 @@ def best(trials: Sequence[TrialRecord]) -> Table:
     return table
 
 
+def figures(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A task's figures, a row a class or a joint."""
+    table = Table(box=None, pad_edge=False)
+    for key, value in rows[0].items():
+        table.add_column(key, justify="left" if isinstance(value, str) else "right")
+    for row in rows:
+        table.add_row(*map(_cell, row.values()))
+    return table
+
+
 def line(trial: TrialRecord) -> str:
     """One finished trial in a line."""
     if trial.status == "failed":
         return f"trial {trial.trial} failed after {trial.seconds:.0f} s: {trial.stopped}"
     stages = " → ".join(f"{stage.reward:.4f}" for stage in trial.stages)
     stopped = ", stopped by the gate" if trial.stopped == "gate" else ""
+    priced = f", {trial.reward:.4f} for its costs" if trial.reward != trial.score else ""
+    latency = "" if trial.latency_ms is None else f", {trial.latency_ms:.1f} ms"
     return (
-        f"trial {trial.trial}: reward {stages}{stopped}, {trial.params / 1e6:.2f} M parameters, "
-        f"{trial.madds / 1e9:.2f} B multiply-adds, {trial.seconds:.0f} s"
+        f"trial {trial.trial}: reward {stages}{priced}{stopped}, "
+        f"{trial.params / 1e6:.2f} M parameters, {trial.madds / 1e9:.2f} B multiply-adds"
+        f"{latency}, {trial.seconds:.0f} s"
     )
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return "–" if value is None else str(value)

@@ -18,7 +18,12 @@ from nas_tf.cli import options
     help="Folder of the run; runs/CONFIG-GENOTYPE if not given. The same call resumes there.",
 )
 def command(genotype: str, config: str, overrides: tuple[str, ...], out: Path | None) -> None:
-    """Train GENOTYPE in full by a configuration; interrupted, the same call goes on exactly."""
+    """Train GENOTYPE in full by a configuration; interrupted, the same call goes on exactly.
+
+    \b
+    nas-tf train arch0 --config camvid_auxcell
+    nas-tf train arch0 --config shapes_auxcell full.stages.0.epochs=3 --out runs/short
+    """
     from nas_tf.cli.full_training import run
     from nas_tf.config.load import load
 

@@ -25,6 +25,9 @@ def command(
     """Train a teacher on the data of a configuration: a published decoder at a large width.
 
     Give what it writes to a search or an evaluation as teacher=FOLDER/last.keras.
+
+    \b
+    nas-tf train-teacher --config camvid_auxcell --width 128
     """
     from nas_tf.cli.full_training import run
     from nas_tf.config import load

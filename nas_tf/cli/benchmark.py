@@ -1,0 +1,63 @@
+"""``nas-tf benchmark``: how long TFLite models take here."""
+
+from pathlib import Path
+from statistics import median
+
+import click
+from rich.table import Table
+
+from nas_tf.cli import tables
+from nas_tf.errors import ConfigError
+
+
+@click.command("benchmark")
+@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--threads", default="1,2", show_default=True, help="One number or several.")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
+def command(models: tuple[Path, ...], threads: str, rounds: int) -> None:
+    """Time TFLite MODELS on this machine, one after another in every round.
+
+    Medians of the rounds' medians, and the range of those, by TensorFlow's interpreter and, where
+    it is installed (nas-tf[litert]), by LiteRT, which newer phones run.
+
+    \b
+    nas-tf benchmark exports/arch0/*.tflite
+    nas-tf benchmark one.tflite other.tflite --threads 4 --rounds 5
+    """
+    counts = _counts(threads)
+    contents = {path: _read(path) for path in models}
+    from nas_tf import quiet
+
+    quiet.load("tensorflow")
+    from serving import lite_runner, timing_rounds
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("model", "bytes", "runtime", "threads", "median ms", "range"):
+        table.add_column(name, justify="left" if name in ("model", "runtime") else "right")
+    for row in timing_rounds.measure(contents, lite_runner.runtimes(), counts, rounds):
+        times = sorted(row.medians)
+        table.add_row(
+            row.name,
+            f"{row.size:,}",
+            row.runtime,
+            str(row.threads),
+            f"{median(times):.2f}",
+            f"{times[0]:.2f}–{times[-1]:.2f}",
+        )
+    tables.console().print(table)
+
+
+def _counts(text: str) -> list[int]:
+    try:
+        counts = [int(one) for one in text.split(",")]
+    except ValueError:
+        counts = []
+    if not counts or min(counts) < 1:
+        raise ConfigError(f"--threads is {text!r}, expected numbers such as 1 or 1,2")
+    return counts
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():
+        raise ConfigError(f"{path} is no file, expected a TFLite model")
+    return path.read_bytes()

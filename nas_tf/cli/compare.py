@@ -1,0 +1,59 @@
+"""``nas-tf compare``: runs beside each other, such as an ablation's with and without."""
+
+from pathlib import Path
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from nas_tf.cli import tables
+from nas_tf.report import comparison_page
+from nas_tf.report.comparison import Comparison
+from nas_tf.runs import Run
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command("compare")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN_A RUN_B [RUN_C]...", type=_FOLDER)
+@click.option("--out", type=_FOLDER, help="Folder of the page; beside the first run if not given.")
+def command(runs: tuple[Path, ...], out: Path | None) -> None:
+    """Compare the rewards of runs on the same data, each against the first.
+
+    Prints a table and the configuration keys in which the runs differ, and writes a page with
+    distributions and curves.
+
+    \b
+    nas-tf compare runs/camvid-ppo runs/camvid-random
+    nas-tf compare runs/whole runs/no_polyak runs/no_teacher --out runs/ablation
+    """
+    comparison = Comparison([Run(folder) for folder in runs])
+    console = tables.console()
+    for line in comparison.warnings:
+        click.echo(f"take care: {line}", err=True)
+    console.print(_table(comparison))
+    console.print(_differences(comparison), highlight=False, markup=False, soft_wrap=True)
+    name = "-".join(["compare", *comparison.names]).replace("/", "-")
+    folder = out or runs[0].resolve().parent / name
+    page = comparison_page.write(comparison, folder)
+    console.print(f"{page}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _table(comparison: Comparison) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("")
+    for name in comparison_page.cells(comparison.rows[0]):
+        table.add_column(name, justify="left" if name == "run" else "right", overflow="fold")
+    before = ""
+    for row in comparison.rows:
+        if before and row.stage != before:
+            table.add_section()
+        values = [escape(value) for value in comparison_page.cells(row).values()]
+        table.add_row("" if row.stage == before else row.stage, *values)
+        before = row.stage
+    return table
+
+
+def _differences(comparison: Comparison) -> str:
+    told = "; ".join(str(one) for one in comparison.differences)
+    return f"differ in {told}" if told else "differ in no key of the configuration"

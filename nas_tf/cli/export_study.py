@@ -1,0 +1,38 @@
+"""``nas-tf export-study``: a run as a study of Optuna."""
+
+from pathlib import Path
+
+import click
+
+from nas_tf.runs import Run
+
+
+@click.command("export-study")
+@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.option("--storage", required=True, help="Where studies are kept, as Optuna writes it.")
+@click.option("--name", help="Of the study; the run's folder if not given.")
+def command(run: Path, storage: str, name: str | None) -> None:
+    """Write a run's trials to an Optuna study, for Optuna's plots and dashboard.
+
+    Trials that the gate stopped are pruned ones. Called again, it adds what has ended since.
+    Needs pip install 'nas-tf[optuna]'.
+
+    \b
+    nas-tf export-study runs/camvid_auxcell-ppo --storage sqlite:///study.db
+    optuna-dashboard sqlite:///study.db
+    """
+    from nas_tf import spaces
+    from nas_tf.runs import optuna_study
+
+    opened = Run(run)
+    space = spaces.get(opened.about["space"])
+    names = [token.name for token in space.tokens]
+    study = name or opened.folder.resolve().name
+    added = optuna_study.export(
+        opened,
+        storage,
+        study,
+        {token.name: token.size for token in space.tokens},
+        lambda trial: dict(zip(names, space.encode(trial.parsed), strict=True)),
+    )
+    click.echo(f"{added} of {len(opened.trials)} trials added to study {study} in {storage}")

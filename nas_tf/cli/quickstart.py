@@ -1,0 +1,80 @@
+"""``nas-tf quickstart``: a whole search in minutes, on scenes drawn here."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from nas_tf import spaces
+from nas_tf.cli import options
+from nas_tf.cli.search import conduct
+from nas_tf.config import Experiment, load
+from nas_tf.errors import EnvironmentFault
+
+CONFIG, TEACHER, WIDTH = "quickstart", "arch0", 64
+
+
+@click.command("quickstart")
+@options.OVERRIDES
+@click.option("--workers", type=click.IntRange(1), default=1, help="Processes that train.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs/quickstart"),
+    show_default=True,
+    help="Folder of the run; the teacher stands beside it as NAME-teacher.",
+)
+def command(overrides: tuple[str, ...], workers: int, out: Path) -> None:
+    """Train a small teacher, search with it, and draw a report: minutes on two cores.
+
+    Needs no files: scenes are drawn. Stopped or killed, the same command goes on.
+
+    \b
+    nas-tf quickstart
+    nas-tf quickstart search.trials=40 --out runs/longer
+    """
+    every = [*overrides, *_weights(overrides)]
+    teacher = out.with_name(f"{out.name}-teacher")
+    if not (teacher / "result.json").exists():
+        _teach(load(CONFIG, every), teacher)
+    every.append(f"teacher={teacher / 'last.keras'}")
+    conduct(CONFIG, every, out, workers=workers, resume=True)
+
+
+def _teach(experiment: Experiment, folder: Path) -> None:
+    from msgspec import structs
+
+    from nas_tf import quiet
+
+    quiet.load("tensorflow")
+    from nas_tf.cli.full_training import run
+
+    network = structs.replace(experiment.network, width=WIDTH)
+    run(
+        structs.replace(experiment, network=network),
+        spaces.resolve(TEACHER),
+        folder,
+        title="training the teacher",
+    )
+
+
+def _weights(overrides: tuple[str, ...]) -> list[str]:
+    """ImageNet weights if they can be had; else random ones, which is said."""
+    if any(one.startswith("network.weights=") for one in overrides):
+        return []
+    from nas_tf import quiet
+
+    quiet.load("tensorflow")
+    from nas_tf.networks.weights import imagenet_file
+
+    try:
+        imagenet_file(1.0)
+        return []
+    except EnvironmentFault as error:
+        Console(stderr=True).print(
+            f"{error}. Going on with a random encoder: all works, but rewards stay low.",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+        return ["network.weights=null"]

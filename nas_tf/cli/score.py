@@ -1,0 +1,180 @@
+"""``nas-tf score``: the task's figures of a trained or exported network on a split."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from nas_tf.cli import options, tables
+from nas_tf.errors import ConfigError
+
+if TYPE_CHECKING:
+    from nas_tf.tasks import Task
+
+_BATCH = 8
+
+
+@click.command("score")
+@click.argument("source", metavar="RUN|MODEL")
+@click.option("--data", metavar="NAME", help="Data set; that of the training if not given.")
+@click.option("--split", default="val", show_default=True)
+@click.option("--scales", default="1", show_default=True, help="Such as 0.75,1,1.25; of a RUN.")
+@click.option("--flip", is_flag=True, help="Average with mirror images; of a RUN.")
+@click.option("--trial", help="Of a search; the best one if not given.")
+@click.option("--weights", type=click.Choice(["last", "best"]), default="last", show_default=True)
+@options.INPUT
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="JSON file.")
+def command(
+    source: str,
+    data: str | None,
+    split: str,
+    scales: str,
+    flip: bool,
+    trial: str | None,
+    weights: str,
+    input_size: tuple[int, int] | None,
+    out: Path | None,
+) -> None:
+    """Score a network on a split of its data set, or of another with the same classes.
+
+    RUN is the folder of a training, a compression or a search. MODEL is a TFLite file or a
+    SavedModel's version that `nas-tf export` wrote; it is scored at its own size.
+
+    \b
+    nas-tf score runs/camvid_auxcell-arch0 --split test
+    nas-tf score runs/camvid_auxcell-arch0 --scales 0.75,1,1.25 --flip
+    nas-tf score exports/street/street-int8.tflite --split test --out int8.json
+    """
+    sizes, path = _scales(scales), Path(source)
+    exported = path.suffix == ".tflite" or (path / "saved_model.pb").exists()
+    if exported and (input_size or flip or sizes != (1.0,) or trial or weights != "last"):
+        raise ConfigError(
+            f"{source} is an exported model, expected none of --input, --scales, --flip, --trial "
+            "and --weights"
+        )
+    from nas_tf import quiet
+
+    quiet.load("tensorflow")
+    quiet.load("keras_tuner")
+    from nas_tf.cli import shipping
+    from nas_tf.config.schema import Evaluation
+    from nas_tf.runs.layout import write_whole
+
+    if exported:
+        asked = _of_model(path, data, split)
+    else:
+        found = shipping.find(source, trial=trial, which=weights)
+        how = Evaluation(batch=_BATCH, scales=sizes, flip=flip)
+        asked = _of_run(found, data, split, how, input_size)
+    told = _tell(source, split, asked)
+    if out is not None:
+        told = {"source": source, **told, "scales": list(sizes), "flip": flip}
+        write_whole(out, json.dumps(told, indent=1) + "\n")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Targets with logits, batch by batch, and what they are of."""
+
+    answers: Iterator[tuple[Any, Any]]
+    task: "Task"
+    data: str
+    size: tuple[int, int]
+    count: int
+
+
+def _tell(source: str, split: str, asked: _Asked) -> dict[str, Any]:
+    """Goes through the answers, prints the figures and returns them."""
+    from nas_tf.cli.progress import live_line
+
+    metrics, seen = asked.task.metrics(), 0
+    with live_line(Console(stderr=True)) as line:
+        for target, logits in asked.answers:
+            metrics.update(target, logits, asked.size)
+            seen += len(logits)
+            line.rows(f"scoring {source}", seen, asked.count)
+    result, console = dict(metrics.result()), tables.console()
+    console.print(tables.figures(metrics.table()))
+    text = ", ".join(f"{key} {value:.4f}" for key, value in result.items())
+    size = "x".join(map(str, asked.size))
+    console.print(f"{asked.data} {split}, {seen} images at {size}: {text}")
+    told = {"data": asked.data, "split": split, "images": seen, "size": list(asked.size)}
+    return told | {"result": result, "table": metrics.table()}
+
+
+def _of_run(
+    found: Any, data: str | None, split: str, how: Any, size: tuple[int, int] | None
+) -> _Asked:
+    from msgspec import structs
+
+    from nas_tf.data.examples import Examples
+    from nas_tf.networks.arrays import layouts
+    from nas_tf.networks.state import from_arrays
+    from nas_tf.training import experiment
+    from nas_tf.training.scoring import Scorer, Split
+
+    config = found.config
+    name = data or config.data.name
+    told = found.shipment.told
+    task = _task(name, found.shipment.task.name, told.get("classes") or told.get("joints"))
+    scored = structs.replace(config, data=structs.replace(config.data, name=name))
+    view = experiment.scored_view(scored, size)
+    draw = experiment.drawer(config, found.genotype, found.phase)
+    parts = layouts(draw(view.crop).deployed())
+    state = from_arrays(parts, found.shipment.arrays)
+    examples = Examples(name, split)
+    predictions = Scorer(draw, task, parts, view.crop, how).predictions(
+        state, Split(examples, view)
+    )
+    answers = ((target, logits) for _, target, logits in predictions)
+    return _Asked(answers, task, name, view.crop, len(examples))
+
+
+def _of_model(path: Path, data: str | None, split: str) -> _Asked:
+    from nas_tf.cli import exported
+    from nas_tf.data.examples import Examples
+    from nas_tf.data.presets import preset
+    from nas_tf.training.scoring import Split
+    from serving import images, parity
+
+    about, ask = exported.read(path)
+    name, size = data or about["data"], tuple(about["input"]["size"])
+    task = _task(name, about["task"], about.get("classes") or about.get("joints"))
+    examples = Examples(name, split)
+    batches = Split(examples, preset(name, "evaluate", size)).batches(task, _BATCH)
+    answers = (
+        (target, parity.as_logits(task, ask(images.as_bytes(seen)))) for seen, target in batches
+    )
+    return _Asked(answers, task, name, size, len(examples))
+
+
+def _task(data: str, kind: str, names: Sequence[str] | None) -> "Task":
+    """The data set's own, with the classes or joints that the network was made for."""
+    from nas_tf.data.registry import dataset_info
+    from nas_tf.training.split_cache import task_of
+
+    info = dataset_info(data)
+    task = task_of(info, options.TARGETS[kind])
+    own = {"segmentation": info.classes, "pose": info.joints}.get(kind)
+    if names is not None and own is not None and list(names) != list(own):
+        raise ConfigError(
+            f"the network was made for {len(names)} outputs ({', '.join(names)}) and {data} has "
+            f"{len(own)} ({', '.join(own)}), expected a data set with those it was trained on"
+        )
+    return task
+
+
+def _scales(text: str) -> tuple[float, ...]:
+    try:
+        sizes = tuple(float(one) for one in text.split(","))
+    except ValueError:
+        sizes = ()
+    if not sizes or not all(0.1 <= one <= 4 for one in sizes):
+        raise ConfigError(
+            f"--scales is {text!r}, expected numbers of 0.1 to 4 such as 0.75,1,1.25"
+        )
+    return sizes

@@ -1,0 +1,210 @@
+"""What ``export`` ships: the network a person names, with all that is known of it, and images."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import tensorflow as tf
+from msgspec import structs
+
+from nas_tf import spaces
+from nas_tf.config.load import dump, load
+from nas_tf.config.schema import Experiment
+from nas_tf.data import pipeline
+from nas_tf.data.examples import Examples
+from nas_tf.data.presets import preset
+from nas_tf.data.registry import dataset_info
+from nas_tf.errors import ConfigError, WeightsError
+from nas_tf.genotype import Genotype
+from nas_tf.networks.blueprint import Size
+from nas_tf.networks.keras_model import realise
+from nas_tf.networks.layers import read_model
+from nas_tf.networks.state import Arrays, arrays_of_model, fill_model, initial_arrays
+from nas_tf.runs import Run, TrialRecord, layout
+from nas_tf.search import weights
+from nas_tf.training import experiment
+from nas_tf.training.experiment import Phase
+from nas_tf.training.full_run import BEST, CONFIG, GENOTYPE, LAST, RESULT
+from nas_tf.training.scoring import Split
+from serving.images import as_bytes
+from serving.shipment import Shipment
+
+_BATCH = 4
+_TOLD = ("split", "images", "result", "steps", "compressed")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A shipment, the experiment it comes from, and in which phase's settings it is drawn."""
+
+    shipment: Shipment
+    config: Experiment
+    genotype: Genotype
+    phase: Phase
+
+    def examples(self, split: str, count: int) -> Iterator[tuple[np.ndarray, Any]]:
+        """Batches of images as bytes with their targets, from all over a split."""
+        view = preset(self.config.data.name, "evaluate", self.shipment.size)
+        chosen = Split(Examples(self.config.data.name, split), view).spread(count)
+        for images, target in chosen.batches(self.shipment.task, _BATCH):
+            yield as_bytes(images), target
+
+    def stream(self, batch: int, seed: int) -> tf.data.Dataset:
+        """Endless batches of the training split as full training sees it, for fine-tuning."""
+        task, size = self.shipment.task, self.shipment.size
+        examples = Examples(self.config.data.name, self.config.data.train_split)
+        view = experiment.view_of(self.config, "full", size)
+        batches = pipeline.training(
+            examples, task.target, view, batch=batch, seed=seed, extras=task.extras
+        )
+        return batches.map(lambda images, target: (images, task.encode(target, size)))
+
+    def samples(self, count: int) -> Iterator[np.ndarray]:
+        """Single images of the training split, which ranges of integers are taken from."""
+        for images, _ in self.examples(self.config.data.train_split, count):
+            yield from images
+
+
+def find(
+    source: str,
+    *,
+    config: str | None = None,
+    overrides: Sequence[str] = (),
+    trial: str | None = None,
+    which: str = "last",
+    size: Size | None = None,
+) -> Found:
+    """The folder of a training or of a search, or a genotype with ``config``."""
+    folder = Path(source)
+    if (folder / GENOTYPE).exists():
+        return _of_training(folder, which, size)
+    if (folder / layout.RUN).exists():
+        return _of_search(Run(folder), trial, size)
+    if folder.is_dir():
+        raise ConfigError(
+            f"{source} holds neither {GENOTYPE} nor {layout.RUN}, expected a folder that nas-tf "
+            "train or nas-tf search wrote"
+        )
+    if config is None:
+        raise ConfigError(
+            f"{source} is no folder, expected one of a training or a search (nas-tf export also "
+            "takes a genotype with --config, with random weights)"
+        )
+    return _untrained(source, load(config, overrides), size)
+
+
+def _of_training(folder: Path, which: str, size: Size | None) -> Found:
+    config = load(folder / CONFIG)
+    genotype = Genotype.from_json((folder / GENOTYPE).read_text(encoding="utf-8"))
+    path = folder / {"last": LAST, "best": BEST}[which]
+    if not path.exists():
+        raise ConfigError(f"{folder} has no {path.name} yet, expected a training that ended")
+    try:
+        arrays = arrays_of_model(read_model(path))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path} cannot be read as a Keras model: {error}") from error
+    origin: dict[str, Any] = {"kind": "training", "weights": which}
+    phase: Phase = "published"
+    result = folder / RESULT
+    if which == "last" and result.exists():
+        told = json.loads(result.read_text(encoding="utf-8"))
+        phase = told.get("phase", phase)
+        origin |= {key: told[key] for key in _TOLD if key in told}
+    name = folder.resolve().name
+    return _found(name, genotype, config, phase, size, arrays, origin)
+
+
+def keep(found: Found, folder: Path) -> None:
+    """Writes a folder like that of a training, which ``find`` reads."""
+    model = realise(found.shipment.shipped, name=folder.name)
+    fill_model(model, found.shipment.arrays)
+    beside = folder.with_name(f".part-{folder.name}")
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        beside.mkdir(parents=True)
+        (beside / CONFIG).write_text(dump(found.config), encoding="utf-8")
+        (beside / GENOTYPE).write_text(found.genotype.to_json(), encoding="utf-8")
+        told = {"phase": found.phase, "compressed": found.shipment.told["compressed"]}
+        (beside / RESULT).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        model.save(beside / LAST)
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def add_result(folder: Path, figures: Mapping[str, Any]) -> None:
+    """Writes figures into a folder that was kept."""
+    told = json.loads((folder / RESULT).read_text(encoding="utf-8")) | figures
+    layout.write_whole(folder / RESULT, json.dumps(told, indent=1) + "\n")
+
+
+def _of_search(run: Run, trial: str | None, size: Size | None) -> Found:
+    """A trial as the search trained it: the best whose weights are kept, or the one named."""
+    config = load(run.folder / layout.CONFIG)
+    chosen = _kept(run, trial)
+    arrays = experiment.encoder_arrays(config) | weights.read(run.folder, chosen.trial)
+    size = size or experiment.view_of(config, "reward", config.stage_one.crop).crop
+    origin = {
+        "kind": "search",
+        "trial": chosen.trial,
+        "reward": chosen.reward,
+        "stages": len(chosen.stages),
+    }
+    name = f"{run.folder.resolve().name}-{chosen.trial}"
+    return _found(name, chosen.parsed, config, "search", size, arrays, origin)
+
+
+def _kept(run: Run, trial: str | None) -> TrialRecord:
+    kept = [
+        one
+        for one in run.best(len(run.completed))
+        if weights.path_of(run.folder, one.trial).exists()
+    ]
+    for one in kept:
+        if trial in (None, one.trial):
+            return one
+    names = ", ".join(sorted(one.trial for one in kept)) or "none yet"
+    what = "no trial" if trial is None else f"not trial {trial}"
+    raise ConfigError(f"{run.folder} keeps weights of {what}, expected one of: {names}")
+
+
+def _untrained(text: str, config: Experiment, size: Size | None) -> Found:
+    genotype = spaces.resolve(text, None if text in spaces.PUBLISHED else config.space)
+    config = structs.replace(config, space=genotype.space)
+    name = text if text in spaces.PUBLISHED else f"{genotype.space}-{genotype.digest}"
+    drawn = experiment.drawer(config, genotype, "published")(
+        size or experiment.scored_view(config).crop
+    )
+    arrays = initial_arrays(drawn.deployed(), seed=config.seed)
+    return _found(name, genotype, config, "published", size, arrays, {"kind": "random weights"})
+
+
+def _found(
+    name: str,
+    genotype: Genotype,
+    config: Experiment,
+    phase: Phase,
+    size: Size | None,
+    arrays: Arrays,
+    origin: dict[str, Any],
+) -> Found:
+    size = size or experiment.scored_view(config).crop
+    task, info = experiment.task_for(config), dataset_info(config.data.name)
+    told: dict[str, Any] = {
+        "space": genotype.space,
+        "genotype": json.loads(str(genotype)),
+        "data": info.name,
+        "origin": origin,
+        "config": msgspec.to_builtins(config),
+    }
+    if task.name == "segmentation":
+        told |= {"classes": list(info.classes), "palette": [list(one) for one in info.colours]}
+    if task.name == "pose":
+        told["joints"] = list(info.joints)
+    drawn = experiment.drawer(config, genotype, phase)(size)
+    return Found(Shipment(name, task, drawn, arrays, told), config, genotype, phase)

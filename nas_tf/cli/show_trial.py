@@ -1,0 +1,71 @@
+"""A trial of a run, for ``nas-tf show``."""
+
+from rich.console import Console
+from rich.table import Table
+
+from nas_tf.errors import ConfigError
+from nas_tf.runs import Run, Stage, TrialRecord
+
+
+def find(run: Run, trial: str | None) -> TrialRecord:
+    """The trial of a number or identifier; the best if none is given."""
+    if trial is None:
+        if best := run.best():
+            return best[0]
+        raise ConfigError(f"{run.folder} has no completed trial yet: {len(run.trials)} ended")
+    for one in run.trials:
+        if one.trial == trial or one.trial.lstrip("0") == trial.lstrip("0"):
+            return one
+    names = [one.trial for one in run.trials]
+    known = f"one of {names[0]} to {names[-1]}" if names else "none, for none has ended"
+    raise ConfigError(f"trial is {trial!r}, expected {known}")
+
+
+def describe(console: Console, run: Run, trial: TrialRecord) -> None:
+    """What became of the trial, and what its network costs."""
+    ranked = [one.trial for one in run.best(len(run.trials))]
+    place = f"number {ranked.index(trial.trial) + 1} of {len(ranked)}" if trial.stages else ""
+    console.print(f"[bold]trial {trial.trial}[/] of {run.folder}", place)
+    console.print(_fate(trial), markup=False)
+    if trial.params:
+        latency = f", {trial.latency_ms:.1f} ms" if trial.latency_ms else ""
+        console.print(
+            f"shipped: {trial.params:,} parameters, {trial.madds:,} multiply-adds{latency}"
+        )
+    console.print(
+        f"seed {trial.seed}, {trial.seconds:.0f} s on {trial.worker}, from {trial.started}"
+    )
+    if trial.stages:
+        console.print(_stages(trial.stages))
+    console.print()
+
+
+def _fate(trial: TrialRecord) -> str:
+    if trial.status == "failed":
+        return f"failed: {trial.stopped}; scored {trial.reward:.4f}"
+    stopped = ", stopped by the gate" if trial.stopped == "gate" else ""
+    priced = f" (score {trial.score:.4f})" if trial.score != trial.reward else ""
+    return f"reward {trial.reward:.4f}{priced}{stopped}"
+
+
+def _stages(stages: tuple[Stage, ...]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for number in range(1, len(stages) + 1):
+        table.add_column(f"stage {number}", justify="right")
+    rows = {
+        "reward": [f"{stage.reward:.4f}" for stage in stages],
+        **{
+            name: [f"{stage.metrics.get(name, float('nan')):.4f}" for stage in stages]
+            for name in stages[0].metrics
+        },
+        "loss, first to last": [
+            f"{stage.losses[0]:.3f} → {stage.losses[-1]:.3f}" if stage.losses else ""
+            for stage in stages
+        ],
+        "steps": [str(stage.steps) for stage in stages],
+        "seconds": [f"{sum(stage.seconds.values()):.0f}" for stage in stages],
+    }
+    for name, values in rows.items():
+        table.add_row(name, *values)
+    return table

@@ -1,0 +1,85 @@
+"""``nas-tf compare`` as a person calls it: real processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.runs.made import made, sampled
+
+COMMAND = "import sys; from nas_tf.cli import main; main()"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, genotypes = tmp_path_factory.mktemp("place"), sampled("auxcell", 30)
+    made(folder / "whole", trials=30, genotypes=genotypes)
+    polyak = ["stage_one.polyak=null"]
+    made(folder / "bare", trials=30, genotypes=genotypes, lift=-0.05, overrides=polyak)
+    made(folder / "empty", trials=0)
+    made(folder / "camvid", trials=5, space="dpc")
+    return folder
+
+
+def compare(*arguments: str, cwd: Path, code: str = COMMAND) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", code, "compare", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "COLUMNS": "150"},
+    )
+
+
+def test_it_prints_a_table_the_differences_and_the_page(place: Path) -> None:
+    done = compare("whole", "bare", "--out", "out", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines[0].split("  ")[-1].strip() == "same genotypes"
+    assert lines[1].split()[:3] == ["reward", "whole", "28"]
+    assert "-0.0500 over 28 pairs, p = " in lines[2]
+    assert lines[-2:] == ["differ in stage_one.polyak: 0.9 | null", "out/comparison.html"]
+    assert (place / "out" / "comparison.html").exists()
+
+
+def test_the_page_stands_beside_the_first_run(place: Path) -> None:
+    done = compare("whole", "bare", cwd=place)
+    assert done.stdout.splitlines()[-1].endswith("compare-whole-bare/comparison.html")
+
+
+def test_it_loads_no_tensorflow(place: Path) -> None:
+    code = (
+        "import sys; from nas_tf.cli import nas_tf; nas_tf(sys.argv[1:], standalone_mode=False); "
+        "assert not {'tensorflow', 'keras', 'keras_tuner'} & set(sys.modules)"
+    )
+    assert compare("whole", "bare", "--out", "light", cwd=place, code=code).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("runs", "line"),
+    [
+        (["whole"], "1 run is given, expected two or more to compare"),
+        (["whole", "absent"], "absent is no run: it has no run.json"),
+        (["whole", "empty"], "empty has no completed trial yet, expected one at least"),
+        (
+            ["whole", "camvid"],
+            "data.name is shapes and camvid: rewards on different data can't be compared, "
+            "expected runs on the same",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(runs: list[str], line: str, place: Path) -> None:
+    before = sorted(place.iterdir())
+    done = compare(*runs, cwd=place)
+    assert done.stderr == f"nas-tf: {line}\n"
+    assert done.stdout == ""
+    assert done.returncode in (2, 3)
+    assert sorted(place.iterdir()) == before
+
+
+def test_help_has_an_example(place: Path) -> None:
+    assert "nas-tf compare runs/" in compare("--help", cwd=place).stdout

@@ -1,0 +1,105 @@
+"""profile-ops, and a search under its table, as a person calls them: real processes."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_training import COMMAND, SMALL, nas_tf
+
+PLACE = ["--space", "auxcell", "--input", "64x64", "network.width=8", "network.alpha=0.35"]
+
+
+def test_a_table_is_filled_gone_on_with_and_compared(tmp_path: Path) -> None:
+    child = subprocess.Popen(
+        [*COMMAND, "profile-ops", *PLACE, "--out", "tables/here.json"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    path = tmp_path / "tables" / "here.json"
+    while child.poll() is None and not path.exists():
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate(timeout=100)
+    assert child.returncode == 130
+    stopped = "stopped; the same command goes on from here (tables/here.json)"
+    assert said.splitlines()[-1] == stopped
+    before = json.loads(path.read_text())
+    assert (before["schema"], before["threads"]) == (1, 1)
+    done = nas_tf("profile-ops", *PLACE, "--out", "tables/here.json", "--check", "4", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    after = json.loads(path.read_text())
+    assert before["ops"].items() <= after["ops"].items()
+    filled, compared = done.stdout.splitlines()
+    timed = len(after["ops"]) - len(before["ops"])
+    assert filled.startswith(
+        f"{len(after['ops'])} operations in tables/here.json, {timed} of them timed now in "
+    )
+    assert filled.endswith("use it with search.latency=tables/here.json")
+    assert compared.startswith("told / timed: median ")
+    assert "rank correlation ρ = " in compared
+    (tmp_path / "small.yaml").write_text(SMALL)
+    search = ("search", "small.yaml", "search.latency=tables/here.json", "limits.latency_ms=1e-4")
+    found = nas_tf(*search, "--oracle", "random", "--trials", "2", "--out", "run", cwd=tmp_path)
+    assert found.returncode == 5
+    assert "ms of latency, the limit is 0.0001 ms" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ["profile-ops", "--out", "here.json"],
+            "no configuration is given, expected one, or --space and --input",
+        ),
+        (
+            ["profile-ops", "small.yaml", "--out", "small.yaml"],
+            "small.yaml is no latency table (JSON is malformed: invalid character (byte 0)), "
+            "expected one that nas-tf profile-ops wrote",
+        ),
+        (
+            ["search", "small.yaml", "search.latency=none.json", "--workers", "2"],
+            "latency table none.json does not exist: nas-tf profile-ops CONFIG --out none.json "
+            "makes it",
+        ),
+        (
+            ["search", "small.yaml", "teacher=none.keras"],
+            "teacher none.keras: no such file, expected a Keras model or SavedModel; "
+            "nas-tf train-teacher makes one",
+        ),
+        (
+            ["evaluate", "arch1", "--config", "small.yaml", "search.latency=none.json"],
+            "latency table none.json does not exist: nas-tf profile-ops CONFIG --out none.json "
+            "makes it",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path: Path, arguments: list[str], line: str) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    done = nas_tf(*arguments, cwd=tmp_path)
+    assert (done.stderr, done.stdout, done.returncode) == (f"nas-tf: {line}\n", "", 2)
+    assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").rglob("run.json"))
+
+
+def test_evaluate_times_the_network_itself(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("NAS_TF_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "small.yaml").write_text(SMALL)
+    done = nas_tf(
+        *("evaluate", "arch1", "--config", "small.yaml", "stage_two=null"),
+        *("search.latency=tflite", "search.targets.params.target=1000", "--out", "one.json"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "one.json").read_text())
+    assert record["latency_ms"] > 0
+    priced = record["reward"] * (record["params"] / 1000) ** -0.07
+    assert done.stdout.splitlines()[-1].startswith(
+        f"reward {priced:.4f} of a score of {record['reward']:.4f}, "
+    )
+    assert done.stdout.splitlines()[-1].endswith(f", {record['latency_ms']:.1f} ms")

@@ -1,0 +1,75 @@
+"""Live lines of workers, from what a worker prints to what a person sees."""
+
+import io
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from nas_tf.cli.progress import bars, live_line
+from nas_tf.cli.relay import PIPED, Relay
+
+
+def sent(capsys: pytest.CaptureFixture[str], act: Callable) -> list[str]:
+    """What a worker prints while it works."""
+    with live_line(Console()) as line:
+        act(line)
+    return capsys.readouterr().out.splitlines()
+
+
+def shown(lines: dict[str, list[str]], *, terminal: bool) -> str:
+    """What the process that started the workers shows of their lines."""
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=terminal, width=120)
+    with bars(console) as place:
+        relay = Relay(place, console)
+        for name, said in lines.items():
+            for line in said:
+                relay.hear(name, line)
+    return screen.getvalue()
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Callable:
+    monkeypatch.setenv(PIPED, "1")
+
+    def act(line: object) -> None:
+        line.rows("features of meta-train", 0, 500)
+        line.step("stage 1", 1, 40, 2.5)
+        line.step("stage 1", 2, 40, 2.25)
+        line.say("trial 03: reward 0.5")
+        line.head("4/10 trials  best 0.5000")
+
+    return act
+
+
+def test_each_worker_has_a_line_below_the_header(
+    work: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = sent(capsys, work)
+    text = shown({"worker-0": lines, "worker-1": lines}, terminal=True)
+    last = text.rpartition("4/10 trials  best 0.5000")[2]
+    assert "worker-0  stage 1" in last
+    assert "worker-1  stage 1" in last
+    assert "/40" in last
+    assert "worker-1: trial 03: reward 0.5" in text
+
+
+def test_without_a_terminal_lines_are_plain(
+    work: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = shown({"worker-0": sent(capsys, work)}, terminal=False)
+    assert "worker-0: trial 03: reward 0.5\n" in text
+    assert "4/10 trials  best 0.5000\n" in text
+    assert "\x1b" not in text
+
+
+def test_steps_are_thinned_out_and_other_output_passes(
+    work: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(line: object) -> None:
+        for step in range(1000):
+            line.step("stage 1", step, 1000, 1.0)
+
+    assert len(sent(capsys, run)) < 100
+    assert "chief: a warning\n" in shown({"chief": ["a warning"]}, terminal=False)

@@ -1,0 +1,111 @@
+"""Commands that answer from a run's folder: quick, plain, and without TensorFlow."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from nas_tf.cli import nas_tf
+from nas_tf.errors import NasTfError
+from nas_tf.runs import Run, layout
+from tests.runs.made import made
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return made(tmp_path_factory.mktemp("runs") / "one", trials=30)
+
+
+def call(*arguments: object) -> Result:
+    done = CliRunner().invoke(nas_tf, [str(one) for one in arguments])
+    if isinstance(done.exception, NasTfError):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def test_status_tells_what_the_folder_holds(run: Run) -> None:
+    told = json.loads(call("status", run.folder, "--json").output)
+    assert (told["trials"], told["of"]) == (30, 30)
+    assert told["completed"] == len(run.completed)
+    assert told["failed"] == sum(told["failures"].values()) == 30 - len(run.completed)
+    assert told["best"] == run.best()[0].reward
+    text = call("status", run.folder).output
+    assert "30/30 trials, finished" in text
+    assert f"best {told['best']:.4f}" in text
+
+
+def test_a_search_under_way_is_no_finished_one(tmp_path: Path) -> None:
+    half = made(tmp_path / "half", trials=10)
+    for number in range(6, 10):
+        (half.folder / layout.TRIALS / f"{number:04d}.json").unlink()
+    assert "6/10 trials, the last ended" in call("status", half.folder).output
+    empty = made(tmp_path / "empty", trials=0)
+    assert "0/1 trials, none ended yet" in call("status", empty.folder).output
+
+
+def test_best_is_a_table_a_csv_json_or_genotypes(run: Run) -> None:
+    best = run.best(4)
+    assert best[0].trial in call("best", run.folder, "--top", 4).output
+    rows = list(csv.DictReader(io.StringIO(call("best", run.folder, "--format", "csv").output)))
+    assert [row["trial"] for row in rows] == [one.trial for one in run.best(10)]
+    told = json.loads(call("best", run.folder, "--top", 4, "--format", "json").output)
+    assert [one["genotype"] for one in told] == [one.genotype for one in best]
+    lines = call("best", run.folder, "--top", 4, "--format", "genotypes").output.splitlines()
+    assert lines == [one.genotype for one in best]
+    front = call("best", run.folder, "--pareto", "params", "--format", "genotypes").output
+    assert front.splitlines() == [one.genotype for one in run.pareto("params")]
+
+
+def test_show_takes_a_trial_by_its_number_and_the_best_otherwise(run: Run) -> None:
+    best, other = run.best()[0], run.trials[3]
+    text = call("show", run.folder, "--no-drawing").output
+    assert f"trial {best.trial}" in text
+    assert best.genotype in text
+    text = call("show", run.folder, "--trial", 3, "--no-drawing").output
+    assert f"trial {other.trial}" in text
+    assert f"{other.params:,} parameters" in text
+
+
+def test_report_tells_where_it_is(run: Run) -> None:
+    path = Path(call("report", run.folder).output.strip())
+    assert path == run.folder / layout.REPORT
+    assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("status", "{empty}"), r"empty is no run: it has no run\.json"),
+        (("best", "{begun}"), "begun has no completed trial yet: 0 ended"),
+        (("best", "{run}", "--pareto", "latency_ms"), "no completed trial with latency_ms"),
+        (("show", "{run}", "--trial", "99"), "trial is '99', expected one of 0000 to 0029"),
+        (("show", "{begun}"), "begun has no completed trial yet"),
+        (("show", "arch0", "--trial", "1"), "--trial 1 needs the folder of a run, not 'arch0'"),
+    ],
+)
+def test_mistakes_are_one_line(
+    run: Run, tmp_path: Path, arguments: tuple[str, ...], line: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    places = {"run": run.folder, "empty": tmp_path / "empty", "begun": tmp_path / "begun"}
+    made(places["begun"], trials=0)
+    with pytest.raises(NasTfError, match=line):
+        call(*(one.format(**places) for one in arguments))
+
+
+@pytest.mark.parametrize("command", ["status", "best", "show", "report"])
+def test_they_load_no_tensorflow(run: Run, command: str) -> None:
+    more = ["--no-drawing"] if command == "show" else []
+    code = (
+        "import sys; from nas_tf.cli import nas_tf\n"
+        f"nas_tf({[command, str(run.folder), *more]!r}, standalone_mode=False)\n"
+        "print(sorted({'tensorflow', 'keras', 'keras_tuner'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr

@@ -1,0 +1,78 @@
+"""``nas-tf search`` as a person calls it: what it refuses before it begins."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.runs.made import made
+
+
+def search(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "nas_tf", "search", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ((), "run holds a run of 5 trials: add --resume to go on with it, or give another folder"),
+        (
+            ("--resume", "seed=2"),
+            "run was begun with seed=1, now it is 2: give seed=1, or another",
+        ),
+        (
+            ("--resume", "stage_one.epochs=9"),
+            "run was begun with stage_one.epochs=2, now it is 9: give stage_one.epochs=2",
+        ),
+    ],
+)
+def test_a_run_that_is_there_is_not_touched(
+    tmp_path: Path, arguments: tuple[str, ...], line: str
+) -> None:
+    run = made(tmp_path / "run", trials=5)
+    before = sorted(path.name for path in run.folder.rglob("*"))
+    done = search("shapes_auxcell", "--trials", "5", "--out", "run", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert line in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert sorted(path.name for path in run.folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_data_that_is_absent_is_told_once_and_nothing_is_written(
+    tmp_path: Path, workers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_TF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("NAS_TF_DATA", raising=False)
+    done = search("camvid_auxcell", "network.weights=null", "--workers", workers, cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stderr.count("camvid is not prepared") == 1
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    from click.testing import CliRunner
+
+    from nas_tf.cli import _COMMANDS, nas_tf
+
+    for name in _COMMANDS:
+        told = CliRunner().invoke(nas_tf, [name, "--help"])
+        assert told.exit_code == 0, name
+        assert f"nas-tf {name} " in told.output.partition("Options:")[0].partition("\n")[2], name
+
+
+def test_without_imagenet_weights_the_quickstart_says_so_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from nas_tf.cli.quickstart import _weights
+
+    monkeypatch.delenv("NAS_TF_DATA", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert _weights(()) == ["network.weights=null"]
+    assert "Going on with a random encoder" in capsys.readouterr().err
+    assert _weights(("network.weights=mine.h5",)) == []

@@ -1,0 +1,117 @@
+"""The quickstart as a person calls it, in small: killed at any moment, it ends as undisturbed."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nas_tf.runs import Run, layout
+
+SMALL = (
+    *("network.alpha=0.35", "network.width=8", "network.weights=null", "stage_one.crop=[64,64]"),
+    *("stage_one.epochs=1", "stage_one.views=1", "stage_one.batch=128", "stage_two.batch=128"),
+    *("full.stages=[{epochs: 1, batch: 64, crop: [64, 64]}]", "threads=1"),
+)
+TRIALS, KILLS = 8, 5
+pytestmark = pytest.mark.slow
+
+
+def start(folder: Path, *more: str) -> subprocess.Popen:
+    log = (folder / "log.txt").open("a")
+    return subprocess.Popen(
+        [sys.executable, "-m", "nas_tf", "quickstart", *SMALL, *more, "--out", "run"],
+        cwd=folder,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "NAS_TF_CACHE": str(folder.parent / "cache")},
+    )
+
+
+def finished(folder: Path, *more: str) -> Run:
+    process = start(folder, *more)
+    assert process.wait(timeout=900) == 0, (folder / "log.txt").read_text()
+    return Run(folder / "run")
+
+
+def told(run: Run) -> list[tuple]:
+    """The table without what a clock decides."""
+    return [
+        (one.trial, one.genotype, one.status, one.stopped, one.reward, one.params, one.seed)
+        for one in run.trials
+    ]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+    folder = tmp_path_factory.mktemp("place") / "undisturbed"
+    folder.mkdir()
+    return folder, finished(folder, f"search.trials={TRIALS}")
+
+
+def test_it_searches_in_two_stages_and_ends_with_a_report(undisturbed: tuple[Path, Run]) -> None:
+    folder, run = undisturbed
+    assert len(run.trials) == TRIALS
+    assert {len(one.stages) for one in run.completed} == {1, 2}
+    settings = run.settings
+    assert settings["teacher"] == "run-teacher/last.keras"
+    assert settings["stage_one.polyak"]
+    assert settings["stage_two.polyak"]
+    assert run.about["oracle"] == "PPOOracle"
+    said = (folder / "log.txt").read_text()
+    assert f"report: {Path('run') / layout.REPORT}" in said
+    assert f"{run.best()[0].reward:.4f}" in said
+    assert "Traceback" not in said
+
+
+def test_killed_again_and_again_it_ends_with_the_same_table(
+    undisturbed: tuple[Path, Run], tmp_path: Path
+) -> None:
+    """The kills come while features are cached, candidates trained and trials written down."""
+    place = undisturbed[0].parent / "killed"
+    place.mkdir()
+    rng = random.Random(5)
+    kills = 0
+    while kills < KILLS:
+        process = start(place, f"search.trials={TRIALS}")
+        before = len(list((place / "run" / layout.TRIALS).glob("*.json")))
+        wanted = before + rng.randrange(2)
+        while process.poll() is None:
+            if (
+                len(list((place / "run" / layout.TRIALS).glob("*.json"))) >= wanted
+                and (place / "run" / layout.RUN).exists()
+            ):
+                time.sleep(rng.uniform(0.0, 4.0))
+                break
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += 1
+    assert told(finished(place, f"search.trials={TRIALS}")) == told(undisturbed[1])
+
+
+def test_ctrl_c_says_how_to_go_on(undisturbed: tuple[Path, Run]) -> None:
+    folder, _ = undisturbed
+    search = ["search", "run/config.yaml", "--out", "run", "--resume"]
+    command = [sys.executable, "-m", "nas_tf", *search, "--trials", str(TRIALS + 40)]
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "NAS_TF_CACHE": str(folder.parent / "cache")},
+    )
+    while len(Run(folder / "run").trials) == TRIALS:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 130
+    wanted = f"search run/config.yaml --out run --trials {TRIALS + 40} --resume"
+    assert f"stopped; go on with: nas-tf {wanted}" in said
+    assert "Traceback" not in said
