@@ -148,20 +148,25 @@ def random_batch() -> tuple[dict[str, Any], Any, Any]:
     return taps, labels, tf.constant(teacher)
 
 
-def learner(genotype: Genotype, precision: str) -> Any:
-    """Stage one's learner of a genotype at the benchmark's size."""
+def decoder(genotype: Genotype) -> Any:
+    """What stage one trains, at the benchmark's size."""
+    from nas_tf.networks.backbones import TAP_LAYERS
+
+    settings = networks.settings.search("auxcell")
+    drawn = networks.draw(genotype, CLASSES, input_size=(SIZE, SIZE), settings=settings)
+    return drawn.decoder(TAP_LAYERS)
+
+
+def learner(drawn: Any, precision: str) -> Any:
+    """Stage one's learner of a decoder."""
     from nas_tf.config.schema import StageOne
     from nas_tf.networks.arrays import layouts
-    from nas_tf.networks.backbones import TAP_LAYERS
     from nas_tf.networks.state import from_arrays, initial_arrays
     from nas_tf.tasks import Segmentation
     from nas_tf.training import processor
     from nas_tf.training.learner import Learner, Recipe
 
     stage = StageOne()
-    settings = networks.settings.search("auxcell")
-    drawn = networks.draw(genotype, CLASSES, input_size=(SIZE, SIZE), settings=settings)
-    drawn = drawn.decoder(TAP_LAYERS)
     recipe = Recipe(
         optimisers={"decoder": stage.decoder},
         normalising=frozenset({"decoder"}),
@@ -177,15 +182,18 @@ def learner(genotype: Genotype, precision: str) -> Any:
 
 def steps_child(options: argparse.Namespace) -> None:
     """Our step, a JSON line a candidate."""
-    quiet.load("tensorflow")
+    tf = quiet.load("tensorflow")
     from nas_tf.training import processor
+    from nas_tf.training.scoring import shipped
 
     processor.use_threads(1)
     taps, labels, teacher = random_batch()
     for genotype in candidates().values():
-        one = learner(genotype, options.precision)
+        drawn = decoder(genotype)
+        one = learner(drawn, options.precision)
         step = shortest(lambda one=one: one.step(taps, labels, {"decoder": 3e-3}, teacher))
-        predict = shortest(lambda one=one: one.predict(taps))
+        run = tf.function(shipped(drawn, one.state()), autograph=False)
+        predict = shortest(lambda run=run: run(taps))
         print(json.dumps({"step": round(step, 4), "evaluate": round(predict, 4)}), flush=True)
 
 
@@ -232,7 +240,7 @@ def worker_child(options: argparse.Namespace) -> None:
 
     processor.use_threads(1)
     taps, labels, teacher = random_batch()
-    one = learner(spaces.resolve("arch0"), options.precision)
+    one = learner(decoder(spaces.resolve("arch0")), options.precision)
     for _ in range(2):
         one.step(taps, labels, {"decoder": 3e-3}, teacher).numpy()
     time.sleep(max(0.0, options.begin - time.time()))
@@ -269,7 +277,7 @@ def _first_step(way: str) -> dict[str, Any]:
     tf = quiet.load("tensorflow")
     taps, labels, teacher = random_batch()
     if way == "ours":
-        one = learner(spaces.resolve("arch0"), "float32")
+        one = learner(decoder(spaces.resolve("arch0")), "float32")
         seconds = _excess(lambda: one.step(taps, labels, {"decoder": 3e-3}, teacher))
         graph = one._step.get_concrete_function(taps, labels, teacher, np.ones(1, np.float32))
         return {"seconds": seconds, "operations": len(graph.graph.get_operations())}

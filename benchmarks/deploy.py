@@ -1,0 +1,120 @@
+"""Our TFLite models against public ones, timed in turns in one run.
+
+python benchmarks/deploy.py --out OUT [PEER.tflite ...]     # converts what is absent, then times
+python benchmarks/deploy.py --out OUT --docs docs/results [PEER.tflite ...]
+
+Published genotypes with random weights and statistics, 21 classes, at the peers' size: latency
+does not depend on what a network has learnt. Ratios are to the first peer in int8 on the same
+runtime and threads.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from nas_tf import networks, spaces
+from nas_tf.networks.heads import Head
+from nas_tf.networks.state import Arrays, initial_arrays
+from nas_tf.runs.layout import write_whole_bytes
+from nas_tf.tasks import Segmentation
+from serving import lite_runner, measure, tflite, timing_rounds
+from serving.shipment import Shipment
+
+FOUND = "[[[3,3],[1,2],[0,2]],[1,[1,1,0,7],[0,0,5,6],[5,6,6,3]]]"
+"""The best of the CamVid search by PPO (docs/results/camvid_search.md)."""
+GENOTYPES = {name: name for name in ("arch0", "arch1", "arch2", "wacv-arch0", "wacv-arch1")} | {
+    "camvid-ppo-best": FOUND
+}
+KINDS: tuple[tflite.Kind, ...] = ("fp32", "int8")
+CLASSES, SIZE, SAMPLES, ROUNDS = 21, (513, 513), 8, 5
+
+
+def shipment(name: str, size: tuple[int, int] = SIZE) -> Shipment:
+    """A published network, or the best found, as it would be shipped."""
+    text = GENOTYPES[name]
+    space = None if text in spaces.PUBLISHED else "auxcell"
+    genotype, task = spaces.resolve(text, space), Segmentation(CLASSES)
+    drawn = networks.draw(
+        genotype,
+        Head(task.name, task.channels),
+        input_size=size,
+        settings=networks.settings.published(genotype.space),
+    )
+    told = {"classes": [str(n) for n in range(CLASSES)], "origin": {"kind": "random weights"}}
+    return Shipment(name, task, drawn, drawn_arrays(drawn.deployed()), told)
+
+
+def drawn_arrays(blueprint: networks.Blueprint) -> Arrays:
+    """Random weights and statistics: those of a beginning would give integers odd ranges."""
+    arrays, rng = initial_arrays(blueprint, seed=1), np.random.default_rng(2)
+    ranges = {"gamma": (0.5, 1.5), "beta": (-0.2, 0.2), "mean": (-0.2, 0.2), "variance": (0.5, 2)}
+    for (layer, role), value in arrays.items():
+        if role in ranges:
+            arrays[layer, role] = rng.uniform(*ranges[role], value.shape).astype(np.float32)
+    return arrays
+
+
+def made(out: Path) -> Iterator[Path]:
+    """Our models, each converted once."""
+    rng = np.random.default_rng(1)
+    samples = [rng.integers(0, 256, (*SIZE, 3), dtype=np.uint8) for _ in range(SAMPLES)]
+    for name in GENOTYPES:
+        for kind in KINDS:
+            path = out / f"{name}-{kind}.tflite"
+            if not path.exists():
+                write_whole_bytes(path, tflite.convert(shipment(name), kind, samples))
+            yield path
+
+
+def main() -> None:
+    """Prints a table, and writes it where asked to."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("peers", nargs="*", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--docs", type=Path)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    paths = [*given.peers, *made(given.out)]
+    contents = {path: path.read_bytes() for path in paths}
+    rows = list(timing_rounds.measure(contents, lite_runner.runtimes(), (1, 2), given.rounds))
+    lines = list(table(rows, given.peers[0].name if given.peers else paths[0].name))
+    print("\n".join(lines))
+    if given.docs:
+        text = "\n".join(
+            [*HEAD.format(device=measure.device(), rounds=given.rounds).splitlines(), "", *lines]
+        )
+        (given.docs / "deploy.md").write_text(f"{text}\n", encoding="utf-8")
+
+
+def table(rows: list[timing_rounds.Row], first: str) -> Iterator[str]:
+    """A row a model; for each runtime and number of threads milliseconds and the ratio."""
+    columns = list(dict.fromkeys((row.runtime, row.threads) for row in rows))
+    found = {(row.name, row.runtime, row.threads): np.median(row.medians) for row in rows}
+    sizes = {row.name: row.size for row in rows}
+    heads = [f"{runtime}, {threads} thread{'s' * (threads > 1)}" for runtime, threads in columns]
+    yield f"| model | bytes | {' | '.join(heads)} |"
+    yield f"|---|---:|{'---:|' * len(columns)}"
+    for name, size in sizes.items():
+        cells = [
+            f"{found[name, *column]:.1f} ms ({found[name, *column] / found[first, *column]:.2f})"
+            for column in columns
+        ]
+        yield f"| {name.removesuffix('.tflite')} | {size:,} | {' | '.join(cells)} |"
+
+
+HEAD = """\
+# TFLite models against public ones
+
+Output of `python benchmarks/deploy.py`: medians of {rounds} rounds in which every model has its
+turn, on {device}, and in brackets the ratio to the first model. Public models are
+Google's (Apache-2.0), 513x513, uint8. Ours are the published genotypes, and the best of the CamVid
+search, at the same size with 21 classes and random weights, in the published settings, up to a
+label map of full size. All are timed by the
+same protocol; what they would score on the same data is another matter."""
+
+
+if __name__ == "__main__":
+    main()

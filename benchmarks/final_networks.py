@@ -1,0 +1,203 @@
+"""Trained networks beside each other: accuracy by class, costs, and what they are as int8 TFLite.
+
+python benchmarks/final_networks.py --out OUT --docs docs/results runs/camvid_auxcell-arch0 ...
+
+Takes folders of `nas-tf train` on one data set. Writes final_networks.md and .csv into --docs; the
+models, and a picture of images, truths and predictions, into --out, for photographs may not be
+ours to publish. A model that is there is not converted again.
+"""
+
+import argparse
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from nas_tf import quiet
+
+quiet.load("tensorflow")
+quiet.load("keras_tuner")
+
+from PIL import Image  # noqa: E402
+
+from nas_tf.cli import shipping  # noqa: E402
+from nas_tf.data.examples import Examples  # noqa: E402
+from nas_tf.runs.layout import write_whole_bytes  # noqa: E402
+from nas_tf.training.full_run import RESULT  # noqa: E402
+from serving import lite_metadata, lite_runner, measure, parity, tflite, timing_rounds  # noqa: E402
+
+KINDS: tuple[tflite.Kind, ...] = ("fp32", "int8")
+SAMPLES, SHOWN = 100, 4
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One network: its folder's name, what it is, how it trained, its models and their scores."""
+
+    name: str
+    found: shipping.Found
+    record: Mapping[str, Any]
+    models: Mapping[str, bytes]
+    scores: Mapping[str, parity.Parity]
+
+
+def trained(folder: Path, out: Path) -> Trained:
+    """Converts and scores the network of a folder."""
+    found, models = shipping.find(str(folder)), {}
+    record = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    for kind in KINDS:
+        path = out / f"{folder.name}-{kind}.tflite"
+        if (
+            not path.exists()
+            or lite_metadata.read(path)["weights_sha256"] != found.shipment.digest
+        ):
+            samples = list(found.samples(SAMPLES))
+            write_whole_bytes(path, tflite.convert(found.shipment, kind, samples))
+        models[kind] = path.read_bytes()
+    answers = {kind: lite_runner.LiteModel(one, threads=2) for kind, one in models.items()}
+    count = len(Examples(found.config.data.name, record["split"]))
+    scores = parity.compare(found.shipment, answers, found.examples(record["split"], count))
+    return Trained(folder.name, found, record, models, scores)
+
+
+def timed(all_of_them: Sequence[Trained], rounds: int) -> dict[tuple[str, str, int], float]:
+    """Milliseconds by model, runtime and threads, all models in turns."""
+    contents = {
+        Path(f"{one.name}-{kind}"): content
+        for one in all_of_them
+        for kind, content in one.models.items()
+    }
+    rows = timing_rounds.measure(contents, lite_runner.runtimes(), (1, 2), rounds)
+    return {(row.name, row.runtime, row.threads): median(row.medians) for row in rows}
+
+
+def costs(all_of_them: Sequence[Trained], times: Mapping[Any, float]) -> Iterator[str]:
+    """A row a network."""
+    runtimes = list(lite_runner.runtimes())
+    columns = ["network", "epochs", "hours", "parameters", "multiply-adds", "reward", "as int8"]
+    columns += ["int8 bytes", *(f"int8, {one}, 1 / 2 threads, ms" for one in runtimes)]
+    yield f"| {' | '.join(columns)} |"
+    yield f"|---|{'---:|' * (len(columns) - 1)}"
+    for one in all_of_them:
+        about, stages = one.found.shipment.about(), one.found.config.full.stages
+        cells = [one.name, str(sum(stage.epochs for stage in stages))]
+        cells += [f"{one.record['seconds'] / 3600:.1f}", f"{about['parameters']:,}"]
+        cells += [f"{about['multiply_adds'] / 1e9:.2f} B"]
+        cells += [f"{one.scores[kind].reward:.4f}" for kind in ("keras", "int8")]
+        cells += [f"{len(one.models['int8']):,}"]
+        for runtime in runtimes:
+            own = (times[f"{one.name}-int8", runtime, threads] for threads in (1, 2))
+            cells.append(" / ".join(f"{value:.1f}" for value in own))
+        yield f"| {' | '.join(cells)} |"
+
+
+def by_class(all_of_them: Sequence[Trained]) -> list[list[str]]:
+    """A row a class or a joint, a column a network: the first figure of each."""
+    tables = [one.record["table"] for one in all_of_them]
+    label, figure = list(tables[0][0])[:2]
+    rows = [[label, *(one.name for one in all_of_them)]]
+    for lines in zip(*tables, strict=True):
+        values = (line[figure] for line in lines)
+        shown = ("–" if value is None else f"{value:.4f}" for value in values)
+        rows.append([lines[0][label], *shown])
+    return rows
+
+
+def picture(all_of_them: Sequence[Trained], path: Path) -> None:
+    """Rows of examples: image, truth, and what each network sees."""
+    columns = []
+    for one in all_of_them:
+        ask = parity.keras_answers(one.found.shipment)
+        task, rows = one.found.shipment.task, []
+        for pixels, target in one.found.examples(one.record["split"], SHOWN):
+            logits = parity.as_logits(task, ask(pixels))
+            for n, image in enumerate(pixels):
+                goal = (
+                    {k: v[n] for k, v in target.items()} if isinstance(target, dict) else target[n]
+                )
+                drawn = task.picture(image / 127.5 - 1, goal, np.asarray(logits[n]))
+                rows.append(drawn[:, -image.shape[1] :] if columns else drawn)
+        columns.append(np.concatenate(rows))
+    Image.fromarray(np.concatenate(columns, axis=1)).save(path)
+
+
+PAGE = """\
+# Trained networks beside each other
+
+Command: `python benchmarks/final_networks.py --out OUT {names}`, on {device}. Data: {data},
+trained on `{train}`, scored on `{split}` at {size}, one scale, no mirror images, last weights;
+int8 by TFLite on the same images, its ranges from {samples} training images. Milliseconds are
+medians of {rounds} rounds in turns.
+
+{costs}
+
+## By class: {figure}
+
+{classes}
+
+Each network was trained by:
+
+{commands}
+"""
+
+
+def main() -> None:
+    """Writes the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--docs", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    names = [folder.name for folder in given.runs]
+    if len(set(names)) < len(names):
+        parser.error(f"folders of one name: {' '.join(names)}")
+    for folder in (given.out, given.docs):
+        folder.mkdir(parents=True, exist_ok=True)
+    found = [trained(folder, given.out) for folder in given.runs]
+    picture(found, given.out / "predictions.png")
+    rows = by_class(found)
+    with (given.docs / "final_networks.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+    first = found[0]
+    config = first.found.config
+    text = PAGE.format(
+        names=" ".join(f"runs/{one.name}" for one in found),
+        device=measure.device(),
+        data=config.data.name,
+        train=config.data.train_split,
+        split=first.record["split"],
+        size="x".join(map(str, first.found.shipment.size)),
+        samples=SAMPLES,
+        rounds=given.rounds,
+        costs="\n".join(costs(found, timed(found, given.rounds))),
+        figure=list(first.record["table"][0])[1],
+        classes="\n".join(_table(rows)),
+        commands="\n".join(f"- {one.name}: {_genotype(one)}" for one in found),
+    )
+    (given.docs / "final_networks.md").write_text(text, encoding="utf-8")
+
+
+def _genotype(one: Trained) -> str:
+    full = one.found.config.full.stages[0]
+    return (
+        f"`{one.found.genotype}`, width {one.found.config.network.width or 'as published'}, batch "
+        f"{full.batch}, encoder {full.encoder.kind} {full.encoder.learning_rate:g}, decoder "
+        f"{full.decoder.kind} {full.decoder.learning_rate:g}, seed {one.found.config.seed}"
+    )
+
+
+def _table(rows: list[list[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(rows[0])} |"
+    yield f"|---|{'---:|' * (len(rows[0]) - 1)}"
+    for row in rows[1:]:
+        yield f"| {' | '.join(row)} |"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""A page of results from real searches: commands, figures, the best, and how the runs compare.
+
+python benchmarks/search_results.py --title "Searching on CamVid" --machine "2 cores, no GPU" \
+    --out docs/results/camvid_search runs/camvid_ppo runs/camvid_random
+
+Writes OUT.md and, in the folder OUT, each run's table of trials and pictures.
+"""
+
+import argparse
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from nas_tf.report import comparison_page, comparison_plots, page, plots
+from nas_tf.report.comparison import Comparison
+from nas_tf.report.facts import Facts
+from nas_tf.runs import Run, layout
+
+SHOWN = 5
+COLUMNS = {
+    **{"reward": "reward", "one": "stage 1", "two": "stage 2"},
+    **{"params": "parameters", "madds": "multiply-adds", "trial": "trial", "genotype": "genotype"},
+}
+
+
+def main() -> None:
+    """Writes the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--title", required=True)
+    parser.add_argument("--machine", required=True, help="What it ran on, and beside what.")
+    parser.add_argument("--out", type=Path, required=True, help="Without a suffix.")
+    given = parser.parse_args()
+    lines = write(
+        [Run(folder) for folder in given.runs], given.out, title=given.title, machine=given.machine
+    )
+    given.out.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write(runs: Sequence[Run], out: Path, *, title: str, machine: str) -> list[str]:
+    """Copies pictures and tables into ``out``; returns the page's lines."""
+    lines = [f"# {title}", "", f"Machine: {machine}", ""]
+    if len(runs) > 1:
+        lines += _compared(Comparison(runs), out / "compared")
+    for run in runs:
+        lines += _of_run(run, out / run.folder.resolve().name)
+    return lines
+
+
+def _compared(comparison: Comparison, folder: Path) -> Iterator[str]:
+    """Each run against the first, stage by stage."""
+    comparison_page.write(comparison, folder)
+    (folder / comparison_page.PAGE).unlink()
+    yield f"## {' against '.join(comparison.names)}"
+    yield ""
+    yield f"Command: `nas-tf compare {' '.join(comparison.names)}`"
+    yield ""
+    yield from _table({"of": row.stage, **comparison_page.cells(row)} for row in comparison.rows)
+    told = "; ".join(str(one) for one in comparison.differences)
+    yield f"The runs differ in {told or 'no key of the configuration'}."
+    yield ""
+    for name, (title, caption, _) in comparison_plots.PLOTS.items():
+        yield from _picture(folder, name, title, caption)
+
+
+def _of_run(run: Run, folder: Path) -> Iterator[str]:
+    """One run by itself, from its report."""
+    page.write(run)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(run.folder / layout.TABLE, folder / "trials.csv")
+    facts = Facts(run)
+    yield f"## {folder.name}"
+    yield ""
+    command = run.about["command"].replace(str(run.folder.resolve()), f"runs/{folder.name}")
+    yield f"Command: `{command}`, seed {run.about['seed']}."
+    yield ""
+    yield f"{'; '.join(f'{value} {what}' for value, what in page.tiles(facts))}."
+    yield ""
+    for sentence in page.trust(facts):
+        yield f"- {sentence}"
+    yield ""
+    yield from _table(
+        {COLUMNS[key]: value for key, value in page.row(trial).items() if key in COLUMNS}
+        for trial in run.best(SHOWN)
+    )
+    for name, (title, _) in plots.PLOTS.items():
+        shutil.copy(run.folder / layout.PICTURES / f"{name}.svg", folder)
+        yield from _picture(folder, name, title, page.CAPTIONS[name])
+    shutil.copy(run.folder / layout.PICTURES / "best_1.svg", folder)
+    yield from _picture(folder, "best_1", "The best genotype", "")
+
+
+def _picture(folder: Path, name: str, title: str, caption: str) -> Iterator[str]:
+    """A figure by its SVG; its PNG twin is not kept."""
+    (folder / f"{name}.png").unlink(missing_ok=True)
+    where = folder.relative_to(folder.parents[1])
+    yield f"![{title}]({where.as_posix()}/{name}.svg)"
+    yield ""
+    if caption:
+        yield f"*{title}.* {caption}"
+        yield ""
+
+
+def _table(rows: Iterable[Mapping[str, str]]) -> Iterator[str]:
+    rows = list(rows)
+    yield f"| {' | '.join(rows[0])} |"
+    yield f"|{'---|' * len(rows[0])}"
+    for row in rows:
+        yield f"| {' | '.join(row.values())} |"
+    yield ""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""The page of trained networks, from two that hardly trained."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.cli.test_training import SMALL, nas_tf
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "final_networks.py"
+
+
+@pytest.mark.slow
+def test_trained_networks_are_told_beside_each_other(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    names = ("arch0", "arch1")
+    for name in names:
+        options = ("--config", "small.yaml", "full.stages.0.epochs=1", "--out", f"runs/{name}")
+        done = nas_tf("train", name, *options, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    (tmp_path / "docs").mkdir()
+    places = (*(f"runs/{name}" for name in names), "--out", "out", "--docs", "docs")
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), *places, "--rounds", "1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=540,
+    )
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "docs" / "final_networks.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["class"] for row in rows][:2] == ["background", "disc"]
+    assert all(0 <= float(row[name]) <= 1 for row in rows for name in names)
+    text = (tmp_path / "docs" / "final_networks.md").read_text()
+    assert text.count("| arch0 | 1 | ") == text.count("| arch1 | 1 | ") == 1
+    shown = Image.open(tmp_path / "out" / "predictions.png")
+    assert shown.size == (3 * 64 + 2 * 4 + 64, 4 * 64)
