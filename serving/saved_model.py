@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from nas_tf import quiet
 from nas_tf.errors import ConfigError, EnvironmentFault
+from nas_tf.networks.model_files import read_graph
 from serving.shipment import Shipment
 from serving.signatures import DEFAULT, FILES, IMAGES, Served
 
@@ -53,7 +54,7 @@ def about(folder: Path) -> dict[str, Any]:
 
 def answers(folder: Path) -> Callable[[np.ndarray], Mapping[str, Any]]:
     """What a version answers to images as bytes, in this process."""
-    loaded = tf.saved_model.load(str(folder))
+    loaded = read_graph(folder)
 
     def ask(images: np.ndarray) -> Mapping[str, Any]:
         given = loaded.signatures[DEFAULT](**{IMAGES: tf.constant(images)})

@@ -12,6 +12,7 @@ from tensorflow import keras
 from nas_tf import folders
 from nas_tf.errors import EnvironmentFault, WeightsError
 from nas_tf.networks.blueprint import Blueprint
+from nas_tf.networks.model_files import refuse_references
 
 _RELEASE = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
 _KERAS_CLASS = {
@@ -56,6 +57,7 @@ def read_encoder(blueprint: Blueprint, path: Path) -> Mapping[str, list[np.ndarr
     weighted = [layer for layer in layers if layer.kind in _KERAS_CLASS]
     try:
         with h5py.File(path) as file:
+            refuse_references(file, path)
             keys = dict(zip([w.name for w in weighted], _keys(weighted, file), strict=True))
             found = {name: _arrays(file, key) for name, key in keys.items()}
     except OSError as error:
