@@ -1,6 +1,7 @@
 """SECURITY.md is so: what is not in the code, what is refused in files, where ports listen."""
 
 import ast
+import hashlib
 import io
 import json
 import os
@@ -294,6 +295,35 @@ def test_a_saved_model_that_writes_files_is_refused(tmp_path: Path) -> None:
     assert np.all(answer["output_0"] == 2)
 
 
+def test_a_tflite_model_that_writes_files_is_refused(tmp_path: Path) -> None:
+    from nas_tf.errors import ConfigError
+    from serving import measure
+    from serving.lite_runner import LiteModel
+
+    def writes(image: Any) -> Any:
+        tf.io.write_file(str(tmp_path / "written"), tf.strings.as_string(tf.reduce_sum(image)))
+        return {"mask": image * 2}
+
+    spec = tf.TensorSpec((1, 4, 4, 3), name="image")
+    module = tf.Module()
+    module.serve = tf.function(writes, autograph=False, input_signature=[spec])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [module.serve.get_concrete_function()], module
+    )
+    converter.target_spec.supported_ops = list(
+        map(tf.lite.OpsSet, ("TFLITE_BUILTINS", "SELECT_TF_OPS"))
+    )
+    content = converter.convert()
+    line = r"it holds Flex\w+, expected operations of TFLite alone"
+    for run in (LiteModel, measure.time_model):
+        with pytest.raises(ConfigError, match=line):
+            run(content)
+    plain = tf.lite.Interpreter(model_content=content)
+    plain.allocate_tensors()
+    plain.get_signature_runner()(image=np.zeros((1, 4, 4, 3), np.float32))
+    assert (tmp_path / "written").exists()  # as it is run where nobody refuses it
+
+
 def test_a_saved_model_of_keras_teaches_by_its_graph(tmp_path: Path) -> None:
     """Lambda layers in it are operations by then; their Python is not revived."""
     from nas_tf.tasks import Segmentation
@@ -330,6 +360,21 @@ def test_a_trial_is_of_the_name_of_its_file(tmp_path: Path) -> None:
     path.write_bytes(record.msgspec.json.encode(kept))
     with pytest.raises(DataError, match=r"is of trial '\.\./\.\./elsewhere', expected 0"):
         record.read(path)
+
+
+def test_a_controller_is_read_from_its_own_folder(tmp_path: Path) -> None:
+    from tuner_oracles.ppo import PRESETS, PPOSearcher
+
+    (tmp_path / "run").mkdir()
+    for name in ("elsewhere.npz", "run/own.npz"):
+        np.savez(tmp_path / name, np.zeros(3))
+    taken = {}
+    for name in (str(tmp_path / "elsewhere.npz"), "../elsewhere.npz", "own.npz"):
+        digest = hashlib.sha256((tmp_path / "run" / name).read_bytes()).hexdigest()
+        searcher = PPOSearcher(PRESETS["fast"])
+        searcher.recover(tmp_path / "run", [{"file": name, "sha256": digest, "version": 1}])
+        taken[name] = searcher._checkpoint is not None
+    assert list(taken.values()) == [False, False, True]
 
 
 def test_a_list_of_images_stays_in_its_folder(tmp_path: Path) -> None:
