@@ -22,20 +22,17 @@ def runtimes() -> dict[str, ModuleType]:
 
 
 def opened(content: bytes, *, threads: int, runtime: ModuleType | None = None) -> Any:
-    """An interpreter that is ready to run a model.
+    """An interpreter that is ready to run a model; ValueError or RuntimeError where none can be.
 
     TensorFlow's own operations, some of which write files, would be run by Python's TFLite too:
     a model with any is refused.
     """
-    try:
-        with quiet.converting():
-            one = (runtime or tf.lite).Interpreter(model_content=content, num_threads=threads)
-            names = [operation["op_name"] for operation in one._get_ops_details()]
-            if flex := [name for name in names if name.startswith("Flex")]:
-                raise ValueError(f"it holds {flex[0]}, expected operations of TFLite alone")
-            one.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise ConfigError(f"not a TFLite model that can be run here: {error}") from error
+    with quiet.converting():
+        one = (runtime or tf.lite).Interpreter(model_content=content, num_threads=threads)
+        names = [operation["op_name"] for operation in one._get_ops_details()]
+        if flex := [name for name in names if name.startswith("Flex")]:
+            raise ValueError(f"it holds {flex[0]}, expected operations of TFLite alone")
+        one.allocate_tensors()
     return one
 
 
@@ -51,7 +48,10 @@ class LiteModel:
     def __init__(
         self, content: bytes, *, threads: int = 1, runtime: ModuleType | None = None
     ) -> None:
-        self._interpreter = opened(content, threads=threads, runtime=runtime)
+        try:
+            self._interpreter = opened(content, threads=threads, runtime=runtime)
+        except (ValueError, RuntimeError) as error:
+            raise ConfigError(f"not a TFLite model that can be run here: {error}") from error
         (self._input,) = self._interpreter.get_input_details()
         self.size = tuple(int(side) for side in self._input["shape"][1:3])
         self._run = self._interpreter.get_signature_runner()

@@ -222,7 +222,7 @@ def test_a_saved_model_that_writes_files_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_tflite_model_that_writes_files_is_refused(tmp_path: Path) -> None:
-    from serving import measure
+    from serving import timing_rounds
     from serving.lite_runner import LiteModel
 
     def writes(image: Any) -> Any:
@@ -240,9 +240,12 @@ def test_a_tflite_model_that_writes_files_is_refused(tmp_path: Path) -> None:
     )
     content = converter.convert()
     line = r"it holds Flex\w+, expected operations of TFLite alone"
-    for run in (LiteModel, measure.time_model):
-        with pytest.raises(ConfigError, match=line):
-            run(content)
+    with pytest.raises(ConfigError, match=line):
+        LiteModel(content)
+    with pytest.raises(ConfigError, match=f"peer.tflite is no TFLite model.*{line}"):
+        list(
+            timing_rounds.measure({Path("peer.tflite"): content}, {"TensorFlow": tf.lite}, [1], 1)
+        )
     plain = tf.lite.Interpreter(model_content=content)
     plain.allocate_tensors()
     plain.get_signature_runner()(image=np.zeros((1, 4, 4, 3), np.float32))
