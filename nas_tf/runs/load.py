@@ -56,6 +56,20 @@ class Run:
         """Finished trials, in the order in which they ended."""
         return record.Shelf(self.folder).all()
 
+    @cached_property
+    def decisions(self) -> list[dict[str, Any]]:
+        """What the gate decided, in its order, with its state after each; none where none was."""
+        path = self.folder / layout.GATE
+        if not path.exists():
+            return []
+        whole = path.read_bytes().rpartition(b"\n")[0]
+        try:
+            return [json.loads(line) for line in whole.splitlines()]
+        except ValueError as error:
+            raise DataError(
+                f"{path} is damaged: {error}; put back a copy, or delete it"
+            ) from error
+
     @property
     def completed(self) -> list[TrialRecord]:
         """Those that did not fail."""

@@ -61,7 +61,7 @@ class GateBook:
             ) from error
 
     def _append(self, line: dict[str, Any]) -> None:
-        with self.path.open("ab") as file:
+        with layout.writing(self.path.parent), self.path.open("ab") as file:
             file.write(json.dumps(line).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())

@@ -1,0 +1,23 @@
+"""What a run may change when it is gone on with, and what it may not."""
+
+from pathlib import Path
+
+from nas_tf.config.load import dump, load
+from nas_tf.config.schema import Experiment
+from nas_tf.errors import ConfigError
+from nas_tf.runs import layout
+from nas_tf.runs.load import dotted
+
+FREE = frozenset({"search.trials", "search.kept", "search.tensorboard", "threads"})
+"""Keys that change nothing of what a trial is: budget, what is kept, processor."""
+
+
+def check(folder: Path, now: Experiment) -> None:
+    """Raises where the run of a folder was begun with another value of a key that counts."""
+    old, new = (dotted(dump(one)) for one in (load(folder / layout.CONFIG), now))
+    for key in old | new:
+        if key not in FREE and old.get(key) != new.get(key):
+            raise ConfigError(
+                f"{folder} was begun with {key}={old.get(key)}, now it is {new.get(key)}: give "
+                f"{key}={old.get(key)}, or another folder"
+            )
