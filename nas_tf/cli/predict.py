@@ -106,5 +106,8 @@ def _save(drawn: "np.ndarray", path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(drawn).save(path)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from error
+        where = error.filename or path
+        raise ConfigError(
+            f"{path} cannot be written: {error.strerror or error} ({where})"
+        ) from error
     click.echo(f"wrote {path}")
