@@ -12,7 +12,7 @@ from nas_tf.cli.export import lost_by_int8
 from serving import lite_metadata, saved_model
 from serving.parity import Parity
 from tests.cli.test_training import SMALL, nas_tf
-from tests.serving.endpoint import MODEL, served
+from tests.serving.endpoint import served
 from tests.serving.shipped import pictures
 
 FORMATS = "savedmodel,tflite,onnx"
@@ -136,12 +136,12 @@ def test_an_endpoint_is_asked_and_put_under_load(place: Path) -> None:
     try:
         for wire, address in (("grpc", endpoint.grpc), ("rest", endpoint.rest)):
             path = f"asked/{wire}.png"
-            options = ("--endpoint", f"{address}/{MODEL}", "--like", "out/savedmodel/1")
+            options = ("--endpoint", f"{address}/{endpoint.model}", "--like", "out/savedmodel/1")
             done = nas_tf("predict", *options, "photo.jpg", "--out", path, cwd=place)
             assert (done.stdout, done.returncode) == (f"wrote {path}\n", 0), done.stderr
             assert Image.open(place / path).size == (120, 80)
         options = ("--requests", "20", "--concurrency", "4")
-        done = nas_tf("loadtest", f"{endpoint.grpc}/{MODEL}", *options, cwd=place)
+        done = nas_tf("loadtest", f"{endpoint.grpc}/{endpoint.model}", *options, cwd=place)
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("20 of 20 answered in ")
         assert ", p99 " in done.stdout
