@@ -14,7 +14,6 @@ import tensorflow as tf
 from nas_tf import quiet
 from nas_tf.errors import EnvironmentFault
 from nas_tf.tasks import Pose, Segmentation
-from nas_tf.tasks.heatmaps import map_size
 from nas_tf.tasks.resolution import enlarged
 from serving import answers, graph, images
 from serving.shipment import Shipment
@@ -76,9 +75,7 @@ def _answer(shipment: Shipment, logits: tf.Tensor) -> answers.Answer:
     if isinstance(shipment.task, Segmentation):
         labels = tf.argmax(enlarged(logits, shipment.size), -1, output_type=tf.int32)
         return {"mask": labels}
-    if isinstance(shipment.task, Pose):
-        return {"heatmaps": enlarged(logits, map_size(shipment.size))}
-    return answers.answer(shipment.task, logits, shipment.size)
+    return answers.unread(shipment.task, logits, shipment.size)
 
 
 def _needed(name: str) -> Any:

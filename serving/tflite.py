@@ -26,10 +26,11 @@ def convert(shipment: Shipment, kind: Kind, samples: Iterable[np.ndarray] = ()) 
     Args:
         shipment: What is converted.
         kind: ``fp32``; ``fp16``, half the size; ``int8``, a quarter, which takes bytes, the others
-            the same as floats.
+            the same as floats. Of poses int8 gives the heatmaps alone: TFLite ends the process
+            where joints are to be read from maps that were quantised.
         samples: For int8, images as bytes [height, width, 3] that its ranges are taken from.
     """
-    converter = _converter(shipment)
+    converter = _converter(shipment, answers.unread if kind == "int8" else answers.answer)
     if kind == "fp16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
@@ -43,7 +44,9 @@ def convert(shipment: Shipment, kind: Kind, samples: Iterable[np.ndarray] = ()) 
     return lite_metadata.attached(model, shipment.about() | {"kind": kind})
 
 
-def _converter(shipment: Shipment) -> tf.lite.TFLiteConverter:
+def _converter(
+    shipment: Shipment, answer: Callable[..., answers.Answer]
+) -> tf.lite.TFLiteConverter:
     """Of a function of one image, as floats: a cast would be an operation that no delegate runs.
 
     The quantiser makes them bytes.
@@ -52,7 +55,7 @@ def _converter(shipment: Shipment) -> tf.lite.TFLiteConverter:
 
     def run(image: tf.Tensor) -> answers.Answer:
         logits = network(images.normalised(image))
-        return answers.answer(shipment.task, logits, shipment.size)
+        return answer(shipment.task, logits, shipment.size)
 
     module = tf.Module()
     module.run = tf.function(run, autograph=False)

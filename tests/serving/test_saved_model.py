@@ -23,7 +23,7 @@ from serving import images, saved_model
 from serving.parity import keras_answers
 from serving.shipment import Shipment
 from serving.signatures import DEFAULT, FILES, LOGITS, PROBABILITIES
-from tests.serving.shipped import SIZE, TASKS, pictures, shipment
+from tests.serving.shipped import SIZE, TASKS, pictures, shipment, tells
 
 
 def logits_of(one: Shipment, pixels: np.ndarray) -> np.ndarray:
@@ -62,6 +62,7 @@ def test_it_answers_as_the_keras_model(space: str, task: str, tmp_path: Path) ->
     assert np.abs(logits - expected).max() < 1e-5 * max(1.0, np.abs(expected).max())
     given, wanted = saved_model.answers(folder)(pixels), keras_answers(one)(pixels)
     assert given.keys() == wanted.keys()
+    assert task != "depth" or tells(wanted["depth"])
     for name, values in given.items():
         assert values.dtype == wanted[name].dtype
         if name == "mask":
@@ -93,6 +94,7 @@ def test_depths_come_as_kitti_writes_them(tmp_path: Path) -> None:
     given = signature(folder, FILES)(image_bytes=tf.constant([file_of(pixels[0])]))
     steps = tf.io.decode_png(given["depth_png_bytes"][0], dtype=tf.uint16).numpy()[..., 0]
     metres = saved_model.answers(folder)(pixels)["depth"][0]
+    assert tells(metres)
     np.testing.assert_allclose(steps / 256, metres, atol=0.5 / 256 + 1e-3)
 
 

@@ -1,8 +1,10 @@
 """What a phone runs: the operations there are, how XNNPACK takes them, and what they answer."""
 
+import functools
 import zipfile
 from collections import Counter
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,12 +14,25 @@ from tensorflow.lite.python import schema_py_generated as schema
 from nas_tf import spaces
 from nas_tf.errors import ConfigError, DataError
 from serving import lite_metadata, tflite
-from serving.lite_runner import LiteModel
+from serving.lite_runner import LiteModel, runtimes
 from serving.parity import compare, keras_answers
 from serving.shipment import Shipment
-from tests.serving.shipped import CLASSES, SIZE, TASKS, pictures, shipment
+from tests.serving.shipped import CLASSES, SIZE, TASKS, pictures, shipment, tells
 
 ARCHS = ("arch0", "arch1", "arch2")
+# Of a DPC's random depths the differences are smaller than a step of 8 bits.
+SMALLER = [(space, "pose") for space in spaces.SPACES] + [
+    ("auxcell", "depth"),
+    ("template", "depth"),
+]
+
+
+@pytest.fixture(params=["TensorFlow", "LiteRT"])
+def runtime(request: pytest.FixtureRequest) -> ModuleType:
+    found = runtimes()
+    if request.param not in found:
+        pytest.skip("ai-edge-litert is not installed")
+    return found[request.param]
 
 
 def samples() -> list[np.ndarray]:
@@ -28,16 +43,43 @@ def converted(one: Shipment, kind: tflite.Kind) -> bytes:
     return tflite.convert(one, kind, samples())
 
 
+@functools.cache
+def of_task(space: str, task: str, kind: tflite.Kind) -> tuple[Shipment, bytes]:
+    one = shipment(space, task, seed=1)
+    return one, converted(one, kind)
+
+
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("space", spaces.SPACES)
-def test_it_answers_as_the_keras_model(space: str, task: str) -> None:
-    one, pixels = shipment(space, task, seed=1), pictures()
-    given, wanted = LiteModel(converted(one, "fp32"))(pixels), keras_answers(one)(pixels)
+def test_it_answers_as_the_keras_model(space: str, task: str, runtime: ModuleType) -> None:
+    (one, content), pixels = of_task(space, task, "fp32"), pictures()
+    given = LiteModel(content, runtime=runtime)(pixels)
+    wanted = keras_answers(one)(pixels)
     assert given.keys() == wanted.keys()
+    assert task != "depth" or tells(wanted["depth"])
     for name, values in given.items():
         assert (values.shape, values.dtype) == (wanted[name].shape, wanted[name].dtype)
         near = np.abs(values.astype(float) - wanted[name]) <= 1e-3 * np.abs(wanted[name]).max()
         assert near.mean() > (0.8 if name == "keypoints" else 0.995)
+
+
+@pytest.mark.parametrize("kind", ["fp16", "int8"])
+@pytest.mark.parametrize(("space", "task"), SMALLER)
+def test_depths_and_joints_are_near_in_fewer_bits(
+    space: str, task: str, kind: tflite.Kind, runtime: ModuleType
+) -> None:
+    (one, content), pixels = of_task(space, task, kind), pictures()
+    given = LiteModel(content, runtime=runtime)(pixels)
+    wanted = keras_answers(one)(pixels)
+    assert given.keys() == wanted.keys()
+    name = {"depth": "depth", "pose": "heatmaps"}[task]
+    off = np.abs(given[name] - wanted[name]) / np.ptp(wanted[name])
+    assert off.max() < {"fp16": 2e-3, "int8": 0.08}[kind]
+    if task == "pose":
+        places = given["heatmaps"].reshape(len(pixels), -1, 3).argmax(1)
+        peaks = np.stack([places % (SIZE[1] // 4), places // (SIZE[1] // 4)], -1) * 4 + 1.5
+        assert np.abs(given["keypoints"][..., :2] - peaks).max() <= 1
+        assert np.array_equal(given["keypoints"][..., 2], given["heatmaps"].max((1, 2)))
 
 
 @pytest.mark.parametrize("kind", tflite.KINDS)
@@ -54,12 +96,12 @@ def test_xnnpack_takes_all_but_the_last_steps_in_one_piece(
     assert model.operations[-2:] == ["ARG_MAX", "CAST"]
 
 
-def test_the_kinds_are_near_each_other_and_smaller() -> None:
+def test_the_kinds_are_near_each_other_and_smaller(runtime: ModuleType) -> None:
     one = shipment(genotype="arch0")
     contents = {kind: converted(one, kind) for kind in tflite.KINDS}
     sizes = [len(contents[kind]) for kind in tflite.KINDS]
     assert sizes[0] > 1.6 * sizes[1] > 1.6 * sizes[2]
-    formats = {kind: LiteModel(content) for kind, content in contents.items()}
+    formats = {kind: LiteModel(one, runtime=runtime) for kind, one in contents.items()}
     examples = [(pictures(4, seed=seed), tf.zeros((4, *SIZE), tf.uint8)) for seed in range(3)]
     found = compare(one, formats, examples)
     assert list(found) == ["keras", *tflite.KINDS]
