@@ -22,6 +22,12 @@ OPSET = 17
 IMAGE = "image"
 
 
+def check_installed() -> None:
+    """Raises where a package that is needed here is missing."""
+    for name in ("tf2onnx", "onnxruntime"):
+        _needed(name)
+
+
 def convert(shipment: Shipment) -> bytes:
     """The model; of poses it gives the heatmaps, which are read outside."""
     tf2onnx = _needed("tf2onnx")

@@ -4,7 +4,7 @@ Dilated convolutions stay single operations because the input's size is fixed; n
 enlarging of the logits and what a task reads from them are within the model.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -68,13 +68,18 @@ def _representative(
     shipment: Shipment, samples: Iterable[np.ndarray]
 ) -> Callable[[], Iterable[list[np.ndarray]]]:
     seen = list(samples)
-    if len(seen) < LEAST_SAMPLES:
+    check_samples(shipment, seen)
+    return lambda: ([sample[None].astype(np.float32)] for sample in seen)
+
+
+def check_samples(shipment: Shipment, samples: Sequence[np.ndarray]) -> None:
+    """Raises where int8 could not take its ranges from these."""
+    if len(samples) < LEAST_SAMPLES:
         raise ConfigError(
-            f"int8 takes its ranges from images and got {len(seen)}, expected {LEAST_SAMPLES} or "
-            "more that are like those it will see"
+            f"int8 takes its ranges from images and got {len(samples)}, expected {LEAST_SAMPLES} "
+            "or more that are like those it will see"
         )
     wanted = (*shipment.size, 3)
-    for sample in seen:
+    for sample in samples:
         if sample.shape != wanted:
             raise ConfigError(f"a sample is of shape {sample.shape}, expected {wanted}")
-    return lambda: ([sample[None].astype(np.float32)] for sample in seen)

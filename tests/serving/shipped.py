@@ -41,7 +41,7 @@ def shipment(
 
 
 def _spread(one: Shipment) -> Arrays:
-    """Weights whose depths lie between 1 and 10 m: random ones are all below the least there is."""
+    """Weights whose depths are those of rooms: random ones are all below the least there is."""
     logits = graph.network(one.blueprint, one.arrays)(images.normalised(pictures(8))).numpy()
     low, high = np.percentile(logits, (2, 98))
     factor = np.float32(9 / (high - low))

@@ -9,6 +9,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 import tensorflow as tf
+from flatbuffers.encode import Get as get
+from flatbuffers.number_types import Float32Flags, Uint8Flags
+from flatbuffers.packer import uoffset
+from flatbuffers.table import Table
 from tensorflow.lite.python import schema_py_generated as schema
 
 from nas_tf import spaces
@@ -111,6 +115,27 @@ def test_the_kinds_are_near_each_other_and_smaller(runtime: ModuleType) -> None:
     assert found["int8"].agreement > 0.8
 
 
+def normalisation_of(metadata: bytes) -> tuple[list[float], list[float]]:
+    """Means and deviations of the first unit that an input's pixels go through, by the schema's
+    fields: ModelMetadata.subgraph_metadata, .input_tensor_metadata, .process_units, .options."""
+
+    def field(table: Table, place: int) -> int:
+        return table.Offset(4 + 2 * place)
+
+    def below(table: Table, place: int) -> Table:
+        return Table(table.Bytes, table.Indirect(table.Vector(field(table, place))))
+
+    def floats(table: Table, place: int) -> list[float]:
+        count, start = table.VectorLen(field(table, place)), table.Vector(field(table, place))
+        return [table.Get(Float32Flags, start + 4 * n) for n in range(count)]
+
+    root = Table(metadata, get(uoffset, metadata, 0))
+    unit = below(below(below(root, 3), 2), 4)
+    assert unit.Get(Uint8Flags, unit.Pos + field(unit, 0)) == 1, "NormalizationOptions"
+    options = Table(metadata, unit.Indirect(unit.Pos + field(unit, 1)))
+    return floats(options, 0), floats(options, 1)
+
+
 def test_it_says_what_it_is(tmp_path: Path) -> None:
     one, path = shipment(), tmp_path / "one.tflite"
     path.write_bytes(converted(one, "fp32"))
@@ -123,6 +148,7 @@ def test_it_says_what_it_is(tmp_path: Path) -> None:
     assert told[4:8] == b"M001"
     for text in (b"auxcell-segmentation", b"labels.txt", b"serving_default_image:0"):
         assert text in told
+    assert normalisation_of(told) == ([0.0], [1.0])
 
 
 def test_the_same_shipment_gives_the_same_file() -> None:
