@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from nas_tf import quiet
 from nas_tf.errors import ConfigError, EnvironmentFault
+from nas_tf.networks.model_files import read_graph
 from serving import staged
 from serving.shipment import Shipment
 from serving.signatures import DEFAULT, FILES, IMAGES, Served
@@ -68,7 +69,7 @@ def about(folder: Path) -> dict[str, Any]:
 def answers(folder: Path) -> Callable[[np.ndarray], Mapping[str, Any]]:
     """What a version answers to images as bytes, in this process."""
     try:
-        loaded = tf.saved_model.load(str(folder))
+        loaded = read_graph(folder)
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise ConfigError(
             f"{folder} is damaged or a part of a version, expected all that nas-tf export wrote: "

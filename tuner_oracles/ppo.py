@@ -205,7 +205,7 @@ class PPOSearcher(Searcher):
                 continue
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() == record["sha256"]:
-                with np.load(io.BytesIO(content)) as arrays:
+                with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                     self._checkpoint = record["version"], list(arrays.values())
                 return
 

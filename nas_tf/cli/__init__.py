@@ -15,6 +15,7 @@ _COMMANDS = {
     "compress": "Fine-tune a trained network so that it bears 8 bits, or packs smaller.",
     "cost": "Count parameters and multiply-adds of many genotypes, JSON lines in and out.",
     "data": "List, prepare, check and show datasets.",
+    "doctor": "Check versions, processor, memory, disk, data and tools; say what to do.",
     "evaluate": "Train and score one genotype in stages, as a search would.",
     "export": "Write a network for TF Serving, phones and boards, and compare the formats.",
     "export-study": "Write a run to an Optuna study, for its plots and dashboard.",

@@ -23,7 +23,7 @@ from nas_tf.errors import ConfigError, WeightsError
 from nas_tf.genotype import Genotype
 from nas_tf.networks.blueprint import Size
 from nas_tf.networks.keras_model import realise
-from nas_tf.networks.layers import read_model
+from nas_tf.networks.model_files import read_model
 from nas_tf.networks.state import Arrays, arrays_of_model, fill_model, initial_arrays
 from nas_tf.runs import Run, TrialRecord, layout
 from nas_tf.search import weights

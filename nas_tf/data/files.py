@@ -12,6 +12,8 @@ from scipy.io.matlab import MatReadError
 from nas_tf.errors import DataError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+MOST_PIXELS = 1 << 26
+"""Of a file that is decoded: 67 million, 200 MB in colour."""
 _INDEX_MODES = ("L", "P", "I", "I;16", "1")
 
 
@@ -91,13 +93,20 @@ def _open(path: Path, what: str) -> Image.Image:
     """A fully decoded picture."""
     try:
         with Image.open(path) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                raise Image.DecompressionBombError
             picture.load()
             return picture
     except FileNotFoundError as error:
         raise DataError(
             f"{what} {path} is missing: restore it or drop it from its list"
         ) from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise DataError(
+            f"{what} {path} has too many pixels, at most {MOST_PIXELS:,} are decoded: "
+            "scale it down, or cut it up"
+        ) from error
+    except (OSError, SyntaxError, ValueError) as error:
         raise DataError(
             f"{what} {path} cannot be decoded: the file is corrupt or not an image; "
             "replace it or leave it out with --skip-broken"

@@ -1,6 +1,7 @@
 """A user's own dataset: images/, labels/ and a dataset.yaml that says what labels mean."""
 
 import hashlib
+import os
 import re
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def _bind(
         def items(cls, source: Path, split: str) -> list[Item] | None:
             """The pairs of a split; a label that no image asks for is an error, too."""
             listing = settings.splits.get(split)
-            pairs = _listed(root, root / listing) if listing else _paired(root, split)
+            pairs = _listed(root, listing) if listing else _paired(root, split)
             return [labelled(name, image, label, labels) for name, image, label in pairs]
 
     return Folder
@@ -102,12 +103,21 @@ def _sub_folders(root: Path) -> list[str]:
     return sorted(names, key=lambda name: (name != "train", name))
 
 
-def _listed(root: Path, listing: Path) -> list[Pair]:
+def _listed(root: Path, listing: str) -> list[Pair]:
     """Pairs named line by line, relative to images/ and labels/, with or without suffix."""
-    listed = [" ".join(words) for words in read_lines(listing)]
+    _stays_within(root, listing, root / SETTINGS)
+    listed = [" ".join(words) for words in read_lines(root / listing)]
     names = [str(Path(n).with_suffix("")) if n.endswith(IMAGE_SUFFIXES) else n for n in listed]
     images, labels = root / "images", root / "labels"
+    for name in names:
+        _stays_within(images, name, root / listing)
     return [(name, with_suffix(images, name), labels / f"{name}.png") for name in names]
+
+
+def _stays_within(folder: Path, name: str, teller: Path) -> None:
+    """Files elsewhere would not count for the state by which a copy is known to be stale."""
+    if not os.path.normpath(folder / name).startswith(f"{folder}{os.sep}"):
+        raise DataError(f"{teller} names {name}, which is not in {folder}: move it there")
 
 
 def _paired(root: Path, split: str) -> list[Pair]:

@@ -1,7 +1,6 @@
 """Where prepared datasets live, and how they get there."""
 
 import logging
-import os
 import shutil
 from collections.abc import Mapping
 from contextlib import redirect_stdout
@@ -12,6 +11,7 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 from filelock import FileLock
 
+from nas_tf import folders
 from nas_tf.data.builder import DenseBuilder, available
 from nas_tf.data.folder import PREFIX
 from nas_tf.data.registry import builder_class
@@ -37,8 +37,7 @@ class Prepared:
 
 def data_dir() -> Path:
     """The folder of all prepared data: $NAS_TF_CACHE/data, else ~/.cache/nas_tf/data."""
-    cache = os.environ.get("NAS_TF_CACHE") or Path.home() / ".cache" / "nas_tf"
-    return Path(cache) / "data"
+    return folders.cache("data")
 
 
 def resolve_source(name: str, source: Path | None) -> Path:
@@ -49,9 +48,12 @@ def resolve_source(name: str, source: Path | None) -> Path:
     builder = builder_class(name)
     if _prepares_itself(name):
         return builder.source
-    if source is None and not os.environ.get("NAS_TF_DATA"):
+    if source is not None:
+        return source
+    root = folders.data()
+    if root is None:
         raise DataError(f"no source of {name} given; {builder.INFO.how_to_get}")
-    return source or Path(os.environ["NAS_TF_DATA"]) / name
+    return root / name
 
 
 def prepare(

@@ -1,6 +1,5 @@
 """The two layers that Keras lacks; registered, so that saved models load by themselves."""
 
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -43,8 +42,3 @@ class Zero(keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Multiplies by zero."""
         return inputs * tf.zeros((), inputs.dtype)
-
-
-def read_model(path: Path) -> keras.Model:
-    """Loads a Keras file or folder; importing this module is what makes our layers known."""
-    return keras.models.load_model(path, compile=False)

@@ -1,6 +1,5 @@
 """Encoder weights: where they are found, how they are read, and whether they fit."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,8 +9,10 @@ import h5py
 import numpy as np
 from tensorflow import keras
 
+from nas_tf import folders
 from nas_tf.errors import EnvironmentFault, WeightsError
 from nas_tf.networks.blueprint import Blueprint
+from nas_tf.networks.model_files import refuse_references
 
 _RELEASE = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
 _KERAS_CLASS = {
@@ -21,19 +22,25 @@ _KERAS_CLASS = {
 }
 
 
+def imagenet_at_hand(alpha: float) -> Path | None:
+    """The ImageNet weights on this machine: in ``NAS_TF_DATA/weights``, or as Keras keeps them."""
+    kept = Path.home() / ".keras" / "models" / _released(alpha)
+    root = folders.data()
+    candidates = [root / "weights" / _local(alpha), kept] if root else [kept]
+    return next((path for path in candidates if path.is_file()), None)
+
+
 def imagenet_file(alpha: float) -> Path:
-    """The ImageNet weights: from ``NAS_TF_DATA/weights``, else Keras's cache or download."""
-    data = os.environ.get("NAS_TF_DATA")
-    local = f"mobilenet_v2_{alpha}_imagenet_no_top.weights.h5"
-    if data and (found := Path(data) / "weights" / local).is_file():
+    """The ImageNet weights: those at hand, else Keras's download."""
+    if found := imagenet_at_hand(alpha):
         return found
-    released = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_224_no_top.h5"
+    released = _released(alpha)
     try:
         return Path(keras.utils.get_file(released, _RELEASE + released, cache_subdir="models"))
     except Exception as error:
         raise EnvironmentFault(
             f"ImageNet weights are not on this machine and cannot be downloaded ({error}); "
-            f"put {local} into $NAS_TF_DATA/weights, or pass weights=FILE or weights=None"
+            f"put {_local(alpha)} into $NAS_TF_DATA/weights, or pass weights=FILE or weights=None"
         ) from error
 
 
@@ -50,6 +57,7 @@ def read_encoder(blueprint: Blueprint, path: Path) -> Mapping[str, list[np.ndarr
     weighted = [layer for layer in layers if layer.kind in _KERAS_CLASS]
     try:
         with h5py.File(path) as file:
+            refuse_references(file, path)
             keys = dict(zip([w.name for w in weighted], _keys(weighted, file), strict=True))
             found = {name: _arrays(file, key) for name, key in keys.items()}
     except OSError as error:
@@ -99,3 +107,11 @@ def _shapes(layer: Any, channels: int) -> list[tuple[int, ...]]:
     if layer.kind == "depthwise":
         return [(*layer.options["kernel"], channels, 1)]
     return [(layer.channels,)] * 4
+
+
+def _local(alpha: float) -> str:
+    return f"mobilenet_v2_{alpha}_imagenet_no_top.weights.h5"
+
+
+def _released(alpha: float) -> str:
+    return f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_224_no_top.h5"

@@ -116,12 +116,15 @@ def path_of(folder: Path, trial: str) -> Path:
 def read(path: Path) -> TrialRecord:
     """Reads a trial back."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=TrialRecord)
+        found = msgspec.json.decode(path.read_bytes(), type=TrialRecord)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path} is no record of a trial, {error}; delete it, and going on with the run "
             "makes it anew if its trial is still to be run"
         ) from error
+    if found.trial != path.stem:  # its other files are found by its name
+        raise DataError(f"{path} is of trial {found.trial!r}, expected {path.stem}: delete it")
+    return found
 
 
 def _entries(folder: Path) -> list["os.DirEntry[str]"]:

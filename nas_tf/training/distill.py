@@ -9,7 +9,7 @@ from tensorflow import keras
 
 from nas_tf.errors import WeightsError
 from nas_tf.networks.blueprint import Size
-from nas_tf.networks.layers import read_model
+from nas_tf.networks.model_files import read_graph, read_model
 from nas_tf.tasks import Task
 
 
@@ -25,6 +25,8 @@ def load_teacher(path: Path, task: Task, crop: Size) -> keras.Model:
         )
     try:
         model = _read(path, crop)
+    except WeightsError as error:
+        raise WeightsError(f"teacher {error}") from error
     except Exception as error:
         reason = str(error).split("\n")[0][:200]
         raise WeightsError(
@@ -40,8 +42,8 @@ def load_teacher(path: Path, task: Task, crop: Size) -> keras.Model:
 
 
 def _read(path: Path, crop: Size) -> keras.Model:
-    """A Keras file, a SavedModel that Keras wrote, or any other by its serving signature."""
-    if path.is_file() or (path / "keras_metadata.pb").exists():
+    """A Keras file, or a SavedModel by its serving signature."""
+    if path.is_file():
         return read_model(path)
     image = keras.Input((*crop, 3))
     return keras.Model(image, SavedModelLogits(path)(image))
@@ -52,7 +54,7 @@ class SavedModelLogits(keras.layers.Layer):
 
     def __init__(self, path: Path) -> None:
         super().__init__(trainable=False)
-        self._loaded = tf.saved_model.load(str(path))
+        self._loaded = read_graph(path)
         self._serve = self._loaded.signatures["serving_default"]
         digest = hashlib.sha256()
         for file in sorted(one for one in path.rglob("*") if one.is_file()):

@@ -87,7 +87,7 @@ class Shard:
 
     def mapped(self, field: str) -> np.ndarray:
         """A field as a read-only map of its file."""
-        return np.load(self.file(field), mmap_mode="r")
+        return np.load(self.file(field), mmap_mode="r", allow_pickle=False)
 
 
 def release(array: np.ndarray) -> None:

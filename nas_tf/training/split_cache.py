@@ -1,12 +1,12 @@
 """A data set's split as the feature cache wants it: its task, its views, its key."""
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tensorflow import keras
 
+from nas_tf import folders
 from nas_tf.data import pipeline
 from nas_tf.data.examples import Examples
 from nas_tf.data.info import DatasetInfo
@@ -22,8 +22,7 @@ _BATCH = 16
 
 def features_dir() -> Path:
     """The folder of all caches: $NAS_TF_CACHE/features, else ~/.cache/nas_tf/features."""
-    cache = os.environ.get("NAS_TF_CACHE") or Path.home() / ".cache" / "nas_tf"
-    return Path(cache) / "features"
+    return folders.cache("features")
 
 
 def task_of(info: DatasetInfo, target: str | None = None) -> Task:

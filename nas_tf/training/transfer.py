@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nas_tf.errors import WeightsError
-from nas_tf.networks.layers import read_model
+from nas_tf.networks.model_files import read_model
 from nas_tf.networks.state import Arrays, arrays_of_model
 
 
