@@ -15,7 +15,13 @@ from nas_tf.cli import options, relay, tables
 from nas_tf.cli.progress import bars
 from nas_tf.config import dump, load
 from nas_tf.config.schema import Experiment, Oracle
-from nas_tf.errors import ConfigError, NasTfError, TrainingError
+from nas_tf.errors import (
+    ConfigError,
+    DataError,
+    EnvironmentFault,
+    NasTfError,
+    TrainingError,
+)
 from nas_tf.runs import Run, layout
 from nas_tf.runs.load import dotted
 
@@ -95,11 +101,17 @@ def _check_folder(folder: Path, experiment: Experiment, resume: bool) -> None:
             f"{folder} holds a run of {done} trials: add --resume to go on with it, or give "
             "another folder by --out"
         )
-    before = load(folder / layout.CONFIG)
+    path = folder / layout.CONFIG
+    try:
+        before = load(path)
+    except ConfigError as error:
+        raise DataError(
+            f"{error}; put back a copy of {path}, or give another folder by --out"
+        ) from error
     for key, was, now in _differences(before, experiment):
         raise ConfigError(
             f"{folder} was begun with {key}={was}, now it is {now}: give {key}={was}, or another "
-            "folder by --out"
+            f"folder by --out ({path} says what it was)"
         )
 
 
@@ -153,6 +165,8 @@ def _one(experiment: Experiment, folder: Path, leads: bool) -> None:
     quiet.load("tensorflow")
     quiet.load("keras_tuner")
     from nas_tf.cli.search_run import run
+    from tuner_oracles.ledger import LedgerError, Unwritable
+    from tuner_oracles.worker import ChiefLost
 
     console = Console(stderr=True)
     try:
@@ -161,6 +175,12 @@ def _one(experiment: Experiment, folder: Path, leads: bool) -> None:
         if leads:
             raise _interrupted(folder) from None
         raise
+    except Unwritable as error:
+        raise EnvironmentFault(str(error)) from error
+    except LedgerError as error:
+        raise DataError(str(error)) from error
+    except ChiefLost as error:
+        raise NasTfError(str(error)) from error
 
 
 def _interrupted(folder: Path) -> click.exceptions.Exit:

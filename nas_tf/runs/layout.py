@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from nas_tf.errors import full_disk
+
 SCHEMA = 1
 RUN = "run.json"
 CONFIG = "config.yaml"
@@ -24,8 +26,14 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def write_whole_bytes(path: Path, content: bytes) -> None:
-    """The same of bytes."""
+    """The same of bytes; a disk that is full is told with the file's name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        if told := full_disk(error, path):
+            raise told from error
+        raise
