@@ -8,9 +8,11 @@ Every change of state is a record, appended and fsynced before it takes effect; 
 import copy
 import json
 import math
+import os
 import random
 import threading
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +56,6 @@ class RecordedOracle(kt.Oracle):
 
     def reload(self) -> None:
         """Takes up the search in the project's folder."""
-        for path in Path(self._project_dir).glob("*.json"):
-            if path.stat().st_size == 0:  # a tuner's file, killed while being written
-                write_whole(path, b"{}")
         with self._lock:
             if not self._begun():
                 raise LedgerError(
@@ -72,6 +71,14 @@ class RecordedOracle(kt.Oracle):
         super().update_space(hyperparameters)
 
     # Beginning, and going on.
+
+    def _set_project_dir(self, directory: str, project_name: str) -> None:
+        """KerasTuner's; then comes its tuner's file, which a kill may have left cut short."""
+        super()._set_project_dir(directory, project_name)
+        tuner_id = os.environ.get("KERASTUNER_TUNER_ID", "tuner0")
+        path = Path(directory) / project_name / f"{tuner_id}.json"
+        if path.exists() and not isinstance(_json(path), dict):
+            write_whole(path, b"{}")
 
     def _begun(self) -> bool:
         return self._ledger is not None or (Path(self._project_dir) / NAME).exists()
@@ -89,6 +96,7 @@ class RecordedOracle(kt.Oracle):
             )
         ledger = Ledger(Path(self._project_dir) / NAME)
         try:
+            self._check_end(ledger)
             begin = self._begin(ledger.records[0] if ledger.records else None)
         except Exception:
             ledger.close()
@@ -100,6 +108,22 @@ class RecordedOracle(kt.Oracle):
         else:
             self._commit("begin", **begin)
         self.save()
+
+    def _check_end(self, ledger: Ledger) -> None:
+        """Refuses a ledger that was cut: a trial's folder is made only after its record."""
+        proposed = {one["trial"] for one in ledger.records if one["kind"] == "proposal"}
+        ended = {one["trial"] for one in ledger.records if one["kind"] == "result"}
+        lost = []
+        for folder in sorted(Path(self._project_dir).glob("trial_*")):
+            trial_id = folder.name.removeprefix("trial_")
+            if trial_id not in proposed or (trial_id not in ended and _says_ended(folder)):
+                lost.append(folder.name)
+        if lost:
+            more = f" and {len(lost) - 1} more" if lost[1:] else ""
+            raise LedgerError(
+                f"{ledger.path} was cut short: it lacks what became of {lost[0]}{more}; put back "
+                "a copy of the file, or delete these folders, and the trials are run again"
+            )
 
     def _begin(self, recorded: Record | None) -> dict[str, Any]:
         """What the ledger's first record says of this search; raises if it says otherwise."""
@@ -265,8 +289,22 @@ class RecordedOracle(kt.Oracle):
         return next((one.direction for one in objectives if one.name == metric), None)
 
     def _save_trial(self, trial: Trial) -> None:
-        path = Path(self._get_trial_dir(trial.trial_id)) / "trial.json"
+        path = Path(self._project_dir) / f"trial_{trial.trial_id}" / "trial.json"
         write_whole(path, json.dumps(trial.get_state()).encode())
+
+
+def _json(path: Path) -> Any:
+    """What a file says, or None if that is no JSON."""
+    with suppress(ValueError):
+        return json.loads(path.read_bytes())
+
+
+def _says_ended(folder: Path) -> bool:
+    told = _json(path) if (path := folder / "trial.json").exists() else None
+    return isinstance(told, dict) and told.get("status") in (
+        TrialStatus.COMPLETED,
+        TrialStatus.FAILED,
+    )
 
 
 def _hyperparameters(space: list[dict[str, Any]]) -> kt.HyperParameters:

@@ -20,6 +20,12 @@ _BEATS_A_TIMEOUT = 4
 # A lost connection is tried again often; gRPC's default pauses grow to two minutes.
 _CHANNEL = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 2000)]
 
+_PASSING = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,  # by a chief that ended in the middle of the call
+)
+
 
 class ChiefLost(kt.errors.FatalError):
     """The chief did not answer for longer than the worker's patience."""
@@ -75,10 +81,7 @@ class SteadyClient(OracleClient):
             try:
                 return call(request, wait_for_ready=True, timeout=min(left, _LONGEST_CALL))
             except grpc.RpcError as error:
-                if error.code() not in (
-                    grpc.StatusCode.UNAVAILABLE,
-                    grpc.StatusCode.DEADLINE_EXCEEDED,
-                ):
+                if error.code() not in _PASSING:
                     raise RuntimeError(f"the chief refused: {error.details()}") from None
                 if time.monotonic() >= end:
                     raise ChiefLost(

@@ -23,7 +23,7 @@ from nas_tf.search import SearchHyperModel, TwoStageTuner
 from nas_tf.search.hypermodel import OBJECTIVE
 from nas_tf.spaces import SearchSpace
 from tuner_oracles.durable import DurableOracle
-from tuner_oracles.ledger import LedgerError
+from tuner_oracles.ledger import LedgerError, Unwritable
 from tuner_oracles.tokens import SpaceError
 from tuner_oracles.worker import ChiefLost
 
@@ -65,7 +65,11 @@ def _one_line(folder: Path) -> Iterator[None]:
     """What oracles, KerasTuner and the system raise, as the errors a person meets."""
     try:
         yield
-    except (LedgerError, OSError) as error:
+    except Unwritable as error:
+        raise EnvironmentFault(str(error)) from error
+    except LedgerError as error:
+        raise DataError(str(error)) from error
+    except OSError as error:
         raise EnvironmentFault(f"the search in {folder} ends: {error}") from error
     except SpaceError as error:
         raise ConfigError(str(error)) from error

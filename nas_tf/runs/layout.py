@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from nas_tf.errors import EnvironmentFault
+from nas_tf.errors import EnvironmentFault, full_disk
 
 SCHEMA = 1
 RUN = "run.json"
@@ -29,10 +29,8 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise EnvironmentFault(
-            f"{folder} can't be written, {error}: mend it and go on, for what was not kept is run "
-            "again"
-        ) from error
+        told = f"{folder} can't be written: {error}; mend it, and what was not kept is run again"
+        raise full_disk(error, folder) or EnvironmentFault(told) from error
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -53,9 +51,15 @@ def last(partial: IO[bytes], path: Path) -> None:
 
 
 def write_whole_bytes(path: Path, content: bytes) -> None:
-    """The same of bytes."""
+    """The same of bytes; a disk that is full is told with the file's name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        last(file, path)
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            last(file, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        if told := full_disk(error, path):
+            raise told from error
+        raise

@@ -16,7 +16,7 @@ from tensorflow import keras
 
 from nas_tf.config import resumed
 from nas_tf.config.load import dump, load
-from nas_tf.errors import NasTfError
+from nas_tf.errors import NasTfError, full_disk
 from nas_tf.genotype import Genotype
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import State
@@ -136,6 +136,7 @@ class TwoStageTuner(BaseTuner):
         except NasTfError:
             raise
         except Exception as error:
+            self._check_disk(error)
             add(crashed(genotype, error, evaluator.config.limits.floor))
             raise
         done = add(result)
@@ -173,8 +174,16 @@ class TwoStageTuner(BaseTuner):
             raise
         except kt.errors.FailedTrialError as error:
             trial.status, trial.message = TrialStatus.FAILED, str(error)
-        except Exception:
+        except Exception as error:
+            self._check_disk(error)
             trial.status, trial.message = TrialStatus.INVALID, traceback.format_exc()
+
+    def _check_disk(self, error: Exception) -> None:
+        """A full disk is no trial's failure: it ends the search, and the trial is run again."""
+        if isinstance(error, OSError) and (
+            told := full_disk(error, error.filename or self.folder)
+        ):
+            raise told from error
 
     def best_genotypes(self, count: int = 1) -> list[Genotype]:
         """The best genotypes so far, first the very best."""

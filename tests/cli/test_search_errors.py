@@ -12,7 +12,7 @@ from nas_tf.cli.kerastuner_oracles import Bayesian, Hyperband
 from nas_tf.cli.search import _interrupted
 from nas_tf.cli.search_run import _one_line
 from nas_tf.errors import ConfigError, DataError, EnvironmentFault, NasTfError, TrainingError
-from tuner_oracles.ledger import LedgerError
+from tuner_oracles.ledger import LedgerError, Unwritable
 from tuner_oracles.tokens import SpaceError
 from tuner_oracles.worker import ChiefLost
 
@@ -20,7 +20,8 @@ from tuner_oracles.worker import ChiefLost
 @pytest.mark.parametrize(
     ("raised", "expected", "line"),
     [
-        (LedgerError("a/ledger.jsonl is in use"), EnvironmentFault, "the search in a ends: a/led"),
+        (LedgerError("a/ledger.jsonl is damaged"), DataError, "a/ledger.jsonl is damaged"),
+        (Unwritable(Path("a"), OSError(28, "full")), EnvironmentFault, "a can't be written: "),
         (TimeoutError("no worker was heard of"), EnvironmentFault, "the search in a ends: no wo"),
         (SpaceError("lr is continuous"), ConfigError, "lr is continuous"),
         (ChiefLost("the chief is gone"), NasTfError, "the chief is gone"),

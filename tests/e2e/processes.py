@@ -21,17 +21,22 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def identity(name: str, port: int) -> dict[str, str]:
+    """The environment that tells a process of a cluster which one it is."""
+    return {
+        "KERASTUNER_TUNER_ID": name,
+        "KERASTUNER_ORACLE_IP": "127.0.0.1",
+        "KERASTUNER_ORACLE_PORT": str(port),
+    }
+
+
 def start(
     folder: Path, trials: int, seconds: float, *more: str, name: str | None = None, port: int = 0
 ) -> subprocess.Popen:
     """One process: alone, or the chief or worker of a name."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     if name is not None:
-        env |= {
-            "KERASTUNER_TUNER_ID": name,
-            "KERASTUNER_ORACLE_IP": "127.0.0.1",
-            "KERASTUNER_ORACLE_PORT": str(port),
-        }
+        env |= identity(name, port)
     folder.mkdir(exist_ok=True)
     log = (folder / f"{name or 'alone'}.log").open("a")
     return subprocess.Popen(
@@ -70,7 +75,7 @@ def trials(folder: Path) -> list[tuple]:
 
 def runs(folder: Path) -> list[list[str]]:
     """Trial, tuner and process of every run, finished or not."""
-    path = folder / "search" / "runs.txt"
+    path = folder / "runs.txt"
     return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
 
 

@@ -1,6 +1,7 @@
 """Searches of real processes that are killed: nothing is lost, nothing counts twice."""
 
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -147,6 +148,22 @@ def test_chief_and_worker_lose_patience(tmp_path: Path) -> None:
         f"ChiefLost: the chief at 127.0.0.1:{port} has not answered for 2 s: start it again with "
         "the same directory, then this worker"
     )
+
+
+def test_a_chief_whose_disk_is_full_ends_and_its_worker_waits_for_another(tmp_path: Path) -> None:
+    port = free_port()
+    chief = start(tmp_path, 20, 0.1, *CLUSTER, name="chief", port=port)
+    worker = start(tmp_path, 20, 0.1, *CLUSTER, name="worker-0", port=port)
+    wait_for(lambda: len(results(tmp_path)) >= 2)
+    limit = (tmp_path / "search" / "ledger.jsonl").stat().st_size + 700
+    resource.prlimit(chief.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    assert chief.wait(60) != 0
+    told = (tmp_path / "chief.log").read_text()
+    assert "can't be written: " in told.splitlines()[-1]
+    assert "Exception calling application" not in told
+    chief = start(tmp_path, 20, 0.0, *CLUSTER, name="chief", port=port)
+    assert [chief.wait(120), worker.wait(30)] == [0, 0]
+    assert [status for *_, status, _ in trials(tmp_path)] == ["COMPLETED"] * 20
 
 
 def launch(folder: Path, count: int, seconds: float) -> subprocess.Popen:

@@ -50,7 +50,7 @@ def test_what_cannot_be_written_is_not_the_candidate_s_failure(tmp_path: Path) -
     folder = tmp_path / "run"
     one = tuner(folder, oracle(), hypermodel(**ONE_STAGE))
     (folder / layout.WEIGHTS).write_text("in the way")
-    with pytest.raises(EnvironmentFault, match=r"run can't be written, .*weights"):
+    with pytest.raises(EnvironmentFault, match=r"run can't be written: .*weights"):
         one.search(verbose=0)
     assert Run(folder).trials == []
     (folder / layout.WEIGHTS).unlink()

@@ -1,6 +1,7 @@
 """Trials as KerasTuner sees them, whatever happens to them."""
 
 import json
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ import keras_tuner as kt
 import pytest
 import tensorflow as tf
 
+from tests.e2e.disk import small_files
 from tests.tuner_oracles.searches import GOAL, drive, finish, outcome, place, score, space
 from tuner_oracles import PPOOracle, RandomOracle, search
-from tuner_oracles.ledger import LedgerError
+from tuner_oracles.ledger import LedgerError, Unwritable
 from tuner_oracles.tokens import SpaceError
 
 
@@ -224,11 +226,55 @@ def test_begun_by_another_oracle_is_refused(tmp_path: Path) -> None:
         drive(place(PPOOracle(GOAL, 9, hyperparameters=space(), seed=1), tmp_path / "ours"), 1)
 
 
-def test_a_tuners_empty_file_is_mended(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["", "{]", "3", "\xff"])
+def test_a_tuners_damaged_file_is_mended(tmp_path: Path, content: str) -> None:
     x, y = data()
     search(tuner(RandomOracle("val_loss", 1, seed=1), tmp_path), x, y, validation_data=(x, y))
-    (tmp_path / "search/tuner0.json").write_text("")
+    (tmp_path / "search/tuner0.json").write_text(content, encoding="latin-1")
     assert len(tuner(RandomOracle("val_loss", 1, seed=1), tmp_path).oracle.trials) == 1
+
+
+@pytest.mark.parametrize("left", [0, 1, 4])
+def test_a_ledger_that_lost_its_end_is_refused(tmp_path: Path, left: int) -> None:
+    drive(made(tmp_path, 5))
+    path = tmp_path / "search/ledger.jsonl"
+    lines, records = path.read_bytes().splitlines(keepends=True), 1 + 3 * left
+    path.write_bytes(b"".join(lines[: records if left else 0]))
+    more = f" and {4 - left} more" if left < 4 else ""
+    with pytest.raises(LedgerError, match=f"was cut short: .* became of trial_{left}{more}; put"):
+        made(tmp_path, 5).get_best_trials()
+    for number in range(left, 5):
+        shutil.rmtree(tmp_path / f"search/trial_{number}")
+    again = made(tmp_path, 5)
+    drive(again)
+    assert [trial.status for trial in again.trials.values()] == ["COMPLETED"] * 5
+
+
+def test_a_ledger_that_lost_the_end_of_a_trial_only_is_refused(tmp_path: Path) -> None:
+    drive(made(tmp_path, 2))
+    path = tmp_path / "search/ledger.jsonl"
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(LedgerError, match="was cut short: it lacks what became of trial_1; put"):
+        made(tmp_path, 2).get_best_trials()
+
+
+class Scored(kt.engine.base_tuner.BaseTuner):
+    """A trial is its score."""
+
+    def run_trial(self, trial: kt.engine.trial.Trial, **_: Any) -> dict[str, float]:
+        return {"score": score(trial.hyperparameters.values)}
+
+
+@pytest.mark.parametrize("room", range(0, 1500, 300))
+def test_a_full_disk_ends_the_search_and_is_no_trials_failure(tmp_path: Path, room: int) -> None:
+    drive(made(tmp_path, 9), 3)
+    size = (tmp_path / "search/ledger.jsonl").stat().st_size
+    one = Scored(made(tmp_path, 9), directory=str(tmp_path), project_name="search")
+    with small_files(size + room), pytest.raises(Unwritable, match="free some space, then start"):
+        search(one, verbose=0)
+    again = Scored(made(tmp_path, 9), directory=str(tmp_path), project_name="search")
+    search(again, verbose=0)
+    assert [trial.status for trial in again.oracle.trials.values()] == ["COMPLETED"] * 9
 
 
 def test_files_of_trials_are_written_for_people(tmp_path: Path) -> None:

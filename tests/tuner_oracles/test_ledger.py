@@ -1,8 +1,6 @@
 """The ledger: whole after any kill, refused when damaged, one process at a time."""
 
 import json
-import resource
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner_oracles.ledger import Ledger, LedgerError, write_whole
+from tests.e2e.disk import small_files
+from tuner_oracles.ledger import Ledger, LedgerError, Unwritable, write_whole
 
 FIELDS = st.dictionaries(
     st.text(min_size=1).filter(lambda key: key not in ("n", "kind", "crc")),
@@ -113,20 +112,25 @@ def test_two_processes_are_refused_and_one_process_takes_over(tmp_path: Path) ->
 def test_a_full_disk_is_told_and_leaves_the_ledger_whole(tmp_path: Path) -> None:
     path = written(tmp_path / "ledger.jsonl", [{"a": 1}])
     whole = path.read_bytes()
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     ledger = Ledger(path)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 10, limits[1]))
-    try:
-        with pytest.raises(LedgerError, match=r"ledger\.jsonl can't be written"):
-            ledger.append("thing", content={"long": "x" * 100})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, before)
+    told = (
+        r"ledger\.jsonl can't be written: .*; free some space, then start the same again to go on"
+    )
+    with small_files(len(whole) + 10), pytest.raises(Unwritable, match=told):
+        ledger.append("thing", content={"long": "x" * 100})
     assert path.read_bytes() == whole
     ledger.append("thing", content={"b": 2})
     ledger.close()
     assert read(path) == [{"a": 1}, {"b": 2}]
+
+
+def test_a_file_that_does_not_fit_is_left_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    write_whole(path, b"{}")
+    with small_files(10), pytest.raises(Unwritable, match=r"state\.json can't be written"):
+        write_whole(path, b"x" * 100)
+    assert path.read_bytes() == b"{}"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
