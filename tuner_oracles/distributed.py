@@ -4,7 +4,7 @@ Which of them a process is, KerasTuner's environment variables say: ``KERASTUNER
 (a name with "chief" in it is the chief's), ``KERASTUNER_ORACLE_IP``, ``KERASTUNER_ORACLE_PORT``.
 """
 
-import logging
+import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,11 +17,12 @@ from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
 from tuner_oracles.durable import DurableOracle
+from tuner_oracles.launch import say_ended
 from tuner_oracles.worker import SERVICE, SteadyClient
 
 PATIENCE = 600.0
-_LOG = logging.getLogger(__name__)
-_WORDS = ("hello", "beat", "release", "leave")
+_WORDS = ("hello", "beat", "end", "release", "leave")
+_CALLS = 64  # at once: busy, the oracle answers heartbeats only
 
 
 def search(
@@ -58,13 +59,14 @@ def serve(oracle: DurableOracle, patience: float = PATIENCE) -> None:
     """
     address = f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
     oracle.warm_up()
-    server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
+    server = grpc.server(ThreadPoolExecutor(_CALLS), options=[("grpc.so_reuseport", 0)])
     protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
     server.add_generic_rpc_handlers((_Workers(oracle),))
     try:
         server.add_insecure_port(address)
     except RuntimeError:
         raise OSError(f"the chief can't listen at {address}: is the port taken?") from None
+    oracle.leases.renew()
     server.start()
     try:
         _until_over(oracle, patience)
@@ -73,10 +75,13 @@ def serve(oracle: DurableOracle, patience: float = PATIENCE) -> None:
 
 
 def _until_over(oracle: DurableOracle, patience: float) -> None:
-    alone_since = time.monotonic()
+    alone_since, ended = time.monotonic(), len(oracle.end_order)
     while True:
         time.sleep(0.2)
         oracle.reap()
+        if len(oracle.end_order) > ended:
+            ended = len(oracle.end_order)
+            say_ended()
         if oracle.leases.present():
             alone_since = time.monotonic()
         elif oracle.over():
@@ -98,7 +103,7 @@ def _durable(oracle: Any) -> DurableOracle:
 
 
 class _Workers(grpc.GenericRpcHandler):
-    """What workers say beside KerasTuner's service: a word, with their name as the request."""
+    """What workers say beside KerasTuner's service: a word, and with it a list as JSON."""
 
     def __init__(self, oracle: DurableOracle) -> None:
         self._oracle = oracle
@@ -111,7 +116,7 @@ class _Workers(grpc.GenericRpcHandler):
         act = getattr(self._oracle, word)
 
         def answer(request: bytes, _: Any) -> bytes:
-            act(request.decode())
+            act(*json.loads(request))
             return b""
 
         return grpc.unary_unary_rpc_method_handler(answer)
