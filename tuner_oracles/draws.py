@@ -94,12 +94,12 @@ class Draws:
         self.count += 1
         return proposal
 
-    def _near(self, vector: Vector) -> Proposal:
-        """Something new though the searcher has none: a walk from there, or what is left."""
+    def _near(self, start: Vector) -> Proposal:
+        """Something new though the searcher has none: by walks from there, or what is left."""
         rng = self.searcher.rng(self.count, "near")
         small = self.tokens.size <= SMALL
-        for _ in range((TRIES if small else SMALL) if self.tokens.sizes else 0):
-            vector = self.searcher.mutate(vector, rng)
+        for step in range((TRIES if small else SMALL) if self.tokens.sizes else 0):
+            vector = self.searcher.mutate(vector if step % TRIES else start, rng)
             if self._is_new(vector):
                 return Proposal(vector)
         if small:

@@ -156,8 +156,9 @@ def test_runs_that_are_tried_again_do_not_hide_failures(tmp_path: Path) -> None:
 
 
 def test_an_end_told_again_after_the_chief_died_counts_once(tmp_path: Path) -> None:
-    trial = made(tmp_path, 2, max_retries_per_trial=1).create_trial("a")
-    fail(made(tmp_path, 2, max_retries_per_trial=1), trial)
+    before = made(tmp_path, 2, max_retries_per_trial=1)
+    trial = before.create_trial("a")
+    fail(before, trial)
     oracle = made(tmp_path, 2, max_retries_per_trial=1)
     fail(oracle, trial)
     assert oracle.trials["0"].status == "INVALID"
