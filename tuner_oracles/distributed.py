@@ -5,7 +5,7 @@ Which of them a process is, KerasTuner's environment variables say: ``KERASTUNER
 """
 
 import errno
-import logging
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -21,12 +21,13 @@ from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
 from tuner_oracles.durable import DurableOracle
+from tuner_oracles.launch import say_ended
 from tuner_oracles.ledger import LedgerError, Unwritable
 from tuner_oracles.worker import SERVICE, SteadyClient
 
 PATIENCE = 600.0
-_LOG = logging.getLogger(__name__)
-_WORDS = ("hello", "beat", "release", "leave")
+_WORDS = ("hello", "beat", "end", "release", "leave")
+_CALLS = 64  # at once: busy, the oracle answers heartbeats only
 
 
 def search(
@@ -78,7 +79,7 @@ def serve(oracle: DurableOracle, patience: float = PATIENCE) -> None:
     oracle.warm_up()
     guard = _Guard()
     server = grpc.server(
-        ThreadPoolExecutor(8), interceptors=[guard], options=[("grpc.so_reuseport", 0)]
+        ThreadPoolExecutor(_CALLS), interceptors=[guard], options=[("grpc.so_reuseport", 0)]
     )
     protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
     server.add_generic_rpc_handlers((_Workers(oracle),))
@@ -86,6 +87,7 @@ def serve(oracle: DurableOracle, patience: float = PATIENCE) -> None:
         server.add_insecure_port(address)
     except RuntimeError:
         raise OSError(f"the chief can't listen at {address}: is the port taken?") from None
+    oracle.leases.renew()
     server.start()
     try:
         _until_over(oracle, guard, patience)
@@ -94,12 +96,15 @@ def serve(oracle: DurableOracle, patience: float = PATIENCE) -> None:
 
 
 def _until_over(oracle: DurableOracle, guard: "_Guard", patience: float) -> None:
-    alone_since = time.monotonic()
+    alone_since, ended = time.monotonic(), len(oracle.end_order)
     while True:
         time.sleep(0.2)
         if guard.fault is not None:
             raise guard.fault
         oracle.reap()
+        if len(oracle.end_order) > ended:
+            ended = len(oracle.end_order)
+            say_ended()
         if oracle.leases.present():
             alone_since = time.monotonic()
         elif oracle.over():
@@ -145,7 +150,7 @@ class _Guard(grpc.ServerInterceptor):
 
 
 class _Workers(grpc.GenericRpcHandler):
-    """What workers say beside KerasTuner's service: a word, with their name as the request."""
+    """What workers say beside KerasTuner's service: a word, and with it a list as JSON."""
 
     def __init__(self, oracle: DurableOracle) -> None:
         self._oracle = oracle
@@ -158,7 +163,7 @@ class _Workers(grpc.GenericRpcHandler):
         act = getattr(self._oracle, word)
 
         def answer(request: bytes, _: Any) -> bytes:
-            act(request.decode())
+            act(*json.loads(request))
             return b""
 
         return grpc.unary_unary_rpc_method_handler(answer)

@@ -24,6 +24,7 @@ from tuner_oracles.draws import Draws
 from tuner_oracles.ledger import NAME, Ledger, LedgerError, Record, write_whole
 from tuner_oracles.searcher import Proposal, Searcher
 from tuner_oracles.tokens import SpaceError, Tokens, vocabulary
+from tuner_oracles.uninterrupted import uninterrupted
 
 FORMAT = 1
 
@@ -47,9 +48,15 @@ class RecordedOracle(kt.Oracle):
         self._handed: dict[str, int] = defaultdict(int)
 
     def save(self) -> None:
-        """Writes ``oracle.json``, for KerasTuner's tools and for people."""
+        """Writes ``oracle.json``, for KerasTuner's tools and for people.
+
+        A tuner saves its oracle before its own file, which says that there is a search to go on
+        with: so the ledger has begun by then, however long it takes to the first trial.
+        """
         with self._lock:
-            if self._ledger is not None and self._saved != self._ledger.count:
+            self._wake()
+            assert self._ledger is not None
+            if self._saved != self._ledger.count:
                 path = Path(self._get_oracle_fname())
                 write_whole(path, json.dumps(self.get_state()).encode())
                 self._saved = self._ledger.count
@@ -94,20 +101,21 @@ class RecordedOracle(kt.Oracle):
             raise LedgerError(
                 f"directory is {str(self._directory)!r}, expected a local or mounted folder"
             )
-        ledger = Ledger(Path(self._project_dir) / NAME)
-        try:
-            self._check_end(ledger)
-            begin = self._begin(ledger.records[0] if ledger.records else None)
-        except Exception:
-            ledger.close()
-            raise
-        self._ledger = ledger
-        if ledger.records:
-            self._go_on(ledger.records)
-            ledger.records = []
-        else:
-            self._commit("begin", **begin)
-        self.save()
+        with uninterrupted():
+            ledger = Ledger(Path(self._project_dir) / NAME)
+            try:
+                self._check_end(ledger)
+                begin = self._begin(ledger.records[0] if ledger.records else None)
+            except Exception:
+                ledger.close()
+                raise
+            self._ledger = ledger
+            if ledger.records:
+                self._go_on(ledger.records)
+                ledger.records = []
+            else:
+                self._commit("begin", **begin)
+            self.save()
 
     def _check_end(self, ledger: Ledger) -> None:
         """Refuses a ledger that was cut: a trial's folder is made only after its record."""
@@ -179,9 +187,10 @@ class RecordedOracle(kt.Oracle):
     # Records: written, then taking effect; or read again.
 
     def _commit(self, kind: str, **fields: Any) -> None:
-        """Writes a record, then lets it take effect."""
+        """Writes a record, then lets it take effect; Ctrl-C comes before both or after."""
         assert self._ledger is not None
-        self._apply(self._ledger.append(kind, **fields))
+        with uninterrupted():
+            self._apply(self._ledger.append(kind, **fields))
 
     def _apply(self, record: Record) -> None:
         getattr(self, f"_apply_{record['kind']}")(record)
@@ -204,7 +213,7 @@ class RecordedOracle(kt.Oracle):
         self._hand(record)
 
     def _apply_known(self, record: Record) -> None:
-        self.draws.count = record["drawn"]
+        self.draws.repeated(record["drawn"], record.get("repeats", 0))  # older ledgers have none
         proposal = Proposal(tuple(record["tokens"]), record["policy"])
         self.searcher.learn(proposal, record["reward"], known=True)
 
@@ -215,6 +224,8 @@ class RecordedOracle(kt.Oracle):
 
     def _apply_release(self, record: Record) -> None:
         self._handed[record["trial"]] -= 1
+        self._forget_tuner_of(record["trial"])
+        self._retry_queue.append(record["trial"])
 
     def _apply_report(self, record: Record) -> None:
         trial = self.trials[record["trial"]]

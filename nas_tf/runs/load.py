@@ -83,8 +83,8 @@ class Run:
             return []
         whole = path.read_bytes().rpartition(b"\n")[0]
         try:
-            return [json.loads(line) for line in whole.splitlines()]
-        except ValueError as error:
+            return [msgspec.json.decode(line) for line in whole.splitlines()]
+        except msgspec.MsgspecError as error:
             raise DataError(
                 f"{path} is damaged: {error}; put back a copy, or delete it"
             ) from error

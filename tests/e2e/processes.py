@@ -79,8 +79,26 @@ def runs(folder: Path) -> list[list[str]]:
     return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:
-    """Until it is so; fails when it takes too long."""
+def hold(folder: Path, *names: str) -> None:
+    """From now on the trials of these tuners do not end (``search``: do not begin)."""
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / f"held-{name}").unlink(missing_ok=True)
+        (folder / f"hold-{name}").touch()
+
+
+def wait_until_held(folder: Path, *names: str) -> None:
+    """Until each of these tuners is in a trial that does not end."""
+    wait_for(lambda: all((folder / f"held-{name}").exists() for name in names))
+
+
+def let_go(folder: Path) -> None:
+    for path in folder.glob("hold-*"):
+        path.unlink()
+
+
+def wait_for(what: Callable[[], object], seconds: float = 180.0) -> None:
+    """Until it is so; fails when it takes too long on a machine with other work."""
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, f"not so within {seconds} s"

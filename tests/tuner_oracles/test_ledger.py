@@ -1,6 +1,8 @@
 """The ledger: whole after any kill, refused when damaged, one process at a time."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.e2e.disk import small_files
-from tuner_oracles.ledger import Ledger, LedgerError, Unwritable, write_whole
+from tests.tuner_oracles.searches import GOAL, drive, outcome, place, space
+from tuner_oracles import RandomOracle
+from tuner_oracles.ledger import NAME, Ledger, LedgerError, Unwritable, write_whole
 
 FIELDS = st.dictionaries(
     st.text(min_size=1).filter(lambda key: key not in ("n", "kind", "crc")),
@@ -131,6 +135,39 @@ def test_a_file_that_does_not_fit_is_left_as_it_was(tmp_path: Path) -> None:
         write_whole(path, b"x" * 100)
     assert path.read_bytes() == b"{}"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_ctrl_c_while_a_record_goes_to_disk_leaves_a_ledger_to_go_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For every record of a search; within one process and by a new one."""
+    whole = searched(tmp_path / "whole")
+    sync = os.fsync
+    for wanted in range(1, len((tmp_path / "whole/search" / NAME).read_bytes().splitlines()) + 1):
+        left = [wanted]
+
+        def interrupted(file: int, left: list[int] = left) -> None:
+            sync(file)
+            left[0] -= 1
+            if left[0] == 0:
+                signal.raise_signal(signal.SIGINT)
+
+        folder = tmp_path / str(wanted)
+        oracle = place(RandomOracle(GOAL, 3, hyperparameters=space(), seed=1), folder)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                drive(oracle)
+        oracle.release("tuner0")
+        if wanted % 2:
+            drive(oracle)
+        assert outcome(searched(folder)) == outcome(whole), wanted
+
+
+def searched(folder: Path) -> RandomOracle:
+    oracle = place(RandomOracle(GOAL, 3, hyperparameters=space(), seed=1), folder)
+    drive(oracle)
+    return oracle
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
