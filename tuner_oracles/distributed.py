@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import grpc
@@ -52,8 +52,9 @@ def search(
             return
         try:
             tuner.search(*args, **kwargs)
-        except KeyboardInterrupt:
-            oracle.release(tuner.tuner_id)
+        except BaseException:  # the search ends, and not by the trial's fault
+            with suppress(LedgerError):
+                oracle.release(tuner.tuner_id)
             raise
 
 

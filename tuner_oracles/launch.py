@@ -63,8 +63,6 @@ class Cluster:
                 self._start(name)
             return self._watch()
         except KeyboardInterrupt:
-            self._end()
-            _tell("stopped; run the same command again to go on")
             return 130
         finally:
             self._end()
@@ -160,7 +158,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not os.path.isfile(told.script):
         parser.error(f"there is no script {told.script}")
     command = [sys.executable, told.script, *told.arguments]
-    return Cluster(command, told.workers, port=told.port, restarts=told.restarts).run()
+    status = Cluster(command, told.workers, port=told.port, restarts=told.restarts).run()
+    if status == 130:
+        _tell("stopped; run the same command again to go on")
+    return status
 
 
 def say_ended() -> None:

@@ -16,7 +16,7 @@ from tests.e2e.disk import small_files
 from tests.search.quick import QuickEvaluator, QuickModel
 from tests.search.searched import tuner
 from tests.training.evaluated import experiment
-from tuner_oracles.ledger import LedgerError
+from tuner_oracles.ledger import NAME, LedgerError
 
 
 class _Writing(QuickModel):
@@ -54,6 +54,8 @@ def test_it_ends_the_search_and_is_no_trials_failure(
     with small_files(size), pytest.raises(kind, match=r"can't be written: .*; free"):
         search(4)
     assert [one.status for one in Run(tmp_path / "run").trials] == ["completed"] * 2
+    released = '"kind":"release"' in (tmp_path / "run" / NAME).read_text()
+    assert released == (kind is EnvironmentFault)
     search(4)
     assert [one.status for one in Run(tmp_path / "run").trials] == ["completed"] * 4
     assert not list(tmp_path.rglob("*.partial"))
