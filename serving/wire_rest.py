@@ -80,7 +80,9 @@ class RestWire:
         if reply.status in _AGAIN:
             raise Busy(f"{url} is busy ({reply.status})")
         if reply.status != 200 or not isinstance(told, dict):
-            why = told.get("error", "") if isinstance(told, dict) else "its answer is no JSON object"
+            why = (
+                told.get("error", "") if isinstance(told, dict) else "its answer is no JSON object"
+            )
             raise ServingError(f"{url} refuses ({reply.status}): {' '.join(str(why).split())}")
         return told
 
