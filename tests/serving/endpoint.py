@@ -45,11 +45,14 @@ class Endpoint:
     rest: str
     model: str = MODEL
     process: subprocess.Popen | None = None
+    place: tempfile.TemporaryDirectory | None = None
 
     def kill(self) -> None:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+        if self.place is not None:
+            self.place.cleanup()
 
     def wait(self, version: int) -> "Endpoint":
         """Until it has loaded a version by either wire."""
@@ -77,9 +80,12 @@ def served(
     newest = max(int(one.name) for one in folder.iterdir() if one.name.isdigit())
     if GIVEN in os.environ:
         return _running(folder, labels or {}).wait(newest)
-    config = Path(tempfile.mkdtemp()) / "models.config"
+    place = tempfile.TemporaryDirectory()
+    config = Path(place.name) / "models.config"
     configure(config, MODEL, folder, labels or {})
-    return started(config, ports=ports, typed=typed).wait(newest)
+    one = started(config, ports=ports, typed=typed)
+    one.place = place
+    return one.wait(newest)
 
 
 def started(
