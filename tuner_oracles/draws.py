@@ -97,7 +97,7 @@ class Draws:
     def _near(self, start: Vector) -> Proposal:
         """Something new though the searcher has none: by walks from there, or what is left."""
         rng = self.searcher.rng(self.count, "near")
-        vector, small = start, self.tokens.size <= SMALL
+        small, vector = self.tokens.size <= SMALL, start
         for step in range((TRIES if small else SMALL) if self.tokens.sizes else 0):
             vector = self.searcher.mutate(vector if step % TRIES else start, rng)
             if self._is_new(vector):

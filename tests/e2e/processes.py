@@ -48,9 +48,10 @@ def start(
 
 
 def records(folder: Path) -> list[dict]:
-    """The whole records of the ledger so far."""
-    path = folder / "search" / "ledger.jsonl"
-    if not path.exists():
+    """The whole records so far of the ledger in a folder, or in its folder ``search``."""
+    places = [place / "ledger.jsonl" for place in (folder, folder / "search")]
+    path = next((place for place in places if place.exists()), None)
+    if path is None:
         return []
     whole = path.read_bytes().rpartition(b"\n")[0]
     return [json.loads(line) for line in whole.splitlines()]
