@@ -73,6 +73,8 @@ class RestWire:
                 method, url, body=content, timeout=timeout, preload_content=False
             )
             told = _json(_whole(reply, end))
+        except urllib3.exceptions.NewConnectionError as error:  # by its class a timeout too
+            raise Busy(f"{url} is not to be reached: {error}") from error
         except (urllib3.exceptions.TimeoutError, TimeoutError) as error:
             raise Busy(f"{url} did not answer within {timeout:.3g} s") from error
         except urllib3.exceptions.HTTPError as error:
