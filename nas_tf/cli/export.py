@@ -121,7 +121,7 @@ def _write(
                 path.rename(final)
     except OSError as error:
         raise ConfigError(
-            f"{folder} cannot be written: {error.strerror}, expected another --out"
+            f"{folder} cannot be written: {error.strerror or error}, expected another --out"
         ) from error
     return finals
 
