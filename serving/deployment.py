@@ -128,7 +128,7 @@ def write_jetson(path: Path) -> Path:
     """Writes, beside an ONNX model, the script that makes engines of it on a Jetson."""
     text = (resources.files("serving") / "deploy" / "jetson.sh").read_text(encoding="utf-8")
     script = path.with_suffix(".jetson.sh")
-    script.write_text(Template(text).substitute(name=path.stem), encoding="utf-8")
+    script.write_text(text, encoding="utf-8")
     script.chmod(0o755)
     return script
 
