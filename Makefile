@@ -4,7 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: quickstart test test-slow lint docs bench
+DOCS   ?= .venv-docs
+
+.PHONY: quickstart test test-slow lint docs drawings bench
 
 $(READY): setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -28,7 +30,17 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-docs: $(READY)
+# The site has an environment of its own: what makes it and TensorFlow 2.15 do not go together.
+$(DOCS)/.ready: constraints-docs.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip install --quiet --disable-pip-version-check -c constraints-docs.txt \
+	  mkdocs-material 'mkdocstrings[python]' ruff
+	@touch $@
+
+docs: $(DOCS)/.ready
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+
+drawings: $(READY)
 	$(BIN)/python benchmarks/draw_published.py --out docs/pictures
 
 bench: $(READY)

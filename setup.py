@@ -41,7 +41,6 @@ EXTRAS = {
     "litert": ["ai-edge-litert>=2.1"],
     "bayesian": ["scikit-learn>=1.3"],
     "optuna": ["optuna>=4"],
-    "docs": ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.25"],
     "dev": [
         "pytest>=8",
         "pytest-xdist>=3.5",

@@ -22,6 +22,24 @@ def runtimes() -> dict[str, ModuleType]:
     return found | {"LiteRT": interpreter}
 
 
+def opened(content: bytes, *, threads: int, runtime: ModuleType | None = None) -> Any:
+    """An interpreter that is ready to run a model.
+
+    TensorFlow's own operations, some of which write files, would be run by Python's TFLite too:
+    a model with any is refused.
+    """
+    try:
+        with quiet.converting():
+            one = (runtime or tf.lite).Interpreter(model_content=content, num_threads=threads)
+            names = [operation["op_name"] for operation in one._get_ops_details()]
+            if flex := [name for name in names if name.startswith("Flex")]:
+                raise ValueError(f"it holds {flex[0]}, expected operations of TFLite alone")
+            one.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(f"not a TFLite model that can be run here: {error}") from error
+    return one
+
+
 class LiteModel:
     """A model on so many threads; its outputs go by the names of its signature.
 
@@ -34,14 +52,7 @@ class LiteModel:
     def __init__(
         self, content: bytes, *, threads: int = 1, runtime: ModuleType | None = None
     ) -> None:
-        try:
-            with quiet.converting():
-                self._interpreter = (runtime or tf.lite).Interpreter(
-                    model_content=content, num_threads=threads
-                )
-                self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise ConfigError(f"not a TFLite model that can be run here: {error}") from error
+        self._interpreter = opened(content, threads=threads, runtime=runtime)
         (self._input,) = self._interpreter.get_input_details()
         self.size = tuple(int(side) for side in self._input["shape"][1:3])
         self._run = self._interpreter.get_signature_runner()

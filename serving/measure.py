@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from nas_tf import quiet
 from nas_tf.networks.blueprint import Blueprint
-from serving import lite_models
+from serving import lite_models, lite_runner
 
 WARMUPS = 10
 RUNS = 50
@@ -48,7 +47,7 @@ def time_model(
         seconds: After which no further run begins, once there are seven.
         runtime: Whose interpreter, ``tf.lite`` or a module that has the same.
     """
-    interpreter = _ready(content, threads, runtime or tf.lite)
+    interpreter = _ready(content, threads, runtime)
     clock = time.thread_time if threads == 1 else time.perf_counter
     for _ in _until(WARMUPS, seconds / 4):
         interpreter.invoke()
@@ -76,10 +75,8 @@ def device() -> str:
     return next(names, "") or platform.processor() or platform.machine()
 
 
-def _ready(content: bytes, threads: int, runtime: ModuleType) -> tf.lite.Interpreter:
-    with quiet.converting():
-        interpreter = runtime.Interpreter(model_content=content, num_threads=threads)
-        interpreter.allocate_tensors()
+def _ready(content: bytes, threads: int, runtime: ModuleType | None) -> Any:
+    interpreter = lite_runner.opened(content, threads=threads, runtime=runtime)
     rng = np.random.default_rng(1)
     for one in interpreter.get_input_details():
         is_pixels = one["dtype"] == np.uint8

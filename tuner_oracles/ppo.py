@@ -200,7 +200,7 @@ class PPOSearcher(Searcher):
     def recover(self, folder: Path, records: Sequence[dict[str, Any]]) -> None:
         """Takes the newest whole checkpoint; without one all updates are made again."""
         for record in reversed(records):
-            path = folder / record["file"]
+            path = folder / Path(record["file"]).name  # never elsewhere, whatever is written there
             if not path.exists():
                 continue
             content = path.read_bytes()

@@ -41,13 +41,12 @@ _ALSO_PURE = {
 }
 # Of the operations with a state, or an effect: those of variables, tables, chance and control.
 _STATEFUL = {
-    *("AssignAddVariableOp", "AssignSubVariableOp", "AssignVariableOp", "DestroyResourceOp"),
-    *("DisableCopyOnRead", "ReadVariableOp", "VarHandleOp", "VarIsInitializedOp", "VariableV2"),
-    *("HashTableV2", "LookupTableImportV2", "MergeV2Checkpoints", "RestoreV2", "SaveV2"),
-    *("Multinomial", "RandomShuffle", "RandomStandardNormal", "RandomUniform"),
-    *("RandomUniformInt", "TruncatedNormal", "Assert", "If", "NoOp", "While"),
+    *("DestroyResourceOp", "DisableCopyOnRead", "ReadVariableOp", "VarHandleOp", "VariableV2"),
+    *("VarIsInitializedOp", "HashTableV2", "LookupTableImportV2", "MergeV2Checkpoints", "SaveV2"),
+    *("RestoreV2", "Multinomial", "TruncatedNormal", "Assert", "If", "NoOp", "While"),
     *("StatefulPartitionedCall", "Placeholder"),
 }
+_STATEFUL_KINDS = ("Assign", "Random", "TensorArray")
 _REACHING = {"ReadFile", "MatchingFiles", "PyFuncStateless", "ImmutableConst"}
 
 
@@ -169,4 +168,5 @@ def _reaches_out(op: str) -> bool:
     if op in _REACHING or op.startswith("Debug") or "Dataset" in op:
         return True
     known = op_def_registry.get(op)
-    return known is not None and known.is_stateful and op not in _STATEFUL
+    stateful = known is not None and known.is_stateful
+    return stateful and op not in _STATEFUL and not op.startswith(_STATEFUL_KINDS)

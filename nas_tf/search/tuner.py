@@ -45,7 +45,8 @@ class TwoStageTuner(BaseTuner):
     Args:
         hypermodel: Space, task and configuration.
         oracle: Who proposes, for objective ``kt.Objective("val_reward", "max")``.
-        directory, project_name: The run is the folder ``directory/project_name``.
+        directory: The run is the folder ``directory/project_name``.
+        project_name: See there.
         overwrite: Whether a run that is there is deleted.
         observer: Hears of every training step.
         progress: Hears of the rows of features being cached.
