@@ -171,4 +171,5 @@ def _tell(folder: Path) -> None:
         f"{len(run.trials)} trials in {folder}: {stopped} stopped by the gate, {failed} failed\n"
         f"report: {page.write(run)}",
         highlight=False,
+        markup=False,
     )

@@ -83,7 +83,7 @@ class Round:
                 self._look()
                 self._tell(harm)
                 getattr(self, f"_{harm}")()
-            self._until(lambda: all(one.status == 0 for one in self._members.values()))
+            self._until(self._over)
             self._look()
         finally:
             self._kill_all()
@@ -183,7 +183,7 @@ class Round:
         end = time.monotonic() + PATIENCE
         while not what():
             assert time.monotonic() < end, f"nothing moves\n{self.told()}"
-            if self._ended():
+            if self._ended() and not self._over():
                 time.sleep(0.1)  # its words may be on their way
                 self._refused()
                 end = time.monotonic() + PATIENCE
@@ -253,7 +253,9 @@ class Round:
         return path.read_bytes().count(b'"kind":"result"') if path.exists() else 0
 
     def _over(self) -> bool:
-        return all(one.status == 0 for one in self._members.values())
+        """Whether the one that leads has ended; workers that slept through it are not awaited."""
+        leads = "chief" if self.plan.workers else "alone"
+        return leads in self._members and self._members[leads].status == 0
 
     def _tell(self, line: str) -> None:
         self.story.append(f"{self._results():3d} results: {line}")
