@@ -53,6 +53,7 @@ EXTRAS = {
         "tf2onnx==1.17.0",
         "onnx==1.17.0",
         "onnxruntime>=1.20",
+        "ai-edge-litert>=2.1",
         "ruff==0.17.5",
     ],
 }

@@ -1,12 +1,15 @@
-"""What Polyak averages, the teacher and auxiliaries do to rewards: the CVPR paper's Figure 3.
+"""What Polyak averages, a teacher and auxiliaries do to rewards: the CVPR paper's Figures 3 and 4.
 
-python benchmarks/ablations.py run --out OUT camvid_auxcell 'stage_one.crop=[192,192]' \
-    stage_two=null threads=1                                    # goes on where it was stopped
-python benchmarks/ablations.py tell --out OUT --docs docs/results
+python benchmarks/ablations.py run --out OUT --teacher FILE camvid_auxcell \
+    'stage_one.crop=[192,192]' stage_two=null threads=1         # goes on where it was stopped
+python benchmarks/ablations.py tell --out OUT --page ablations --docs docs/results
+python benchmarks/ablations.py run --out LONG --like OUT --count 12 --variants classifier,none \
+    camvid_auxcell 'stage_one.crop=[192,192]' stage_one.epochs=25 stage_two=null threads=1
 
-The same seeded genotypes are evaluated with everything on and with one thing off, genotype by
-genotype, so that what is there at any time is paired. Without a teacher in the configuration its
-row is left out.
+The same seeded genotypes are evaluated as configured and with one thing changed, genotype by
+genotype, so that what is there at any time is paired. With ``--like`` they are genotypes of
+another folder, spread over its rewards from the best to the worst; the page then tells whether
+the two rank alike.
 """
 
 import argparse
@@ -29,14 +32,15 @@ from nas_tf.genotype import Genotype
 from nas_tf.report.style import CYCLE, paper, sheet
 from nas_tf.runs.statistics import paired, spearman
 
-ON, POLYAK, TEACHER = "all on", "no Polyak averages", "no teacher"
-VARIANTS: dict[str, tuple[str, ...]] = {
-    ON: (),
-    POLYAK: ("stage_one.polyak=null",),
-    TEACHER: ("stage_one.distillation=0",),
-    "no auxiliaries": ("network.auxiliary=none",),
+BASE = "as configured"
+VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "polyak": ("no Polyak averages", ("stage_one.polyak=null",)),
+    "none": ("no auxiliaries", ("network.auxiliary=none",)),
+    "classifier": ("auxiliary classifiers", ("network.auxiliary=classifier",)),
 }
+TEACHER = "a teacher as well"
 GENOTYPES, SEED = 24, 7
+STANDARD = "polyak,none"
 RESULTS, ABOUT = "results.jsonl", "about.json"
 Rewards = Mapping[str, Mapping[str, float]]
 """By variant and genotype."""
@@ -51,7 +55,39 @@ def chosen(space: str, count: int) -> list[Genotype]:
     return list(found.values())
 
 
-def run(out: Path, config: str, overrides: Sequence[str], count: int) -> None:
+def spread(rewards: Mapping[str, float], count: int) -> list[str]:
+    """Genotypes from the best to the worst, each next one in the middle of the widest gap."""
+    ranked = sorted(rewards, key=lambda one: -rewards[one])
+    if count > len(ranked):
+        raise SystemExit(f"--count is {count}, expected at most the {len(ranked)} genotypes there")
+    places = [0, len(ranked) - 1]
+    while len(places) < count:
+        inner = sorted(places)
+        low, high = max(itertools.pairwise(inner), key=lambda pair: pair[1] - pair[0])
+        places.append((low + high) // 2)
+    return [ranked[place] for place in places[:count]]
+
+
+def changes(names: str, teacher: Path | None) -> dict[str, tuple[str, ...]]:
+    """Overrides by variant, the unchanged configuration first."""
+    found: dict[str, tuple[str, ...]] = {BASE: ()}
+    for name in filter(None, names.split(",")):
+        if name not in VARIANTS:
+            raise SystemExit(f"--variants has {name}, expected some of {', '.join(VARIANTS)}")
+        told, overrides = VARIANTS[name]
+        found[told] = overrides
+    if teacher is not None:
+        found[TEACHER] = (f"teacher={teacher}",)
+    return found
+
+
+def run(
+    out: Path,
+    config: str,
+    overrides: Sequence[str],
+    genotypes: Sequence[Genotype],
+    variants: Mapping[str, tuple[str, ...]],
+) -> None:
     """Evaluates what is absent."""
     quiet.load("tensorflow")
     from nas_tf.training import gate, processor
@@ -62,14 +98,14 @@ def run(out: Path, config: str, overrides: Sequence[str], count: int) -> None:
     processor.use_threads(plain.threads)
     _claim(out, plain)
     done, evaluators = read(out), {}
-    for genotype, name in itertools.product(chosen(plain.space, count), VARIANTS):
-        absent = str(genotype) not in done.get(name, {})
-        if not absent or (name == TEACHER and plain.teacher is None):
+    for genotype, name in itertools.product(genotypes, variants):
+        if str(genotype) in done.get(name, {}):
             continue
         if name not in evaluators:
-            second = name == POLYAK and plain.stage_two is not None
-            both = ("stage_two.polyak=null",) * second
-            changed = load(config, [*overrides, *VARIANTS[name], *both])
+            both = ("stage_two.polyak=null",) * (
+                "stage_one.polyak=null" in variants[name] and plain.stage_two is not None
+            )
+            changed = load(config, [*overrides, *variants[name], *both])
             evaluators[name] = TwoStage(changed, Groundwork(changed))
         found = evaluators[name].evaluate(genotype, gate.make(plain.gate, plain.seed))
         seconds = sum(sum(stage.seconds.values()) for stage in found.stages)
@@ -90,9 +126,17 @@ def _claim(out: Path, config: Experiment) -> None:
     """Writes what is run, or refuses a folder of something else."""
     out.mkdir(parents=True, exist_ok=True)
     command = shlex.join(["python", "benchmarks/ablations.py", *sys.argv[1:]])
-    about, kept = {"command": command, "config": dump(config)}, out / ABOUT
-    if kept.exists() and json.loads(kept.read_text())["config"] != about["config"]:
-        raise SystemExit(f"{out} holds results by another configuration, expected another --out")
+    kept = out / ABOUT
+    about = {"commands": [], "config": dump(config)}
+    if kept.exists():
+        before = json.loads(kept.read_text(encoding="utf-8"))
+        if before["config"] != about["config"]:
+            raise SystemExit(
+                f"{out} holds results by another configuration, expected another --out"
+            )
+        about = before
+    if command not in about["commands"]:
+        about["commands"].append(command)
     kept.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
@@ -112,14 +156,14 @@ def read(out: Path) -> dict[str, dict[str, float]]:
 
 
 def table(rewards: Rewards) -> Iterator[str]:
-    """Each variant against everything on, over the genotypes that have both."""
-    yield "| variant | mean reward | best | off minus on, paired | higher when off | rank |"
-    yield "|---|---:|---:|---|---:|---|"
+    """Each variant against the configuration as it is, over the genotypes that have both."""
+    yield "| variant | genotypes | mean reward | best | minus as configured | higher | rank |"
+    yield "|---|---:|---:|---:|---|---:|---|"
     for name, mine in rewards.items():
-        common = [key for key in mine if key in rewards[ON]]
-        off, on = ([one[key] for key in common] for one in (mine, rewards[ON]))
-        cells = [f"{np.mean(off):.4f}", f"{np.max(off):.4f}"]
-        if name == ON:
+        common = [key for key in mine if key in rewards[BASE]]
+        off, on = ([one[key] for key in common] for one in (mine, rewards[BASE]))
+        cells = [str(len(off)), f"{np.mean(off):.4f}", f"{np.max(off):.4f}"]
+        if name == BASE:
             cells += ["", "", ""]
         else:
             higher = np.mean(np.asarray(off) > np.asarray(on))
@@ -128,7 +172,7 @@ def table(rewards: Rewards) -> Iterator[str]:
 
 
 def draw(rewards: Rewards, path: Path) -> None:
-    """A column a variant, a dot a genotype, a line from each to what it has with everything on."""
+    """A column a variant, a dot a genotype, a line from each to what it has as configured."""
     with paper():
         figure, (axes,) = sheet(size=(7.0, 3.6))
         for column, (name, mine) in enumerate(rewards.items()):
@@ -136,46 +180,70 @@ def draw(rewards: Rewards, path: Path) -> None:
             axes.scatter([column] * len(values), values, s=14, color=CYCLE[column], zorder=3)
             axes.hlines(np.median(values), column - 0.2, column + 0.2, color=CYCLE[column], lw=2)
             for key, value in mine.items():
-                if name != ON and key in rewards[ON]:
-                    axes.plot([0, column], [rewards[ON][key], value], color="0.85", lw=0.5)
+                if name != BASE and key in rewards[BASE]:
+                    axes.plot([0, column], [rewards[BASE][key], value], color="0.85", lw=0.5)
         axes.set_xticks(range(len(rewards)), list(rewards))
         axes.set_ylabel("reward")
         figure.savefig(path)
 
 
-def tell(out: Path, docs: Path) -> None:
+def tell(out: Path, docs: Path, page: str, like: Path | None) -> None:
     """The page, its figure and every reward as CSV."""
     rewards, about = read(out), json.loads((out / ABOUT).read_text(encoding="utf-8"))
-    draw(rewards, docs / "ablations.svg")
-    with (docs / "ablations.csv").open("w", encoding="utf-8", newline="") as file:
+    draw(rewards, docs / f"{page}.svg")
+    with (docs / f"{page}.csv").open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["variant", "reward", "genotype"])
         for name, mine in rewards.items():
             rows.writerows([name, value, genotype] for genotype, value in mine.items())
     text = PAGE.format(
-        command=shlex.join(
-            "out/ablations" if word == str(out) else word for word in shlex.split(about["command"])
-        ),
+        commands="\n".join(f"    {_named(command, out, like)}" for command in about["commands"]),
         seed=SEED,
-        counts=", ".join(f"{len(mine)} with {name}" for name, mine in rewards.items()),
         table="\n".join(table(rewards)),
+        page=page,
+        ranks=_ranks(rewards[BASE], read(like)[BASE], page) if like else "",
     )
-    (docs / "ablations.md").write_text(text, encoding="utf-8")
+    (docs / f"{page}.md").write_text(text, encoding="utf-8")
+
+
+def _named(command: str, out: Path, like: Path | None) -> str:
+    """A command with the folders by names that tell nothing of this machine."""
+    names = {str(out): f"out/{out.name}"} | ({str(like): f"out/{like.name}"} if like else {})
+    words = (names.get(word, word) for word in shlex.split(command))
+    return shlex.join(Path(word).name if word.startswith("/") else word for word in words)
+
+
+def _ranks(mine: Mapping[str, float], theirs: Mapping[str, float], page: str) -> str:
+    """Whether the genotypes rank here as they did in the other folder."""
+    common = [key for key in mine if key in theirs]
+    a, b = ([one[key] for key in common] for one in (theirs, mine))
+    rows = "".join(
+        f"| {theirs[key]:.4f} | {mine[key]:.4f} | `{key}` |\n"
+        for key in sorted(common, key=lambda key: -theirs[key])
+    )
+    return (
+        f"\n## Against the rewards they were chosen by\n\nSpearman's {spearman(a, b)}; mean "
+        f"{np.mean(a):.4f} there, {np.mean(b):.4f} here.\n\n"
+        f"| there | here | genotype |\n|---:|---:|---|\n{rows}"
+    )
 
 
 PAGE = """\
-# What Polyak averages, the teacher and auxiliaries do
+# {page}: rewards with one thing changed
 
-Command: `{command}`, genotypes by seed {seed}. Rewards on meta-val: {counts}.
+Commands, genotypes by seed {seed}, rewards on meta-val:
+
+{commands}
 
 {table}
 
-![rewards by variant](ablations.svg)
+![rewards by variant]({page}.svg)
 
-*A dot a genotype, a bar their median; lines join what one genotype has with everything on and with
-one thing off.* Every reward is in [ablations.csv](ablations.csv). Differences are told with the p
-of Wilcoxon's signed-rank test; `rank` is Spearman's correlation with everything on.
-"""
+*A dot a genotype, a bar their median; lines join what one genotype has as configured and with one
+thing changed.* Every reward is in [{page}.csv]({page}.csv). Differences are told with the p of
+Wilcoxon's signed-rank test, `higher` is how often the changed one has the higher reward, and
+`rank` is Spearman's correlation with the rewards as configured.
+{ranks}"""
 
 
 def main() -> None:
@@ -184,14 +252,25 @@ def main() -> None:
     parser.add_argument("what", choices=("run", "tell"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--docs", type=Path, default=Path("docs/results"))
+    parser.add_argument("--page", default="ablations", help="name of the page and its files")
     parser.add_argument("--count", type=int, default=GENOTYPES)
+    parser.add_argument("--variants", default=STANDARD, help=f"some of {','.join(VARIANTS)}")
+    parser.add_argument("--teacher", type=Path, help="a trained network; adds a variant with it")
+    parser.add_argument("--like", type=Path, help="a folder whose genotypes are taken")
     parser.add_argument("config", nargs="?", default="camvid_auxcell")
     parser.add_argument("overrides", nargs="*")
     given = parser.parse_intermixed_args()
-    if given.what == "run":
-        run(given.out, given.config, given.overrides, given.count)
+    if given.what == "tell":
+        tell(given.out, given.docs, given.page, given.like)
+        return
+    space = load(given.config, given.overrides).space
+    if given.like is None:
+        genotypes = chosen(space, given.count)
     else:
-        tell(given.out, given.docs)
+        texts = spread(read(given.like)[BASE], given.count)
+        genotypes = [spaces.get(space).parse(text) for text in texts]
+    variants = changes(given.variants, given.teacher)
+    run(given.out, given.config, given.overrides, genotypes, variants)
 
 
 if __name__ == "__main__":

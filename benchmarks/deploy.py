@@ -28,6 +28,7 @@ GENOTYPES = {name: name for name in ("arch0", "arch1", "arch2", "wacv-arch0", "w
     "camvid-ppo-best": FOUND
 }
 KINDS: tuple[tflite.Kind, ...] = ("fp32", "int8")
+GOAL, OURS = 0.6, "-int8.tflite"
 CLASSES, SIZE, SAMPLES, ROUNDS = 21, (513, 513), 8, 5
 
 
@@ -80,7 +81,8 @@ def main() -> None:
     paths = [*given.peers, *made(given.out)]
     contents = {path: path.read_bytes() for path in paths}
     rows = list(timing_rounds.measure(contents, lite_runner.runtimes(), (1, 2), given.rounds))
-    lines = list(table(rows, given.peers[0].name if given.peers else paths[0].name))
+    first = given.peers[0].name if given.peers else paths[0].name
+    lines = [*table(rows, first), "", *goal(rows, first)]
     print("\n".join(lines))
     if given.docs:
         text = "\n".join(
@@ -103,6 +105,25 @@ def table(rows: list[timing_rounds.Row], first: str) -> Iterator[str]:
             for column in columns
         ]
         yield f"| {name.removesuffix('.tflite')} | {size:,} | {' | '.join(cells)} |"
+
+
+def goal(rows: list[timing_rounds.Row], first: str) -> Iterator[str]:
+    """How our int8 models stand to the goal, on each runtime and number of threads."""
+    yield f"The goal for int8 is at most {GOAL} of the first model's time:"
+    yield ""
+    for runtime, threads in dict.fromkeys((row.runtime, row.threads) for row in rows):
+        times = {
+            row.name: np.median(row.medians)
+            for row in rows
+            if (row.runtime, row.threads) == (runtime, threads)
+        }
+        ours = {name: times[name] / times[first] for name in times if name.endswith(OURS)}
+        best = min(ours, key=lambda name: ours[name])
+        reached = [name for name in sorted(ours, key=ours.get) if ours[name] <= GOAL]
+        named = (f"{name.removesuffix(OURS)} {ours[name]:.2f}" for name in reached or [best])
+        how = "reached by" if reached else "not reached, the nearest is"
+        where = f"{runtime}, {threads} thread{'s' * (threads > 1)}"
+        yield f"- {where}: {how} {', '.join(named)}."
 
 
 HEAD = """\

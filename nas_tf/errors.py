@@ -3,6 +3,8 @@
 The command line prints the message on one line and leaves with ``exit_code``.
 """
 
+import errno
+
 
 class NasTfError(Exception):
     """Base of every error that is the user's to mend."""
@@ -50,3 +52,12 @@ class TrainingError(NasTfError):
     """A training that came to no usable end."""
 
     exit_code = 5
+
+
+def full_disk(error: OSError, place: object) -> EnvironmentFault | None:
+    """What a full disk, or quota, is to a person; None where it is something else."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return None
+    return EnvironmentFault(
+        f"{place} can't be written: {error.strerror}; free some space, then run the same again"
+    )

@@ -23,6 +23,13 @@ def answer(task: Task, logits: tf.Tensor, size: Size) -> Answer:
     return _ANSWERS[type(task)](task, logits, size)
 
 
+def unread(task: Task, logits: tf.Tensor, size: Size) -> Answer:
+    """The same, but of poses the heatmaps alone, for runtimes that read no joints from them."""
+    if isinstance(task, Pose):
+        return {"heatmaps": enlarged(logits, map_size(size))}
+    return answer(task, logits, size)
+
+
 def joints(maps: tf.Tensor) -> tf.Tensor:
     """The joints [batch, joints, (x, y, height of the peak)] of heatmaps."""
     places, heights = read(maps)
@@ -40,8 +47,8 @@ def _depth(task: Depth, logits: tf.Tensor, size: Size) -> Answer:
 
 
 def _joints(task: Pose, logits: tf.Tensor, size: Size) -> Answer:
-    maps = enlarged(logits, map_size(size))
-    return {"keypoints": joints(maps), "heatmaps": maps}
+    given = unread(task, logits, size)
+    return {"keypoints": joints(given["heatmaps"]), **given}
 
 
 _ANSWERS: Mapping[type[Task], Callable[..., Answer]] = {

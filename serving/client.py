@@ -7,24 +7,22 @@ with Client("grpc://localhost:8500", "street") as street:
 import asyncio
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
-from nas_tf.errors import ConfigError, DataError
+from nas_tf.errors import ConfigError, DataError, EnvironmentFault
 from serving.signatures import DEFAULT, FILES, IMAGES
 from serving.wire import Arrays, Busy, Signature, Wire
-from serving.wire_grpc import GrpcWire
-from serving.wire_rest import RestWire
 
-T = TypeVar("T")
-_SCHEMES = {"grpc": GrpcWire, "http": RestWire, "https": RestWire}
+T, R = TypeVar("T"), TypeVar("R")
+_SCHEMES = ("grpc", "http", "https")
 
 
 @dataclass(frozen=True)
@@ -34,11 +32,13 @@ class Patience:
     Args:
         attempt: For one answer.
         deadline: For an answer with all its attempts; within it, what fails is asked again.
+        attempts: At most so many; as many as the deadline lets if not given.
         first: Before the second attempt; it doubles from one to the next, to ``longest``.
     """
 
     attempt: float = 10.0
     deadline: float = 60.0
+    attempts: int | None = None
     first: float = 0.1
     longest: float = 5.0
 
@@ -56,8 +56,8 @@ class Client:
     Args:
         endpoint: ``grpc://host:port`` or ``http://host:port``.
         model: The name the server has for it.
-        version: Of the model; the server's newest if not given.
-        label: Of the version, such as ``canary``, where the server has labels.
+        version: Of the model; the newest that the server has loaded if not given.
+        label: Of the version, such as ``stable``, where the server has labels.
         patience: How long to wait for answers.
     """
 
@@ -79,7 +79,7 @@ class Client:
         if version is not None and label is not None:
             raise ConfigError("version and label are both given, expected one of them")
         where = place.strip("/") if scheme == "grpc" else endpoint.rstrip("/")
-        self._wire: Wire = _SCHEMES[scheme](where, model, version=version, label=label)
+        self._wire = _wire(scheme)(where, model, version=version, label=label)
         self._patience = patience or Patience()
         self._signatures: dict[str, Signature] | None = None
 
@@ -93,10 +93,8 @@ class Client:
 
     @property
     def signatures(self) -> dict[str, Signature]:
-        """What the model can be asked; looked up once."""
-        if self._signatures is None:
-            self._signatures = self._patiently(self._wire.signatures)
-        return self._signatures
+        """What the model can be asked; looked up once, and again when a request does not fit."""
+        return self._looked_up() if self._signatures is None else self._signatures
 
     def predict(self, images: np.ndarray, *, signature: str = DEFAULT) -> dict[str, np.ndarray]:
         """The answer to images as bytes [batch, height, width, 3] of the network's size."""
@@ -117,12 +115,18 @@ class Client:
     def predict_many(
         self, images: Iterable[np.ndarray], *, batch: int = 4, concurrency: int = 8
     ) -> Iterator[dict[str, np.ndarray]]:
-        """The answers to single images, in their order, asked in batches side by side."""
-        with ThreadPoolExecutor(concurrency) as pool:
-            stacks = (np.stack(one) for one in _batches(images, batch))
+        """The answers to single images, in their order, asked in batches side by side.
+
+        The first that fails ends it: what waits then is not asked any more.
+        """
+        pool = ThreadPoolExecutor(concurrency)
+        try:
+            stacks = map(np.stack, _batches(self._checked(images), batch))
             for given in _in_order(pool, self.predict, stacks, 2 * concurrency):
                 for number in range(len(next(iter(given.values())))):
                     yield {name: values[number] for name, values in given.items()}
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def close(self) -> None:
         """Lets go of connections."""
@@ -132,34 +136,75 @@ class Client:
         self._check(signature, inputs)
         return self._patiently(partial(self._wire.predict, signature, inputs))
 
-    def _check(self, signature: str, inputs: Arrays) -> None:
-        """A request that the server would refuse is refused here, in clearer words."""
-        if signature not in self.signatures:
-            raise ConfigError(
-                f"signature {signature!r} is unknown, the model has {', '.join(self.signatures)}"
-            )
-        wanted = self.signatures[signature].inputs
-        if wanted.keys() != inputs.keys():
-            raise ConfigError(
-                f"signature {signature} takes {', '.join(wanted)}, not {', '.join(inputs)}"
-            )
-        for name, values in inputs.items():
-            if not wanted[name].takes(values):
-                raise DataError(
-                    f"{name} is {values.dtype.name} {list(values.shape)}, the model takes "
-                    f"{wanted[name]}"
-                )
+    def _checked(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Images of a stream; one that does not fit is told by its number."""
+        for number, image in enumerate(map(np.asarray, images), 1):
+            try:
+                self._check(DEFAULT, {IMAGES: image[None]})
+            except DataError as error:
+                raise DataError(f"image {number} of the stream: {error}") from error
+            yield image
 
-    def _patiently(self, ask: Any) -> Any:
-        end = time.monotonic() + self._patience.deadline
-        for pause in self._patience.waits():
+    def _check(self, signature: str, inputs: Arrays) -> None:
+        """A request that the server would refuse is refused here, in clearer words.
+
+        Not before signatures were looked up anew: the server may have taken up another version.
+        """
+        had = self._signatures
+        try:
+            _fit(signature, inputs, self.signatures)
+        except (ConfigError, DataError):
+            if had is None:
+                raise
+            _fit(signature, inputs, self._looked_up())
+
+    def _looked_up(self) -> dict[str, Signature]:
+        self._signatures = self._patiently(self._wire.signatures)
+        return self._signatures
+
+    def _patiently(self, ask: Callable[[float], T]) -> T:
+        patience, end = self._patience, time.monotonic() + self._patience.deadline
+        pauses = enumerate(patience.waits(), 1)
+        while True:
             left = end - time.monotonic()
             try:
-                return ask(min(self._patience.attempt, max(left, 1e-3)))
+                return ask(min(patience.attempt, max(left, 1e-3)))
             except Busy:
-                if time.monotonic() + pause >= end:
+                number, pause = next(pauses)
+                if number == patience.attempts or time.monotonic() + pause >= end:
                     raise
             time.sleep(pause)
+
+
+def _wire(scheme: str) -> Callable[..., Wire]:
+    """What goes by a scheme, imported when asked for: each needs packages of its own."""
+    try:
+        if scheme == "grpc":
+            from serving.wire_grpc import GrpcWire as Found
+        else:
+            from serving.wire_rest import RestWire as Found
+    except ModuleNotFoundError as error:
+        raise EnvironmentFault(
+            f"{scheme}:// needs {error.name}: pip install 'nas-tf[serving]'"
+        ) from error
+    return Found
+
+
+def _fit(signature: str, inputs: Arrays, found: Mapping[str, Signature]) -> None:
+    """Raises if there is no such signature or it takes something else."""
+    if signature not in found:
+        raise ConfigError(f"signature {signature!r} is unknown, the model has {', '.join(found)}")
+    wanted = found[signature].inputs
+    if wanted.keys() != inputs.keys():
+        raise ConfigError(
+            f"signature {signature} takes {', '.join(wanted)}, not {', '.join(inputs)}"
+        )
+    for name, values in inputs.items():
+        if not wanted[name].takes(values):
+            raise DataError(
+                f"{name} is {values.dtype.name} {list(values.shape)}, the model takes "
+                f"{wanted[name]}"
+            )
 
 
 def _batches(images: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
@@ -169,8 +214,8 @@ def _batches(images: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarra
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, ask: Any, stacks: Iterable[T], most: int
-) -> Iterator[dict[str, np.ndarray]]:
+    pool: ThreadPoolExecutor, ask: Callable[[T], R], stacks: Iterable[T], most: int
+) -> Iterator[R]:
     """Results in the order of their stacks, with no more than so many waiting."""
     waiting = []
     for stack in stacks:

@@ -6,7 +6,8 @@ import tensorflow as tf
 from nas_tf.networks.blueprint import Size
 from serving.picture_file import MOST_PIXELS
 
-_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+"""With the head of its first chunk: decoders forgive another, but its size is none to go by."""
 _JPEG = b"\xff\xd8\xff"
 
 
@@ -39,11 +40,11 @@ def decoded(file: tf.Tensor, size: Size) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _begins(file: tf.Tensor, with_: bytes) -> tf.Tensor:
-    return tf.equal(tf.strings.substr(tf.strings.join([file, b"\0" * 8]), 0, len(with_)), with_)
+    return tf.equal(tf.strings.substr(tf.strings.join([file, b"\0"]), 0, len(with_)), with_)
 
 
 def _size_of_png(file: tf.Tensor) -> tf.Tensor:
-    """Height and width from the first chunk, the only place they stand in."""
+    """Height and width from the first chunk, which holds them."""
     header = tf.strings.substr(tf.strings.join([file, b"\0" * 24]), 16, 8)
     width, height = tf.unstack(tf.io.decode_raw(header, tf.int32, little_endian=False), num=2)
     return tf.stack([height, width])

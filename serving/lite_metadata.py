@@ -18,7 +18,7 @@ from nas_tf.errors import ConfigError
 
 LABELS, WHOLE = "labels.txt", "metadata.json"
 _NAME, _IDENTIFIER = b"TFLITE_METADATA", b"M001"
-_VALUE_LABELS, _IMAGE, _RGB = 3, 2, 1
+_VALUE_LABELS, _IMAGE, _RGB, _NORMALIZATION = 3, 2, 1, 1
 
 
 def attached(model: bytes, about: Mapping[str, Any]) -> bytes:
@@ -72,8 +72,10 @@ def _metadata(about: Mapping[str, Any], inputs: Sequence[str], outputs: Sequence
     builder = flatbuffers.Builder(1024)
     properties = _table(builder, 2, [(0, "int8", _RGB)])
     content = _table(builder, 3, [(0, "uint8", _IMAGE), (1, "table", properties)])
-    told = "RGB bytes; normalisation is within the model"
-    image = _tensor(builder, inputs[0], told, [(3, "table", content)])
+    told = "RGB of 0-255; normalisation is within the model"
+    image = _tensor(
+        builder, inputs[0], told, [(3, "table", content), (4, "table", _as_it_is(builder))]
+    )
     read = []
     for name in outputs:
         more = []
@@ -99,6 +101,14 @@ def _metadata(about: Mapping[str, Any], inputs: Sequence[str], outputs: Sequence
     )
     builder.Finish(model, _IDENTIFIER)
     return bytes(builder.Output())
+
+
+def _as_it_is(builder: flatbuffers.Builder) -> int:
+    """Pixels less 0 by 1, without which readers refuse a model that takes floats."""
+    mean, std = _floats(builder, [0.0]), _floats(builder, [1.0])
+    options = _table(builder, 2, [(0, "table", mean), (1, "table", std)])
+    unit = _table(builder, 2, [(0, "uint8", _NORMALIZATION), (1, "table", options)])
+    return _vector(builder, [unit])
 
 
 def _tensor(
@@ -128,4 +138,11 @@ def _vector(builder: flatbuffers.Builder, tables: Sequence[int]) -> int:
     builder.StartVector(4, len(tables), 4)
     for one in reversed(tables):
         builder.PrependUOffsetTRelative(one)
+    return builder.EndVector()
+
+
+def _floats(builder: flatbuffers.Builder, values: Sequence[float]) -> int:
+    builder.StartVector(4, len(values), 4)
+    for one in reversed(values):
+        builder.PrependFloat32(one)
     return builder.EndVector()

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from nas_tf import quiet
 from nas_tf.errors import ConfigError, DataError
+from serving import answers
 
 
 def runtimes() -> dict[str, ModuleType]:
@@ -69,12 +70,18 @@ class LiteModel:
         return [one["op_name"] for one in details if one["op_name"] != "DELEGATE"]
 
     def __call__(self, images: np.ndarray) -> Mapping[str, Any]:
-        """The answers to images as bytes [batch, height, width, 3], one after another."""
+        """The answers to images as bytes [batch, height, width, 3], one after another.
+
+        Where a model gives heatmaps alone, as in int8, joints are read from them here.
+        """
         if images.dtype != np.uint8 or images.shape[1:] != (*self.size, 3):
             raise DataError(
                 f"images are {images.dtype} of shape {images.shape[1:]}, expected uint8 of "
                 f"{(*self.size, 3)}"
             )
         dtype = self._input["dtype"]
-        answers = [self._run(image=image[None].astype(dtype)) for image in images]
-        return {name: np.concatenate([one[name] for one in answers]) for name in answers[0]}
+        each = [self._run(image=image[None].astype(dtype)) for image in images]
+        found = {name: np.concatenate([one[name] for one in each]) for name in each[0]}
+        if found.keys() == {"heatmaps"}:
+            found["keypoints"] = answers.joints(tf.constant(found["heatmaps"])).numpy()
+        return found

@@ -1,14 +1,13 @@
 """Load on an endpoint: so many requests side by side, and how long each took."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from nas_tf.errors import ServingError
-from serving.client import Client
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class Load:
 
     Args:
         seconds: From the first request to the last answer.
-        taken: Seconds of every answered request, with what was asked again.
+        taken: Seconds of every answered request.
         refused: Reasons of those that failed.
     """
 
@@ -35,14 +34,14 @@ class Load:
         return 1e3 * float(np.percentile(self.taken, share)) if self.taken else float("nan")
 
 
-def run(client: Client, images: np.ndarray, *, requests: int, concurrency: int) -> Load:
-    """Asks again and again with the same batch; one request before it is not counted."""
-    client.predict(images)
+def run(ask: Callable[[], object], *, requests: int, concurrency: int) -> Load:
+    """Asks the same again and again; one request before it is not counted."""
+    ask()
 
     def once(_: int) -> float | str:
         began = time.perf_counter()
         try:
-            client.predict(images)
+            ask()
         except ServingError as error:
             return str(error)
         return time.perf_counter() - began

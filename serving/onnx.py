@@ -14,13 +14,18 @@ import tensorflow as tf
 from nas_tf import quiet
 from nas_tf.errors import EnvironmentFault
 from nas_tf.tasks import Pose, Segmentation
-from nas_tf.tasks.heatmaps import map_size
 from nas_tf.tasks.resolution import enlarged
 from serving import answers, graph, images
 from serving.shipment import Shipment
 
 OPSET = 17
 IMAGE = "image"
+
+
+def check_installed() -> None:
+    """Raises where a package that is needed here is missing."""
+    for name in ("tf2onnx", "onnxruntime"):
+        _needed(name)
 
 
 def convert(shipment: Shipment) -> bytes:
@@ -76,9 +81,7 @@ def _answer(shipment: Shipment, logits: tf.Tensor) -> answers.Answer:
     if isinstance(shipment.task, Segmentation):
         labels = tf.argmax(enlarged(logits, shipment.size), -1, output_type=tf.int32)
         return {"mask": labels}
-    if isinstance(shipment.task, Pose):
-        return {"heatmaps": enlarged(logits, map_size(shipment.size))}
-    return answers.answer(shipment.task, logits, shipment.size)
+    return answers.unread(shipment.task, logits, shipment.size)
 
 
 def _needed(name: str) -> Any:

@@ -7,6 +7,8 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image, ImageDraw
 
+from nas_tf.errors import ConfigError
+
 _SEEN_THROUGH = 0.55
 _LEAST_PEAK = 0.2
 _LABELS = ("mask", "mask_png_bytes")
@@ -23,7 +25,12 @@ def draw(image: np.ndarray, answer: Mapping[str, Any], about: Mapping[str, Any])
     """
     if "keypoints" in answer:
         return _joints(image, np.asarray(answer["keypoints"]), about)
-    (name,) = (key for key in (*_LABELS, *_DEPTHS) if key in answer)
+    name = next((key for key in (*_LABELS, *_DEPTHS) if key in answer), None)
+    if name is None:
+        raise ConfigError(
+            f"the model gives {', '.join(answer)}, expected labels, depths or joints, as one that "
+            "nas-tf export wrote does"
+        )
     values = np.asarray(answer[name])
     colours = _coloured(values, about) if name in _LABELS else _warmed(values)
     height, width = image.shape[:2]

@@ -34,6 +34,15 @@ class Parity:
     agreement: float
 
 
+def headline(task: Task) -> str:
+    """The one of a task's figures that is told first: between 0 and 1, and the more the better."""
+    if isinstance(task, Segmentation):
+        return "mean_iou"
+    if isinstance(task, Depth):
+        return "delta1"
+    return "pckh@0.5" if task.score == "pckh" else "ap"
+
+
 def keras_answers(shipment: Shipment) -> Answers:
     """What the Keras model answers, before anything was folded or converted."""
     model = realise(shipment.shipped, name="reference")

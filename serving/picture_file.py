@@ -30,11 +30,18 @@ def decoded(content: bytes, name: str) -> np.ndarray:
                     f"{name} has {image.width}x{image.height} pixels, expected at most "
                     f"{MOST_PIXELS:,} in all"
                 )
+            if image.mode.startswith("I"):
+                return _of_16_bits(np.asarray(image))
             return np.asarray(image.convert("RGB"))
     except UnidentifiedImageError as error:
         raise DataError(f"{name} is no picture, expected a JPEG or PNG file") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{name} is damaged: {error}") from error
+
+
+def _of_16_bits(grey: np.ndarray) -> np.ndarray:
+    """Grey of 16 bits as RGB bytes, as TensorFlow reads it: Pillow would make most of it white."""
+    return np.repeat((grey >> 8).astype(np.uint8)[..., None], 3, -1)
 
 
 def fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -1,8 +1,7 @@
 """A shipment as a directory that TF Serving loads: versions, signatures, warm-up, metadata."""
 
+import importlib
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,22 @@ import tensorflow as tf
 from nas_tf import quiet
 from nas_tf.errors import ConfigError, EnvironmentFault
 from nas_tf.networks.model_files import read_graph
+from serving import staged
 from serving.shipment import Shipment
 from serving.signatures import DEFAULT, FILES, IMAGES, Served
 
 METADATA = "metadata.json"
 WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
+
+
+def check_installed() -> None:
+    """Raises where a package that is needed here is missing."""
+    try:
+        importlib.import_module("tensorflow_serving.apis.prediction_log_pb2")
+    except ImportError as error:
+        raise EnvironmentFault(
+            "a SavedModel's warm-up needs tensorflow-serving-api: pip install 'nas-tf[serving]'"
+        ) from error
 
 
 def write(shipment: Shipment, folder: Path, *, version: int | None = None) -> Path:
@@ -26,18 +36,22 @@ def write(shipment: Shipment, folder: Path, *, version: int | None = None) -> Pa
     It is written beside and renamed, so that a server never sees a part of it. A version that is
     there is not written over.
     """
+    final = place(folder, version)
+    with staged.stage(folder) as beside:
+        whole = beside / final.name
+        _write(shipment, whole)
+        whole.rename(final)
+    return final
+
+
+def place(folder: Path, version: int | None) -> Path:
+    """Where a version goes, the next one where none is given."""
     version = _next(folder) if version is None else version
     final = folder / str(version)
     if version < 1:
         raise ConfigError(f"version is {version}, expected 1 or more")
     if final.exists():
         raise ConfigError(f"{final} exists, expected another version such as {_next(folder)}")
-    partial = folder / f".{version}.{os.getpid()}.partial"
-    try:
-        _write(shipment, partial)
-        partial.rename(final)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return final
 
 
@@ -54,7 +68,13 @@ def about(folder: Path) -> dict[str, Any]:
 
 def answers(folder: Path) -> Callable[[np.ndarray], Mapping[str, Any]]:
     """What a version answers to images as bytes, in this process."""
-    loaded = read_graph(folder)
+    try:
+        loaded = read_graph(folder)
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise ConfigError(
+            f"{folder} is damaged or a part of a version, expected all that nas-tf export wrote: "
+            f"{error}"
+        ) from error
 
     def ask(images: np.ndarray) -> Mapping[str, Any]:
         given = loaded.signatures[DEFAULT](**{IMAGES: tf.constant(images)})
@@ -85,12 +105,9 @@ def _write_warm_up(shipment: Shipment, folder: Path) -> None:
 
 
 def _requests(shipment: Shipment) -> Iterator[Any]:
-    try:
-        from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
-    except ImportError as error:
-        raise EnvironmentFault(
-            "a SavedModel's warm-up needs tensorflow-serving-api: pip install 'nas-tf[serving]'"
-        ) from error
+    check_installed()
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
     grey = np.full((1, *shipment.size, 3), 127, np.uint8)
     file = tf.io.encode_jpeg(grey[0]).numpy()
     for signature, name, values in ((DEFAULT, IMAGES, grey), (FILES, FILES, [file])):

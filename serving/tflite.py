@@ -4,7 +4,7 @@ Dilated convolutions stay single operations because the input's size is fixed; n
 enlarging of the logits and what a task reads from them are within the model.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -26,10 +26,11 @@ def convert(shipment: Shipment, kind: Kind, samples: Iterable[np.ndarray] = ()) 
     Args:
         shipment: What is converted.
         kind: ``fp32``; ``fp16``, half the size; ``int8``, a quarter, which takes bytes, the others
-            the same as floats.
+            the same as floats. Of poses int8 gives the heatmaps alone: TFLite ends the process
+            where joints are to be read from maps that were quantised.
         samples: For int8, images as bytes [height, width, 3] that its ranges are taken from.
     """
-    converter = _converter(shipment)
+    converter = _converter(shipment, answers.unread if kind == "int8" else answers.answer)
     if kind == "fp16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
@@ -43,7 +44,9 @@ def convert(shipment: Shipment, kind: Kind, samples: Iterable[np.ndarray] = ()) 
     return lite_metadata.attached(model, shipment.about() | {"kind": kind})
 
 
-def _converter(shipment: Shipment) -> tf.lite.TFLiteConverter:
+def _converter(
+    shipment: Shipment, answer: Callable[..., answers.Answer]
+) -> tf.lite.TFLiteConverter:
     """Of a function of one image, as floats: a cast would be an operation that no delegate runs.
 
     The quantiser makes them bytes.
@@ -52,7 +55,7 @@ def _converter(shipment: Shipment) -> tf.lite.TFLiteConverter:
 
     def run(image: tf.Tensor) -> answers.Answer:
         logits = network(images.normalised(image))
-        return answers.answer(shipment.task, logits, shipment.size)
+        return answer(shipment.task, logits, shipment.size)
 
     module = tf.Module()
     module.run = tf.function(run, autograph=False)
@@ -65,13 +68,18 @@ def _representative(
     shipment: Shipment, samples: Iterable[np.ndarray]
 ) -> Callable[[], Iterable[list[np.ndarray]]]:
     seen = list(samples)
-    if len(seen) < LEAST_SAMPLES:
+    check_samples(shipment, seen)
+    return lambda: ([sample[None].astype(np.float32)] for sample in seen)
+
+
+def check_samples(shipment: Shipment, samples: Sequence[np.ndarray]) -> None:
+    """Raises where int8 could not take its ranges from these."""
+    if len(samples) < LEAST_SAMPLES:
         raise ConfigError(
-            f"int8 takes its ranges from images and got {len(seen)}, expected {LEAST_SAMPLES} or "
-            "more that are like those it will see"
+            f"int8 takes its ranges from images and got {len(samples)}, expected {LEAST_SAMPLES} "
+            "or more that are like those it will see"
         )
     wanted = (*shipment.size, 3)
-    for sample in seen:
+    for sample in samples:
         if sample.shape != wanted:
             raise ConfigError(f"a sample is of shape {sample.shape}, expected {wanted}")
-    return lambda: ([sample[None].astype(np.float32)] for sample in seen)

@@ -15,6 +15,7 @@ from nas_tf.errors import ServingError
 from serving.wire import Arrays, Busy, Signature, TensorShape, shape_of
 
 _MOST_BYTES = 256 << 20
+_TOO_LARGE = "message larger than max"
 _AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 _LIMITS = [
     ("grpc.max_send_message_length", _MOST_BYTES),
@@ -72,6 +73,11 @@ class GrpcWire:
             return method(request, timeout=timeout)
         except grpc.RpcError as error:
             status, told = error.code(), " ".join((error.details() or "").split())
+            if _TOO_LARGE in told:  # of the same status as a server that is overloaded
+                raise ServingError(
+                    f"grpc://{self._place}: the images or answers are too large for one message, "
+                    f"expected fewer at a time: {told}"
+                ) from error
             if status in _AGAIN:
                 raise Busy(f"grpc://{self._place} is not to be reached: {told}") from error
             if status is grpc.StatusCode.DEADLINE_EXCEEDED:

@@ -2,7 +2,9 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from serving.wire import Arrays, Busy, Signature, TensorShape, shape_of
 
 _AGAIN = (429, 502, 503, 504)
 _CONNECTIONS = 32
+_PIECE = 1 << 20
 
 
 class RestWire:
@@ -33,12 +36,13 @@ class RestWire:
     def signatures(self, timeout: float) -> dict[str, Signature]:
         """From the model's metadata."""
         told = self._call("GET", f"{self._address}/metadata", timeout)
-        found = told["metadata"]["signature_def"]["signature_def"]
-        self._known = {
-            name: Signature(_shapes(one["inputs"]), _shapes(one["outputs"]))
-            for name, one in found.items()
-            if not name.startswith("__")
-        }
+        with self._as_agreed("signatures"):
+            found = told["metadata"]["signature_def"]["signature_def"]
+            self._known = {
+                name: Signature(_shapes(one["inputs"]), _shapes(one["outputs"]))
+                for name, one in found.items()
+                if not name.startswith("__")
+            }
         return self._known
 
     def predict(self, signature: str, inputs: Arrays, timeout: float) -> dict[str, np.ndarray]:
@@ -49,31 +53,62 @@ class RestWire:
             "signature_name": signature,
             "inputs": {name: _sent(values) for name, values in inputs.items()},
         }
-        told = self._call("POST", f"{self._address}:predict", timeout, body)["outputs"]
-        outputs = self._known[signature].outputs
-        if len(outputs) == 1:  # then the server leaves the name out
-            (name,) = outputs
-            told = {name: told}
-        return {name: _received(told[name], shape) for name, shape in outputs.items()}
+        reply = self._call("POST", f"{self._address}:predict", timeout, body)
+        with self._as_agreed("outputs"):
+            told, outputs = reply["outputs"], self._known[signature].outputs
+            if len(outputs) == 1:  # then the server leaves the name out
+                (name,) = outputs
+                told = {name: told}
+            return {name: _received(told[name], shape) for name, shape in outputs.items()}
 
     def close(self) -> None:
         """Closes all connections."""
         self._pool.clear()
 
     def _call(self, method: str, url: str, timeout: float, body: Any = None) -> dict[str, Any]:
+        content = json.dumps(body) if body else None
+        end = time.monotonic() + timeout
         try:
             reply = self._pool.request(
-                method, url, body=json.dumps(body) if body else None, timeout=timeout
+                method, url, body=content, timeout=timeout, preload_content=False
             )
+            told = _json(_whole(reply, end))
+        except urllib3.exceptions.NewConnectionError as error:  # by its class a timeout too
+            raise Busy(f"{url} is not to be reached: {error}") from error
+        except (urllib3.exceptions.TimeoutError, TimeoutError) as error:
+            raise Busy(f"{url} did not answer within {timeout:.3g} s") from error
         except urllib3.exceptions.HTTPError as error:
             raise Busy(f"{url} is not to be reached: {error}") from error
-        told = _json(reply.data)
         if reply.status in _AGAIN:
             raise Busy(f"{url} is busy ({reply.status})")
         if reply.status != 200 or not isinstance(told, dict):
-            why = told.get("error", "") if isinstance(told, dict) else "its answer is no JSON"
+            why = told.get("error", "") if isinstance(told, dict) else "it answers no JSON object"
             raise ServingError(f"{url} refuses ({reply.status}): {' '.join(str(why).split())}")
         return told
+
+    @contextmanager
+    def _as_agreed(self, what: str) -> Iterator[None]:
+        """What another service than TF Serving answers is told for what it is."""
+        try:
+            yield
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ServingError(
+                f"{self._address} gives no {what} that can be read, expected TF Serving's REST"
+            ) from error
+
+
+def _whole(reply: urllib3.BaseHTTPResponse, end: float) -> bytes:
+    """All of an answer in the time for it, which the pool would grant to every piece anew."""
+    pieces = []
+    while (left := end - time.monotonic()) > 0:
+        if reply.connection is not None and reply.connection.sock is not None:
+            reply.connection.sock.settimeout(left)
+        piece = reply.read1(_PIECE)
+        if not piece:
+            return b"".join(pieces)
+        pieces.append(piece)
+    reply.close()
+    raise TimeoutError
 
 
 def _json(content: bytes) -> Any:

@@ -4,24 +4,30 @@ Which of them a process is, KerasTuner's environment variables say: ``KERASTUNER
 (a name with "chief" in it is the chief's), ``KERASTUNER_ORACLE_IP``, ``KERASTUNER_ORACLE_PORT``.
 """
 
-import logging
+import errno
+import json
 import os
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import grpc
 import keras_tuner as kt
+import tensorflow as tf
 from keras_tuner.src import protos
 from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
 from tuner_oracles.durable import DurableOracle
+from tuner_oracles.launch import say_ended
+from tuner_oracles.ledger import LedgerError, Unwritable
 from tuner_oracles.worker import SERVICE, SteadyClient
 
 PATIENCE = 600.0
-_LOG = logging.getLogger(__name__)
-_WORDS = ("hello", "beat", "release", "leave")
+_WORDS = ("hello", "beat", "end", "release", "leave")
+_CALLS = 64  # at once: busy, the oracle answers heartbeats only
 
 
 def search(
@@ -34,20 +40,34 @@ def search(
     if distribution.has_chief_oracle() and not distribution.is_chief_oracle():
         client = SteadyClient(_durable(tuner.oracle._oracle), patience)
         tuner.oracle = client
-        with client.alive():
+        with client.alive(), _full_disk_told(tuner):
             tuner.search(*args, **kwargs)
         return
     oracle = _durable(tuner.oracle)
-    tuner.save()  # KerasTuner does so after the first trial only, and begins anew without
-    if distribution.is_chief_oracle():
-        oracle.verbose = kwargs.get("verbose", oracle.verbose)
-        serve(oracle, patience)
-        return
+    with _full_disk_told(tuner):
+        tuner.save()  # KerasTuner does so after the first trial only, and begins anew without
+        if distribution.is_chief_oracle():
+            oracle.verbose = kwargs.get("verbose", oracle.verbose)
+            serve(oracle, patience)
+            return
+        try:
+            tuner.search(*args, **kwargs)
+        except BaseException:  # the search ends, and not by the trial's fault
+            with suppress(LedgerError):
+                oracle.release(tuner.tuner_id)
+            raise
+
+
+@contextmanager
+def _full_disk_told(tuner: kt.engine.base_tuner.BaseTuner) -> Iterator[None]:
+    """KerasTuner writes a tuner's file after every trial, by TensorFlow, whose error it is."""
     try:
-        tuner.search(*args, **kwargs)
-    except KeyboardInterrupt:
-        oracle.release(tuner.tuner_id)
-        raise
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        if tuner.project_dir not in error.message:
+            raise
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise Unwritable(error.message.partition(";")[0], full) from error
 
 
 def serve(oracle: DurableOracle, patience: float = PATIENCE) -> None:
@@ -58,25 +78,34 @@ def serve(oracle: DurableOracle, patience: float = PATIENCE) -> None:
     """
     address = f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
     oracle.warm_up()
-    server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
+    guard = _Guard()
+    server = grpc.server(
+        ThreadPoolExecutor(_CALLS), interceptors=[guard], options=[("grpc.so_reuseport", 0)]
+    )
     protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
     server.add_generic_rpc_handlers((_Workers(oracle),))
     try:
         server.add_insecure_port(address)
     except RuntimeError:
         raise OSError(f"the chief can't listen at {address}: is the port taken?") from None
+    oracle.leases.renew()
     server.start()
     try:
-        _until_over(oracle, patience)
+        _until_over(oracle, guard, patience)
     finally:
         server.stop(grace=2).wait()
 
 
-def _until_over(oracle: DurableOracle, patience: float) -> None:
-    alone_since = time.monotonic()
+def _until_over(oracle: DurableOracle, guard: "_Guard", patience: float) -> None:
+    alone_since, ended = time.monotonic(), len(oracle.end_order)
     while True:
         time.sleep(0.2)
+        if guard.fault is not None:
+            raise guard.fault
         oracle.reap()
+        if len(oracle.end_order) > ended:
+            ended = len(oracle.end_order)
+            say_ended()
         if oracle.leases.present():
             alone_since = time.monotonic()
         elif oracle.over():
@@ -97,8 +126,32 @@ def _durable(oracle: Any) -> DurableOracle:
     return oracle
 
 
+class _Guard(grpc.ServerInterceptor):
+    """Keeps a fault of the ledger, which ends the chief: workers wait for it to come back."""
+
+    def __init__(self) -> None:
+        self.fault: LedgerError | None = None
+
+    def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
+        """The handler of a call, whose fault is kept."""
+        handler = continuation(details)
+        if handler is None:
+            return None
+
+        def answer(request: Any, context: grpc.ServicerContext) -> Any:
+            try:
+                return handler.unary_unary(request, context)
+            except LedgerError as error:
+                self.fault = error
+                context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+
+        return grpc.unary_unary_rpc_method_handler(
+            answer, handler.request_deserializer, handler.response_serializer
+        )
+
+
 class _Workers(grpc.GenericRpcHandler):
-    """What workers say beside KerasTuner's service: a word, with their name as the request."""
+    """What workers say beside KerasTuner's service: a word, and with it a list as JSON."""
 
     def __init__(self, oracle: DurableOracle) -> None:
         self._oracle = oracle
@@ -111,7 +164,7 @@ class _Workers(grpc.GenericRpcHandler):
         act = getattr(self._oracle, word)
 
         def answer(request: bytes, _: Any) -> bytes:
-            act(request.decode())
+            act(*json.loads(request))
             return b""
 
         return grpc.unary_unary_rpc_method_handler(answer)

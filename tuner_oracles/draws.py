@@ -8,14 +8,20 @@ from tuner_oracles.searcher import Proposal, Searcher, Vector
 from tuner_oracles.tokens import SpaceError, Tokens
 
 TRIES = 32
+DRAWS = 1_000
 SMALL = 20_000
+
+
+class Exhausted(Exception):
+    """There is nothing more to propose; says why."""
 
 
 class Draws:
     """Draws from a searcher until a proposal is worth a trial.
 
-    ``count`` numbers the draws, ``refused`` counts the infeasible ones. What was drawn is kept
-    by its key with its reward, or None while it runs or after it failed.
+    ``count`` numbers the draws, ``repeats`` counts those since the last trial that were drawn
+    before, ``refused`` the infeasible ones. What was drawn is kept by its key with its reward, or
+    None while it runs or after it failed.
     """
 
     def __init__(
@@ -31,8 +37,9 @@ class Draws:
         self.duplicates = duplicates
         self.canonical = canonical
         self.feasible = feasible
-        self.count = 0
-        self._since = 0  # the count when the last trial was proposed, known after a kill too
+        self.count = self.repeats = 0
+        self._since = 0  # the count when the last trial was proposed
+        self._recorded = (0, 0)  # count and repeats as the ledger has them, after a kill too
         self.refused = 0
         self._rewards: dict[Hashable, float | None] = {}
 
@@ -41,56 +48,73 @@ class Draws:
         self.tokens = tokens
         self.searcher.begin(tokens.tokens, seed)
 
-    def next(self, known: Callable[[Proposal, float], None]) -> Proposal | None:
-        """The next proposal worth a trial, or None when there is none left.
+    def next(self, known: Callable[[Proposal, float], None]) -> Proposal:
+        """The next proposal worth a trial; raises ``Exhausted`` when there is none left.
 
         Proposals of known reward go to ``known`` on the way, where the searcher learns from them.
+        Interrupted, it begins where the ledger ends, as it would after a kill.
         """
-        while self.count - self._since < TRIES:
-            proposal = self._draw()
-            if not self._is_feasible(proposal.tokens):
-                continue
-            key = self._key(proposal.tokens)
-            if self.duplicates == "run" or key not in self._rewards:
-                return proposal
-            reward = self._rewards[key]
-            if reward is not None and self.searcher.learns_from_known:
-                known(proposal, reward)
-        return self._near(self._draw().tokens)
+        try:
+            return self._from_searcher(known) or self._near(self._draw().tokens)
+        except BaseException:
+            self.count, self.repeats = self._recorded
+            raise
+
+    def repeated(self, count: int, repeats: int) -> None:
+        """The ``count``-th draw was of known reward, one of so many repeats."""
+        self.count, self.repeats = self._recorded = count, repeats
 
     def proposed(self, proposal: Proposal, count: int) -> None:
         """A trial is spent on a proposal, the ``count``-th drawn."""
-        self.count = self._since = count
+        self._since = count
+        self.repeated(count, 0)
         self._rewards.setdefault(self._key(proposal.tokens), None)
 
     def scored(self, proposal: Proposal, reward: float) -> None:
         """A proposal's trial has ended well."""
         self._rewards[self._key(proposal.tokens)] = reward
 
-    @property
-    def tried(self) -> int:
-        """How many different proposals were made."""
-        return len(self._rewards)
+    def _from_searcher(self, known: Callable[[Proposal, float], None]) -> Proposal | None:
+        """What the searcher proposes, unless it only repeats itself or is always refused."""
+        while self.repeats < TRIES and self.count - self._since < DRAWS:
+            proposal = self._draw()
+            if not self._is_feasible(proposal.tokens):
+                continue
+            key = self._key(proposal.tokens)
+            if self.duplicates == "run" or key not in self._rewards:
+                return proposal
+            self.repeats += 1
+            reward = self._rewards[key]
+            if reward is not None and self.searcher.learns_from_known:
+                known(proposal, reward)
+        return None
 
     def _draw(self) -> Proposal:
         proposal = self.searcher.propose(self.count)
         self.count += 1
         return proposal
 
-    def _near(self, vector: Vector) -> Proposal | None:
-        """Something new though the searcher repeats itself: a walk from there, or what is left."""
+    def _near(self, start: Vector) -> Proposal:
+        """Something new though the searcher has none: by walks from there, or what is left."""
         rng = self.searcher.rng(self.count, "near")
-        for _ in range(TRIES if self.tokens.sizes else 0):
-            vector = self.searcher.mutate(vector, rng)
+        small, vector = self.tokens.size <= SMALL, start
+        for step in range((TRIES if small else SMALL) if self.tokens.sizes else 0):
+            vector = self.searcher.mutate(vector if step % TRIES else start, rng)
             if self._is_new(vector):
                 return Proposal(vector)
-        if self.tokens.size <= SMALL:
+        if small:
             ranges = (range(size) for size in self.tokens.sizes)
             found = next(filter(self._is_new, itertools.product(*ranges)), None)
-            return None if found is None else Proposal(found)
+            if found is not None:
+                return Proposal(found)
         if not self._rewards:
             raise SpaceError(f"feasible refused all of {self.refused} proposals")
-        return None
+        tried = len(self._rewards)
+        if small:
+            raise Exhausted(f"all {tried} of the space's vectors that count were tried")
+        raise Exhausted(
+            f"{tried} vectors were tried, and of the last {SMALL} drawn none was new and feasible"
+        )
 
     def _is_new(self, vector: Vector) -> bool:
         return self._key(vector) not in self._rewards and self._is_feasible(vector)

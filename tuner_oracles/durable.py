@@ -8,20 +8,21 @@ call or a silent worker would lose or repeat trials.
 import logging
 import math
 import warnings
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import keras_tuner as kt
 from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
-from tuner_oracles.draws import Draws
+from tuner_oracles.draws import Draws, Exhausted
 from tuner_oracles.leases import Leases
 from tuner_oracles.recorded import RecordedOracle
 from tuner_oracles.searcher import Proposal, Searcher
+from tuner_oracles.uninterrupted import uninterrupted
 
 _LOG = logging.getLogger(__name__)
-_LONGEST_MESSAGE = 4000
+LONGEST_MESSAGE = 4000
 
 
 class DurableOracle(RecordedOracle):
@@ -110,10 +111,9 @@ class DurableOracle(RecordedOracle):
         """Takes in how a trial ended; the first word counts, later ones are ignored."""
         with self._lock:
             self._wake()
-            mine = self._told(trial.trial_id)
-            if trial.trial_id in self._proposals:
-                self._warn_of_new(trial)
-                self._end(mine, trial.status, trial.message)
+            names = [hp.name for hp in trial.hyperparameters.space]
+            held = trial.trial_id not in self._retry_queue
+            self._take_end(trial.trial_id, trial.status, trial.message, names, held)
 
     def get_trial(self, trial_id: str) -> Trial:
         """A trial by its id."""
@@ -138,9 +138,21 @@ class DurableOracle(RecordedOracle):
             self._give_back(tuner_id)
 
     def beat(self, tuner_id: str) -> None:
-        """A worker is alive."""
+        """A worker is alive; heard also while the oracle is busy."""
+        self.leases.beat(tuner_id)
+
+    def end(
+        self, tuner_id: str, trial_id: str, status: str, message: str | None, names: Sequence[str]
+    ) -> None:
+        """A worker says how its trial ended, which KerasTuner's call says without the reason.
+
+        ``names`` are those of the hyperparameters that the trial asked for.
+        """
         with self._lock:
-            self.leases.beat(tuner_id)
+            self._wake()
+            mine = self.ongoing_trials.get(tuner_id)
+            held = mine is not None and mine.trial_id == trial_id
+            self._take_end(trial_id, status, message, names, held)
 
     def release(self, tuner_id: str) -> None:
         """A tuner stops on request: its trial is taken up later, and no death is counted."""
@@ -159,9 +171,8 @@ class DurableOracle(RecordedOracle):
         """Takes the trials of silent workers back."""
         with self._lock:
             for tuner_id in self.leases.expired():
-                _LOG.warning(
-                    "%s was silent for %g s and is given up", tuner_id, self.leases.timeout
-                )
+                if tuner_id in self.ongoing_trials:
+                    _LOG.warning("%s fell silent and loses its trial", tuner_id)
                 self.leave(tuner_id)
 
     def over(self) -> bool:
@@ -179,10 +190,12 @@ class DurableOracle(RecordedOracle):
     def _take_up(self, tuner_ids: set[str]) -> None:
         """A chief's workers may live on and report; in one process the trial died with it."""
         for tuner_id in sorted(tuner_ids):
-            if distribution.is_chief_oracle():
+            if not distribution.is_chief_oracle():
+                self._give_back(tuner_id)
+            elif tuner_id in self.ongoing_trials:
                 self.leases.beat(tuner_id)
             else:
-                self._give_back(tuner_id)
+                self.leases.expect(tuner_id)
 
     # One trial's way.
 
@@ -193,9 +206,10 @@ class DurableOracle(RecordedOracle):
             return trial_id
         if not self._room():
             return None
-        proposal = self.draws.next(self._known)
-        if proposal is None:
-            self._stop(f"all {self.draws.tried} of the space's vectors that count were tried")
+        try:
+            proposal = self.draws.next(self._known)
+        except Exhausted as end:
+            self._stop(str(end))
             return None
         trial_id = f"{len(self.trials):0{len(str(self.max_trials or 0))}d}"
         self._commit(
@@ -216,6 +230,7 @@ class DurableOracle(RecordedOracle):
             policy=proposal.policy,
             reward=reward,
             drawn=self.draws.count,
+            repeats=self.draws.repeats,
         )
 
     def _nothing(self, tuner_id: str) -> Trial:
@@ -227,6 +242,19 @@ class DurableOracle(RecordedOracle):
             self.tuner_ids.discard(tuner_id)
             self.leases.left(tuner_id)
         return Trial(hyperparameters=self._own_hyperparameters({}), trial_id="", status=status)
+
+    def _take_end(
+        self, trial_id: str, status: str, message: str | None, names: Sequence[str], held: bool
+    ) -> None:
+        """An end of a trial that the teller does not hold counts only if it brings a score.
+
+        It is a call repeated after the chief died, or comes from a worker thought dead.
+        """
+        trial = self._told(trial_id)
+        scored = status == TrialStatus.COMPLETED and trial.metrics.exists(self.objective.name)
+        if trial_id in self._proposals and (held or scored):
+            self._warn_of_new(trial_id, names)
+            self._end(trial, status, message)
 
     def _end(self, trial: Trial, status: str, message: str | None) -> None:
         score, step = None, 0
@@ -249,7 +277,7 @@ class DurableOracle(RecordedOracle):
             status=status,
             score=score,
             step=step,
-            message=(message or "")[-_LONGEST_MESSAGE:] or None,
+            message=(message or "")[-LONGEST_MESSAGE:] or None,
         )
         self._checkpoint()
         self._save_trial(trial)
@@ -262,19 +290,24 @@ class DurableOracle(RecordedOracle):
 
     def _give_back(self, tuner_id: str) -> None:
         """Queues the trial of a tuner that died with it, or fails it if it has killed too many."""
-        trial = self.ongoing_trials.pop(tuner_id, None)
-        if trial is None:
-            return
-        deaths = self._handed[trial.trial_id] - self._run_times[trial.trial_id]
-        if deaths >= self.max_deaths_per_trial:
+        with uninterrupted():
+            trial = self.ongoing_trials.pop(tuner_id, None)
+            if trial is None:
+                return
+            deaths = self._handed[trial.trial_id] - self._run_times[trial.trial_id]
+            if deaths < self.max_deaths_per_trial:
+                self._retry_queue.append(trial.trial_id)
+                return
             self._end(trial, TrialStatus.FAILED, f"the process that ran it died {deaths} times")
-        else:
-            self._retry_queue.append(trial.trial_id)
 
     def _count_failure(self, trial: Trial) -> None:
-        """Stops the search after too many in a row; taken up again, it counts anew."""
-        if trial.status != TrialStatus.FAILED:
+        """Stops the search after too many in a row; taken up again, it counts anew.
+
+        A run that is tried again neither counts nor ends a row.
+        """
+        if trial.status == TrialStatus.COMPLETED:
             self._failures = 0
+        if trial.status != TrialStatus.FAILED:
             return
         self._failures += 1
         if self._failures == self.failure_limit:
@@ -305,16 +338,16 @@ class DurableOracle(RecordedOracle):
             trial.hyperparameters = self._own_hyperparameters(trial.hyperparameters.values)
         return trial
 
-    def _warn_of_new(self, trial: Trial) -> None:
+    def _warn_of_new(self, trial_id: str, names: Sequence[str]) -> None:
         """The tokens are fixed when the search begins; what comes later keeps its default."""
         known = {hp.name for hp in self.hyperparameters.space}
-        new = [hp.name for hp in trial.hyperparameters.space if hp.name not in known]
+        new = [name for name in names if name not in known]
         if new and not self._told_of_new:
             self._told_of_new = True
             warnings.warn(
-                f"hyperparameter {new[0]!r} was first asked for in trial {trial.trial_id} and "
+                f"hyperparameter {new[0]!r} was first asked for in trial {trial_id} and "
                 "keeps its default: ask for it in every build to have it searched",
-                stacklevel=3,
+                stacklevel=4,
             )
 
 

@@ -15,18 +15,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 CHIEF = "chief"
 _GRACE = 30.0
+_LAUNCHED = "TUNER_ORACLES_LAUNCHED"
+_ENDED = "\x03"
 
 
 class Cluster:
     """One chief and ``workers`` workers running ``command``.
 
-    A process that dies is started again under its name, ``restarts`` times at most; one that ends
-    with a status in ``hopeless`` would do so again, and ends all. ``hear`` gets what they say, by
-    name and line; if it is not given, that is printed.
+    A process that dies is started again under its name, ``restarts`` times at most before another
+    trial ends; one that ends with a status in ``hopeless`` would do so again, and ends all.
+    ``hear`` gets what they say, by name and line; if it is not given, that is printed.
     """
 
     def __init__(
@@ -49,26 +52,26 @@ class Cluster:
         self.processes: dict[str, subprocess.Popen] = {}
         self._env = dict(os.environ if env is None else env)
         self._hopeless, self._hear = hopeless, hear or _print
+        self._restarts = restarts
         self._left = dict.fromkeys(self.names, restarts)
+        self._deaf = False
 
     def run(self) -> int:
         """Starts all and waits for the end; the exit status to end with."""
-        for name in self.names:
-            self._start(name)
         try:
+            for name in self.names:
+                self._start(name)
             return self._watch()
         except KeyboardInterrupt:
-            self._end(signal.SIGINT)
-            _tell("stopped; run the same command again to go on")
             return 130
         finally:
-            self._end(signal.SIGTERM)
+            self._end()
 
     def _watch(self) -> int:
         while True:
             time.sleep(0.2)
             if self.processes[CHIEF].poll() == 0:
-                self._wait()
+                _wait(self.processes.values())
                 return 0
             for name in self.names:
                 status = self.processes[name].poll()
@@ -97,39 +100,45 @@ class Cluster:
                 "KERASTUNER_ORACLE_IP": self.address,
                 "KERASTUNER_ORACLE_PORT": str(self.port),
                 "PYTHONUNBUFFERED": "1",
+                _LAUNCHED: "1",
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
             start_new_session=True,  # Ctrl-C reaches this process only, which passes it on
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            preexec_fn=_begin,
         )
         self.processes[name] = process
         threading.Thread(target=self._relay, args=(name, process), daemon=True).start()
 
     def _relay(self, name: str, process: subprocess.Popen) -> None:
-        """Passes on what a process says."""
+        """Passes on what a process says, come what may: its pipe full, it would hang."""
         assert process.stdout is not None
         for line in process.stdout:
-            if line.strip():
-                self._hear(name, line.rstrip())
-
-    def _end(self, number: int) -> None:
-        for process in self.processes.values():
-            if process.poll() is None:
-                process.send_signal(number)
-        self._wait()
-
-    def _wait(self) -> None:
-        """Gives those that still run some time, then kills them."""
-        end = time.monotonic() + _GRACE
-        for process in self.processes.values():
+            if line.rstrip().endswith(_ENDED):
+                self._left = dict.fromkeys(self.names, self._restarts)
+            said = line.replace(_ENDED, "").rstrip()
             try:
-                process.wait(max(0.0, end - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                if said:
+                    self._hear(name, said)
+            except Exception as error:
+                self._tell_deaf(error)
+
+    def _tell_deaf(self, error: Exception) -> None:
+        if not self._deaf:
+            self._deaf = True
+            with suppress(OSError):
+                _tell(f"what {', '.join(self.names)} say can't be shown: {error!r}")
+
+    def _end(self) -> None:
+        """Ctrl-C for the workers, then for the chief: they tell it which trials they leave."""
+        for names in (self.names[1:], [CHIEF]):
+            processes = [self.processes[name] for name in names if name in self.processes]
+            for process in processes:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGINT)
+            _wait(processes)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -149,7 +158,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not os.path.isfile(told.script):
         parser.error(f"there is no script {told.script}")
     command = [sys.executable, told.script, *told.arguments]
-    return Cluster(command, told.workers, port=told.port, restarts=told.restarts).run()
+    status = Cluster(command, told.workers, port=told.port, restarts=told.restarts).run()
+    if status == 130:
+        _tell("stopped; run the same command again to go on")
+    return status
+
+
+def say_ended() -> None:
+    """A chief tells who launched it that a trial has ended, by a line that is not shown."""
+    if _LAUNCHED in os.environ:
+        with suppress(OSError):
+            os.write(1, f"{_ENDED}\n".encode())
+
+
+def _wait(processes: Iterable[subprocess.Popen]) -> None:
+    """Gives those that still run some time, then kills them."""
+    end = time.monotonic() + _GRACE
+    for process in processes:
+        try:
+            process.wait(max(0.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _tell(line: str) -> None:
@@ -167,7 +197,12 @@ def _free_port(address: str) -> int:
         return probe.getsockname()[1]
 
 
-def _die_with_parent() -> None:
-    """Whatever ends the parent ends the child (Linux), or the search's folder stayed in use."""
-    parent_death_signal = 1
-    ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGTERM)
+def _begin() -> None:
+    """In a child: Ctrl-C works, also where the parent was told to ignore it.
+
+    On Linux, whatever ends the parent ends the child, or the search's folder stayed in use.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.platform == "linux":
+        parent_death_signal = 1
+        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGTERM)

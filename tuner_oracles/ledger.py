@@ -5,20 +5,39 @@ whole ledger, but for its last line: a truncated one is cut off, since nobody wa
 was written. Any other damage is refused.
 """
 
+import errno
 import fcntl
 import json
 import os
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
+import keras_tuner as kt
+
 NAME = "ledger.jsonl"
 Record = dict[str, Any]
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class LedgerError(RuntimeError):
-    """A ledger that can't be read or belongs to somebody else."""
+class LedgerError(kt.errors.FatalRuntimeError):
+    """A ledger that can't be read or belongs to somebody else.
+
+    KerasTuner ends the search on it: it is no trial's failure.
+    """
+
+
+class Unwritable(LedgerError):
+    """A file of a search that can't be written; what was written before is whole."""
+
+    def __init__(self, path: Path | str, error: OSError) -> None:
+        remedy = "free some space" if error.errno in _FULL else "see to it that it can be"
+        super().__init__(
+            f"{path} can't be written: {error.strerror or error}; {remedy}, then start the same "
+            "again to go on"
+        )
 
 
 class Ledger:
@@ -80,10 +99,10 @@ class Ledger:
             written = os.write(self._file, line)
             os.fsync(self._file)
             if written < len(line):
-                raise OSError("only a part could be written; is the disk full?")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             os.ftruncate(self._file, start)
-            raise LedgerError(f"{self.path} can't be written: {error}") from error
+            raise Unwritable(self.path, error) from error
 
     def _read(self) -> list[Record]:
         content = self.path.read_bytes()
@@ -121,15 +140,22 @@ class Ledger:
 def write_whole(path: Path, content: bytes, *, sync: bool = False) -> None:
     """Writes a file so that a reader finds the old content or the new one, never a part.
 
-    ``sync`` waits until it is on disk: for what can't be made again from the ledger.
+    Its folder is made. ``sync`` waits until it is on disk: for what can't be made again from the
+    ledger.
     """
     partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(content)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise Unwritable(path, error) from error
 
 
 def sync_folder(folder: Path) -> None:

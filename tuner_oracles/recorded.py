@@ -8,9 +8,11 @@ Every change of state is a record, appended and fsynced before it takes effect; 
 import copy
 import json
 import math
+import os
 import random
 import threading
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from tuner_oracles.draws import Draws
 from tuner_oracles.ledger import NAME, Ledger, LedgerError, Record, write_whole
 from tuner_oracles.searcher import Proposal, Searcher
 from tuner_oracles.tokens import SpaceError, Tokens, vocabulary
+from tuner_oracles.uninterrupted import uninterrupted
 
 FORMAT = 1
 
@@ -45,18 +48,21 @@ class RecordedOracle(kt.Oracle):
         self._handed: dict[str, int] = defaultdict(int)
 
     def save(self) -> None:
-        """Writes ``oracle.json``, for KerasTuner's tools and for people."""
+        """Writes ``oracle.json``, for KerasTuner's tools and for people.
+
+        A tuner saves its oracle before its own file, which says that there is a search to go on
+        with: so the ledger has begun by then, however long it takes to the first trial.
+        """
         with self._lock:
-            if self._ledger is not None and self._saved != self._ledger.count:
+            self._wake()
+            assert self._ledger is not None
+            if self._saved != self._ledger.count:
                 path = Path(self._get_oracle_fname())
                 write_whole(path, json.dumps(self.get_state()).encode())
                 self._saved = self._ledger.count
 
     def reload(self) -> None:
         """Takes up the search in the project's folder."""
-        for path in Path(self._project_dir).glob("*.json"):
-            if path.stat().st_size == 0:  # a tuner's file, killed while being written
-                write_whole(path, b"{}")
         with self._lock:
             if not self._begun():
                 raise LedgerError(
@@ -73,6 +79,14 @@ class RecordedOracle(kt.Oracle):
 
     # Beginning, and going on.
 
+    def _set_project_dir(self, directory: str, project_name: str) -> None:
+        """KerasTuner's; then comes its tuner's file, which a kill may have left cut short."""
+        super()._set_project_dir(directory, project_name)
+        tuner_id = os.environ.get("KERASTUNER_TUNER_ID", "tuner0")
+        path = Path(directory) / project_name / f"{tuner_id}.json"
+        if path.exists() and not isinstance(_json(path), dict):
+            write_whole(path, b"{}")
+
     def _begun(self) -> bool:
         return self._ledger is not None or (Path(self._project_dir) / NAME).exists()
 
@@ -87,19 +101,37 @@ class RecordedOracle(kt.Oracle):
             raise LedgerError(
                 f"directory is {str(self._directory)!r}, expected a local or mounted folder"
             )
-        ledger = Ledger(Path(self._project_dir) / NAME)
-        try:
-            begin = self._begin(ledger.records[0] if ledger.records else None)
-        except Exception:
-            ledger.close()
-            raise
-        self._ledger = ledger
-        if ledger.records:
-            self._go_on(ledger.records)
-            ledger.records = []
-        else:
-            self._commit("begin", **begin)
-        self.save()
+        with uninterrupted():
+            ledger = Ledger(Path(self._project_dir) / NAME)
+            try:
+                self._check_end(ledger)
+                begin = self._begin(ledger.records[0] if ledger.records else None)
+            except Exception:
+                ledger.close()
+                raise
+            self._ledger = ledger
+            if ledger.records:
+                self._go_on(ledger.records)
+                ledger.records = []
+            else:
+                self._commit("begin", **begin)
+            self.save()
+
+    def _check_end(self, ledger: Ledger) -> None:
+        """Refuses a ledger that was cut: a trial's folder is made only after its record."""
+        proposed = {one["trial"] for one in ledger.records if one["kind"] == "proposal"}
+        ended = {one["trial"] for one in ledger.records if one["kind"] == "result"}
+        lost = []
+        for folder in sorted(Path(self._project_dir).glob("trial_*")):
+            trial_id = folder.name.removeprefix("trial_")
+            if trial_id not in proposed or (trial_id not in ended and _says_ended(folder)):
+                lost.append(folder.name)
+        if lost:
+            more = f" and {len(lost) - 1} more" if lost[1:] else ""
+            raise LedgerError(
+                f"{ledger.path} was cut short: it lacks what became of {lost[0]}{more}; put back "
+                "a copy of the file, or delete these folders, and the trials are run again"
+            )
 
     def _begin(self, recorded: Record | None) -> dict[str, Any]:
         """What the ledger's first record says of this search; raises if it says otherwise."""
@@ -155,9 +187,10 @@ class RecordedOracle(kt.Oracle):
     # Records: written, then taking effect; or read again.
 
     def _commit(self, kind: str, **fields: Any) -> None:
-        """Writes a record, then lets it take effect."""
+        """Writes a record, then lets it take effect; Ctrl-C comes before both or after."""
         assert self._ledger is not None
-        self._apply(self._ledger.append(kind, **fields))
+        with uninterrupted():
+            self._apply(self._ledger.append(kind, **fields))
 
     def _apply(self, record: Record) -> None:
         getattr(self, f"_apply_{record['kind']}")(record)
@@ -180,7 +213,7 @@ class RecordedOracle(kt.Oracle):
         self._hand(record)
 
     def _apply_known(self, record: Record) -> None:
-        self.draws.count = record["drawn"]
+        self.draws.repeated(record["drawn"], record.get("repeats", 0))  # older ledgers have none
         proposal = Proposal(tuple(record["tokens"]), record["policy"])
         self.searcher.learn(proposal, record["reward"], known=True)
 
@@ -191,6 +224,8 @@ class RecordedOracle(kt.Oracle):
 
     def _apply_release(self, record: Record) -> None:
         self._handed[record["trial"]] -= 1
+        self._forget_tuner_of(record["trial"])
+        self._retry_queue.append(record["trial"])
 
     def _apply_report(self, record: Record) -> None:
         trial = self.trials[record["trial"]]
@@ -265,8 +300,22 @@ class RecordedOracle(kt.Oracle):
         return next((one.direction for one in objectives if one.name == metric), None)
 
     def _save_trial(self, trial: Trial) -> None:
-        path = Path(self._get_trial_dir(trial.trial_id)) / "trial.json"
+        path = Path(self._project_dir) / f"trial_{trial.trial_id}" / "trial.json"
         write_whole(path, json.dumps(trial.get_state()).encode())
+
+
+def _json(path: Path) -> Any:
+    """What a file says, or None if that is no JSON."""
+    with suppress(ValueError):
+        return json.loads(path.read_bytes())
+
+
+def _says_ended(folder: Path) -> bool:
+    told = _json(path) if (path := folder / "trial.json").exists() else None
+    return isinstance(told, dict) and told.get("status") in (
+        TrialStatus.COMPLETED,
+        TrialStatus.FAILED,
+    )
 
 
 def _hyperparameters(space: list[dict[str, Any]]) -> kt.HyperParameters:

@@ -1,5 +1,6 @@
 """A worker's side of a distributed search: a client that waits for its chief, and a heartbeat."""
 
+import json
 import os
 import threading
 import time
@@ -13,12 +14,21 @@ from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_client import OracleClient
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
+from tuner_oracles.durable import LONGEST_MESSAGE
+
 SERVICE = "/tuner_oracles.Workers/"
 _IDLE_SECONDS = 1.0
 _LONGEST_CALL = 60.0
+_LONGEST_WORD = 5.0
 _BEATS_A_TIMEOUT = 4
 # A lost connection is tried again often; gRPC's default pauses grow to two minutes.
 _CHANNEL = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 2000)]
+
+_PASSING = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,  # by a chief that ended in the middle of the call
+)
 
 
 class ChiefLost(kt.errors.FatalError):
@@ -48,23 +58,33 @@ class SteadyClient(OracleClient):
             time.sleep(_IDLE_SECONDS)
         return trial
 
+    def end_trial(self, trial: Trial) -> None:
+        """How a trial ended, and why: KerasTuner's own call leaves the reason out."""
+        if self.should_report:
+            message = trial.message and trial.message[-LONGEST_MESSAGE:]
+            names = [hp.name for hp in trial.hyperparameters.space]
+            told = [self.tuner_id, trial.trial_id, trial.status, message, names]
+            self.patiently(self._tell("end"), json.dumps(told).encode())
+
     @contextmanager
     def alive(self) -> Iterator[None]:
-        """Says hello to the chief, and beats until the end; an interrupted trial is released."""
-        self.patiently(self._tell("hello"), self.tuner_id.encode())
+        """Says hello to the chief, beats until the end, and leaves.
+
+        An interrupted trial is released.
+        """
+        self.patiently(self._tell("hello"), self._name)
         ended = threading.Event()
         thread = threading.Thread(target=self._beat, args=(ended,), daemon=True)
         thread.start()
         try:
             yield
         except (Exception, KeyboardInterrupt):
-            for word in ("release", "leave"):
-                with suppress(grpc.RpcError):
-                    self._tell(word)(self.tuner_id.encode(), timeout=5)
+            self._try("release")
             raise
         finally:
             ended.set()
-            thread.join()
+            thread.join()  # or a last beat would come after the leave
+            self._try("leave")
             self._channel.close()
 
     def patiently(self, call: Any, request: Any) -> Any:
@@ -75,10 +95,7 @@ class SteadyClient(OracleClient):
             try:
                 return call(request, wait_for_ready=True, timeout=min(left, _LONGEST_CALL))
             except grpc.RpcError as error:
-                if error.code() not in (
-                    grpc.StatusCode.UNAVAILABLE,
-                    grpc.StatusCode.DEADLINE_EXCEEDED,
-                ):
+                if error.code() not in _PASSING:
                     raise RuntimeError(f"the chief refused: {error.details()}") from None
                 if time.monotonic() >= end:
                     raise ChiefLost(
@@ -91,11 +108,20 @@ class SteadyClient(OracleClient):
     def _tell(self, word: str) -> Any:
         return self._channel.unary_unary(SERVICE + word)
 
+    def _try(self, word: str) -> None:
+        """Says a word to a chief that may have gone."""
+        with suppress(grpc.RpcError):
+            self._tell(word)(self._name, timeout=_LONGEST_WORD)
+
+    @property
+    def _name(self) -> bytes:
+        return json.dumps([self.tuner_id]).encode()
+
     def _beat(self, ended: threading.Event) -> None:
         tell = self._tell("beat")
         while not ended.wait(self._interval):
             with suppress(grpc.RpcError):
-                tell(self.tuner_id.encode(), timeout=self._interval)
+                tell(self._name, timeout=self._interval)
 
 
 class _Patient:

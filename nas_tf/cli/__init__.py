@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from nas_tf.errors import NasTfError
+from nas_tf.errors import NasTfError, full_disk
 
 _COMMANDS = {
     "benchmark": "Time TFLite models on this machine.",
@@ -69,8 +69,16 @@ def main() -> None:
     try:
         nas_tf(prog_name="nas-tf")
     except NasTfError as error:
-        click.echo(f"nas-tf: {' '.join(str(error).split())}", err=True)
-        code = error.exit_code
+        code = _tell(error)
+    except OSError as error:
+        if (told := full_disk(error, error.filename or "a file")) is None:
+            raise
+        code = _tell(told)
     # Out here the error and the frames it held are gone, and with them every open data stream:
     # one that is still reading when Python ends can wait for ever.
     sys.exit(code)
+
+
+def _tell(error: NasTfError) -> int:
+    click.echo(f"nas-tf: {' '.join(str(error).split())}", err=True)
+    return error.exit_code

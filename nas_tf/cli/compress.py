@@ -180,7 +180,7 @@ class _Comparison:
         """How good, large and fast both are, and the figures of the one after."""
         import tensorflow as tf
 
-        from serving import compress, timing_rounds
+        from serving import compress, parity, timing_rounds
 
         both = {"before": self._before, "after": (after.shipment, *self._of(after.shipment))}
         contents = {Path(name): model for name, (_, model, _) in both.items()}
@@ -188,12 +188,14 @@ class _Comparison:
         times = {(row.name, row.threads): median(row.medians) for row in rows}
         table = Table(box=None, header_style="bold", pad_edge=False)
         table.add_column("")
-        for name in ("reward", "int8 reward", "zeros", "values", "int8 bytes", "packed", *_TIMES):
+        figure = parity.headline(after.shipment.task)
+        figures = (figure, f"int8 {figure}")
+        for name in (*figures, "zeros", "values", "int8 bytes", "packed", *_TIMES):
             table.add_column(name, justify="right")
         for name, (shipment, model, did) in both.items():
             table.add_row(
                 name,
-                *(f"{did[kind].reward:.4f}" for kind in ("keras", "int8")),
+                *(f"{did[kind].result[figure]:.4f}" for kind in ("keras", "int8")),
                 f"{compress.zeros(shipment):.1%}",
                 f"{compress.distinct(shipment):,}",
                 f"{len(model):,}",

@@ -1,10 +1,10 @@
 """``nas-tf export``: a network as what phones, boards and servers run."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -14,8 +14,11 @@ from nas_tf.cli import options, tables
 from nas_tf.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from nas_tf.cli.shipping import Found
-    from serving.parity import Parity
+    from serving.parity import Answers, Parity
+    from serving.shipment import Shipment
 
 FORMATS = ("savedmodel", "fp32", "fp16", "int8", "onnx")
 _GROUPS = {"tflite": FORMATS[1:4]}
@@ -60,7 +63,7 @@ def command(
     \b
     nas-tf export runs/camvid_auxcell-arch0
     nas-tf export runs/camvid_auxcell-ppo --trial 17 --to savedmodel,int8 --input 256x320
-    nas-tf export arch0 --config camvid_auxcell --to tflite --check 0
+    nas-tf export arch0 --config shapes_auxcell --to tflite --check 0
     """
     wanted = _formats(formats)
     from nas_tf import quiet
@@ -68,6 +71,7 @@ def command(
     quiet.load("tensorflow")
     quiet.load("keras_tuner")
     from nas_tf.cli import shipping
+    from serving import parity
 
     found = shipping.find(
         source,
@@ -81,7 +85,7 @@ def command(
     console = Console(stderr=True)
     written = _write(found, folder, wanted, version, console)
     compared = _compare(found, written, check, console) if check else {}
-    _tell(written, compared)
+    _tell(written, compared, parity.headline(found.shipment.task))
 
 
 def _formats(text: str) -> list[str]:
@@ -96,42 +100,60 @@ def _formats(text: str) -> list[str]:
     return [one for one in FORMATS if one in wanted]
 
 
-@dataclass(frozen=True)
-class _Written:
-    """One format: where it is, and what answers images by it."""
-
-    path: Path
-    answers: Callable[..., Any]
-
-
 def _write(
     found: "Found", folder: Path, wanted: list[str], version: int | None, console: Console
-) -> dict[str, _Written]:
-    from nas_tf.runs.layout import write_whole_bytes
-    from serving import deployment, lite_runner, onnx, saved_model, tflite
+) -> dict[str, Path]:
+    """All formats or none: what fails of any leaves nothing that would be in its own way."""
+    from serving import staged, tflite
 
-    paths = {one: folder / _file(found.shipment.name, one) for one in wanted}
-    for path in paths.values():
+    finals = _places(found.shipment.name, folder, wanted, version)
+    samples = list(found.samples(_SAMPLES)) if "int8" in wanted else []
+    if "int8" in wanted:
+        tflite.check_samples(found.shipment, samples)
+    try:
+        with staged.stage(folder) as beside:
+            for one, path in finals.items():
+                with console.status(f"writing {one} ..."):
+                    _convert(found.shipment, one, beside / path.relative_to(folder), samples)
+            for path in (*beside.glob("*.*"), *beside.glob("savedmodel/*")):
+                final = folder / path.relative_to(beside)
+                final.parent.mkdir(exist_ok=True)
+                path.rename(final)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be written: {error.strerror or error}, expected another --out"
+        ) from error
+    return finals
+
+
+def _places(name: str, folder: Path, wanted: list[str], version: int | None) -> dict[str, Path]:
+    """Where each format goes; raises where one is there, or a package for it is not."""
+    from serving import onnx, saved_model
+
+    found = {}
+    for one in wanted:
+        found[one] = path = folder / _file(name, one)
         if path.is_file():
             raise ConfigError(f"{path} exists, expected another --out")
-    samples = list(found.samples(_SAMPLES)) if "int8" in wanted else []
-    written = {}
-    for one, path in paths.items():
-        with console.status(f"writing {one} ..."):
-            if one == "savedmodel":
-                path = saved_model.write(found.shipment, path, version=version)
-                written[one] = _Written(path, saved_model.answers(path))
-                continue
-            if one == "onnx":
-                content = onnx.convert(found.shipment)
-                write_whole_bytes(path, content)
-                deployment.write_jetson(path)
-                written[one] = _Written(path, onnx.OnnxModel(content, found.shipment))
-                continue
-            content = tflite.convert(found.shipment, one, samples)
-            write_whole_bytes(path, content)
-            written[one] = _Written(path, lite_runner.LiteModel(content, threads=2))
-    return written
+    if "savedmodel" in wanted:
+        saved_model.check_installed()
+        found["savedmodel"] = saved_model.place(found["savedmodel"], version)
+    if "onnx" in wanted:
+        onnx.check_installed()
+    return found
+
+
+def _convert(shipment: "Shipment", one: str, path: Path, samples: "list[np.ndarray]") -> None:
+    from nas_tf.runs.layout import write_whole_bytes
+    from serving import deployment, onnx, saved_model, tflite
+
+    if one == "savedmodel":
+        saved_model.write(shipment, path.parent, version=int(path.name))
+    elif one == "onnx":
+        write_whole_bytes(path, onnx.convert(shipment))
+        deployment.write_jetson(path)
+    else:
+        write_whole_bytes(path, tflite.convert(shipment, one, samples))
 
 
 def _file(name: str, one: str) -> str:
@@ -139,59 +161,90 @@ def _file(name: str, one: str) -> str:
 
 
 def _compare(
-    found: "Found", written: dict[str, _Written], count: int, console: Console
+    found: "Found", written: dict[str, Path], count: int, console: Console
 ) -> "dict[str, Parity]":
     from serving import parity
 
     split = found.config.data.val_split
-    answers = {name: one.answers for name, one in written.items()}
+    answers = {one: _answers(found.shipment, one, path) for one, path in written.items()}
     try:
         with console.status(f"comparing on {count} images of {split} ..."):
             compared = parity.compare(found.shipment, answers, found.examples(split, count))
     except DataError as error:
         console.print(f"not compared: {error}", highlight=False, markup=False, soft_wrap=True)
         return {}
-    if warning := lost_by_int8(compared):
+    if warning := lost_by_int8(compared, parity.headline(found.shipment.task)):
         console.print(warning, highlight=False, soft_wrap=True)
     return compared
 
 
-def lost_by_int8(compared: "Mapping[str, Parity]") -> str:
-    """A line where int8 loses more than a point of reward; nothing where it does not."""
+def _answers(shipment: "Shipment", one: str, path: Path) -> "Answers":
+    from serving import lite_runner, onnx, saved_model
+
+    if one == "savedmodel":
+        return saved_model.answers(path)
+    if one == "onnx":
+        return onnx.OnnxModel(path.read_bytes(), shipment)
+    return lite_runner.LiteModel(path.read_bytes(), threads=2)
+
+
+def lost_by_int8(compared: "Mapping[str, Parity]", figure: str) -> str:
+    """A line where int8 loses more than a point of a figure; nothing where it does not."""
     if "int8" not in compared:
         return ""
-    lost = compared["keras"].reward - compared["int8"].reward
+    lost = compared["keras"].result[figure] - compared["int8"].result[figure]
     if lost <= _MOST_LOST:
         return ""
-    return f"take care: int8 loses {100 * lost:.1f} points of reward; nas-tf compress qat may help"
+    return (
+        f"take care: int8 loses {100 * lost:.1f} points of {figure}; nas-tf compress qat may help"
+    )
 
 
-def _tell(written: dict[str, _Written], compared: "dict[str, Parity]") -> None:
+def _tell(written: dict[str, Path], compared: "dict[str, Parity]", figure: str) -> None:
     """A row a format: how large, how fast by each runtime here, how good, and where it is."""
-    from serving import lite_runner, timing_rounds
+    from serving import lite_runner
 
     runtimes = lite_runner.runtimes()
-    paths = [one.path for one in written.values() if one.path.suffix == ".tflite"]
+    times = _times(written, runtimes)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("format")
+    heads = ("bytes", *(f"{runtime}, ms" for runtime in runtimes), figure, "points", "like Keras")
+    for name in heads:
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for name in ["keras"] * bool(compared) + list(written):
+        path, cells = written.get(name), ["", "", ""]
+        if compared:
+            value = compared[name].result[figure]
+            off = 100 * (value - compared["keras"].result[figure])
+            told = "" if name == "keras" else f"{off:+.2f}"
+            cells = [f"{value:.4f}", told, f"{compared[name].agreement:.2%}"]
+        table.add_row(
+            name,
+            f"{_size(path):,}" if path else "",
+            *(" / ".join(times.get((path.name, one), ())) if path else "" for one in runtimes),
+            *cells,
+            str(path or ""),
+        )
+    tables.console().print(table)
+    if compared:
+        tables.console().print(f"points are of {figure}, more or less than the Keras model has")
+    if times:
+        tables.console().print("milliseconds are medians with 1 / 2 threads, in turns")
+
+
+def _times(
+    written: dict[str, Path], runtimes: "Mapping[str, ModuleType]"
+) -> dict[tuple[str, str], list[str]]:
+    """Medians of each TFLite model by each runtime, by the number of threads."""
+    from serving import timing_rounds
+
+    paths = [path for path in written.values() if path.suffix == ".tflite"]
     contents = {path: path.read_bytes() for path in paths}
     times: dict[tuple[str, str], list[str]] = {}
     for row in timing_rounds.measure(contents, runtimes, _THREADS, _ROUNDS):
         times.setdefault((row.name, row.runtime), []).append(f"{median(row.medians):.1f}")
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("format")
-    for name in ("bytes", *(f"{runtime}, ms" for runtime in runtimes), "reward", "like Keras"):
-        table.add_column(name, justify="right")
-    table.add_column("")
-    for name in ["keras"] * bool(compared) + list(written):
-        one, did = written.get(name), compared.get(name)
-        cells = [f"{_size(one.path):,}" if one else ""]
-        for runtime in runtimes:
-            own = times.get((one.path.name, runtime), []) if one else []
-            cells.append(" / ".join(own))
-        cells += [f"{did.reward:.4f}", f"{did.agreement:.2%}"] if did else ["", ""]
-        table.add_row(name, *cells, str(one.path) if one else "")
-    tables.console().print(table)
-    if times:
-        tables.console().print("milliseconds are medians with 1 / 2 threads, in turns")
+    return times
 
 
 def _size(path: Path) -> int:

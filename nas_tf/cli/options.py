@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from nas_tf.errors import ConfigError
+from nas_tf import spaces
+from nas_tf.errors import ConfigError, DataError, NasTfError
 from nas_tf.genotype import Genotype
-from nas_tf.runs import Run
+from nas_tf.runs import Run, record
 from nas_tf.spaces import PUBLISHED
 
 TARGETS = {"segmentation": "label", "depth": "depth", "pose": "keypoints"}
@@ -37,7 +38,23 @@ class RunType(click.ParamType):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Run:
         """Opens the run."""
-        return Run(Path(value))
+        return opened(Path(value))
+
+
+def opened(folder: Path) -> Run:
+    """A run whose genotypes can be told: one that was damaged is refused before it is drawn."""
+    run = Run(folder)
+    for trial in run.trials:
+        path = record.path_of(folder, trial.trial)
+        try:
+            spaces.describe(trial.parsed)
+        except NasTfError as error:
+            raise DataError(f"{path} holds no genotype: {error}; put back a copy") from error
+        except (TypeError, ValueError, LookupError) as error:
+            raise DataError(
+                f"{path} holds no genotype of space {trial.space}; put back a copy, or delete it"
+            ) from error
+    return run
 
 
 RUN = click.argument("run", type=RunType(), metavar="RUN")

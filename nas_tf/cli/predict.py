@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nas_tf.cli import endpoint as endpoints
 from nas_tf.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,9 +21,16 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="With --endpoint: the exported version whose classes and colours it has.",
 )
+@endpoints.VERSION
+@endpoints.LABEL
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="IMAGE-overlay.png.")
 def command(
-    places: tuple[Path, ...], endpoint: str | None, like: Path | None, out: Path | None
+    places: tuple[Path, ...],
+    endpoint: str | None,
+    like: Path | None,
+    version: int | None,
+    label: str | None,
+    out: Path | None,
 ) -> None:
     """Draw what a network sees in IMAGE, a JPEG or PNG file.
 
@@ -31,7 +39,7 @@ def command(
     \b
     nas-tf predict exports/street/street-int8.tflite photo.jpg
     nas-tf predict exports/street/savedmodel/1 photo.jpg --out seen.png
-    nas-tf predict --endpoint grpc://localhost:8500/street photo.jpg
+    nas-tf predict --endpoint grpc://localhost:8500/street photo.jpg --label stable
     """
     wanted = 1 if endpoint else 2
     if len(places) != wanted:
@@ -39,7 +47,10 @@ def command(
             f"{len(places)} places are given, expected "
             + ("IMAGE alone with --endpoint" if endpoint else "MODEL and IMAGE")
         )
+    if not endpoint and (like, version, label) != (None, None, None):
+        raise ConfigError("--like, --version or --label is given, expected --endpoint with it")
     image = places[-1]
+    out = _drawable(out or image.with_name(f"{image.stem}-overlay.png"))
     from serving import picture_file
 
     picture = picture_file.read(image)
@@ -49,12 +60,10 @@ def command(
     from serving import overlay
 
     if endpoint:
-        about, answer = _asked(endpoint, like, image, picture)
+        about, answer = _asked(endpoint, like, image, picture, version=version, label=label)
     else:
         about, answer = _computed(places[0], picture)
-    _save(
-        overlay.draw(picture, answer, about), out or image.with_name(f"{image.stem}-overlay.png")
-    )
+    _save(overlay.draw(picture, answer, about), out)
 
 
 def _computed(model: Path, picture: "np.ndarray") -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -68,27 +77,37 @@ def _computed(model: Path, picture: "np.ndarray") -> tuple[Mapping[str, Any], Ma
 
 
 def _asked(
-    endpoint: str, like: Path | None, image: Path, picture: "np.ndarray"
+    endpoint: str, like: Path | None, image: Path, picture: "np.ndarray", **which: Any
 ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """What a server answers to the file itself, at the file's own size."""
     from serving import picture_file, saved_model
     from serving.client import Client
 
-    address, _, name = endpoint.rpartition("/")
-    if "://" not in address or not name:
-        raise ConfigError(
-            f"--endpoint is {endpoint!r}, expected such as grpc://localhost:8500/NAME"
-        )
-    with Client(address, name) as client:
+    with Client(*endpoints.parts(endpoint, "--endpoint"), **which) as client:
         given = client.predict_files([image.read_bytes()])
     told = {key: picture_file.maps(one[0]) for key, one in given.items()}
     about = saved_model.about(like) if like else {}
     return {**about, "input": {"size": list(picture.shape[:2])}}, told
 
 
+def _drawable(path: Path) -> Path:
+    """The path, if its name tells a format that pictures are written in."""
+    from PIL import Image
+
+    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+        raise ConfigError(f"--out is {path}, expected a picture's name such as {path.stem}.png")
+    return path
+
+
 def _save(drawn: "np.ndarray", path: Path) -> None:
     from PIL import Image
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(drawn).save(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(drawn).save(path)
+    except OSError as error:
+        where = error.filename or path
+        raise ConfigError(
+            f"{path} cannot be written: {error.strerror or error} ({where})"
+        ) from error
     click.echo(f"wrote {path}")

@@ -50,7 +50,8 @@ def command(
     nas-tf score exports/street/street-int8.tflite --split test --out int8.json
     """
     sizes, path = _scales(scales), Path(source)
-    exported = path.suffix == ".tflite" or (path / "saved_model.pb").exists()
+    parts = ("saved_model.pb", "assets")
+    exported = path.suffix == ".tflite" or any((path / one).exists() for one in parts)
     if exported and (input_size or flip or sizes != (1.0,) or trial or weights != "last"):
         raise ConfigError(
             f"{source} is an exported model, expected none of --input, --scales, --flip, --trial "

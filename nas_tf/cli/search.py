@@ -13,11 +13,10 @@ from rich.console import Console
 from nas_tf import spaces
 from nas_tf.cli import options, relay, tables
 from nas_tf.cli.progress import bars
-from nas_tf.config import dump, load
+from nas_tf.config import load, resumed
 from nas_tf.config.schema import Experiment, Oracle
 from nas_tf.errors import ConfigError, NasTfError, TrainingError
 from nas_tf.runs import Run, layout
-from nas_tf.runs.load import dotted
 
 _WORKER = "KERASTUNER_TUNER_ID"
 _LONERS = ("bayesian", "hyperband")
@@ -95,23 +94,7 @@ def _check_folder(folder: Path, experiment: Experiment, resume: bool) -> None:
             f"{folder} holds a run of {done} trials: add --resume to go on with it, or give "
             "another folder by --out"
         )
-    before = load(folder / layout.CONFIG)
-    for key, was, now in _differences(before, experiment):
-        raise ConfigError(
-            f"{folder} was begun with {key}={was}, now it is {now}: give {key}={was}, or another "
-            "folder by --out"
-        )
-
-
-def _differences(before: Experiment, after: Experiment) -> list[tuple[str, object, object]]:
-    """Keys that a run may not change on its way; budget, threads and what is kept may."""
-    free = {"search.trials", "search.kept", "search.tensorboard", "threads"}
-    old, new = (dotted(dump(one)) for one in (before, after))
-    return [
-        (key, old.get(key), new.get(key))
-        for key in old | new
-        if key not in free and old.get(key) != new.get(key)
-    ]
+    resumed.check(folder, experiment)
 
 
 def _check_files(experiment: Experiment) -> None:
@@ -140,7 +123,7 @@ def _many(config: str, overrides: Sequence[str], folder: Path, workers: int) -> 
             hear=relay.Relay(shown, console).hear,
         ).run()
     if status == 130:
-        raise _interrupted(folder)
+        raise _interrupted()
     if status in mistakes:
         raise click.exceptions.Exit(status)
     if status:
@@ -159,13 +142,16 @@ def _one(experiment: Experiment, folder: Path, leads: bool) -> None:
         run(experiment, folder, console)
     except KeyboardInterrupt:
         if leads:
-            raise _interrupted(folder) from None
+            raise _interrupted() from None
         raise
 
 
-def _interrupted(folder: Path) -> click.exceptions.Exit:
+def _interrupted() -> click.exceptions.Exit:
+    """The command that goes on: the same, of a search with --resume."""
     arguments = [one for one in sys.argv[1:] if one != "--resume"]
-    click.echo(f"stopped; go on with: nas-tf {shlex.join([*arguments, '--resume'])}", err=True)
+    if arguments[0] == "search":
+        arguments.append("--resume")
+    click.echo(f"stopped; go on with: nas-tf {shlex.join(arguments)}", err=True)
     return click.exceptions.Exit(130)
 
 
@@ -185,4 +171,5 @@ def _tell(folder: Path) -> None:
         f"{len(run.trials)} trials in {folder}: {stopped} stopped by the gate, {failed} failed\n"
         f"report: {page.write(run)}",
         highlight=False,
+        markup=False,
     )

@@ -1,6 +1,9 @@
 """One process of a search: the whole of it, its chief, or one of its workers."""
 
 import importlib.util
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +15,17 @@ import tuner_oracles
 from nas_tf import spaces
 from nas_tf.cli import tables, timing
 from nas_tf.cli.headline import Headline
+from nas_tf.cli.kerastuner_oracles import Bayesian, Hyperband
 from nas_tf.cli.progress import live_line
 from nas_tf.config.schema import Experiment
-from nas_tf.errors import ConfigError, EnvironmentFault
+from nas_tf.errors import ConfigError, DataError, EnvironmentFault, NasTfError, TrainingError
 from nas_tf.search import SearchHyperModel, TwoStageTuner
 from nas_tf.search.hypermodel import OBJECTIVE
 from nas_tf.spaces import SearchSpace
 from tuner_oracles.durable import DurableOracle
+from tuner_oracles.ledger import LedgerError, Unwritable
+from tuner_oracles.tokens import SpaceError
+from tuner_oracles.worker import ChiefLost
 
 MOST_FAILURES = 10
 """So many in a row end a search, as with our own oracles."""
@@ -30,7 +37,7 @@ def run(experiment: Experiment, folder: Path, console: Console) -> None:
     model = SearchHyperModel.of(experiment, space, latency=timing.measured(experiment))
     oracle = oracle_of(experiment, space)
     model.check()  # before the tuner makes the run's folder
-    with live_line(console) as line:
+    with live_line(console) as line, _one_line(folder):
         headline = Headline(folder, experiment.search.trials)
 
         def finished(trial: Any) -> None:
@@ -51,6 +58,33 @@ def run(experiment: Experiment, folder: Path, console: Console) -> None:
             tuner_oracles.search(tuner, verbose=0)
         else:
             tuner.search(verbose=0)
+
+
+@contextmanager
+def _one_line(folder: Path) -> Iterator[None]:
+    """What oracles, KerasTuner and the system raise, as the errors a person meets."""
+    try:
+        yield
+    except Unwritable as error:
+        raise EnvironmentFault(str(error)) from error
+    except LedgerError as error:
+        raise DataError(str(error)) from error
+    except OSError as error:
+        raise EnvironmentFault(f"the search in {folder} ends: {error}") from error
+    except SpaceError as error:
+        raise ConfigError(str(error)) from error
+    except ChiefLost as error:
+        raise NasTfError(str(error)) from error
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"oracle.json or a trial.json in {folder} can't be read, {error}: put back a copy, or "
+            "search into another folder"
+        ) from error
+    except RuntimeError as error:
+        if "consecutive failures" not in str(error):
+            raise
+        last = str(error).strip().rpartition("\n")[2]
+        raise TrainingError(f"{MOST_FAILURES} trials failed in a row; the last: {last}") from error
 
 
 def oracle_of(experiment: Experiment, space: SearchSpace) -> kt.Oracle:
@@ -79,20 +113,8 @@ def oracle_of(experiment: Experiment, space: SearchSpace) -> kt.Oracle:
             raise EnvironmentFault(
                 "oracle bayesian needs scikit-learn: pip install 'nas-tf[bayesian]'"
             )
-        return kt.oracles.BayesianOptimizationOracle(
-            max_trials=search.trials, seed=seed, **own_limits
-        )
-    return hyperband(search.trials, experiment.stage_one.epochs, seed=seed, **own_limits)
-
-
-def hyperband(trials: int, epochs: int, **options: Any) -> kt.Oracle:
-    """Hyperband that sweeps again and again until so many trials were run.
-
-    KerasTuner's own ends after a number of sweeps, which says little of what a search will cost.
-    """
-    oracle = kt.oracles.HyperbandOracle(max_epochs=epochs, hyperband_iterations=None, **options)
-    oracle.max_trials = trials
-    return oracle
+        return Bayesian(max_trials=search.trials, seed=seed, **own_limits)
+    return Hyperband(search.trials, experiment.stage_one.epochs, seed=seed, **own_limits)
 
 
 def _canonical(space: SearchSpace) -> Any:

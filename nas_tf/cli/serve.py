@@ -7,30 +7,45 @@ from pathlib import Path
 
 import click
 
-from nas_tf.errors import EnvironmentFault
+from nas_tf.errors import ConfigError, EnvironmentFault
 
 
 @click.command("serve")
 @click.argument("export", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--name", help="Of the model; that of the folder if not given.")
 @click.option("--files", is_flag=True, help="Also write files for Docker and Kubernetes.")
+@click.option("--stable", type=int, help="Of --files: the version clients get, or the newest.")
+@click.option("--canary", type=int, help="Of --files: another version, tried beside it.")
+@click.option("--image", metavar="REPOSITORY", help="Of --files: where Kubernetes pulls from.")
 @click.option("--start", is_flag=True, help="Start it by Docker.")
-def command(export: Path, name: str | None, files: bool, start: bool) -> None:
+def command(
+    export: Path,
+    name: str | None,
+    files: bool,
+    stable: int | None,
+    canary: int | None,
+    image: str | None,
+    start: bool,
+) -> None:
     """Print how TF Serving serves EXPORT, a folder that `nas-tf export` wrote, or start it.
 
     \b
     nas-tf serve exports/street
-    nas-tf serve exports/street --files        # deploy/: Dockerfile, Compose, Kubernetes, canary
     nas-tf serve exports/street --start
+    nas-tf serve exports/street --files        # deploy/: Dockerfile, Compose, Kubernetes
+    nas-tf serve exports/street --files --stable 1 --canary 2
     """
     from serving import deployment
 
     newest = deployment.versions(export)[-1]
-    name = name or deployment.name_of(export.resolve().name)
-    docker = deployment.docker_command(export, name)
+    name = deployment.named(name or deployment.name_of(export.resolve().name))
     if files:
-        for path in deployment.write(export, name):
+        release = deployment.Release(newest if stable is None else stable, canary)
+        for path in deployment.write(export, name, release, image=image):
             click.echo(f"wrote {path}")
+    elif (stable, canary, image) != (None, None, None):
+        raise ConfigError("--stable, --canary or --image is given, expected --files with it")
+    docker = deployment.docker_command(export, name)
     base = shlex.quote(str((export / "savedmodel").resolve()))
     click.echo(
         f"version {newest} as {name}, by Docker:\n  {shlex.join(docker)}\n"

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,9 +81,13 @@ def find(
 ) -> Found:
     """The folder of a training or of a search, or a genotype with ``config``."""
     folder = Path(source)
+    given = {"--trial": trial, "--config": config, "--weights best": which != "last"}
+    given |= dict.fromkeys(overrides, True)
     if (folder / GENOTYPE).exists():
+        _only(given, {"--weights best"}, f"{source} is the folder of a training")
         return _of_training(folder, which, size)
     if (folder / layout.RUN).exists():
+        _only(given, {"--trial"}, f"{source} is the folder of a search")
         return _of_search(Run(folder), trial, size)
     if folder.is_dir():
         raise ConfigError(
@@ -95,7 +99,15 @@ def find(
             f"{source} is no folder, expected one of a training or a search (nas-tf export also "
             "takes a genotype with --config, with random weights)"
         )
+    _only(given, {"--config", *overrides}, f"{source} is a genotype")
     return _untrained(source, load(config, overrides), size)
+
+
+def _only(given: Mapping[str, Any], accepted: Set[str], what: str) -> None:
+    """Raises where something was given that would change nothing."""
+    for name, value in given.items():
+        if value and name not in accepted:
+            raise ConfigError(f"{what}, expected no {name}")
 
 
 def _of_training(folder: Path, which: str, size: Size | None) -> Found:

@@ -11,7 +11,7 @@ from nas_tf.cli import options, show_trial
 from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
 from nas_tf.networks.places import by_place
-from nas_tf.runs import Run, layout
+from nas_tf.runs import layout
 from nas_tf.spaces import Published
 
 
@@ -80,7 +80,7 @@ def _genotype(console: Console, text: str, trial: str | None, space: str | None)
         if trial is not None:
             raise ConfigError(f"--trial {trial} needs the folder of a run, not {text!r}")
         return spaces.resolve(text, space)
-    run = Run(Path(text))
+    run = options.opened(Path(text))
     record = show_trial.find(run, trial)
     show_trial.describe(console, run, record)
     return record.parsed

@@ -1,6 +1,7 @@
 """A trial of a run, for ``nas-tf show``."""
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from nas_tf.errors import ConfigError
@@ -24,8 +25,9 @@ def find(run: Run, trial: str | None) -> TrialRecord:
 def describe(console: Console, run: Run, trial: TrialRecord) -> None:
     """What became of the trial, and what its network costs."""
     ranked = [one.trial for one in run.best(len(run.trials))]
-    place = f"number {ranked.index(trial.trial) + 1} of {len(ranked)}" if trial.stages else ""
-    console.print(f"[bold]trial {trial.trial}[/] of {run.folder}", place)
+    known = trial.trial in ranked
+    place = f"number {ranked.index(trial.trial) + 1} of {len(ranked)}" if known else ""
+    console.print(f"[bold]trial {trial.trial}[/] of {escape(str(run.folder))}", place)
     console.print(_fate(trial), markup=False)
     if trial.params:
         latency = f", {trial.latency_ms:.1f} ms" if trial.latency_ms else ""
@@ -33,7 +35,8 @@ def describe(console: Console, run: Run, trial: TrialRecord) -> None:
             f"shipped: {trial.params:,} parameters, {trial.madds:,} multiply-adds{latency}"
         )
     console.print(
-        f"seed {trial.seed}, {trial.seconds:.0f} s on {trial.worker}, from {trial.started}"
+        f"seed {trial.seed}, {trial.seconds:.0f} s on {trial.worker}, from {trial.started}",
+        markup=False,
     )
     if trial.stages:
         console.print(_stages(trial.stages))

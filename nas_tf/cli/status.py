@@ -6,6 +6,7 @@ from statistics import median
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
 from nas_tf.cli import options, tables
 from nas_tf.report.words import duration
@@ -31,10 +32,8 @@ def command(run: Run, as_json: bool) -> None:
         return
     about = run.about
     console = Console(soft_wrap=True, highlight=False)
-    console.print(
-        f"[bold]{run.folder}[/]: {about['space']} on {about['data']}, {about['oracle']}, seed "
-        f"{about['seed']}"
-    )
+    made = f"{about['space']} on {about['data']}, {about['oracle']}, seed {about['seed']}"
+    console.print(f"[bold]{escape(str(run.folder))}[/]: {escape(made)}")
     console.print(f"{told['trials']}/{told['of']} trials, {_state(told)}")
     if told["completed"]:
         console.print(
@@ -46,7 +45,7 @@ def command(run: Run, as_json: bool) -> None:
     for reason, count in told["failures"].items():
         console.print(f"failed {count} times: {reason}", markup=False)
     if (run.folder / layout.REPORT).exists():
-        console.print(f"report: {run.folder / layout.REPORT}")
+        console.print(f"report: {run.folder / layout.REPORT}", markup=False)
 
 
 def figures(run: Run) -> dict[str, object]:

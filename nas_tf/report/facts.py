@@ -94,12 +94,19 @@ class Facts:
         return [one.stages[stage].reward for one in self.completed if len(one.stages) > stage]
 
     @cached_property
-    def bar(self) -> list[float | None]:
-        """The mean of stage-one rewards before each completed trial: the gate's bar."""
-        means: list[float | None] = [None]
-        for count, total in enumerate(np.cumsum(self.stage_rewards(0)), 1):
-            means.append(float(total / count))
-        return means[:-1]
+    def bar(self) -> dict[int, float]:
+        """The mean that the gate compared with, by the number of the trial.
+
+        The paper's gate compares with the mean before a reward, the authors' with the one after.
+        """
+        bar, before = {}, None
+        for line in self.run.decisions:
+            after = line["state"].get("mean")
+            mean = after if line["state"]["policy"] == "authors" else before
+            if mean is not None and line["trial"] in self.numbers:
+                bar[self.numbers[line["trial"]]] = mean
+            before = after
+        return dict(sorted(bar.items()))
 
     @cached_property
     def honesty(self) -> Correlation | None:

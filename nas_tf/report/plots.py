@@ -78,13 +78,13 @@ def density(axes: Axes, rewards: Sequence[float], colour: str, label: str) -> No
 def gate(facts: Facts) -> Figure:
     """What the gate let through, and whether stage one foretells stage two."""
     figure, (left, right) = sheet(1, 2)
-    numbers = facts.x(facts.completed)
     went = [one for one in facts.completed if one.stopped != "gate" and one.stages]
     for trials, colour, label in ((went, BLUE, "went on"), (facts.gated, ORANGE, "stopped")):
         rewards = [one.stages[0].reward for one in trials]
         _points(left, facts.x(trials), rewards, colour, label)
-    bar = [np.nan if one is None else one for one in facts.bar]
-    left.step(numbers[: len(bar)], bar, where="post", color=INK, linewidth=1, label="the mean")
+    if facts.bar:
+        bar = list(facts.bar), list(facts.bar.values())
+        left.step(*bar, where="mid", color=INK, linewidth=1, label="the mean")
     left.set(xlabel="trial", ylabel="reward after stage one")
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=3)
     firsts, seconds = ([one.stages[n].reward for one in facts.both] for n in (0, 1))

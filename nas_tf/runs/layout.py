@@ -1,7 +1,12 @@
 """Names of the files of a run, and how they are written whole."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+
+from nas_tf.errors import EnvironmentFault, full_disk
 
 SCHEMA = 1
 RUN = "run.json"
@@ -18,14 +23,43 @@ RERANK = "rerank"
 LOCK = ".lock"
 
 
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """A full disk is no trial's fault: it ends what runs, in one line, and what was kept stays."""
+    try:
+        yield
+    except OSError as error:
+        told = f"{folder} can't be written: {error}; mend it, and what was not kept is run again"
+        raise full_disk(error, folder) or EnvironmentFault(told) from error
+
+
 def write_whole(path: Path, text: str) -> None:
     """Writes a file so that a reader finds the old content or the new one, never a part."""
     write_whole_bytes(path, text.encode())
 
 
+def last(partial: IO[bytes], path: Path) -> None:
+    """Has the system write a partial file out before it takes the name, for a power cut."""
+    partial.flush()
+    os.fsync(partial.fileno())
+    os.replace(partial.name, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def write_whole_bytes(path: Path, content: bytes) -> None:
-    """The same of bytes."""
+    """The same of bytes; a disk that is full is told with the file's name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            last(file, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        if told := full_disk(error, path):
+            raise told from error
+        raise

@@ -1,11 +1,12 @@
 """A run as it is on disk: finished or not, whole or being written."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from nas_tf.errors import DataError
 from nas_tf.runs import layout, record
@@ -13,6 +14,21 @@ from nas_tf.runs.record import TrialRecord
 
 if TYPE_CHECKING:
     import pandas
+
+
+class _About(msgspec.Struct):
+    """What ``run.json`` must say for a run to be read; it says more."""
+
+    schema: int
+    space: str
+    data: str
+    oracle: str
+    seed: int
+    max_trials: int | None = None
+    created: str = ""
+    command: str = ""
+    nas_tf: str = "unknown"
+    versions: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -24,10 +40,11 @@ class Run:
     def __post_init__(self) -> None:
         if not (self.folder / layout.RUN).exists():
             raise DataError(f"{self.folder} is no run: it has no {layout.RUN}")
-        if (found := self.about.get("schema")) != layout.SCHEMA:
+        if (found := self.about["schema"]) != layout.SCHEMA:
             raise DataError(
-                f"{self.folder} was written in schema {found}, expected {layout.SCHEMA}: use the "
-                f"version of nas-tf that wrote it ({self.about.get('nas_tf', 'unknown')})"
+                f"{self.folder / layout.RUN} was written in schema {found}, expected "
+                f"{layout.SCHEMA}: use the version of nas-tf that wrote it "
+                f"({self.about['nas_tf']})"
             )
 
     @cached_property
@@ -35,12 +52,14 @@ class Run:
         """What made the run."""
         path = self.folder / layout.RUN
         try:
-            told = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, OSError) as error:
-            raise DataError(f"{path} can't be read: {error}") from error
-        if not isinstance(told, dict):
-            raise DataError(f"{path} holds no record, expected the keys of a run")
-        return told
+            content = path.read_bytes()
+            told = msgspec.structs.asdict(msgspec.json.decode(content, type=_About))
+            return told | msgspec.json.decode(content)
+        except (msgspec.MsgspecError, ValueError, OSError) as error:
+            raise DataError(
+                f"{path} can't be read: {error}; put back a copy, or delete it, and going on with "
+                "the run writes it anew"
+            ) from error
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -55,6 +74,20 @@ class Run:
     def trials(self) -> list[TrialRecord]:
         """Finished trials, in the order in which they ended."""
         return record.Shelf(self.folder).all()
+
+    @cached_property
+    def decisions(self) -> list[dict[str, Any]]:
+        """What the gate decided, in its order, with its state after each; none where none was."""
+        path = self.folder / layout.GATE
+        if not path.exists():
+            return []
+        whole = path.read_bytes().rpartition(b"\n")[0]
+        try:
+            return [msgspec.json.decode(line) for line in whole.splitlines()]
+        except msgspec.MsgspecError as error:
+            raise DataError(
+                f"{path} is damaged: {error}; put back a copy, or delete it"
+            ) from error
 
     @property
     def completed(self) -> list[TrialRecord]:

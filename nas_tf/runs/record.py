@@ -3,13 +3,14 @@
 import csv
 import io
 import os
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from filelock import FileLock
 
-from nas_tf.errors import DataError
+from nas_tf.errors import DataError, GenotypeError
 from nas_tf.genotype import Genotype
 from nas_tf.runs import layout
 
@@ -37,10 +38,10 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
     cost; ``seconds`` is the trial's whole time.
     """
 
-    trial: str
+    trial: Annotated[str, msgspec.Meta(pattern=r"^[\w.-]+$")]
     space: str
     genotype: str
-    status: str
+    status: Literal["completed", "failed"]
     reward: float
     score: float
     stages: tuple[Stage, ...] = ()
@@ -51,8 +52,14 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     seconds: float = 0.0
     worker: str = ""
-    started: str = ""
-    ended: str = ""
+    started: str
+    ended: str
+
+    def __post_init__(self) -> None:
+        """Times are told apart and subtracted."""
+        for one in (self.started, self.ended):
+            if datetime.fromisoformat(one).tzinfo is None:
+                raise ValueError(f"{one!r} is a time without its zone")
 
     @property
     def parsed(self) -> Genotype:
@@ -117,7 +124,8 @@ def read(path: Path) -> TrialRecord:
     """Reads a trial back."""
     try:
         found = msgspec.json.decode(path.read_bytes(), type=TrialRecord)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        found.parsed  # noqa: B018
+    except (msgspec.MsgspecError, UnicodeDecodeError, GenotypeError, RecursionError) as error:
         raise DataError(
             f"{path} is no record of a trial, {error}; delete it, and going on with the run "
             "makes it anew if its trial is still to be run"

@@ -4,11 +4,10 @@ Every decision is a line of ``gate.jsonl``, fsynced under a lock, with the gate'
 trial that is run again, because its process was killed, is answered from its line.
 """
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 
+import msgspec
 from filelock import FileLock
 
 from nas_tf.config.schema import Experiment
@@ -16,6 +15,15 @@ from nas_tf.errors import DataError
 from nas_tf.runs import layout
 from nas_tf.training import gate
 from nas_tf.training.gate import Gate
+
+
+class _Line(msgspec.Struct):
+    """One decision, and the gate's state after it."""
+
+    trial: str
+    reward: float
+    goes_on: bool
+    state: dict[str, int | float | str]
 
 
 class GateBook:
@@ -34,16 +42,19 @@ class GateBook:
         with FileLock(self.path.with_suffix(".lock")):
             lines = self._lines()
             for line in lines:
-                if line["trial"] == trial:
-                    return line["goes_on"]
+                if line.trial == trial:
+                    return line.goes_on
             whole: Gate = gate.make(self._config.gate, self._config.seed)
-            if lines:
-                whole.restore(lines[-1]["state"])
-            line = {"trial": trial, "reward": reward, "goes_on": whole.goes_on(reward)}
-            self._append({**line, "state": whole.state()})
-            return line["goes_on"]
+            try:
+                if lines:
+                    whole.restore(lines[-1].state)
+                goes_on = whole.goes_on(reward)
+            except (KeyError, TypeError, ValueError) as error:
+                raise self._damaged(f"its last state is none of a gate, {error!r}") from error
+            self._append(_Line(trial, reward, goes_on, whole.state()))
+            return goes_on
 
-    def _lines(self) -> list[dict[str, Any]]:
+    def _lines(self) -> list[_Line]:
         """The whole lines; one that was cut short is cut off, for nobody was told of it."""
         if not self.path.exists():
             return []
@@ -53,16 +64,19 @@ class GateBook:
             with self.path.open("r+b") as file:
                 file.truncate(len(whole) + len(newline))
         try:
-            return [json.loads(line) for line in whole.splitlines()]
-        except ValueError as error:
-            raise DataError(
-                f"{self.path} is damaged: {error}; put back a copy, or delete it, and the gate "
-                "begins anew"
-            ) from error
+            return [msgspec.json.decode(line, type=_Line) for line in whole.splitlines()]
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise self._damaged(error) from error
 
-    def _append(self, line: dict[str, Any]) -> None:
-        with self.path.open("ab") as file:
-            file.write(json.dumps(line).encode() + b"\n")
+    def _damaged(self, why: object) -> DataError:
+        return DataError(
+            f"{self.path} is damaged: {why}; put back a copy, or delete it, and the gate begins "
+            "anew"
+        )
+
+    def _append(self, line: _Line) -> None:
+        with layout.writing(self.path.parent), self.path.open("ab") as file:
+            file.write(msgspec.json.encode(line) + b"\n")
             file.flush()
             os.fsync(file.fileno())
 

@@ -14,8 +14,9 @@ from keras_tuner.src.engine.base_tuner import BaseTuner
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 from tensorflow import keras
 
+from nas_tf.config import resumed
 from nas_tf.config.load import dump, load
-from nas_tf.errors import NasTfError
+from nas_tf.errors import NasTfError, full_disk
 from nas_tf.genotype import Genotype
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import State
@@ -24,6 +25,7 @@ from nas_tf.search import models, samples, weights
 from nas_tf.search.about import about
 from nas_tf.search.gatebook import GateBook
 from nas_tf.search.hypermodel import SearchHyperModel, everybody, figures
+from nas_tf.search.lost import failures
 from nas_tf.search.outcome import crashed, now, record_of
 from nas_tf.search.showcase import Showcase
 from nas_tf.training.result import CandidateResult
@@ -94,6 +96,9 @@ class TwoStageTuner(BaseTuner):
         if not distribution.is_chief_oracle():
             self.model.evaluator(train_data, self._progress)  # in a trial, KerasTuner would go on
         super().search(train_data, **kwargs)
+        floor = self.model.config(train_data).limits.floor
+        for lost in failures(self.folder, self.model.space, floor):
+            self._shelf.add(lost)
 
     def on_search_begin(self) -> None:
         """Saves what KerasTuner saves after the first trial only, and begins anew without."""
@@ -109,7 +114,8 @@ class TwoStageTuner(BaseTuner):
 
         def keep(blueprint: Blueprint, state: State) -> None:
             nonlocal scored
-            weights.keep(self.folder, trial.trial_id, blueprint, state)
+            with layout.writing(self.folder):
+                weights.keep(self.folder, trial.trial_id, blueprint, state)
             scored = blueprint, state
 
         def add(result: CandidateResult) -> TrialRecord:
@@ -131,6 +137,7 @@ class TwoStageTuner(BaseTuner):
         except NasTfError:
             raise
         except Exception as error:
+            self._check_disk(error)
             add(crashed(genotype, error, evaluator.config.limits.floor))
             raise
         done = add(result)
@@ -151,10 +158,11 @@ class TwoStageTuner(BaseTuner):
 
     def _add(self, done: TrialRecord, evaluator: TwoStage, scored: samples.Scored | None) -> None:
         """Writes a trial down and shows it, whatever became of it."""
-        self._shelf.add(done)
-        completed = [one for one in self._shelf.all() if one.status == "completed"]
-        weights.prune(self.folder, completed, self._kept)
-        self._showcase.show(done, evaluator, scored)
+        with layout.writing(self.folder):
+            self._shelf.add(done)
+            completed = [one for one in self._shelf.all() if one.status == "completed"]
+            weights.prune(self.folder, completed, self._kept)
+            self._showcase.show(done, evaluator, scored)
         if self._on_trial is not None:
             self._on_trial(done)
 
@@ -167,8 +175,16 @@ class TwoStageTuner(BaseTuner):
             raise
         except kt.errors.FailedTrialError as error:
             trial.status, trial.message = TrialStatus.FAILED, str(error)
-        except Exception:
+        except Exception as error:
+            self._check_disk(error)
             trial.status, trial.message = TrialStatus.INVALID, traceback.format_exc()
+
+    def _check_disk(self, error: Exception) -> None:
+        """A full disk is no trial's failure: it ends the search, and the trial is run again."""
+        if isinstance(error, OSError) and (
+            told := full_disk(error, error.filename or self.folder)
+        ):
+            raise told from error
 
     def best_genotypes(self, count: int = 1) -> list[Genotype]:
         """The best genotypes so far, first the very best."""
@@ -199,6 +215,7 @@ class TwoStageTuner(BaseTuner):
         most = self._proposer.max_trials
         with FileLock(self.folder / layout.LOCK):
             if path.exists():
+                resumed.check(self.folder, config)
                 told = {**Run(self.folder).about, "max_trials": most}
             else:
                 layout.write_whole(self.folder / layout.CONFIG, dump(config))

@@ -25,7 +25,7 @@ def keep(folder: Path, trial: str, blueprint: Blueprint, state: State) -> None:
     with partial.open("wb") as file:
         arrays = learnt(blueprint, state)
         np.savez(file, **{f"{layer}|{role}": value for (layer, role), value in arrays.items()})
-    partial.replace(path)
+        layout.last(file, path)
 
 
 def read(folder: Path, trial: str) -> Arrays:

@@ -1,6 +1,7 @@
 """Dense prediction cells (DPC, NeurIPS 2018): a few branches over 81 operators, concatenated."""
 
 import re
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -83,13 +84,17 @@ class DPCSpace(SearchSpace):
 
     def _flatten(self, brackets: Any) -> list[Any]:
         if not isinstance(brackets, (list, tuple)):
-            raise GenotypeError(f"genotype is {brackets!r}, expected a list of branches")
+            raise GenotypeError(
+                f"genotype is {reprlib.repr(brackets)}, expected a list of branches"
+            )
         if len(brackets) != self.branches:
             raise GenotypeError(f"cell has {len(brackets)} branches, expected {self.branches}")
         tokens: list[Any] = []
         for k, branch in enumerate(brackets, 1):
             if not isinstance(branch, (list, tuple)) or len(branch) != 2:
-                raise GenotypeError(f"branch{k} is {branch!r}, expected [input, operator]")
+                raise GenotypeError(
+                    f"branch{k} is {reprlib.repr(branch)}, expected [input, operator]"
+                )
             tokens += branch
         return tokens
 
@@ -104,9 +109,7 @@ class DPCSpace(SearchSpace):
         pairs = [_pair(k, branch) for k, branch in enumerate(brackets, 1)]
         first = pairs[0]
         if isinstance(first, (list, tuple)) and first and first[0] == -1:
-            return [
-                [pair[0] + 1 if isinstance(pair[0], int) else pair[0], *pair[1:]] for pair in pairs
-            ]
+            return [_counted_from_0(pair) for pair in pairs]
         return pairs
 
     def spell(self, genotype: Genotype) -> str:
@@ -134,6 +137,13 @@ class DPCSpace(SearchSpace):
             names = {k: k + 1, k + 1: k}
             swapped = (*branches[: k - 1], branches[k], branches[k - 1], *branches[k + 1 :])
             yield Genotype.of(self.name, [(names.get(b.source, b.source), b.op) for b in swapped])
+
+
+def _counted_from_0(pair: Any) -> Any:
+    """A pair whose input 0 is the feature map, which the release counts as -1."""
+    if not isinstance(pair, (list, tuple)) or not pair or not isinstance(pair[0], int):
+        return pair
+    return [pair[0] + 1, *pair[1:]]
 
 
 def _pair(k: int, branch: Any) -> Any:

@@ -95,7 +95,8 @@ class TwoStage:
         except (CannotTell, Diverged) as error:
             return candidate.failure(str(error))
         except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-            return candidate.failure(f"out of memory: {str(error).splitlines()[0][:120]}")
+            told = str(error).splitlines() or [type(error).__name__]
+            return candidate.failure(f"out of memory: {told[0][:120]}")
 
     def lasting(self, epochs: int) -> "TwoStage":
         """One on the same ground whose stage one takes so many epochs."""

@@ -1,10 +1,12 @@
 #!/bin/sh
-# On the Jetson itself, beside $name.onnx: an engine is tied to its GPU and its TensorRT (JetPack).
+# On the Jetson itself, beside the model: an engine is tied to its GPU and its TensorRT (JetPack).
 # Builds an fp16 engine, times it, and then an int8 one for its time alone.
 set -eu
-trtexec=$${TRTEXEC:-/usr/src/tensorrt/bin/trtexec}
-"$$trtexec" --onnx=$name.onnx --fp16 --saveEngine=$name-fp16.engine --useCudaGraph --iterations=200
+cd "$(dirname "$0")"
+name=$(basename "$0" .jetson.sh)
+trtexec=${TRTEXEC:-/usr/src/tensorrt/bin/trtexec}
+"$trtexec" --onnx="$name.onnx" --fp16 --saveEngine="$name-fp16.engine" --useCudaGraph --iterations=200
 echo "$name-fp16.engine is ready; its labels should be those of ONNX Runtime but at ties"
 # Without calibration the ranges of int8 are made up: read the milliseconds, not the answers.
-"$$trtexec" --onnx=$name.onnx --fp16 --int8 --useCudaGraph --iterations=200 ||
+"$trtexec" --onnx="$name.onnx" --fp16 --int8 --useCudaGraph --iterations=200 ||
   echo "this TensorRT takes int8 from Q/DQ nodes alone: stay with fp16"

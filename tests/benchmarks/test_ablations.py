@@ -2,6 +2,7 @@
 
 import csv
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from nas_tf import spaces
 from tests.training.evaluated import SMALL
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "ablations.py"
@@ -24,36 +26,76 @@ def ablations(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_what_is_off_is_told_against_all_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NAS_TF_CACHE", str(tmp_path / "cache"))
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL | {"stage_two": None}))
+    (tmp_path / "docs").mkdir()
+    return tmp_path
+
+
+def test_what_is_changed_is_told_against_the_configuration(small: Path) -> None:
     options = ("run", "--out", "out", "small.yaml")
     for count, evaluated in ((1, 3), (4, 9)):
-        done = ablations(*options, "--count", str(count), cwd=tmp_path)
+        done = ablations(*options, "--count", str(count), cwd=small)
         assert done.returncode == 0, done.stderr
         assert done.stdout.count(" in ") == evaluated
-        with (tmp_path / "out" / "results.jsonl").open("a") as file:
-            file.write('{"variant": "all on", "geno')
-    other = ablations(*options, "seed=5", cwd=tmp_path)
+        with (small / "out" / "results.jsonl").open("a") as file:
+            file.write('{"variant": "as configured", "geno')
+    other = ablations(*options, "seed=5", cwd=small)
     assert other.returncode == 1
     assert other.stderr.endswith(
         "out holds results by another configuration, expected another --out\n"
     )
-    (tmp_path / "docs").mkdir()
-    done = ablations("tell", "--out", "out", "--docs", "docs", cwd=tmp_path)
+    done = ablations("tell", "--out", "out", "--docs", "docs", cwd=small)
     assert done.returncode == 0, done.stderr
-    texts = (tmp_path / "out" / "results.jsonl").read_text().splitlines()
+    texts = (small / "out" / "results.jsonl").read_text().splitlines()
     lines = [text for text in texts if text.endswith("}")]
-    with (tmp_path / "docs" / "ablations.csv").open() as file:
+    with (small / "docs" / "ablations.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(lines) == 12
     by_variant = {json.loads(line)["variant"] for line in lines}
     assert {row["variant"] for row in rows} == by_variant
-    assert by_variant == {"all on", "no Polyak averages", "no auxiliaries"}
-    text = (tmp_path / "docs" / "ablations.md").read_text()
-    command = "python benchmarks/ablations.py run --out out/ablations small.yaml --count 4"
-    assert f"Command: `{command}`" in text
+    assert by_variant == {"as configured", "no Polyak averages", "no auxiliaries"}
+    text = (small / "docs" / "ablations.md").read_text()
+    for count in (1, 4):
+        command = f"python benchmarks/ablations.py run --out out/out small.yaml --count {count}\n"
+        assert f"    {command}" in text
     assert text.count(" over 4 pairs, p = ") == 2
-    assert (tmp_path / "docs" / "ablations.svg").exists()
+    assert (small / "docs" / "ablations.svg").exists()
+
+
+def test_genotypes_of_another_folder_are_spread_over_its_rewards(small: Path) -> None:
+    rewards = {one: (n * 7 % 10) / 10 for n, one in enumerate(sampled(10))}
+    (small / "short").mkdir()
+    (small / "short" / "results.jsonl").write_text(
+        "".join(
+            json.dumps({"variant": "as configured", "genotype": one, "reward": reward}) + "\n"
+            for one, reward in rewards.items()
+        )
+    )
+    options = ("--out", "long", "--like", "short")
+    more = ("small.yaml", "stage_one.epochs=2", "--variants", "", "--count", "4")
+    done = ablations("run", *options, *more, cwd=small)
+    assert done.returncode == 0, done.stderr
+    lines = (small / "long" / "results.jsonl").read_text().splitlines()
+    taken = [rewards[json.loads(line)["genotype"]] for line in lines]
+    assert taken == [0.9, 0.0, 0.5, 0.7]
+    done = ablations("tell", *options, "--docs", "docs", "--page", "longer", cwd=small)
+    assert done.returncode == 0, done.stderr
+    text = (small / "docs" / "longer.md").read_text()
+    assert "Spearman's ρ = " in text
+    assert "n = 4" in text
+    assert text.index("| 0.9000 |") < text.index("| 0.0000 |")
+
+
+def test_a_wrong_variant_is_one_line(small: Path) -> None:
+    done = ablations("run", "--out", "out", "small.yaml", "--variants", "polyk", cwd=small)
+    assert done.returncode == 1
+    assert done.stderr == "--variants has polyk, expected some of polyak, none, classifier\n"
+
+
+def sampled(count: int) -> list[str]:
+    rng = random.Random(3)
+    space = spaces.get(SMALL["space"])
+    return [str(space.sample(rng)) for _ in range(count)]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -210,3 +211,15 @@ def test_build_saves_a_model_that_loads(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
     )
     assert loaded.stdout == "(1, 9, 17, 11)\n", loaded.stderr
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    code = (
+        "import resource; from nas_tf.cli import main; import nas_tf.report.graph; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); main()"
+    )
+    command = [sys.executable, "-c", code, "show", "arch0", "--out", "drawings"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    told = "can't be written: File too large; free some space, then run the same again"
+    assert re.fullmatch(rf"nas-tf: .+ {told}\n", done.stderr)
+    assert done.returncode == 4

@@ -100,6 +100,21 @@ def test_mistakes_are_one_line(
 
 
 @pytest.mark.parametrize("command", ["status", "best", "show", "report"])
+@pytest.mark.parametrize("change", [{"genotype": "[1,2]"}, {"space": "dpc"}, {"space": "no"}])
+def test_a_genotype_that_is_none_is_one_line(tmp_path: Path, command: str, change: dict) -> None:
+    path = made(tmp_path / "run", trials=2).folder / layout.TRIALS / "0001.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(NasTfError, match=r"0001\.json holds no genotype.*put back a copy"):
+        call(command, tmp_path / "run")
+
+
+def test_a_folder_with_brackets_in_its_name_is_told_by_it(tmp_path: Path) -> None:
+    folder = made(tmp_path / "[bold]x[/i]", trials=3).folder
+    assert str(folder) in call("status", folder).output
+    assert str(folder) in call("show", folder, "--no-drawing").output
+
+
+@pytest.mark.parametrize("command", ["status", "best", "show", "report"])
 def test_they_load_no_tensorflow(run: Run, command: str) -> None:
     more = ["--no-drawing"] if command == "show" else []
     code = (

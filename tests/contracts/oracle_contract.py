@@ -10,6 +10,7 @@ import pytest
 
 from tests.tuner_oracles.searches import GOAL, drive, finish, outcome, place, score, space
 from tuner_oracles.ledger import NAME, LedgerError
+from tuner_oracles.searcher import Proposal
 from tuner_oracles.tokens import SpaceError
 
 
@@ -101,6 +102,28 @@ class OracleContract:
         oracle = self.searched(tmp_path, feasible=lambda values: values["op0"] != "v1")
         assert all(values["op0"] != "v1" for _, values, *_ in outcome(oracle))
         assert oracle.draws.refused > 0
+
+    def test_a_small_feasible_part_is_found_by_the_searchers_own_draws(
+        self, tmp_path: Path
+    ) -> None:
+        def rare(values: dict[str, Any]) -> bool:
+            return (values["op0"], values["op4"], values["op8"]) == ("v1", "v2", "v0")
+
+        oracle = self.searched(tmp_path, 50, hyperparameters=space(9), feasible=rare)
+        assert len(oracle.trials) == 50
+        assert all(rare(values) for _, values, *_ in outcome(oracle))
+
+    def test_a_search_that_found_no_more_says_what_it_knows(self, tmp_path: Path) -> None:
+        def rare(values: dict[str, Any]) -> bool:
+            return all(values[f"op{index}"] == "v0" for index in range(1, 9))
+
+        given = {"hyperparameters": space(9), "feasible": rare}
+        oracle = self.made(tmp_path, 5, **given)
+        start = Proposal((0,) * 9)
+        oracle.searcher.propose = lambda number: start
+        with pytest.warns(UserWarning, match="the search stops: 4 vectors were tried, and of the"):
+            drive(oracle)
+        assert len(oracle.trials) == 4
 
     def test_equal_networks_are_tried_once(self, tmp_path: Path) -> None:
         def key(values: dict[str, Any]) -> tuple:

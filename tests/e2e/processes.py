@@ -21,17 +21,22 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def identity(name: str, port: int) -> dict[str, str]:
+    """The environment that tells a process of a cluster which one it is."""
+    return {
+        "KERASTUNER_TUNER_ID": name,
+        "KERASTUNER_ORACLE_IP": "127.0.0.1",
+        "KERASTUNER_ORACLE_PORT": str(port),
+    }
+
+
 def start(
     folder: Path, trials: int, seconds: float, *more: str, name: str | None = None, port: int = 0
 ) -> subprocess.Popen:
     """One process: alone, or the chief or worker of a name."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     if name is not None:
-        env |= {
-            "KERASTUNER_TUNER_ID": name,
-            "KERASTUNER_ORACLE_IP": "127.0.0.1",
-            "KERASTUNER_ORACLE_PORT": str(port),
-        }
+        env |= identity(name, port)
     folder.mkdir(exist_ok=True)
     log = (folder / f"{name or 'alone'}.log").open("a")
     return subprocess.Popen(
@@ -43,9 +48,10 @@ def start(
 
 
 def records(folder: Path) -> list[dict]:
-    """The whole records of the ledger so far."""
-    path = folder / "search" / "ledger.jsonl"
-    if not path.exists():
+    """The whole records so far of the ledger in a folder, or in its folder ``search``."""
+    places = [place / "ledger.jsonl" for place in (folder, folder / "search")]
+    path = next((place for place in places if place.exists()), None)
+    if path is None:
         return []
     whole = path.read_bytes().rpartition(b"\n")[0]
     return [json.loads(line) for line in whole.splitlines()]
@@ -70,12 +76,30 @@ def trials(folder: Path) -> list[tuple]:
 
 def runs(folder: Path) -> list[list[str]]:
     """Trial, tuner and process of every run, finished or not."""
-    path = folder / "search" / "runs.txt"
+    path = folder / "runs.txt"
     return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:
-    """Until it is so; fails when it takes too long."""
+def hold(folder: Path, *names: str) -> None:
+    """From now on the trials of these tuners do not end (``search``: do not begin)."""
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / f"held-{name}").unlink(missing_ok=True)
+        (folder / f"hold-{name}").touch()
+
+
+def wait_until_held(folder: Path, *names: str) -> None:
+    """Until each of these tuners is in a trial that does not end."""
+    wait_for(lambda: all((folder / f"held-{name}").exists() for name in names))
+
+
+def let_go(folder: Path) -> None:
+    for path in folder.glob("hold-*"):
+        path.unlink()
+
+
+def wait_for(what: Callable[[], object], seconds: float = 180.0) -> None:
+    """Until it is so; fails when it takes too long on a machine with other work."""
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, f"not so within {seconds} s"

@@ -1,5 +1,6 @@
 """The quickstart as a person calls it, in small: killed at any moment, it ends as undisturbed."""
 
+import csv
 import os
 import random
 import signal
@@ -8,9 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from nas_tf.runs import Run, layout
+from tests.e2e.processes import records, results, wait_for
 
 SMALL = (
     *("network.alpha=0.35", "network.width=8", "network.weights=null", "stage_one.crop=[64,64]"),
@@ -85,13 +88,59 @@ def test_killed_again_and_again_it_ends_with_the_same_table(
                 len(list((place / "run" / layout.TRIALS).glob("*.json"))) >= wanted
                 and (place / "run" / layout.RUN).exists()
             ):
-                time.sleep(rng.uniform(0.0, 4.0))
+                # the first as soon as there is a run, long before a trial is proposed
+                time.sleep(rng.uniform(0.0, 4.0) if kills else 0.0)
                 break
             time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
         process.wait()
         kills += 1
+        assert [one["kind"] for one in records(place / "run")][:1] == ["begin"]
     assert told(finished(place, f"search.trials={TRIALS}")) == told(undisturbed[1])
+
+
+def test_a_killed_worker_leaves_table_and_ledger_agreed(undisturbed: tuple[Path, Run]) -> None:
+    folder, _ = undisturbed
+    log = (folder / "many.txt").open("w")
+    command = ["search", "run/config.yaml", "--trials", "6", "--workers", "2", "--out", "many"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nas_tf", *command],
+        cwd=folder,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "NAS_TF_CACHE": str(folder.parent / "cache")},
+    )
+    place = folder / "many"
+    wait_for(lambda: results(place) or process.poll() is not None, 400)
+    victim = worker_in_a_trial(process, place)
+    victim.kill()
+    assert process.wait(timeout=900) == 0, (folder / "many.txt").read_text()
+    assert (
+        "worker-0 was killed by signal 9; starting it again" in (folder / "many.txt").read_text()
+    )
+    told = {one["trial"]: (one["status"], one["score"]) for one in results(place)}
+    assert len(told) == len(results(place)) == 6
+    table = list(csv.DictReader((place / layout.TABLE).open()))
+    assert {one["trial"]: one["status"].upper() for one in table} == {
+        trial: status for trial, (status, _) in told.items()
+    }
+    for one in table:
+        assert float(one["reward"]) == pytest.approx(told[one["trial"]][1], abs=1e-5)
+
+
+def worker_in_a_trial(process: subprocess.Popen, place: Path) -> psutil.Process:
+    """The process of worker-0 while it has a trial in hand."""
+
+    def has_one() -> bool:
+        ended = {one["trial"] for one in results(place)}
+        mine = [one["trial"] for one in records(place) if one.get("tuner") == "worker-0"]
+        return bool(mine) and mine[-1] not in ended
+
+    wait_for(has_one)
+    for child in psutil.Process(process.pid).children():
+        if child.environ().get("KERASTUNER_TUNER_ID") == "worker-0":
+            return child
+    raise AssertionError("there is no worker-0")
 
 
 def test_ctrl_c_says_how_to_go_on(undisturbed: tuple[Path, Run]) -> None:

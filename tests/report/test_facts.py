@@ -1,11 +1,15 @@
 """What a report shows as numbers, against the trials they come from."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from nas_tf import spaces
 from nas_tf.report import choices
 from nas_tf.report.facts import Facts, running_mean
+from nas_tf.runs import Run, layout
 from tests.runs.made import made, sampled
 
 SPACES = ("auxcell", "template", "dpc")
@@ -37,9 +41,23 @@ def test_the_running_mean_is_that_of_the_last() -> None:
 
 def test_the_bar_is_the_mean_before_each_trial(facts: Facts) -> None:
     firsts = facts.stage_rewards(0)
-    assert facts.bar[0] is None
-    for number in (1, 5, len(firsts) - 1):
-        assert facts.bar[number] == pytest.approx(np.mean(firsts[:number]))
+    numbers = facts.x(facts.completed)
+    assert list(facts.bar) == numbers[1:]
+    for at in (1, 5, len(firsts) - 1):
+        assert facts.bar[numbers[at]] == pytest.approx(np.mean(firsts[:at]))
+
+
+def test_the_bar_is_the_gate_s_own(tmp_path: Path) -> None:
+    run = made(tmp_path / "run", trials=6, failing=0, gate=False)
+    assert Facts(run).bar == {}
+    states = [("0002", 0.3), ("0000", 0.4), ("0009", 0.5), ("0001", 0.6)]
+    for policy, expected in (("paper", {1: 0.3, 2: 0.5}), ("authors", {1: 0.4, 2: 0.6, 3: 0.3})):
+        lines = [
+            json.dumps({"trial": trial, "state": {"policy": policy, "mean": mean}})
+            for trial, mean in states
+        ]
+        (run.folder / layout.GATE).write_text("\n".join([*lines, '{"trial": "00']))
+        assert Facts(Run(run.folder)).bar == expected
 
 
 def test_a_trial_s_seconds_are_all_told(facts: Facts) -> None:

@@ -77,6 +77,34 @@ def test_a_broken_record_is_named(tmp_path: Path) -> None:
         Run(run.folder).trials  # noqa: B018
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ended": "yesterday"},
+        {"started": "2026-01-02T03:04:05"},
+        {"status": "odd"},
+        {"genotype": "[1,"},
+        {"genotype": "{}"},
+        {"trial": "0002"},
+        {"trial": "[bold]"},
+    ],
+)
+def test_a_record_that_says_what_cannot_be_is_named(tmp_path: Path, change: dict) -> None:
+    run = made(tmp_path / "run", trials=3)
+    path = run.folder / layout.TRIALS / "0001.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(DataError, match=r"0001\.json is no record of a trial, .*; delete it"):
+        Run(run.folder).trials  # noqa: B018
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"schema": 1, "space": 3}', "\xff"])
+def test_a_damaged_run_file_is_told_with_the_remedy(tmp_path: Path, content: str) -> None:
+    run = made(tmp_path / "run", trials=1)
+    (run.folder / layout.RUN).write_text(content, encoding="latin-1")
+    with pytest.raises(DataError, match=r"run\.json can't be read: .*; put back a copy, or del"):
+        Run(run.folder)
+
+
 def test_a_folder_without_a_run_and_a_run_of_another_schema_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is no run"):
         Run(tmp_path)

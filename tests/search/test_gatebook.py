@@ -64,9 +64,19 @@ def test_workers_share_one_book(tmp_path: Path) -> None:
         assert plain.goes_on(line["reward"]) == line["goes_on"]
 
 
-def test_a_damaged_book_is_refused_with_the_remedy(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        (b"{", b"rubbish\n{"),
+        (b'"trial"', b'"tribl"'),
+        (b'"mean"', b'"meaN"'),
+        (b'"seen":8', b'"seen":"8"'),
+        (b'"reward":0.5', b'"reward":"\xff"'),
+    ],
+)
+def test_a_damaged_book_is_refused_with_the_remedy(tmp_path: Path, was: bytes, now: bytes) -> None:
     decisions(GateBook(tmp_path, CONFIG))
     path = tmp_path / "gate.jsonl"
-    path.write_bytes(b"rubbish\n" + path.read_bytes())
+    path.write_bytes(path.read_bytes().replace(was, now))
     with pytest.raises(DataError, match=r"gate\.jsonl is damaged: .*put back a copy, or delete"):
         GateBook(tmp_path, CONFIG).of("new").goes_on(0.5)

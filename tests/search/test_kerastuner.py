@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nas_tf import spaces
-from nas_tf.cli.search_run import hyperband
+from nas_tf.cli.kerastuner_oracles import Hyperband
 from nas_tf.errors import DataError, NasTfError
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.state import from_arrays
@@ -237,7 +237,7 @@ def test_hyperband_sweeps_until_the_budget_is_spent(tmp_path: Path) -> None:
         spaces_hyper = SearchHyperModel(spaces.get("auxcell"))
         spaces_hyper.declare_hyperparameters(space)
         space.values = {}
-        oracle = hyperband(trials, 5, objective=OBJECTIVE, hyperparameters=space, seed=3)
+        oracle = Hyperband(trials, 5, objective=OBJECTIVE, hyperparameters=space, seed=3)
         oracle._set_project_dir(tmp_path, "oracle")
         return oracle
 

@@ -1,86 +1,131 @@
 """An endpoint for tests: a real TF Serving where one is at hand, else a stand-in.
 
-A ``tensorflow_model_server`` that is found is started. Or a running one is used, which serves a
-folder that can be written here as ``street``: ``TF_SERVING_ENDPOINT`` has its addresses, such as
-``grpc://localhost:8500,http://localhost:8501``, and the folder in ``TF_SERVING_MODELS``.
+A ``tensorflow_model_server`` on the path is started; the stand-in takes the same flags. Or a
+running server is used, which looks into a folder that can be written here and has the same name
+there, ``DIR``:
+
+    tensorflow_model_server --port=8500 --rest_api_port=8501 \\
+        --model_config_file=DIR/models.config --model_config_file_poll_wait_seconds=1 \\
+        --allow_version_labels_for_unavailable_models=true
+
+where ``DIR/models.config`` begins as ``model_config_list {}``. ``TF_SERVING_MODELS`` is ``DIR``,
+and ``TF_SERVING_ENDPOINT`` the addresses ``grpc://localhost:8500,http://localhost:8501``.
 """
 
-import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from google.protobuf import text_format
+from tensorflow_serving.config import model_server_config_pb2
+
 from nas_tf.errors import ServingError
+from nas_tf.runs.layout import write_whole
 from serving.client import Client, Patience
 
 GIVEN, MODELS = "TF_SERVING_ENDPOINT", "TF_SERVING_MODELS"
 MODEL = "street"
+BINARY = "tensorflow_model_server"
+LABELLED = "--allow_version_labels_for_unavailable_models=true"
 
 
 @dataclass
 class Endpoint:
-    """A running server."""
+    """A running server, and the name it has for the model."""
 
     grpc: str
     rest: str
+    model: str = MODEL
     process: subprocess.Popen | None = None
+    place: tempfile.TemporaryDirectory | None = None
 
     def kill(self) -> None:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+        if self.place is not None:
+            self.place.cleanup()
+
+    def wait(self, version: int) -> "Endpoint":
+        """Until it has loaded a version by either wire."""
+        patience = Patience(deadline=120.0, longest=0.5)
+        for address in (self.grpc, self.rest):
+            with Client(address, self.model, version=version, patience=patience) as client:
+                while True:
+                    assert self.process is None or self.process.poll() is None, "it ended"
+                    try:
+                        assert client.signatures
+                        break
+                    except ServingError:
+                        time.sleep(0.1)
+        return self
 
 
-def served(folder: Path, *, ports: tuple[int, int] = (0, 0), typed: bool = False) -> Endpoint:
+def served(
+    folder: Path,
+    *,
+    ports: tuple[int, int] | None = None,
+    labels: Mapping[str, int] | None = None,
+    typed: bool = False,
+) -> Endpoint:
     """Serves all versions in a folder."""
-    if GIVEN in os.environ:
-        return _running(folder)
-    if binary := shutil.which("tensorflow_model_server"):
-        return _real(binary, folder, ports)
-    command = [
-        *(sys.executable, "-m", "tests.serving.stand_in", MODEL, str(folder)),
-        *("--grpc", str(ports[0]), "--rest", str(ports[1]), *(["--typed"] if typed else [])),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ)
-    told = json.loads(process.stdout.readline())
-    return Endpoint(
-        f"grpc://127.0.0.1:{told['grpc']}", f"http://127.0.0.1:{told['rest']}", process
-    )
-
-
-def _running(folder: Path) -> Endpoint:
-    """Puts the versions where a running server looks for them, and waits for the newest."""
-    shutil.copytree(folder, os.environ[MODELS], dirs_exist_ok=True)
     newest = max(int(one.name) for one in folder.iterdir() if one.name.isdigit())
-    found = Endpoint(*os.environ[GIVEN].split(","))
-    with Client(found.grpc, MODEL, version=newest, patience=Patience(deadline=120.0)) as client:
-        while True:
-            try:
-                assert client.signatures
-                return found
-            except ServingError:
-                time.sleep(1.0)
+    if GIVEN in os.environ:
+        return _running(folder, labels or {}).wait(newest)
+    place = tempfile.TemporaryDirectory()
+    config = Path(place.name) / "models.config"
+    configure(config, MODEL, folder, labels or {})
+    one = started(config, ports=ports, typed=typed)
+    one.place = place
+    return one.wait(newest)
 
 
-def _real(binary: str, folder: Path, ports: tuple[int, int]) -> Endpoint:
-    grpc, rest = (port or _free() for port in ports)
+def started(
+    config: Path, *, ports: tuple[int, int] | None = None, typed: bool = False, poll: int = 0
+) -> Endpoint:
+    """A server of a configuration file, read again every so many seconds."""
+    grpc, rest = ports or (_free(), _free())
+    binary = shutil.which(BINARY)
+    command = [binary] if binary else [sys.executable, "-m", "tests.serving.stand_in"]
     process = subprocess.Popen(
         [
-            *(binary, f"--model_name={MODEL}", f"--model_base_path={folder.resolve()}"),
-            *(f"--port={grpc}", f"--rest_api_port={rest}"),
+            *(*command, f"--port={grpc}", f"--rest_api_port={rest}"),
+            *(f"--model_config_file={config}", LABELLED),
+            f"--model_config_file_poll_wait_seconds={poll}",
+            *(["--typed"] if typed and not binary else []),
         ]
     )
-    while process.poll() is None:
-        with socket.socket() as one:
-            if one.connect_ex(("127.0.0.1", rest)) == 0:
-                break
-        time.sleep(0.1)
-    return Endpoint(f"grpc://127.0.0.1:{grpc}", f"http://127.0.0.1:{rest}", process)
+    return Endpoint(f"grpc://127.0.0.1:{grpc}", f"http://127.0.0.1:{rest}", process=process)
+
+
+def configure(file: Path, name: str, folder: Path, labels: Mapping[str, int]) -> None:
+    """Adds a model, with all its versions, to a server's configuration."""
+    server = model_server_config_pb2.ModelServerConfig()
+    if file.exists():
+        text_format.Parse(file.read_text(), server)
+    model = server.model_config_list.config.add(
+        name=name, base_path=str(folder.resolve()), model_platform="tensorflow"
+    )
+    model.model_version_policy.all.SetInParent()
+    model.version_labels.update(labels)
+    write_whole(file, text_format.MessageToString(server))
+
+
+def _running(folder: Path, labels: Mapping[str, int]) -> Endpoint:
+    """A model of its own for the folder, where a running server looks for new ones."""
+    place, name = Path(os.environ[MODELS]), f"{MODEL}-{uuid.uuid4().hex[:8]}"
+    shutil.copytree(folder, place / name)
+    configure(place / "models.config", name, place / name, labels)
+    grpc, rest = os.environ[GIVEN].split(",")
+    return Endpoint(grpc, rest, name)
 
 
 def _free() -> int:

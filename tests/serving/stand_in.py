@@ -1,14 +1,14 @@
 """A stand-in for TF Serving, for its protocol alone: the official stubs, TensorFlow's own loader.
 
-It says nothing of TF Serving's loader, batching, version policies or speed.
+It takes those of TF Serving's flags that the tests use, and says nothing of TF Serving's loader,
+batching or speed.
 
-    python -m tests.serving.stand_in MODEL FOLDER [--grpc PORT] [--rest PORT] [--typed]
+    python -m tests.serving.stand_in --port=8500 --rest_api_port=8501 --model_config_file=FILE
 """
 
 import argparse
 import base64
 import json
-import sys
 import threading
 from concurrent import futures
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +18,7 @@ from typing import Any
 import grpc
 import numpy as np
 import tensorflow as tf
-from google.protobuf import json_format
+from google.protobuf import json_format, text_format
 from tensorflow.core.framework import tensor_pb2
 from tensorflow.python.saved_model.loader_impl import parse_saved_model
 from tensorflow_serving.apis import (
@@ -26,6 +26,7 @@ from tensorflow_serving.apis import (
     predict_pb2,
     prediction_service_pb2_grpc,
 )
+from tensorflow_serving.config import model_server_config_pb2
 
 
 class Refused(Exception):
@@ -37,24 +38,31 @@ class Refused(Exception):
 
 
 class Model:
-    """All versions of one model, the newest the one that is asked without a version."""
+    """The versions of one model that its configuration asks for, and their labels."""
 
-    def __init__(self, name: str, folder: Path) -> None:
-        self.name = name
-        versions = {int(one.name): one for one in folder.iterdir() if one.name.isdigit()}
-        self.newest = max(versions)
-        self._loaded = {number: tf.saved_model.load(str(one)) for number, one in versions.items()}
+    def __init__(self, config: Any) -> None:
+        self.config, self.name = config, config.name
+        folder, policy = Path(config.base_path), config.model_version_policy
+        there = {int(one.name): one for one in folder.iterdir() if one.name.isdigit()}
+        kind = policy.WhichOneof("policy_choice")
+        numbers = {"all": there, "specific": policy.specific.versions}.get(kind, [max(there)])
+        self._loaded = {one: tf.saved_model.load(str(there[one])) for one in numbers}
         self._defs = {
-            number: parse_saved_model(str(one)).meta_graphs[0].signature_def
-            for number, one in versions.items()
+            one: parse_saved_model(str(there[one])).meta_graphs[0].signature_def for one in numbers
         }
 
-    def version(self, name: str, wanted: int | None) -> int:
-        if name != self.name:
-            raise Refused(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {name}")
-        version = wanted or self.newest
+    def version(self, wanted: int | None, label: str) -> int:
+        """Of the version asked for, or the newest that is loaded."""
+        if label and label not in self.config.version_labels:
+            raise Refused(
+                grpc.StatusCode.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}"
+            )
+        version = wanted or self.config.version_labels.get(label) or max(self._loaded)
         if version not in self._loaded:
-            raise Refused(grpc.StatusCode.NOT_FOUND, f"Servable not found: {name} {version}")
+            raise Refused(
+                grpc.StatusCode.NOT_FOUND,
+                f"Servable not found for request: Specific({self.name}, {version})",
+            )
         return version
 
     def signatures(self, version: int) -> get_model_metadata_pb2.SignatureDefMap:
@@ -78,20 +86,45 @@ class Model:
         return {name: one.numpy() for name, one in given.items()}
 
 
+class Models:
+    """All models of a configuration file."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._models = file, dict[str, Model]()
+        self.read()
+
+    def read(self) -> None:
+        """Loads what is new or told otherwise than before."""
+        server = model_server_config_pb2.ModelServerConfig()
+        text_format.Parse(self._file.read_text(), server)
+        for config in server.model_config_list.config:
+            known = self._models.get(config.name)
+            if known is None or known.config != config:
+                self._models[config.name] = Model(config)
+
+    def find(self, name: str, wanted: int | None, label: str) -> tuple[Model, int]:
+        if name not in self._models:
+            raise Refused(
+                grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Latest({name})"
+            )
+        model = self._models[name]
+        return model, model.version(wanted, label)
+
+
 class Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
-    def __init__(self, model: Model, typed: bool) -> None:
-        self._model, self._typed = model, typed
+    def __init__(self, models: Models, typed: bool) -> None:
+        self._models, self._typed = models, typed
 
     def Predict(self, request: Any, context: Any) -> Any:
         try:
-            version = self._version(request)
+            model, version = self._find(request)
             inputs = {name: tf.make_ndarray(one) for name, one in request.inputs.items()}
             signature = request.model_spec.signature_name or "serving_default"
-            given = self._model.run(version, signature, inputs)
+            given = model.run(version, signature, inputs)
         except Refused as error:
             context.abort(error.code, str(error))
         response = predict_pb2.PredictResponse()
-        response.model_spec.name = self._model.name
+        response.model_spec.name = model.name
         response.model_spec.version.value = version
         for name, values in given.items():
             response.outputs[name].CopyFrom(self._proto(values))
@@ -99,17 +132,17 @@ class Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def GetModelMetadata(self, request: Any, context: Any) -> Any:
         try:
-            version = self._version(request)
+            model, version = self._find(request)
         except Refused as error:
             context.abort(error.code, str(error))
         response = get_model_metadata_pb2.GetModelMetadataResponse()
-        response.metadata["signature_def"].Pack(self._model.signatures(version))
+        response.metadata["signature_def"].Pack(model.signatures(version))
         return response
 
-    def _version(self, request: Any) -> int:
+    def _find(self, request: Any) -> tuple[Model, int]:
         spec = request.model_spec
         wanted = spec.version.value if spec.HasField("version") else None
-        return self._model.version(spec.name, wanted)
+        return self._models.find(spec.name, wanted, spec.version_label)
 
     def _proto(self, values: np.ndarray) -> tensor_pb2.TensorProto:
         """TF Serving fills the typed fields; newer ones may send the bytes in one piece."""
@@ -123,7 +156,7 @@ class Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    model: Model
+    models: Models
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -147,25 +180,29 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def _place(self) -> int:
+    def _find(self) -> tuple[Model, int]:
+        """Of /v1/models/NAME, /v1/models/NAME/versions/NUMBER or /v1/models/NAME/labels/LABEL."""
         parts = self.path.removesuffix("/metadata").removesuffix(":predict").split("/")
-        wanted = int(parts[5]) if len(parts) > 5 else None
-        return self.model.version(parts[3], wanted)
+        _, _, _, name, kind, which, *_ = [*parts, "", ""]
+        wanted = int(which) if kind == "versions" else None
+        return self.models.find(name, wanted, which if kind == "labels" else "")
 
     def _metadata(self) -> dict[str, Any]:
-        found = self.model.signatures(self._place())
+        model, version = self._find()
+        found = model.signatures(version)
         told = json_format.MessageToDict(found, preserving_proto_field_name=True)
         return {"metadata": {"signature_def": told}}
 
     def _predict(self) -> dict[str, Any]:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        version, signature = self._place(), body.get("signature_name", "serving_default")
-        wanted = self.model.signatures(version).signature_def[signature].inputs
+        model, version = self._find()
+        signature = body.get("signature_name", "serving_default")
+        wanted = model.signatures(version).signature_def[signature].inputs
         inputs = {
             name: _decoded(values, tf.dtypes.as_dtype(wanted[name].dtype))
             for name, values in body["inputs"].items()
         }
-        given = self.model.run(version, signature, inputs)
+        given = model.run(version, signature, inputs)
         told = {name: _encoded(name, values) for name, values in given.items()}
         return {"outputs": next(iter(told.values())) if len(told) == 1 else told}
 
@@ -183,30 +220,31 @@ def _encoded(name: str, values: np.ndarray) -> Any:
 
 
 def main() -> None:
-    """Serves until it is killed; prints its ports once it answers."""
+    """Serves until it is killed."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("model")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--grpc", type=int, default=0)
-    parser.add_argument("--rest", type=int, default=0)
-    parser.add_argument("--typed", action="store_true")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--rest_api_port", type=int, required=True)
+    parser.add_argument("--model_config_file", type=Path, required=True)
+    parser.add_argument("--model_config_file_poll_wait_seconds", type=float, default=0)
+    parser.add_argument("--allow_version_labels_for_unavailable_models")
+    parser.add_argument("--typed", action="store_true", help="Of the stand-in alone.")
     given = parser.parse_args()
-    model = Model(given.model, given.folder)
+    models = Models(given.model_config_file)
     server = grpc.server(
         futures.ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", 256 << 20)]
     )
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        Servicer(model, given.typed), server
+        Servicer(models, given.typed), server
     )
-    port = server.add_insecure_port(f"127.0.0.1:{given.grpc}")
+    server.add_insecure_port(f"127.0.0.1:{given.port}")
     server.start()
     rest = ThreadingHTTPServer(
-        ("127.0.0.1", given.rest), type("Bound", (Handler,), {"model": model})
+        ("127.0.0.1", given.rest_api_port), type("Bound", (Handler,), {"models": models})
     )
     threading.Thread(target=rest.serve_forever, daemon=True).start()
-    sys.stdout.write(json.dumps({"grpc": port, "rest": rest.server_address[1]}) + "\n")
-    sys.stdout.flush()
-    server.wait_for_termination()
+    pause = given.model_config_file_poll_wait_seconds
+    while server.wait_for_termination(pause or None):
+        models.read()
 
 
 if __name__ == "__main__":

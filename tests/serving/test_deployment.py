@@ -1,5 +1,6 @@
 """Files to run an export by: complete, and read by the official messages where there are any."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,16 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from nas_tf.errors import ConfigError
 from serving import deployment
+from serving.deployment import Release
 
-WRAPPED = {"max_batch_size": 3, "batch_timeout_micros": 3, "max_enqueued_batches": 3}
+RELEASE = Release(2, 10)
+WRAPPED = {
+    "max_batch_size": 1,
+    "batch_timeout_micros": 2,
+    "max_enqueued_batches": 3,
+    "num_batch_threads": 4,
+    "max_execution_batch_size": 9,
+}
 """Fields of BatchingParameters, which the package of stubs leaves out, as 64-bit wrappers."""
 
 
@@ -27,40 +36,101 @@ def batching() -> type:
     file = descriptor_pb2.FileDescriptorProto(
         name="batching.proto", package="own", syntax="proto3"
     )
-    value = file.message_type.add(name="Value")
-    value.field.add(name="value", number=1, type=3, label=1)
+    for name, kind in (("Value", 3), ("Flag", 8)):
+        file.message_type.add(name=name).field.add(name="value", number=1, type=kind, label=1)
     message = file.message_type.add(name="BatchingParameters")
-    names = ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
-    for number, name in enumerate(names, 1):
+    for name, number in WRAPPED.items():
         message.field.add(name=name, number=number, type=11, type_name=".own.Value", label=1)
-    message.field.add(name="allowed_batch_sizes", number=6, type=3, label=3)
+    name = "enable_large_batch_splitting"
+    message.field.add(name=name, number=8, type=11, type_name=".own.Flag", label=1)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("own.BatchingParameters"))
 
 
-def test_the_two_newest_versions_are_stable_and_canary(export: Path) -> None:
-    deployment.write(export, "street")
+def models(export: Path) -> model_server_config_pb2.ModelConfig:
     text = (export / "deploy" / "models.config").read_text()
     config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
     (model,) = config.model_config_list.config
-    assert (model.name, model.base_path) == ("street", "/models/street")
-    assert list(model.model_version_policy.specific.versions) == [2, 10]
-    assert dict(model.version_labels) == {"stable": 2, "canary": 10}
+    return model
 
 
-def test_batches_are_of_allowed_sizes(export: Path) -> None:
-    deployment.write(export, "street", threads=3)
+def test_a_canary_becomes_stable_and_goes_back(export: Path) -> None:
+    """Only what has a label is loaded: whoever asks without one gets no version by surprise."""
+    for release, labels in (
+        (Release(2), {"stable": 2}),
+        (Release(2, 10), {"stable": 2, "canary": 10}),
+        (Release(10, 2), {"stable": 10, "canary": 2}),
+        (Release(10), {"stable": 10}),
+    ):
+        deployment.write(export, "street", release)
+        model = models(export)
+        assert (model.name, model.base_path) == ("street", "/models/street")
+        assert dict(model.version_labels) == labels
+        assert list(model.model_version_policy.specific.versions) == sorted(labels.values())
+
+
+def test_large_requests_are_split_where_batching_is_switched_on(export: Path) -> None:
+    deployment.write(export, "street", RELEASE, threads=3)
     text = (export / "deploy" / "batching.config").read_text()
     found = text_format.Parse(text, batching()())
-    sizes = list(found.allowed_batch_sizes)
-    assert sizes == sorted(set(sizes))
-    assert sizes[-1] == found.max_batch_size.value
+    assert found.enable_large_batch_splitting.value
+    assert found.max_execution_batch_size.value < found.max_batch_size.value
+    most = found.max_enqueued_batches.value * found.max_execution_batch_size.value
+    assert found.max_batch_size.value <= most
     assert found.num_batch_threads.value == 3
 
 
+@pytest.mark.parametrize("file", ["Dockerfile", "compose.yaml", "kubernetes.yaml"])
+def test_nobody_shares_a_batch_with_strangers_unasked(export: Path, file: str) -> None:
+    deployment.write(export, "street", RELEASE)
+    assert "enable_batching" not in (export / "deploy" / file).read_text()
+
+
+def test_the_image_is_built_as_its_first_lines_tell(export: Path) -> None:
+    """From the export's folder: what is copied is there, and no other version."""
+    deployment.write(export, "street", RELEASE, image="registry.example.com:5000/maps/street")
+    text = (export / "deploy" / "Dockerfile").read_text()
+    (image,) = re.findall(r"docker build -t (\S+) -f deploy/Dockerfile \.", text)
+    assert image == "registry.example.com:5000/maps/street:stable2-canary10"
+    copied = [line.split()[1:-1] for line in text.splitlines() if line.startswith("COPY ")]
+    assert all((export / source).exists() for sources in copied for source in sources)
+    assert [one for one, *_ in copied[:-1]] == ["savedmodel/2", "savedmodel/10"]
+    compose = (export / "deploy" / "compose.yaml").read_text()
+    assert "docker compose -f deploy/compose.yaml up" in compose
+    deployed, *_ = yaml.safe_load_all((export / "deploy" / "kubernetes.yaml").read_text())
+    (container,) = deployed["spec"]["template"]["spec"]["containers"]
+    assert (container["image"], container["imagePullPolicy"]) == (image, "IfNotPresent")
+
+
+def test_kubernetes_rolls_a_release_out_and_leaves_the_number_of_servers_alone(
+    export: Path,
+) -> None:
+    images = set()
+    for release in (Release(2), Release(2, 10), Release(10, 2), Release(10)):
+        deployment.write(export, "street", release)
+        deployed, *_ = yaml.safe_load_all((export / "deploy" / "kubernetes.yaml").read_text())
+        assert "replicas" not in deployed["spec"]
+        images.add(deployed["spec"]["template"]["spec"]["containers"][0]["image"])
+    assert len(images) == 4
+
+
+@pytest.mark.parametrize("name", ["true", "null", "no"])
+def test_names_that_yaml_would_read_as_something_else(export: Path, name: str) -> None:
+    deployment.write(export, name, RELEASE)
+    compose = yaml.safe_load((export / "deploy" / "compose.yaml").read_text())
+    assert list(compose["services"]) == [name]
+    kubernetes = (export / "deploy" / "kubernetes.yaml").read_text()
+    for one in yaml.safe_load_all(kubernetes):
+        assert one["metadata"]["name"] == name
+    deployed, balanced, scaled = yaml.safe_load_all(kubernetes)
+    labels = deployed["spec"]["template"]["metadata"]["labels"]
+    assert labels == balanced["spec"]["selector"] == {"app": name}
+    assert scaled["spec"]["scaleTargetRef"]["name"] == name
+
+
 def test_compose_and_kubernetes_name_what_is_there(export: Path) -> None:
-    written = deployment.write(export, "street")
+    written = deployment.write(export, "street", RELEASE)
     assert {path.name for path in written} == set(deployment.FILES)
     assert not [path for path in written if "$" in path.read_text()]
     compose = yaml.safe_load((export / "deploy" / "compose.yaml").read_text())
@@ -89,15 +159,36 @@ def test_compose_and_kubernetes_name_what_is_there(export: Path) -> None:
         ("../x", "x"),
         ("7 seas", "model-7-seas"),
         ("…", "model"),
+        (
+            "2026-11-20-camvid-auxcell-arch0-experiment-one",
+            "model-2026-11-20-camvid-auxcell-arch0-expe",
+        ),
+        ("a" * 41 + "-b", "a" * 41),
     ],
 )
 def test_any_text_becomes_a_name(text: str, name: str) -> None:
-    assert deployment.name_of(text) == name
+    assert deployment.named(deployment.name_of(text)) == name
 
 
-def test_mistakes_are_told_before_anything_is_written(export: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"^name is '\.\./x', expected .* such as x$"):
-        deployment.write(export, "../x")
+@pytest.mark.parametrize(
+    ("name", "release", "image", "told"),
+    [
+        ("../x", RELEASE, None, r"^name is '\.\./x', expected .* such as x$"),
+        ("street", Release(3), None, r"^stable is 3, expected a version in .*: 1, 2, 10$"),
+        ("street", Release(2, 9), None, r"^canary is 9, expected a version in "),
+        ("street", Release(2, 2), None, r"^canary is 2 as stable is, expected another"),
+        ("street", RELEASE, "street:latest", r"^image is 'street:latest', expected .* without a"),
+        ("street", RELEASE, "maps/Street", r"^image is 'maps/Street', expected a repository"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_written(
+    export: Path, name: str, release: Release, image: str | None, told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        deployment.write(export, name, release, image=image)
     assert not (export / "deploy").exists()
+
+
+def test_a_folder_without_versions(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no version in savedmodel, expected a folder"):
-        deployment.write(tmp_path / "none", "street")
+        deployment.write(tmp_path / "none", "street", RELEASE)

@@ -1,5 +1,7 @@
 """ONNX models: what nodes they have, and what ONNX Runtime answers by them."""
 
+import os
+import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from nas_tf import spaces
 from serving import deployment
 from serving import onnx as exported
 from serving.parity import keras_answers
-from tests.serving.shipped import SIZE, TASKS, pictures, shipment
+from tests.serving.shipped import SIZE, TASKS, pictures, shipment, tells
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -21,6 +23,7 @@ def test_it_answers_as_the_keras_model(space: str, task: str) -> None:
     given = exported.OnnxModel(exported.convert(one), one)(pixels)
     wanted = keras_answers(one)(pixels)
     assert given.keys() == wanted.keys()
+    assert task != "depth" or tells(wanted["depth"])
     for name, values in given.items():
         assert (values.shape, values.dtype) == (wanted[name].shape, wanted[name].dtype)
         near = np.abs(values.astype(float) - wanted[name]) <= 1e-3 * np.abs(wanted[name]).max()
@@ -53,9 +56,19 @@ def test_tensorrt_meets_plain_nodes_of_fixed_sizes(genotype: str) -> None:
     assert {one.key for one in model.metadata_props} == {"name", "weights_sha256"}
 
 
-def test_the_script_for_a_jetson_names_the_model(tmp_path: Path) -> None:
-    script = deployment.write_jetson(tmp_path / "street.onnx")
-    assert script.name == "street.jetson.sh"
-    text = script.read_text()
-    assert '"$trtexec" --onnx=street.onnx --fp16 --saveEngine=street-fp16.engine' in text
-    assert script.stat().st_mode & 0o111
+def test_the_script_for_a_jetson_builds_the_model_beside_it(tmp_path: Path) -> None:
+    """Run for real, but for TensorRT's program, which writes down what it is asked."""
+    name = "camvid $(touch broken) 'a'"
+    (tmp_path / "shipped").mkdir()
+    script = deployment.write_jetson(tmp_path / "shipped" / f"{name}.onnx")
+    assert script.name == f"{name}.jetson.sh"
+    trtexec = tmp_path / "trtexec"
+    asked = tmp_path / "asked"
+    trtexec.write_text(f'#!/bin/sh\n{{ pwd; printf "%s\\n" "$@"; }} >> "{asked}"\n')
+    trtexec.chmod(0o755)
+    subprocess.run([script], env={**os.environ, "TRTEXEC": str(trtexec)}, cwd=tmp_path, check=True)
+    told = asked.read_text().splitlines()
+    first = [f"--onnx={name}.onnx", "--fp16", f"--saveEngine={name}-fp16.engine"]
+    assert told[:4] == [str(tmp_path / "shipped"), *first]
+    assert f"--onnx={name}.onnx" in told[4:]
+    assert [one.name for one in (tmp_path / "shipped").iterdir()] == [script.name]

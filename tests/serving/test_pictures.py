@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from nas_tf.errors import DataError
@@ -26,6 +27,13 @@ def test_any_channels_become_rgb(tmp_path: Path, shape: tuple[int, ...]) -> None
     path = tmp_path / "one.png"
     path.write_bytes(file_of(np.full(shape, 9, np.uint8)))
     assert picture_file.read(path).shape == (*shape[:2], 3)
+
+
+def test_sixteen_bits_of_grey_are_read_as_the_endpoint_reads_them() -> None:
+    file = file_of(np.linspace(0, 65535, 600).astype(np.uint16).reshape(20, 30))
+    read = picture_file.decoded(file, "it")
+    assert (read.shape, read.dtype) == ((20, 30, 3), np.uint8)
+    np.testing.assert_array_equal(read, tf.io.decode_png(file, channels=3))
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,42 @@
 """What a phone runs: the operations there are, how XNNPACK takes them, and what they answer."""
 
+import functools
 import zipfile
 from collections import Counter
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from flatbuffers.encode import Get as get
+from flatbuffers.number_types import Float32Flags, Uint8Flags
+from flatbuffers.packer import uoffset
+from flatbuffers.table import Table
 from tensorflow.lite.python import schema_py_generated as schema
 
 from nas_tf import spaces
 from nas_tf.errors import ConfigError, DataError
 from serving import lite_metadata, tflite
-from serving.lite_runner import LiteModel
+from serving.lite_runner import LiteModel, runtimes
 from serving.parity import compare, keras_answers
 from serving.shipment import Shipment
-from tests.serving.shipped import CLASSES, SIZE, TASKS, pictures, shipment
+from tests.serving.shipped import CLASSES, SIZE, TASKS, pictures, shipment, tells
 
 ARCHS = ("arch0", "arch1", "arch2")
+# Of a DPC's random depths the differences are smaller than a step of 8 bits.
+SMALLER = [(space, "pose") for space in spaces.SPACES] + [
+    ("auxcell", "depth"),
+    ("template", "depth"),
+]
+
+
+@pytest.fixture(params=["TensorFlow", "LiteRT"])
+def runtime(request: pytest.FixtureRequest) -> ModuleType:
+    found = runtimes()
+    if request.param not in found:
+        pytest.skip("ai-edge-litert is not installed")
+    return found[request.param]
 
 
 def samples() -> list[np.ndarray]:
@@ -28,16 +47,43 @@ def converted(one: Shipment, kind: tflite.Kind) -> bytes:
     return tflite.convert(one, kind, samples())
 
 
+@functools.cache
+def of_task(space: str, task: str, kind: tflite.Kind) -> tuple[Shipment, bytes]:
+    one = shipment(space, task, seed=1)
+    return one, converted(one, kind)
+
+
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("space", spaces.SPACES)
-def test_it_answers_as_the_keras_model(space: str, task: str) -> None:
-    one, pixels = shipment(space, task, seed=1), pictures()
-    given, wanted = LiteModel(converted(one, "fp32"))(pixels), keras_answers(one)(pixels)
+def test_it_answers_as_the_keras_model(space: str, task: str, runtime: ModuleType) -> None:
+    (one, content), pixels = of_task(space, task, "fp32"), pictures()
+    given = LiteModel(content, runtime=runtime)(pixels)
+    wanted = keras_answers(one)(pixels)
     assert given.keys() == wanted.keys()
+    assert task != "depth" or tells(wanted["depth"])
     for name, values in given.items():
         assert (values.shape, values.dtype) == (wanted[name].shape, wanted[name].dtype)
         near = np.abs(values.astype(float) - wanted[name]) <= 1e-3 * np.abs(wanted[name]).max()
         assert near.mean() > (0.8 if name == "keypoints" else 0.995)
+
+
+@pytest.mark.parametrize("kind", ["fp16", "int8"])
+@pytest.mark.parametrize(("space", "task"), SMALLER)
+def test_depths_and_joints_are_near_in_fewer_bits(
+    space: str, task: str, kind: tflite.Kind, runtime: ModuleType
+) -> None:
+    (one, content), pixels = of_task(space, task, kind), pictures()
+    given = LiteModel(content, runtime=runtime)(pixels)
+    wanted = keras_answers(one)(pixels)
+    assert given.keys() == wanted.keys()
+    name = {"depth": "depth", "pose": "heatmaps"}[task]
+    off = np.abs(given[name] - wanted[name]) / np.ptp(wanted[name])
+    assert off.max() < {"fp16": 2e-3, "int8": 0.08}[kind]
+    if task == "pose":
+        places = given["heatmaps"].reshape(len(pixels), -1, 3).argmax(1)
+        peaks = np.stack([places % (SIZE[1] // 4), places // (SIZE[1] // 4)], -1) * 4 + 1.5
+        assert np.abs(given["keypoints"][..., :2] - peaks).max() <= 1
+        assert np.array_equal(given["keypoints"][..., 2], given["heatmaps"].max((1, 2)))
 
 
 @pytest.mark.parametrize("kind", tflite.KINDS)
@@ -54,12 +100,12 @@ def test_xnnpack_takes_all_but_the_last_steps_in_one_piece(
     assert model.operations[-2:] == ["ARG_MAX", "CAST"]
 
 
-def test_the_kinds_are_near_each_other_and_smaller() -> None:
+def test_the_kinds_are_near_each_other_and_smaller(runtime: ModuleType) -> None:
     one = shipment(genotype="arch0")
     contents = {kind: converted(one, kind) for kind in tflite.KINDS}
     sizes = [len(contents[kind]) for kind in tflite.KINDS]
     assert sizes[0] > 1.6 * sizes[1] > 1.6 * sizes[2]
-    formats = {kind: LiteModel(content) for kind, content in contents.items()}
+    formats = {kind: LiteModel(one, runtime=runtime) for kind, one in contents.items()}
     examples = [(pictures(4, seed=seed), tf.zeros((4, *SIZE), tf.uint8)) for seed in range(3)]
     found = compare(one, formats, examples)
     assert list(found) == ["keras", *tflite.KINDS]
@@ -67,6 +113,27 @@ def test_the_kinds_are_near_each_other_and_smaller() -> None:
     assert found["fp32"].agreement > 0.999
     assert found["fp16"].agreement > 0.98
     assert found["int8"].agreement > 0.8
+
+
+def normalisation_of(metadata: bytes) -> tuple[list[float], list[float]]:
+    """Means and deviations of the first unit that an input's pixels go through, by the schema's
+    fields: ModelMetadata.subgraph_metadata, .input_tensor_metadata, .process_units, .options."""
+
+    def field(table: Table, place: int) -> int:
+        return table.Offset(4 + 2 * place)
+
+    def below(table: Table, place: int) -> Table:
+        return Table(table.Bytes, table.Indirect(table.Vector(field(table, place))))
+
+    def floats(table: Table, place: int) -> list[float]:
+        count, start = table.VectorLen(field(table, place)), table.Vector(field(table, place))
+        return [table.Get(Float32Flags, start + 4 * n) for n in range(count)]
+
+    root = Table(metadata, get(uoffset, metadata, 0))
+    unit = below(below(below(root, 3), 2), 4)
+    assert unit.Get(Uint8Flags, unit.Pos + field(unit, 0)) == 1, "NormalizationOptions"
+    options = Table(metadata, unit.Indirect(unit.Pos + field(unit, 1)))
+    return floats(options, 0), floats(options, 1)
 
 
 def test_it_says_what_it_is(tmp_path: Path) -> None:
@@ -81,6 +148,7 @@ def test_it_says_what_it_is(tmp_path: Path) -> None:
     assert told[4:8] == b"M001"
     for text in (b"auxcell-segmentation", b"labels.txt", b"serving_default_image:0"):
         assert text in told
+    assert normalisation_of(told) == ([0.0], [1.0])
 
 
 def test_the_same_shipment_gives_the_same_file() -> None:

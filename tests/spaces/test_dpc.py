@@ -53,6 +53,12 @@ def test_pairs_may_count_inputs_as_the_release_does() -> None:
     assert DPCSpace().parse(pairs) == spaces.resolve("dpc-top1")
 
 
+@pytest.mark.parametrize("second", [0, [], ["a"], [None, 1]])
+def test_a_branch_that_is_none_is_refused_in_the_release_s_count_too(second: object) -> None:
+    with pytest.raises(GenotypeError, match=r"branch2|2 branches"):
+        DPCSpace(branches=2).parse([[-1, 0], second])
+
+
 def test_aspp_in_released_json() -> None:
     cell = [
         {"kernel": 1, "op": "conv", "input": -1},

@@ -131,6 +131,14 @@ def test_a_candidate_without_memory_costs_only_itself() -> None:
     assert done.stdout == "True 0.0 out of memory\nTrue\n", done.stderr[-1500:]
 
 
+def test_out_of_memory_without_a_word_has_a_reason_too() -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    result = evaluate(ARCH1, experiment(**ONLY_ONE), observer=full)
+    assert (result.failed, result.stopped) == (True, "out of memory: MemoryError")
+
+
 def teacher(path: Path, classes: int) -> Path:
     tf.keras.utils.set_random_seed(1)
     image = tf.keras.Input((None, None, 3))

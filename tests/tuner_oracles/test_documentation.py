@@ -8,6 +8,8 @@ from pathlib import Path
 import yaml
 
 import tuner_oracles
+from nas_tf.cli.search import command as search
+from nas_tf.config import load
 from tuner_oracles.durable import DurableOracle
 from tuner_oracles.ppo import PRESETS
 
@@ -58,6 +60,13 @@ def test_the_manifest() -> None:
         container = job["spec"]["template"]["spec"]["containers"][0]
         return {one["name"]: one.get("value") for one in container["env"]}
 
+    commands = [
+        job["spec"]["template"]["spec"]["containers"][0]["command"] for job in (chief, worker)
+    ]
+    assert commands[0] == commands[1]
+    with search.make_context("search", commands[0][2:]) as context:
+        assert load(context.params["config"], context.params["overrides"])
+    assert told(chief)["NAS_TF_CACHE"] == told(worker)["NAS_TF_CACHE"]
     port = str(parts["Service", "search-chief"]["spec"]["ports"][0]["port"])
     assert told(chief)["KERASTUNER_TUNER_ID"] == "chief"
     assert told(worker)["KERASTUNER_TUNER_ID"] == "worker-$(INDEX)"

@@ -1,6 +1,7 @@
 """Trials as KerasTuner sees them, whatever happens to them."""
 
 import json
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ import keras_tuner as kt
 import pytest
 import tensorflow as tf
 
+from tests.e2e.disk import small_files
 from tests.tuner_oracles.searches import GOAL, drive, finish, outcome, place, score, space
 from tuner_oracles import PPOOracle, RandomOracle, search
-from tuner_oracles.ledger import LedgerError
+from tuner_oracles.ledger import LedgerError, Unwritable
 from tuner_oracles.tokens import SpaceError
 
 
@@ -145,6 +147,56 @@ def test_too_many_failures_in_a_row_stop_the_search(tmp_path: Path) -> None:
     assert len(again.trials) == 10, "taken up again it tries again"
 
 
+def test_runs_that_are_tried_again_do_not_hide_failures(tmp_path: Path) -> None:
+    given = {"max_retries_per_trial": 1, "max_consecutive_failed_trials": 3}
+    oracle = made(tmp_path, 10, **given)
+    for _ in range(5):
+        fail(oracle, oracle.create_trial("a"))
+    with pytest.warns(UserWarning, match="stops: 3 trials failed in a row; the last: boom"):
+        fail(oracle, oracle.create_trial("a"))
+    assert [trial.status for trial in oracle.trials.values()] == ["FAILED"] * 3
+
+
+def test_an_end_told_again_after_the_chief_died_counts_once(tmp_path: Path) -> None:
+    before = made(tmp_path, 2, max_retries_per_trial=1)
+    trial = before.create_trial("a")
+    fail(before, trial)
+    oracle = made(tmp_path, 2, max_retries_per_trial=1)
+    fail(oracle, trial)
+    assert oracle.trials["0"].status == "INVALID"
+    again = oracle.create_trial("b")
+    assert again.trial_id == "0"
+    oracle.end("a", "0", "INVALID", "Traceback\nboom", [])
+    assert oracle.trials["0"].status == "RUNNING", "another worker has it by now"
+    finish(oracle, again, 0.5)
+    assert oracle.trials["0"].score == 0.5
+
+
+def test_a_score_from_a_worker_thought_dead_counts_another_words_do_not(tmp_path: Path) -> None:
+    oracle = made(tmp_path, 2)
+    for status, ends in (("FAILED", False), ("COMPLETED", False)):
+        trial = oracle.create_trial("a")
+        oracle.hello("a")
+        oracle.end("a", trial.trial_id, status, None, [])
+        assert (oracle.trials["0"].score is not None) is ends, status
+    oracle.update_trial("0", {"score": 0.5})
+    oracle.end("a", "0", "COMPLETED", None, [])
+    assert oracle.trials["0"].score == 0.5
+
+
+def test_a_released_trial_is_taken_up_and_no_death_is_counted(tmp_path: Path) -> None:
+    oracle = made(tmp_path, 2, max_deaths_per_trial=2)
+    for _ in range(3):
+        assert oracle.create_trial("a").trial_id == "0"
+        oracle.release("a")
+        oracle.release("a")
+    assert oracle.create_trial("a").trial_id == "0"
+    oracle.hello("a")
+    assert oracle.create_trial("a").trial_id == "0"
+    oracle.hello("a")
+    assert oracle.trials["0"].message == "the process that ran it died 2 times"
+
+
 def test_completed_without_an_objective_is_a_failure(tmp_path: Path) -> None:
     oracle = made(tmp_path)
     trial = oracle.create_trial("a")
@@ -213,6 +265,39 @@ def test_a_steady_worker_idles_while_others_may_lose_their_trials(tmp_path: Path
     assert oracle.create_trial("b").status == "STOPPED"
 
 
+def test_a_chief_started_again_waits_long_for_holders_of_trials_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    oracle = made(tmp_path, 3)
+    finish(oracle, oracle.create_trial("done"), 0.5)
+    oracle.create_trial("busy")
+    for name, value in (("TUNER_ID", "chief"), ("ORACLE_IP", "::1"), ("ORACLE_PORT", "1")):
+        monkeypatch.setenv(f"KERASTUNER_{name}", value)
+    now = [0.0]
+    oracle = made(tmp_path, 3, heartbeat_timeout=120)
+    oracle.leases._clock = lambda: now[0]
+    oracle.get_trial("0")
+    assert sorted(oracle.leases.present()) == ["busy", "done"]
+    now[0] = 31.0
+    oracle.reap()
+    assert oracle.leases.present() == ["busy"]
+    now[0] = 119.0
+    oracle.leases.renew()
+    now[0] = 148.0
+    oracle.reap()
+    assert oracle.leases.present() == ["busy"], "nobody could be heard before the chief listened"
+    now[0] = 150.0
+    oracle.reap()
+    assert not oracle.leases.present()
+    assert not oracle.ongoing_trials
+
+
+def test_a_search_has_begun_before_its_tuner_is_saved(tmp_path: Path) -> None:
+    tuner(RandomOracle("val_loss", 2, seed=1), tmp_path).save()
+    again = tuner(RandomOracle("val_loss", 2, seed=1), tmp_path)
+    assert again.oracle.create_trial("tuner0").trial_id == "0"
+
+
 def test_begun_by_another_oracle_is_refused(tmp_path: Path) -> None:
     x, y = data()
     stock = tuner(kt.oracles.RandomSearchOracle("val_loss", 1), tmp_path)
@@ -224,11 +309,55 @@ def test_begun_by_another_oracle_is_refused(tmp_path: Path) -> None:
         drive(place(PPOOracle(GOAL, 9, hyperparameters=space(), seed=1), tmp_path / "ours"), 1)
 
 
-def test_a_tuners_empty_file_is_mended(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["", "{]", "3", "\xff"])
+def test_a_tuners_damaged_file_is_mended(tmp_path: Path, content: str) -> None:
     x, y = data()
     search(tuner(RandomOracle("val_loss", 1, seed=1), tmp_path), x, y, validation_data=(x, y))
-    (tmp_path / "search/tuner0.json").write_text("")
+    (tmp_path / "search/tuner0.json").write_text(content, encoding="latin-1")
     assert len(tuner(RandomOracle("val_loss", 1, seed=1), tmp_path).oracle.trials) == 1
+
+
+@pytest.mark.parametrize("left", [0, 1, 4])
+def test_a_ledger_that_lost_its_end_is_refused(tmp_path: Path, left: int) -> None:
+    drive(made(tmp_path, 5))
+    path = tmp_path / "search/ledger.jsonl"
+    lines, records = path.read_bytes().splitlines(keepends=True), 1 + 3 * left
+    path.write_bytes(b"".join(lines[: records if left else 0]))
+    more = f" and {4 - left} more" if left < 4 else ""
+    with pytest.raises(LedgerError, match=f"was cut short: .* became of trial_{left}{more}; put"):
+        made(tmp_path, 5).get_best_trials()
+    for number in range(left, 5):
+        shutil.rmtree(tmp_path / f"search/trial_{number}")
+    again = made(tmp_path, 5)
+    drive(again)
+    assert [trial.status for trial in again.trials.values()] == ["COMPLETED"] * 5
+
+
+def test_a_ledger_that_lost_the_end_of_a_trial_only_is_refused(tmp_path: Path) -> None:
+    drive(made(tmp_path, 2))
+    path = tmp_path / "search/ledger.jsonl"
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(LedgerError, match="was cut short: it lacks what became of trial_1; put"):
+        made(tmp_path, 2).get_best_trials()
+
+
+class Scored(kt.engine.base_tuner.BaseTuner):
+    """A trial is its score."""
+
+    def run_trial(self, trial: kt.engine.trial.Trial, **_: Any) -> dict[str, float]:
+        return {"score": score(trial.hyperparameters.values)}
+
+
+@pytest.mark.parametrize("room", range(0, 1500, 300))
+def test_a_full_disk_ends_the_search_and_is_no_trials_failure(tmp_path: Path, room: int) -> None:
+    drive(made(tmp_path, 9), 3)
+    size = (tmp_path / "search/ledger.jsonl").stat().st_size
+    one = Scored(made(tmp_path, 9), directory=str(tmp_path), project_name="search")
+    with small_files(size + room), pytest.raises(Unwritable, match="free some space, then start"):
+        search(one, verbose=0)
+    again = Scored(made(tmp_path, 9), directory=str(tmp_path), project_name="search")
+    search(again, verbose=0)
+    assert [trial.status for trial in again.oracle.trials.values()] == ["COMPLETED"] * 9
 
 
 def test_files_of_trials_are_written_for_people(tmp_path: Path) -> None:

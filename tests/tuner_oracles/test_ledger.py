@@ -1,7 +1,7 @@
 """The ledger: whole after any kill, refused when damaged, one process at a time."""
 
 import json
-import resource
+import os
 import signal
 import subprocess
 import sys
@@ -13,7 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner_oracles.ledger import Ledger, LedgerError, write_whole
+from tests.e2e.disk import small_files
+from tests.tuner_oracles.searches import GOAL, drive, outcome, place, space
+from tuner_oracles import RandomOracle
+from tuner_oracles.ledger import NAME, Ledger, LedgerError, Unwritable, write_whole
 
 FIELDS = st.dictionaries(
     st.text(min_size=1).filter(lambda key: key not in ("n", "kind", "crc")),
@@ -113,20 +116,58 @@ def test_two_processes_are_refused_and_one_process_takes_over(tmp_path: Path) ->
 def test_a_full_disk_is_told_and_leaves_the_ledger_whole(tmp_path: Path) -> None:
     path = written(tmp_path / "ledger.jsonl", [{"a": 1}])
     whole = path.read_bytes()
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     ledger = Ledger(path)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 10, limits[1]))
-    try:
-        with pytest.raises(LedgerError, match=r"ledger\.jsonl can't be written"):
-            ledger.append("thing", content={"long": "x" * 100})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, before)
+    told = (
+        r"ledger\.jsonl can't be written: .*; free some space, then start the same again to go on"
+    )
+    with small_files(len(whole) + 10), pytest.raises(Unwritable, match=told):
+        ledger.append("thing", content={"long": "x" * 100})
     assert path.read_bytes() == whole
     ledger.append("thing", content={"b": 2})
     ledger.close()
     assert read(path) == [{"a": 1}, {"b": 2}]
+
+
+def test_a_file_that_does_not_fit_is_left_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    write_whole(path, b"{}")
+    with small_files(10), pytest.raises(Unwritable, match=r"state\.json can't be written"):
+        write_whole(path, b"x" * 100)
+    assert path.read_bytes() == b"{}"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_ctrl_c_while_a_record_goes_to_disk_leaves_a_ledger_to_go_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For every record of a search; within one process and by a new one."""
+    whole = searched(tmp_path / "whole")
+    sync = os.fsync
+    for wanted in range(1, len((tmp_path / "whole/search" / NAME).read_bytes().splitlines()) + 1):
+        left = [wanted]
+
+        def interrupted(file: int, left: list[int] = left) -> None:
+            sync(file)
+            left[0] -= 1
+            if left[0] == 0:
+                signal.raise_signal(signal.SIGINT)
+
+        folder = tmp_path / str(wanted)
+        oracle = place(RandomOracle(GOAL, 3, hyperparameters=space(), seed=1), folder)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                drive(oracle)
+        oracle.release("tuner0")
+        if wanted % 2:
+            drive(oracle)
+        assert outcome(searched(folder)) == outcome(whole), wanted
+
+
+def searched(folder: Path) -> RandomOracle:
+    oracle = place(RandomOracle(GOAL, 3, hyperparameters=space(), seed=1), folder)
+    drive(oracle)
+    return oracle
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:

@@ -1,0 +1,28 @@
+"""What a run may change when it is gone on with, and what it may not."""
+
+from pathlib import Path
+
+from nas_tf.config.load import dump, load
+from nas_tf.config.schema import Experiment
+from nas_tf.errors import ConfigError, DataError
+from nas_tf.runs import layout
+from nas_tf.runs.load import dotted
+
+FREE = frozenset({"search.trials", "search.kept", "search.tensorboard", "threads"})
+"""Keys that change nothing of what a trial is: budget, what is kept, processor."""
+
+
+def check(folder: Path, now: Experiment) -> None:
+    """Raises where the run of a folder was begun with another value of a key that counts."""
+    path = folder / layout.CONFIG
+    try:
+        before = load(path)
+    except ConfigError as error:
+        raise DataError(f"{error}; put back a copy of {path}, or give another folder") from error
+    old, new = (dotted(dump(one)) for one in (before, now))
+    for key in old | new:
+        if key not in FREE and old.get(key) != new.get(key):
+            raise ConfigError(
+                f"{folder} was begun with {key}={old.get(key)}, now it is {new.get(key)}: give "
+                f"{key}={old.get(key)}, or another folder ({path} says what it was)"
+            )

@@ -1,0 +1,269 @@
+"""Real searches under random harm: what a round does, by its seed, and what must hold.
+
+A round is a search, alone or a chief with three workers, to which three things happen at random
+moments: a process is killed, or stopped for a while, the disk fills up, or with everything
+killed a file is changed or cut. A process may end by itself only with one line that names the
+file and says what to do; what that says is done then. The seed decides everything but the
+machine's own timing.
+"""
+
+import random
+import re
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas_tf.runs import Run, layout
+from tests.e2e import processes
+from tests.e2e.disk import Disk
+from tests.e2e.warm import Warm
+
+HARMS = ("kill", "stop", "fill", "flip", "cut")
+ORACLES = {
+    "project": ("EvolutionOracle", "NearBestOracle", "RandomOracle", "PPOOracle"),
+    "run": ("evolution", "near-best", "random"),
+}
+TRIALS = 24
+PATIENCE = 90.0
+_REMEDY = re.compile("put back|delete|free some|use the version|give .*=")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a round does."""
+
+    seed: int
+    what: str
+    oracle: str
+    workers: int
+    harms: tuple[str, ...]
+
+
+def plan(seed: int) -> Plan:
+    """Every other round is a whole ``nas-tf search``, every fifth a cluster, few are PPO's."""
+    rng = random.Random(f"plan {seed}")
+    what = ("project", "run")[seed % 2]
+    oracle = "PPOOracle" if seed % 16 == 4 else rng.choice(ORACLES[what][:3])
+    return Plan(
+        seed, what, oracle, 3 if seed % 10 in (3, 6) else 0, tuple(rng.choices(HARMS, k=3))
+    )
+
+
+def undisturbed(what: str, oracle: str, folder: Path) -> list[tuple]:
+    """The trials of a search alone that nothing happens to."""
+    one = Round(Plan(0, what, oracle, 0, ()), folder)
+    one.live()
+    return processes.trials(folder)
+
+
+class Round:
+    """One search and what happens to it, told in ``story``."""
+
+    def __init__(self, chosen: Plan, folder: Path) -> None:
+        self.plan, self.folder, self.place = chosen, folder, folder / "search"
+        self.story = [str(chosen)]
+        self.touched: set[Path] = set()
+        """Files that were changed and of which nobody complained."""
+        self._rng = random.Random(f"round {chosen.seed}")
+        self._disk = Disk(self.place, own="fill" in chosen.harms and self._rng.random() < 0.5)
+        self._port = processes.free_port()
+        self._members: dict[str, Warm] = {}
+        self._lives = 0
+        self._copy = folder / "copy"
+        self._seen: dict[str, tuple] = {}
+
+    def live(self) -> None:
+        """All of it, to the end of the search."""
+        try:
+            self._start()
+            for harm in self.plan.harms:
+                self._reach(self._results() + self._rng.randrange(2, 6))
+                self._look()
+                self._tell(harm)
+                getattr(self, f"_{harm}")()
+            self._until(self._over)
+            self._look()
+        finally:
+            self._kill_all()
+
+    def close(self) -> None:
+        """Lets go of the disk."""
+        self._disk.close()
+
+    # What happens to it.
+
+    def _kill(self) -> None:
+        name = self._rng.choice(list(self._members))
+        time.sleep(self._rng.random() * 0.02)
+        self._members[name].kill()
+        self._tell(f"killed {name}")
+        self._start()
+
+    def _stop(self) -> None:
+        name = self._rng.choice(list(self._members))
+        if self._members[name].status is None:
+            self._members[name].stop()
+            time.sleep(self._rng.random() * (3 if self.plan.workers else 0.3))
+            self._members[name].go_on()
+        self._tell(f"stopped {name} for a while")
+
+    def _fill(self) -> None:
+        ledger = self.place / "ledger.jsonl"
+        running = [one.pid for one in self._members.values() if one.status is None]
+        self._disk.fill(running, ledger.stat().st_size, self._rng)
+        end = time.monotonic() + 5
+        while time.monotonic() < end and not any(self._ended()) and not self._over():
+            time.sleep(0.02)
+        self._kill_all()
+        self._disk.free([])
+        self._check_words()
+        self._start()
+
+    def _flip(self) -> None:
+        self._damage(self._changed)
+
+    def _cut(self) -> None:
+        self._damage(lambda content: content[: self._rng.randrange(len(content))])
+
+    def _changed(self, content: bytes) -> bytes:
+        place, bit = self._rng.randrange(len(content)), 1 << self._rng.randrange(8)
+        return content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :]
+
+    def _damage(self, change: Callable[[bytes], bytes]) -> None:
+        """Changes a file of a random kind while nobody runs, keeping a copy of all."""
+        over = self._over()
+        self._kill_all()
+        shutil.rmtree(self._copy, ignore_errors=True)
+        shutil.copytree(self.place, self._copy)
+        kinds: dict[str, list[Path]] = {}
+        for path in sorted(self.place.rglob("*")):
+            if path.is_file() and path.stat().st_size:
+                kind = re.sub(r"\d+", "", str(path.relative_to(self.place)))
+                kinds.setdefault(kind, []).append(path)
+        path = self._rng.choice(kinds[self._rng.choice(sorted(kinds))])
+        path.write_bytes(change(path.read_bytes()))
+        self.touched.add(path)
+        self._tell(f"changed {path.relative_to(self.place)}")
+        self._start(again=over)
+
+    # Its processes.
+
+    def _start(self, *, again: bool = False) -> None:
+        """Starts those that do not run and have not ended well; ``again``, whoever leads."""
+        names = ["chief", *(f"worker-{n}" for n in range(self.plan.workers))]
+        if not self.plan.workers:
+            names = ["alone"]
+        for name in names[:1] if again else names:
+            if not again and name in self._members and self._members[name].status in (None, 0):
+                continue
+            self._lives += 1
+            env = {"CHAOS_SECONDS": "0.1" if self.plan.workers else "0.01", "NAS_TF_PIPED": "1"}
+            if self.plan.workers:
+                env |= processes.identity(name, self._port)
+            self._members[name] = Warm(
+                *(self.plan.what, self.folder, TRIALS, self.plan.oracle),
+                env=env,
+                log=self.folder / f"{name}-{self._lives}.log",
+            )
+
+    def _kill_all(self) -> None:
+        """As a power cut does; those that ended before stay known for their words."""
+        for one in self._members.values():
+            if one.status is None:
+                one.kill()
+
+    def _ended(self) -> list[Warm]:
+        """Those that ended by themselves and not well."""
+        return [one for one in self._members.values() if (one.status or 0) > 0]
+
+    def _until(self, what: Callable[[], bool]) -> None:
+        """Watches the processes until it is so."""
+        end = time.monotonic() + PATIENCE
+        while not what():
+            assert time.monotonic() < end, f"nothing moves\n{self.told()}"
+            if self._ended() and not self._over():
+                time.sleep(0.1)  # its words may be on their way
+                self._refused()
+                end = time.monotonic() + PATIENCE
+            time.sleep(0.02)
+
+    def _refused(self) -> None:
+        """One says why it can't go on: what it names is put back, and all start again."""
+        self._kill_all()
+        self._check_words()
+        line = self._ended()[0].said
+        named = [path for path in self.touched if str(path.relative_to(self.place)) in line]
+        assert named, f"it names no file that was changed\n{self.told()}"
+        for path in named:
+            shutil.copy(self._copy / path.relative_to(self.place), path)
+            self.touched.remove(path)
+        self._tell(f"put back: {line.strip()}")
+        self._start()
+
+    # What must hold.
+
+    def _check_words(self) -> None:
+        """Whoever ended did so with one line that tells where and what to do."""
+        for one in self._ended():
+            lines = one.said.splitlines()
+            assert len(lines) == 1, f"{len(lines)} lines instead of one\n{self.told()}"
+            assert str(self.place) in lines[0], f"it names no file\n{self.told()}"
+            assert _REMEDY.search(lines[0]), f"it names no remedy\n{self.told()}"
+
+    def _look(self) -> None:
+        """No finished trial is lost, changed or counted twice."""
+        ended: dict[str, tuple] = {}
+        for one in processes.results(self.folder):
+            assert one["trial"] not in ended, f"{one['trial']} counts twice\n{self.told()}"
+            ended[one["trial"]] = one["status"], one["score"]
+        for trial, before in self._seen.items():
+            assert ended.get(trial) == before, f"{trial} was {before}\n{self.told()}"
+        self._seen = ended
+
+    def check(self, undisturbed: list[tuple]) -> None:
+        """After the end: everything was tried once, and as if nothing had happened."""
+        found = processes.trials(self.folder)
+        assert len(found) == TRIALS, self.told()
+        assert {status for *_, status, _ in found} == {"COMPLETED"}, self.told()
+        gate = self.place / layout.GATE
+        if not self.plan.workers and gate not in self.touched:
+            assert found == undisturbed, self.told()
+        if self.plan.what == "run":
+            self._check_run({trial: score for trial, *_, score in found})
+
+    def _check_run(self, scores: dict[str, float]) -> None:
+        kept = {one.trial: one.reward for one in Run(self.place).trials}
+        assert kept.keys() == scores.keys(), self.told()
+        for trial, score in scores.items():
+            if self.place / layout.TRIALS / f"{trial}.json" not in self.touched:
+                assert kept[trial] == score, f"trial {trial}\n{self.told()}"
+        if self.place / layout.TABLE not in self.touched:
+            rows = (self.place / layout.TABLE).read_text(encoding="utf-8").splitlines()[1:]
+            assert sorted(row.partition(",")[0] for row in rows) == sorted(scores), self.told()
+
+    # Words.
+
+    def _reach(self, count: int) -> None:
+        self._until(lambda: self._results() >= count or self._over())
+
+    def _results(self) -> int:
+        path = self.place / "ledger.jsonl"
+        return path.read_bytes().count(b'"kind":"result"') if path.exists() else 0
+
+    def _over(self) -> bool:
+        """Whether the one that leads has ended; workers that slept through it are not awaited."""
+        leads = "chief" if self.plan.workers else "alone"
+        return leads in self._members and self._members[leads].status == 0
+
+    def _tell(self, line: str) -> None:
+        self.story.append(f"{self._results():3d} results: {line}")
+
+    def told(self) -> str:
+        """The story so far, and what was said last."""
+        said = [
+            f"--- {name}, status {one.status}\n{one.said}" for name, one in self._members.items()
+        ]
+        again = f"again: CHAOS_SEED={self.plan.seed} pytest -m slow tests/e2e/test_chaos.py"
+        return "\n".join([*self.story, *said, again])

@@ -1,0 +1,36 @@
+"""Fifty searches under random harm; ``CHAOS_SEED=7`` repeats one of them."""
+
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import chaos
+
+ROUNDS = 50
+SEEDS = [int(os.environ["CHAOS_SEED"])] if "CHAOS_SEED" in os.environ else range(ROUNDS)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str, str], list[tuple]]:
+    """What an oracle does when nothing happens to it."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return cache(lambda *names: chaos.undisturbed(*names, folder / "-".join(names)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_is_lost_and_nothing_counts_twice(
+    undisturbed: Callable[[str, str], list[tuple]], tmp_path: Path, seed: int
+) -> None:
+    plan = chaos.plan(seed)
+    one = chaos.Round(plan, tmp_path / "round")
+    try:
+        one.live()
+        one.check(undisturbed(plan.what, plan.oracle))
+    finally:
+        one.close()

@@ -1,0 +1,43 @@
+"""Searches that are whole but for the candidates: what one is worth, its genotype says."""
+
+import time
+from typing import Any
+
+from nas_tf.config.schema import Experiment
+from nas_tf.genotype import Genotype
+from nas_tf.search import SearchHyperModel
+from nas_tf.training.result import CandidateResult, StageResult
+from tests.runs.made import quality
+
+
+class QuickModel(SearchHyperModel):
+    """The HyperModel without data; a candidate takes ``seconds``."""
+
+    seconds = 0.0
+
+    def check(self, train_data: Any = None) -> None:
+        """There is nothing to look at."""
+
+    def evaluator(self, train_data: Any = None, progress: Any = None) -> Any:
+        """The evaluator of no cost."""
+        return QuickEvaluator(self.config(train_data), self.seconds)
+
+
+class QuickEvaluator:
+    """Two stages and the gate between them."""
+
+    def __init__(self, config: Experiment, seconds: float) -> None:
+        self.config, self._seconds = config, seconds
+
+    def evaluate(self, genotype: Genotype, gate: Any, **_: Any) -> CandidateResult:
+        time.sleep(self._seconds)
+        first = quality(genotype)
+        rewards = (first, first + 0.05) if gate.goes_on(first) else (first,)
+        stages = tuple(
+            StageResult(reward=one, metrics={}, losses=(1.0,), steps=1, seconds={"steps": 0.1})
+            for one in rewards
+        )
+        stopped = None if len(rewards) == 2 else "gate"
+        return CandidateResult(
+            genotype=genotype, reward=rewards[-1], stages=stages, stopped=stopped, params=1
+        )

@@ -1,0 +1,61 @@
+"""A disk that fills up while a search writes its run's folder."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tuner_oracles
+from nas_tf import spaces
+from nas_tf.errors import EnvironmentFault
+from nas_tf.genotype import Genotype
+from nas_tf.runs import Run
+from nas_tf.search.hypermodel import OBJECTIVE
+from nas_tf.training.result import CandidateResult
+from tests.e2e.disk import small_files
+from tests.search.quick import QuickEvaluator, QuickModel
+from tests.search.searched import tuner
+from tests.training.evaluated import experiment
+from tuner_oracles.ledger import NAME, LedgerError
+
+
+class _Writing(QuickModel):
+    """Candidates that write on their way, as when their features are kept."""
+
+    def evaluator(self, train_data: Any = None, progress: Any = None) -> Any:
+        return _Writer(self.config(train_data), 0.0)
+
+
+class _Writer(QuickEvaluator):
+    def evaluate(self, genotype: Genotype, gate: Any, **more: Any) -> CandidateResult:
+        Path("features").write_bytes(b"x" * 200_000)
+        return super().evaluate(genotype, gate, **more)
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "kind"),
+    [
+        (_Writing, 100_000, EnvironmentFault),
+        (QuickModel, 1000, LedgerError),
+    ],
+)
+def test_it_ends_the_search_and_is_no_trials_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: type[QuickModel], size: int, kind: type
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = experiment(search={"tensorboard": False})
+
+    def search(trials: int) -> None:
+        one = model.of(config, spaces.get(config.space))
+        oracle = tuner_oracles.RandomOracle(OBJECTIVE, trials, seed=1)
+        tuner_oracles.search(tuner(tmp_path / "run", oracle, one), verbose=0)
+
+    search(2)
+    with small_files(size), pytest.raises(kind, match=r"can't be written: .*; free"):
+        search(4)
+    assert [one.status for one in Run(tmp_path / "run").trials] == ["completed"] * 2
+    released = '"kind":"release"' in (tmp_path / "run" / NAME).read_text()
+    assert released == (kind is EnvironmentFault)
+    search(4)
+    assert [one.status for one in Run(tmp_path / "run").trials] == ["completed"] * 4
+    assert not list(tmp_path.rglob("*.partial"))

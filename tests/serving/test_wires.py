@@ -1,0 +1,202 @@
+"""The client against servers that are no TF Serving, are slow, or take no more."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import grpc
+import numpy as np
+import pytest
+from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+from nas_tf.errors import ServingError
+from serving.client import Client, Patience
+from serving.signatures import DEFAULT, IMAGES
+from serving.wire import Busy
+from serving.wire_grpc import GrpcWire
+
+IMAGE = np.zeros((1, 2, 2, 3), np.uint8)
+
+
+def tensor(kind: str, *sides: int) -> dict:
+    return {"dtype": kind, "tensor_shape": {"dim": [{"size": str(side)} for side in sides]}}
+
+
+METADATA = {
+    "metadata": {
+        "signature_def": {
+            "signature_def": {
+                DEFAULT: {
+                    "inputs": {IMAGES: tensor("DT_UINT8", -1, 2, 2, 3)},
+                    "outputs": {"mask": tensor("DT_UINT8", -1, 2, 2)},
+                }
+            }
+        }
+    }
+}
+
+
+@contextmanager
+def serving(reply: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    """A server that answers all requests by a function."""
+    methods = {"do_GET": reply, "do_POST": reply, "log_message": lambda *_: None}
+    handler = type("Handler", (BaseHTTPRequestHandler,), methods)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def send(handler: BaseHTTPRequestHandler, told: object, status: int = 200) -> None:
+    content = json.dumps(told).encode()
+    handler.send_response(status)
+    handler.send_header("Content-Length", str(len(content)))
+    handler.end_headers()
+    handler.wfile.write(content)
+
+
+@pytest.mark.parametrize("told", [{}, [], {"metadata": 7}, {"metadata": {"signature_def": {}}}])
+def test_a_service_that_answers_something_else_is_told(told: object) -> None:
+    with (
+        serving(lambda handler: send(handler, told)) as address,
+        Client(address, "street") as client,
+        pytest.raises(ServingError, match=f"^{address}/v1/models/street.* (gives no sig|refuses)"),
+    ):
+        client.predict(IMAGE)
+
+
+@pytest.mark.parametrize("told", [{}, {"outputs": None}, {"outputs": {"mask": "none"}}])
+def test_outputs_that_cannot_be_read_are_told(told: object) -> None:
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        send(handler, METADATA if handler.command == "GET" else told)
+
+    with (
+        serving(reply) as address,
+        Client(address, "street") as client,
+        pytest.raises(ServingError, match=r"gives no outputs that can be read, expected TF Serv"),
+    ):
+        client.predict(IMAGE)
+
+
+def test_an_answer_in_drops_gets_no_more_time_than_another() -> None:
+    """Each drop comes in time, the whole would take minutes."""
+    asked, stopped = [], threading.Event()
+
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        asked.append(handler.path)
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        try:
+            while not stopped.wait(0.3):
+                handler.wfile.write(b" ")
+        except OSError:
+            pass
+
+    began = time.monotonic()
+    with (
+        serving(drip) as address,
+        Client(address, "street", patience=Patience(attempt=1.0, deadline=2.0)) as client,
+    ):
+        with pytest.raises(Busy, match=r"did not answer within (1|0\.\d+) s$"):
+            client.predict(IMAGE)
+        taken = time.monotonic() - began
+        stopped.set()
+    assert len(asked) >= 2
+    assert taken < 20
+
+
+def test_after_a_failure_what_waits_is_not_asked() -> None:
+    """The first of many fails at once while the others are still under way."""
+    asked: list[int] = []
+    over = threading.Event()
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        if handler.command == "GET":
+            return send(handler, METADATA)
+        body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+        number = body["inputs"][IMAGES][0][0][0][0]
+        asked.append(number)
+        if number:
+            over.wait(60)
+        return send(handler, {"error": "no"}, 400 if number == 0 else 503)
+
+    stream = (np.full((2, 2, 3), number, np.uint8) for number in range(100))
+    patience = Patience(attempt=2.0, attempts=1)
+    with serving(reply) as address, Client(address, "street", patience=patience) as client:
+        with pytest.raises(ServingError, match=r"refuses \(400\): no$"):
+            list(client.predict_many(stream, batch=1, concurrency=8))
+        over.set()
+    assert len(asked) <= 9
+
+
+def test_one_attempt_is_one_attempt() -> None:
+    asked = []
+
+    def busy(handler: BaseHTTPRequestHandler) -> None:
+        asked.append(handler.path)
+        send(handler, {}, 503)
+
+    with serving(busy) as address:
+        for attempts in (1, 3):
+            asked.clear()
+            patience = Patience(attempts=attempts, first=0.01)
+            with (
+                Client(address, "street", patience=patience) as client,
+                pytest.raises(Busy, match=r"is busy \(503\)$"),
+            ):
+                client.predict(IMAGE)
+            assert len(asked) == attempts
+
+
+def test_what_is_too_large_for_a_message_is_told_and_not_asked_again() -> None:
+    """gRPC gives it the status of an overloaded server, where asking again may help."""
+    server = grpc.server(
+        futures.ThreadPoolExecutor(1), options=[("grpc.max_receive_message_length", 1000)]
+    )
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+        prediction_service_pb2_grpc.PredictionServiceServicer(), server
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    wire = GrpcWire(f"127.0.0.1:{port}", "street")
+    try:
+        with pytest.raises(ServingError, match=r"too large for one message, expected fewer") as no:
+            wire.predict(DEFAULT, {IMAGES: np.zeros((1, 64, 64, 3), np.uint8)}, 30.0)
+        assert not isinstance(no.value, Busy)
+    finally:
+        wire.close()
+        server.stop(None)
+
+
+@pytest.mark.parametrize(
+    ("address", "line", "code"),
+    [
+        ("grpc://127.0.0.1:9", "nas-tf: grpc:// needs tensorflow_serving", 4),
+        (
+            "http://127.0.0.1:9",
+            "nas-tf: http://127.0.0.1:9/v1/models/street/metadata is not to",
+            6,
+        ),
+    ],
+)
+def test_a_missing_package_is_told_where_it_is_needed(address: str, line: str, code: int) -> None:
+    """As without the extra."""
+    program = (
+        "import sys; sys.modules['tensorflow_serving'] = None; from nas_tf.cli import main; "
+        f"sys.argv[1:] = ['loadtest', '{address}/street']; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stderr.startswith(line)
+    assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", code)

@@ -1,0 +1,87 @@
+"""What a worker tells its chief, through a real server."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import free_port
+from tests.tuner_oracles.searches import GOAL, place, score, space
+from tuner_oracles import RandomOracle
+from tuner_oracles.distributed import serve
+from tuner_oracles.durable import DurableOracle
+from tuner_oracles.worker import SteadyClient
+
+TRIALS = 3
+
+
+@pytest.fixture
+def chief(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DurableOracle]:
+    """An oracle that is served until its search has ended, however a test ends."""
+    given = {"TUNER_ID": "w", "ORACLE_IP": "127.0.0.1", "ORACLE_PORT": str(free_port())}
+    for name, value in given.items():
+        monkeypatch.setenv(f"KERASTUNER_{name}", value)
+    oracle = place(RandomOracle(GOAL, TRIALS, hyperparameters=space(), seed=1), tmp_path)
+    server = threading.Thread(target=serve, args=(oracle,), daemon=True)
+    server.start()
+    yield oracle
+    oracle.stop_reason = "the test has ended"
+    oracle._retry_queue.clear()
+    server.join(60)
+    assert not server.is_alive()
+
+
+@pytest.fixture
+def worker(chief: DurableOracle) -> SteadyClient:
+    return SteadyClient(chief, 60)
+
+
+def test_a_worker_that_ends_leaves(chief: DurableOracle, worker: SteadyClient) -> None:
+    with worker.alive():
+        trial = worker.create_trial("w")
+        worker.update_trial(trial.trial_id, {"score": score(trial.hyperparameters.values)})
+        trial.status = "COMPLETED"
+        worker.end_trial(trial)
+        assert chief.leases.present() == ["w"]
+    assert chief.leases.present() == []
+    assert chief.trials["0"].status == "COMPLETED"
+
+
+def test_an_interrupted_worker_releases_its_trial(
+    chief: DurableOracle, worker: SteadyClient
+) -> None:
+    def interrupted() -> None:
+        with worker.alive():
+            worker.create_trial("w")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert chief._handed["0"] == 0
+    assert list(chief._retry_queue) == ["0"]
+    assert chief.leases.present() == []
+
+
+def test_the_chief_hears_why_a_trial_failed(chief: DurableOracle, worker: SteadyClient) -> None:
+    with worker.alive():
+        trial = worker.create_trial("w")
+        trial.status, trial.message = "FAILED", "Traceback\nValueError: no such layer"
+        worker.end_trial(trial)
+        trial = worker.create_trial("w")
+        trial.hyperparameters.Choice("late", [5, 6])
+        trial.status = "FAILED"
+        with pytest.warns(UserWarning, match="'late' was first asked for in trial 1"):
+            worker.end_trial(trial)
+    assert chief.trials["0"].message == "Traceback\nValueError: no such layer"
+    assert chief.trials["1"].status == "FAILED"
+
+
+def test_heartbeats_are_heard_while_the_oracle_is_busy(
+    chief: DurableOracle, worker: SteadyClient
+) -> None:
+    with worker.alive():
+        before = chief.leases._ends["w"]
+        with chief._lock:
+            worker.patiently(worker._tell("beat"), worker._name)
+        assert chief.leases._ends["w"] > before
