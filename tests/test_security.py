@@ -5,6 +5,7 @@ Model files are in ``networks/test_model_files.py``.
 
 import ast
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -91,18 +92,23 @@ def test_weights_files_of_objects_are_refused(tmp_path: Path) -> None:
         weights.read(tmp_path, "0")
 
 
-def test_a_trial_is_of_the_name_of_its_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [("../../elsewhere", "is no record of a trial"), ("1", "is of trial '1', expected 0: delete")],
+)
+def test_a_trial_is_of_the_name_of_its_file(name: str, line: str, tmp_path: Path) -> None:
     """Its name says where its weights lie: one that led elsewhere would be followed."""
     from nas_tf.runs import record
 
-    kept = record.TrialRecord(
-        trial="../../elsewhere", space="dpc", genotype="[]", status="completed", reward=1, score=1
-    )
-    (tmp_path / "trials").mkdir()
-    path = tmp_path / "trials" / "0.json"
-    path.write_bytes(record.msgspec.json.encode(kept))
-    with pytest.raises(DataError, match=r"is of trial '\.\./\.\./elsewhere', expected 0"):
+    moment = "2026-01-01T00:00:00+00:00"
+    told = {"trial": name, "space": "dpc", "genotype": "[]", "status": "completed", "reward": 1}
+    told |= {"score": 1, "started": moment, "ended": moment}
+    path = tmp_path / "0.json"
+    path.write_text(json.dumps(told), encoding="utf-8")
+    with pytest.raises(DataError, match=line):
         record.read(path)
+    path.write_text(json.dumps(told | {"trial": "0"}), encoding="utf-8")
+    assert record.read(path).trial == "0"
 
 
 def test_a_controller_is_read_from_its_own_folder(tmp_path: Path) -> None:
