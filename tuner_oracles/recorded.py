@@ -2,7 +2,8 @@
 
 Every change of state is a record, appended and fsynced before it takes effect; the same
 ``_apply_…`` runs when a record is written and when it is read again. ``oracle.json`` and
-``trial.json`` are written for KerasTuner's tools and for people, and never read.
+``trial.json`` are written for KerasTuner's tools and for people; nothing is taken from them, but
+that a ledger has lost its end shows by trials that have ended without its knowledge.
 """
 
 import copy

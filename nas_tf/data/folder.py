@@ -1,7 +1,6 @@
 """A user's own dataset: images/, labels/ and a dataset.yaml that says what labels mean."""
 
 import hashlib
-import os
 import re
 from pathlib import Path
 
@@ -40,7 +39,11 @@ def folder_builder(name: str) -> type[DenseBuilder]:
     """The builder class of ``folder:DIR``; its prepared copy is tied to the files' state."""
     root = Path(name.removeprefix(PREFIX)).expanduser().resolve()
     settings = _settings(root / SETTINGS)
-    labels = LabelMap(len(settings.classes), settings.ignore_label, settings.label_map)
+    try:
+        colours(settings.palette, len(settings.classes))
+        labels = LabelMap(len(settings.classes), settings.ignore_label, settings.label_map)
+    except DataError as error:
+        raise DataError(f"{root / SETTINGS}: {error}") from error
     info = DatasetInfo(
         name=name,
         title=f"Folder {root.name}",
@@ -71,7 +74,7 @@ def _bind(
         def items(cls, source: Path, split: str) -> list[Item] | None:
             """The pairs of a split; a label that no image asks for is an error, too."""
             listing = settings.splits.get(split)
-            pairs = _listed(root, listing) if listing else _paired(root, split)
+            pairs = _listed(root, root / listing) if listing else _paired(root, split)
             return [labelled(name, image, label, labels) for name, image, label in pairs]
 
     return Folder
@@ -88,7 +91,6 @@ def _settings(path: Path) -> Settings:
         raise DataError(f"{path} is not accepted: {error}; keys are {accepted}") from error
     if not settings.classes:
         raise DataError(f"{path} has an empty list `classes`: name at least one class")
-    colours(settings.palette, len(settings.classes))
     return settings
 
 
@@ -103,21 +105,21 @@ def _sub_folders(root: Path) -> list[str]:
     return sorted(names, key=lambda name: (name != "train", name))
 
 
-def _listed(root: Path, listing: str) -> list[Pair]:
+def _listed(root: Path, listing: Path) -> list[Pair]:
     """Pairs named line by line, relative to images/ and labels/, with or without suffix."""
-    _stays_within(root, listing, root / SETTINGS)
-    listed = [" ".join(words) for words in read_lines(root / listing)]
+    listed = [" ".join(words) for words in read_lines(_inside(root, listing, SETTINGS))]
+    for name in listed:
+        _inside(root, Path(name), listing.name)
     names = [str(Path(n).with_suffix("")) if n.endswith(IMAGE_SUFFIXES) else n for n in listed]
     images, labels = root / "images", root / "labels"
-    for name in names:
-        _stays_within(images, name, root / listing)
     return [(name, with_suffix(images, name), labels / f"{name}.png") for name in names]
 
 
-def _stays_within(folder: Path, name: str, teller: Path) -> None:
-    """Files elsewhere would not count for the state by which a copy is known to be stale."""
-    if not os.path.normpath(folder / name).startswith(f"{folder}{os.sep}"):
-        raise DataError(f"{teller} names {name}, which is not in {folder}: move it there")
+def _inside(root: Path, path: Path, where: str) -> Path:
+    """The path, if it leads nowhere else: a folder that came from others shows only itself."""
+    if ".." in path.parts or not (root / path).is_relative_to(root):
+        raise DataError(f"{root / where} names {str(path)!r}, expected a place in {root}")
+    return path
 
 
 def _paired(root: Path, split: str) -> list[Pair]:

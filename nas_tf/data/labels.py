@@ -8,6 +8,9 @@ import numpy as np
 
 from nas_tf.errors import DataError
 
+_LARGEST = 65535
+"""Value that a label file may hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class LabelMap:
@@ -26,8 +29,8 @@ class LabelMap:
         if not 0 <= self.ignore <= 255:
             raise DataError(f"ignore_label is {self.ignore}: 0–255 is accepted")
         for value, label in (self.mapping or {}).items():
-            if not 0 <= value <= 65535:
-                raise DataError(f"label_map maps value {value}: 0–65535 is accepted")
+            if not 0 <= value <= _LARGEST:
+                raise DataError(f"label_map maps value {value}: 0–{_LARGEST} is accepted")
             if label != self.ignore and not 0 <= label < self.classes:
                 raise DataError(
                     f"label_map sends {value} to {label}: "
@@ -36,11 +39,11 @@ class LabelMap:
 
     def __call__(self, raw: np.ndarray, where: str | Path) -> np.ndarray:
         """Maps a label image, or names the first pixel whose value is not declared."""
-        table = np.full(max(65536, int(raw.max(initial=0)) + 1), -1, np.int32)
+        table = np.full(_LARGEST + 2, -1, np.int32)  # its last entry stands for all that is larger
         table[self.ignore] = self.ignore
         for value, label in (self.mapping or {c: c for c in range(self.classes)}).items():
             table[value] = label
-        labels = table[np.maximum(raw, 0)]
+        labels = table[np.clip(raw, 0, _LARGEST + 1)]
         unknown = (labels < 0) | (raw < 0)
         if unknown.any():
             y, x = np.argwhere(unknown)[0]

@@ -77,7 +77,7 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shelf:
-    """The finished trials of a run's folder; each file is read once, unless it changes."""
+    """The finished trials of a run's folder; each file is read once, unless it is replaced."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -86,9 +86,9 @@ class Shelf:
     def all(self) -> list[TrialRecord]:
         """In the order in which they ended."""
         for entry in _entries(self._folder):
-            changed = entry.stat().st_mtime_ns
-            if self._read.get(entry.name, (None,))[0] != changed:
-                self._read[entry.name] = changed, read(Path(entry.path))
+            file = entry.inode()  # told with the name: no look at each of thousands of files
+            if self._read.get(entry.name, (None,))[0] != file:
+                self._read[entry.name] = file, read(Path(entry.path))
         records = [record for _, record in self._read.values()]
         return sorted(records, key=lambda record: (record.ended, record.trial))
 

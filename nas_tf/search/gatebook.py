@@ -32,6 +32,7 @@ class GateBook:
     def __init__(self, folder: Path, config: Experiment) -> None:
         self.path = folder / layout.GATE
         self._config = config
+        self._forget()
 
     def of(self, trial: str) -> "TrialGate":
         """The gate as one trial meets it."""
@@ -40,33 +41,47 @@ class GateBook:
     def decide(self, trial: str, reward: float) -> bool:
         """The decision on a trial, made now or long ago."""
         with FileLock(self.path.with_suffix(".lock")):
-            lines = self._lines()
-            for line in lines:
-                if line.trial == trial:
-                    return line.goes_on
+            self._read_on()
+            if trial in self._made:
+                return self._made[trial]
             whole: Gate = gate.make(self._config.gate, self._config.seed)
             try:
-                if lines:
-                    whole.restore(lines[-1].state)
+                if self._state is not None:
+                    whole.restore(self._state)
                 goes_on = whole.goes_on(reward)
             except (KeyError, TypeError, ValueError) as error:
                 raise self._damaged(f"its last state is none of a gate, {error!r}") from error
             self._append(_Line(trial, reward, goes_on, whole.state()))
             return goes_on
 
-    def _lines(self) -> list[_Line]:
-        """The whole lines; one that was cut short is cut off, for nobody was told of it."""
-        if not self.path.exists():
-            return []
-        content = self.path.read_bytes()
-        whole, newline, rest = content.rpartition(b"\n")
-        if rest:
-            with self.path.open("r+b") as file:
-                file.truncate(len(whole) + len(newline))
+    def _forget(self) -> None:
+        self._made: dict[str, bool] = {}
+        self._state: dict[str, int | float | str] | None = None
+        self._end = 0
+
+    def _read_on(self) -> None:
+        """Reads what other workers wrote; a line that was cut short is cut off.
+
+        Nobody was told of that one.
+        """
+        size = self.path.stat().st_size if self.path.exists() else 0
+        if size < self._end:
+            self._forget()
+        if size == self._end:
+            return
+        with self.path.open("r+b") as file:
+            file.seek(self._end)
+            whole, newline, rest = file.read().rpartition(b"\n")
+            if rest:
+                file.truncate(self._end + len(whole) + len(newline))
         try:
-            return [msgspec.json.decode(line, type=_Line) for line in whole.splitlines()]
+            lines = [msgspec.json.decode(line, type=_Line) for line in whole.splitlines()]
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise self._damaged(error) from error
+        for line in lines:
+            self._made.setdefault(line.trial, line.goes_on)
+            self._state = line.state
+        self._end += len(whole) + len(newline)
 
     def _damaged(self, why: object) -> DataError:
         return DataError(

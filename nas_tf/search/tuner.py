@@ -78,6 +78,7 @@ class TwoStageTuner(BaseTuner):
             oracle, directory=str(directory), project_name=project_name, overwrite=overwrite
         )
         self._shelf = record.Shelf(self.folder)
+        self._book: GateBook | None = None
         self._showcase = Showcase(self.folder, self.tuner_id, hypermodel.space, self._shelf)
 
     @property
@@ -154,7 +155,9 @@ class TwoStageTuner(BaseTuner):
         epochs = trial.hyperparameters.values.get(EPOCHS)
         if epochs is not None:
             return evaluator.lasting(epochs), everybody()
-        return evaluator, GateBook(self.folder, evaluator.config).of(trial.trial_id)
+        if self._book is None:
+            self._book = GateBook(self.folder, evaluator.config)
+        return evaluator, self._book.of(trial.trial_id)
 
     def _add(self, done: TrialRecord, evaluator: TwoStage, scored: samples.Scored | None) -> None:
         """Writes a trial down and shows it, whatever became of it."""

@@ -36,11 +36,13 @@ def read(folder: Path, trial: str) -> Arrays:
 
 def prune(folder: Path, completed: Iterable[TrialRecord], count: int) -> None:
     """Lets go of the arrays of all but the best; those of trials not yet written down stay."""
+    kept = {path.stem: path for path in (folder / layout.WEIGHTS).glob("*.npz")}
+    if not kept:
+        return
     ranked = sorted(completed, key=lambda one: -one.reward)
-    beaten = {f"{one.trial}.npz" for one in ranked[count:]}
-    for path in (folder / layout.WEIGHTS).glob("*.npz"):
-        if path.name in beaten:
-            path.unlink(missing_ok=True)
+    for one in ranked[count:]:
+        if one.trial in kept:
+            kept[one.trial].unlink(missing_ok=True)
 
 
 def path_of(folder: Path, trial: str) -> Path:

@@ -1,9 +1,9 @@
 """Dense prediction cells (DPC, NeurIPS 2018): a few branches over 81 operators, concatenated."""
 
 import re
-import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from reprlib import repr as short
 from typing import Any, NamedTuple
 
 from nas_tf.errors import ConfigError, GenotypeError
@@ -84,17 +84,13 @@ class DPCSpace(SearchSpace):
 
     def _flatten(self, brackets: Any) -> list[Any]:
         if not isinstance(brackets, (list, tuple)):
-            raise GenotypeError(
-                f"genotype is {reprlib.repr(brackets)}, expected a list of branches"
-            )
+            raise GenotypeError(f"genotype is {short(brackets)}, expected a list of branches")
         if len(brackets) != self.branches:
             raise GenotypeError(f"cell has {len(brackets)} branches, expected {self.branches}")
         tokens: list[Any] = []
         for k, branch in enumerate(brackets, 1):
             if not isinstance(branch, (list, tuple)) or len(branch) != 2:
-                raise GenotypeError(
-                    f"branch{k} is {reprlib.repr(branch)}, expected [input, operator]"
-                )
+                raise GenotypeError(f"branch{k} is {short(branch)}, expected [input, operator]")
             tokens += branch
         return tokens
 
@@ -154,8 +150,8 @@ def _pair(k: int, branch: Any) -> Any:
         name = re.sub(r"[\s:]+", "_", branch[1].strip())
         if name not in _NUMBER:
             raise GenotypeError(
-                f"token branch{k}.op is {branch[1]!r}, expected conv1x1, sep3x3_RxC with rates "
-                f"of {list(RATES)}, or pool_RxC with grids of {list(GRIDS)}"
+                f"token branch{k}.op is {short(branch[1])}, expected conv1x1, "
+                f"sep3x3_RxC with rates of {list(RATES)}, or pool_RxC with grids of {list(GRIDS)}"
             )
         return [branch[0], _NUMBER[name]]
     return branch
@@ -163,7 +159,7 @@ def _pair(k: int, branch: Any) -> Any:
 
 def _field(k: int, branch: Mapping[str, Any], key: str) -> Any:
     if key not in branch:
-        raise GenotypeError(f"branch{k} has no {key!r}, it has {sorted(map(str, branch))}")
+        raise GenotypeError(f"branch{k} has no {key!r}, it has {short(sorted(map(str, branch)))}")
     return branch[key]
 
 
@@ -171,7 +167,7 @@ def _released_input(k: int, branch: Mapping[str, Any]) -> int:
     source = _field(k, branch, "input")
     if isinstance(source, bool) or not isinstance(source, int) or not -1 <= source < k - 1:
         accepted = "-1 (the feature map)" if k == 1 else f"-1–{k - 2} (-1 the feature map)"
-        raise GenotypeError(f"token branch{k}.input is {source!r}, expected {accepted}")
+        raise GenotypeError(f"token branch{k}.input is {short(source)}, expected {accepted}")
     return source
 
 
@@ -181,13 +177,13 @@ def _released_operator(k: int, branch: Mapping[str, Any]) -> int:
         return _numbered(k, "pool", "grid_size", _field(k, branch, "grid_size"), GRIDS)
     if kind != "conv":
         raise GenotypeError(
-            f"token branch{k}.op is {kind!r}, expected 'conv' or 'pyramid_pooling'"
+            f"token branch{k}.op is {short(kind)}, expected 'conv' or 'pyramid_pooling'"
         )
     kernel = _field(k, branch, "kernel")
     if kernel in (1, [1, 1], (1, 1)):
         return 0
     if kernel not in (3, [3, 3], (3, 3)):
-        raise GenotypeError(f"token branch{k}.kernel is {kernel!r}, expected 1 or 3")
+        raise GenotypeError(f"token branch{k}.kernel is {short(kernel)}, expected 1 or 3")
     return _numbered(k, "sep3x3", "rate", branch.get("rate", [1, 1]), RATES)
 
 
@@ -195,6 +191,6 @@ def _numbered(k: int, kind: str, key: str, pair: Any, accepted: tuple[int, ...])
     rows, columns = pair if isinstance(pair, (list, tuple)) and len(pair) == 2 else (pair, pair)
     if rows not in accepted or columns not in accepted:
         raise GenotypeError(
-            f"token branch{k}.{key} is {pair!r}, expected a pair of {list(accepted)}"
+            f"token branch{k}.{key} is {short(pair)}, expected a pair of {list(accepted)}"
         )
     return _NUMBER[str(Operator(kind, int(rows), int(columns)))]

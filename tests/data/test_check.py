@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from nas_tf.data.check import check
 from nas_tf.data.examples import Examples
@@ -189,9 +190,24 @@ def test_settings_are_read_strictly(own: Callable[..., Path], content: str, reas
 def test_settings_that_cannot_be_kept_are_refused(
     own: Callable[..., Path], settings: dict, line: str
 ) -> None:
+    root = own(**settings)
     with pytest.raises(DataError) as error:
-        builder_class(f"folder:{own(**settings)}")
-    assert line_of(error) == line
+        builder_class(f"folder:{root}")
+    assert line_of(error) == f"{root / 'dataset.yaml'}: {line}"
+
+
+@pytest.mark.parametrize("name", ["/", "/other/1.png", "../../secret", "train/../../../x.png"])
+def test_lists_lead_nowhere_else(own: Callable[..., Path], name: str) -> None:
+    root = own(splits={"train": "list.txt"})
+    (root / "list.txt").write_text(f"train/0.png\n{name}\n")
+    with pytest.raises(DataError) as error:
+        check(f"folder:{root}")
+    told = f"{root / 'list.txt'} names '{name}', expected a place in {root}"
+    assert line_of(error) == told
+    settings = {"classes": ["a", "b", "c"], "splits": {"train": name}}
+    (root / "dataset.yaml").write_text(yaml.safe_dump(settings))
+    with pytest.raises(DataError, match=r"dataset\.yaml names '.*', expected a place in"):
+        check(f"folder:{root}")
 
 
 def test_what_is_not_there_says_what_to_do(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Label maps accept what was declared and name the first pixel that was not."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -56,3 +58,12 @@ def test_impossible_maps_are_refused(arguments: tuple, line: str) -> None:
     with pytest.raises(DataError) as error:
         LabelMap(*arguments)
     assert str(error.value) == line
+
+
+def test_a_value_of_a_billion_is_refused_without_a_table_of_as_many() -> None:
+    raw = np.array([[0, 2**30], [65536, 1]], np.int32)
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"^label 1073741824 in big\.png at \(1, 0\)"):
+        LabelMap(3, 255)(raw, "big.png")
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()

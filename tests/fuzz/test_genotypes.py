@@ -40,7 +40,7 @@ def understood(text: str, space: str | None) -> None:
 @often
 def test_text_is_read_right_or_refused(times: int) -> None:
     names = st.none() | st.sampled_from([*spaces.SPACES, "darts"])
-    hold(times, 300, understood, text=TEXTS, space=names)
+    hold(times, 100, understood, text=TEXTS, space=names)
 
 
 @often

@@ -41,6 +41,14 @@ def test_it_goes_on_from_wherever_it_was_killed(tmp_path: Path, kept: int) -> No
     assert len(path.read_bytes().splitlines()) == len(REWARDS)
 
 
+def test_a_book_that_is_deleted_begins_anew(tmp_path: Path) -> None:
+    book = GateBook(tmp_path, CONFIG)
+    first = decisions(book)
+    (tmp_path / "gate.jsonl").unlink()
+    assert decisions(book) == first
+    assert len((tmp_path / "gate.jsonl").read_bytes().splitlines()) == len(REWARDS)
+
+
 def ask(folder: Path, trials: list[int]) -> None:
     book = GateBook(folder, CONFIG)
     for number in trials:
