@@ -221,8 +221,9 @@ def _ranks(mine: Mapping[str, float], theirs: Mapping[str, float], page: str) ->
         f"| {theirs[key]:.4f} | {mine[key]:.4f} | `{key}` |\n"
         for key in sorted(common, key=lambda key: -theirs[key])
     )
+    rank = spearman(a, b) or "ρ can't be told of so few or equal rewards"
     return (
-        f"\n## Against the rewards they were chosen by\n\nSpearman's {spearman(a, b)}; mean "
+        f"\n## Against the rewards they were chosen by\n\nSpearman's {rank}; mean "
         f"{np.mean(a):.4f} there, {np.mean(b):.4f} here.\n\n"
         f"| there | here | genotype |\n|---:|---:|---|\n{rows}"
     )
