@@ -62,7 +62,10 @@ def read_model(path: Path) -> keras.Model:
 
 
 def read_graph(folder: Path) -> Any:
-    """Loads a SavedModel as TensorFlow's graph, never as Keras's Python objects."""
+    """Loads a SavedModel as TensorFlow's graph, never as Keras's Python objects.
+
+    OSError or ValueError if it is none, or a part of one.
+    """
     found = next((op for op in _operations(folder) if _reaches_out(op)), None)
     if found is not None:
         raise WeightsError(
@@ -155,8 +158,8 @@ def _operations(folder: Path) -> Iterator[str]:
     """The operations of all graphs and functions of a SavedModel."""
     try:
         saved = SavedModel.FromString((folder / "saved_model.pb").read_bytes())
-    except (OSError, DecodeError) as error:
-        raise WeightsError(f"{folder} is no SavedModel, expected saved_model.pb in it") from error
+    except DecodeError as error:
+        raise ValueError("its saved_model.pb is damaged") from error
     for graph in (meta.graph_def for meta in saved.meta_graphs):
         yield from (node.op for node in graph.node)
         for function in graph.library.function:
