@@ -94,7 +94,7 @@ def test_weights_files_of_objects_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "line"),
-    [("../../elsewhere", "is no record of a trial"), ("1", "is of trial '1', expected 0: delete")],
+    [("../../elsewhere", "is no record of a trial"), ("1", "it is of trial '1'; delete it")],
 )
 def test_a_trial_is_of_the_name_of_its_file(name: str, line: str, tmp_path: Path) -> None:
     """Its name says where its weights lie: one that led elsewhere would be followed."""

@@ -125,13 +125,13 @@ def read(path: Path) -> TrialRecord:
     try:
         found = msgspec.json.decode(path.read_bytes(), type=TrialRecord)
         found.parsed  # noqa: B018
+        if found.trial != path.stem:  # its other files are found by its name
+            raise msgspec.ValidationError(f"it is of trial {found.trial!r}")
     except (msgspec.MsgspecError, UnicodeDecodeError, GenotypeError, RecursionError) as error:
         raise DataError(
             f"{path} is no record of a trial, {error}; delete it, and going on with the run "
             "makes it anew if its trial is still to be run"
         ) from error
-    if found.trial != path.stem:  # its other files are found by its name
-        raise DataError(f"{path} is of trial {found.trial!r}, expected {path.stem}: delete it")
     return found
 
 
