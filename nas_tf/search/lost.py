@@ -21,6 +21,7 @@ def failures(folder: Path, space: SearchSpace, floor: float) -> Iterator[TrialRe
             continue
         values = told["hyperparameters"]["values"]
         reason = (told.get("message") or "the oracle gave it up").strip().rpartition("\n")[2]
+        moment = now()  # when it is told: the process that began it said nothing
         yield TrialRecord(
             trial=trial,
             space=space.name,
@@ -29,5 +30,6 @@ def failures(folder: Path, space: SearchSpace, floor: float) -> Iterator[TrialRe
             stopped=reason,
             reward=floor,
             score=floor,
-            ended=now(),
+            started=moment,
+            ended=moment,
         )
