@@ -12,10 +12,14 @@ from nas_tf.spaces import SearchSpace
 def failures(folder: Path, space: SearchSpace, floor: float) -> Iterator[TrialRecord]:
     """A failed record for each trial that the oracle counts as failed and the run knows not of.
 
-    The oracle's word is KerasTuner's ``trial_ID/trial.json``.
+    The oracle's word is KerasTuner's ``trial_ID/trial.json``, which nothing depends on: one that
+    is damaged tells nothing.
     """
     for path in sorted(folder.glob("trial_*/trial.json")):
-        told = json.loads(path.read_bytes())
+        try:
+            told = json.loads(path.read_bytes())
+        except ValueError:
+            continue
         trial = told["trial_id"]
         if told["status"] != "FAILED" or record.path_of(folder, trial).exists():
             continue

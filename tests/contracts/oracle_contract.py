@@ -1,14 +1,13 @@
 """What every oracle of ours promises; an oracle's test class inherits the suite."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import keras_tuner as kt
 import pytest
 
-from tests.tuner_oracles.searches import GOAL, drive, finish, outcome, place, score, space
+from tests.tuner_oracles.searches import GOAL, drive, finish, killed, outcome, place, score, space
 from tuner_oracles.ledger import NAME, LedgerError
 from tuner_oracles.searcher import Proposal
 from tuner_oracles.tokens import SpaceError
@@ -49,8 +48,7 @@ class OracleContract:
         lines = (tmp_path / "whole/search" / NAME).read_bytes().splitlines(keepends=True)
         for cut in range(1, len(lines), self.every_cut):
             folder = tmp_path / str(cut)
-            shutil.copytree(tmp_path / "whole", folder)
-            (folder / "search" / NAME).write_bytes(b"".join(lines[:cut]))
+            killed(tmp_path / "whole", folder, lines[:cut])
             assert outcome(self.searched(folder)) == outcome(whole), f"cut after record {cut}"
 
     def test_a_late_result_counts_once(self, tmp_path: Path) -> None:

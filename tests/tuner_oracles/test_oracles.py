@@ -1,12 +1,11 @@
 """The contract of every oracle, and what is each one's own."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.contracts.oracle_contract import OracleContract
-from tests.tuner_oracles.searches import GOAL, drive, outcome, place, score, space
+from tests.tuner_oracles.searches import GOAL, drive, killed, outcome, place, score, space
 from tuner_oracles import EvolutionOracle, NearBestOracle, PPOOracle, RandomOracle
 from tuner_oracles.ledger import NAME
 
@@ -82,8 +81,7 @@ class TestPPO(OracleContract):
         assert len(known) > 40
         for cut in known[:: len(known) // 8]:
             folder = tmp_path / str(cut)
-            shutil.copytree(tmp_path / "whole", folder)
-            (folder / "search" / NAME).write_bytes(b"".join(lines[:cut]))
+            killed(tmp_path / "whole", folder, lines[:cut])
             assert outcome(self.searched(folder, 50, **given)) == outcome(whole), f"cut {cut}"
 
 
