@@ -34,6 +34,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_what_is_changed_is_told_against_the_configuration(small: Path) -> None:
     options = ("run", "--out", "out", "small.yaml")
     for count, evaluated in ((1, 3), (4, 9)):
@@ -65,6 +66,7 @@ def test_what_is_changed_is_told_against_the_configuration(small: Path) -> None:
     assert (small / "docs" / "ablations.svg").exists()
 
 
+@pytest.mark.slow
 def test_genotypes_of_another_folder_are_spread_over_its_rewards(small: Path) -> None:
     rewards = {one: (n * 7 % 10) / 10 for n, one in enumerate(sampled(10))}
     write(small / "short", rewards)

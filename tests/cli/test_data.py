@@ -127,6 +127,7 @@ def test_a_data_set_that_is_not_there_says_which_files_to_put_where(tmp_path: Pa
     )
 
 
+@pytest.mark.slow
 def test_features_are_cached_once(tmp_path: Path) -> None:
     make = (
         "import sys; import tensorflow as tf; "

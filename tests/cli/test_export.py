@@ -114,6 +114,7 @@ def test_joints_are_exported_in_int8_and_drawn(place: Path) -> None:
     assert (done.stdout, done.returncode) == ("wrote joints.png\n", 0), done.stderr
 
 
+@pytest.mark.slow
 def test_an_export_that_fails_is_in_no_way_of_the_next(place: Path) -> None:
     """A package is missing, then Ctrl-C is pressed while the last format is written."""
     (place / "without").mkdir()
@@ -158,6 +159,7 @@ def test_a_part_of_a_version_is_refused(place: Path, damage: str) -> None:
         assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", 2)
 
 
+@pytest.mark.slow
 def test_a_compressed_network_is_a_folder_that_export_takes(place: Path) -> None:
     options = ("--steps", "4", "--batch", "4", "--check", "8", "--out", "pruned")
     done = nas_tf("compress", "prune", "run", "--sparsity", "0.7", *options, cwd=place)
@@ -180,6 +182,7 @@ def test_a_compressed_network_is_a_folder_that_export_takes(place: Path) -> None
     assert done.returncode == 2
 
 
+@pytest.mark.slow
 def test_networks_and_exports_are_scored_alike(place: Path) -> None:
     told = lite_metadata.read(next((place / "out").glob("*-fp32.tflite")))
     size = "x".join(map(str, told["input"]["size"]))
@@ -225,6 +228,7 @@ def test_how_to_serve_is_told_and_written(place: Path) -> None:
     assert "tensorflow/serving:2.15.1" in done.stdout
 
 
+@pytest.mark.slow
 def test_an_endpoint_is_asked_and_put_under_load(place: Path) -> None:
     endpoint = served(place / "out" / "savedmodel")
     try:

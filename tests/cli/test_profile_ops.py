@@ -13,6 +13,7 @@ from tests.cli.test_training import COMMAND, SMALL, nas_tf
 PLACE = ["--space", "auxcell", "--input", "64x64", "network.width=8", "network.alpha=0.35"]
 
 
+@pytest.mark.slow
 def test_a_table_is_filled_gone_on_with_and_compared(tmp_path: Path) -> None:
     child = subprocess.Popen(
         [*COMMAND, "profile-ops", *PLACE, "--out", "tables/here.json"],
@@ -87,6 +88,7 @@ def test_mistakes_are_one_line(tmp_path: Path, arguments: list[str], line: str) 
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").rglob("run.json"))
 
 
+@pytest.mark.slow
 def test_evaluate_times_the_network_itself(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("NAS_TF_CACHE", str(tmp_path / "cache"))
     (tmp_path / "small.yaml").write_text(SMALL)

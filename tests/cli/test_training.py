@@ -77,6 +77,7 @@ def test_the_live_line_tells_rate_and_time_left(place: Path) -> None:
         assert part in text
 
 
+@pytest.mark.slow
 def test_train_is_stopped_and_goes_on_to_a_table_and_a_picture(place: Path) -> None:
     arguments = ["train", "arch1", "--config", "small.yaml", "--out", "runs/arch1"]
     child = subprocess.Popen(
@@ -109,6 +110,7 @@ def test_train_is_stopped_and_goes_on_to_a_table_and_a_picture(place: Path) -> N
     )
 
 
+@pytest.mark.slow
 def test_a_found_network_goes_on_to_another_task(place: Path) -> None:
     first = ["train", "arch2", "--config", "small.yaml", "--out", "runs/arch2"]
     assert nas_tf(*first, "full.stages.0.epochs=1", cwd=place).returncode == 0
@@ -122,6 +124,7 @@ def test_a_found_network_goes_on_to_another_task(place: Path) -> None:
     assert (place / "runs" / "arch2-depth" / "last.keras").exists()
 
 
+@pytest.mark.slow
 def test_a_trained_teacher_teaches(place: Path) -> None:
     done = nas_tf(
         *("train-teacher", "--config", "small.yaml", "--genotype", "arch1", "--width", "12"),

@@ -23,13 +23,18 @@ from nas_tf import spaces
 from tests.tuner_oracles.searches import GOAL, finish, place
 
 Told = dict[str, list[float]]
+_SAME = list(range(20_000))
 
 
 class Meter:
-    """Time and memory after each trial: on the clock, of the processor, and resident."""
+    """Time and memory after each trial: on the clock, of the processor, and resident.
+
+    ``yardstick`` is the processor's time for work that is always the same: a processor that is
+    shared is now quicker and now slower.
+    """
 
     def __init__(self) -> None:
-        self.told: Told = {"seconds": [], "processor": [], "memory": []}
+        self.told: Told = {"seconds": [], "processor": [], "yardstick": [], "memory": []}
         self._process = psutil.Process()
         self._last = self._now()
 
@@ -42,7 +47,10 @@ class Meter:
         self.told["seconds"].append(now[0] - self._last[0])
         self.told["processor"].append(now[1] - self._last[1])
         self.told["memory"].append(self._process.memory_info().rss / 2**20)
-        self._last = now
+        begun = time.process_time()
+        json.loads(json.dumps(_SAME))
+        self.told["yardstick"].append(time.process_time() - begun)
+        self._last = self._now()
 
 
 def oracle(folder: Path, trials: int, meter: Meter) -> None:

@@ -28,6 +28,7 @@ def dying(folder: Path) -> None:
     one.search(verbose=0)
 
 
+@pytest.mark.slow
 def test_a_trial_whose_process_died_too_often_is_recorded_as_failed(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     spawn = multiprocessing.get_context("spawn")

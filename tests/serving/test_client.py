@@ -196,6 +196,7 @@ def test_a_thousand_requests_side_by_side_keep_their_answers(
     assert count == 1000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(GIVEN in os.environ, reason="a server that others run is not killed")
 def test_a_server_that_dies_and_returns_costs_time_and_nothing_else(folder: Path) -> None:
     distinct = pictures(20)
@@ -221,6 +222,7 @@ def test_a_server_that_dies_and_returns_costs_time_and_nothing_else(folder: Path
     again[0].kill()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(GIVEN in os.environ, reason="a server that others run is not killed")
 def test_a_server_that_dies_and_stays_dead_is_told(folder: Path) -> None:
     """What came before is right, and what waits is not asked one after another."""

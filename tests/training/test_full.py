@@ -202,6 +202,7 @@ def test_another_configuration_does_not_go_on_in_the_same_folder(tmp_path: Path)
     )
 
 
+@pytest.mark.slow
 def test_divergence_keeps_the_best_weights_so_far(tmp_path: Path) -> None:
     stages = [
         {"epochs": 1, "batch": 100, "crop": list(CROP)},
