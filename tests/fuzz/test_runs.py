@@ -93,7 +93,7 @@ def test_commands_tell_right_or_refuse(times: int, whole: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "times", [pytest.param(1, id="few"), pytest.param(40, id="many", marks=pytest.mark.slow)]
+    "times", [pytest.param(1, id="few"), pytest.param(8, id="many", marks=pytest.mark.slow)]
 )
 def test_a_report_is_drawn_or_refused(times: int, whole: Path, tmp_path: Path) -> None:
     def holds(damage: tuple[Path, bytes]) -> None:
