@@ -101,10 +101,10 @@ class Facts:
         """
         bar, before = {}, None
         for line in self.run.decisions:
-            after = line["state"].get("mean")
-            mean = after if line["state"]["policy"] == "authors" else before
-            if mean is not None and line["trial"] in self.numbers:
-                bar[self.numbers[line["trial"]]] = mean
+            after = line.state.get("mean")
+            mean = after if line.state.get("policy") == "authors" else before
+            if isinstance(mean, float) and line.trial in self.numbers:
+                bar[self.numbers[line.trial]] = mean
             before = after
         return dict(sorted(bar.items()))
 

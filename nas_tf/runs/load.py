@@ -10,7 +10,7 @@ import msgspec
 
 from nas_tf.errors import DataError
 from nas_tf.runs import layout, record
-from nas_tf.runs.record import TrialRecord
+from nas_tf.runs.record import Decision, TrialRecord
 
 if TYPE_CHECKING:
     import pandas
@@ -76,15 +76,15 @@ class Run:
         return record.Shelf(self.folder).all()
 
     @cached_property
-    def decisions(self) -> list[dict[str, Any]]:
-        """What the gate decided, in its order, with its state after each; none where none was."""
+    def decisions(self) -> list[Decision]:
+        """What the gate decided, in its order; none where there was none."""
         path = self.folder / layout.GATE
         if not path.exists():
             return []
         whole = path.read_bytes().rpartition(b"\n")[0]
         try:
-            return [msgspec.json.decode(line) for line in whole.splitlines()]
-        except msgspec.MsgspecError as error:
+            return [msgspec.json.decode(line, type=Decision) for line in whole.splitlines()]
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise DataError(
                 f"{path} is damaged: {error}; put back a copy, or delete it"
             ) from error

@@ -30,6 +30,15 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     seconds: dict[str, float]
 
 
+class Decision(msgspec.Struct, frozen=True):
+    """One decision of the gate, and the gate's state after it: a line of ``gate.jsonl``."""
+
+    trial: str
+    reward: float
+    goes_on: bool
+    state: dict[str, int | float | str]
+
+
 class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One finished trial.
 

@@ -13,17 +13,9 @@ from filelock import FileLock
 from nas_tf.config.schema import Experiment
 from nas_tf.errors import DataError
 from nas_tf.runs import layout
+from nas_tf.runs.record import Decision
 from nas_tf.training import gate
 from nas_tf.training.gate import Gate
-
-
-class _Line(msgspec.Struct):
-    """One decision, and the gate's state after it."""
-
-    trial: str
-    reward: float
-    goes_on: bool
-    state: dict[str, int | float | str]
 
 
 class GateBook:
@@ -51,7 +43,7 @@ class GateBook:
                 goes_on = whole.goes_on(reward)
             except (KeyError, TypeError, ValueError) as error:
                 raise self._damaged(f"its last state is none of a gate, {error!r}") from error
-            self._append(_Line(trial, reward, goes_on, whole.state()))
+            self._append(Decision(trial, reward, goes_on, whole.state()))
             return goes_on
 
     def _forget(self) -> None:
@@ -75,7 +67,7 @@ class GateBook:
             if rest:
                 file.truncate(self._end + len(whole) + len(newline))
         try:
-            lines = [msgspec.json.decode(line, type=_Line) for line in whole.splitlines()]
+            lines = [msgspec.json.decode(line, type=Decision) for line in whole.splitlines()]
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise self._damaged(error) from error
         for line in lines:
@@ -89,7 +81,7 @@ class GateBook:
             "anew"
         )
 
-    def _append(self, line: _Line) -> None:
+    def _append(self, line: Decision) -> None:
         with layout.writing(self.path.parent), self.path.open("ab") as file:
             file.write(msgspec.json.encode(line) + b"\n")
             file.flush()

@@ -53,8 +53,8 @@ def test_the_bar_is_the_gate_s_own(tmp_path: Path) -> None:
     states = [("0002", 0.3), ("0000", 0.4), ("0009", 0.5), ("0001", 0.6)]
     for policy, expected in (("paper", {1: 0.3, 2: 0.5}), ("authors", {1: 0.4, 2: 0.6, 3: 0.3})):
         lines = [
-            json.dumps({"trial": trial, "state": {"policy": policy, "mean": mean}})
-            for trial, mean in states
+            json.dumps({"trial": trial, "reward": 0.5, "goes_on": True, "state": state})
+            for trial, state in ((one, {"policy": policy, "mean": mean}) for one, mean in states)
         ]
         (run.folder / layout.GATE).write_text("\n".join([*lines, '{"trial": "00']))
         assert Facts(Run(run.folder)).bar == expected
