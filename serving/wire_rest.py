@@ -2,9 +2,12 @@
 
 import base64
 import json
+import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,39 @@ from serving.wire import Arrays, Busy, Signature, TensorShape, shape_of
 _AGAIN = (429, 502, 503, 504)
 _CONNECTIONS = 32
 _PIECE = 1 << 20
+
+
+class _Watched:
+    """Hangs up on a server whose headers drip: every line comes in time, the whole never would."""
+
+    def getresponse(self) -> urllib3.BaseHTTPResponse:
+        over, line = threading.Event(), self.sock
+
+        def hang_up() -> None:
+            over.set()
+            with suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+
+        watch = threading.Timer(self.timeout, hang_up)
+        watch.daemon = True
+        watch.start()
+        try:
+            reply = super().getresponse()
+        except (HTTPException, OSError) as error:
+            raise (TimeoutError() if over.is_set() else error) from error
+        finally:
+            watch.cancel()
+        if over.is_set():  # what had come by then passes for whole headers
+            raise TimeoutError
+        return reply
+
+
+class _Http(urllib3.HTTPConnectionPool):
+    ConnectionCls = type("_Connection", (_Watched, urllib3.connection.HTTPConnection), {})
+
+
+class _Https(urllib3.HTTPSConnectionPool):
+    ConnectionCls = type("_Connection", (_Watched, urllib3.connection.HTTPSConnection), {})
 
 
 class RestWire:
@@ -32,6 +68,7 @@ class RestWire:
         self._address = address
         self._known: dict[str, Signature] = {}
         self._pool = urllib3.PoolManager(maxsize=_CONNECTIONS, retries=False)
+        self._pool.pool_classes_by_scheme = {"http": _Http, "https": _Https}
 
     def signatures(self, timeout: float) -> dict[str, Signature]:
         """From the model's metadata."""

@@ -164,7 +164,7 @@ def _run(
     split = found.config.data.val_split
     shipping.add_result(folder, {"result": result, "split": split, "images": comparison.images})
     tables.console().print(told)
-    tables.console().print(f"wrote {folder}", highlight=False, soft_wrap=True)
+    tables.console().print(f"wrote {folder}", highlight=False, markup=False, soft_wrap=True)
 
 
 class _Comparison:

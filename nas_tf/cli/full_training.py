@@ -43,7 +43,7 @@ def run(
             )
         except KeyboardInterrupt:
             training.save()
-            console.print(f"stopped; the same command goes on from here ({folder})")
+            console.print(f"stopped; the same command goes on from here ({folder})", markup=False)
             raise click.exceptions.Exit(130) from None
     drawing = folder / "curve.svg"
     curve.save(folder / "history.csv", drawing, title=title)
@@ -60,6 +60,8 @@ def _announce(console: Console, training: "FullRun", threads: int) -> None:
         f"{training.training.steps} steps, {count:,} trainable parameters, "
         f"{config.precision} precision, {threads} threads; kept in {training.folder}",
         highlight=False,
+        markup=False,
+        soft_wrap=True,
     )
     if training.resumed:
         console.print(f"going on after step {training.training.steps_done}", highlight=False)
@@ -85,4 +87,4 @@ def _print_result(training: "FullRun", finished: "Finished", drawing: Path) -> N
         highlight=False,
     )
     for path in (*finished.files, drawing):
-        console.print(f"  {path}", highlight=False)
+        console.print(f"  {path}", highlight=False, markup=False)

@@ -58,7 +58,9 @@ def command(
         if check:
             _compare(experiment, input_size, table, check, console)
     except KeyboardInterrupt:
-        console.print(f"stopped; the same command goes on from here ({out})", highlight=False)
+        console.print(
+            f"stopped; the same command goes on from here ({out})", highlight=False, markup=False
+        )
         raise click.exceptions.Exit(130) from None
 
 

@@ -71,7 +71,7 @@ def command(
         from nas_tf.report import graph
 
         for path in graph.save(found, out / name, title=name):
-            console.print(f"drawing: {path}", highlight=False)
+            console.print(f"drawing: {path}", highlight=False, markup=False)
 
 
 def _genotype(console: Console, text: str, trial: str | None, space: str | None) -> Genotype:

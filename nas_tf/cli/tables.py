@@ -8,7 +8,7 @@ from rich.table import Table
 
 from nas_tf.runs import TrialRecord
 
-_WIDE = 160
+_WIDE = 4000
 
 
 def console() -> Console:

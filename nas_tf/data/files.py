@@ -14,6 +14,8 @@ from nas_tf.errors import DataError
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 MOST_PIXELS = 1 << 26
 """Of a file that is decoded: 67 million, 200 MB in colour."""
+_FORMATS = ("JPEG", "PNG", "BMP")
+"""What Pillow may take a file for, whatever its suffix: all else it guesses is refused."""
 _INDEX_MODES = ("L", "P", "I", "I;16", "1")
 
 
@@ -85,14 +87,14 @@ def is_plain_jpeg(path: Path) -> bool:
     """Whether the file's own bytes can be stored: TensorFlow decodes them as Pillow does."""
     if path.suffix.lower() not in (".jpg", ".jpeg"):
         return False
-    with Image.open(path) as picture:
+    with Image.open(path, formats=_FORMATS) as picture:
         return picture.format == "JPEG" and picture.mode in ("RGB", "L")
 
 
 def _open(path: Path, what: str) -> Image.Image:
     """A fully decoded picture."""
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=_FORMATS) as picture:
             if picture.width * picture.height > MOST_PIXELS:
                 raise Image.DecompressionBombError
             picture.load()
@@ -108,7 +110,7 @@ def _open(path: Path, what: str) -> Image.Image:
         ) from error
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(
-            f"{what} {path} cannot be decoded: the file is corrupt or not an image; "
+            f"{what} {path} cannot be decoded: the file is corrupt or no JPEG, PNG or BMP; "
             "replace it or leave it out with --skip-broken"
         ) from error
 

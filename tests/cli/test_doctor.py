@@ -43,11 +43,12 @@ def claim(folder: Path, name: str, version: str) -> None:
 
 
 def test_a_sound_environment(tmp_path: Path) -> None:
-    weights = tmp_path / "given" / "weights" / "mobilenet_v2_1.0_imagenet_no_top.weights.h5"
+    data = tmp_path / ("a path longer than any terminal is wide " * 5).strip() / "given"
+    weights = data / "weights" / "mobilenet_v2_1.0_imagenet_no_top.weights.h5"
     weights.parent.mkdir(parents=True)
     weights.touch()
     cache = tmp_path / "not yet" / "there"
-    done = doctor(NAS_TF_DATA=str(tmp_path / "given"), NAS_TF_CACHE=str(cache), HOME=str(tmp_path))
+    done = doctor(NAS_TF_DATA=str(data), NAS_TF_CACHE=str(cache), HOME=str(tmp_path))
     rows = [line.split(maxsplit=1) for line in done.stdout.splitlines() if line[0] != " "]
     assert (done.returncode, done.stderr) == (0, "")
     assert {state for state, _ in rows} == {"ok", "note"}

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from nas_tf.data.check import check
 from nas_tf.data.examples import Examples
@@ -26,7 +27,7 @@ def line_of(error: pytest.ExceptionInfo) -> str:
 def corrupt(path: Path) -> str:
     path.write_bytes(path.read_bytes()[:200])
     return (
-        f"image {path} cannot be decoded: the file is corrupt or not an image; "
+        f"image {path} cannot be decoded: the file is corrupt or no JPEG, PNG or BMP; "
         "replace it or leave it out with --skip-broken"
     )
 
@@ -39,6 +40,18 @@ def test_a_sound_folder(own: Callable[..., Path]) -> None:
     assert (train.count, train.expected, train.ignored) == (4, None, 0)
     assert train.pixels.sum() == 4 * 24 * 32
     np.testing.assert_allclose(train.shares, 1 / 3, atol=0.05)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "PPM"])
+def test_a_file_of_a_format_that_is_not_accepted_is_broken(
+    own: Callable[..., Path], kind: str
+) -> None:
+    root = own(train=2)
+    image = root / "images" / "train" / "0.png"
+    with Image.open(image) as picture:
+        picture.save(image, format=kind)
+    (problem,) = check(f"folder:{root}").problems
+    assert problem.startswith(f"image {image} cannot be decoded: ")
 
 
 def test_every_broken_file_is_named_with_its_reason(

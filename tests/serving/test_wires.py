@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
@@ -89,24 +89,38 @@ def test_outputs_that_cannot_be_read_are_told(told: object) -> None:
         client.predict(IMAGE)
 
 
-def test_an_answer_in_drops_gets_no_more_time_than_another() -> None:
+def drip_body(handler: BaseHTTPRequestHandler, stopped: threading.Event) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    while not stopped.wait(0.3):
+        handler.wfile.write(b" ")
+
+
+def drip_headers(handler: BaseHTTPRequestHandler, stopped: threading.Event) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+    while not stopped.wait(0.3):
+        handler.wfile.write(b"X-Drop: 1\r\n")
+
+
+def drip_status(handler: BaseHTTPRequestHandler, stopped: threading.Event) -> None:
+    while not stopped.wait(0.3):
+        handler.wfile.write(b"H")
+
+
+@pytest.mark.parametrize("drip", [drip_body, drip_headers, drip_status])
+def test_an_answer_in_drops_gets_no_more_time_than_another(drip: Callable[..., None]) -> None:
     """Each drop comes in time, the whole would take minutes."""
     asked, stopped = [], threading.Event()
 
-    def drip(handler: BaseHTTPRequestHandler) -> None:
+    def reply(handler: BaseHTTPRequestHandler) -> None:
         asked.append(handler.path)
-        handler.send_response(200)
-        handler.send_header("Content-Length", "1000")
-        handler.end_headers()
-        try:
-            while not stopped.wait(0.3):
-                handler.wfile.write(b" ")
-        except OSError:
-            pass
+        with suppress(OSError):
+            drip(handler, stopped)
 
     began = time.monotonic()
     with (
-        serving(drip) as address,
+        serving(reply) as address,
         Client(address, "street", patience=Patience(attempt=1.0, deadline=2.0)) as client,
     ):
         with pytest.raises(Busy, match=r"did not answer within (1|0\.\d+) s$"):
