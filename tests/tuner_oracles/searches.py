@@ -8,6 +8,7 @@ from typing import Any
 
 import keras_tuner as kt
 
+from tuner_oracles import RandomOracle
 from tuner_oracles.ledger import NAME
 
 GOAL = kt.Objective("score", "max")
@@ -64,3 +65,8 @@ def killed(whole: Path, folder: Path, lines: Sequence[bytes]) -> None:
     """A copy of a search as a kill would have left it; folders of trials are for people alone."""
     shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("trial_*"))
     (folder / "search" / NAME).write_bytes(b"".join(lines))
+
+
+def made(folder: Path, trials: int = 10, **more: Any) -> RandomOracle:
+    """A small random search in a folder."""
+    return place(RandomOracle(GOAL, trials, hyperparameters=space(), seed=1, **more), folder)

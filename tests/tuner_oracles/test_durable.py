@@ -11,14 +11,10 @@ import pytest
 import tensorflow as tf
 
 from tests.e2e.disk import small_files
-from tests.tuner_oracles.searches import GOAL, drive, finish, outcome, place, score, space
+from tests.tuner_oracles.searches import GOAL, drive, finish, made, outcome, place, score, space
 from tuner_oracles import PPOOracle, RandomOracle, search
 from tuner_oracles.ledger import LedgerError, Unwritable
 from tuner_oracles.tokens import SpaceError
-
-
-def made(folder: Path, trials: int = 10, **more: Any) -> RandomOracle:
-    return place(RandomOracle(GOAL, trials, hyperparameters=space(), seed=1, **more), folder)
 
 
 def fail(
@@ -172,31 +168,6 @@ def test_an_end_told_again_after_the_chief_died_counts_once(tmp_path: Path) -> N
     assert oracle.trials["0"].score == 0.5
 
 
-def test_a_score_from_a_worker_thought_dead_counts_another_words_do_not(tmp_path: Path) -> None:
-    oracle = made(tmp_path, 2)
-    for status, ends in (("FAILED", False), ("COMPLETED", False)):
-        trial = oracle.create_trial("a")
-        oracle.hello("a")
-        oracle.end("a", trial.trial_id, status, None, [])
-        assert (oracle.trials["0"].score is not None) is ends, status
-    oracle.update_trial("0", {"score": 0.5})
-    oracle.end("a", "0", "COMPLETED", None, [])
-    assert oracle.trials["0"].score == 0.5
-
-
-def test_a_released_trial_is_taken_up_and_no_death_is_counted(tmp_path: Path) -> None:
-    oracle = made(tmp_path, 2, max_deaths_per_trial=2)
-    for _ in range(3):
-        assert oracle.create_trial("a").trial_id == "0"
-        oracle.release("a")
-        oracle.release("a")
-    assert oracle.create_trial("a").trial_id == "0"
-    oracle.hello("a")
-    assert oracle.create_trial("a").trial_id == "0"
-    oracle.hello("a")
-    assert oracle.trials["0"].message == "the process that ran it died 2 times"
-
-
 def test_completed_without_an_objective_is_a_failure(tmp_path: Path) -> None:
     oracle = made(tmp_path)
     trial = oracle.create_trial("a")
@@ -213,83 +184,6 @@ def test_unknown_trials_are_told(tmp_path: Path) -> None:
     oracle = made(tmp_path)
     with pytest.raises(ValueError, match="there is no trial '77' in"):
         oracle.update_trial("77", {"score": 1.0})
-
-
-def test_a_tuner_asking_twice_gets_its_trial_again(tmp_path: Path) -> None:
-    oracle = made(tmp_path)
-    assert oracle.create_trial("a").trial_id == oracle.create_trial("a").trial_id
-    assert len(oracle.trials) == 1
-
-
-def test_a_worker_that_begins_anew_gives_its_trial_back(tmp_path: Path) -> None:
-    oracle = made(tmp_path, max_deaths_per_trial=2)
-    lost = oracle.create_trial("a")
-    oracle.hello("a")
-    assert oracle.create_trial("b").trial_id == lost.trial_id
-    oracle.hello("b")
-    assert oracle.trials[lost.trial_id].status == "FAILED"
-    assert oracle.trials[lost.trial_id].message == "the process that ran it died 2 times"
-
-
-def test_a_silent_worker_loses_its_trial_and_its_late_result_still_counts(tmp_path: Path) -> None:
-    now = [0.0]
-    oracle = made(tmp_path, 2, heartbeat_timeout=10)
-    oracle.leases._clock = lambda: now[0]
-    oracle.hello("a")
-    lost = oracle.create_trial("a")
-    stock = oracle.create_trial("stock")
-    now[0] = 9.0
-    oracle.beat("a")
-    now[0] = 18.0
-    oracle.reap()
-    assert "a" in oracle.ongoing_trials
-    now[0] = 20.0
-    oracle.reap()
-    assert list(oracle.ongoing_trials) == ["stock"], "stock workers promise no heartbeat"
-    assert oracle.create_trial("b").trial_id == lost.trial_id
-    finish(oracle, lost, 0.25)
-    finish(oracle, lost, 0.75)
-    finish(oracle, stock, 0.5)
-    assert [trial.score for trial in oracle.trials.values()] == [0.25, 0.5]
-    assert not oracle.ongoing_trials
-    assert oracle.over()
-
-
-def test_a_steady_worker_idles_while_others_may_lose_their_trials(tmp_path: Path) -> None:
-    oracle = made(tmp_path, 1)
-    trial = oracle.create_trial("a")
-    oracle.hello("b")
-    assert oracle.create_trial("b").status == "IDLE"
-    assert oracle.create_trial("stock").status == "STOPPED"
-    finish(oracle, trial, 0.5)
-    assert oracle.create_trial("b").status == "STOPPED"
-
-
-def test_a_chief_started_again_waits_long_for_holders_of_trials_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    oracle = made(tmp_path, 3)
-    finish(oracle, oracle.create_trial("done"), 0.5)
-    oracle.create_trial("busy")
-    for name, value in (("TUNER_ID", "chief"), ("ORACLE_IP", "::1"), ("ORACLE_PORT", "1")):
-        monkeypatch.setenv(f"KERASTUNER_{name}", value)
-    now = [0.0]
-    oracle = made(tmp_path, 3, heartbeat_timeout=120)
-    oracle.leases._clock = lambda: now[0]
-    oracle.get_trial("0")
-    assert sorted(oracle.leases.present()) == ["busy", "done"]
-    now[0] = 31.0
-    oracle.reap()
-    assert oracle.leases.present() == ["busy"]
-    now[0] = 119.0
-    oracle.leases.renew()
-    now[0] = 148.0
-    oracle.reap()
-    assert oracle.leases.present() == ["busy"], "nobody could be heard before the chief listened"
-    now[0] = 150.0
-    oracle.reap()
-    assert not oracle.leases.present()
-    assert not oracle.ongoing_trials
 
 
 def test_a_search_has_begun_before_its_tuner_is_saved(tmp_path: Path) -> None:
