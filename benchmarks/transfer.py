@@ -1,0 +1,158 @@
+"""A trained network taken to other tasks: the CVPR paper's Tables 2 and 3 on the embedded scenes.
+
+python benchmarks/transfer.py run --out OUT --epochs depth=20,pose=60 runs/camvid_auxcell-arch0
+python benchmarks/transfer.py tell --out OUT --docs docs/results
+
+For every task the network goes on from its trained weights, and is trained anew from its encoder's
+ImageNet weights, by the same recipe for as long: the difference is what it brings along. These are
+runs of `nas-tf finetune` and `nas-tf train`, which go on where they were stopped.
+"""
+
+import argparse
+import csv
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nas_tf.genotype import Genotype
+
+WAYS = {"transferred": "from the trained network", "anew": "from ImageNet's encoder"}
+TASKS = {"depth": "shapes_depth", "pose": "shapes_pose"}
+ABOUT = "transfer.json"
+
+
+def commands(
+    trained: Path, out: Path, epochs: Mapping[str, int], overrides: Sequence[str]
+) -> dict[str, list[str]]:
+    """Arguments of nas-tf by the name of a run."""
+    genotype = Genotype.from_json((trained / "genotype.json").read_text(encoding="utf-8"))
+    found = {}
+    for task, count in epochs.items():
+        recipe = ["--config", TASKS[task], f"full.stages.0.epochs={count}", *overrides]
+        for way in WAYS:
+            name = f"{task}-{way}"
+            first = ["finetune", str(trained), "--task", task]
+            if way == "anew":
+                first = ["train", str(genotype), f"space={genotype.space}"]
+            found[name] = [*first, *recipe, "--out", str(out / name)]
+    return found
+
+
+def run(out: Path, wanted: Mapping[str, list[str]]) -> None:
+    """All trainings, one after another."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / ABOUT).write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+    for name, arguments in wanted.items():
+        if not (out / name / "result.json").exists():
+            subprocess.run([sys.executable, "-m", "nas_tf", *arguments], check=True)
+
+
+def tell(out: Path, docs: Path) -> None:
+    """The page and its figures as CSV."""
+    asked = json.loads((out / ABOUT).read_text(encoding="utf-8"))
+    records = {
+        name: json.loads((out / name / "result.json").read_text(encoding="utf-8"))
+        for name in asked
+    }
+    tasks = list(dict.fromkeys(name.rpartition("-")[0] for name in asked))
+    rows = [
+        (task, figure, *values) for task in tasks for figure, *values in figures(task, records)
+    ]
+    with (docs / "transfer.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["task", "figure", *WAYS])
+        writer.writerows(rows)
+    sections = "\n".join(_section(task, records, asked) for task in tasks)
+    (docs / "transfer.md").write_text(PAGE.format(sections=sections), encoding="utf-8")
+
+
+def figures(task: str, records: Mapping[str, Any]) -> Iterator[tuple[str, float, float]]:
+    """A figure by both ways: those of the whole, then those of every joint."""
+    both = [records[f"{task}-{way}"] for way in WAYS]
+    for key in both[0]["result"]:
+        yield key, *(one["result"][key] for one in both)
+    label, *rest = both[0]["table"][0]
+    for lines in zip(*(one["table"] for one in both), strict=True):
+        if lines[0][label] not in both[0]["result"]:
+            yield f"{lines[0][label]}, {rest[0]}", *(line[rest[0]] for line in lines)
+
+
+def _section(task: str, records: Mapping[str, Any], asked: Mapping[str, list[str]]) -> str:
+    names = [f"{task}-{way}" for way in WAYS]
+    rows = "\n".join(
+        f"| {figure} | {' | '.join('–' if one is None else f'{one:.4f}' for one in values)} |"
+        for figure, *values in figures(task, records)
+    )
+    return SECTION.format(
+        task=task,
+        split=records[names[0]]["split"],
+        minutes=" and ".join(f"{records[name]['seconds'] / 60:.0f}" for name in names),
+        ways=" | ".join(WAYS.values()),
+        rows=rows,
+        commands="\n".join(f"    nas-tf {_spelt(asked[name])}" for name in names),
+    )
+
+
+def _spelt(arguments: list[str]) -> str:
+    """As typed, with folders by names that tell nothing of this machine."""
+    return shlex.join(
+        f"runs/{Path(one).name}" if "/" in one and not one.startswith("[") else one
+        for one in arguments
+    )
+
+
+PAGE = """\
+# A network found by segmenting, taken to depth and pose
+
+One network, by the same recipe for as long, once from the weights it was trained to on CamVid and
+once with a new decoder on its encoder's ImageNet weights. Figures are those of the CVPR paper's
+Tables 2 and 3, of the last weights on the split named, in float32. The data are the embedded drawn
+scenes, not the paper's: what can be read off is whether the network and its weights carry over.
+{sections}
+"""
+SECTION = """
+## {task} on `shapes`
+
+| {split} | {ways} |
+|---|---:|---:|
+{rows}
+
+{minutes} minutes of training:
+
+{commands}
+"""
+
+
+def main() -> None:
+    """Runs or tells."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("run", "tell"))
+    parser.add_argument("trained", type=Path, nargs="?", help="a folder of `nas-tf train`")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--docs", type=Path, default=Path("docs/results"))
+    parser.add_argument("--epochs", default="depth=20,pose=60")
+    parser.add_argument("overrides", nargs="*", help="key=value for all trainings")
+    given = parser.parse_intermixed_args()
+    if given.what == "tell":
+        tell(given.out, given.docs)
+        return
+    if given.trained is None:
+        parser.error("run takes the folder of a trained network")
+    epochs = {task: int(count) for task, _, count in map(_parted, given.epochs.split(","))}
+    run(given.out, commands(given.trained, given.out, epochs, given.overrides))
+
+
+def _parted(text: str) -> tuple[str, str, str]:
+    task, sign, count = text.partition("=")
+    if task not in TASKS or not count.isdecimal():
+        wanted = ", ".join(f"{one}=NUMBER" for one in TASKS)
+        raise SystemExit(f"--epochs has {text!r}, expected some of {wanted}")
+    return task, sign, count
+
+
+if __name__ == "__main__":
+    main()

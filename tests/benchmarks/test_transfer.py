@@ -1,0 +1,56 @@
+"""The page of transfer, from a network and trainings that hardly trained."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_training import SMALL, nas_tf
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "transfer.py"
+TINY = (
+    *("network.width=8", "network.alpha=0.35", "network.weights=null"),
+    *("full.stages.0.batch=100", "full.stages.0.crop=[64,64]"),
+)
+
+
+def transfer(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=540,
+    )
+
+
+@pytest.mark.slow
+def test_both_ways_are_trained_and_told_beside_each_other(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    options = ("--config", "small.yaml", "full.stages.0.epochs=1", "--out", "runs/first")
+    assert nas_tf("train", "arch1", *options, cwd=tmp_path).returncode == 0
+    asked = ("run", "runs/first", *TINY, "--out", "out", "--epochs", "depth=1,pose=1")
+    done = transfer(*asked, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "docs").mkdir()
+    again = transfer(*asked, cwd=tmp_path)
+    assert (again.returncode, again.stdout) == (0, ""), "what is trained is not trained again"
+    told = transfer("tell", "--out", "out", "--docs", "docs", cwd=tmp_path)
+    assert told.returncode == 0, told.stderr
+    with (tmp_path / "docs" / "transfer.csv").open() as file:
+        rows = {(row["task"], row["figure"]): row for row in csv.DictReader(file)}
+    assert {"rmse", "rmse_log", "abs_rel", "sqr_rel", "delta1", "delta2", "delta3"} == {
+        figure for task, figure in rows if task == "depth"
+    }
+    assert 0 <= float(rows["pose", "pckh@0.5"]["transferred"]) <= 1
+    text = (tmp_path / "docs" / "transfer.md").read_text()
+    assert "    nas-tf finetune runs/first --task depth --config shapes_depth " in text
+    assert "    nas-tf train '[[[2,3],[3,1],[4,4]],[2,[1,0,3,6],[0,1,2,8],[2,0,6,1]]]' " in text
+
+
+def test_an_unknown_task_is_one_line(tmp_path: Path) -> None:
+    done = transfer("run", "runs/first", "--out", "out", "--epochs", "sound=3", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "--epochs has 'sound=3', expected some of depth=NUMBER, pose=NUMBER\n"
