@@ -60,7 +60,7 @@ EXTRAS = {
 
 setup(
     name="nas-tf",
-    version="0.1.0.dev0",
+    version="0.1.0",
     description="Search small, fast networks for dense prediction and ship them, in TensorFlow",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",

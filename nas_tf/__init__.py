@@ -6,7 +6,7 @@ Importing this package loads no TensorFlow; each room is imported when first use
 import importlib
 from typing import Any
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 _ROOMS = ("networks", "report", "runs", "search", "spaces", "tasks")
 _SEARCH = ("SearchHyperModel", "TwoStageTuner")

@@ -101,7 +101,7 @@ def describe(folder: Path, experiment: Experiment, *, oracle: str) -> None:
     layout.write_whole(folder / layout.CONFIG, dump(experiment))
     about = {
         "schema": layout.SCHEMA,
-        "nas_tf": "0.1.0.dev0",
+        "nas_tf": "0.1.0",
         "space": experiment.space,
         "data": experiment.data.name,
         "oracle": oracle,
