@@ -36,6 +36,7 @@ def endpoint(place: Path) -> Iterator[Endpoint]:
     one.kill()
 
 
+@pytest.mark.slow
 def test_versions_and_labels_are_asked_for(place: Path, endpoint: Endpoint) -> None:
     drawn = {}
     model = f"{endpoint.grpc}/{endpoint.model}"

@@ -103,6 +103,7 @@ def test_the_headline_is_among_a_task_s_figures(task: Task) -> None:
     assert 0 <= metrics.result()[headline(task)] <= 1
 
 
+@pytest.mark.slow
 def test_joints_are_exported_in_int8_and_drawn(place: Path) -> None:
     options = ("network.weights=null", "network.alpha=0.35", "--input", "64x96", "--check", "4")
     named = ("--config", "shapes_pose", "--to", "int8", "--out", "joints")

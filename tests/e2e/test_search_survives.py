@@ -180,6 +180,7 @@ def test_a_chief_does_not_wait_for_the_dead(tmp_path: Path) -> None:
     assert chief.wait(30) == 0
 
 
+@pytest.mark.slow
 def test_chief_and_worker_lose_patience(tmp_path: Path) -> None:
     port = free_port()
     alone = ("heartbeat_timeout=3", "patience=2")
@@ -199,6 +200,7 @@ def test_chief_and_worker_lose_patience(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_chief_whose_disk_is_full_ends_and_its_worker_waits_for_another(tmp_path: Path) -> None:
     port = free_port()
     chief = start(tmp_path, 20, 0.1, *CLUSTER, name="chief", port=port)

@@ -77,7 +77,7 @@ def test_weights_move_to_a_model_without_auxiliaries() -> None:
 
 
 @pytest.mark.parametrize("name", ["arch0", "wacv-arch1", "aspp"])
-@pytest.mark.parametrize("input_size", [(65, 65), None])
+@pytest.mark.parametrize("input_size", [(65, 65), pytest.param(None, marks=pytest.mark.slow)])
 def test_a_saved_model_loads_by_itself(
     name: str, input_size: tuple[int, int] | None, tmp_path: Path
 ) -> None:

@@ -168,6 +168,7 @@ def test_teachers_and_trainings_are_read_in_the_same_way(tmp_path: Path) -> None
             read()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_plain_networks_are_read(suffix: str, tmp_path: Path) -> None:
     from nas_tf import networks, spaces

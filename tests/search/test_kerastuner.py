@@ -136,6 +136,7 @@ def under_both(folder: Path, genotypes: list[str], model: SearchHyperModel) -> l
     return [ours, theirs]
 
 
+@pytest.mark.slow
 def test_a_candidate_over_a_limit_costs_only_itself(tmp_path: Path) -> None:
     model = hypermodel(**ONE_STAGE, limits={"params": 267_000})
     both = under_both(tmp_path, [HEAVY, LIGHT], model)
@@ -149,6 +150,7 @@ def test_a_candidate_over_a_limit_costs_only_itself(tmp_path: Path) -> None:
     assert table["stopped"][0] == "268,657 parameters, the limit is 267,000"
 
 
+@pytest.mark.slow
 def test_candidates_that_diverge_fail_with_their_reason(tmp_path: Path) -> None:
     steep = {"learning_rate": 1e30, "clip": None}
     model = hypermodel(**{**ONE_STAGE, "stage_one": {**ONE_STAGE["stage_one"], "decoder": steep}})

@@ -78,6 +78,7 @@ def test_a_table_that_is_missing_is_one_line_before_the_run_is_there(tmp_path: P
     assert not (tmp_path / "run" / "run.json").exists()
 
 
+@pytest.mark.slow
 def test_the_gate_compares_scores(tmp_path: Path) -> None:
     config = experiment(
         search={"targets": {"params": {"target": 1.0, "exponent": 3.0}}}, gate={"policy": "paper"}

@@ -161,6 +161,7 @@ def test_a_reranking_that_has_just_begun_says_so_and_is_drawn(tmp_path: Path) ->
     reranked.draw(reranking).savefig(tmp_path / "empty.png")
 
 
+@pytest.mark.slow
 def test_a_failing_candidate_costs_only_itself(tmp_path: Path) -> None:
     """The dearest of three is beyond the limit; only one is trained, the third is done already."""
     run = small(tmp_path / "run", trials=3)

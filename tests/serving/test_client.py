@@ -252,6 +252,7 @@ def hold_equal(answers: Iterable[Mapping[str, np.ndarray]], expected: np.ndarray
         np.testing.assert_array_equal(given["mask"], mask)
 
 
+@pytest.mark.slow
 def test_a_running_server_takes_models_and_versions_up(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,7 @@ def mask_of(logits: np.ndarray) -> np.ndarray:
     return tf.argmax(tf.image.resize(logits, SIZE), -1).numpy()
 
 
+@pytest.mark.slow
 def test_what_is_learnt_under_rounding_is_there_in_int8() -> None:
     one, losses = shipment(seed=1), []
     stream = lesson(one).map(lambda seen, labels: (seen, (labels + 1) % len(CLASSES)))
@@ -110,6 +111,7 @@ def test_what_is_learnt_under_rounding_is_there_in_int8() -> None:
     assert after.told["compressed"] == [{"kind": "quantised", "steps": 30, "rate": 1e-3}]
 
 
+@pytest.mark.slow
 def test_pruning_leaves_zeros_that_pack() -> None:
     one = shipment("dpc")
     after = compress.pruned(one, FineTuning(lesson(one), steps=12), sparsity=0.6)

@@ -122,7 +122,9 @@ def test_statistics_stay_once_they_are_frozen(tmp_path: Path) -> None:
     np.testing.assert_array_equal(*seen)
 
 
-@pytest.mark.parametrize("step", [1, 8, 13, 20])
+@pytest.mark.parametrize(
+    "step", [13, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 8, 20))]
+)
 def test_an_interrupted_run_ends_as_the_undisturbed_one(
     tmp_path: Path, undisturbed: tuple[list, dict], step: int
 ) -> None:
@@ -180,6 +182,7 @@ def test_a_run_keeps_everything_in_its_folder(tmp_path: Path) -> None:
     assert again.run().result == finished.result
 
 
+@pytest.mark.slow
 def test_the_kept_model_scores_as_the_run_says(tmp_path: Path) -> None:
     from tensorflow import keras
 

@@ -59,7 +59,7 @@ def test_the_other_spaces_are_the_same_code(space: str) -> None:
     assert len(result.stages) == (2 if stage_two else 1)
 
 
-@pytest.mark.parametrize("target", ["depth", "keypoints"])
+@pytest.mark.parametrize("target", ["depth", pytest.param("keypoints", marks=pytest.mark.slow)])
 def test_the_other_tasks_are_the_same_code(target: str) -> None:
     config = experiment(data={"target": target}, stage_one={"batch": 64}, stage_two={"batch": 64})
     result = evaluate(ARCH1, config)
@@ -120,6 +120,7 @@ print(after.reward == before.reward)
 """
 
 
+@pytest.mark.slow
 def test_a_candidate_without_memory_costs_only_itself() -> None:
     done = subprocess.run(
         [sys.executable, "-c", _OUT_OF_MEMORY],

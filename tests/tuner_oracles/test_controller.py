@@ -155,6 +155,7 @@ def test_what_else_the_process_does_changes_nothing() -> None:
         np.testing.assert_array_equal(mine, its)
 
 
+@pytest.mark.slow
 def test_other_processes_draw_and_learn_the_same() -> None:
     code = (
         "import hashlib; from tests.tuner_oracles.test_controller import *\n"
