@@ -1,0 +1,28 @@
+"""The page of the gate, from the committed CamVid searches."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_chance_that_falls_faster_lets_fewer_through(tmp_path: Path) -> None:
+    table = ROOT / "docs" / "results" / "camvid_search" / "camvid_random" / "trials.csv"
+    command = [sys.executable, str(ROOT / "benchmarks" / "gate.py"), str(table), "--seeds", "5"]
+    done = subprocess.run(
+        [*command, "--docs", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+    )
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "gate.md").read_text()
+    (row,) = (line for line in text.splitlines() if line.startswith("| camvid_random | 60 |"))
+    shares = [int(one) for one in re.findall(r"(\d+)% \(", row)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] > 85
+    assert shares[-1] < 75
+    assert "| drawn from all | 10,000 |" in text
