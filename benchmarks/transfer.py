@@ -12,6 +12,7 @@ import argparse
 import csv
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,6 +67,9 @@ def tell(out: Path, docs: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["task", "figure", *WAYS])
         writer.writerows(rows)
+    for task in tasks:
+        picture = out / f"{task}-transferred" / "predictions.png"
+        shutil.copyfile(picture, docs / f"transfer_{task}.png")
     sections = "\n".join(_section(task, records, asked) for task in tasks)
     (docs / "transfer.md").write_text(PAGE.format(sections=sections), encoding="utf-8")
 
@@ -124,6 +128,10 @@ SECTION = """
 {minutes} minutes of training:
 
 {commands}
+
+![{task} by the transferred network](transfer_{task}.png)
+
+*Scenes, truths, and what the transferred network sees.*
 """
 
 

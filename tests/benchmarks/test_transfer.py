@@ -1,6 +1,7 @@
 """The page of transfer, from a network and trainings that hardly trained."""
 
 import csv
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,9 @@ def test_both_ways_are_trained_and_told_beside_each_other(tmp_path: Path) -> Non
     }
     assert 0 <= float(rows["pose", "pckh@0.5"]["transferred"]) <= 1
     text = (tmp_path / "docs" / "transfer.md").read_text()
+    for picture in re.findall(r"\]\((\w+\.png)\)", text):
+        assert (tmp_path / "docs" / picture).stat().st_size > 1000
+    assert text.count(".png)") == 2
     assert "    nas-tf finetune runs/first --task depth --config shapes_depth " in text
     assert "    nas-tf train '[[[2,3],[3,1],[4,4]],[2,[1,0,3,6],[0,1,2,8],[2,0,6,1]]]' " in text
 
