@@ -1,5 +1,6 @@
 """What is kept of every finished trial, as JSON and as a row of the table."""
 
+import bisect
 import csv
 import io
 import os
@@ -91,37 +92,49 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._read: dict[str, tuple[int, TrialRecord]] = {}
+        self._ordered: list[TrialRecord] = []
 
     def all(self) -> list[TrialRecord]:
         """In the order in which they ended."""
         for entry in _entries(self._folder):
             file = entry.inode()  # told with the name: no look at each of thousands of files
-            if self._read.get(entry.name, (None,))[0] != file:
-                self._read[entry.name] = file, read(Path(entry.path))
-        records = [record for _, record in self._read.values()]
-        return sorted(records, key=lambda record: (record.ended, record.trial))
+            known, old = self._read.get(entry.name, (None, None))
+            if known == file:
+                continue
+            found = read(Path(entry.path))
+            if old is not None:
+                self._ordered.remove(old)
+            bisect.insort(self._ordered, found, key=_ended)
+            self._read[entry.name] = file, found
+        return list(self._ordered)
 
-    def add(self, record: TrialRecord) -> None:
-        """Keeps a trial: its file first, then its row."""
+    def add(self, record: TrialRecord) -> list[TrialRecord]:
+        """Keeps a trial, its file first, then its row; returns all."""
         path = path_of(self._folder, record.trial)
         again = path.exists()
         text = msgspec.json.format(msgspec.json.encode(record), indent=1).decode()
         layout.write_whole(path, f"{text}\n")
         with FileLock(self._folder / layout.LOCK):
-            if again or not self._append(record):
-                layout.write_whole(self._folder / layout.TABLE, _table(self.all()))
+            records = self.all()
+            if again or not self._append(record, len(records)):
+                layout.write_whole(self._folder / layout.TABLE, _table(records))
+        return records
 
-    def _append(self, record: TrialRecord) -> bool:
-        """Adds a row to a table that has all rows but this one."""
+    def _append(self, record: TrialRecord, count: int) -> bool:
+        """Adds a row to a table that has the rows of all but this one."""
         path = self._folder / layout.TABLE
         if not path.exists():
             return False
         with path.open("r+b") as file:
             rows = file.read()
-            if not rows.endswith(b"\n") or rows.count(b"\n") != len(_entries(self._folder)):
+            if not rows.endswith(b"\n") or rows.count(b"\n") != count:
                 return False
             file.write(_table([record]).partition("\n")[2].encode())
         return True
+
+
+def _ended(record: TrialRecord) -> tuple[str, str]:
+    return record.ended, record.trial
 
 
 def path_of(folder: Path, trial: str) -> Path:

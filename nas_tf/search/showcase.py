@@ -1,6 +1,7 @@
 """What is shown of trials as they end: the picture of the best, and TensorBoard."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from nas_tf.runs import TrialRecord, record
@@ -24,18 +25,30 @@ class Showcase:
         self._folder, self._worker, self._space, self._shelf = folder, worker, space, shelf
         self._board: board.Board | None = None
 
-    def show(self, trial: TrialRecord, evaluator: TwoStage, scored: Scored | None) -> None:
-        """Shows a trial that is on the shelf; what goes wrong with it is not worth a trial."""
+    def show(
+        self,
+        trial: TrialRecord,
+        records: Sequence[TrialRecord],
+        evaluator: TwoStage,
+        scored: Scored | None,
+    ) -> None:
+        """Shows a trial, one of all records; what goes wrong with it is not worth a trial."""
         try:
-            self._show(trial, evaluator, scored)
+            self._show(trial, records, evaluator, scored)
         except Exception as error:
             warnings.warn(f"trial {trial.trial} can't be shown: {error}", stacklevel=2)
 
-    def _show(self, trial: TrialRecord, evaluator: TwoStage, scored: Scored | None) -> None:
+    def _show(
+        self,
+        trial: TrialRecord,
+        records: Sequence[TrialRecord],
+        evaluator: TwoStage,
+        scored: Scored | None,
+    ) -> None:
         picture = None
         if scored is not None:
             picture = samples.show(self._folder, self._shelf, trial, evaluator.ground, scored)
         if evaluator.config.search.tensorboard and board.possible():
             if self._board is None:
                 self._board = board.Board(self._folder, self._worker, self._space)
-            self._board.add(self._shelf.all(), trial, picture)
+            self._board.add(records, trial, picture)

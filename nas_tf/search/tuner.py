@@ -162,10 +162,10 @@ class TwoStageTuner(BaseTuner):
     def _add(self, done: TrialRecord, evaluator: TwoStage, scored: samples.Scored | None) -> None:
         """Writes a trial down and shows it, whatever became of it."""
         with layout.writing(self.folder):
-            self._shelf.add(done)
-            completed = [one for one in self._shelf.all() if one.status == "completed"]
+            records = self._shelf.add(done)
+            completed = [one for one in records if one.status == "completed"]
             weights.prune(self.folder, completed, self._kept)
-            self._showcase.show(done, evaluator, scored)
+            self._showcase.show(done, records, evaluator, scored)
         if self._on_trial is not None:
             self._on_trial(done)
 

@@ -50,45 +50,41 @@ def usual(times: Sequence[float]) -> float:
     return quantiles(times, n=4)[0]
 
 
+def slowdown(told: dict[str, list[float]]) -> float:
+    """What the last hundred trials take by the first, both against a yardstick."""
+    first, last = (
+        usual(told["processor"][part]) / usual(told["yardstick"][part])
+        for part in (slice(10, 110), slice(-100, None))  # the first ones trace the controller
+    )
+    return last / first
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("kind", ["oracle", "run"])
 def test_two_thousand_trials_are_as_quick_at_the_end(
-    tmp_path: Path, record_property: Callable[[str, object], None]
+    kind: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """Against a yardstick, and the best of three: beside it other tests come and go."""
-    slower = []
-    for attempt in range(3):
-        told = searched("oracle", tmp_path / str(attempt), 2000)
-        first, last = (
-            usual(told["processor"][part]) / usual(told["yardstick"][part])
-            for part in (slice(10, 110), slice(-100, None))  # the first ones trace the controller
-        )
-        slower.append(last / first)
-        if slower[-1] <= 1.1:
-            break
+    """The best of three, for beside it other tests come and go; ``run`` keeps a run's folder."""
+    slower: list[float] = []
+    while not slower or (min(slower) > 1.1 and len(slower) < 3):
+        folder = tmp_path / str(len(slower))
+        told = searched(kind, folder, 2000)
+        slower.append(slowdown(told))
     record_property("last hundred trials by the first", [round(one, 3) for one in slower])
     assert min(slower) <= 1.1
     added = slope(told["memory"])
     record_property("MiB a thousand trials", round(added, 2))
     assert added < 10
+    if kind == "run":
+        check_folder(folder / "run", tmp_path / "few")
 
 
-@pytest.mark.slow
-def test_two_thousand_trials_of_a_run(
-    tmp_path: Path, record_property: Callable[[str, object], None]
-) -> None:
-    """Beside a candidate's training a folder's keeping is nothing, and stays so."""
-    told = searched("run", tmp_path, 2000)
-    added = slope(told["memory"])
-    record_property("MiB a thousand trials", round(added, 2))
-    assert added < 10
-    spent = told["processor"][10:]
-    slower = usual(spent[-100:]) - usual(spent[:100])
-    record_property("milliseconds more a trial", round(1000 * slower, 2))
-    assert slower < 0.01
-
-    run = Run(tmp_path / "run")
+def check_folder(folder: Path, place: Path) -> None:
+    """Two thousand trials are whole, and their folder and report of bounded size."""
+    run = Run(folder)
     assert len(run.trials) == len(run.to_frame()) == 2000
-    few = made(tmp_path / "few", trials=50)
+    few = made(place, trials=50)
     assert page.write(run).stat().st_size < 2 * page.write(few).stat().st_size
     kept = [path.relative_to(run.folder) for path in run.folder.rglob("*") if path.is_file()]
     trials = [one for one in kept if one.parts[0] == layout.TRIALS or "trial_" in one.parts[0]]
