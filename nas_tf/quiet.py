@@ -1,10 +1,11 @@
 """The one place that silences the known noise of importing TensorFlow and its companions.
 
 Only lines listed here are dropped, and only while importing: anything else the libraries
-say at import is passed on, and nothing is filtered afterwards.
+say at import is passed on. Afterwards one warning is dropped, that functions are traced again.
 """
 
 import importlib
+import logging
 import os
 import re
 import sys
@@ -56,7 +57,13 @@ def load(name: str) -> ModuleType:
         module = importlib.import_module(name)
         if name == "tensorflow":
             module.config.list_physical_devices("GPU")  # probes CUDA here, not at the first op
+            module.get_logger().addFilter(_is_news)
     return module
+
+
+def _is_news(line: logging.LogRecord) -> bool:
+    """Every candidate is another network, so its functions are traced anew."""
+    return "triggered tf.function retracing" not in str(line.msg)
 
 
 def converting() -> AbstractContextManager[None]:

@@ -17,7 +17,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 from nas_tf.errors import ConfigError
 
 LABELS, WHOLE = "labels.txt", "metadata.json"
-_NAME, _IDENTIFIER = b"TFLITE_METADATA", b"M001"
+_NAME, _IDENTIFIER, _TFLITE = b"TFLITE_METADATA", b"M001", b"TFL3"
 _VALUE_LABELS, _IMAGE, _RGB, _NORMALIZATION = 3, 2, 1, 1
 
 
@@ -36,19 +36,27 @@ def attached(model: bytes, about: Mapping[str, Any]) -> bytes:
     whole.metadata = [*(whole.metadata or ()), entry]
     whole.description = about["name"].encode()
     builder = flatbuffers.Builder(len(model))
-    builder.Finish(whole.Pack(builder), b"TFL3")
+    builder.Finish(whole.Pack(builder), _TFLITE)
     return _with_files(bytes(builder.Output()), about)
 
 
 def read(path: Path) -> dict[str, Any]:
     """What a model that was exported here says of itself."""
     try:
+        with path.open("rb") as file:
+            check_kind(path, file.read(8))
         with zipfile.ZipFile(path) as files:
             return json.loads(files.read(WHOLE))
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ConfigError(
             f"{path} holds no {WHOLE}, expected a TFLite model that nas-tf export wrote"
         ) from error
+
+
+def check_kind(path: Path, start: bytes) -> None:
+    """Raises where a file is no TFLite model by its first bytes."""
+    if start[4:8] != _TFLITE:
+        raise ConfigError(f"{path} is no TFLite model, expected one that nas-tf export wrote")
 
 
 def _with_files(model: bytes, about: Mapping[str, Any]) -> bytes:

@@ -61,8 +61,11 @@ def about(folder: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
+        inside = sorted((*folder.glob("*/saved_model.pb"), *folder.glob("*/*/saved_model.pb")))
+        there = [str(one.parent) for one in inside] + sorted(map(str, folder.glob("*.tflite")))
         raise ConfigError(
             f"{folder} holds no assets/{METADATA}, expected a version that nas-tf export wrote"
+            + (f", such as {there[0]}" if there else "")
         ) from error
 
 

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from nas_tf.errors import NasTfError, full_disk
+from nas_tf.errors import EnvironmentFault, NasTfError, full_disk
 
 _COMMANDS = {
     "benchmark": "Time TFLite models on this machine.",
@@ -71,9 +71,10 @@ def main() -> None:
     except NasTfError as error:
         code = _tell(error)
     except OSError as error:
-        if (told := full_disk(error, error.filename or "a file")) is None:
+        told = full_disk(error, error.filename or "a file")
+        if told is None and error.filename is None:
             raise
-        code = _tell(told)
+        code = _tell(told or EnvironmentFault(f"{error.filename}: {error.strerror}"))
     # Out here the error and the frames it held are gone, and with them every open data stream:
     # one that is still reading when Python ends can wait for ever.
     sys.exit(code)

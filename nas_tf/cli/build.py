@@ -28,9 +28,7 @@ from nas_tf.errors import ConfigError
     metavar="imagenet|FILE",
     help="Weights of the encoder; random without this option.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="A .keras file."
-)
+@click.option("--out", type=options.OUT_FILE, required=True, help="A .keras file.")
 def command(
     genotype: str,
     space: str | None,

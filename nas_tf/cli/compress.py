@@ -49,7 +49,7 @@ def _with_options(run: Callable[..., None], rate: float) -> Callable[..., None]:
             click.argument("source", metavar="RUN"),
             click.option(
                 "--out",
-                type=click.Path(path_type=Path, file_okay=False),
+                type=options.OUT_FOLDER,
                 help="runs/NAME-KIND if not given.",
             ),
             click.option("--trial", help="Of a search; the best one if not given."),
@@ -147,10 +147,12 @@ def _run(
     from serving.compress import FineTuning, toolkit
 
     toolkit()
+    if out is not None and out.exists():
+        raise ConfigError(_there(out))
     found = shipping.find(source, trial=trial, which=weights, size=input_size)
     folder = out or Path("runs") / f"{found.shipment.name}-{kind}"
     if folder.exists():
-        raise ConfigError(f"{folder} exists, expected another --out")
+        raise ConfigError(_there(folder))
     stream, console = found.stream(batch, seed), Console(stderr=True)
     with console.status("looking at the network as it is ..."):
         comparison = _Comparison(found, check)
@@ -165,6 +167,10 @@ def _run(
     shipping.add_result(folder, {"result": result, "split": split, "images": comparison.images})
     tables.console().print(told)
     tables.console().print(f"wrote {folder}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _there(folder: Path) -> str:
+    return f"{folder} exists, expected another --out (nas-tf score and export take what is there)"
 
 
 class _Comparison:

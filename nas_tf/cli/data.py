@@ -1,5 +1,6 @@
 """``nas-tf data``: list, prepare, check, show and cache datasets."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,8 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from nas_tf.cli.options import SizeType
+from nas_tf import folders
+from nas_tf.cli.options import OUT_FILE, SizeType, drawable
 from nas_tf.errors import DataError
 
 if TYPE_CHECKING:
@@ -39,11 +41,15 @@ def list_datasets() -> None:
     from nas_tf.data import DATASETS, prepared
     from nas_tf.data.store import data_dir
 
+    root = folders.data()
     table = Table("name", "targets", "classes", "splits", "state", box=None, pad_edge=False)
     missing = []
     for name, builder in DATASETS.items():
         info, ready = builder.INFO, prepared(name)
-        if ready is None:
+        here = root is not None and (root / name).is_dir()
+        if ready is None and here:
+            missing.append(f"{name}: its files are in {root / name}, nas-tf data prepare {name}")
+        elif ready is None:
             missing.append(f"{name}: {info.how_to_get}.")
         splits = ready.splits if ready else info.splits
         table.add_row(
@@ -51,7 +57,7 @@ def list_datasets() -> None:
             " ".join(info.targets),
             str(len(info.classes) or "–"),
             " ".join(f"{split} {count}" for split, count in splits.items()),
-            "ready" if ready else "not prepared",
+            "ready" if ready else "to prepare" if here else "not prepared",
         )
     Console().print(table)
     click.echo(f"\nPrepared data: {data_dir()}. Your own files: folder:DIR.")
@@ -101,7 +107,7 @@ def check(name: str, source: Path | None) -> None:
     if problems:
         raise DataError(
             f"{name} has {len(problems)} broken examples: mend them or leave them out with "
-            f"nas-tf data prepare {name} --skip-broken"
+            f"nas-tf data prepare {shlex.quote(name)} --skip-broken"
         )
 
 
@@ -109,12 +115,12 @@ def check(name: str, source: Path | None) -> None:
 @click.argument("name")
 @click.option("--split", default="train", show_default=True)
 @click.option("--count", default=6, show_default=True, help="How many examples.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Picture to write.")
+@click.option("--out", type=OUT_FILE, help="Picture to write.")
 def show(name: str, split: str, count: int, out: Path | None) -> None:
     """Draw examples: images, labels, overlays and class shares."""
     from nas_tf.data.picture import draw, sheet
 
-    path = out or Path(f"{name.rpartition('/')[2]}-{split}.png")
+    path = drawable(out or Path(f"{name.rpartition('/')[2]}-{split}.png"))
     path.parent.mkdir(parents=True, exist_ok=True)
     with Console(stderr=True).status(f"Drawing {escape(name)} ..."):
         draw(sheet(name, split, count), path)

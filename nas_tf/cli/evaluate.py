@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 @click.argument("genotype", metavar="GENOTYPE")
 @options.CONFIG
 @options.OVERRIDES
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="JSON file for the result."
-)
+@click.option("--out", type=options.OUT_FILE, help="JSON file for the result.")
 def command(genotype: str, config: str, overrides: tuple[str, ...], out: Path | None) -> None:
     """Train and score GENOTYPE in stages, as a search would, and print its reward.
 

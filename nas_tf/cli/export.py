@@ -30,7 +30,7 @@ _THREADS, _ROUNDS = (1, 2), 3
 @click.argument("source", metavar="RUN|GENOTYPE")
 @options.OVERRIDES
 @click.option("--to", "formats", default="savedmodel,tflite", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="exports/NAME.")
+@click.option("--out", type=options.OUT_FOLDER, help="exports/NAME.")
 @click.option("--config", metavar="NAME|FILE", help="Of a genotype.")
 @click.option("--trial", help="Of a search; the best one if not given.")
 @click.option("--weights", type=click.Choice(["last", "best"]), default="last", show_default=True)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -167,10 +168,22 @@ def tools() -> Iterator[Finding]:
     """Programs that some commands call."""
     for name, (programs, use) in _TOOLS.items():
         found = next(filter(None, map(shutil.which, programs)), None)
-        if found:
+        if found and name == "Docker" and not _answers(found):
+            yield Finding(
+                name, "note", f"{found}, its daemon does not answer", f"start it for {use}"
+            )
+        elif found:
             yield Finding(name, "ok", found)
         else:
             yield Finding(name, "note", "not found", f"needed for {use} only")
+
+
+def _answers(docker: str) -> bool:
+    """Whether there is a daemon behind the program."""
+    try:
+        return not subprocess.run([docker, "info"], capture_output=True, timeout=10).returncode
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def _own_metadata() -> metadata.PackageMetadata:

@@ -16,7 +16,7 @@ from nas_tf.genotype import Genotype
 @options.OVERRIDES
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.OUT_FOLDER,
     help="Folder of the new run; RUN-TASK if not given.",
 )
 def command(

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,24 @@ def opened(folder: Path) -> Run:
     return run
 
 
+class Writable(click.Path):
+    """Where something is to be written; that it can be is known before anything is computed."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        """Looks at the path, or at the nearest folder that is there."""
+        path = Path(super().convert(value, param, ctx))
+        there = next(one for one in (path, *path.absolute().parents) if os.path.lexists(one))
+        if there != path and not there.is_dir():
+            reason = f"{there} is no folder"
+        elif not os.access(there, os.W_OK):
+            reason = f"{there} does not let you"
+        else:
+            return path
+        raise ConfigError(f"{path} cannot be written: {reason}, expected another --out")
+
+
+OUT_FOLDER = Writable(file_okay=False)
+OUT_FILE = Writable(dir_okay=False)
 RUN = click.argument("run", type=RunType(), metavar="RUN")
 SPACE = click.option("--space", metavar="SPACE", help="Read brackets as a genotype of this space.")
 WIDTH = click.option("--width", type=int, help="Channels of the decoder.")
@@ -78,3 +97,12 @@ def short_name(text: str, genotype: Genotype) -> str:
 def given(**values: Any) -> dict[str, Any]:
     """The options that were given."""
     return {key: value for key, value in values.items() if value is not None}
+
+
+def drawable(path: Path) -> Path:
+    """The path, if its name tells a format that pictures are written in."""
+    from PIL import Image
+
+    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+        raise ConfigError(f"--out is {path}, expected a picture's name such as {path.stem}.png")
+    return path

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nas_tf.cli import endpoint as endpoints
+from nas_tf.cli import options
 from nas_tf.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 )
 @endpoints.VERSION
 @endpoints.LABEL
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="IMAGE-overlay.png.")
+@click.option("--out", type=options.OUT_FILE, help="IMAGE-overlay.png.")
 def command(
     places: tuple[Path, ...],
     endpoint: str | None,
@@ -44,13 +45,13 @@ def command(
     wanted = 1 if endpoint else 2
     if len(places) != wanted:
         raise ConfigError(
-            f"{len(places)} places are given, expected "
+            f"given: {' '.join(map(str, places))}; expected "
             + ("IMAGE alone with --endpoint" if endpoint else "MODEL and IMAGE")
         )
     if not endpoint and (like, version, label) != (None, None, None):
         raise ConfigError("--like, --version or --label is given, expected --endpoint with it")
     image = places[-1]
-    out = _drawable(out or image.with_name(f"{image.stem}-overlay.png"))
+    out = options.drawable(out or image.with_name(f"{image.stem}-overlay.png"))
     from serving import picture_file
 
     picture = picture_file.read(image)
@@ -88,15 +89,6 @@ def _asked(
     told = {key: picture_file.maps(one[0]) for key, one in given.items()}
     about = saved_model.about(like) if like else {}
     return {**about, "input": {"size": list(picture.shape[:2])}}, told
-
-
-def _drawable(path: Path) -> Path:
-    """The path, if its name tells a format that pictures are written in."""
-    from PIL import Image
-
-    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
-        raise ConfigError(f"--out is {path}, expected a picture's name such as {path.stem}.png")
-    return path
 
 
 def _save(drawn: "np.ndarray", path: Path) -> None:

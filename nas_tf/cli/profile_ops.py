@@ -30,7 +30,7 @@ _PLAIN, _CHECK_SEED = "shapes_auxcell", 1001
 @click.option(
     "--out",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=options.OUT_FILE,
     help="JSON file; one that is there is added to.",
 )
 def command(

@@ -10,6 +10,7 @@ from nas_tf.cli import options
 from nas_tf.cli.search import conduct
 from nas_tf.config import Experiment, load
 from nas_tf.errors import EnvironmentFault
+from nas_tf.runs import layout
 
 CONFIG, TEACHER, WIDTH = "quickstart", "arch0", 64
 
@@ -19,7 +20,7 @@ CONFIG, TEACHER, WIDTH = "quickstart", "arch0", 64
 @click.option("--workers", type=click.IntRange(1), default=1, help="Processes that train.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.OUT_FOLDER,
     default=Path("runs/quickstart"),
     show_default=True,
     help="Folder of the run; the teacher stands beside it as NAME-teacher.",
@@ -33,8 +34,8 @@ def command(overrides: tuple[str, ...], workers: int, out: Path) -> None:
     nas-tf quickstart
     nas-tf quickstart search.trials=40 --out runs/longer
     """
-    every = [*overrides, *_weights(overrides)]
     teacher = out.with_name(f"{out.name}-teacher")
+    every = [*overrides, *_weights(overrides, (out, teacher))]
     if not (teacher / "result.json").exists():
         _teach(load(CONFIG, every), teacher)
     every.append(f"teacher={teacher / 'last.keras'}")
@@ -58,10 +59,13 @@ def _teach(experiment: Experiment, folder: Path) -> None:
     )
 
 
-def _weights(overrides: tuple[str, ...]) -> list[str]:
-    """ImageNet weights if they can be had; else random ones, which is said."""
+def _weights(overrides: tuple[str, ...], begun: tuple[Path, ...]) -> list[str]:
+    """Those it began with, else ImageNet weights, else random ones, which is said."""
     if any(one.startswith("network.weights=") for one in overrides):
         return []
+    for config in (folder / layout.CONFIG for folder in begun):
+        if config.exists():
+            return [f"network.weights={load(config).network.weights or 'null'}"]
     from nas_tf import quiet
 
     quiet.load("tensorflow")
@@ -72,7 +76,8 @@ def _weights(overrides: tuple[str, ...]) -> list[str]:
         return []
     except EnvironmentFault as error:
         Console(stderr=True).print(
-            f"{error}. Going on with a random encoder: all works, but rewards stay low.",
+            f"{error}. Going on with a random encoder: all works, but nothing is learnt in so "
+            "short a time, and all rewards are alike. With weights, search into another --out.",
             highlight=False,
             markup=False,
             soft_wrap=True,

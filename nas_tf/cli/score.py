@@ -27,7 +27,7 @@ _BATCH = 8
 @click.option("--trial", help="Of a search; the best one if not given.")
 @click.option("--weights", type=click.Choice(["last", "best"]), default="last", show_default=True)
 @options.INPUT
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="JSON file.")
+@click.option("--out", type=options.OUT_FILE, help="JSON file.")
 def command(
     source: str,
     data: str | None,

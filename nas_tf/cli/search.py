@@ -10,7 +10,7 @@ from typing import get_args
 import click
 from rich.console import Console
 
-from nas_tf import spaces
+from nas_tf import folders, spaces
 from nas_tf.cli import options, relay, tables
 from nas_tf.cli.progress import bars
 from nas_tf.config import load, resumed
@@ -32,7 +32,7 @@ _LONERS = ("bayesian", "hyperband")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.OUT_FOLDER,
     help="Folder of the run; runs/CONFIG-ORACLE if not given.",
 )
 def command(
@@ -74,7 +74,9 @@ def conduct(
         )
     leads = _WORKER not in os.environ
     if leads:
-        _check_folder(folder, experiment, resume)
+        done = _check_folder(folder, experiment, resume)
+        goes = f"goes on in {folder} after {done} trials" if done else f"searches into {folder}"
+        click.echo(f"{goes}, up to {experiment.search.trials} trials", err=True)
     if workers > 1 and leads:
         _check_files(experiment)
         _many(config, every, folder, workers)
@@ -84,17 +86,19 @@ def conduct(
         _tell(folder)
 
 
-def _check_folder(folder: Path, experiment: Experiment, resume: bool) -> None:
-    """A run that is there is neither overwritten nor gone on with by mistake."""
+def _check_folder(folder: Path, experiment: Experiment, resume: bool) -> int:
+    """How many trials a run has; one is neither overwritten nor gone on with by mistake."""
     if not (folder / layout.RUN).exists():
-        return
+        folders.refuse_others(folder, (layout.LOCK, "oracle.json", "ledger.jsonl", "chief.json"))
+        return 0
+    done = len(Run(folder).trials)
     if not resume:
-        done = len(Run(folder).trials)
         raise ConfigError(
             f"{folder} holds a run of {done} trials: add --resume to go on with it, or give "
             "another folder by --out"
         )
     resumed.check(folder, experiment)
+    return done
 
 
 def _check_files(experiment: Experiment) -> None:

@@ -96,8 +96,7 @@ def find(
         )
     if config is None:
         raise ConfigError(
-            f"{source} is no folder, expected one of a training or a search (nas-tf export also "
-            "takes a genotype with --config, with random weights)"
+            f"{source} is no folder, expected one that nas-tf train or nas-tf search wrote"
         )
     _only(given, {"--config", *overrides}, f"{source} is a genotype")
     return _untrained(source, load(config, overrides), size)

@@ -26,7 +26,7 @@ from nas_tf.spaces import Published
 @click.option("--layers", is_flag=True, help="List every layer instead of every operation.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.OUT_FOLDER,
     default=Path(),
     help="Folder for the drawing (SVG, PNG and Graphviz text).",
 )
@@ -65,6 +65,13 @@ def command(
     )
     name = published.name if published else f"{found.space}-{found.digest}"
     _print_words(console, name, found, published)
+    if searched and (classes, input_size) == (None, None):
+        height, wide = blueprint.input_size
+        console.print(
+            f"Below with {like.num_classes} classes at {height}x{wide}, which need not be the "
+            "run's: --classes and --input take others.\n",
+            highlight=False,
+        )
     _print_costs(console, blueprint, published)
     _print_layers(console, blueprint.live(), every=layers)
     if not no_drawing:
@@ -79,6 +86,11 @@ def _genotype(console: Console, text: str, trial: str | None, space: str | None)
     if not (Path(text) / layout.RUN).exists():
         if trial is not None:
             raise ConfigError(f"--trial {trial} needs the folder of a run, not {text!r}")
+        if "/" in text or Path(text).exists():
+            raise ConfigError(
+                f"{text} holds no run ({layout.RUN}), expected the folder of one, a published "
+                "name, or brackets"
+            )
         return spaces.resolve(text, space)
     run = options.opened(Path(text))
     record = show_trial.find(run, trial)

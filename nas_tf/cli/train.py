@@ -14,7 +14,7 @@ from nas_tf.cli import options
 @options.OVERRIDES
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.OUT_FOLDER,
     help="Folder of the run; runs/CONFIG-GENOTYPE if not given. The same call resumes there.",
 )
 def command(genotype: str, config: str, overrides: tuple[str, ...], out: Path | None) -> None:

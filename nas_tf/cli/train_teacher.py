@@ -16,7 +16,7 @@ from nas_tf.errors import ConfigError
 @click.option("--width", type=click.IntRange(min=1), default=128, show_default=True)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.OUT_FOLDER,
     help="Folder of the run; runs/CONFIG-teacher if not given.",
 )
 def command(

@@ -165,6 +165,8 @@ class _Reading:
             raise _refused(
                 f"override {_short(text)!r} is no key=value, expected such as stage_one.epochs=2"
             )
+        if value == "None":
+            raise _refused(f"override {_short(text)} is a text in YAML, did you mean {key}=null?")
         self._source = _Source(f"override {_short(text)}", value, key)
         node = self._source.compose() or yaml.ScalarNode(f"{_TAG}null", "")
         self._experiment = self._set(self._experiment, key.split("."), node, "")

@@ -1,6 +1,8 @@
 """What a run may change when it is gone on with, and what it may not."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 from nas_tf.config.load import dump, load
 from nas_tf.config.schema import Experiment
@@ -22,7 +24,13 @@ def check(folder: Path, now: Experiment) -> None:
     old, new = (dotted(dump(one)) for one in (before, now))
     for key in old | new:
         if key not in FREE and old.get(key) != new.get(key):
+            was, now_is = (_written(values.get(key)) for values in (old, new))
             raise ConfigError(
-                f"{folder} was begun with {key}={old.get(key)}, now it is {new.get(key)}: give "
-                f"{key}={old.get(key)}, or another folder ({path} says what it was)"
+                f"{folder} was begun with {key}={was}, now it is {now_is}: give {key}={was}, or "
+                f"another folder ({path} says what it was)"
             )
+
+
+def _written(value: Any) -> str:
+    """As an override has it."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,6 +1,7 @@
 """Where prepared datasets live, and how they get there."""
 
 import logging
+import shlex
 import shutil
 from collections.abc import Mapping
 from contextlib import redirect_stdout
@@ -100,9 +101,11 @@ def open_split(name: str, split: str) -> DenseBuilder:
     builder = open_builder(name)
     if split not in builder.info.splits:
         accepted = ", ".join(builder.info.splits)
+        if split not in builder.INFO.splits:
+            raise DataError(f"split of {name} is {split!r}, expected one of {accepted}")
         raise DataError(
             f"split {split!r} of {name} is not prepared: {accepted} are accepted; add its "
-            f"files and run nas-tf data prepare {name} --again"
+            f"files and run nas-tf data prepare {shlex.quote(name)} --again"
         )
     return builder
 

@@ -40,7 +40,8 @@ def imagenet_file(alpha: float) -> Path:
     except Exception as error:
         raise EnvironmentFault(
             f"ImageNet weights are not on this machine and cannot be downloaded ({error}); "
-            f"put {_local(alpha)} into $NAS_TF_DATA/weights, or pass weights=FILE or weights=None"
+            f"download it elsewhere and save it as $NAS_TF_DATA/weights/{_local(alpha)}, or do "
+            "with random weights (network.weights=null)"
         ) from error
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from nas_tf import networks
+from nas_tf import folders, networks
 from nas_tf.config.load import dump, load
 from nas_tf.config.schema import Evaluation, Experiment
 from nas_tf.data.examples import Examples
@@ -134,6 +134,7 @@ class FullRun:
 
     def _claim_folder(self) -> None:
         """Writes what is trained, or refuses a folder in which something else was."""
+        folders.refuse_others(self.folder, (CONFIG, GENOTYPE))
         self.folder.mkdir(parents=True, exist_ok=True)
         config, genotype = self.folder / CONFIG, self.folder / GENOTYPE
         for path, differs in (

@@ -1,0 +1,130 @@
+"""What a newcomer does wrong is one line, and told before anything is computed."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from nas_tf.cli import main
+from nas_tf.cli.quickstart import _weights
+from nas_tf.config import load
+from nas_tf.config.load import dump
+
+SAID = "{place} cannot be written: {there} is no folder, expected another --out"
+WRITES = {
+    "train": ("arch0", "--config", "shapes_auxcell", "--out", "file/x"),
+    "train-teacher": ("--config", "shapes_auxcell", "--out", "file/x"),
+    "search": ("shapes_auxcell", "--out", "file/x/y"),
+    "quickstart": ("--out", "file/x"),
+    "finetune": ("run", "--task", "depth", "--config", "shapes_depth", "--out", "file/x"),
+    "evaluate": ("arch0", "--config", "shapes_auxcell", "--out", "file/x.json"),
+    "build": ("arch0", "--out", "file/x.keras"),
+    "show": ("arch0", "--out", "file/x"),
+    "export": ("run", "--out", "file/x"),
+    "score": ("run", "--out", "file/x.json"),
+    "profile-ops": ("shapes_auxcell", "--out", "file/x.json"),
+    "predict": ("model.tflite", "photo.jpg", "--out", "file/x.png"),
+    "compress prune": ("run", "--out", "file/x"),
+    "data show": ("shapes", "--out", "file/x.png"),
+}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["nas-tf", *arguments])
+    with pytest.raises(SystemExit) as left:
+        main()
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("nas-tf: ")
+    assert told.err.count("\n") == 1
+    return left.value.code, told.err.removeprefix("nas-tf: ").rstrip()
+
+
+@pytest.mark.parametrize("command", WRITES)
+def test_a_place_that_cannot_be_written(
+    command: str,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (here / "file").touch()
+    arguments = WRITES[command]
+    code, told = said(monkeypatch, capsys, *command.split(), *arguments)
+    assert code == 2
+    assert told == SAID.format(place=arguments[-1], there=here / "file")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_is_another_s(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "locked").mkdir(mode=0o500)
+    _, told = said(monkeypatch, capsys, "build", "arch0", "--out", "locked/x.keras")
+    assert told.endswith("locked does not let you, expected another --out")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("show", "runs/nothing"), "runs/nothing holds no run (run.json), expected the folder of"),
+        (
+            ("data", "show", "shapes", "--out", "a.xyz"),
+            "--out is a.xyz, expected a picture's name such as a.png",
+        ),
+        (("predict", "photo.jpg"), "given: photo.jpg; expected MODEL and IMAGE"),
+        (
+            ("evaluate", "arch0", "--config", "shapes_auxcell", "network.weights=None"),
+            "override network.weights=None is a text in YAML, did you mean network.weights=null?",
+        ),
+        (
+            ("score", "nowhere"),
+            "nowhere is no folder, expected one that nas-tf train or nas-tf search wrote",
+        ),
+    ],
+)
+def test_others(
+    arguments: tuple[str, ...],
+    line: str,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, told = said(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert told.startswith(line)
+
+
+@pytest.mark.parametrize(
+    "command", [("search", "shapes_auxcell"), ("train", "arch0", "--config", "shapes_auxcell")]
+)
+def test_a_folder_of_something_else_stays_as_it_is(
+    command: tuple[str, ...],
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (here / "fields").mkdir()
+    (here / "fields" / "dataset.yaml").touch()
+    code, told = said(monkeypatch, capsys, *command, "network.weights=null", "--out", "fields")
+    assert code == 2
+    assert told == ("fields holds dataset.yaml and no run, expected a new folder, or one of a run")
+    assert [one.name for one in (here / "fields").iterdir()] == ["dataset.yaml"]
+
+
+@pytest.mark.parametrize("weights", ["null", "mine.h5"])
+def test_a_quickstart_goes_on_with_the_weights_it_began_with(weights: str, here: Path) -> None:
+    begun = here / "quick"
+    begun.mkdir()
+    config = load("quickstart", [f"network.weights={weights}"])
+    (begun / "config.yaml").write_text(dump(config), encoding="utf-8")
+    assert _weights((), (here / "absent", begun)) == [f"network.weights={weights}"]
+    assert _weights(("network.weights=imagenet",), (begun,)) == []
