@@ -73,6 +73,6 @@ def test_without_imagenet_weights_the_quickstart_says_so_and_goes_on(
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert _weights(()) == ["network.weights=null"]
+    assert _weights((), ()) == ["network.weights=null"]
     assert "Going on with a random encoder" in capsys.readouterr().err
-    assert _weights(("network.weights=mine.h5",)) == []
+    assert _weights(("network.weights=mine.h5",), ()) == []
