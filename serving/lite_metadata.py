@@ -56,7 +56,7 @@ def read(path: Path) -> dict[str, Any]:
 def check_kind(path: Path, start: bytes) -> None:
     """Raises where a file is no TFLite model by its first bytes."""
     if start[4:8] != _TFLITE:
-        raise ConfigError(f"{path} is no TFLite model, expected one that nas-tf export wrote")
+        raise ConfigError(f"{path} is no TFLite model, expected such as nas-tf export writes")
 
 
 def _with_files(model: bytes, about: Mapping[str, Any]) -> bytes:

@@ -66,6 +66,11 @@ def command(
     nas-tf export arch0 --config shapes_auxcell --to tflite --check 0
     """
     wanted = _formats(formats)
+    if config is None and not Path(source).exists():
+        raise ConfigError(
+            f"{source} is no folder, expected one that nas-tf train or nas-tf search wrote, or a "
+            "genotype with --config"
+        )
     from nas_tf import quiet
 
     quiet.load("tensorflow")

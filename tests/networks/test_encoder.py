@@ -124,6 +124,6 @@ def test_absent_imagenet_weights_are_told_with_the_remedy(
     text = str(caught.value)
     assert text.startswith("ImageNet weights are not on this machine and cannot be downloaded (")
     assert text.endswith(
-        "put mobilenet_v2_0.5_imagenet_no_top.weights.h5 into $NAS_TF_DATA/weights, "
-        "or pass weights=FILE or weights=None"
+        "save it as $NAS_TF_DATA/weights/mobilenet_v2_0.5_imagenet_no_top.weights.h5, or do with "
+        "random weights (network.weights=null)"
     )

@@ -177,6 +177,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^not a TFLite model that can be run here"):
         LiteModel(b"nothing of the kind")
     path = tmp_path / "one.tflite"
-    path.write_bytes(b"nothing of the kind")
-    with pytest.raises(ConfigError, match=r"holds no metadata.json, expected a TFLite model that"):
-        lite_metadata.read(path)
+    for content, line in ((b"nothing", "is no TFLite model, "), (b"0000TFL3", "holds no metad")):
+        path.write_bytes(content)
+        with pytest.raises(ConfigError, match=f"one.tflite {line}"):
+            lite_metadata.read(path)
