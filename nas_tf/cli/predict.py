@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.console import Console
+from rich.markup import escape
 
 from nas_tf.cli import endpoint as endpoints
 from nas_tf.cli import options
@@ -84,11 +86,12 @@ def _asked(
     from serving import picture_file, saved_model
     from serving.client import Client
 
-    with Client(*endpoints.parts(endpoint, "--endpoint"), **which) as client:
+    told = Console(stderr=True).status(f"asking {escape(endpoint)}, for up to a minute ...")
+    with told, Client(*endpoints.parts(endpoint, "--endpoint"), **which) as client:
         given = client.predict_files([image.read_bytes()])
-    told = {key: picture_file.maps(one[0]) for key, one in given.items()}
+    answer = {key: picture_file.maps(one[0]) for key, one in given.items()}
     about = saved_model.about(like) if like else {}
-    return {**about, "input": {"size": list(picture.shape[:2])}}, told
+    return {**about, "input": {"size": list(picture.shape[:2])}}, answer
 
 
 def _save(drawn: "np.ndarray", path: Path) -> None:

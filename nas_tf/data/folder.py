@@ -2,7 +2,9 @@
 
 import hashlib
 import re
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 import tensorflow_datasets as tfds
@@ -72,10 +74,11 @@ def _bind(
 
         @classmethod
         def items(cls, source: Path, split: str) -> list[Item] | None:
-            """The pairs of a split; a label that no image asks for is an error, too."""
+            """The pairs of a split; a label that no image asks for is a broken one, too."""
             listing = settings.splits.get(split)
             pairs = _listed(root, root / listing) if listing else _paired(root, split)
-            return [labelled(name, image, label, labels) for name, image, label in pairs]
+            found = [labelled(name, image, label, labels) for name, image, label in pairs]
+            return found if listing else [*found, *_orphans(root, split)]
 
     return Folder
 
@@ -126,13 +129,23 @@ def _paired(root: Path, split: str) -> list[Pair]:
     """Every image of a split's folder with the label of its name."""
     images, labels = root / "images" / split, root / "labels" / split
     pictures = list_files(images)
-    orphans = {path.stem for path in list_files(labels)} - {path.stem for path in pictures}
-    if orphans:
-        raise DataError(
-            f"label {labels / min(orphans)}.png has no image in {images} "
-            f"({len(orphans)} such): add the image or remove the label"
-        )
     return [(f"{split}/{image.stem}", image, labels / f"{image.stem}.png") for image in pictures]
+
+
+def _orphans(root: Path, split: str) -> list[Item]:
+    """Labels of a split's folder whose image is absent; to load one says so."""
+    images = root / "images" / split
+    known = {path.stem for path in list_files(images)}
+    labels = {label.stem: label for label in list_files(root / "labels" / split)}
+    return [
+        Item(f"{split}/{name}", partial(_refuse, label, images))
+        for name, label in labels.items()
+        if name not in known
+    ]
+
+
+def _refuse(label: Path, images: Path) -> NoReturn:
+    raise DataError(f"label {label} has no image in {images}: add the image or remove the label")
 
 
 def _slug(name: str) -> str:

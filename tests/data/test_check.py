@@ -137,12 +137,16 @@ def test_a_split_that_is_doubled_or_has_labels_without_images(own: Callable[...,
     settings.write_text(before)
     image = root / "images" / "train" / "1.png"
     image.unlink()
+    problems = check(f"folder:{root}").problems
+    assert problems == [
+        f"label {root / 'labels' / 'train' / '1'}.png has no image in {image.parent}: "
+        "add the image or remove the label"
+    ]
     with pytest.raises(DataError) as error:
-        check(f"folder:{root}")
-    assert line_of(error) == (
-        f"label {root / 'labels' / 'train' / '1'}.png has no image in {image.parent} "
-        "(1 such): add the image or remove the label"
-    )
+        prepare(f"folder:{root}")
+    assert line_of(error).startswith(problems[0])
+    done = prepare(f"folder:{root}", skip_broken=True)
+    assert (done.splits["train"], list(done.broken)) == (1, problems)
 
 
 def test_a_folder_that_cannot_be_read(own: Callable[..., Path]) -> None:
