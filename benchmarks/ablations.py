@@ -201,7 +201,7 @@ def tell(out: Path, docs: Path, page: str, like: Path | None) -> None:
         seed=SEED,
         table="\n".join(table(rewards)),
         page=page,
-        ranks=_ranks(rewards[BASE], read(like)[BASE], page) if like else "",
+        ranks=_ranks(rewards[BASE], read(like)[BASE], like.name) if like else "",
     )
     (docs / f"{page}.md").write_text(text, encoding="utf-8")
 
@@ -213,7 +213,7 @@ def _named(command: str, out: Path, like: Path | None) -> str:
     return shlex.join(Path(word).name if word.startswith("/") else word for word in words)
 
 
-def _ranks(mine: Mapping[str, float], theirs: Mapping[str, float], page: str) -> str:
+def _ranks(mine: Mapping[str, float], theirs: Mapping[str, float], name: str) -> str:
     """Whether the genotypes rank here as they did in the other folder."""
     common = [key for key in mine if key in theirs]
     a, b = ([one[key] for key in common] for one in (theirs, mine))
@@ -223,7 +223,7 @@ def _ranks(mine: Mapping[str, float], theirs: Mapping[str, float], page: str) ->
     )
     rank = spearman(a, b) or "ρ can't be told of so few or equal rewards"
     return (
-        f"\n## Against the rewards they were chosen by\n\nSpearman's {rank}; mean "
+        f"\n## Against the rewards in out/{name}\n\nSpearman's {rank}; mean "
         f"{np.mean(a):.4f} there, {np.mean(b):.4f} here.\n\n"
         f"| there | here | genotype |\n|---:|---:|---|\n{rows}"
     )
