@@ -79,7 +79,8 @@ def timed(all_of_them: Sequence[Trained], rounds: int) -> dict[tuple[str, str, i
 def costs(all_of_them: Sequence[Trained], times: Mapping[Any, float]) -> Iterator[str]:
     """A row a network."""
     runtimes = list(lite_runner.runtimes())
-    columns = ["network", "epochs", "hours", "parameters", "multiply-adds", "reward", "as int8"]
+    figure = parity.headline(all_of_them[0].found.shipment.task)
+    columns = ["network", "epochs", "hours", "parameters", "multiply-adds", figure, "as int8"]
     columns += ["int8 bytes", *(f"int8, {one}, 1 / 2 threads, ms" for one in runtimes)]
     yield f"| {' | '.join(columns)} |"
     yield f"|---|{'---:|' * (len(columns) - 1)}"
@@ -88,7 +89,7 @@ def costs(all_of_them: Sequence[Trained], times: Mapping[Any, float]) -> Iterato
         cells = [one.name, str(sum(stage.epochs for stage in stages))]
         cells += [f"{one.record['seconds'] / 3600:.1f}", f"{about['parameters']:,}"]
         cells += [f"{about['multiply_adds'] / 1e9:.2f} B"]
-        cells += [f"{one.scores[kind].reward:.4f}" for kind in ("keras", "int8")]
+        cells += [f"{one.scores[kind].result[figure]:.4f}" for kind in ("keras", "int8")]
         cells += [f"{len(one.models['int8']):,}"]
         for runtime in runtimes:
             own = (times[f"{one.name}-int8", runtime, threads] for threads in (1, 2))
@@ -188,7 +189,8 @@ def _genotype(one: Trained) -> str:
     return (
         f"`{one.found.genotype}`, width {one.found.config.network.width or 'as published'}, batch "
         f"{full.batch}, encoder {full.encoder.kind} {full.encoder.learning_rate:g}, decoder "
-        f"{full.decoder.kind} {full.decoder.learning_rate:g}, seed {one.found.config.seed}"
+        f"{full.decoder.kind} {full.decoder.learning_rate:g}, {full.schedule.kind} schedule, "
+        f"losses at {one.found.config.full.loss_at}, seed {one.found.config.seed}"
     )
 
 
