@@ -55,6 +55,7 @@ def test_help_needs_no_tensorflow(tmp_path: Path) -> None:
         assert f"\n  {command} " in done.stdout
 
 
+@pytest.mark.slow
 def test_from_files_to_a_picture(camvid: Path, tmp_path: Path) -> None:
     listed = nas_tf("list", cwd=tmp_path)
     assert listed.returncode == 0

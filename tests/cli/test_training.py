@@ -41,6 +41,7 @@ def nas_tf(*arguments: str, cwd: Path, **options: object) -> subprocess.Complete
     )
 
 
+@pytest.mark.slow
 def test_evaluate_prints_the_reward_stage_by_stage(place: Path) -> None:
     done = nas_tf(
         "evaluate", "arch1", "--config", "small.yaml", "--out", "out/arch1.json", cwd=place

@@ -42,6 +42,7 @@ def test_thirty_kills_change_nothing(tmp_path: Path) -> None:
     assert trials(disturbed) == trials(undisturbed)
 
 
+@pytest.mark.slow
 def test_a_kill_before_the_first_trial_and_one_within_change_nothing(tmp_path: Path) -> None:
     undisturbed = tmp_path / "undisturbed"
     assert start(undisturbed, 20, 0.0).wait() == 0

@@ -199,6 +199,7 @@ def test_a_mistake_is_no_failing_candidate(ours: bool, tmp_path: Path) -> None:
                 one.search(verbose=0)
 
 
+@pytest.mark.slow
 def test_weights_that_were_not_kept_are_told_of(tmp_path: Path) -> None:
     one = tuner(tmp_path / "run", Listed([LIGHT, HEAVY]), hypermodel(**ONE_STAGE), kept=1)
     one.search(verbose=0)

@@ -57,6 +57,7 @@ def test_beyond_a_hard_limit_nothing_is_trained_and_the_oracle_learns_the_floor(
     assert oracle.stop_reason is None
 
 
+@pytest.mark.slow
 def test_a_soft_target_changes_the_reward_and_not_the_score(tmp_path: Path) -> None:
     targets = {"latency_ms": {"target": 1.0, "exponent": 0.5}}
     run, oracle = searched(tmp_path, 3, thousandths, search={"targets": targets})
