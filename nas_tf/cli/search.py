@@ -73,15 +73,17 @@ def conduct(
             f"worker dies, expected one of {', '.join(others)} with --workers"
         )
     leads = _WORKER not in os.environ
+    begins = ""
     if leads:
         done = _check_folder(folder, experiment, resume)
-        goes = f"goes on in {folder} after {done} trials" if done else f"searches into {folder}"
-        click.echo(f"{goes}, up to {experiment.search.trials} trials", err=True)
+        begins = f"goes on in {folder} after {done} trials" if done else f"searches into {folder}"
+        begins += f", up to {experiment.search.trials} trials"
     if workers > 1 and leads:
         _check_files(experiment)
+        click.echo(begins, err=True)
         _many(config, every, folder, workers)
     else:
-        _one(experiment, folder, leads)
+        _one(experiment, folder, begins)
     if leads:
         _tell(folder)
 
@@ -134,7 +136,8 @@ def _many(config: str, overrides: Sequence[str], folder: Path, workers: int) -> 
         raise TrainingError(f"the search in {folder} ended early; add --resume to go on with it")
 
 
-def _one(experiment: Experiment, folder: Path, leads: bool) -> None:
+def _one(experiment: Experiment, folder: Path, begins: str) -> None:
+    """This process's share; only one that leads says what begins, and how to go on."""
     from nas_tf import quiet
 
     quiet.load("tensorflow")
@@ -143,9 +146,9 @@ def _one(experiment: Experiment, folder: Path, leads: bool) -> None:
 
     console = Console(stderr=True)
     try:
-        run(experiment, folder, console)
+        run(experiment, folder, console, begins)
     except KeyboardInterrupt:
-        if leads:
+        if begins:
             raise _interrupted() from None
         raise
 

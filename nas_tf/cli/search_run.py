@@ -31,12 +31,17 @@ MOST_FAILURES = 10
 """So many in a row end a search, as with our own oracles."""
 
 
-def run(experiment: Experiment, folder: Path, console: Console) -> None:
-    """Searches until the budget is spent; interrupted, a later call goes on."""
+def run(experiment: Experiment, folder: Path, console: Console, begins: str) -> None:
+    """Searches until the budget is spent; interrupted, a later call goes on.
+
+    ``begins`` is said once all that could be wrong with the configuration and its files is not.
+    """
     space = spaces.get(experiment.space)
     model = SearchHyperModel.of(experiment, space, latency=timing.measured(experiment))
     oracle = oracle_of(experiment, space)
     model.check()  # before the tuner makes the run's folder
+    if begins:
+        console.print(begins, highlight=False, markup=False, soft_wrap=True)
     with live_line(console) as line, _one_line(folder):
         headline = Headline(folder, experiment.search.trials)
 

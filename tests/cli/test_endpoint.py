@@ -173,7 +173,7 @@ def test_a_release_is_written_and_promoted(place: Path) -> None:
         (["predict", "street/savedmodel/1", "photo.jpg", "--out", "a.doc"], "such as a.png"),
         (
             ["predict", "street/savedmodel/1", "photo.jpg", "--out", "file/a.png"],
-            "written: File exists (file)",
+            "file is no folder, expected another --out",
         ),
         (
             ["loadtest", "grpc://127.0.0.1:9/a", "--label", "a", "--version", "1"],
