@@ -46,7 +46,12 @@ def commands(
 def run(out: Path, wanted: Mapping[str, list[str]]) -> None:
     """All trainings, one after another."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / ABOUT).write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+    about = out / ABOUT
+    before = json.loads(about.read_text(encoding="utf-8")) if about.exists() else {}
+    for name, arguments in wanted.items():
+        if (out / name).exists() and before.get(name) != arguments:
+            raise SystemExit(f"{out / name} is by another command, expected another --out")
+    about.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
     for name, arguments in wanted.items():
         if not (out / name / "result.json").exists():
             subprocess.run([sys.executable, "-m", "nas_tf", *arguments], check=True)

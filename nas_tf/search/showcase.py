@@ -34,21 +34,12 @@ class Showcase:
     ) -> None:
         """Shows a trial, one of all records; what goes wrong with it is not worth a trial."""
         try:
-            self._show(trial, records, evaluator, scored)
+            picture = None
+            if scored is not None:
+                picture = samples.show(self._folder, self._shelf, trial, evaluator.ground, scored)
+            if evaluator.config.search.tensorboard and board.possible():
+                if self._board is None:
+                    self._board = board.Board(self._folder, self._worker, self._space)
+                self._board.add(records, trial, picture)
         except Exception as error:
             warnings.warn(f"trial {trial.trial} can't be shown: {error}", stacklevel=2)
-
-    def _show(
-        self,
-        trial: TrialRecord,
-        records: Sequence[TrialRecord],
-        evaluator: TwoStage,
-        scored: Scored | None,
-    ) -> None:
-        picture = None
-        if scored is not None:
-            picture = samples.show(self._folder, self._shelf, trial, evaluator.ground, scored)
-        if evaluator.config.search.tensorboard and board.possible():
-            if self._board is None:
-                self._board = board.Board(self._folder, self._worker, self._space)
-            self._board.add(records, trial, picture)

@@ -38,6 +38,8 @@ def test_both_ways_are_trained_and_told_beside_each_other(tmp_path: Path) -> Non
     (tmp_path / "docs").mkdir()
     again = transfer(*asked, cwd=tmp_path)
     assert (again.returncode, again.stdout) == (0, ""), "what is trained is not trained again"
+    other = transfer(*asked[:-1], "depth=2,pose=1", cwd=tmp_path)
+    assert other.stderr == "out/depth-transferred is by another command, expected another --out\n"
     told = transfer("tell", "--out", "out", "--docs", "docs", cwd=tmp_path)
     assert told.returncode == 0, told.stderr
     with (tmp_path / "docs" / "transfer.csv").open() as file:
