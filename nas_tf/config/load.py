@@ -165,8 +165,6 @@ class _Reading:
             raise _refused(
                 f"override {_short(text)!r} is no key=value, expected such as stage_one.epochs=2"
             )
-        if value == "None":
-            raise _refused(f"override {_short(text)} is a text in YAML, did you mean {key}=null?")
         self._source = _Source(f"override {_short(text)}", value, key)
         node = self._source.compose() or yaml.ScalarNode(f"{_TAG}null", "")
         self._experiment = self._set(self._experiment, key.split("."), node, "")
@@ -318,6 +316,8 @@ def _is_mapping(node: yaml.Node | None) -> bool:
 def _plain(node: yaml.Node) -> Any:
     """The value of a scalar, or of a list of scalars; KeyError or ValueError for all else."""
     if isinstance(node, yaml.ScalarNode):
+        if node.value == "None" and node.style is None:  # to YAML a text, to whoever wrote it null
+            raise ValueError(node.value)
         return _SCALARS[node.tag](node.value)
     if node.tag != f"{_TAG}seq" or not all(isinstance(one, yaml.ScalarNode) for one in node.value):
         raise ValueError(node.tag)

@@ -83,7 +83,7 @@ def test_a_folder_that_is_another_s(
         (("predict", "photo.jpg"), "given: photo.jpg; expected MODEL and IMAGE"),
         (
             ("evaluate", "arch0", "--config", "shapes_auxcell", "network.weights=None"),
-            "override network.weights=None is a text in YAML, did you mean network.weights=null?",
+            "override network.weights=None: expected a text, or null",
         ),
         (
             ("score", "nowhere"),

@@ -185,6 +185,10 @@ def test_a_mistake_in_a_file_is_one_line(write, text: str | bytes, line: str) ->
             "override data={name: a, name: b}: key data.name is given twice, expected once",
         ),
         (
+            ["network.weights=None"],
+            "override network.weights=None: expected a text, or null",
+        ),
+        (
             ["stage_one.polyak=1"],
             "override stage_one.polyak=1: expected a number above 0 and below 1, or null",
         ),
