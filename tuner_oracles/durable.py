@@ -239,6 +239,7 @@ class DurableOracle(RecordedOracle):
             status = TrialStatus.IDLE
         else:
             status = TrialStatus.STOPPED
+            self.save()
             self.tuner_ids.discard(tuner_id)
             self.leases.left(tuner_id)
         return Trial(hyperparameters=self._own_hyperparameters({}), trial_id="", status=status)
@@ -281,8 +282,8 @@ class DurableOracle(RecordedOracle):
         )
         self._checkpoint()
         self._save_trial(trial)
-        self.save()
         self._count_failure(trial)
+        self.save()
         if trial.trial_id in self._display.trial_start:
             self._display.on_trial_end(trial)
             self._display.trial_start.pop(trial.trial_id)

@@ -51,16 +51,24 @@ class RecordedOracle(kt.Oracle):
     def save(self) -> None:
         """Writes ``oracle.json``, for KerasTuner's tools and for people.
 
+        It tells of every trial, so it lags behind by up to one record in a hundred until the
+        search is over: a trial does not cost more the more there are.
+
         A tuner saves its oracle before its own file, which says that there is a search to go on
         with: so the ledger has begun by then, however long it takes to the first trial.
         """
         with self._lock:
             self._wake()
             assert self._ledger is not None
-            if self._saved != self._ledger.count:
+            behind = self._ledger.count - self._saved
+            if 100 * behind > self._saved or (behind and self.over()):
                 path = Path(self._get_oracle_fname())
                 write_whole(path, json.dumps(self.get_state()).encode())
                 self._saved = self._ledger.count
+
+    def over(self) -> bool:
+        """Whether every trial there will be has ended."""
+        raise NotImplementedError
 
     def reload(self) -> None:
         """Takes up the search in the project's folder."""

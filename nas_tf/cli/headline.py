@@ -6,7 +6,8 @@ from datetime import datetime
 from pathlib import Path
 
 from nas_tf.report.words import duration
-from nas_tf.runs import TrialRecord, record
+from nas_tf.runs import TrialRecord
+from nas_tf.runs.shelf import Shelf
 
 _RECENT = 10
 
@@ -15,7 +16,7 @@ class Headline:
     """Counts trials as they end; those of other workers are read from the run's folder."""
 
     def __init__(self, folder: Path, total: int) -> None:
-        self._shelf, self._total = record.Shelf(folder), total
+        self._shelf, self._total = Shelf(folder), total
         self._began = time.monotonic()
         self._had = len(self._shelf.all())
 

@@ -11,6 +11,7 @@ import msgspec
 from nas_tf.errors import DataError
 from nas_tf.runs import layout, record
 from nas_tf.runs.record import Decision, TrialRecord
+from nas_tf.runs.shelf import Shelf
 
 if TYPE_CHECKING:
     import pandas
@@ -73,7 +74,7 @@ class Run:
     @cached_property
     def trials(self) -> list[TrialRecord]:
         """Finished trials, in the order in which they ended."""
-        return record.Shelf(self.folder).all()
+        return Shelf(self.folder).all()
 
     @cached_property
     def decisions(self) -> list[Decision]:

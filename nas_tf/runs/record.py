@@ -1,15 +1,10 @@
 """What is kept of every finished trial, as JSON and as a row of the table."""
 
-import bisect
-import csv
-import io
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from filelock import FileLock
 
 from nas_tf.errors import DataError, GenotypeError
 from nas_tf.genotype import Genotype
@@ -86,57 +81,6 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
         return own | stages | {"reward": round(self.reward, 6), "score": round(self.score, 6)}
 
 
-class Shelf:
-    """The finished trials of a run's folder; each file is read once, unless it is replaced."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._read: dict[str, tuple[int, TrialRecord]] = {}
-        self._ordered: list[TrialRecord] = []
-
-    def all(self) -> list[TrialRecord]:
-        """In the order in which they ended."""
-        for entry in _entries(self._folder):
-            file = entry.inode()  # told with the name: no look at each of thousands of files
-            known, old = self._read.get(entry.name, (None, None))
-            if known == file:
-                continue
-            found = read(Path(entry.path))
-            if old is not None:
-                self._ordered.remove(old)
-            bisect.insort(self._ordered, found, key=_ended)
-            self._read[entry.name] = file, found
-        return list(self._ordered)
-
-    def add(self, record: TrialRecord) -> list[TrialRecord]:
-        """Keeps a trial, its file first, then its row; returns all."""
-        path = path_of(self._folder, record.trial)
-        again = path.exists()
-        text = msgspec.json.format(msgspec.json.encode(record), indent=1).decode()
-        layout.write_whole(path, f"{text}\n")
-        with FileLock(self._folder / layout.LOCK):
-            records = self.all()
-            if again or not self._append(record, len(records)):
-                layout.write_whole(self._folder / layout.TABLE, _table(records))
-        return records
-
-    def _append(self, record: TrialRecord, count: int) -> bool:
-        """Adds a row to a table that has the rows of all but this one."""
-        path = self._folder / layout.TABLE
-        if not path.exists():
-            return False
-        with path.open("r+b") as file:
-            rows = file.read()
-            if not rows.endswith(b"\n") or rows.count(b"\n") != count:
-                return False
-            file.write(_table([record]).partition("\n")[2].encode())
-        return True
-
-
-def _ended(record: TrialRecord) -> tuple[str, str]:
-    return record.ended, record.trial
-
-
 def path_of(folder: Path, trial: str) -> Path:
     """Where a trial is kept."""
     return folder / layout.TRIALS / f"{trial}.json"
@@ -155,19 +99,3 @@ def read(path: Path) -> TrialRecord:
             "makes it anew if its trial is still to be run"
         ) from error
     return found
-
-
-def _entries(folder: Path) -> list["os.DirEntry[str]"]:
-    trials = folder / layout.TRIALS
-    if not trials.exists():
-        return []
-    with os.scandir(trials) as entries:
-        return [one for one in entries if one.name.endswith(".json") and one.name[0] != "."]
-
-
-def _table(records: list[TrialRecord]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(record.row() for record in records)
-    return text.getvalue()

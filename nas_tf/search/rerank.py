@@ -18,8 +18,9 @@ from nas_tf.config import load
 from nas_tf.config.load import dump
 from nas_tf.config.schema import Experiment
 from nas_tf.errors import ConfigError, DataError, NasTfError
-from nas_tf.runs import Reranking, Run, TrialRecord, layout, record
+from nas_tf.runs import Reranking, Run, TrialRecord, layout
 from nas_tf.runs.load import dotted
+from nas_tf.runs.shelf import Shelf
 from nas_tf.search.about import about
 from nas_tf.search.outcome import crashed, now, record_of
 from nas_tf.training import gate, processor
@@ -75,7 +76,7 @@ def begin(run: Run, config: Experiment, *, top: int, sample: int) -> Reranking:
 def remaining(reranking: Reranking) -> list[TrialRecord]:
     """The search's records of what is still to be trained, the top first."""
     searched = {trial.trial: trial for trial in reranking.run.trials}
-    done = {trial.trial for trial in record.Shelf(reranking.longer.folder).all()}
+    done = {trial.trial for trial in Shelf(reranking.longer.folder).all()}
     chosen = [*reranking.top, *reranking.sample]
     return [searched[name] for name in chosen if name in searched and name not in done]
 
@@ -102,7 +103,7 @@ def train(
             evaluator = TwoStage(config, Groundwork(config, progress=progress))
             for trial in todo:
                 done = _one(evaluator, trial, observer)
-                record.Shelf(folder).add(done)
+                Shelf(folder).add(done)
                 if on_trial is not None:
                     on_trial(trial, done)
     except Timeout:

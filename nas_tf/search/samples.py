@@ -10,7 +10,8 @@ from PIL import Image
 from nas_tf.genotype import Genotype
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import State
-from nas_tf.runs import TrialRecord, layout, record
+from nas_tf.runs import TrialRecord, layout
+from nas_tf.runs.shelf import Shelf
 from nas_tf.training import experiment
 from nas_tf.training.groundwork import Groundwork
 from nas_tf.training.panels import ROWS, examples_picture
@@ -24,7 +25,7 @@ Scored = tuple[Blueprint, State]
 
 
 def show(
-    folder: Path, shelf: record.Shelf, trial: TrialRecord, ground: Groundwork, scored: Scored
+    folder: Path, shelf: Shelf, trial: TrialRecord, ground: Groundwork, scored: Scored
 ) -> np.ndarray | None:
     """Draws a trial that is on the shelf, if none there is better; returns what it drew.
 
@@ -60,7 +61,7 @@ def draw(ground: Groundwork, genotype: Genotype, scored: Scored) -> np.ndarray:
     return _fitted(examples_picture(task, predictions))
 
 
-def _is_best(shelf: record.Shelf, trial: TrialRecord) -> bool:
+def _is_best(shelf: Shelf, trial: TrialRecord) -> bool:
     """Of equals the first is the best, as everywhere."""
     completed = [one for one in shelf.all() if one.status == "completed"]
     best = max(completed, key=lambda one: one.reward, default=None)

@@ -4,7 +4,8 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from nas_tf.runs import TrialRecord, record
+from nas_tf.runs import TrialRecord
+from nas_tf.runs.shelf import Shelf
 from nas_tf.search import board, samples
 from nas_tf.search.samples import Scored
 from nas_tf.spaces import SearchSpace
@@ -21,7 +22,7 @@ class Showcase:
         shelf: The finished trials of all workers.
     """
 
-    def __init__(self, folder: Path, worker: str, space: SearchSpace, shelf: record.Shelf) -> None:
+    def __init__(self, folder: Path, worker: str, space: SearchSpace, shelf: Shelf) -> None:
         self._folder, self._worker, self._space, self._shelf = folder, worker, space, shelf
         self._board: board.Board | None = None
 

@@ -20,7 +20,8 @@ from nas_tf.errors import NasTfError, full_disk
 from nas_tf.genotype import Genotype
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import State
-from nas_tf.runs import Run, TrialRecord, layout, record
+from nas_tf.runs import Run, TrialRecord, layout
+from nas_tf.runs.shelf import Shelf
 from nas_tf.search import models, samples, weights
 from nas_tf.search.about import about
 from nas_tf.search.gatebook import GateBook
@@ -77,7 +78,7 @@ class TwoStageTuner(BaseTuner):
         super().__init__(
             oracle, directory=str(directory), project_name=project_name, overwrite=overwrite
         )
-        self._shelf = record.Shelf(self.folder)
+        self._shelf = Shelf(self.folder)
         self._book: GateBook | None = None
         self._showcase = Showcase(self.folder, self.tuner_id, hypermodel.space, self._shelf)
 
@@ -163,8 +164,7 @@ class TwoStageTuner(BaseTuner):
         """Writes a trial down and shows it, whatever became of it."""
         with layout.writing(self.folder):
             records = self._shelf.add(done)
-            completed = [one for one in records if one.status == "completed"]
-            weights.prune(self.folder, completed, self._kept)
+            weights.prune(self.folder, records, self._kept)
             self._showcase.show(done, records, evaluator, scored)
         if self._on_trial is not None:
             self._on_trial(done)

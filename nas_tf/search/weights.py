@@ -34,11 +34,12 @@ def read(folder: Path, trial: str) -> Arrays:
         return {tuple(key.split("|")): arrays[key] for key in arrays.files}
 
 
-def prune(folder: Path, completed: Iterable[TrialRecord], count: int) -> None:
+def prune(folder: Path, trials: Iterable[TrialRecord], count: int) -> None:
     """Lets go of the arrays of all but the best; those of trials not yet written down stay."""
     kept = {path.stem: path for path in (folder / layout.WEIGHTS).glob("*.npz")}
     if not kept:
         return
+    completed = (one for one in trials if one.status == "completed")
     ranked = sorted(completed, key=lambda one: -one.reward)
     for one in ranked[count:]:
         if one.trial in kept:

@@ -92,16 +92,24 @@ def main() -> None:
 
 def again_and_again(tuner: Cheap, trials: int, interrupts: int, told: dict[str, Any]) -> None:
     """As in a notebook: Ctrl-C at a random moment, and the cell is run again."""
-    searching, times = threading.Event(), []
+    searching, caught = threading.Event(), 0
 
     def interrupt(*_: object) -> None:
+        nonlocal caught
         if searching.is_set():
             searching.clear()
-            times.append(time.monotonic())
+            caught += 1
             raise KeyboardInterrupt
 
+    def press() -> None:
+        rng = random.Random(1)
+        while caught < interrupts:
+            searching.wait()
+            time.sleep(rng.random() * 0.05)
+            os.kill(os.getpid(), signal.SIGINT)
+
     signal.signal(signal.SIGINT, interrupt)
-    threading.Thread(target=press, args=(interrupts,), daemon=True).start()
+    threading.Thread(target=press, daemon=True).start()
     while len(tuner.oracle.end_order) < trials:
         try:
             searching.set()
@@ -109,14 +117,7 @@ def again_and_again(tuner: Cheap, trials: int, interrupts: int, told: dict[str, 
         except KeyboardInterrupt:
             continue
     searching.clear()
-    sys.stdout.write(f"interrupted {len(times)} times\n")
-
-
-def press(times: int) -> None:
-    rng = random.Random(1)
-    for _ in range(times):
-        time.sleep(rng.random() * 0.05)
-        os.kill(os.getpid(), signal.SIGINT)
+    sys.stdout.write(f"interrupted {caught} times\n")
 
 
 if __name__ == "__main__":

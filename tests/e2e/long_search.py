@@ -2,11 +2,13 @@
 
 python long_search.py oracle|run FOLDER TRIALS
 
-``oracle`` is PPO alone, ``run`` a whole tuner that writes the folder of a run.
+``oracle`` is PPO alone, ``run`` a whole tuner that writes the folder of a run. At the end it takes
+turns with a search that has just begun, in a process of its own, which is called with ``in-turn``.
 """
 
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -23,19 +25,17 @@ from nas_tf import spaces
 from tests.tuner_oracles.searches import GOAL, finish, place
 
 Told = dict[str, list[float]]
-_SAME = list(range(20_000))
+TURNS = 110
 
 
 class Meter:
-    """Time and memory after each trial: on the clock, of the processor, and resident.
+    """Time and memory after each trial: on the clock, of the processor, and resident."""
 
-    ``yardstick`` is the processor's time for work that is always the same: a processor that is
-    shared is now quicker and now slower.
-    """
-
-    def __init__(self) -> None:
-        self.told: Told = {"seconds": [], "processor": [], "yardstick": [], "memory": []}
+    def __init__(self, kind: str, folder: Path, trials: int) -> None:
+        self.told: Told = {"seconds": [], "processor": [], "memory": [], "begun": []}
+        self._kind, self._folder, self._turns_from = kind, folder, trials - TURNS
         self._process = psutil.Process()
+        self._begun: Begun | None = None
         self._last = self._now()
 
     def _now(self) -> tuple[float, float]:
@@ -47,13 +47,49 @@ class Meter:
         self.told["seconds"].append(now[0] - self._last[0])
         self.told["processor"].append(now[1] - self._last[1])
         self.told["memory"].append(self._process.memory_info().rss / 2**20)
-        begun = time.process_time()
-        json.loads(json.dumps(_SAME))
-        self.told["yardstick"].append(time.process_time() - begun)
+        if len(self.told["seconds"]) > self._turns_from:
+            self._begun = self._begun or Begun(self._kind, self._folder / "begun")
+            self.told["begun"].append(self._begun.trial())
         self._last = self._now()
 
 
-def oracle(folder: Path, trials: int, meter: Meter) -> None:
+class Begun:
+    """A search that has just begun: each of its trials is run when it is its turn."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, kind, str(folder), str(TURNS), "in-turn"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def trial(self) -> float:
+        """The processor's time for its next trial."""
+        self._process.stdin.write("go on\n")
+        self._process.stdin.flush()
+        took = next(line for line in self._process.stdout if line.startswith("took "))
+        return float(took.split()[1])
+
+
+class InTurn:
+    """The meter of a search that waits for its turn before every trial."""
+
+    def __init__(self) -> None:
+        self._wait()
+
+    def _wait(self) -> None:
+        sys.stdin.readline()
+        self._last = time.process_time()
+
+    def __call__(self, *_: Any) -> None:
+        """A trial has ended."""
+        sys.stdout.write(f"\ntook {time.process_time() - self._last}\n")
+        sys.stdout.flush()
+        self._wait()
+
+
+def oracle(folder: Path, trials: int, meter: Callable[..., None]) -> None:
     hp = kt.HyperParameters()
     for token in spaces.get("auxcell").tokens:
         hp.Choice(token.name, list(range(token.size)))
@@ -66,7 +102,7 @@ def oracle(folder: Path, trials: int, meter: Meter) -> None:
         meter()
 
 
-def run(folder: Path, trials: int, meter: Meter) -> None:
+def run(folder: Path, trials: int, meter: Callable[..., None]) -> None:
     from nas_tf.config import load
     from nas_tf.search import TwoStageTuner
     from nas_tf.search.hypermodel import OBJECTIVE
@@ -85,7 +121,11 @@ def run(folder: Path, trials: int, meter: Meter) -> None:
 
 
 if __name__ == "__main__":
-    kinds: dict[str, Callable[[Path, int, Meter], None]] = {"oracle": oracle, "run": run}
-    measured = Meter()
-    kinds[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3]), measured)
-    sys.stdout.write("\n" + json.dumps(measured.told))
+    kinds: dict[str, Callable[..., None]] = {"oracle": oracle, "run": run}
+    kind, folder, trials, *in_turn = sys.argv[1:]
+    if in_turn:
+        kinds[kind](Path(folder), int(trials), InTurn())
+    else:
+        measured = Meter(kind, Path(folder), int(trials))
+        kinds[kind](Path(folder), int(trials), measured)
+        sys.stdout.write("\n" + json.dumps(measured.told))

@@ -77,14 +77,14 @@ def test_ctrl_c_is_no_death(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_ctrl_c_at_any_moment_changes_nothing_in_a_notebook(tmp_path: Path) -> None:
-    """Hundreds of interrupts, after each the cell is run again, and in the end a new process."""
+    """A hundred interrupts, after each the cell is run again, and in the end a new process."""
     undisturbed = tmp_path / "undisturbed"
-    assert start(undisturbed, 60, 0.0).wait() == 0
+    assert start(undisturbed, 420, 0.0).wait() == 0
     folder = tmp_path / "disturbed"
-    assert start(folder, 50, 0.0, "interrupts=300").wait() == 0
+    assert start(folder, 400, 0.0, "interrupts=100").wait() == 0
     told = (folder / "alone.log").read_text()
     assert int(told.rpartition("interrupted ")[2].split()[0]) >= 30
-    assert start(folder, 60, 0.0).wait() == 0
+    assert start(folder, 420, 0.0).wait() == 0
     assert trials(folder) == trials(undisturbed)
 
 

@@ -17,7 +17,8 @@ from nas_tf.config import load
 from nas_tf.config.load import dump
 from nas_tf.config.schema import Experiment
 from nas_tf.genotype import Genotype
-from nas_tf.runs import Run, Stage, TrialRecord, layout, record
+from nas_tf.runs import Run, Stage, TrialRecord, layout
+from nas_tf.runs.shelf import Shelf
 
 CONFIGS = {"auxcell": "shapes_auxcell", "template": "camvid_template", "dpc": "camvid_dpc"}
 BEGUN = datetime.fromisoformat("2026-01-02T03:04:05.000+00:00")
@@ -55,7 +56,7 @@ def made(
         CONFIGS[space], [*overrides, f"search.trials={max(1, trials)}", f"seed={seed}"]
     )
     describe(folder, experiment, oracle=oracle)
-    rng, shelf, at, firsts = random.Random(seed), record.Shelf(folder), BEGUN, []
+    rng, shelf, at, firsts = random.Random(seed), Shelf(folder), BEGUN, []
     lines = []
     for number in range(trials):
         learnt = rng.random() < trend * number / trials
@@ -181,7 +182,7 @@ def reranked(
     about |= {"asked": {"top": top, "sample": sample}, "max_trials": len(chosen), "of": "made"}
     about |= {"top": [one.trial for one in chosen[:top]], "sample": [one.trial for one in drawn]}
     layout.write_whole(folder / layout.RUN, json.dumps(about, indent=1) + "\n")
-    rng, shelf = random.Random(run.about["seed"]), record.Shelf(folder)
+    rng, shelf = random.Random(run.about["seed"]), Shelf(folder)
     for number, trial in enumerate(chosen):
         fails = failing and number % failing == failing - 1
         stages = _trial(trial.parsed, quality(trial.parsed) + 0.1, True, rng, 0.01)

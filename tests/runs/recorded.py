@@ -5,7 +5,8 @@ import random
 from pathlib import Path
 
 from nas_tf import spaces
-from nas_tf.runs import Run, Stage, TrialRecord, layout, record
+from nas_tf.runs import Run, Stage, TrialRecord, layout
+from nas_tf.runs.shelf import Shelf
 
 
 def trial(number: int, rewards: tuple[float, ...], **more: object) -> TrialRecord:
@@ -46,7 +47,7 @@ def run(folder: Path, trials: list[TrialRecord], **about: object) -> Run:
         **about,
     }
     layout.write_whole(folder / layout.RUN, json.dumps(told))
-    shelf = record.Shelf(folder)
+    shelf = Shelf(folder)
     for one in trials:
         shelf.add(one)
     return Run(folder)

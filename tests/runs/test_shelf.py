@@ -2,12 +2,16 @@
 
 import csv
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nas_tf.errors import DataError
 from nas_tf.runs import Run, layout, record
+from nas_tf.runs.shelf import Shelf
 from tests.runs.made import made
 from tests.runs.recorded import trial
 
@@ -19,13 +23,13 @@ def table(folder: Path) -> list[dict[str, str]]:
 
 def test_a_trial_comes_back_as_it_was_kept(tmp_path: Path) -> None:
     one = trial(3, (0.25, 0.5))
-    record.Shelf(tmp_path).add(one)
-    assert record.Shelf(tmp_path).all() == [one]
+    Shelf(tmp_path).add(one)
+    assert Shelf(tmp_path).all() == [one]
     assert str(one.parsed) == one.genotype
 
 
 def test_another_process_sees_trials_in_the_order_in_which_they_ended(tmp_path: Path) -> None:
-    mine, theirs = record.Shelf(tmp_path), record.Shelf(tmp_path)
+    mine, theirs = Shelf(tmp_path), Shelf(tmp_path)
     for number in (2, 1):
         mine.add(trial(number, (0.5,)))
         theirs.all()
@@ -33,7 +37,7 @@ def test_another_process_sees_trials_in_the_order_in_which_they_ended(tmp_path: 
 
 
 def test_a_trial_that_is_kept_again_replaces_itself(tmp_path: Path) -> None:
-    shelf = record.Shelf(tmp_path)
+    shelf = Shelf(tmp_path)
     for reward in (0.1, 0.2):
         shelf.add(trial(1, (reward,)))
     assert [one.reward for one in shelf.all()] == [0.2]
@@ -54,7 +58,7 @@ def test_the_table_has_a_row_a_trial(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["cut", "missing", "a row short"])
 def test_a_table_that_a_kill_left_behind_is_made_anew(tmp_path: Path, damage: str) -> None:
-    shelf = record.Shelf(tmp_path)
+    shelf = Shelf(tmp_path)
     for number in (1, 2):
         shelf.add(trial(number, (0.5,)))
     path = tmp_path / layout.TABLE
@@ -67,6 +71,58 @@ def test_a_table_that_a_kill_left_behind_is_made_anew(tmp_path: Path, damage: st
         path.write_bytes(b"".join(rows.splitlines(keepends=True)[:-1]))
     shelf.add(trial(3, (0.5,)))
     assert [row["trial"] for row in table(tmp_path)] == ["01", "02", "03"]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.integers(0, 2),
+            st.integers(0, 20),
+            st.sampled_from(["added", "added", "added", "begun anew", "dies", "dies in its row"]),
+        ),
+        max_size=14,
+    )
+)
+def test_however_workers_add_and_die_the_table_has_what_is_kept(
+    steps: list[tuple[int, int, str]],
+) -> None:
+    """And each worker knows every trial as it was kept last, once it has added one."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        shelves, kept = [Shelf(folder) for _ in range(3)], {}
+        for count, (worker, number, what) in enumerate(steps):
+            one = trial(number, (count / 20,))
+            if what == "added":
+                kept[one.trial] = one
+                found = shelves[worker].add(one)
+                assert {each.trial: each for each in found} == kept
+                assert len(found) == len(kept)
+                assert sorted(row["trial"] for row in table(folder)) == sorted(kept)
+                continue
+            if what != "begun anew" and (folder / layout.TABLE).exists():
+                whole = f"{trial(20 + count, (0.5,)).trial},completed\n"
+                with (folder / layout.TABLE).open("a") as file:  # and its file was not to be
+                    file.write(whole[: None if what == "dies" else -4])
+            shelves[worker] = Shelf(folder)
+        if kept:
+            shelves[0].add(kept[min(kept)])
+            assert [row["trial"] for row in table(folder)] == sorted(kept)
+
+
+def test_a_trial_is_added_without_a_look_at_those_before(tmp_path: Path) -> None:
+    """What another worker has added is read, and nothing else."""
+    mine, theirs = Shelf(tmp_path), Shelf(tmp_path)
+    for number in range(3):
+        mine.add(trial(number, (0.5,)))
+    before = tmp_path / layout.TRIALS / "00.json"
+    before.write_text("would be told as broken")
+    mine.add(trial(3, (0.5,)))
+    with pytest.raises(DataError, match=r"00\.json is no record"):
+        theirs.add(trial(4, (0.5,)))
+    before.unlink()
+    theirs.add(trial(5, (0.5,)))
+    assert [one.trial for one in mine.add(trial(6, (0.5,)))][-2:] == ["05", "06"]
 
 
 def test_a_broken_record_is_named(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from nas_tf.config.longer import longer
 from nas_tf.errors import ConfigError, DataError
 from nas_tf.report import page, reranked
 from nas_tf.runs import Reranking, Run, layout, record
+from nas_tf.runs.shelf import Shelf
 from nas_tf.search import rerank
 from nas_tf.training import experiment, guards
 from tests.runs import made as invented
@@ -176,7 +177,7 @@ def test_a_failing_candidate_costs_only_itself(tmp_path: Path) -> None:
     config = longer(run.folder / layout.CONFIG, 1, [limit, "stage_two=null"])
     reranking = rerank.begin(run, config, top=3, sample=0)
     done = record.read(record.path_of(run.folder, by_price[0]))
-    record.Shelf(reranking.longer.folder).add(done)
+    Shelf(reranking.longer.folder).add(done)
     heard = []
     rerank.train(
         reranking,

@@ -12,7 +12,8 @@ from nas_tf import spaces
 from nas_tf.genotype import Genotype
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.state import from_arrays, initial_arrays
-from nas_tf.runs import TrialRecord, layout, record
+from nas_tf.runs import TrialRecord, layout
+from nas_tf.runs.shelf import Shelf
 from nas_tf.search import samples
 from nas_tf.training import experiment as settled
 from nas_tf.training.groundwork import Groundwork
@@ -71,7 +72,7 @@ def test_it_shows_what_the_best_model_predicts(target: str, stages: dict, tmp_pa
 
 
 def test_a_worse_trial_does_not_take_its_place(tmp_path: Path, ground: Groundwork) -> None:
-    shelf = record.Shelf(tmp_path)
+    shelf = Shelf(tmp_path)
     rewards = {0: 0.5, 1: 0.4, 2: 0.5, 3: 0.6}
     for number, reward in rewards.items():
         shelf.add(kept(number, reward))
@@ -92,7 +93,7 @@ def test_of_workers_that_end_at_once_the_best_stays(tmp_path: Path, ground: Grou
     ready = threading.Barrier(len(rewards))
 
     def end(number: int) -> None:
-        shelf, mine = record.Shelf(tmp_path), kept(number, rewards[number])
+        shelf, mine = Shelf(tmp_path), kept(number, rewards[number])
         ready.wait()
         shelf.add(mine)
         samples.show(tmp_path, shelf, mine, ground, candidates[number])

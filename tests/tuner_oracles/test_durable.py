@@ -265,6 +265,18 @@ def test_files_of_trials_are_written_for_people(tmp_path: Path) -> None:
     assert told["end_order"] == ["0", "1", "2"]
 
 
+def test_the_file_of_all_trials_lags_behind_a_little_and_not_at_the_end(tmp_path: Path) -> None:
+    oracle, lag = made(tmp_path, 400), []
+    path = tmp_path / "search/oracle.json"
+    for _ in range(400):
+        trial = oracle.create_trial("a")
+        finish(oracle, trial, 0.5)
+        lag.append(len(oracle.end_order) - len(json.loads(path.read_text())["end_order"]))
+    assert 0 < max(lag) <= 4
+    assert lag[:30] == [0] * 30
+    assert lag[-1] == 0
+
+
 def test_trial_files_lost_at_the_end_are_written_again(tmp_path: Path) -> None:
     drive(made(tmp_path, 3))
     path = tmp_path / "search/trial_2/trial.json"

@@ -1,0 +1,109 @@
+"""The finished trials of a run's folder, kept one by one by however many workers.
+
+A trial is a file of its own and a row of the table. Its row is written before its file, under one
+lock: so the rows that others have added since say which files are new, and thousands of trials
+need not be looked through for every one. A row whose file is missing, because its process died in
+between, has the table made anew by whoever comes next.
+"""
+
+import bisect
+import csv
+import io
+import os
+from pathlib import Path
+
+import msgspec
+from filelock import FileLock
+
+from nas_tf.runs import layout, record
+from nas_tf.runs.record import TrialRecord
+
+
+class Shelf:
+    """The finished trials of a run's folder; each file is read once, unless it is replaced."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._path = folder, folder / layout.TABLE
+        self._read: dict[str, tuple[int, TrialRecord]] = {}
+        self._ordered: list[TrialRecord] = []
+        self._table: tuple[int, int] | None = None
+
+    def all(self) -> list[TrialRecord]:
+        """In the order in which they ended."""
+        for entry in _entries(self._folder):
+            file = entry.inode()  # told with the name: no look at each of thousands of files
+            known, old = self._read.get(entry.name, (None, None))
+            if known == file:
+                continue
+            found = record.read(Path(entry.path))
+            if old is not None:
+                self._ordered.remove(old)
+            self._take(found, entry.name, file)
+        return list(self._ordered)
+
+    def add(self, trial: TrialRecord) -> list[TrialRecord]:
+        """Keeps a trial; returns all."""
+        path = record.path_of(self._folder, trial.trial)
+        text = msgspec.json.format(msgspec.json.encode(trial), indent=1).decode()
+        with FileLock(self._folder / layout.LOCK):
+            goes_on = not path.exists() and self._catch_up()
+            if goes_on:
+                self._append(trial)
+            layout.write_whole(path, f"{text}\n")
+            if goes_on:
+                self._take(trial, path.name, path.stat().st_ino)
+            else:
+                layout.write_whole(self._path, _rows(self.all(), header=True))
+            self._table = _state(self._path)
+        return list(self._ordered)
+
+    def _take(self, trial: TrialRecord, name: str, file: int) -> None:
+        bisect.insort(self._ordered, trial, key=lambda one: (one.ended, one.trial))
+        self._read[name] = file, trial
+
+    def _catch_up(self) -> bool:
+        """Reads the trials whose rows are new; False if the table is not what it was, and more."""
+        if self._table is None or not self._path.exists():
+            return False
+        was, size = self._table
+        with self._path.open("rb") as file:
+            if os.fstat(file.fileno()).st_ino != was or file.seek(0, os.SEEK_END) < size:
+                return False
+            file.seek(size)
+            *rows, rest = file.read().split(b"\n")
+        new = [
+            record.path_of(self._folder, row.partition(b",")[0].decode("ascii", "replace"))
+            for row in rows
+        ]
+        if rest or not all(path.exists() for path in new):
+            return False
+        for path in new:
+            if path.name not in self._read:
+                self._take(record.read(path), path.name, path.stat().st_ino)
+        return True
+
+    def _append(self, trial: TrialRecord) -> None:
+        with self._path.open("ab") as file:
+            file.write(_rows([trial]).encode())
+
+
+def _state(path: Path) -> tuple[int, int]:
+    told = path.stat()
+    return told.st_ino, told.st_size
+
+
+def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+    trials = folder / layout.TRIALS
+    if not trials.exists():
+        return []
+    with os.scandir(trials) as entries:
+        return [one for one in entries if one.name.endswith(".json") and one.name[0] != "."]
+
+
+def _rows(trials: list[TrialRecord], *, header: bool = False) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, record.COLUMNS, lineterminator="\n")
+    if header:
+        writer.writeheader()
+    writer.writerows(trial.row() for trial in trials)
+    return text.getvalue()
