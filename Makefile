@@ -11,6 +11,7 @@ DOCS   ?= .venv-docs
 $(READY): setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
 	  { echo "nas_tf needs Python 3.11 (TensorFlow 2.15); set PYTHON=/path/to/python3.11"; exit 4; }
+	@echo "setting up $(VENV): some 3 GB of packages are fetched once, which takes minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,serving]"
 	$(BIN)/pip check

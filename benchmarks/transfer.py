@@ -120,7 +120,8 @@ PAGE = """\
 One network, by the same recipe for as long, once from the weights it was trained to on CamVid and
 once with a new decoder on its encoder's ImageNet weights. Figures are those of the CVPR paper's
 Tables 2 and 3, of the last weights on the split named, in float32. The data are the embedded drawn
-scenes, not the paper's: what can be read off is whether the network and its weights carry over.
+scenes of 128 pixels, not the paper's: what can be read off is whether the network and its weights
+carry over.
 {sections}"""
 SECTION = """
 ## {task} on `shapes`

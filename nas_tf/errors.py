@@ -3,7 +3,9 @@
 The command line prints the message on one line and leaves with ``exit_code``.
 """
 
+import difflib
 import errno
+from collections.abc import Iterable
 
 
 class NasTfError(Exception):
@@ -52,6 +54,12 @@ class TrainingError(NasTfError):
     """A training that came to no usable end."""
 
     exit_code = 5
+
+
+def meant(word: str, accepted: Iterable[str]) -> str:
+    """A question that names the nearest of what is accepted; nothing where none is near."""
+    near = difflib.get_close_matches(word[:60], list(accepted), n=1)
+    return f", did you mean {near[0]}?" if near else ""
 
 
 def full_disk(error: OSError, place: object) -> EnvironmentFault | None:

@@ -211,7 +211,8 @@ class DurableOracle(RecordedOracle):
         except Exhausted as end:
             self._stop(str(end))
             return None
-        trial_id = f"{len(self.trials):0{len(str(self.max_trials or 0))}d}"
+        width = len(next(iter(self.trials), str(self.max_trials or 0)))  # as the search began
+        trial_id = f"{len(self.trials):0{width}d}"
         self._commit(
             "proposal",
             trial=trial_id,

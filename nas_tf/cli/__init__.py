@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from nas_tf.errors import EnvironmentFault, NasTfError, full_disk
+from nas_tf.errors import EnvironmentFault, NasTfError, full_disk, meant
 
 _COMMANDS = {
     "benchmark": "Time TFLite models on this machine.",
@@ -47,9 +47,15 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Imports the one command asked for."""
-        if cmd_name not in _COMMANDS:
-            return None
         return importlib.import_module(f"nas_tf.cli.{cmd_name.replace('-', '_')}").command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Names the nearest of the commands where there is none of the name."""
+        if args[0] not in _COMMANDS:
+            ctx.fail(f"No such command {args[0]!r}{meant(args[0], _COMMANDS)}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the list of commands without importing any of them."""
@@ -65,21 +71,36 @@ def nas_tf() -> None:
 
 def main() -> None:
     """Runs the command line; a user's mistake is one line on standard error."""
-    code = 0
     try:
-        nas_tf(prog_name="nas-tf")
+        ended = nas_tf(prog_name="nas-tf", standalone_mode=False)
+        code = ended if isinstance(ended, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        code = error.exit_code
+    except click.UsageError as error:
+        code = _tell(_misused(error), error.exit_code)
+    except click.Abort:
+        code = _tell("stopped", 130)
     except NasTfError as error:
-        code = _tell(error)
+        code = _tell(error, error.exit_code)
     except OSError as error:
         told = full_disk(error, error.filename or "a file")
         if told is None and error.filename is None:
             raise
-        code = _tell(told or EnvironmentFault(f"{error.filename}: {error.strerror}"))
+        told = told or EnvironmentFault(f"{error.filename}: {error.strerror}")
+        code = _tell(told, told.exit_code)
     # Out here the error and the frames it held are gone, and with them every open data stream:
     # one that is still reading when Python ends can wait for ever.
     sys.exit(code)
 
 
-def _tell(error: NasTfError) -> int:
-    click.echo(f"nas-tf: {' '.join(str(error).split())}", err=True)
-    return error.exit_code
+def _tell(told: object, code: int) -> int:
+    click.echo(f"nas-tf: {' '.join(str(told).split())}", err=True)
+    return code
+
+
+def _misused(error: click.UsageError) -> str:
+    """What is wrong with the words of a command, and where its help is."""
+    command = error.ctx.command_path if error.ctx else "nas-tf"
+    told = error.format_message().strip().rstrip(".")
+    return f"{told} ({command} --help tells what it takes)"

@@ -1,6 +1,7 @@
 """``nas-tf show``: one genotype, or a trial, in words, numbers, shapes and a drawing."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -51,27 +52,25 @@ def command(
     nas-tf show runs/camvid_auxcell-ppo --trial 17 --classes 11 --input 360x480
     """
     console = Console(soft_wrap=True)
-    searched = (Path(genotype) / layout.RUN).exists()
-    found = _genotype(console, genotype, trial, space)
-    published = next((p for p in spaces.PUBLISHED.values() if p.genotype == found), None)
-    like = published or _first_published(found)
-    make = networks.settings.search if searched else networks.settings.published
-    settings = make(found.space, **options.given(width=width, sep_repeats=sep_repeats))
+    given = options.given(width=width, sep_repeats=sep_repeats)
+    if (Path(genotype) / layout.RUN).exists():
+        run = options.opened(Path(genotype))
+        record = show_trial.find(run, trial)
+        show_trial.describe(console, run, record)
+        found, like = record.parsed, show_trial.drawn(run, given)
+        published = _published(found)
+    else:
+        found = _genotype(genotype, trial, space)
+        published = _published(found)
+        like = _as_published(published or _first_published(found), given)
     blueprint = networks.draw(
         found,
-        classes if classes is not None else like.num_classes,
+        classes if classes is not None else like.head,
         input_size=input_size or like.input_size,
-        settings=settings,
+        settings=like.settings,
     )
     name = published.name if published else f"{found.space}-{found.digest}"
     _print_words(console, name, found, published)
-    if searched and (classes, input_size) == (None, None):
-        height, wide = blueprint.input_size
-        console.print(
-            f"Below with {like.num_classes} classes at {height}x{wide}, which need not be the "
-            "run's: --classes and --input take others.\n",
-            highlight=False,
-        )
     _print_costs(console, blueprint, published)
     _print_layers(console, blueprint.live(), every=layers)
     if not no_drawing:
@@ -81,21 +80,25 @@ def command(
             console.print(f"drawing: {path}", highlight=False, markup=False)
 
 
-def _genotype(console: Console, text: str, trial: str | None, space: str | None) -> Genotype:
-    """That of a trial, which is described first, or the one that is written."""
-    if not (Path(text) / layout.RUN).exists():
-        if trial is not None:
-            raise ConfigError(f"--trial {trial} needs the folder of a run, not {text!r}")
-        if "/" in text or Path(text).exists():
-            raise ConfigError(
-                f"{text} holds no run ({layout.RUN}), expected the folder of one, a published "
-                "name, or brackets"
-            )
-        return spaces.resolve(text, space)
-    run = options.opened(Path(text))
-    record = show_trial.find(run, trial)
-    show_trial.describe(console, run, record)
-    return record.parsed
+def _genotype(text: str, trial: str | None, space: str | None) -> Genotype:
+    """The one that is written."""
+    if trial is not None:
+        raise ConfigError(f"--trial {trial} needs the folder of a run, not {text!r}")
+    if "/" in text or Path(text).exists():
+        raise ConfigError(
+            f"{text} holds no run ({layout.RUN}), expected the folder of one, a published "
+            "name, or brackets"
+        )
+    return spaces.resolve(text, space)
+
+
+def _published(genotype: Genotype) -> Published | None:
+    return next((p for p in spaces.PUBLISHED.values() if p.genotype == genotype), None)
+
+
+def _as_published(like: Published, given: dict[str, Any]) -> show_trial.Drawn:
+    settings = networks.settings.published(like.genotype.space, **given)
+    return show_trial.Drawn(like.num_classes, like.input_size, settings)
 
 
 def _first_published(genotype: Genotype) -> Published:

@@ -1,11 +1,18 @@
 """A trial of a run, for ``nas-tf show``."""
 
+from dataclasses import dataclass
+from typing import Any
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from nas_tf import networks
 from nas_tf.errors import ConfigError
+from nas_tf.networks import Settings
+from nas_tf.networks.heads import Head
 from nas_tf.runs import Run, Stage, TrialRecord
+from nas_tf.spaces import PUBLISHED
 
 
 def find(run: Run, trial: str | None) -> TrialRecord:
@@ -20,6 +27,33 @@ def find(run: Run, trial: str | None) -> TrialRecord:
     names = [one.trial for one in run.trials]
     known = f"one of {names[0]} to {names[-1]}" if names else "none, for none has ended"
     raise ConfigError(f"trial is {trial!r}, expected {known}")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """How a genotype is drawn."""
+
+    head: Head | int
+    input_size: tuple[int, int] | None
+    settings: Settings
+
+
+def drawn(run: Run, given: dict[str, Any]) -> Drawn:
+    """As the run drew its candidates when it counted what they cost, but for what is given.
+
+    Runs of versions that did not tell their outputs and input are drawn as the paper's were.
+    """
+    space, told = run.about["space"], run.about
+    own = {
+        key: run.settings[f"network.{key}"]
+        for key in ("width", "sep_repeats", "auxiliary", "alpha")
+        if run.settings.get(f"network.{key}") is not None
+    }
+    settings = networks.settings.search(space, **own | given)
+    if told["outputs"] is None or told["input"] is None:
+        like = next(p for p in PUBLISHED.values() if p.genotype.space == space)
+        return Drawn(like.num_classes, like.input_size, settings)
+    return Drawn(Head(told["task"], told["outputs"]), tuple(told["input"]), settings)
 
 
 def describe(console: Console, run: Run, trial: TrialRecord) -> None:

@@ -1,18 +1,11 @@
 """Which key a person meant who wrote one that is not there."""
 
-import difflib
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, get_args, get_origin
 
 from msgspec import structs
 
 from nas_tf.config.schema import Experiment, Section
-
-
-def meant(key: str, accepted: Sequence[str]) -> str:
-    """A question that names the nearest of what is accepted; nothing where none is near."""
-    near = difflib.get_close_matches(key[:60], accepted, n=1)
-    return f", did you mean {near[0]}?" if near else ""
 
 
 def elsewhere(path: str, key: str) -> str:

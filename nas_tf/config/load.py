@@ -19,9 +19,9 @@ import yaml
 from msgspec import NODEFAULT, inspect, structs
 
 from nas_tf.config.combinations import clashes
-from nas_tf.config.keys import elsewhere, entries_of, meant, section_of
+from nas_tf.config.keys import elsewhere, entries_of, section_of
 from nas_tf.config.schema import Experiment, Section
-from nas_tf.errors import ConfigError
+from nas_tf.errors import ConfigError, meant
 
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {

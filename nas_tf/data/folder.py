@@ -15,12 +15,13 @@ from nas_tf.data.info import DatasetInfo
 from nas_tf.data.items import Item, labelled
 from nas_tf.data.labels import LabelMap
 from nas_tf.data.palettes import colours
-from nas_tf.errors import DataError
+from nas_tf.errors import DataError, meant
 
 Pair = tuple[str, Path, Path]
 
 PREFIX = "folder:"
 SETTINGS = "dataset.yaml"
+_UNKNOWN = re.compile(r"unknown field `(.*)`")
 HOW_TO_GET = (
     "make DIR/images/SPLIT/x.jpg, DIR/labels/SPLIT/x.png for SPLIT train and val, and "
     "DIR/dataset.yaml with a list `classes`, then use the name folder:DIR"
@@ -90,8 +91,12 @@ def _settings(path: Path) -> Settings:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}; {HOW_TO_GET}") from error
     except msgspec.MsgspecError as error:
-        accepted = ", ".join(Settings.__struct_fields__)
-        raise DataError(f"{path} is not accepted: {error}; keys are {accepted}") from error
+        keys = Settings.__struct_fields__
+        unknown = _UNKNOWN.search(str(error))
+        near = meant(unknown[1], keys) if unknown else ""
+        raise DataError(
+            f"{path} is not accepted: {error}; keys are {', '.join(keys)}{near}"
+        ) from error
     if not settings.classes:
         raise DataError(f"{path} has an empty list `classes`: name at least one class")
     return settings

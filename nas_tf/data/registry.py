@@ -1,7 +1,5 @@
 """Dataset names: a configuration says one, and everything else follows."""
 
-import difflib
-
 from nas_tf.data.builder import DenseBuilder
 from nas_tf.data.camvid import Camvid
 from nas_tf.data.cityscapes_seg import CityscapesSeg
@@ -13,7 +11,7 @@ from nas_tf.data.nyuv2_depth import Nyuv2Depth
 from nas_tf.data.person_part import PersonPart
 from nas_tf.data.shapes import Shapes
 from nas_tf.data.voc2012_seg import Voc2012Seg
-from nas_tf.errors import DataError
+from nas_tf.errors import DataError, meant
 
 _BUILDERS: tuple[type[DenseBuilder], ...] = (
     *(Shapes, Camvid, Voc2012Seg, CityscapesSeg, PersonPart),
@@ -27,10 +25,9 @@ def builder_class(name: str) -> type[DenseBuilder]:
     if name.startswith(PREFIX):
         return folder_builder(name)
     if name not in DATASETS:
-        near = difflib.get_close_matches(name, DATASETS, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
         raise DataError(
-            f"dataset {name!r} is unknown: {hint}{', '.join(DATASETS)} or folder:DIR are accepted"
+            f"dataset {name!r} is unknown, expected {', '.join(DATASETS)} or folder:DIR"
+            f"{meant(name, DATASETS)}"
         )
     return DATASETS[name]
 

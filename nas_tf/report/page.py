@@ -152,8 +152,13 @@ def _failures(failed: list[TrialRecord]) -> list[dict[str, Any]]:
 
 
 def _about(about: dict[str, Any]) -> list[tuple[str, str]]:
-    plain = {key: value for key, value in about.items() if not isinstance(value, dict)}
-    plain.pop("command", None)
+    plain = {
+        key: value
+        for key, value in about.items()
+        if key != "command" and value is not None and not isinstance(value, dict)
+    }
+    if "input" in plain:
+        plain["input"] = "x".join(map(str, plain["input"]))
     versions = ", ".join(f"{name} {value}" for name, value in about.get("versions", {}).items())
     return [*((key, str(value)) for key, value in plain.items()), ("versions", versions)]
 

@@ -25,6 +25,9 @@ class _About(msgspec.Struct):
     data: str
     oracle: str
     seed: int
+    task: str | None = None
+    outputs: int | None = None
+    input: tuple[int, int] | None = None
     max_trials: int | None = None
     created: str = ""
     command: str = ""
@@ -130,6 +133,9 @@ def dotted(text: str) -> dict[str, Any]:
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """A list of sections counts its entries, as overrides do; one of plain values is a value."""
+    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        value = dict(enumerate(value))
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _leaves(inner, f"{path}.{key}" if path else str(key))

@@ -10,17 +10,22 @@ from typing import Any
 from nas_tf.config.schema import Experiment
 from nas_tf.runs import layout
 from nas_tf.search.outcome import now
+from nas_tf.training import experiment
 
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "tf-agents", "numpy")
 
 
 def about(config: Experiment, *, oracle: str, max_trials: int) -> dict[str, Any]:
     """This process, its command and versions, and what is searched."""
+    task = experiment.task_for(config)
     return {
         "schema": layout.SCHEMA,
         "nas_tf": metadata.version("nas-tf"),
         "space": config.space,
         "data": config.data.name,
+        "task": task.name,
+        "outputs": task.channels,
+        "input": experiment.view_of(config, "reward", config.stage_one.crop).crop,
         "oracle": oracle,
         "max_trials": max_trials,
         "seed": config.seed,

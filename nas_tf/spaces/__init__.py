@@ -4,10 +4,9 @@
 the papers, ``canonical`` and ``census`` the identity of networks, ``describe`` words.
 """
 
-import difflib
 from collections.abc import Mapping
 
-from nas_tf.errors import GenotypeError
+from nas_tf.errors import GenotypeError, meant
 from nas_tf.genotype import Genotype
 from nas_tf.spaces import notation
 from nas_tf.spaces.auxcell import AuxCellSpace
@@ -54,11 +53,9 @@ def resolve(text: str, space: str | None = None) -> Genotype:
             raise GenotypeError(f"{text} belongs to space {genotype.space}, not to {space}")
         return genotype
     if not text.startswith(("[", "(")):
-        near = difflib.get_close_matches(text, PUBLISHED, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
         raise GenotypeError(
-            f"genotype {text[:40]!r} is neither a bracketed list nor a published name; "
-            f"{hint}published: {', '.join(PUBLISHED)}"
+            f"genotype {text[:40]!r} is neither a bracketed list nor a published name, expected "
+            f"one of {', '.join(PUBLISHED)}{meant(text, PUBLISHED)}"
         )
     brackets = notation.brackets(text)
     return get(space or _space_of(brackets)).parse(brackets)

@@ -9,7 +9,8 @@ from typing import Any
 import tensorflow as tf
 
 from nas_tf import folders, networks
-from nas_tf.config.load import dump, load
+from nas_tf.config import resumed
+from nas_tf.config.load import dump
 from nas_tf.config.schema import Evaluation, Experiment
 from nas_tf.data.examples import Examples
 from nas_tf.errors import ConfigError, TrainingError
@@ -137,14 +138,14 @@ class FullRun:
         folders.refuse_others(self.folder, (CONFIG, GENOTYPE))
         self.folder.mkdir(parents=True, exist_ok=True)
         config, genotype = self.folder / CONFIG, self.folder / GENOTYPE
-        for path, differs in (
-            (config, lambda: load(config) != self.config),
-            (genotype, lambda: Genotype.from_json(genotype.read_text()) != self.genotype),
-        ):
-            if path.exists() and differs():
+        if config.exists():
+            resumed.check(self.folder, self.config)
+        if genotype.exists():
+            was = Genotype.from_json(genotype.read_text())
+            if was != self.genotype:
                 raise ConfigError(
-                    f"{path} differs from what is asked for: give another --out, "
-                    "or the configuration and genotype that the run was begun with"
+                    f"{self.folder} was begun with genotype {was}, now it is {self.genotype}: "
+                    "give that one, or another folder"
                 )
         config.write_text(dump(self.config), encoding="utf-8")
         genotype.write_text(self.genotype.to_json(), encoding="utf-8")

@@ -3,7 +3,6 @@
 What a configuration shows by itself was refused when it was read (``config.combinations``).
 """
 
-import difflib
 from collections.abc import Collection
 
 from nas_tf.config.combinations import SMALLEST
@@ -13,7 +12,7 @@ from nas_tf.data.info import DatasetInfo
 from nas_tf.data.registry import dataset_info
 from nas_tf.data.split import meta_split
 from nas_tf.data.store import open_split
-from nas_tf.errors import ConfigError, DataError
+from nas_tf.errors import ConfigError, DataError, meant
 from nas_tf.networks.blueprint import Size
 from nas_tf.tasks import Task
 from nas_tf.training import experiment
@@ -113,10 +112,9 @@ def _has_scales(config: Experiment) -> None:
 
 def _one_of(key: str, value: str, accepted: Collection[str], name: str) -> None:
     if value not in accepted:
-        near = difflib.get_close_matches(value, accepted, n=1)
-        hint = f", did you mean {near[0]}?" if near else ""
         raise ConfigError(
-            f"{key} is {value}, {name} has {', '.join(accepted)}, expected one of them{hint}"
+            f"{key} is {value}, {name} has {', '.join(accepted)}, expected one of them"
+            f"{meant(value, accepted)}"
         )
 
 

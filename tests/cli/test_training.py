@@ -106,8 +106,8 @@ def test_train_is_stopped_and_goes_on_to_a_table_and_a_picture(place: Path) -> N
     other = nas_tf(*arguments, "seed=2", cwd=place)
     assert other.returncode == 2
     assert other.stderr.splitlines()[-1] == (
-        "nas-tf: runs/arch1/config.yaml differs from what is asked for: give another --out, or "
-        "the configuration and genotype that the run was begun with"
+        "nas-tf: runs/arch1 was begun with seed=1, now it is 2: give seed=1, or another folder "
+        "(runs/arch1/config.yaml says what it was)"
     )
 
 

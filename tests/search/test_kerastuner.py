@@ -8,8 +8,10 @@ from typing import Any
 import keras_tuner as kt
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from nas_tf import spaces
+from nas_tf.cli import nas_tf
 from nas_tf.cli.kerastuner_oracles import Hyperband
 from nas_tf.errors import DataError, NasTfError
 from nas_tf.networks.arrays import layouts
@@ -100,6 +102,10 @@ def test_our_tuner_with_an_oracle_of_kerastuner(name: str, tmp_path: Path) -> No
     assert second in [trial.parsed for trial in Run(one.folder).trials]
     found = rewarded(one.get_best_models(1)[0], model.evaluator().ground)
     assert found == pytest.approx(table["reward"].max(), abs=2e-3)
+    record = Run(one.folder).best()[0]
+    shown = CliRunner().invoke(nas_tf, ["show", str(one.folder), "--no-drawing"]).output
+    costs = f"deployed (nothing dead) {record.params:,} {record.madds:,}"
+    assert costs in " ".join(shown.split())
 
 
 @pytest.mark.parametrize("space", quickest_first(["auxcell", "template", "dpc"]))

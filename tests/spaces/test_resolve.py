@@ -21,8 +21,8 @@ def test_brackets_of_a_published_genotype_find_their_space(name: str) -> None:
         (
             "arch9",
             None,
-            "genotype 'arch9' is neither a bracketed list nor a published name; did you mean "
-            "arch2? published: arch0, arch1, arch2, wacv-arch0, wacv-arch1, dpc-top1, aspp",
+            "genotype 'arch9' is neither a bracketed list nor a published name, expected one of "
+            "arch0, arch1, arch2, wacv-arch0, wacv-arch1, dpc-top1, aspp, did you mean arch2?",
         ),
         ("[1,2", None, "genotype '[1,2' is not a bracketed list such as [[[3,3],…],[8,…]]"),
         (

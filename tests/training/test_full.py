@@ -26,7 +26,7 @@ from nas_tf.training.full_run import FullRun
 from nas_tf.training.split_cache import task_of
 from tests.training.evaluated import experiment
 
-ARCH1 = spaces.resolve("arch1")
+ARCH1, ARCH2 = spaces.resolve("arch1"), spaces.resolve("arch2")
 CROP = (64, 64)
 STAGES = [
     {"epochs": 1, "batch": 64, "schedule": {"kind": "poly"}},
@@ -199,10 +199,27 @@ def test_another_configuration_does_not_go_on_in_the_same_folder(tmp_path: Path)
     FullRun(whole(), ARCH1, tmp_path)
     with pytest.raises(ConfigError) as error:
         FullRun(whole(polyak=0.9), ARCH1, tmp_path)
+    key = "full.polyak"
     assert str(error.value) == (
-        f"{tmp_path / 'config.yaml'} differs from what is asked for: give another --out, or the "
-        "configuration and genotype that the run was begun with"
+        f"{tmp_path} was begun with {key}=null, now it is 0.9: give {key}=null, or another folder "
+        f"({tmp_path / 'config.yaml'} says what it was)"
     )
+
+
+def test_another_genotype_does_not_go_on_in_the_same_folder(tmp_path: Path) -> None:
+    FullRun(whole(), ARCH1, tmp_path)
+    with pytest.raises(ConfigError) as error:
+        FullRun(whole(), ARCH2, tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path} was begun with genotype {ARCH1}, now it is {ARCH2}: give that one, or "
+        "another folder"
+    )
+
+
+def test_another_number_of_threads_goes_on(tmp_path: Path) -> None:
+    first = whole()
+    FullRun(first, ARCH1, tmp_path)
+    assert FullRun(msgspec.structs.replace(first, threads=1), ARCH1, tmp_path).config.threads == 1
 
 
 @pytest.mark.slow

@@ -95,9 +95,9 @@ def refused(check: Callable[[Experiment], None], whole: Experiment) -> str:
         ),
         (
             ["data.name=shape"],
-            "dataset 'shape' is unknown: did you mean shapes? shapes, camvid, voc2012_seg, "
-            "cityscapes_seg, person_part, nyuv2_depth, coco_keypoints, mpii_pose or folder:DIR "
-            "are accepted",
+            "dataset 'shape' is unknown, expected shapes, camvid, voc2012_seg, cityscapes_seg, "
+            "person_part, nyuv2_depth, coco_keypoints, mpii_pose or folder:DIR, did you mean "
+            "shapes?",
         ),
     ],
 )
