@@ -48,7 +48,7 @@ def _of_the_space(experiment: Experiment) -> Iterator[Clash]:
 
 def _of_the_prices(experiment: Experiment) -> Iterator[Clash]:
     """A price on latency needs to know where latency comes from."""
-    source = "search.latency with it, a table that nas-tf profile-ops made or tflite"
+    source = "search.latency=TABLE.json with it, which nas-tf profile-ops makes, or =tflite"
     if experiment.search.latency is None:
         if experiment.limits.latency_ms is not None:
             yield Clash("limits.latency_ms", source)

@@ -6,7 +6,7 @@ from nas_tf import config
 from nas_tf.config.schema import Target, Targets
 from tests.config.test_mistakes import SMALL, refused
 
-_WITH = "expected search.latency with it, a table that nas-tf profile-ops made or tflite"
+_WITH = "expected search.latency=TABLE.json with it, which nas-tf profile-ops makes, or =tflite"
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,8 @@ def read(source: str | Path, overrides: list[str]) -> tuple[Experiment | None, s
         ),
         (
             ["limits.latency_ms=5"],
-            "limits.latency_ms=5: expected search.latency with it, a table that nas-tf "
-            "profile-ops made or tflite",
+            "limits.latency_ms=5: expected search.latency=TABLE.json with it, which nas-tf "
+            "profile-ops makes, or =tflite",
         ),
         (
             ["stage_one.schedule.at=[0.5]"],

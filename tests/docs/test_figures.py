@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?:e-?\d+)?(?![\w.]*\d)")
 LINK = re.compile(r"\]\(([\w/]+\.md)\)")
 NAMES = re.compile(
-    r"`[^`]*`|\b[\w-]*arch\d\b|\bint8\b|\bDeepLabV3\S*|\bTensorFlow 2\.15|\bCVPR paper's Tables 2 and 3"
+    r"`[^`]*`|\b[\w-]*arch\d\b|\bint8\b|\bDeepLabV3\S*|\bTensorFlow 2\.15|\bTables 2 and 3"
 )
 UNITS = (1, 1e6, 1e9, 60, 3600)
 
