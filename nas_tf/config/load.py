@@ -65,7 +65,7 @@ _Dumper.add_representer(
 _Dumper.add_representer(
     str,
     lambda dumper, text: dumper.represent_scalar(
-        f"{_TAG}str", text, style=None if text.isprintable() else '"'
+        f"{_TAG}str", text, style=None if text.isprintable() and text != "None" else '"'
     ),
 )
 

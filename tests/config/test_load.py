@@ -118,6 +118,7 @@ def test_texts_stay_texts(text: str) -> None:
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 @example("3e-3")
 @example("null")
+@example("None")
 @example("~")
 @example("true")
 @example("no")
