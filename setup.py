@@ -46,6 +46,7 @@ EXTRAS = {
         "pytest-xdist>=3.5",
         "pytest-timeout>=2.3",
         "pytest-cov>=5",
+        "cryptography>=42",
         "hypothesis>=6.100",
         "import-linter>=2",
         "scikit-learn>=1.3",

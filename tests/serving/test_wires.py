@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -20,6 +21,7 @@ from serving.client import Client, Patience
 from serving.signatures import DEFAULT, IMAGES
 from serving.wire import Busy
 from serving.wire_grpc import GrpcWire
+from tests.serving import certificates
 
 IMAGE = np.zeros((1, 2, 2, 3), np.uint8)
 
@@ -43,15 +45,24 @@ METADATA = {
 
 
 @contextmanager
-def serving(reply: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
-    """A server that answers all requests by a function."""
+def serving(
+    reply: Callable[[BaseHTTPRequestHandler], None], certificate: Path | None = None
+) -> Iterator[str]:
+    """A server that answers all requests by a function, by HTTPS where it has a certificate."""
     methods = {"do_GET": reply, "do_POST": reply, "log_message": lambda *_: None}
     handler = type("Handler", (BaseHTTPRequestHandler,), methods)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    scheme = "https" if certificate else "http"
+    if certificate:
+        context = certificates.server_side(certificate)
+        server.socket = context.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
+        server.handle_error = lambda *_: None  # a client that does not trust it hangs up
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"{scheme}://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         thread.join()
@@ -108,9 +119,21 @@ def drip_status(handler: BaseHTTPRequestHandler, stopped: threading.Event) -> No
         handler.wfile.write(b"H")
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return certificates.written(tmp_path_factory.mktemp("certificates"))
+
+
 @pytest.mark.parametrize("drip", [drip_body, drip_headers, drip_status])
-def test_an_answer_in_drops_gets_no_more_time_than_another(drip: Callable[..., None]) -> None:
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+def test_an_answer_in_drops_gets_no_more_time_than_another(
+    drip: Callable[..., None],
+    secure: bool,
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Each drop comes in time, the whole would take minutes."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     asked, stopped = [], threading.Event()
 
     def reply(handler: BaseHTTPRequestHandler) -> None:
@@ -120,7 +143,7 @@ def test_an_answer_in_drops_gets_no_more_time_than_another(drip: Callable[..., N
 
     began = time.monotonic()
     with (
-        serving(reply) as address,
+        serving(reply, certificate if secure else None) as address,
         Client(address, "street", patience=Patience(attempt=1.0, deadline=2.0)) as client,
     ):
         with pytest.raises(Busy, match=r"did not answer within (1|0\.\d+) s$"):
@@ -129,6 +152,25 @@ def test_an_answer_in_drops_gets_no_more_time_than_another(drip: Callable[..., N
         stopped.set()
     assert len(asked) >= 2
     assert taken < 20
+
+
+def test_by_https_a_certificate_is_asked_for_and_trusted_where_it_is_named(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        send(handler, METADATA if handler.command == "GET" else {"outputs": [[[0, 1], [2, 3]]]})
+
+    with serving(reply, certificate) as address:
+        with (
+            Client(address, "street") as client,
+            pytest.raises(ServingError) as error,
+        ):
+            client.predict(IMAGE)
+        assert "self-signed certificate" in str(error.value)
+        assert str(error.value).endswith("SSL_CERT_FILE names a file of certificates to trust")
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        with Client(address, "street") as client:
+            assert client.predict(IMAGE)["mask"].tolist() == [[[0, 1], [2, 3]]]
 
 
 def test_after_a_failure_what_waits_is_not_asked() -> None:
