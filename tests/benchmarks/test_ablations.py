@@ -3,27 +3,17 @@
 import csv
 import json
 import random
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 
 from nas_tf import spaces
+from tests.benchmarks.scripts import script
 from tests.training.evaluated import SMALL
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "ablations.py"
-
-
-def ablations(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=540,
-    )
+ablations = partial(script, "ablations")
 
 
 @pytest.fixture

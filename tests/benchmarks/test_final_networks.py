@@ -1,16 +1,13 @@
 """The page of trained networks, from two that hardly trained."""
 
 import csv
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from tests.benchmarks.scripts import script
 from tests.cli.test_training import SMALL, nas_tf
-
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "final_networks.py"
 
 
 @pytest.mark.slow
@@ -23,13 +20,7 @@ def test_trained_networks_are_told_beside_each_other(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     (tmp_path / "docs").mkdir()
     places = (*(f"runs/{name}" for name in names), "--out", "out", "--docs", "docs")
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), *places, "--rounds", "1"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=540,
-    )
+    done = script("final_networks", *places, "--rounds", 1, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     with (tmp_path / "docs" / "final_networks.csv").open() as file:
         rows = list(csv.DictReader(file))

@@ -1,13 +1,10 @@
 """The page of results, from invented runs."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
+from tests.benchmarks.scripts import script
 from tests.runs.made import made
-
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "search_results.py"
 
 
 def test_a_page_of_two_runs_is_whole(tmp_path: Path) -> None:
@@ -15,15 +12,8 @@ def test_a_page_of_two_runs_is_whole(tmp_path: Path) -> None:
         made(tmp_path / "learnt", trials=30),
         made(tmp_path / "drawn", trials=30, oracle="RandomOracle", trend=0.0, seed=2),
     ]
-    done = subprocess.run(
-        [
-            *(sys.executable, str(SCRIPT), *(str(run.folder) for run in runs)),
-            *("--title", "Two runs", "--machine", "any", "--out", str(tmp_path / "docs" / "both")),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    told = ("--title", "Two runs", "--machine", "any", "--out", tmp_path / "docs" / "both")
+    done = script("search_results", *(run.folder for run in runs), *told, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "docs" / "both.md").read_text()
     pictures = re.findall(r"\]\((.*?)\)", text)

@@ -2,29 +2,21 @@
 
 import csv
 import re
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.scripts import script
 from tests.cli.test_training import SMALL, nas_tf
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "transfer.py"
 TINY = (
     *("network.width=8", "network.alpha=0.35", "network.weights=null"),
     *("full.stages.0.batch=100", "full.stages.0.crop=[64,64]"),
 )
 
 
-def transfer(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=540,
-    )
+transfer = partial(script, "transfer")
 
 
 @pytest.mark.slow

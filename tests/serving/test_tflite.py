@@ -21,7 +21,7 @@ from serving import lite_metadata, tflite
 from serving.lite_runner import LiteModel, runtimes
 from serving.parity import compare, keras_answers
 from serving.shipment import Shipment
-from tests.serving.shipped import CLASSES, SIZE, TASKS, pictures, shipment, tells
+from tests.serving.shipped import CLASSES, SIZE, TASKS, check_alike, pictures, shipment
 
 ARCHS = ("arch0", "arch1", "arch2")
 # Of a DPC's random depths the differences are smaller than a step of 8 bits.
@@ -59,12 +59,7 @@ def test_it_answers_as_the_keras_model(space: str, task: str, runtime: ModuleTyp
     (one, content), pixels = of_task(space, task, "fp32"), pictures()
     given = LiteModel(content, runtime=runtime)(pixels)
     wanted = keras_answers(one)(pixels)
-    assert given.keys() == wanted.keys()
-    assert task != "depth" or tells(wanted["depth"])
-    for name, values in given.items():
-        assert (values.shape, values.dtype) == (wanted[name].shape, wanted[name].dtype)
-        near = np.abs(values.astype(float) - wanted[name]) <= 1e-3 * np.abs(wanted[name]).max()
-        assert near.mean() > (0.8 if name == "keypoints" else 0.995)
+    check_alike(given, wanted)
 
 
 @pytest.mark.parametrize("kind", ["fp16", "int8"])
