@@ -19,10 +19,12 @@ import json
 import random
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from nas_tf import quiet, spaces
 from nas_tf.config import load
@@ -171,26 +173,56 @@ def table(rewards: Rewards) -> Iterator[str]:
         yield f"| {name} | {' | '.join(cells)} |"
 
 
-def draw(rewards: Rewards, path: Path) -> None:
-    """A column a variant, a dot a genotype, a line from each to what it has as configured."""
+def draw(rewards: Rewards, path: Path, theirs: Mapping[str, float] | None) -> str:
+    """Variants beside each other, and against another folder's rewards; returns what is seen."""
+    panels: list[tuple[Callable[[Axes], None], str]] = []
+    if len(rewards) > 1 or theirs is None:
+        panels.append(
+            (
+                lambda axes: _variants(axes, rewards),
+                "a dot a genotype, a bar their median; lines join what one genotype has as "
+                "configured and with one thing changed",
+            )
+        )
+    if theirs is not None:
+        panels.append(
+            (
+                lambda axes: _against(axes, rewards[BASE], theirs),
+                "a dot a genotype, its reward there against the one here",
+            )
+        )
     with paper():
-        figure, (axes,) = sheet(size=(7.0, 3.6))
-        for column, (name, mine) in enumerate(rewards.items()):
-            values = list(mine.values())
-            axes.scatter([column] * len(values), values, s=14, color=CYCLE[column], zorder=3)
-            axes.hlines(np.median(values), column - 0.2, column + 0.2, color=CYCLE[column], lw=2)
-            for key, value in mine.items():
-                if name != BASE and key in rewards[BASE]:
-                    axes.plot([0, column], [rewards[BASE][key], value], color="0.85", lw=0.5)
-        axes.set_xticks(range(len(rewards)), list(rewards))
-        axes.set_ylabel("reward")
+        figure, axes = sheet(1, len(panels), size=(3.5 + 3.5 * len(panels), 3.6))
+        for one, (panel, _) in zip(axes, panels, strict=True):
+            panel(one)
         figure.savefig(path)
+    return "; next to it ".join(told for _, told in panels)
+
+
+def _variants(axes: Axes, rewards: Rewards) -> None:
+    for column, (name, mine) in enumerate(rewards.items()):
+        values = list(mine.values())
+        axes.scatter([column] * len(values), values, s=14, color=CYCLE[column], zorder=3)
+        axes.hlines(np.median(values), column - 0.2, column + 0.2, color=CYCLE[column], lw=2)
+        for key, value in mine.items():
+            if name != BASE and key in rewards[BASE]:
+                axes.plot([0, column], [rewards[BASE][key], value], color="0.85", lw=0.5)
+    axes.set_xticks(range(len(rewards)), list(rewards))
+    axes.set_ylabel("reward")
+
+
+def _against(axes: Axes, mine: Mapping[str, float], theirs: Mapping[str, float]) -> None:
+    common = [key for key in mine if key in theirs]
+    axes.scatter([theirs[key] for key in common], [mine[key] for key in common], s=18)
+    axes.set_xlabel("reward there")
+    axes.set_ylabel("reward here")
 
 
 def tell(out: Path, docs: Path, page: str, like: Path | None) -> None:
     """The page, its figure and every reward as CSV."""
     rewards, about = read(out), json.loads((out / ABOUT).read_text(encoding="utf-8"))
-    draw(rewards, docs / f"{page}.svg")
+    theirs = read(like)[BASE] if like else None
+    seen = draw(rewards, docs / f"{page}.svg", theirs)
     with (docs / f"{page}.csv").open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["variant", "reward", "genotype"])
@@ -201,7 +233,8 @@ def tell(out: Path, docs: Path, page: str, like: Path | None) -> None:
         seed=SEED,
         table="\n".join(table(rewards)),
         page=page,
-        ranks=_ranks(rewards[BASE], read(like)[BASE], like.name) if like else "",
+        seen=textwrap.fill(f"*{seen[0].upper()}{seen[1:]}.*", 99),
+        ranks=_ranks(rewards[BASE], theirs, like.name) if like else "",
     )
     (docs / f"{page}.md").write_text(text, encoding="utf-8")
 
@@ -238,10 +271,11 @@ Commands, genotypes by seed {seed}, rewards on meta-val:
 
 {table}
 
-![rewards by variant]({page}.svg)
+![rewards]({page}.svg)
 
-*A dot a genotype, a bar their median; lines join what one genotype has as configured and with one
-thing changed.* Every reward is in [{page}.csv]({page}.csv). Differences are told with the p of
+{seen}
+
+Every reward is in [{page}.csv]({page}.csv). Differences are told with the p of
 Wilcoxon's signed-rank test, `higher` is how often the changed one has the higher reward, and
 `rank` is Spearman's correlation with the rewards as configured.
 {ranks}"""
