@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +21,10 @@ from nas_tf import folders
 OWN = "nas-tf"
 GIB = 2**30
 _INSTALL = "pip install -c constraints.txt -e . in the clone"
+_ROOM = (
+    "make room (what is in the caches is made anew when it is asked for), or set NAS_TF_CACHE to "
+    "another disk"
+)
 _LITTLE_MEMORY = 4 * GIB
 _LITTLE_DISK, _NO_DISK = 10 * GIB, GIB
 _TOOLS = {
@@ -132,9 +137,9 @@ def caches() -> Iterator[Finding]:
                 "set NAS_TF_CACHE to a folder that can",
             )
             continue
-        line = f"{folder}, {free / GIB:.1f} GiB free"
+        line = f"{folder}, {_used(folder) / GIB:.1f} GiB used, {free / GIB:.1f} GiB free"
         state: State = "problem" if free < _NO_DISK else "note" if free < _LITTLE_DISK else "ok"
-        remedy = "" if state == "ok" else "make room, or set NAS_TF_CACHE to another disk"
+        remedy = "" if state == "ok" else _ROOM
         yield Finding(f"cache of {kind}", state, line, remedy)
 
 
@@ -221,6 +226,16 @@ def _is_of(requirement: Requirement, extras: Iterable[str]) -> bool:
 def _few(texts: list[str]) -> str:
     more = f" and {len(texts) - 2} more" if len(texts) > 2 else ""
     return ", ".join(texts[:2]) + more
+
+
+def _used(folder: Path) -> int:
+    """What lies below a folder; others may take files away meanwhile."""
+    used = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                used += os.lstat(os.path.join(place, name)).st_size
+    return used
 
 
 def _nearest(folder: Path) -> Path:

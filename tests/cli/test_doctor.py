@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from nas_tf.cli import findings
+
 ROOT = Path(__file__).parents[2]
 DEAD = {
     "that raises": "raise ImportError('libfoo.so.1: no such file')",
@@ -59,6 +61,17 @@ def test_a_sound_environment(tmp_path: Path) -> None:
     assert str(weights) in done.stdout
     assert f"{cache / 'data'}, " in done.stdout
     assert not cache.parent.exists()
+
+
+def test_caches_tell_what_they_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAS_TF_CACHE", str(tmp_path))
+    shard = tmp_path / "features" / "key" / "shard"
+    shard.parent.mkdir(parents=True)
+    with shard.open("wb") as file:
+        file.truncate(3 * findings.GIB // 2)
+    told = {one.subject: one.told for one in findings.caches()}
+    assert told["cache of features"].startswith(f"{tmp_path / 'features'}, 1.5 GiB used, ")
+    assert ", 0.0 GiB used, " in told["cache of data"]
 
 
 def test_every_fault_is_told_with_its_remedy(tmp_path: Path) -> None:
