@@ -89,6 +89,17 @@ def test_a_folder_that_is_another_s(
             ("score", "nowhere"),
             "nowhere is no folder, expected one that nas-tf train or nas-tf search wrote",
         ),
+        (
+            ("serch", "shapes_auxcell"),
+            "No such command 'serch', did you mean search? (nas-tf --help tells what it takes)",
+        ),
+        (("zzz",), "No such command 'zzz' (nas-tf --help tells what it takes)"),
+        (
+            ("search", "shapes_auxcell", "--workesr", "2"),
+            "No such option '--workesr'. Did you mean '--workers'? (nas-tf search --help tells",
+        ),
+        (("best",), "Missing argument 'RUN' (nas-tf best --help tells what it takes)"),
+        (("data", "list", "more"), "Got unexpected extra argument (more) (nas-tf data list --he"),
     ],
 )
 def test_others(
@@ -118,6 +129,19 @@ def test_a_folder_of_something_else_stays_as_it_is(
     assert code == 2
     assert told == ("fields holds dataset.yaml and no run, expected a new folder, or one of a run")
     assert [one.name for one in (here / "fields").iterdir()] == ["dataset.yaml"]
+
+
+def test_ctrl_c_is_one_line(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nas_tf.spaces.resolve", interrupted)
+    monkeypatch.setattr(sys, "argv", ["nas-tf", "show", "arch0"])
+    with pytest.raises(SystemExit, match="^130$"):
+        main()
+    assert capsys.readouterr().err.split("\n") == ["", "nas-tf: stopped", ""]
 
 
 @pytest.mark.parametrize("weights", ["null", "mine.h5"])
