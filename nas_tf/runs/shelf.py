@@ -10,6 +10,8 @@ import bisect
 import csv
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -46,13 +48,12 @@ class Shelf:
         path = record.path_of(self._folder, trial.trial)
         text = msgspec.json.format(msgspec.json.encode(trial), indent=1).decode()
         with FileLock(self._folder / layout.LOCK):
-            goes_on = not path.exists() and self._catch_up()
-            if goes_on:
-                self._append(trial)
-            layout.write_whole(path, f"{text}\n")
-            if goes_on:
+            if not path.exists() and self._catch_up():
+                with self._row(trial):
+                    layout.write_whole(path, f"{text}\n")
                 self._take(trial, path.name, path.stat().st_ino)
             else:
+                layout.write_whole(path, f"{text}\n")
                 layout.write_whole(self._path, _rows(self.all(), header=True))
             self._table = _state(self._path)
         return list(self._ordered)
@@ -82,9 +83,17 @@ class Shelf:
                 self._take(record.read(path), path.name, path.stat().st_ino)
         return True
 
-    def _append(self, trial: TrialRecord) -> None:
-        with self._path.open("ab") as file:
-            file.write(_rows([trial]).encode())
+    @contextmanager
+    def _row(self, trial: TrialRecord) -> Iterator[None]:
+        """Adds a trial's row to the table, and takes it away if its file can't be written."""
+        before = self._path.stat().st_size
+        try:
+            with self._path.open("ab") as file:
+                file.write(_rows([trial]).encode())
+            yield
+        except BaseException:
+            os.truncate(self._path, before)
+            raise
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -139,7 +139,7 @@ def test_ctrl_c_is_one_line(
 
     monkeypatch.setattr("nas_tf.spaces.resolve", interrupted)
     monkeypatch.setattr(sys, "argv", ["nas-tf", "show", "arch0"])
-    with pytest.raises(SystemExit, match="^130$"):
+    with pytest.raises(SystemExit, match=r"^130$"):
         main()
     assert capsys.readouterr().err.split("\n") == ["", "nas-tf: stopped", ""]
 

@@ -110,6 +110,21 @@ def test_however_workers_add_and_die_the_table_has_what_is_kept(
             assert [row["trial"] for row in table(folder)] == sorted(kept)
 
 
+def test_a_trial_that_cannot_be_written_leaves_no_row(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    for number in range(2):
+        shelf.add(trial(number, (0.5,)))
+    folder = tmp_path / layout.TRIALS
+    folder.rename(tmp_path / "away")
+    folder.touch()  # no folder: nothing can be written below it
+    with pytest.raises(OSError, match="trials"):
+        shelf.add(trial(2, (0.5,)))
+    folder.unlink()
+    (tmp_path / "away").rename(folder)
+    assert [row["trial"] for row in table(tmp_path)] == ["00", "01"]
+    assert [one.trial for one in shelf.add(trial(3, (0.5,)))] == ["00", "01", "03"]
+
+
 def test_a_trial_is_added_without_a_look_at_those_before(tmp_path: Path) -> None:
     """What another worker has added is read, and nothing else."""
     mine, theirs = Shelf(tmp_path), Shelf(tmp_path)
