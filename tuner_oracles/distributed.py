@@ -7,6 +7,7 @@ Which of them a process is, KerasTuner's environment variables say: ``KERASTUNER
 import errno
 import json
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -76,7 +77,7 @@ def serve(oracle: DurableOracle, patience: float = PATIENCE) -> None:
     With trials left and no worker for longer than ``patience`` it ends with an error; started
     again, it goes on.
     """
-    address = f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
+    address = _free_address()
     oracle.warm_up()
     guard = _Guard()
     server = grpc.server(
@@ -84,16 +85,28 @@ def serve(oracle: DurableOracle, patience: float = PATIENCE) -> None:
     )
     protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
     server.add_generic_rpc_handlers((_Workers(oracle),))
-    try:
-        server.add_insecure_port(address)
-    except RuntimeError:
-        raise OSError(f"the chief can't listen at {address}: is the port taken?") from None
+    server.add_insecure_port(address)
     oracle.leases.renew()
     server.start()
     try:
         _until_over(oracle, guard, patience)
     finally:
         server.stop(grace=2).wait()
+
+
+def _free_address() -> str:
+    """Where the chief listens; what is wrong with the place, gRPC would say at length."""
+    ip, port = os.environ["KERASTUNER_ORACLE_IP"], os.environ["KERASTUNER_ORACLE_PORT"]
+    if not port.isdecimal():
+        raise ValueError(f"KERASTUNER_ORACLE_PORT is {port!r}, expected a number")
+    try:
+        place = (ip.strip("[]"), int(port))
+        family = socket.getaddrinfo(*place, type=socket.SOCK_STREAM)[0][0]
+        socket.create_server(place, family=family).close()
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise OSError(f"the chief can't listen at {ip}:{port}: {why}") from None
+    return f"{ip}:{port}"
 
 
 def _until_over(oracle: DurableOracle, guard: "_Guard", patience: float) -> None:

@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from nas_tf.cli import interrupts
 from nas_tf.errors import EnvironmentFault, NasTfError, full_disk, meant
 
 _COMMANDS = {
@@ -71,6 +72,7 @@ def nas_tf() -> None:
 
 def main() -> None:
     """Runs the command line; a user's mistake is one line on standard error."""
+    interrupts.keep()
     try:
         ended = nas_tf(prog_name="nas-tf", standalone_mode=False)
         code = ended if isinstance(ended, int) else 0

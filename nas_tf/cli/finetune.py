@@ -1,5 +1,6 @@
 """``nas-tf finetune``: a trained network goes on to another task or data set."""
 
+import json
 from pathlib import Path
 
 import click
@@ -24,7 +25,8 @@ def command(
 ) -> None:
     """Train the network of RUN, a folder that `nas-tf train` wrote, on another task.
 
-    All weights are taken over but those of the heads, which have another number of outputs.
+    All weights are taken over but those of the heads, which have another number of outputs. The
+    network is as wide as it was, whatever the configuration says.
 
     \b
     nas-tf finetune runs/camvid_auxcell-arch0 --task depth --config shapes_depth
@@ -33,7 +35,7 @@ def command(
     from nas_tf.config import load
 
     genotype = _genotype(run)
-    own = (f"space={genotype.space}", f"data.target={options.TARGETS[task]}")
+    own = (f"space={genotype.space}", f"data.target={options.TARGETS[task]}", *_network(run))
     experiment = load(config, (*own, *overrides))
     weights = next(
         (run / name for name in ("last.keras", "best.keras") if (run / name).exists()), None
@@ -45,6 +47,18 @@ def command(
 
     folder = out or run.with_name(f"{run.name}-{task}")
     train(experiment, genotype, folder, title=f"training {task}", start=start_from(weights))
+
+
+def _network(run: Path) -> list[str]:
+    """Overrides that draw the network as RUN did: with others its weights would not fit."""
+    from nas_tf.config import load
+
+    path = run / "config.yaml"
+    if not path.exists():
+        return []
+    network = load(path).network
+    keys = ("width", "sep_repeats", "alpha")
+    return [f"network.{key}={json.dumps(getattr(network, key))}" for key in keys]
 
 
 def _genotype(run: Path) -> Genotype:

@@ -11,14 +11,13 @@ import click
 from rich.console import Console
 
 from nas_tf import folders, spaces
-from nas_tf.cli import options, relay, tables
+from nas_tf.cli import cluster, options, relay, tables
 from nas_tf.cli.progress import bars
 from nas_tf.config import load, resumed
 from nas_tf.config.schema import Experiment, Oracle
 from nas_tf.errors import ConfigError, NasTfError, TrainingError
 from nas_tf.runs import Run, layout
 
-_WORKER = "KERASTUNER_TUNER_ID"
 _LONERS = ("bayesian", "hyperband")
 
 
@@ -63,6 +62,8 @@ def conduct(
 ) -> None:
     """Searches into a folder, tells the best, and draws the report."""
     every = list(overrides)
+    cluster.check(workers)
+    leads = not cluster.is_one_of_many()
     if workers > 1 and not any(one.startswith("threads=") for one in every):
         every.append(f"threads={max(1, (os.cpu_count() or 1) // workers)}")
     experiment = load(config, every)
@@ -72,20 +73,27 @@ def conduct(
             f"oracle {experiment.search.oracle} is KerasTuner's own and loses trials when a "
             f"worker dies, expected one of {', '.join(others)} with --workers"
         )
-    leads = _WORKER not in os.environ
-    begins = ""
-    if leads:
-        done = _check_folder(folder, experiment, resume)
-        begins = f"goes on in {folder} after {done} trials" if done else f"searches into {folder}"
-        begins += f", up to {experiment.search.trials} trials"
+    begins = _begins(folder, experiment, resume) if leads else cluster.part(folder)
     if workers > 1 and leads:
         _check_files(experiment)
         click.echo(begins, err=True)
         _many(config, every, folder, workers)
     else:
-        _one(experiment, folder, begins)
-    if leads:
+        _one(experiment, folder, begins, leads=leads)
+    if leads or (cluster.is_chief_by_hand() and (folder / layout.RUN).exists()):
         _tell(folder)
+
+
+def _begins(folder: Path, experiment: Experiment, resume: bool) -> str:
+    """What the search does, for the line that says so; an unlawful folder is refused."""
+    done, most = _check_folder(folder, experiment, resume), experiment.search.trials
+    if done >= most:
+        return f"all {done} trials of {folder} have ended; with a larger --trials it goes on"
+    if done:
+        return f"goes on in {folder} after {done} trials, up to {most} trials"
+    is_new = not (folder / layout.RUN).exists()
+    fresh = f"no run to go on with in {folder}: " if resume and is_new else ""
+    return f"{fresh}searches into {folder}, up to {most} trials"
 
 
 def _check_folder(folder: Path, experiment: Experiment, resume: bool) -> int:
@@ -136,8 +144,8 @@ def _many(config: str, overrides: Sequence[str], folder: Path, workers: int) -> 
         raise TrainingError(f"the search in {folder} ended early; add --resume to go on with it")
 
 
-def _one(experiment: Experiment, folder: Path, begins: str) -> None:
-    """This process's share; only one that leads says what begins, and how to go on."""
+def _one(experiment: Experiment, folder: Path, begins: str, *, leads: bool) -> None:
+    """This process's share; only one that leads says how to go on."""
     from nas_tf import quiet
 
     quiet.load("tensorflow")
@@ -148,7 +156,7 @@ def _one(experiment: Experiment, folder: Path, begins: str) -> None:
     try:
         run(experiment, folder, console, begins)
     except KeyboardInterrupt:
-        if begins:
+        if leads:
             raise _interrupted() from None
         raise
 

@@ -1,9 +1,10 @@
 """One process of a search: the whole of it, its chief, or one of its workers."""
 
 import importlib.util
+import io
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +50,17 @@ def run(experiment: Experiment, folder: Path, console: Console, begins: str) -> 
             line.say(tables.line(trial))
             line.head(headline.after(trial))
 
-        tuner = TwoStageTuner(
-            model,
-            oracle,
-            directory=folder.parent,
-            project_name=folder.name,
-            observer=line.step,
-            progress=line.rows,
-            on_trial=finished,
-            kept=experiment.search.kept,
-        )
+        with redirect_stdout(io.StringIO()):  # KerasTuner says what file it reloads
+            tuner = TwoStageTuner(
+                model,
+                oracle,
+                directory=folder.parent,
+                project_name=folder.name,
+                observer=line.step,
+                progress=line.rows,
+                on_trial=finished,
+                kept=experiment.search.kept,
+            )
         if isinstance(oracle, DurableOracle):
             tuner_oracles.search(tuner, verbose=0)
         else:

@@ -1,6 +1,7 @@
 """What a run may change when it is gone on with, and what it may not."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from nas_tf.errors import ConfigError, DataError
 from nas_tf.runs import layout
 from nas_tf.runs.load import dotted
 
-FREE = frozenset({"search.trials", "search.kept", "search.tensorboard", "threads"})
+FREE = ("search.trials", "search.kept", "search.tensorboard", "threads")
 """Keys that change nothing of what a trial is: budget, what is kept, processor."""
+FREE_IN_FULL = ("search", "stage_one", "stage_two", "gate", "limits", "teacher", "threads")
+"""Keys and sections that change nothing of a full training."""
 
 
-def check(folder: Path, now: Experiment) -> None:
+def check(folder: Path, now: Experiment, free: Collection[str] = FREE) -> None:
     """Raises where the run of a folder was begun with another value of a key that counts."""
     path = folder / layout.CONFIG
     try:
@@ -23,7 +26,8 @@ def check(folder: Path, now: Experiment) -> None:
         raise DataError(f"{error}; put back a copy of {path}, or give another folder") from error
     old, new = (dotted(dump(one)) for one in (before, now))
     for key in old | new:
-        if key not in FREE and old.get(key) != new.get(key):
+        is_free = any(f"{key}.".startswith(f"{one}.") for one in free)
+        if not is_free and old.get(key) != new.get(key):
             was, now_is = (_written(values.get(key)) for values in (old, new))
             raise ConfigError(
                 f"{folder} was begun with {key}={was}, now it is {now_is}: give {key}={was}, or "

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import EllipsisType
 from typing import Any
 
 import keras_tuner as kt
@@ -36,7 +37,8 @@ class SearchHyperModel(kt.HyperModel):
         space: What is searched.
         task: What is predicted; None takes it from the data.
         backbone: ``mobilenet_v2``, the one there is.
-        weights: Of the encoder: ``imagenet``, a file, or None.
+        weights: Of the encoder: ``imagenet``, a file, or None; if not given, the configuration's,
+            or ``imagenet`` without one.
         config: Everything else; its space, network and data give way to what is given here.
         latency: Tells the milliseconds of a candidate's blueprint, instead of ``search.latency``.
     """
@@ -47,7 +49,7 @@ class SearchHyperModel(kt.HyperModel):
         task: Task | None = None,
         *,
         backbone: str = "mobilenet_v2",
-        weights: str | Path | None = "imagenet",
+        weights: str | Path | EllipsisType | None = ...,
         config: Experiment | None = None,
         latency: Latency | None = None,
     ) -> None:
@@ -56,7 +58,10 @@ class SearchHyperModel(kt.HyperModel):
             raise ConfigError(f"backbone is {backbone!r}, expected 'mobilenet_v2'")
         self.space, self._task = space, task
         network = config.network if config else Network()
-        self._network = structs.replace(network, weights=None if weights is None else str(weights))
+        if weights is not ...:
+            chosen = None if weights is None else str(weights)
+            network = structs.replace(network, weights=chosen)
+        self._network = network
         self._config, self._latency = config, latency
         self._evaluator: TwoStage | None = None
         self._checked = False

@@ -11,13 +11,15 @@ from nas_tf.training.two_stage import Latency
 
 
 def check(config: Experiment, *, latency: Latency | None = None) -> None:
-    """Raises on data, a teacher or a latency table that is absent or does not fit.
+    """Raises on data, weights, a teacher or a latency table that is absent or does not fit.
 
     Within a trial it would be too late: KerasTuner takes an error there for the trial's. Threads
     are set first of all, for looking at a teacher has TensorFlow settle on its own.
     """
     processor.use_threads(config.threads)
     preflight.before_search(config)
+    if config.network.weights is not None:
+        experiment.encoder_arrays(config)
     if config.teacher is not None and config.stage_one.distillation:
         view = experiment.view_of(config, "stage_one", config.stage_one.crop)
         load_teacher(Path(config.teacher), experiment.task_for(config), view.crop)

@@ -139,7 +139,7 @@ class FullRun:
         self.folder.mkdir(parents=True, exist_ok=True)
         config, genotype = self.folder / CONFIG, self.folder / GENOTYPE
         if config.exists():
-            resumed.check(self.folder, self.config)
+            resumed.check(self.folder, self.config, resumed.FREE_IN_FULL)
         if genotype.exists():
             was = Genotype.from_json(genotype.read_text())
             if was != self.genotype:

@@ -53,6 +53,17 @@ def test_data_that_is_absent_is_told_once_and_nothing_is_written(
     assert not (tmp_path / "runs").exists()
 
 
+def test_weights_that_are_none_are_told_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("no weights")
+    done = search("shapes_auxcell", "network.weights=text.jpg", "--out", "run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "nas-tf: weights text.jpg: not an HDF5 file, expected MobileNetV2 weights as Keras saves "
+        "them"
+    ]
+    assert not (tmp_path / "run").exists()
+
+
 def test_every_command_has_help_with_an_example() -> None:
     from click.testing import CliRunner
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 SMALL = """\
 space: auxcell
@@ -115,13 +116,17 @@ def test_train_is_stopped_and_goes_on_to_a_table_and_a_picture(place: Path) -> N
 def test_a_found_network_goes_on_to_another_task(place: Path) -> None:
     first = ["train", "arch2", "--config", "small.yaml", "--out", "runs/arch2"]
     assert nas_tf(*first, "full.stages.0.epochs=1", cwd=place).returncode == 0
+    wide = SMALL.replace("width: 8, alpha: 0.35", "width: null, alpha: 1.0")
+    (place / "wide.yaml").write_text(wide)
     done = nas_tf(
-        *("finetune", "runs/arch2", "--task", "depth", "--config", "small.yaml"),
+        *("finetune", "runs/arch2", "--task", "depth", "--config", "wide.yaml"),
         "full.stages.0.epochs=1",
         cwd=place,
     )
     assert done.returncode == 0, done.stderr
     assert "rmse" in done.stdout
+    network = yaml.safe_load((place / "runs/arch2-depth/config.yaml").read_text())["network"]
+    assert (network["width"], network["alpha"]) == (8, 0.35), "those of what goes on"
     assert (place / "runs" / "arch2-depth" / "last.keras").exists()
 
 

@@ -27,7 +27,7 @@ ORACLES = {
 }
 TRIALS = 24
 PATIENCE = 90.0
-_BEGINS = ("searches into ", "goes on in ")
+_BEGINS = ("searches into ", "goes on in ", "no run to go on with in ", "all ")
 _REMEDY = re.compile("put back|delete|free some|use the version|give .*=")
 
 

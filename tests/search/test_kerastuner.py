@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from nas_tf import spaces
 from nas_tf.cli import nas_tf
 from nas_tf.cli.kerastuner_oracles import Hyperband
+from nas_tf.config import load
 from nas_tf.errors import DataError, NasTfError
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.state import from_arrays
@@ -238,6 +239,17 @@ def played(oracle: kt.Oracle) -> list[int]:
         trial.status = "COMPLETED"
         oracle.end_trial(trial)
     return epochs
+
+
+def test_weights_are_those_given_else_the_configuration_s_else_imagenet() -> None:
+    space, own = spaces.get("auxcell"), load("shapes_auxcell", ["network.weights=mine.h5"])
+    found = [
+        SearchHyperModel(space, config=own).config(),
+        SearchHyperModel(space, config=own, weights=None).config(),
+        SearchHyperModel(space, config=own, weights="other.h5").config(),
+        SearchHyperModel(space).config("shapes"),
+    ]
+    assert [one.network.weights for one in found] == ["mine.h5", None, "other.h5", "imagenet"]
 
 
 def test_hyperband_sweeps_until_the_budget_is_spent(tmp_path: Path) -> None:

@@ -216,10 +216,12 @@ def test_another_genotype_does_not_go_on_in_the_same_folder(tmp_path: Path) -> N
     )
 
 
-def test_another_number_of_threads_goes_on(tmp_path: Path) -> None:
+def test_what_changes_nothing_of_a_full_training_goes_on(tmp_path: Path) -> None:
     first = whole()
     FullRun(first, ARCH1, tmp_path)
-    assert FullRun(msgspec.structs.replace(first, threads=1), ARCH1, tmp_path).config.threads == 1
+    stage_one = msgspec.structs.replace(first.stage_one, epochs=9)
+    other = msgspec.structs.replace(first, threads=1, stage_one=stage_one)
+    assert FullRun(other, ARCH1, tmp_path).config == other
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """What a worker tells its chief, through a real server."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,28 @@ def chief(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DurableOr
 @pytest.fixture
 def worker(chief: DurableOracle) -> SteadyClient:
     return SteadyClient(chief, 60)
+
+
+@pytest.mark.parametrize(
+    ("ip", "port", "line"),
+    [
+        ("127.0.0.1", "taken", "can't listen at 127.0.0.1:{taken}: Address already in use"),
+        ("192.0.2.1", "8000", "can't listen at 192.0.2.1:8000: Cannot assign requested address"),
+        ("127.0.0.1", "70000", "can't listen at 127.0.0.1:70000: "),
+        ("127.0.0.1", "abc", "KERASTUNER_ORACLE_PORT is 'abc', expected a number"),
+    ],
+)
+def test_a_place_where_no_chief_can_listen_is_told_with_the_reason(
+    ip: str, port: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = str(other.getsockname()[1])
+        monkeypatch.setenv("KERASTUNER_ORACLE_IP", ip)
+        monkeypatch.setenv("KERASTUNER_ORACLE_PORT", taken if port == "taken" else port)
+        oracle = place(RandomOracle(GOAL, TRIALS, hyperparameters=space(), seed=1), tmp_path)
+        with pytest.raises((OSError, ValueError)) as error:
+            serve(oracle)
+    assert line.format(taken=taken) in str(error.value)
 
 
 def test_a_worker_that_ends_leaves(chief: DurableOracle, worker: SteadyClient) -> None:
