@@ -133,6 +133,11 @@ def write_jetson(path: Path) -> Path:
     return script
 
 
+def compose_command(folder: Path) -> list[str]:
+    """What starts, in Docker, the versions that ``write`` wrote files for."""
+    return ["docker", "compose", "-f", str((folder / "deploy" / "compose.yaml").resolve()), "up"]
+
+
 def docker_command(folder: Path, name: str) -> list[str]:
     """What starts the newest version in Docker, on ports of this machine alone."""
     return [

@@ -7,6 +7,7 @@ input and labels; ``metadata.json`` beside them says everything.
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ import flatbuffers
 from tensorflow.lite.python import schema_py_generated as schema
 
 from nas_tf.errors import ConfigError
+from serving import lite_whole
 
 LABELS, WHOLE = "labels.txt", "metadata.json"
 _NAME, _IDENTIFIER, _TFLITE = b"TFLITE_METADATA", b"M001", b"TFL3"
+_SEE, _ANEW = f"see {WHOLE}", "expected a whole file: copy or export it anew"
 _VALUE_LABELS, _IMAGE, _RGB, _NORMALIZATION = 3, 2, 1, 1
 
 
@@ -42,21 +45,27 @@ def attached(model: bytes, about: Mapping[str, Any]) -> bytes:
 
 def read(path: Path) -> dict[str, Any]:
     """What a model that was exported here says of itself."""
+    content = path.read_bytes()
+    check(path, content)
     try:
-        with path.open("rb") as file:
-            check_kind(path, file.read(8))
-        with zipfile.ZipFile(path) as files:
+        with zipfile.ZipFile(io.BytesIO(content)) as files:
             return json.loads(files.read(WHOLE))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        if _SEE.encode() in content:
+            raise ConfigError(f"{path} is damaged: its {WHOLE} cannot be read, {_ANEW}") from error
         raise ConfigError(
             f"{path} holds no {WHOLE}, expected a TFLite model that nas-tf export wrote"
         ) from error
 
 
-def check_kind(path: Path, start: bytes) -> None:
-    """Raises where a file is no TFLite model by its first bytes."""
-    if start[4:8] != _TFLITE:
+def check(path: Path, content: bytes) -> None:
+    """Raises where a file's content is no TFLite model by its first bytes, or not a whole one."""
+    if content[4:8] != _TFLITE:
         raise ConfigError(f"{path} is no TFLite model, expected such as nas-tf export writes")
+    try:
+        lite_whole.check(content)
+    except ValueError as error:
+        raise ConfigError(f"{path} is {error}, {_ANEW}") from error
 
 
 def _with_files(model: bytes, about: Mapping[str, Any]) -> bytes:
@@ -96,7 +105,7 @@ def _metadata(about: Mapping[str, Any], inputs: Sequence[str], outputs: Sequence
         10,
         [(2, "table", _vector(builder, [image])), (3, "table", _vector(builder, read))],
     )
-    description = f"{about['task']}; weights {about['weights_sha256'][:12]}; see {WHOLE}"
+    description = f"{about['task']}; weights {about['weights_sha256'][:12]}; {_SEE}"
     model = _table(
         builder,
         8,

@@ -17,6 +17,7 @@ from serving.shipment import Shipment
 from serving.signatures import DEFAULT, FILES, IMAGES, Served
 
 METADATA = "metadata.json"
+_NEEDED = {"input", "task"}
 WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
 
 
@@ -59,14 +60,27 @@ def about(folder: Path) -> dict[str, Any]:
     """What an exported version says of itself."""
     path = folder / "assets" / METADATA
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        inside = sorted((*folder.glob("*/saved_model.pb"), *folder.glob("*/*/saved_model.pb")))
-        there = [str(one.parent) for one in inside] + sorted(map(str, folder.glob("*.tflite")))
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(told, dict) or not told.keys() >= _NEEDED:
+            raise ValueError(f"it lacks some of {', '.join(sorted(_NEEDED))}")
+    except OSError as error:
+        there = inside(folder)
         raise ConfigError(
             f"{folder} holds no assets/{METADATA}, expected a version that nas-tf export wrote"
             + (f", such as {there[0]}" if there else "")
         ) from error
+    except ValueError as error:
+        raise ConfigError(
+            f"{path} is damaged ({error}), expected what nas-tf export wrote: export the "
+            "network again, which writes the next version"
+        ) from error
+    return told
+
+
+def inside(folder: Path) -> list[Path]:
+    """The exported models that lie in a folder: versions, then TFLite files."""
+    graphs = (*folder.glob("*/saved_model.pb"), *folder.glob("*/*/saved_model.pb"))
+    return [*sorted(one.parent for one in graphs), *sorted(folder.glob("*.tflite"))]
 
 
 def answers(folder: Path) -> Callable[[np.ndarray], Mapping[str, Any]]:

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PARTIAL = ".partial"
@@ -13,11 +13,13 @@ _PARTIAL = ".partial"
 
 @contextmanager
 def stage(folder: Path) -> Iterator[Path]:
-    """A hidden folder within another, to rename things out of; whatever is left goes at the end.
+    """A hidden folder within another, to rename things out of; whatever is left goes at the end,
+    and so does the other if it was made here and nothing came into it.
 
     It is locked for as long as its process lives, so that those of killed ones are known and
     removed by the next.
     """
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob(f".*{_PARTIAL}"):
         if _is_free(old):
@@ -30,6 +32,9 @@ def stage(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(path, ignore_errors=True)
         os.close(held)
+        if is_new:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def _is_free(path: Path) -> bool:

@@ -32,7 +32,7 @@ def command(models: tuple[Path, ...], threads: str, rounds: int) -> None:
     from serving import lite_metadata, lite_runner, timing_rounds
 
     for path, content in contents.items():
-        lite_metadata.check_kind(path, content[:8])
+        lite_metadata.check(path, content)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("model", "bytes", "runtime", "threads", "median ms", "range"):
         table.add_column(name, justify="left" if name in ("model", "runtime") else "right")

@@ -9,7 +9,7 @@ from rich.table import Table
 from nas_tf.cli import tables
 from nas_tf.report import comparison_page
 from nas_tf.report.comparison import Comparison
-from nas_tf.runs import Run
+from nas_tf.runs import Run, layout
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -34,9 +34,14 @@ def command(runs: tuple[Path, ...], out: Path | None) -> None:
     console.print(_table(comparison))
     console.print(_differences(comparison), highlight=False, markup=False, soft_wrap=True)
     name = "-".join(["compare", *comparison.names]).replace("/", "-")
-    folder = out or runs[0].resolve().parent / name
+    folder = out or _outermost(runs[0].resolve()).parent / name
     page = comparison_page.write(comparison, folder)
     console.print(f"{page}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _outermost(folder: Path) -> Path:
+    """The run that holds a run, such as a reranking; itself where none does."""
+    return [one for one in (folder, *folder.parents) if (one / layout.RUN).exists()][-1]
 
 
 def _table(comparison: Comparison) -> Table:

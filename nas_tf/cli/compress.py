@@ -50,7 +50,7 @@ def _with_options(run: Callable[..., None], rate: float) -> Callable[..., None]:
             click.option(
                 "--out",
                 type=options.OUT_FOLDER,
-                help="runs/NAME-KIND if not given.",
+                help="runs/NAME-qat, -pruned or -clustered if not given.",
             ),
             click.option("--trial", help="Of a search; the best one if not given."),
             click.option(

@@ -11,6 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from nas_tf import folders
+from nas_tf.cli import tables
 from nas_tf.cli.options import OUT_FILE, SizeType, drawable
 from nas_tf.errors import DataError
 
@@ -59,7 +60,7 @@ def list_datasets() -> None:
             " ".join(f"{split} {count}" for split, count in splits.items()),
             "ready" if ready else "to prepare" if here else "not prepared",
         )
-    Console().print(table)
+    tables.console().print(table)
     click.echo(f"\nPrepared data: {data_dir()}. Your own files: folder:DIR.")
     for line in missing:
         click.echo(line)
@@ -96,7 +97,7 @@ def check(name: str, source: Path | None) -> None:
     for split in report.splits.values():
         _print_split(split)
     if report.info.classes:
-        Console().print(_histogram(report))
+        tables.console().print(_histogram(report))
     if report.absent:
         click.echo(f"not there: {', '.join(report.absent)}")
     problems = report.problems
@@ -152,7 +153,8 @@ def cache(name: str, split: str, views: int, seed: int, **options: Any) -> None:
         input_size=view.crop, alpha=options["alpha"], weights=options["weights"]
     )
     console = Console(stderr=True)
-    with Progress(*Progress.get_default_columns(), console=console) as bar:
+    shown = Progress.get_default_columns()
+    with Progress(*shown, console=console, disable=not console.is_terminal) as bar:
         encoding = bar.add_task("encoding", total=None)
         done = cache_split(
             examples,

@@ -8,8 +8,9 @@ import click
 from rich.console import Console
 
 from nas_tf import spaces
-from nas_tf.cli import options
+from nas_tf.cli import options, tables
 from nas_tf.config.schema import Experiment, Targets
+from nas_tf.report.words import milliseconds
 
 if TYPE_CHECKING:
     from nas_tf.training.result import CandidateResult
@@ -81,7 +82,7 @@ def _reward(experiment: Experiment, result: "CandidateResult") -> float:
 
 
 def _print(result: "CandidateResult", reward: float) -> None:
-    console = Console(soft_wrap=True)
+    console = tables.console()
     for number, stage in enumerate(result.stages, 1):
         figures = ", ".join(f"{key} {value:.4f}" for key, value in stage.metrics.items())
         spent = ", ".join(f"{key} {value:.1f}" for key, value in stage.seconds.items())
@@ -94,7 +95,7 @@ def _print(result: "CandidateResult", reward: float) -> None:
     if result.stopped:
         console.print(f"stopped: {result.stopped}", highlight=False, markup=False)
     score = f" of a score of {result.reward:.4f}" if reward != result.reward else ""
-    taking = "" if result.latency_ms is None else f", {result.latency_ms:.1f} ms"
+    taking = "" if result.latency_ms is None else f", {milliseconds(result.latency_ms)}"
     console.print(
         f"reward {reward:.4f}{score}, {result.params:,} parameters, "
         f"{result.madds / 1e9:.2f} B multiply-adds{taking}",

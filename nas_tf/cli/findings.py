@@ -173,7 +173,7 @@ def tools() -> Iterator[Finding]:
     """Programs that some commands call."""
     for name, (programs, use) in _TOOLS.items():
         found = next(filter(None, map(shutil.which, programs)), None)
-        if found and name == "Docker" and not _answers(found):
+        if found and name == "Docker" and not answers(found):
             yield Finding(
                 name, "note", f"{found}, its daemon does not answer", f"start it for {use}"
             )
@@ -183,7 +183,7 @@ def tools() -> Iterator[Finding]:
             yield Finding(name, "note", "not found", f"needed for {use} only")
 
 
-def _answers(docker: str) -> bool:
+def answers(docker: str) -> bool:
     """Whether there is a daemon behind the program."""
     try:
         return not subprocess.run([docker, "info"], capture_output=True, timeout=10).returncode

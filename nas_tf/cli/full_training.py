@@ -1,6 +1,5 @@
 """Full training as a person sees it: what ``train``, ``train-teacher`` and ``finetune`` share."""
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from nas_tf.cli.line import Line
 from nas_tf.cli.progress import live_line
 from nas_tf.config import Experiment
 from nas_tf.genotype import Genotype
+from nas_tf.report.words import duration
 
 if TYPE_CHECKING:
     from nas_tf.training.full_run import Finished, FullRun
@@ -77,13 +77,12 @@ def _epoch_line(
 
 
 def _print_result(training: "FullRun", finished: "Finished", drawing: Path) -> None:
-    console = Console(soft_wrap=True)
+    console = tables.console()
     console.print(tables.figures(finished.metrics.table()))
     figures = ", ".join(f"{key} {value:.4f}" for key, value in finished.result.items())
-    seconds = math.ceil(finished.seconds)
     console.print(
         f"{training.config.data.val_split} split, last weights: {figures}; "
-        f"{seconds // 3600} h {seconds // 60 % 60} min of training",
+        f"{duration(finished.seconds)} of training",
         highlight=False,
     )
     for path in (*finished.files, drawing):

@@ -15,6 +15,9 @@ from nas_tf.errors import ConfigError
 if TYPE_CHECKING:
     import numpy as np
 
+_PATIENCE = 10.0
+"""Seconds that a person waits for a server that may not be there; programs wait longer."""
+
 
 @click.command("predict")
 @click.argument("places", nargs=-1, required=True, metavar="[MODEL] IMAGE", type=Path)
@@ -84,10 +87,13 @@ def _asked(
 ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """What a server answers to the file itself, at the file's own size."""
     from serving import picture_file, saved_model
-    from serving.client import Client
+    from serving.client import Client, Patience
 
-    told = Console(stderr=True).status(f"asking {escape(endpoint)}, for up to a minute ...")
-    with told, Client(*endpoints.parts(endpoint, "--endpoint"), **which) as client:
+    address, name = endpoints.parts(endpoint, "--endpoint")
+    told = Console(stderr=True).status(
+        f"asking {escape(endpoint)} for up to {_PATIENCE:.0f} s ..."
+    )
+    with told, Client(address, name, patience=Patience(deadline=_PATIENCE), **which) as client:
         given = client.predict_files([image.read_bytes()])
     answer = {key: picture_file.maps(one[0]) for key, one in given.items()}
     about = saved_model.about(like) if like else {}

@@ -16,10 +16,20 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from nas_tf.cli import relay
 from nas_tf.cli.line import Line
+from nas_tf.report.words import significant
+
+
+class _What(ProgressColumn):
+    """What is under way: it is cut, as the bar is, where the figures leave too little room."""
+
+    def render(self, task: Task) -> Text:
+        """One line of text, whatever is in it."""
+        return Text(task.description, no_wrap=True, overflow="ellipsis")
 
 
 class _Rate(ProgressColumn):
@@ -28,7 +38,7 @@ class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         """Two digits, or nothing before the first steps."""
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:.2g}/s" if speed else "")
+        return Text(f"{significant(speed, 2)}/s" if speed else "")
 
 
 class Bars(Progress):
@@ -95,17 +105,19 @@ def live_line(console: Console) -> Iterator[Line]:
 
 @contextmanager
 def bars(console: Console) -> Iterator[Bars]:
-    """Place for live lines, while the block runs."""
+    """Place for live lines, while the block runs; nothing is drawn where there is no terminal."""
+    whole = Column(no_wrap=True)
     bar = Bars(
-        TextColumn("{task.description}"),
+        _What(),
         BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        _Rate(),
-        TextColumn("{task.fields[loss]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        MofNCompleteColumn(table_column=whole),
+        _Rate(table_column=whole),
+        TextColumn("{task.fields[loss]}", table_column=whole),
+        TimeElapsedColumn(table_column=whole),
+        TextColumn("left", table_column=whole),
+        TimeRemainingColumn(table_column=whole),
         console=console,
+        disable=not console.is_terminal,
     )
     try:
         yield bar

@@ -39,7 +39,7 @@ def command(overrides: tuple[str, ...], workers: int, out: Path) -> None:
     if not (teacher / "result.json").exists():
         _teach(load(CONFIG, every), teacher)
     every.append(f"teacher={teacher / 'last.keras'}")
-    conduct(CONFIG, every, out, workers=workers, resume=True)
+    conduct(CONFIG, every, out, workers=workers, resume=(out / layout.RUN).exists())
 
 
 def _teach(experiment: Experiment, folder: Path) -> None:

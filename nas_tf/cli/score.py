@@ -13,6 +13,7 @@ from nas_tf.cli import options, tables
 from nas_tf.errors import ConfigError
 
 if TYPE_CHECKING:
+    from nas_tf.config.schema import Evaluation
     from nas_tf.tasks import Task
 
 _BATCH = 8
@@ -68,6 +69,7 @@ def command(
     if exported:
         asked = _of_model(path, data, split)
     else:
+        _refuse_export(path)
         found = shipping.find(source, trial=trial, which=weights)
         how = Evaluation(batch=_BATCH, scales=sizes, flip=flip)
         asked = _of_run(found, data, split, how, input_size)
@@ -77,15 +79,36 @@ def command(
         write_whole(out, json.dumps(told, indent=1) + "\n")
 
 
+def _refuse_export(folder: Path) -> None:
+    """Raises where a folder holds several models, of which one is to be named."""
+    from nas_tf.runs import layout
+    from nas_tf.training.full_run import GENOTYPE
+    from serving import saved_model
+
+    there = saved_model.inside(folder)
+    if there and not any((folder / one).exists() for one in (GENOTYPE, layout.RUN)):
+        raise ConfigError(
+            f"{folder} is a folder of exported models, expected one of them: "
+            + ", ".join(map(str, there))
+        )
+
+
 @dataclass(frozen=True)
 class _Asked:
-    """Targets with logits, batch by batch, and what they are of."""
+    """Targets with logits, batch by batch, and what they are of.
+
+    Args:
+        trial: Whose network it is, where it is a search's.
+        how: By what more than one look at every image, in words.
+    """
 
     answers: Iterator[tuple[Any, Any]]
     task: "Task"
     data: str
     size: tuple[int, int]
     count: int
+    trial: str | None = None
+    how: str = ""
 
 
 def _tell(source: str, split: str, asked: _Asked) -> dict[str, Any]:
@@ -102,13 +125,16 @@ def _tell(source: str, split: str, asked: _Asked) -> dict[str, Any]:
     console.print(tables.figures(metrics.table()))
     text = ", ".join(f"{key} {value:.4f}" for key, value in result.items())
     size = "x".join(map(str, asked.size))
-    console.print(f"{asked.data} {split}, {seen} images at {size}: {text}")
+    whose = f"trial {asked.trial} on " if asked.trial is not None else ""
+    console.print(f"{whose}{asked.data} {split}, {seen} images at {size}{asked.how}: {text}")
     told = {"data": asked.data, "split": split, "images": seen, "size": list(asked.size)}
+    if asked.trial is not None:
+        told["trial"] = asked.trial
     return told | {"result": result, "table": metrics.table()}
 
 
 def _of_run(
-    found: Any, data: str | None, split: str, how: Any, size: tuple[int, int] | None
+    found: Any, data: str | None, split: str, how: "Evaluation", size: tuple[int, int] | None
 ) -> _Asked:
     from msgspec import structs
 
@@ -132,7 +158,15 @@ def _of_run(
         state, Split(examples, view)
     )
     answers = ((target, logits) for _, target, logits in predictions)
-    return _Asked(answers, task, name, view.crop, len(examples))
+    trial = told["origin"].get("trial")
+    return _Asked(answers, task, name, view.crop, len(examples), trial, _told(how))
+
+
+def _told(how: "Evaluation") -> str:
+    """Scales and mirror images, where there are any."""
+    sizes = ", ".join(f"{one:g}" for one in how.scales)
+    scaled = "" if sizes == "1" else f", scales {sizes}"
+    return scaled + (", mirror images too" if how.flip else "")
 
 
 def _of_model(path: Path, data: str | None, split: str) -> _Asked:

@@ -180,11 +180,11 @@ def _tell(folder: Path) -> None:
         last = f", the last: {run.trials[-1].stopped}" if run.trials else ""
         raise TrainingError(f"no trial of {folder} came to a reward, {failed} failed{last}")
     stopped = sum(trial.stopped == "gate" for trial in run.trials)
+    gate = f"{stopped} stopped by the gate, " if run.has_gate else ""
     console = tables.console()
     console.print(tables.best(run.best(5)))
     console.print(
-        f"{len(run.trials)} trials in {folder}: {stopped} stopped by the gate, {failed} failed\n"
-        f"report: {page.write(run)}",
+        f"{len(run.trials)} trials in {folder}: {gate}{failed} failed\nreport: {page.write(run)}",
         highlight=False,
         markup=False,
     )

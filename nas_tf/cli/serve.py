@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from nas_tf.cli import findings
 from nas_tf.errors import ConfigError, EnvironmentFault
 
 
@@ -39,22 +40,48 @@ def command(
 
     newest = deployment.versions(export)[-1]
     name = deployment.named(name or deployment.name_of(export.resolve().name))
+    if not files and (stable, canary, image) != (None, None, None):
+        raise ConfigError("--stable, --canary or --image is given, expected --files with it")
+    if start:
+        _check_docker()
     if files:
         release = deployment.Release(newest if stable is None else stable, canary)
         for path in deployment.write(export, name, release, image=image):
             click.echo(f"wrote {path}")
-    elif (stable, canary, image) != (None, None, None):
-        raise ConfigError("--stable, --canary or --image is given, expected --files with it")
-    docker = deployment.docker_command(export, name)
-    base = shlex.quote(str((export / "savedmodel").resolve()))
-    click.echo(
-        f"version {newest} as {name}, by Docker:\n  {shlex.join(docker)}\n"
-        "or by a tensorflow_model_server of 2.15 or newer:\n"
-        f"  tensorflow_model_server --port=8500 --rest_api_port=8501 --model_name={name} "
-        f"--model_base_path={base}\n"
-        f"then: nas-tf predict --endpoint grpc://localhost:8500/{name} photo.jpg"
-    )
+        docker = deployment.compose_command(export)
+        click.echo(
+            f"{release.tag} as {name}, by Docker:\n  {shlex.join(docker)}\n"
+            "or as the first lines of Dockerfile and kubernetes.yaml tell\n"
+            f"then: {_question(name, *release.labels)}"
+        )
+    else:
+        docker = deployment.docker_command(export, name)
+        base = shlex.quote(str((export / "savedmodel").resolve()))
+        click.echo(
+            f"version {newest} as {name}, by Docker:\n  {shlex.join(docker)}\n"
+            "or by a tensorflow_model_server of 2.15 or newer:\n"
+            f"  tensorflow_model_server --port=8500 --rest_api_port=8501 --model_name={name} "
+            f"--model_base_path={base}\n"
+            f"then: {_question(name)}"
+        )
     if start:
-        if shutil.which("docker") is None:
-            raise EnvironmentFault("--start needs Docker and there is none on this machine")
         raise click.exceptions.Exit(subprocess.run(docker).returncode)
+
+
+def _check_docker() -> None:
+    """Raises where nothing can be started, before anything is written or advised."""
+    docker = shutil.which("docker")
+    if docker is None:
+        raise EnvironmentFault("--start needs Docker and there is none on this machine")
+    if not findings.answers(docker):
+        raise EnvironmentFault(
+            f"--start needs Docker, and the daemon of {docker} does not answer: start it, or see "
+            "without --start how tensorflow_model_server is called"
+        )
+
+
+def _question(name: str, label: str = "", *others: str) -> str:
+    """The command that asks what was started, by the first of its labels if it has any."""
+    which = f" --label {label}" if label else ""
+    more = f" (or {', '.join(others)})" if others else ""
+    return f"nas-tf predict --endpoint grpc://localhost:8500/{name} photo.jpg{which}{more}"

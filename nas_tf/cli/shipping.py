@@ -19,7 +19,7 @@ from nas_tf.data import pipeline
 from nas_tf.data.examples import Examples
 from nas_tf.data.presets import preset
 from nas_tf.data.registry import dataset_info
-from nas_tf.errors import ConfigError, WeightsError
+from nas_tf.errors import ConfigError, DataError, GenotypeError, WeightsError
 from nas_tf.genotype import Genotype
 from nas_tf.networks.blueprint import Size
 from nas_tf.networks.keras_model import realise
@@ -111,23 +111,45 @@ def _only(given: Mapping[str, Any], accepted: Set[str], what: str) -> None:
 
 def _of_training(folder: Path, which: str, size: Size | None) -> Found:
     config = load(folder / CONFIG)
-    genotype = Genotype.from_json((folder / GENOTYPE).read_text(encoding="utf-8"))
+    genotype = _genotype(folder / GENOTYPE)
     path = folder / {"last": LAST, "best": BEST}[which]
     if not path.exists():
         raise ConfigError(f"{folder} has no {path.name} yet, expected a training that ended")
-    try:
-        arrays = arrays_of_model(read_model(path))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path} cannot be read as a Keras model: {error}") from error
     origin: dict[str, Any] = {"kind": "training", "weights": which}
     phase: Phase = "published"
     result = folder / RESULT
     if which == "last" and result.exists():
-        told = json.loads(result.read_text(encoding="utf-8"))
+        told = _record(result)
         phase = told.get("phase", phase)
         origin |= {key: told[key] for key in _TOLD if key in told}
+    try:
+        arrays = arrays_of_model(read_model(path))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path} cannot be read as a Keras model: {error}") from error
     name = folder.resolve().name
     return _found(name, genotype, config, phase, size, arrays, origin)
+
+
+def _genotype(path: Path) -> Genotype:
+    """The genotype of a folder; one that is damaged is told with the file's name."""
+    try:
+        return Genotype.from_json(path.read_text(encoding="utf-8"))
+    except (GenotypeError, ValueError) as error:
+        raise GenotypeError(f"{path} is damaged: {error}") from error
+
+
+def _record(path: Path) -> dict[str, Any]:
+    """What a training or a compression says of itself."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(told, dict):
+            raise ValueError(f"it holds a {type(told).__name__}, expected a record")
+    except ValueError as error:
+        raise DataError(
+            f"{path} is damaged: {error}; run the same nas-tf train again, which writes it anew, "
+            "or nas-tf compress with another --out"
+        ) from error
+    return told
 
 
 def keep(found: Found, folder: Path) -> None:
@@ -180,8 +202,8 @@ def _kept(run: Run, trial: str | None) -> TrialRecord:
         if trial in (None, one.trial):
             return one
     names = ", ".join(sorted(one.trial for one in kept)) or "none yet"
-    what = "no trial" if trial is None else f"not trial {trial}"
-    raise ConfigError(f"{run.folder} keeps weights of {what}, expected one of: {names}")
+    what = "any trial" if trial is None else f"trial {trial}"
+    raise ConfigError(f"{run.folder} keeps no weights of {what}, expected one of: {names}")
 
 
 def _untrained(text: str, config: Experiment, size: Size | None) -> Found:

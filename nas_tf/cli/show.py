@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas_tf import networks, spaces
-from nas_tf.cli import options, show_trial
+from nas_tf.cli import options, show_trial, tables
 from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
 from nas_tf.networks.places import by_place
@@ -51,7 +51,7 @@ def command(
     nas-tf show '[[[1,3],[4,3],[2,2]],[5,[0,0,4,1],[3,2,0,1],[5,6,5,0]]]' --input 360x480
     nas-tf show runs/camvid_auxcell-ppo --trial 17 --classes 11 --input 360x480
     """
-    console = Console(soft_wrap=True)
+    console = tables.console()
     given = options.given(width=width, sep_repeats=sep_repeats)
     if (Path(genotype) / layout.RUN).exists():
         run = options.opened(Path(genotype))

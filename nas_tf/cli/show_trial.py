@@ -11,6 +11,7 @@ from nas_tf import networks
 from nas_tf.errors import ConfigError
 from nas_tf.networks import Settings
 from nas_tf.networks.heads import Head
+from nas_tf.report.words import milliseconds
 from nas_tf.runs import Run, Stage, TrialRecord
 from nas_tf.spaces import PUBLISHED
 
@@ -60,11 +61,11 @@ def describe(console: Console, run: Run, trial: TrialRecord) -> None:
     """What became of the trial, and what its network costs."""
     ranked = [one.trial for one in run.best(len(run.trials))]
     known = trial.trial in ranked
-    place = f"number {ranked.index(trial.trial) + 1} of {len(ranked)}" if known else ""
-    console.print(f"[bold]trial {trial.trial}[/] of {escape(str(run.folder))}", place)
+    place = f" number {ranked.index(trial.trial) + 1} of {len(ranked)}" if known else ""
+    console.print(f"[bold]trial {trial.trial}[/] of {escape(str(run.folder))}{place}")
     console.print(_fate(trial), markup=False)
     if trial.params:
-        latency = f", {trial.latency_ms:.1f} ms" if trial.latency_ms else ""
+        latency = f", {milliseconds(trial.latency_ms)}" if trial.latency_ms else ""
         console.print(
             f"shipped: {trial.params:,} parameters, {trial.madds:,} multiply-adds{latency}"
         )
@@ -79,7 +80,7 @@ def describe(console: Console, run: Run, trial: TrialRecord) -> None:
 
 def _fate(trial: TrialRecord) -> str:
     if trial.status == "failed":
-        return f"failed: {trial.stopped}; scored {trial.reward:.4f}"
+        return f"failed: {trial.stopped}; the oracle was told {trial.reward:.4f}"
     stopped = ", stopped by the gate" if trial.stopped == "gate" else ""
     priced = f" (score {trial.score:.4f})" if trial.score != trial.reward else ""
     return f"reward {trial.reward:.4f}{priced}{stopped}"

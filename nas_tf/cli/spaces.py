@@ -6,6 +6,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from nas_tf import spaces
+from nas_tf.cli import tables
 
 
 @click.command("spaces")
@@ -33,11 +34,12 @@ def command(distinct: str | None, samples: int, seed: int) -> None:
         space = spaces.get(name)
         published = [p.name for p in spaces.PUBLISHED.values() if p.genotype.space == name]
         table.add_row(name, str(len(space.tokens)), f"{space.size:.3g}", ", ".join(published))
-    Console().print(table)
+    tables.console().print(table)
 
 
 def _print_census(space: spaces.SearchSpace, samples: int, seed: int) -> None:
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("sampling", total=samples)
         count, error = spaces.distinct_networks(
             space,

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from statistics import median
 
 import click
-from rich.console import Console
 from rich.markup import escape
 
 from nas_tf.cli import options, tables
+from nas_tf.report import failures
 from nas_tf.report.words import duration
 from nas_tf.runs import Run, layout
 
@@ -31,19 +31,19 @@ def command(run: Run, as_json: bool) -> None:
         click.echo(json.dumps(told))
         return
     about = run.about
-    console = Console(soft_wrap=True, highlight=False)
+    console = tables.console()
     made = f"{about['space']} on {about['data']}, {about['oracle']}, seed {about['seed']}"
     console.print(f"[bold]{escape(str(run.folder))}[/]: {escape(made)}")
     console.print(f"{told['trials']}/{told['of']} trials, {_state(told)}")
     if told["completed"]:
+        gated = f"{told['gated']} stopped by the gate, " if run.has_gate else ""
         console.print(
             f"best {told['best']:.4f}, median {told['median']:.4f}, mean of the last 20 "
-            f"{told['mean_of_last_20']:.4f}; {told['gated']} stopped by the gate, "
-            f"{told['failed']} failed"
+            f"{told['mean_of_last_20']:.4f}; {gated}{told['failed']} failed"
         )
         console.print(f"the best: {tables.line(run.best()[0])}", markup=False)
     for reason, count in told["failures"].items():
-        console.print(f"failed {count} times: {reason}", markup=False)
+        console.print(f"{count} failed: {reason}", markup=False)
     if (run.folder / layout.REPORT).exists():
         console.print(f"report: {run.folder / layout.REPORT}", markup=False)
 
@@ -51,11 +51,6 @@ def command(run: Run, as_json: bool) -> None:
 def figures(run: Run) -> dict[str, object]:
     """What ``status`` says, by name."""
     rewards = [trial.reward for trial in run.completed]
-    failures: dict[str, int] = {}
-    for trial in run.trials:
-        if trial.status == "failed":
-            reason = trial.stopped or "unknown"
-            failures[reason] = failures.get(reason, 0) + 1
     seconds = [trial.seconds for trial in run.trials]
     last = run.trials[-1].ended if run.trials else None
     return {
@@ -65,7 +60,7 @@ def figures(run: Run) -> dict[str, object]:
         "completed": len(rewards),
         "gated": sum(trial.stopped == "gate" for trial in run.completed),
         "failed": len(run.trials) - len(rewards),
-        "failures": failures,
+        "failures": {one.reason: len(one.trials) for one in failures.grouped(run.trials)},
         "best": max(rewards, default=None),
         "median": median(rewards) if rewards else None,
         "mean_of_last_20": sum(rewards[-20:]) / len(rewards[-20:]) if rewards else None,

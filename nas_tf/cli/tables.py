@@ -1,11 +1,13 @@
 """Tables of trials for the terminal."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from nas_tf.report.words import milliseconds
 from nas_tf.runs import TrialRecord
 
 _WIDE = 4000
@@ -14,7 +16,18 @@ _WIDE = 4000
 def console() -> Console:
     """Where tables are printed; piped, they are as wide as they need be."""
     plain = Console(soft_wrap=True, highlight=False)
-    return plain if plain.is_terminal else Console(width=_WIDE, highlight=False)
+    return plain if plain.is_terminal else _Piped(width=_WIDE, highlight=False)
+
+
+class _Piped(Console):
+    """Leaves out the blanks that fill up the lines of tables."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Prints without blanks at the ends of lines."""
+        with self.capture() as filled:
+            super().print(*objects, **how)
+        text = re.sub(r" +$", "", filled.get(), flags=re.MULTILINE)
+        super().print(text, end="", highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def best(trials: Sequence[TrialRecord]) -> Table:
@@ -55,7 +68,7 @@ def line(trial: TrialRecord) -> str:
     stages = " → ".join(f"{stage.reward:.4f}" for stage in trial.stages)
     stopped = ", stopped by the gate" if trial.stopped == "gate" else ""
     priced = f", {trial.reward:.4f} for its costs" if trial.reward != trial.score else ""
-    latency = "" if trial.latency_ms is None else f", {trial.latency_ms:.1f} ms"
+    latency = "" if trial.latency_ms is None else f", {milliseconds(trial.latency_ms)}"
     return (
         f"trial {trial.trial}: reward {stages}{priced}{stopped}, "
         f"{trial.params / 1e6:.2f} M parameters, {trial.madds / 1e9:.2f} B multiply-adds"

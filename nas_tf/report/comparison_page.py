@@ -64,7 +64,7 @@ def _runs(comparison: Comparison) -> Iterator[dict[str, str]]:
             "name": name,
             "oracle": f"{about['oracle']}, seed {about['seed']}",
             "trials": f"{len(facts.trials)} of {about['max_trials']}",
-            "gated": str(len(facts.gated)),
+            "gated": str(len(facts.gated)) if facts.run.has_gate else "–",
             "failed": str(len(facts.failed)),
             "command": about["command"],
         }

@@ -1,15 +1,14 @@
 """One self-contained HTML page of a run, with its pictures beside it as SVG and PNG."""
 
-from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from nas_tf.report import document, graph, plots, reranked
+from nas_tf.report import document, failures, graph, plots, reranked
 from nas_tf.report.facts import Facts
-from nas_tf.report.words import duration
+from nas_tf.report.words import duration, milliseconds
 from nas_tf.runs import Run, TrialRecord, layout
 
 TOP, DRAWN = 10, 3
@@ -50,7 +49,7 @@ def _content(facts: Facts, folder: Path) -> dict[str, Any]:
         "samples": document.uri(samples.read_bytes(), "png") if samples.exists() else None,
         "trust": list(trust(facts)),
         "plots": [*_plots(facts, folder), *_reranked(facts, folder)] if facts.completed else [],
-        "failures": _failures(facts.failed),
+        "failures": _failures(run),
         "about": _about(about),
         "config": config.read_text(encoding="utf-8") if config.exists() else "",
     }
@@ -65,7 +64,8 @@ def tiles(facts: Facts) -> Iterator[tuple[str, str]]:
         rewards = [trial.reward for trial in completed]
         yield f"{max(rewards):.4f}", "best reward"
         yield f"{median(rewards):.4f}", "median reward"
-        yield f"{1 - len(facts.gated) / len(completed):.0%}", "kept by the gate"
+        if facts.run.has_gate:
+            yield f"{1 - len(facts.gated) / len(completed):.0%}", "kept by the gate"
     yield str(len(facts.failed)), "failed"
     if facts.trials:
         yield duration(sum(trial.seconds for trial in facts.trials)), "spent in trials"
@@ -110,7 +110,7 @@ def row(trial: TrialRecord) -> dict[str, str]:
         "two": two,
         "params": f"{trial.params:,}",
         "madds": f"{trial.madds / 1e9:.2f} B",
-        "latency": f"{trial.latency_ms:.1f} ms" if trial.latency_ms else "",
+        "latency": milliseconds(trial.latency_ms) if trial.latency_ms else "",
         "trial": trial.trial,
         "genotype": trial.genotype,
     }
@@ -142,12 +142,10 @@ def _reranked(facts: Facts, folder: Path) -> Iterator[dict[str, str]]:
         yield {"title": reranked.TITLE, "caption": reranked.CAPTION, "data": data}
 
 
-def _failures(failed: list[TrialRecord]) -> list[dict[str, Any]]:
-    counts = Counter(trial.stopped or "unknown" for trial in failed)
-    first = {trial.stopped or "unknown": trial.genotype for trial in reversed(failed)}
+def _failures(run: Run) -> list[dict[str, Any]]:
     return [
-        {"reason": reason, "count": count, "genotype": first[reason]}
-        for reason, count in counts.most_common()
+        {"reason": one.reason, "count": len(one.trials), "genotype": one.trials[0].genotype}
+        for one in failures.grouped(run.trials)
     ]
 
 

@@ -93,6 +93,11 @@ class Run:
                 f"{path} is damaged: {error}; put back a copy, or delete it"
             ) from error
 
+    @cached_property
+    def has_gate(self) -> bool:
+        """Whether a gate decided on trials; Hyperband's halving leaves it nothing to decide."""
+        return bool(self.decisions) or any(trial.stopped == "gate" for trial in self.trials)
+
     @property
     def completed(self) -> list[TrialRecord]:
         """Those that did not fail."""

@@ -66,6 +66,11 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
             if datetime.fromisoformat(one).tzinfo is None:
                 raise ValueError(f"{one!r} is a time without its zone")
 
+    def __repr__(self) -> str:
+        """A line: the losses of the stages would fill screens."""
+        told = f"{self.status}, reward {self.reward:.4f}, {self.genotype}"
+        return f"<TrialRecord {self.trial}: {told}>"
+
     @property
     def parsed(self) -> Genotype:
         """The genotype as a value."""

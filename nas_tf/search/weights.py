@@ -2,13 +2,23 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from struct import error as StructError
+from zipfile import BadZipFile
+from zlib import error as ZlibError
 
 import numpy as np
 
+from nas_tf.errors import DataError
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import Arrays, State, to_arrays
 from nas_tf.runs import TrialRecord, layout
+
+# What NumPy raises of a file that is no archive, is cut off, or has other bytes within.
+_DAMAGE = (
+    *(ValueError, TypeError, KeyError, EOFError, RuntimeError),
+    *(BadZipFile, StructError, ZlibError),
+)
 
 
 def learnt(blueprint: Blueprint, state: State) -> Arrays:
@@ -30,8 +40,15 @@ def keep(folder: Path, trial: str, blueprint: Blueprint, state: State) -> None:
 
 def read(folder: Path, trial: str) -> Arrays:
     """The arrays of a kept trial, by layer and role."""
-    with np.load(path_of(folder, trial), allow_pickle=False) as arrays:
-        return {tuple(key.split("|")): arrays[key] for key in arrays.files}
+    path = path_of(folder, trial)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {tuple(key.split("|")): arrays[key] for key in arrays.files}
+    except _DAMAGE as error:
+        raise DataError(
+            f"{path} is damaged, expected the arrays that the search kept of trial {trial}: take "
+            "another trial, or search again in another folder"
+        ) from error
 
 
 def prune(folder: Path, trials: Iterable[TrialRecord], count: int) -> None:

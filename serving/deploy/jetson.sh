@@ -5,6 +5,11 @@ set -eu
 cd "$(dirname "$0")"
 name=$(basename "$0" .jetson.sh)
 trtexec=${TRTEXEC:-/usr/src/tensorrt/bin/trtexec}
+if ! command -v "$trtexec" > /dev/null; then
+  echo "$0: $trtexec is not there or not a program: install TensorRT (JetPack has it), or give" \
+    "TRTEXEC=/path/to/trtexec" >&2
+  exit 4
+fi
 "$trtexec" --onnx="$name.onnx" --fp16 --saveEngine="$name-fp16.engine" --useCudaGraph --iterations=200
 echo "$name-fp16.engine is ready; its labels should be those of ONNX Runtime but at ties"
 # Without calibration the ranges of int8 are made up: read the milliseconds, not the answers.

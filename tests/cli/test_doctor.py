@@ -54,6 +54,7 @@ def test_a_sound_environment(tmp_path: Path) -> None:
     rows = [line.split(maxsplit=1) for line in done.stdout.splitlines() if line[0] != " "]
     assert (done.returncode, done.stderr) == (0, "")
     assert {state for state, _ in rows} == {"ok", "note"}
+    assert not [line for line in done.stdout.splitlines() if line != line.rstrip()]
     for name in ("tensorflow", "tf-agents", "numpy", "typing-extensions"):
         assert f"ok    {name} " in done.stdout
         assert metadata.version(name) in done.stdout

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -121,7 +122,7 @@ def test_an_argument_of_the_server_is_told_by_docker(place: Path, tmp_path: Path
     docker.write_text(
         f"#!{sys.executable}\nimport json, sys\n"
         f"open({str(tmp_path / 'told.json')!r}, 'w').write(json.dumps(sys.argv[1:]))\n"
-        "sys.exit(7)\n"
+        "sys.exit(0 if sys.argv[1] == 'info' else 7)\n"
     )
     docker.chmod(0o755)
     path = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
@@ -134,6 +135,11 @@ def test_an_argument_of_the_server_is_told_by_docker(place: Path, tmp_path: Path
     assert told[-3:] == ["-e", "MODEL_NAME=street", "tensorflow/serving:2.15.1"]
     ports = [told[n + 1] for n, one in enumerate(told) if one == "-p"]
     assert ports == ["127.0.0.1:8500:8500", "127.0.0.1:8501:8501"]
+    done = nas_tf("serve", "street", "--files", "--start", cwd=place, env=path)
+    assert (done.stderr, done.returncode) == ("", 7)
+    compose = str(place / "street" / "deploy" / "compose.yaml")
+    told = json.loads((tmp_path / "told.json").read_text())
+    assert told == ["compose", "-f", compose, "up"]
 
 
 def test_without_docker_nothing_is_started(place: Path, tmp_path: Path) -> None:
@@ -142,6 +148,26 @@ def test_without_docker_nothing_is_started(place: Path, tmp_path: Path) -> None:
     )
     assert done.stderr == "nas-tf: --start needs Docker and there is none on this machine\n"
     assert done.returncode == 4
+
+
+def test_a_docker_without_its_daemon_is_told_before_any_advice(
+    place: Path, tmp_path: Path
+) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\necho Cannot connect to the Docker daemon >&2\nexit 1\n")
+    docker.chmod(0o755)
+    path = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = nas_tf("serve", "street", "--start", cwd=place, env=path)
+    assert f"the daemon of {docker} does not answer: start it" in done.stderr
+    assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", 4)
+
+
+def test_a_server_that_is_not_there_is_told_while_one_waits(place: Path) -> None:
+    began = time.monotonic()
+    done = nas_tf("predict", "--endpoint", "grpc://127.0.0.1:9/street", "photo.jpg", cwd=place)
+    assert time.monotonic() - began < 40
+    assert done.stderr.startswith("nas-tf: ")
+    assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", 6)
 
 
 def test_a_release_is_written_and_promoted(place: Path) -> None:
@@ -153,6 +179,8 @@ def test_a_release_is_written_and_promoted(place: Path) -> None:
         image = ("--image", "registry.example.com/street")
         done = nas_tf("serve", "street", "--files", *image, *options, cwd=place)
         assert (done.stderr, done.returncode) == ("", 0)
+        asked = "--label stable (or canary)" if "canary" in labels else "--label stable"
+        assert done.stdout.endswith(f"/street photo.jpg {asked}\n")
         config = (place / "street" / "deploy" / "models.config").read_text()
         for label, number in labels.items():
             assert f'version_labels {{ key: "{label}" value: {number} }}' in config

@@ -14,9 +14,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from nas_tf import spaces
 from nas_tf.cli.export import lost_by_int8
+from nas_tf.errors import DataError
+from nas_tf.search import weights
 from nas_tf.tasks import Task
-from serving import lite_metadata, lite_runner, saved_model
+from serving import lite_metadata, lite_runner, saved_model, staged
 from serving.parity import Parity, headline
 from tests.cli.test_training import SMALL, nas_tf
 from tests.serving.endpoint import served
@@ -135,8 +138,8 @@ def test_an_export_that_fails_is_in_no_way_of_the_next(place: Path) -> None:
         "from nas_tf.cli import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", interrupting, *command], cwd=place)
-    assert done.returncode == 1
-    assert list((place / "again").iterdir()) == []
+    assert done.returncode == 130
+    assert not (place / "again").exists()
     done = nas_tf(*command, cwd=place)
     assert done.returncode == 0, done.stderr
     assert {path.suffix for path in (place / "again").iterdir()} == {"", ".tflite", ".onnx", ".sh"}
@@ -158,6 +161,99 @@ def test_a_part_of_a_version_is_refused(place: Path, damage: str) -> None:
         done = nas_tf(*command, cwd=place)
         assert done.stderr.startswith(f"nas-tf: {part.name} is damaged or a part of a version")
         assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", 2)
+
+
+def cut(path: Path, length: int) -> str:
+    path.write_bytes(path.read_bytes()[:length])
+    return path.name
+
+
+@pytest.mark.parametrize("command", ["benchmark", "predict", "score"])
+def test_a_tflite_file_that_was_cut_off_is_told(place: Path, command: str) -> None:
+    path = place / "cut.tflite"
+    shutil.copy(next((place / "out").glob("*-fp32.tflite")), path)
+    name = cut(path, 100_000)
+    more = ["photo.jpg"] if command == "predict" else []
+    done = nas_tf(command, name, *more, cwd=place)
+    assert done.stderr.startswith("nas-tf: cut.tflite is damaged: a part of it is missing")
+    assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", 2)
+
+
+def test_damaged_metadata_of_a_version_are_told(place: Path) -> None:
+    folder = place / "damaged version"
+    shutil.copytree(place / "out" / "savedmodel" / "1", folder)
+    cut(folder / "assets" / "metadata.json", 99)
+    done = nas_tf("predict", folder.name, "photo.jpg", cwd=place)
+    assert done.stderr.startswith(f"nas-tf: {folder.name}/assets/metadata.json is damaged (")
+    assert "export the network again" in done.stderr
+    assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", 2)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 and text", "half", "changed"])
+def test_damaged_weights_of_a_trial_are_told(place: Path, content: bytes | str) -> None:
+    folder = place / "damaged run"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(place / "run", folder)
+    paths = sorted((folder / "weights").glob("*.npz"))
+    for path in paths:
+        whole = bytearray(path.read_bytes())
+        middle = len(whole) // 2
+        changed = whole[:middle] + bytes(one ^ 255 for one in whole[middle:])
+        path.write_bytes({"half": whole[:middle], "changed": changed}.get(content, content))
+    trial = paths[0].stem
+    with pytest.raises(DataError, match=rf"weights/{trial}.npz is damaged, expected the arrays"):
+        weights.read(folder, trial)
+    if content == "half":
+        done = nas_tf("export", folder.name, "--trial", trial, cwd=place)
+        assert f"weights/{trial}.npz is damaged" in done.stderr
+        assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", 3)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "line", "code"),
+    [
+        ("genotype.json", "{", "genotype.json is damaged: '{' is not a genotype record", 2),
+        ("result.json", '{"phase": "pub', "result.json is damaged: Unterminated string", 3),
+        ("result.json", "[]", "result.json is damaged: it holds a list, expected a record;", 3),
+    ],
+)
+def test_damaged_records_of_a_training_are_told(
+    place: Path, tmp_path: Path, file: str, content: str, line: str, code: int
+) -> None:
+    """They are read before the network, which is absent here."""
+    shutil.copy(place / "small.yaml", tmp_path / "config.yaml")
+    (tmp_path / "genotype.json").write_text(spaces.resolve("arch1").to_json())
+    (tmp_path / "last.keras").touch()
+    (tmp_path / file).write_text(content)
+    done = nas_tf("export", str(tmp_path), cwd=place)
+    assert f"nas-tf: {tmp_path}/{line}" in done.stderr
+    assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", code)
+
+
+def test_a_score_says_what_was_scored(place: Path) -> None:
+    (path, *_) = sorted((place / "run" / "weights").glob("*.npz"))
+    how = ("--trial", path.stem, "--scales", "0.75,1", "--flip", "--input", "64x64")
+    done = nas_tf("score", "run", *how, "--out", "how.json", cwd=place)
+    assert done.returncode == 0, done.stderr
+    told = f"trial {path.stem} on shapes val, 100 images at 64x64, scales 0.75, 1, mirror images "
+    assert done.stdout.splitlines()[-1].startswith(told + "too: mean_iou 0.")
+    record = json.loads((place / "how.json").read_text())
+    assert (record["trial"], record["scales"], record["flip"]) == (path.stem, [0.75, 1.0], True)
+
+
+def test_an_export_that_is_stopped_leaves_no_empty_folder(tmp_path: Path) -> None:
+    def stopped(folder: Path) -> None:
+        with staged.stage(folder) as beside:
+            (beside / "a part").touch()
+            raise KeyboardInterrupt
+
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for folder in (tmp_path / "exports" / "x", kept):
+        with pytest.raises(KeyboardInterrupt):
+            stopped(folder)
+    assert not (tmp_path / "exports" / "x").exists()
+    assert list(kept.iterdir()) == []
 
 
 @pytest.mark.slow
@@ -225,8 +321,13 @@ def test_how_to_serve_is_told_and_written(place: Path) -> None:
     done = nas_tf("serve", "out", "--name", "street", "--files", cwd=place)
     assert done.returncode == 0, done.stderr
     assert "wrote out/deploy/kubernetes.yaml" in done.stdout
+    assert f"docker compose -f {place}/out/deploy/compose.yaml up" in done.stdout
+    assert done.stdout.endswith("grpc://localhost:8500/street photo.jpg --label stable\n")
+    done = nas_tf("serve", "out", "--name", "street", cwd=place)
+    assert done.returncode == 0, done.stderr
     assert "--model_name=street" in done.stdout
     assert "tensorflow/serving:2.15.1" in done.stdout
+    assert done.stdout.endswith("grpc://localhost:8500/street photo.jpg\n")
 
 
 @pytest.mark.slow
@@ -269,7 +370,7 @@ def test_an_endpoint_is_asked_and_put_under_load(place: Path) -> None:
             "format 'torch' is unknown, expected some of savedmodel, fp32, fp16, int8, onnx",
             2,
         ),
-        (["export", "run", "--trial", "7"], "keeps weights of not trial 7, expected one of: ", 2),
+        (["export", "run", "--trial", "7"], "keeps no weights of trial 7, expected one of: ", 2),
         (["export", "run", "data.name=camvid"], "of a search, expected no data.name=camvid", 2),
         (["export", "run", "--config", "quickstart"], "of a search, expected no --config", 2),
         (["export", "run", "--weights", "best"], "of a search, expected no --weights best", 2),
@@ -282,6 +383,7 @@ def test_an_endpoint_is_asked_and_put_under_load(place: Path) -> None:
         (["export", "run", "--to", "fp32", "--out", "photo.jpg/x"], "photo.jpg/x cannot be", 2),
         (["export", "out"], "out holds neither genotype.json nor run.json, expected a folder", 2),
         (["export", "arch0"], "wrote, or a genotype with --config", 2),
+        (["score", "out"], "one of them: out/savedmodel/1, out/run-", 2),
         (["score", "arch0"], "arch0 is no folder, expected one that nas-tf train or nas-tf", 2),
         (
             ["export", "run", "--input", "8x8"],

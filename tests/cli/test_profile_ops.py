@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nas_tf.report.words import milliseconds
 from tests.cli.test_training import COMMAND, SMALL, nas_tf
 
 PLACE = ["--space", "auxcell", "--input", "64x64", "network.width=8", "network.alpha=0.35"]
@@ -104,4 +105,4 @@ def test_evaluate_times_the_network_itself(tmp_path: Path, monkeypatch) -> None:
     assert done.stdout.splitlines()[-1].startswith(
         f"reward {priced:.4f} of a score of {record['reward']:.4f}, "
     )
-    assert done.stdout.splitlines()[-1].endswith(f", {record['latency_ms']:.1f} ms")
+    assert done.stdout.splitlines()[-1].endswith(f", {milliseconds(record['latency_ms'])}")

@@ -1,12 +1,14 @@
 """Live lines of workers, from what a worker prints to what a person sees."""
 
 import io
+import itertools
+import re
 from collections.abc import Callable
 
 import pytest
 from rich.console import Console
 
-from nas_tf.cli.progress import bars, live_line
+from nas_tf.cli.progress import LiveLine, bars, live_line
 from nas_tf.cli.relay import PIPED, Relay
 
 
@@ -62,6 +64,24 @@ def test_without_a_terminal_lines_are_plain(
     assert "worker-0: trial 03: reward 0.5\n" in text
     assert "4/10 trials  best 0.5000\n" in text
     assert "\x1b" not in text
+    assert "stage 1" not in text
+
+
+def test_the_figures_of_a_long_description_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    clock = itertools.count()
+    with bars(console) as place:
+        monkeypatch.setattr(place, "get_time", lambda: next(clock) / 100)
+        line = LiveLine(place, console, "worker-0")
+        line.start("features of the teacher of meta-train, all of its rows", 12345)
+        for done in range(0, 5000, 100):
+            line.at(done, 2.193)
+        place.refresh()
+        table = place.make_tasks_table(place.tasks)
+        row = "".join(one.text for one in console.render_lines(table)[0])
+    assert "worker-0  " in row
+    assert "…" in row
+    assert re.search(r" 4900/12345 +[\d,]+/s loss 2\.193 0:00:\d\d left 0:00:\d\d", row)
 
 
 def test_steps_are_thinned_out_and_other_output_passes(

@@ -11,9 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nas_tf.cli import nas_tf
+from nas_tf.cli.headline import Headline
 from nas_tf.errors import NasTfError
 from nas_tf.runs import Run, layout
-from tests.runs.made import made
+from nas_tf.runs.shelf import Shelf
+from tests.runs import recorded
+from tests.runs.made import made, reranked
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +41,39 @@ def test_status_tells_what_the_folder_holds(run: Run) -> None:
     text = call("status", run.folder).output
     assert "30/30 trials, finished" in text
     assert f"best {told['best']:.4f}" in text
+    assert f"; {told['gated']} stopped by the gate, 2 failed\n" in text
+    assert "\n1 failed: loss is nan at step 7 of stage 1\n" in text
+
+
+def test_failures_that_differ_by_numbers_are_a_line(tmp_path: Path) -> None:
+    reason = "{} ms of latency, the limit is 0.01 ms"
+    trials = [
+        recorded.trial(number, (), status="failed", stopped=reason.format(0.08 + number / 100))
+        for number in range(5)
+    ]
+    folder = recorded.run(tmp_path / "run", trials).folder
+    told = "0.08 to 0.12 ms of latency, the limit is 0.01 ms"
+    assert f"\n5 failed: {told}\n" in call("status", folder).output
+    assert json.loads(call("status", folder, "--json").output)["failures"] == {told: 5}
+
+
+def test_a_search_without_a_gate_tells_of_none(tmp_path: Path) -> None:
+    open_run = made(tmp_path / "run", trials=5, gate=False)
+    assert "by the gate" not in call("status", open_run.folder).output
+    assert "by the gate" not in Headline(open_run.folder, 5).after(open_run.trials[-1])
+    gated = made(tmp_path / "gated", trials=5)
+    assert "kept by the gate" in Headline(gated.folder, 5).after(gated.trials[-1])
+
+
+def test_the_headline_tells_a_speed_once_it_is_known(tmp_path: Path) -> None:
+    folder = made(tmp_path / "run", trials=0).folder
+    headline = Headline(folder, 9)
+    minutes = [recorded.trial(number, (0.5,)) for number in range(4)]
+    for trial in minutes:
+        Shelf(folder).add(trial)
+        told = headline.after(trial)
+        assert ("trials/h" in told) == (" left" in told) == (trial is minutes[-1])
+    assert "60 trials/h  5 min left" in told
 
 
 def test_a_search_under_way_is_no_finished_one(tmp_path: Path) -> None:
@@ -51,7 +87,9 @@ def test_a_search_under_way_is_no_finished_one(tmp_path: Path) -> None:
 
 def test_best_is_a_table_a_csv_json_or_genotypes(run: Run) -> None:
     best = run.best(4)
-    assert best[0].trial in call("best", run.folder, "--top", 4).output
+    table = call("best", run.folder, "--top", 4).output.splitlines()
+    assert best[0].trial in table[1]
+    assert [line.rstrip() for line in table] == table
     rows = list(csv.DictReader(io.StringIO(call("best", run.folder, "--format", "csv").output)))
     assert [row["trial"] for row in rows] == [one.trial for one in run.best(10)]
     told = json.loads(call("best", run.folder, "--top", 4, "--format", "json").output)
@@ -70,6 +108,19 @@ def test_show_takes_a_trial_by_its_number_and_the_best_otherwise(run: Run) -> No
     text = call("show", run.folder, "--trial", 3, "--no-drawing").output
     assert f"trial {other.trial}" in text
     assert f"{other.params:,} parameters" in text
+
+
+def test_show_tells_why_a_trial_failed(run: Run) -> None:
+    first, second, *_ = call("show", run.folder, "--trial", 12, "--no-drawing").output.split("\n")
+    assert first == f"trial 0012 of {run.folder}"
+    assert second == "failed: loss is nan at step 7 of stage 1; the oracle was told 0.0000"
+
+
+def test_a_comparison_with_a_reranking_stands_beside_the_run(tmp_path: Path) -> None:
+    whole = made(tmp_path / "whole", trials=12)
+    longer = reranked(whole, top=3, sample=2)
+    page = call("compare", longer.folder, whole.folder).output.splitlines()[-1]
+    assert Path(page) == tmp_path / "compare-rerank-whole" / "comparison.html"
 
 
 def test_report_tells_where_it_is(run: Run) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 from nas_tf.report import page, plots
 from nas_tf.report.facts import Facts
 from nas_tf.runs import Run, layout
+from tests.runs import recorded
 from tests.runs.made import made, reranked
 
 SPACES = ("auxcell", "template", "dpc")
@@ -108,6 +109,25 @@ def test_a_run_that_has_hardly_begun_has_a_page(tmp_path: Path, trials: int, fai
     run = made(tmp_path / "run", trials=trials, failing=failing)
     text = page.write(run).read_text(encoding="utf-8")
     assert ("No trial has finished yet" in text) == (not run.completed)
+
+
+def test_a_run_without_a_gate_tells_of_none_kept(tmp_path: Path) -> None:
+    told = [
+        dict(page.tiles(Facts(made(tmp_path / str(gate), trials=3, gate=gate))))
+        for gate in (True, False)
+    ]
+    names = [set(tiles.values()) for tiles in told]
+    assert names[0] - names[1] == {"kept by the gate"}
+
+
+def test_failures_that_differ_by_numbers_are_a_row(tmp_path: Path) -> None:
+    trials = [
+        recorded.trial(number, (), status="failed", stopped=f"{60 + number} s, the limit is 60 s")
+        for number in range(1, 4)
+    ]
+    text = page.write(recorded.run(tmp_path / "run", trials)).read_text(encoding="utf-8")
+    assert '<tr><td>3</td><td class="text">61 to 63 s, the limit is 60 s</td>' in text
+    assert f"<code>{trials[0].genotype}</code>" in text
 
 
 def test_what_a_run_says_is_text_and_no_markup(tmp_path: Path) -> None:

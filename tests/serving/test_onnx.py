@@ -66,3 +66,8 @@ def test_the_script_for_a_jetson_builds_the_model_beside_it(tmp_path: Path) -> N
     assert told[:4] == [str(tmp_path / "shipped"), *first]
     assert f"--onnx={name}.onnx" in told[4:]
     assert [one.name for one in (tmp_path / "shipped").iterdir()] == [script.name]
+    absent = {**os.environ, "TRTEXEC": str(tmp_path / "none")}
+    done = subprocess.run([script], env=absent, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("", 4)
+    assert f"{tmp_path}/none is not there or not a program" in done.stderr
+    assert "TRTEXEC=/path/to/trtexec" in done.stderr

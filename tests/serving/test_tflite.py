@@ -17,7 +17,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 
 from nas_tf import spaces
 from nas_tf.errors import ConfigError, DataError
-from serving import lite_metadata, tflite
+from serving import lite_metadata, lite_whole, tflite
 from serving.lite_runner import LiteModel, runtimes
 from serving.parity import compare, keras_answers
 from serving.shipment import Shipment
@@ -146,6 +146,28 @@ def test_it_says_what_it_is(tmp_path: Path) -> None:
     assert normalisation_of(told) == ([0.0], [1.0])
 
 
+@pytest.mark.parametrize("kind", ["fp32", "int8"])
+def test_a_model_that_was_cut_off_anywhere_is_refused(tmp_path: Path, kind: tflite.Kind) -> None:
+    """TFLite would end the process. What stands before the files at its end is enough to run."""
+    _, content = of_task("auxcell", "segmentation", kind)
+    tables = content.index(b"PK\x03\x04")
+    path = tmp_path / "one.tflite"
+    spread = {*range(8, tables, tables // 12), *range(tables - 40, tables - 4, 6)}
+    for length in sorted(spread):
+        with pytest.raises(ValueError, match=r"^damaged: a part of it is missing or broken$"):
+            lite_whole.check(content[:length])
+        with pytest.raises(ConfigError, match=r"run here: damaged: a part"):
+            LiteModel(content[:length])
+        path.write_bytes(content[:length])
+        with pytest.raises(ConfigError, match=r"one.tflite is damaged: a part .*export it anew$"):
+            lite_metadata.read(path)
+    assert LiteModel(content[:tables]).size == SIZE
+    for length in (tables, tables + 100, len(content) - 1):
+        path.write_bytes(content[:length])
+        with pytest.raises(ConfigError, match=r"one.tflite is damaged: its metadata.json cannot"):
+            lite_metadata.read(path)
+
+
 def test_the_same_shipment_gives_the_same_file() -> None:
     one = shipment()
     assert converted(one, "int8") == converted(one, "int8")
@@ -172,7 +194,10 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^not a TFLite model that can be run here"):
         LiteModel(b"nothing of the kind")
     path = tmp_path / "one.tflite"
-    for content, line in ((b"nothing", "is no TFLite model, "), (b"0000TFL3", "holds no metad")):
+    for content, line in (
+        (b"nothing", "is no TFLite model, "),
+        (b"0000TFL3", "is damaged: a part"),
+    ):
         path.write_bytes(content)
         with pytest.raises(ConfigError, match=f"one.tflite {line}"):
             lite_metadata.read(path)
