@@ -45,7 +45,10 @@ def attached(model: bytes, about: Mapping[str, Any]) -> bytes:
 
 def read(path: Path) -> dict[str, Any]:
     """What a model that was exported here says of itself."""
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     check(path, content)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as files:

@@ -114,12 +114,12 @@ class RestWire:
             raise Busy(f"{url} is not to be reached: {error}") from error
         except (urllib3.exceptions.TimeoutError, TimeoutError) as error:
             raise Busy(f"{url} did not answer within {timeout:.3g} s") from error
-        except urllib3.exceptions.SSLError as error:
-            raise ServingError(
-                f"{url} is not to be trusted: {error}; SSL_CERT_FILE names a file of certificates "
-                "to trust"
-            ) from error
         except urllib3.exceptions.HTTPError as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):  # the one fault that time does not mend
+                raise ServingError(
+                    f"{url} is not to be trusted: {error}; SSL_CERT_FILE names a file of "
+                    "certificates to trust"
+                ) from error
             raise Busy(f"{url} is not to be reached: {error}") from error
         if reply.status in _AGAIN:
             raise Busy(f"{url} is busy ({reply.status})")

@@ -85,7 +85,10 @@ def serve(oracle: DurableOracle, patience: float = PATIENCE) -> None:
     )
     protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
     server.add_generic_rpc_handlers((_Workers(oracle),))
-    server.add_insecure_port(address)
+    try:
+        server.add_insecure_port(address)
+    except RuntimeError:
+        raise OSError(f"the chief can't listen at {address}: another took it just now") from None
     oracle.leases.renew()
     server.start()
     try:
@@ -106,7 +109,7 @@ def _free_address() -> str:
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or error
         raise OSError(f"the chief can't listen at {ip}:{port}: {why}") from None
-    return f"{ip}:{port}"
+    return f"[{place[0]}]:{port}" if family == socket.AF_INET6 else f"{ip}:{port}"
 
 
 def _until_over(oracle: DurableOracle, guard: "_Guard", patience: float) -> None:

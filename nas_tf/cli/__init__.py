@@ -48,13 +48,15 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Imports the one command asked for."""
+        if cmd_name not in _COMMANDS:
+            return None
         return importlib.import_module(f"nas_tf.cli.{cmd_name.replace('-', '_')}").command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Names the nearest of the commands where there is none of the name."""
-        if args[0] not in _COMMANDS:
+        if args[0] not in _COMMANDS and not ctx.resilient_parsing:
             ctx.fail(f"No such command {args[0]!r}{meant(args[0], _COMMANDS)}")
         return super().resolve_command(ctx, args)
 
@@ -81,7 +83,9 @@ def main() -> None:
         code = error.exit_code
     except click.UsageError as error:
         code = _tell(_misused(error), error.exit_code)
-    except click.Abort:
+    except click.Abort as error:
+        if isinstance(error.__cause__, EOFError):  # click takes it for one of a prompt
+            raise error.__cause__ from None
         code = _tell("stopped", 130)
     except NasTfError as error:
         code = _tell(error, error.exit_code)

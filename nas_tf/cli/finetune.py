@@ -1,6 +1,5 @@
 """``nas-tf finetune``: a trained network goes on to another task or data set."""
 
-import json
 from pathlib import Path
 
 import click
@@ -31,6 +30,9 @@ def command(
     \b
     nas-tf finetune runs/camvid_auxcell-arch0 --task depth --config shapes_depth
     """
+    from nas_tf import quiet
+
+    quiet.load("tensorflow")
     from nas_tf.cli.full_training import run as train
     from nas_tf.config import load
 
@@ -50,15 +52,21 @@ def command(
 
 
 def _network(run: Path) -> list[str]:
-    """Overrides that draw the network as RUN did: with others its weights would not fit."""
-    from nas_tf.config import load
+    """Overrides that draw the network as RUN did: with others its weights would not fit.
 
-    path = run / "config.yaml"
+    The encoder's are among them, so none are read from elsewhere.
+    """
+    from nas_tf.cli.shipping import record
+    from nas_tf.config import load
+    from nas_tf.training.experiment import settings_for
+
+    path, result = run / "config.yaml", run / "result.json"
     if not path.exists():
         return []
-    network = load(path).network
-    keys = ("width", "sep_repeats", "alpha")
-    return [f"network.{key}={json.dumps(getattr(network, key))}" for key in keys]
+    config, told = load(path), record(result) if result.exists() else {}
+    own = settings_for(config, told.get("phase", "published"))
+    keys = ("width", "alpha") if config.space == "dpc" else ("width", "sep_repeats", "alpha")
+    return ["network.weights=null", *(f"network.{key}={getattr(own, key)}" for key in keys)]
 
 
 def _genotype(run: Path) -> Genotype:

@@ -119,7 +119,7 @@ def _of_training(folder: Path, which: str, size: Size | None) -> Found:
     phase: Phase = "published"
     result = folder / RESULT
     if which == "last" and result.exists():
-        told = _record(result)
+        told = record(result)
         phase = told.get("phase", phase)
         origin |= {key: told[key] for key in _TOLD if key in told}
     try:
@@ -138,7 +138,7 @@ def _genotype(path: Path) -> Genotype:
         raise GenotypeError(f"{path} is damaged: {error}") from error
 
 
-def _record(path: Path) -> dict[str, Any]:
+def record(path: Path) -> dict[str, Any]:
     """What a training or a compression says of itself."""
     try:
         told = json.loads(path.read_text(encoding="utf-8"))

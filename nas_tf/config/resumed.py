@@ -28,7 +28,12 @@ def check(folder: Path, now: Experiment, free: Collection[str] = FREE) -> None:
     for key in old | new:
         is_free = any(f"{key}.".startswith(f"{one}.") for one in free)
         if not is_free and old.get(key) != new.get(key):
-            was, now_is = (_written(values.get(key)) for values in (old, new))
+            if key not in old or key not in new:
+                raise ConfigError(
+                    f"{folder} was begun {'with' if key in old else 'without'} {key}, now it is "
+                    f"the other way: give {path}, or another folder"
+                )
+            was, now_is = (_written(values[key]) for values in (old, new))
             raise ConfigError(
                 f"{folder} was begun with {key}={was}, now it is {now_is}: give {key}={was}, or "
                 f"another folder ({path} says what it was)"

@@ -96,7 +96,10 @@ class Run:
     @cached_property
     def has_gate(self) -> bool:
         """Whether a gate decided on trials; Hyperband's halving leaves it nothing to decide."""
-        return bool(self.decisions) or any(trial.stopped == "gate" for trial in self.trials)
+        book = self.folder / layout.GATE
+        return any(trial.stopped == "gate" for trial in self.trials) or (
+            book.exists() and book.stat().st_size > 0
+        )
 
     @property
     def completed(self) -> list[TrialRecord]:

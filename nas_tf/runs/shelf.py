@@ -63,19 +63,22 @@ class Shelf:
         self._read[name] = file, trial
 
     def _catch_up(self) -> bool:
-        """Reads the trials whose rows are new; False if the table is not what it was, and more."""
-        if self._table is None or not self._path.exists():
+        """Reads the trials whose rows are new; False if the table has to be made anew.
+
+        One that another process has made is taken for good if it has the rows of all files.
+        """
+        if not self._path.exists():
             return False
-        was, size = self._table
+        was, size = self._table or (None, 0)
         with self._path.open("rb") as file:
-            if os.fstat(file.fileno()).st_ino != was or file.seek(0, os.SEEK_END) < size:
-                return False
-            file.seek(size)
+            is_known = os.fstat(file.fileno()).st_ino == was and file.seek(0, os.SEEK_END) >= size
+            file.seek(size if is_known else 0)
             *rows, rest = file.read().split(b"\n")
-        new = [
-            record.path_of(self._folder, row.partition(b",")[0].decode("ascii", "replace"))
-            for row in rows
-        ]
+        names = [row.partition(b",")[0].decode("ascii", "replace") for row in rows]
+        if not is_known:
+            self.all()
+            return not rest and sorted(f"{one}.json" for one in names[1:]) == sorted(self._read)
+        new = [record.path_of(self._folder, name) for name in names]
         if rest or not all(path.exists() for path in new):
             return False
         for path in new:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from keras_tuner.src.distribute import utils as distribution
+
 from nas_tf import latency as tables
 from nas_tf.config.schema import Experiment
 from nas_tf.search import prices
@@ -18,7 +20,7 @@ def check(config: Experiment, *, latency: Latency | None = None) -> None:
     """
     processor.use_threads(config.threads)
     preflight.before_search(config)
-    if config.network.weights is not None:
+    if config.network.weights is not None and not distribution.is_chief_oracle():
         experiment.encoder_arrays(config)
     if config.teacher is not None and config.stage_one.distillation:
         view = experiment.view_of(config, "stage_one", config.stage_one.crop)

@@ -44,7 +44,9 @@ def read(folder: Path, trial: str) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {tuple(key.split("|")): arrays[key] for key in arrays.files}
-    except _DAMAGE as error:
+    except (*_DAMAGE, OSError) as error:
+        if getattr(error, "filename", None) is not None:  # the system's word: it can't be read
+            raise
         raise DataError(
             f"{path} is damaged, expected the arrays that the search kept of trial {trial}: take "
             "another trial, or search again in another folder"

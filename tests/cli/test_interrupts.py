@@ -39,6 +39,6 @@ def test_an_interrupt_within_a_destructor_comes_again() -> None:
         timeout=50,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    assert done.stdout.splitlines() == ["dropped", "stopped"]
+    assert done.stdout.splitlines()[-1] == "stopped"
     assert "ValueError: told as ever" in done.stderr
     assert "KeyboardInterrupt" not in done.stderr

@@ -22,6 +22,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras_tuner as kt
 
 import tuner_oracles
+from nas_tf.cli.interrupts import keep as interrupts_kept
 from tests.tuner_oracles.searches import GOAL, score, space
 
 ORACLES = {
@@ -105,18 +106,19 @@ def again_and_again(tuner: Cheap, trials: int, interrupts: int, told: dict[str, 
         rng = random.Random(1)
         while caught < interrupts:
             searching.wait()
-            time.sleep(rng.random() * 0.05)
+            time.sleep(rng.random() * 0.02)
             os.kill(os.getpid(), signal.SIGINT)
 
     signal.signal(signal.SIGINT, interrupt)
+    interrupts_kept()
     threading.Thread(target=press, daemon=True).start()
     while len(tuner.oracle.end_order) < trials:
         try:
             searching.set()
             tuner_oracles.search(tuner, **told)
+            searching.clear()
         except KeyboardInterrupt:
             continue
-    searching.clear()
     sys.stdout.write(f"interrupted {caught} times\n")
 
 

@@ -110,6 +110,22 @@ def test_however_workers_add_and_die_the_table_has_what_is_kept(
             assert [row["trial"] for row in table(folder)] == sorted(kept)
 
 
+def test_workers_in_turn_add_to_one_table(tmp_path: Path) -> None:
+    """It is made anew by none of them, which all others would have to read again."""
+    shelves, files = [Shelf(tmp_path) for _ in range(3)], []
+    for number in range(30):
+        shelves[number % 3].add(trial(number, (0.5,)))
+        files.append((tmp_path / layout.TABLE).stat().st_ino)
+    assert set(files) == {files[0]}
+    assert len(table(tmp_path)) == 30
+    shelves[0].add(trial(4, (0.6,)))
+    anew = (tmp_path / layout.TABLE).stat().st_ino
+    for number in range(30, 36):
+        found = shelves[number % 3].add(trial(number, (0.5,)))
+        assert [one.reward for one in found if one.trial == "04"] == [0.6]
+    assert (tmp_path / layout.TABLE).stat().st_ino == anew
+
+
 def test_a_trial_that_cannot_be_written_leaves_no_row(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     for number in range(2):

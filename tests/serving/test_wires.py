@@ -173,6 +173,16 @@ def test_by_https_a_certificate_is_asked_for_and_trusted_where_it_is_named(
             assert client.predict(IMAGE)["mask"].tolist() == [[[0, 1], [2, 3]]]
 
 
+def test_a_server_without_tls_is_away_and_no_matter_of_trust() -> None:
+    patience = Patience(attempt=1.0, attempts=1)
+    with (
+        serving(lambda handler: send(handler, METADATA)) as address,
+        Client(address.replace("http:", "https:"), "street", patience=patience) as client,
+        pytest.raises(Busy, match="is not to be reached: "),
+    ):
+        client.predict(IMAGE)
+
+
 def test_after_a_failure_what_waits_is_not_asked() -> None:
     """The first of many fails at once while the others are still under way."""
     asked: list[int] = []

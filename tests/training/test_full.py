@@ -206,6 +206,19 @@ def test_another_configuration_does_not_go_on_in_the_same_folder(tmp_path: Path)
     )
 
 
+def test_another_number_of_stages_is_told_by_its_first_key(tmp_path: Path) -> None:
+    first = whole()
+    FullRun(first, ARCH1, tmp_path)
+    stages = (*first.full.stages, first.full.stages[0])
+    more = msgspec.structs.replace(first.full, stages=stages)
+    with pytest.raises(ConfigError) as error:
+        FullRun(msgspec.structs.replace(first, full=more), ARCH1, tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path} was begun without full.stages.{len(stages) - 1}.epochs, now it is the other "
+        f"way: give {tmp_path / 'config.yaml'}, or another folder"
+    )
+
+
 def test_another_genotype_does_not_go_on_in_the_same_folder(tmp_path: Path) -> None:
     FullRun(whole(), ARCH1, tmp_path)
     with pytest.raises(ConfigError) as error:
