@@ -3,10 +3,8 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,42 +12,14 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from nas_tf import spaces
 from nas_tf.cli.export import lost_by_int8
-from nas_tf.errors import DataError
-from nas_tf.search import weights
 from nas_tf.tasks import Task
 from serving import lite_metadata, lite_runner, saved_model, staged
 from serving.parity import Parity, headline
-from tests.cli.test_training import SMALL, nas_tf
+from tests.cli.exports import unexpected
+from tests.cli.test_training import nas_tf
 from tests.serving.endpoint import served
-from tests.serving.shipped import SIZE, TASKS, pictures
-
-FORMATS = "savedmodel,tflite,onnx"
-
-
-def unexpected(told: str) -> list[str]:
-    """Lines on standard error but that of int8: networks that learnt little may lose much."""
-    return [line for line in told.splitlines() if not line.startswith("take care: int8 loses")]
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a small search of two trials, and its export."""
-    folder = tmp_path_factory.mktemp("place")
-    (folder / "small.yaml").write_text(SMALL)
-    Image.fromarray(pictures(1, size=(80, 120))[0]).save(folder / "photo.jpg")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NAS_TF_CACHE", str(folder / "cache"))
-        patch.setenv("COLUMNS", "160")
-        options = ("stage_two=null", "--oracle", "random", "--trials", "2", "--out", "run")
-        done = nas_tf("search", "small.yaml", *options, cwd=folder)
-        assert done.returncode == 0, done.stderr
-        done = nas_tf("export", "run", "--out", "out", "--to", FORMATS, "--check", "8", cwd=folder)
-        assert done.returncode == 0, done.stderr
-        assert unexpected(done.stderr) == []
-        (folder / "told.txt").write_text(done.stdout)
-        yield folder
+from tests.serving.shipped import SIZE, TASKS
 
 
 def test_all_formats_are_written_and_compared(place: Path) -> None:
@@ -143,91 +113,6 @@ def test_an_export_that_fails_is_in_no_way_of_the_next(place: Path) -> None:
     done = nas_tf(*command, cwd=place)
     assert done.returncode == 0, done.stderr
     assert {path.suffix for path in (place / "again").iterdir()} == {"", ".tflite", ".onnx", ".sh"}
-
-
-@pytest.mark.parametrize("damage", ["absent", "empty", "broken", "no variables"])
-def test_a_part_of_a_version_is_refused(place: Path, damage: str) -> None:
-    part = place / f"part of {damage}"
-    shutil.copytree(place / "out" / "savedmodel" / "1", part)
-    graph = part / "saved_model.pb"
-    if damage == "absent":
-        graph.unlink()
-    elif damage == "no variables":
-        shutil.rmtree(part / "variables")
-    else:
-        graph.write_bytes({"empty": b"", "broken": graph.read_bytes()[:999]}[damage])
-    commands = [["predict", part.name, "photo.jpg"], ["score", part.name]]
-    for command in commands if damage == "absent" else commands[:1]:
-        done = nas_tf(*command, cwd=place)
-        assert done.stderr.startswith(f"nas-tf: {part.name} is damaged or a part of a version")
-        assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", 2)
-
-
-def cut(path: Path, length: int) -> str:
-    path.write_bytes(path.read_bytes()[:length])
-    return path.name
-
-
-@pytest.mark.parametrize("command", ["benchmark", "predict", "score"])
-def test_a_tflite_file_that_was_cut_off_is_told(place: Path, command: str) -> None:
-    path = place / "cut.tflite"
-    shutil.copy(next((place / "out").glob("*-fp32.tflite")), path)
-    name = cut(path, 100_000)
-    more = ["photo.jpg"] if command == "predict" else []
-    done = nas_tf(command, name, *more, cwd=place)
-    assert done.stderr.startswith("nas-tf: cut.tflite is damaged: a part of it is missing")
-    assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", 2)
-
-
-def test_damaged_metadata_of_a_version_are_told(place: Path) -> None:
-    folder = place / "damaged version"
-    shutil.copytree(place / "out" / "savedmodel" / "1", folder)
-    cut(folder / "assets" / "metadata.json", 99)
-    done = nas_tf("predict", folder.name, "photo.jpg", cwd=place)
-    assert done.stderr.startswith(f"nas-tf: {folder.name}/assets/metadata.json is damaged (")
-    assert "export the network again" in done.stderr
-    assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", 2)
-
-
-@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 and text", "half", "changed"])
-def test_damaged_weights_of_a_trial_are_told(place: Path, content: bytes | str) -> None:
-    folder = place / "damaged run"
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(place / "run", folder)
-    paths = sorted((folder / "weights").glob("*.npz"))
-    for path in paths:
-        whole = bytearray(path.read_bytes())
-        middle = len(whole) // 2
-        changed = whole[:middle] + bytes(one ^ 255 for one in whole[middle:])
-        path.write_bytes({"half": whole[:middle], "changed": changed}.get(content, content))
-    trial = paths[0].stem
-    with pytest.raises(DataError, match=rf"weights/{trial}.npz is damaged, expected the arrays"):
-        weights.read(folder, trial)
-    if content == "half":
-        done = nas_tf("export", folder.name, "--trial", trial, cwd=place)
-        assert f"weights/{trial}.npz is damaged" in done.stderr
-        assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", 3)
-
-
-@pytest.mark.parametrize(
-    ("file", "content", "line", "code"),
-    [
-        ("genotype.json", "{", "genotype.json is damaged: '{' is not a genotype record", 2),
-        ("result.json", '{"phase": "pub', "result.json is damaged: Unterminated string", 3),
-        ("result.json", "[]", "result.json is damaged: it holds a list, expected a record;", 3),
-    ],
-)
-def test_damaged_records_of_a_training_are_told(
-    place: Path, tmp_path: Path, file: str, content: str, line: str, code: int
-) -> None:
-    """They are read before the network, which is absent here."""
-    shutil.copy(place / "small.yaml", tmp_path / "config.yaml")
-    (tmp_path / "genotype.json").write_text(spaces.resolve("arch1").to_json())
-    (tmp_path / "last.keras").touch()
-    (tmp_path / file).write_text(content)
-    done = nas_tf("export", str(tmp_path), cwd=place)
-    assert f"nas-tf: {tmp_path}/{line}" in done.stderr
-    assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", code)
 
 
 def test_a_score_says_what_was_scored(place: Path) -> None:
