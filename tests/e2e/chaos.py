@@ -27,7 +27,9 @@ ORACLES = {
 }
 TRIALS = 24
 PATIENCE = 90.0
-_BEGINS = ("searches into ", "goes on in ", "no run to go on with in ", "all ")
+_BEGINS = re.compile(
+    r"(no run to go on with in \S+: )?searches into \S+, |goes on in \S+ after |all \d+ trials of "
+)
 _REMEDY = re.compile("put back|delete|free some|use the version|give .*=")
 
 
@@ -208,7 +210,7 @@ class Round:
     def _check_words(self) -> None:
         """Whoever ended did so with one line that tells where and what to do."""
         for one in self._ended():
-            lines = [line for line in one.said.splitlines() if not line.startswith(_BEGINS)]
+            lines = [line for line in one.said.splitlines() if not _BEGINS.match(line)]
             assert len(lines) == 1, f"{len(lines)} lines instead of one\n{self.told()}"
             assert str(self.place) in lines[0], f"it names no file\n{self.told()}"
             assert _REMEDY.search(lines[0]), f"it names no remedy\n{self.told()}"
