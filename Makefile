@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 
 DOCS   ?= .venv-docs
 
-.PHONY: quickstart test test-slow lint docs drawings bench
+.PHONY: quickstart test test-slow fuzz lint docs drawings bench
 
 $(READY): setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -25,6 +25,11 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/pytest -n 2 -m slow
+
+# Tests look at the same examples every time; this looks for new ones, FUZZ times as many.
+FUZZ ?= 4
+fuzz: $(READY)
+	NAS_TF_FUZZ=$(FUZZ) $(BIN)/pytest -n 2 -m "slow or not slow" --timeout 0 tests/fuzz
 
 lint: $(READY)
 	$(BIN)/ruff check .

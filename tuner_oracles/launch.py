@@ -20,6 +20,8 @@ from contextlib import suppress
 
 CHIEF = "chief"
 _GRACE = 30.0
+_LATEST = 5.0
+"""So many seconds after a trial's end its chief has told of it, busy as it may be."""
 _LAUNCHED = "TUNER_ORACLES_LAUNCHED"
 _ENDED = "\x03"
 
@@ -82,7 +84,7 @@ class Cluster:
 
     def _again(self, name: str, status: int) -> bool:
         how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-        if self._left[name] == 0:
+        if not self._may_again(name):
             _tell(f"{name} {how}, once too often; what was earned is kept")
             return False
         self._left[name] -= 1
@@ -90,6 +92,13 @@ class Cluster:
         time.sleep(0.5)
         self._start(name)
         return True
+
+    def _may_again(self, name: str) -> bool:
+        """The chief may not yet have told that the trial before this one has ended."""
+        end = time.monotonic() + _LATEST
+        while self._left[name] == 0 and time.monotonic() < end:
+            time.sleep(0.05)
+        return self._left[name] > 0
 
     def _start(self, name: str) -> None:
         process = subprocess.Popen(

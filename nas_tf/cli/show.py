@@ -1,7 +1,6 @@
 """``nas-tf show``: one genotype, or a trial, in words, numbers, shapes and a drawing."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
@@ -57,18 +56,18 @@ def command(
         run = options.opened(Path(genotype))
         record = show_trial.find(run, trial)
         show_trial.describe(console, run, record)
-        found, like = record.parsed, show_trial.drawn(run, given)
-        published = _published(found)
+        found, published = record.parsed, _published(record.parsed)
+        blueprint = show_trial.draw(run, record, given, classes, input_size)
     else:
         found = _genotype(genotype, trial, space)
         published = _published(found)
-        like = _as_published(published or _first_published(found), given)
-    blueprint = networks.draw(
-        found,
-        classes if classes is not None else like.head,
-        input_size=input_size or like.input_size,
-        settings=like.settings,
-    )
+        like = published or _first_published(found)
+        blueprint = networks.draw(
+            found,
+            like.num_classes if classes is None else classes,
+            input_size=input_size or like.input_size,
+            settings=networks.settings.published(found.space, **given),
+        )
     name = published.name if published else f"{found.space}-{found.digest}"
     _print_words(console, name, found, published)
     _print_costs(console, blueprint, published)
@@ -94,11 +93,6 @@ def _genotype(text: str, trial: str | None, space: str | None) -> Genotype:
 
 def _published(genotype: Genotype) -> Published | None:
     return next((p for p in spaces.PUBLISHED.values() if p.genotype == genotype), None)
-
-
-def _as_published(like: Published, given: dict[str, Any]) -> show_trial.Drawn:
-    settings = networks.settings.published(like.genotype.space, **given)
-    return show_trial.Drawn(like.num_classes, like.input_size, settings)
 
 
 def _first_published(genotype: Genotype) -> Published:

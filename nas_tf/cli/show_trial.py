@@ -1,6 +1,5 @@
 """A trial of a run, for ``nas-tf show``."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -9,10 +8,10 @@ from rich.table import Table
 
 from nas_tf import networks
 from nas_tf.errors import ConfigError
-from nas_tf.networks import Settings
+from nas_tf.networks import Blueprint
 from nas_tf.networks.heads import Head
 from nas_tf.report.words import milliseconds
-from nas_tf.runs import Run, Stage, TrialRecord
+from nas_tf.runs import Run, Stage, TrialRecord, layout
 from nas_tf.spaces import PUBLISHED
 
 
@@ -30,31 +29,40 @@ def find(run: Run, trial: str | None) -> TrialRecord:
     raise ConfigError(f"trial is {trial!r}, expected {known}")
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """How a genotype is drawn."""
-
-    head: Head | int
-    input_size: tuple[int, int] | None
-    settings: Settings
-
-
-def drawn(run: Run, given: dict[str, Any]) -> Drawn:
+def draw(
+    run: Run,
+    trial: TrialRecord,
+    given: dict[str, Any],
+    outputs: int | None,
+    input_size: tuple[int, int] | None,
+) -> Blueprint:
     """As the run drew its candidates when it counted what they cost, but for what is given.
 
     Runs of versions that did not tell their outputs and input are drawn as the paper's were.
     """
-    space, told = run.about["space"], run.about
+    genotype, told = trial.parsed, run.about
     own = {
         key: run.settings[f"network.{key}"]
         for key in ("width", "sep_repeats", "auxiliary", "alpha")
         if run.settings.get(f"network.{key}") is not None
     }
-    settings = networks.settings.search(space, **own | given)
-    if told["outputs"] is None or told["input"] is None:
-        like = next(p for p in PUBLISHED.values() if p.genotype.space == space)
-        return Drawn(like.num_classes, like.input_size, settings)
-    return Drawn(Head(told["task"], told["outputs"]), tuple(told["input"]), settings)
+    like = next(p for p in PUBLISHED.values() if p.genotype.space == genotype.space)
+    head: Head | int = like.num_classes
+    size = like.input_size
+    try:
+        if told["outputs"] is not None and told["input"] is not None:
+            head, size = Head(told["task"], told["outputs"]), tuple(told["input"])
+        return networks.draw(
+            genotype,
+            head if outputs is None else outputs,
+            input_size=input_size or size,
+            settings=networks.settings.search(genotype.space, **own | given),
+        )
+    except ConfigError as error:
+        raise ConfigError(
+            f"trial {trial.trial} of {run.folder} can't be drawn: {error}; {layout.RUN} and "
+            f"{layout.CONFIG} there say how, but for what is given"
+        ) from error
 
 
 def describe(console: Console, run: Run, trial: TrialRecord) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from nas_tf.cli import nas_tf
@@ -157,6 +158,26 @@ def test_a_genotype_that_is_none_is_one_line(tmp_path: Path, command: str, chang
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(NasTfError, match=r"0001\.json holds no genotype.*put back a copy"):
         call(command, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "line"),
+    [
+        (layout.RUN, {"task": "segmentation", "outputs": 11, "input": [0, 480]}, "input_size"),
+        (layout.RUN, {"task": "segmentation", "outputs": 11, "input": [1, 480]}, "input 1x480"),
+        (layout.RUN, {"task": "pose", "outputs": 0, "input": [96, 96]}, "pose head has 0 outputs"),
+        (layout.CONFIG, {"network": {"alpha": 0.3}}, "alpha is 0.3"),
+        (layout.CONFIG, {"network": {"width": "wide"}}, "width is 'wide'"),
+    ],
+)
+def test_a_run_that_tells_an_impossible_network_is_named(
+    tmp_path: Path, name: str, change: dict, line: str
+) -> None:
+    path = made(tmp_path / "run", trials=2).folder / name
+    told = yaml.safe_load(path.read_text())  # which JSON is too
+    path.write_text(json.dumps(told | change))
+    with pytest.raises(NasTfError, match=rf"trial 000. of .*run can't be drawn: {line}"):
+        call("show", tmp_path / "run", "--no-drawing")
 
 
 def test_a_folder_with_brackets_in_its_name_is_told_by_it(tmp_path: Path) -> None:

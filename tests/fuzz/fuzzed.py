@@ -1,6 +1,7 @@
 """What fuzzing is here: inputs near to right ones, and the one thing that may go wrong."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -36,9 +37,12 @@ VALUES = st.recursive(
 
 
 def hold(times: int, examples: int, check: Callable[..., None], **inputs: Any) -> None:
-    """Checks a property on so many examples."""
+    """Checks a property on so many examples, and on so many times more where it is asked for."""
+    more = int(os.environ.get("NAS_TF_FUZZ", 1))
     quiet = settings(
-        max_examples=times * examples, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=more * times * examples,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
     )
     quiet(given(**inputs)(check))()
 
