@@ -32,11 +32,16 @@ _CALLS = 64  # at once: busy, the oracle answers heartbeats only
 
 
 def search(
-    tuner: kt.engine.base_tuner.BaseTuner, *args: Any, patience: float = PATIENCE, **kwargs: Any
+    tuner: kt.engine.base_tuner.BaseTuner,
+    *args: Any,
+    patience: float = PATIENCE,
+    on_end: Callable[[], None] | None = None,
+    **kwargs: Any,
 ) -> None:
     """Runs a tuner's search with one of our oracles; arguments are ``tuner.search``'s.
 
     ``patience``: seconds that a worker waits for an absent chief, and a chief for a first worker.
+    ``on_end``: what a chief calls when trials have ended, one or several.
     """
     if distribution.has_chief_oracle() and not distribution.is_chief_oracle():
         client = SteadyClient(_durable(tuner.oracle._oracle), patience)
@@ -49,7 +54,7 @@ def search(
         tuner.save()  # KerasTuner does so after the first trial only, and begins anew without
         if distribution.is_chief_oracle():
             oracle.verbose = kwargs.get("verbose", oracle.verbose)
-            serve(oracle, patience)
+            serve(oracle, patience, on_end)
             return
         try:
             tuner.search(*args, **kwargs)
@@ -71,7 +76,11 @@ def _full_disk_told(tuner: kt.engine.base_tuner.BaseTuner) -> Iterator[None]:
         raise Unwritable(error.message.partition(";")[0], full) from error
 
 
-def serve(oracle: DurableOracle, patience: float = PATIENCE) -> None:
+def serve(
+    oracle: DurableOracle,
+    patience: float = PATIENCE,
+    on_end: Callable[[], None] | None = None,
+) -> None:
     """Serves an oracle as chief until every trial has ended and the workers have gone.
 
     With trials left and no worker for longer than ``patience`` it ends with an error; started
@@ -92,7 +101,7 @@ def serve(oracle: DurableOracle, patience: float = PATIENCE) -> None:
     oracle.leases.renew()
     server.start()
     try:
-        _until_over(oracle, guard, patience)
+        _until_over(oracle, guard, patience, on_end)
     finally:
         server.stop(grace=2).wait()
 
@@ -112,20 +121,26 @@ def _free_address() -> str:
     return f"[{place[0]}]:{port}" if family == socket.AF_INET6 else f"{ip}:{port}"
 
 
-def _until_over(oracle: DurableOracle, guard: "_Guard", patience: float) -> None:
+def _until_over(
+    oracle: DurableOracle, guard: "_Guard", patience: float, on_end: Callable[[], None] | None
+) -> None:
     alone_since, ended = time.monotonic(), len(oracle.end_order)
     while True:
         time.sleep(0.2)
         if guard.fault is not None:
             raise guard.fault
         oracle.reap()
+        alone = not oracle.leases.present()
+        over = alone and oracle.over()
         if len(oracle.end_order) > ended:
             ended = len(oracle.end_order)
             say_ended()
-        if oracle.leases.present():
-            alone_since = time.monotonic()
-        elif oracle.over():
+            if on_end is not None:
+                on_end()
+        if over:
             return
+        if not alone:
+            alone_since = time.monotonic()
         elif time.monotonic() - alone_since > patience:
             raise TimeoutError(
                 f"no worker was heard of for {patience:g} s and trials are left: start this "

@@ -1,6 +1,7 @@
 """The live line of a training: how far, how fast, how good, how long still."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,6 +23,9 @@ from rich.text import Text
 from nas_tf.cli import relay
 from nas_tf.cli.line import Line
 from nas_tf.report.words import significant
+
+SILENCE = 30.0
+"""So many seconds a log that is no terminal is silent at most while steps are made."""
 
 
 class _What(ProgressColumn):
@@ -62,10 +66,12 @@ class LiveLine(Line):
     def __init__(self, bar: Bars, console: Console, name: str = "") -> None:
         self._bar, self._console, self._name = bar, console, name
         self._task: TaskID | None = None
+        self._total, self._said = 0, time.monotonic()
 
     def at(self, done: int, loss: float) -> None:
         """Shows a step."""
         self._bar.update(self._task, completed=done, loss=f"loss {loss:.3f}")
+        self._say_at_times(f"{done} of {self._total}, loss {loss:.3f}")
 
     def head(self, line: str) -> None:
         """Sets the header; where there is no terminal it is a line like others."""
@@ -76,6 +82,7 @@ class LiveLine(Line):
 
     def say(self, line: str) -> None:
         """Prints a line that stays."""
+        self._said = time.monotonic()
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _start(self, what: str, total: int, done: int) -> None:
@@ -84,10 +91,17 @@ class LiveLine(Line):
         else:
             self._bar.remove_task(self._task)
         label = f"{self._name}  {what}" if self._name else what
+        self._total = total
         self._task = self._bar.add_task(label, total=total, completed=done, loss="")
 
     def _row(self, done: int, total: int) -> None:
         self._bar.update(self._task, completed=done)
+        self._say_at_times(f"{done} of {self._total}")
+
+    def _say_at_times(self, how_far: str) -> None:
+        if not self._console.is_terminal and time.monotonic() - self._said >= SILENCE:
+            name = f"{self._name}: " if self._name else ""
+            self.say(f"{name}{self._what}: {how_far}")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import importlib.util
 import io
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,14 @@ from rich.console import Console
 
 import tuner_oracles
 from nas_tf import spaces
-from nas_tf.cli import tables, timing
+from nas_tf.cli import cluster, tables, timing
 from nas_tf.cli.headline import Headline
 from nas_tf.cli.kerastuner_oracles import Bayesian, Hyperband
+from nas_tf.cli.line import Line
 from nas_tf.cli.progress import live_line
 from nas_tf.config.schema import Experiment
 from nas_tf.errors import ConfigError, DataError, EnvironmentFault, NasTfError, TrainingError
+from nas_tf.runs.shelf import Shelf
 from nas_tf.search import SearchHyperModel, TwoStageTuner
 from nas_tf.search.hypermodel import OBJECTIVE
 from nas_tf.spaces import SearchSpace
@@ -62,9 +64,26 @@ def run(experiment: Experiment, folder: Path, console: Console, begins: str) -> 
                 kept=experiment.search.kept,
             )
         if isinstance(oracle, DurableOracle):
-            tuner_oracles.search(tuner, verbose=0)
+            tell = _Newly(folder, line, headline) if cluster.is_chief_by_hand() else None
+            tuner_oracles.search(tuner, verbose=0, on_end=tell)
         else:
             tuner.search(verbose=0)
+
+
+class _Newly:
+    """A chief tells the trials that its workers have written since; they are in one folder."""
+
+    def __init__(self, folder: Path, line: Line, headline: Headline) -> None:
+        self._shelf, self._line, self._headline = Shelf(folder), line, headline
+        self._told = {one.trial for one in self._shelf.all()}
+
+    def __call__(self) -> None:
+        with suppress(DataError, OSError):  # telling is no reason to end
+            for trial in self._shelf.all():
+                if trial.trial not in self._told:
+                    self._told.add(trial.trial)
+                    self._line.say(f"{trial.worker}: {tables.line(trial)}")
+                    self._line.head(self._headline.after(trial))
 
 
 @contextmanager

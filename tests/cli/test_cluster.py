@@ -88,6 +88,10 @@ def test_a_chief_and_a_worker_by_hand_say_what_they_do_and_the_chief_what_was_fo
     assert told["worker-0"][1].startswith(
         f"worker-0 of the search in run, asks the chief at {place}\n"
     )
+    for trial in Run(tmp_path / "run").trials:
+        for name, said in (("chief", "worker-0: trial"), ("worker-0", "trial")):
+            assert f"\n{said} {trial.trial}: reward " in told[name][1]
+    assert "2/2 trials  best " in told["chief"][1]
     assert "report: run/report.html" in told["chief"][0]
     assert told["worker-0"][0] == ""
     assert (tmp_path / "run" / layout.REPORT).exists()

@@ -67,6 +67,20 @@ def test_without_a_terminal_lines_are_plain(
     assert "stage 1" not in text
 
 
+def test_a_log_is_told_how_far_long_work_is(
+    work: Callable, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a terminal would show a bar; every step is late here."""
+    monkeypatch.setattr("nas_tf.cli.progress.SILENCE", 0.0)
+    monkeypatch.setattr("nas_tf.cli.relay._PAUSE", -1.0)
+    lines = shown({"worker-0": sent(capsys, work)}, terminal=False).splitlines()
+    assert lines[:2] == [
+        "worker-0: features of meta-train: 0 of 500",
+        "worker-0: stage 1: 1 of 40, loss 2.500",
+    ]
+    assert "stage 1: " not in shown({"worker-0": sent(capsys, work)}, terminal=True)
+
+
 def test_the_figures_of_a_long_description_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=80)
     clock = itertools.count()
