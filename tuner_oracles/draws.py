@@ -1,7 +1,7 @@
 """From a searcher's proposals to those worth a trial: feasible, and not tried before."""
 
 import itertools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from tuner_oracles.searcher import Proposal, Searcher, Vector
@@ -43,9 +43,10 @@ class Draws:
         self.refused = 0
         self._rewards: dict[Hashable, float | None] = {}
 
-    def begin(self, tokens: Tokens, seed: int) -> None:
-        """Told once: what is drawn from."""
+    def begin(self, tokens: Tokens, seed: int, first: Sequence[Sequence[int]] = ()) -> None:
+        """Told once: what is drawn from, and what is drawn first of all."""
         self.tokens = tokens
+        self.first = [tuple(one) for one in first]
         self.searcher.begin(tokens.tokens, seed)
 
     def next(self, known: Callable[[Proposal, float], None]) -> Proposal:
@@ -90,9 +91,11 @@ class Draws:
         return None
 
     def _draw(self) -> Proposal:
-        proposal = self.searcher.propose(self.count)
+        number = self.count
         self.count += 1
-        return proposal
+        if number < len(self.first):
+            return self.searcher.given(self.first[number])
+        return self.searcher.propose(number)
 
     def _near(self, start: Vector) -> Proposal:
         """Something new though the searcher has none: by walks from there, or what is left."""
@@ -126,3 +129,20 @@ class Draws:
 
     def _key(self, vector: Vector) -> Hashable:
         return vector if self.canonical is None else self.canonical(self.tokens.values(vector))
+
+
+def vectors(tokens: Tokens, given: Sequence[Mapping[str, Any]]) -> list[list[int]]:
+    """The vectors of values that are to be tried first; raises on what the space has not."""
+    found = []
+    for number, values in enumerate(given, 1):
+        try:
+            vector = tokens.vector(values)
+            for name, value in tokens.values(vector).items():
+                if values.get(name, value) != value:
+                    raise SpaceError(
+                        f"hyperparameter {name!r} is {values[name]!r}, expected {value!r}"
+                    )
+        except SpaceError as error:
+            raise SpaceError(f"first: of the values given, number {number}: {error}") from None
+        found.append(list(vector))
+    return found

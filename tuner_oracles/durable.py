@@ -8,7 +8,7 @@ call or a silent worker would lose or repeat trials.
 import logging
 import math
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import keras_tuner as kt
@@ -30,6 +30,8 @@ class DurableOracle(RecordedOracle):
 
     ``objective``, ``max_trials``, ``hyperparameters`` and ``seed`` are KerasTuner's. Further:
 
+    - ``first``: values to try before anything is proposed, such as the best of another search; the
+      searcher learns from them as from its own.
     - ``duplicates``: "avoid" proposes no vector twice (a controller still learns from the known
       score), "run" trains it again.
     - ``canonical``: gives the values of a trial a key, equal for those that are the same network.
@@ -49,6 +51,7 @@ class DurableOracle(RecordedOracle):
         *,
         hyperparameters: kt.HyperParameters | None = None,
         seed: int | None = None,
+        first: Sequence[Mapping[str, Any]] | None = None,
         duplicates: str = "avoid",
         canonical: Callable[[dict[str, Any]], Hashable] | None = None,
         feasible: Callable[[dict[str, Any]], bool] | None = None,
@@ -62,6 +65,7 @@ class DurableOracle(RecordedOracle):
             searcher,
             Draws(searcher, duplicates, canonical, feasible),
             seed,
+            first,
             objective=objective,
             max_trials=max_trials,
             hyperparameters=hyperparameters,

@@ -161,6 +161,13 @@ class PPOSearcher(Searcher):
         policy = {"log_probs": log_probs[0].tolist(), "version": self.version}
         return Proposal(tuple(tokens[0].tolist()), policy)
 
+    def given(self, vector: Vector) -> Proposal:
+        """With the log-probabilities that it has now, so that the policy learns from it too."""
+        if not self.sizes:
+            return Proposal(vector)
+        log_probs = self._controller.log_probs(np.asarray([vector]))
+        return Proposal(vector, {"log_probs": log_probs[0].tolist(), "version": self.version})
+
     def learn(self, proposal: Proposal, reward: float, *, known: bool = False) -> None:
         """Takes in an episode; known ones make up half of an update at most.
 

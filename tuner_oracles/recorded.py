@@ -13,6 +13,7 @@ import os
 import random
 import threading
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import keras_tuner as kt
 from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
-from tuner_oracles.draws import Draws
+from tuner_oracles.draws import Draws, vectors
 from tuner_oracles.ledger import NAME, Ledger, LedgerError, Record, write_whole
 from tuner_oracles.searcher import Proposal, Searcher
 from tuner_oracles.tokens import SpaceError, Tokens, vocabulary
@@ -35,13 +36,21 @@ class RecordedOracle(kt.Oracle):
 
     tokens: Tokens
 
-    def __init__(self, searcher: Searcher, draws: Draws, seed: int | None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        searcher: Searcher,
+        draws: Draws,
+        seed: int | None,
+        first: Sequence[Mapping[str, Any]] | None,
+        **kwargs: Any,
+    ) -> None:
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
             raise ValueError(f"seed is {seed!r}, expected an integer of 0 or more")
         super().__init__(**kwargs)
         self.seed = seed
         self.searcher = searcher
         self.draws = draws
+        self._given_first = first
         self._lock = threading.RLock()
         self._ledger: Ledger | None = None
         self._saved = 0
@@ -156,7 +165,10 @@ class RecordedOracle(kt.Oracle):
             "duplicates": self.draws.duplicates,
         }
         if recorded is None:
-            return {"settings": begin, "space": self.hyperparameters.get_config()["space"]}
+            record = {"settings": begin, "space": self.hyperparameters.get_config()["space"]}
+            first = vectors(Tokens(self.hyperparameters), self._given_first or ())
+            return record | ({"first": first} if first else {})
+        self._check_first(recorded)
         for name, was in recorded["settings"].items():
             now = begin.get(name)
             if now != was and not (name == "seed" and now is None):
@@ -166,6 +178,17 @@ class RecordedOracle(kt.Oracle):
                 )
         self._check_space(recorded["space"])
         return recorded
+
+    def _check_first(self, recorded: Record) -> None:
+        """What is tried first is fixed when a search begins; going on, it need not be given."""
+        if self._given_first is None:
+            return
+        given = vectors(Tokens(_hyperparameters(recorded["space"])), self._given_first)
+        if given != recorded.get("first", []):
+            raise LedgerError(
+                f"the search in {self._project_dir} was begun with other values to try first: "
+                "give those, none, another project_name, or overwrite=True"
+            )
 
     def _check_space(self, space: list[dict[str, Any]]) -> None:
         """Refuses to go on over another space; one not told yet is taken from the ledger."""
@@ -208,7 +231,7 @@ class RecordedOracle(kt.Oracle):
         self.seed = record["settings"]["seed"]
         self.hyperparameters = _hyperparameters(record["space"])
         self.tokens = Tokens(self.hyperparameters)
-        self.draws.begin(self.tokens, self.seed)
+        self.draws.begin(self.tokens, self.seed, record.get("first", ()))
 
     def _apply_proposal(self, record: Record) -> None:
         trial_id, tokens = record["trial"], tuple(record["tokens"])

@@ -42,6 +42,10 @@ class Searcher:
         """The proposal of draw ``number``."""
         raise NotImplementedError
 
+    def given(self, vector: Vector) -> Proposal:
+        """A vector that a person wants tried, as one that this searcher had proposed."""
+        return Proposal(vector)
+
     def learn(self, proposal: Proposal, reward: float, *, known: bool = False) -> None:
         """Takes in a reward; ``known`` if it was looked up and no trial was spent on it."""
 

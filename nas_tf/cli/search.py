@@ -14,11 +14,10 @@ from nas_tf import folders, spaces
 from nas_tf.cli import cluster, options, relay, tables
 from nas_tf.cli.progress import bars
 from nas_tf.config import load, resumed
+from nas_tf.config.combinations import KERASTUNERS_OWN
 from nas_tf.config.schema import Experiment, Oracle
 from nas_tf.errors import ConfigError, NasTfError, TrainingError
 from nas_tf.runs import Run, layout
-
-_LONERS = ("bayesian", "hyperband")
 
 
 @click.command("search")
@@ -27,6 +26,9 @@ _LONERS = ("bayesian", "hyperband")
 @click.option("--space", type=click.Choice(tuple(spaces.SPACES)), help="Search another space.")
 @click.option("--oracle", type=click.Choice(get_args(Oracle)), help="Who proposes candidates.")
 @click.option("--trials", type=click.IntRange(1), help="How many candidates.")
+@click.option(
+    "--begin-with", metavar="RUN", help="Try the best of another run first, by search.begin_count."
+)
 @click.option("--workers", type=click.IntRange(1), default=1, help="Processes that train them.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
 @click.option(
@@ -40,6 +42,7 @@ def command(
     space: str | None,
     oracle: str | None,
     trials: int | None,
+    begin_with: str | None,
     workers: int,
     resume: bool,
     out: Path | None,
@@ -49,9 +52,17 @@ def command(
     \b
     nas-tf search shapes_auxcell --trials 20
     nas-tf search camvid_auxcell stage_one.epochs=3 --oracle evolution --workers 2
+    nas-tf search camvid_auxcell --begin-with runs/shapes_auxcell-ppo
     nas-tf search camvid_auxcell --resume
     """
-    given = options.given(**{"space": space, "search.oracle": oracle, "search.trials": trials})
+    given = options.given(
+        **{
+            "space": space,
+            "search.oracle": oracle,
+            "search.trials": trials,
+            "search.begin_with": begin_with,
+        }
+    )
     every = [*overrides, *(f"{key}={value}" for key, value in given.items())]
     name = f"{Path(config).stem}-{load(config, every).search.oracle}"
     conduct(config, every, out or Path("runs") / name, workers=workers, resume=resume)
@@ -67,15 +78,15 @@ def conduct(
     if workers > 1 and not any(one.startswith("threads=") for one in every):
         every.append(f"threads={max(1, (os.cpu_count() or 1) // workers)}")
     experiment = load(config, every)
-    if workers > 1 and experiment.search.oracle in _LONERS:
-        others = [one for one in get_args(Oracle) if one not in _LONERS]
+    if workers > 1 and experiment.search.oracle in KERASTUNERS_OWN:
+        others = [one for one in get_args(Oracle) if one not in KERASTUNERS_OWN]
         raise ConfigError(
             f"oracle {experiment.search.oracle} is KerasTuner's own and loses trials when a "
             f"worker dies, expected one of {', '.join(others)} with --workers"
         )
     begins = _begins(folder, experiment, resume) if leads else cluster.part(folder)
     if workers > 1 and leads:
-        _check_files(experiment)
+        _check_files(experiment, folder)
         click.echo(begins, err=True)
         _many(config, every, folder, workers)
     else:
@@ -111,15 +122,17 @@ def _check_folder(folder: Path, experiment: Experiment, resume: bool) -> int:
     return done
 
 
-def _check_files(experiment: Experiment) -> None:
+def _check_files(experiment: Experiment, folder: Path) -> None:
     """What is wrong with data or a file is told here once, not by every worker."""
     from nas_tf import quiet
 
     quiet.load("tensorflow")
     quiet.load("keras_tuner")
+    from nas_tf.cli.search_run import tried_first
     from nas_tf.search import ready
 
     ready.check(experiment)
+    tried_first(experiment, folder)
 
 
 def _many(config: str, overrides: Sequence[str], folder: Path, workers: int) -> None:

@@ -22,10 +22,11 @@ from nas_tf.cli.progress import live_line
 from nas_tf.config.schema import Experiment
 from nas_tf.errors import ConfigError, DataError, EnvironmentFault, NasTfError, TrainingError
 from nas_tf.runs.shelf import Shelf
-from nas_tf.search import SearchHyperModel, TwoStageTuner
+from nas_tf.search import SearchHyperModel, TwoStageTuner, warm
 from nas_tf.search.hypermodel import OBJECTIVE
 from nas_tf.spaces import SearchSpace
 from tuner_oracles.durable import DurableOracle
+from tuner_oracles.ledger import NAME as LEDGER
 from tuner_oracles.ledger import LedgerError, Unwritable
 from tuner_oracles.tokens import SpaceError
 from tuner_oracles.worker import ChiefLost
@@ -41,7 +42,7 @@ def run(experiment: Experiment, folder: Path, console: Console, begins: str) -> 
     """
     space = spaces.get(experiment.space)
     model = SearchHyperModel.of(experiment, space, latency=timing.measured(experiment))
-    oracle = oracle_of(experiment, space)
+    oracle = oracle_of(experiment, space, tried_first(experiment, folder))
     model.check()  # before the tuner makes the run's folder
     if begins:
         console.print(begins, highlight=False, markup=False, soft_wrap=True)
@@ -113,8 +114,19 @@ def _one_line(folder: Path) -> Iterator[None]:
         raise TrainingError(f"{MOST_FAILURES} trials failed in a row; the last: {last}") from error
 
 
-def oracle_of(experiment: Experiment, space: SearchSpace) -> kt.Oracle:
-    """The oracle that a configuration names."""
+def tried_first(experiment: Experiment, folder: Path) -> list[dict[str, int]] | None:
+    """What another run found best, where a search begins with it; going on, its ledger knows."""
+    search = experiment.search
+    asks_a_chief = distribution.has_chief_oracle() and not distribution.is_chief_oracle()
+    if search.begin_with is None or asks_a_chief or (folder / LEDGER).exists():
+        return None
+    return warm.first(Path(search.begin_with), spaces.get(experiment.space), search.begin_count)
+
+
+def oracle_of(
+    experiment: Experiment, space: SearchSpace, first: list[dict[str, int]] | None = None
+) -> kt.Oracle:
+    """The oracle that a configuration names; ``first`` is what ours try before they propose."""
     search = experiment.search
     common: dict[str, Any] = {"max_trials": search.trials, "seed": experiment.seed}
     own = {
@@ -126,7 +138,7 @@ def oracle_of(experiment: Experiment, space: SearchSpace) -> kt.Oracle:
     if search.oracle in own:
         if search.oracle == "ppo":
             common["preset"] = search.preset
-        return own[search.oracle](OBJECTIVE, canonical=_canonical(space), **common)
+        return own[search.oracle](OBJECTIVE, canonical=_canonical(space), first=first, **common)
     if distribution.has_chief_oracle():
         raise ConfigError(
             f"oracle {search.oracle} is KerasTuner's own and loses trials when a worker dies: "

@@ -12,6 +12,9 @@ ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 SMALLEST = {"auxcell": 32, "template": 8, "dpc": 16}
 """The shortest side of an image that the encoder of a space leaves anything of."""
 
+KERASTUNERS_OWN = ("bayesian", "hyperband")
+"""Oracles that are not ours: they search in one process, and begin in their own way."""
+
 _PLAIN = Optimiser()
 
 
@@ -27,6 +30,11 @@ def clashes(experiment: Experiment) -> Iterator[Clash]:
     """What clashes, most telling first."""
     yield from _of_the_space(experiment)
     yield from _of_the_prices(experiment)
+    if experiment.search.begin_with is not None and experiment.search.oracle in KERASTUNERS_OWN:
+        yield Clash(
+            "search.begin_with",
+            f"null, as oracle {experiment.search.oracle} begins in KerasTuner's way",
+        )
     for path, stage in _stages(experiment):
         yield from _of_a_schedule(f"{path}.schedule", stage.schedule)
         for part in ("encoder", "decoder"):

@@ -141,6 +141,7 @@ class Search(Section):
     """Who proposes candidates, how many are tried, and what their costs do to the reward.
 
     ``preset`` is of ``ppo``: ``fast`` for hundreds of trials, ``paper`` for the papers' thousands.
+    ``begin_with`` is another run's folder, whose ``begin_count`` best genotypes are tried first.
     ``kept`` is of how many of the best trials the weights are kept. ``latency`` is a table that
     ``nas-tf profile-ops`` made, or ``tflite`` to time every candidate on this machine.
     ``tensorboard`` writes curves, figures by token and pictures of the best for it, where it is
@@ -150,6 +151,8 @@ class Search(Section):
     oracle: Oracle = "ppo"
     preset: Literal["fast", "paper"] = "fast"
     trials: Count = 100
+    begin_with: str | None = None
+    begin_count: Count = 10
     kept: Count = 5
     tensorboard: bool = True
     targets: Targets = Targets()

@@ -1,11 +1,14 @@
 """``nas-tf search`` as a person calls it: what it refuses before it begins."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from nas_tf.runs import Run
+from tests.cli.test_training import SMALL
 from tests.runs.made import made
 
 
@@ -62,6 +65,37 @@ def test_weights_that_are_none_are_told_before_anything_is_written(tmp_path: Pat
         "them"
     ]
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_run_to_begin_with_that_is_none_is_told_once(tmp_path: Path, workers: str) -> None:
+    made(tmp_path / "other", space="dpc", trials=5)
+    given = ("small.yaml", "--begin-with", "other", "--out", "run", "--workers", workers)
+    (tmp_path / "small.yaml").write_text(SMALL)
+    done = search(*given, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "nas-tf: other searched space dpc, expected a run of auxcell to begin with"
+    ]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_search_begins_with_the_best_of_another_and_goes_on_without_it(
+    tmp_path: Path, workers: str
+) -> None:
+    other = made(tmp_path / "other", trials=12)
+    best = {one.genotype for one in other.best(2)}
+    (tmp_path / "small.yaml").write_text(SMALL)
+    given = ("small.yaml", "search.begin_count=2", "stage_two=null", "--begin-with", "other")
+    more = (*given, "--out", "run", "--workers", workers)
+    assert search(*more, "--trials", "2", cwd=tmp_path).returncode == 0
+    assert {one.genotype for one in Run(tmp_path / "run").trials} == best
+    shutil.rmtree(other.folder)
+    done = search(*more, "--trials", "4", "--resume", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len({one.genotype for one in Run(tmp_path / "run").trials} - best) == 2
 
 
 def test_every_command_has_help_with_an_example() -> None:

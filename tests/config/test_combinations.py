@@ -51,6 +51,11 @@ def read(source: str | Path, overrides: list[str]) -> tuple[Experiment | None, s
             "profile-ops makes, or =tflite",
         ),
         (
+            ["search.oracle=hyperband", "search.begin_with=runs/a"],
+            "search.begin_with=runs/a: "
+            "expected null, as oracle hyperband begins in KerasTuner's way",
+        ),
+        (
             ["stage_one.schedule.at=[0.5]"],
             "stage_one.schedule.at=[0.5]: "
             "expected [], as stage_one.schedule.kind is constant, or that to be step",

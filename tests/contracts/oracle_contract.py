@@ -51,6 +51,37 @@ class OracleContract:
             killed(tmp_path / "whole", folder, lines[:cut])
             assert outcome(self.searched(folder)) == outcome(whole), f"cut after record {cut}"
 
+    def test_values_given_are_tried_first_and_need_not_be_given_again(
+        self, tmp_path: Path
+    ) -> None:
+        given = [{f"op{index}": f"v{value}" for index in range(6)} for value in (3, 1, 3)]
+        whole = self.searched(tmp_path / "whole", first=given)
+        tried = [[*values.values()] for _, values, *_ in outcome(whole)]
+        assert tried[:2] == [["v3"] * 6 + [48], ["v1"] * 6 + [48]]
+        assert len({tuple(one) for one in tried}) == 30
+        lines = (tmp_path / "whole/search" / NAME).read_bytes().splitlines(keepends=True)
+        for cut, again in ((2, {"first": given}), (2, {}), (5, {}), (20, {"first": given})):
+            folder = tmp_path / f"{cut}{len(again)}"
+            killed(tmp_path / "whole", folder, lines[:cut])
+            assert outcome(self.searched(folder, **again)) == outcome(whole)
+
+    def test_values_that_the_space_has_not_are_told_before_it_begins(self, tmp_path: Path) -> None:
+        good = {f"op{index}": "v0" for index in range(6)}
+        for wrong, line in (
+            ({"op4": "v9"}, "'op4' is 'v9', expected one of 'v0', 'v1', 'v2', 'v3'"),
+            ({"width": 64}, "'width' is 64, expected 48"),
+        ):
+            oracle = self.made(tmp_path, first=[good, good | wrong])
+            with pytest.raises(SpaceError, match=f"of the values given, number 2: .*{line}"):
+                oracle.create_trial("a")
+        assert not list(tmp_path.rglob("trial_*"))
+
+    def test_other_values_to_try_first_are_another_search(self, tmp_path: Path) -> None:
+        self.searched(tmp_path, 3)
+        oracle = self.made(tmp_path, 4, first=[{f"op{index}": "v0" for index in range(6)}])
+        with pytest.raises(LedgerError, match="begun with other values to try first: give those"):
+            oracle.reload()
+
     def test_a_late_result_counts_once(self, tmp_path: Path) -> None:
         oracle = self.made(tmp_path, 4)
         early, late = oracle.create_trial("a"), oracle.create_trial("b")

@@ -106,6 +106,21 @@ def test_what_the_policy_did_not_draw_teaches_nothing() -> None:
     assert not one._window
 
 
+def test_what_was_given_to_be_tried_first_teaches_as_its_own_draws_do() -> None:
+    one = searcher(passes=20, learning_rate=0.01)
+    drawn = one.propose(0)
+    assert one.given(drawn.tokens).policy == {
+        "log_probs": pytest.approx(drawn.policy["log_probs"], abs=1e-5),
+        "version": 0,
+    }
+    good, bad = (1, 2, 3, 0), (0, 0, 0, 3)
+    before = one.given(good).policy["log_probs"]
+    for vector in (bad, good, bad, good):
+        one.learn(one.given(vector), float(vector == good))
+    assert one.version == 1
+    assert sum(one.given(good).policy["log_probs"]) > sum(before) + 0.1
+
+
 def test_without_its_checkpoint_the_ledger_is_enough(tmp_path: Path) -> None:
     def made(folder: Path) -> PPOOracle:
         return place(PPOOracle(GOAL, 60, hyperparameters=space(), seed=2, **SMALL), folder)

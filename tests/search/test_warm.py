@@ -1,0 +1,62 @@
+"""A search that begins with what another run has found."""
+
+from pathlib import Path
+
+import pytest
+
+from nas_tf import spaces
+from nas_tf.errors import ConfigError, DataError
+from nas_tf.runs import Run
+from nas_tf.search import OBJECTIVE, TwoStageTuner, warm
+from tests.runs.made import made
+from tests.search.quick import QuickModel
+from tests.training.evaluated import experiment
+from tuner_oracles import EvolutionOracle, PPOOracle
+
+SPACE = spaces.get("auxcell")
+
+
+def test_the_best_are_told_as_values_of_their_tokens(tmp_path: Path) -> None:
+    run = made(tmp_path / "before", trials=20)
+    found = warm.first(run.folder, SPACE, 4)
+    assert [SPACE.decode([*values.values()]) for values in found] == [
+        one.parsed for one in run.best(4)
+    ]
+    assert len(warm.first(run.folder, SPACE, 99)) == len(run.completed)
+
+
+@pytest.mark.parametrize("oracle", [PPOOracle, EvolutionOracle])
+def test_they_are_the_first_trials(tmp_path: Path, oracle: type) -> None:
+    before = made(tmp_path / "before", trials=20)
+    first = warm.first(before.folder, SPACE, 5)
+    model = QuickModel.of(experiment(), SPACE)
+    tuner = TwoStageTuner(
+        model,
+        oracle(OBJECTIVE, 8, seed=1, first=first),
+        directory=tmp_path,
+        project_name="after",
+    )
+    tuner.search(verbose=0)
+    tried = [one.parsed for one in Run(tmp_path / "after").trials]
+    assert tried[:5] == [one.parsed for one in before.best(5)]
+    assert len(set(tried)) == 8
+
+
+@pytest.mark.parametrize(
+    ("space", "trials", "line"),
+    [
+        ("dpc", 3, "before searched space dpc, expected a run of auxcell to begin with"),
+        ("auxcell", 0, "before has no completed trial to begin with"),
+    ],
+)
+def test_a_run_that_is_of_no_use_is_told(
+    tmp_path: Path, space: str, trials: int, line: str
+) -> None:
+    run = made(tmp_path / "before", space=space, trials=trials)
+    with pytest.raises(ConfigError, match=line):
+        warm.first(run.folder, SPACE, 3)
+
+
+def test_what_is_no_run_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere is no run"):
+        warm.first(tmp_path / "nowhere", SPACE, 3)
