@@ -29,6 +29,7 @@ test-slow: $(READY)
 # Tests look at the same examples every time; this looks for new ones, FUZZ times as many.
 FUZZ ?= 4
 fuzz: $(READY)
+	NAS_TF_FUZZ=$(FUZZ) $(BIN)/pytest -n 2 -m hypothesis --timeout 0
 	NAS_TF_FUZZ=$(FUZZ) $(BIN)/pytest -n 2 -m "slow or not slow" --timeout 0 tests/fuzz
 
 lint: $(READY)

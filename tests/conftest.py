@@ -12,6 +12,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # same in every run, so that what fails here fails there; `make fuzz` looks for new ones.
 settings.register_profile(
     "nas_tf",
+    max_examples=100 * int(os.environ.get("NAS_TF_FUZZ", 1)),
     deadline=None,
     derandomize="NAS_TF_FUZZ" not in os.environ,
     suppress_health_check=[HealthCheck.differing_executors],

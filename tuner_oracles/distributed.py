@@ -99,9 +99,10 @@ def serve(
     except RuntimeError:
         raise OSError(f"the chief can't listen at {address}: another took it just now") from None
     oracle.leases.renew()
+    tell = _teller(oracle, on_end)
     server.start()
     try:
-        _until_over(oracle, guard, patience, on_end)
+        _until_over(oracle, guard, patience, tell)
     finally:
         server.stop(grace=2).wait()
 
@@ -121,10 +122,25 @@ def _free_address() -> str:
     return f"[{place[0]}]:{port}" if family == socket.AF_INET6 else f"{ip}:{port}"
 
 
+def _teller(oracle: DurableOracle, on_end: Callable[[], None] | None) -> Callable[[], None]:
+    """Tells of trials that have ended since it was called last, or made."""
+    ended = len(oracle.end_order)
+
+    def tell() -> None:
+        nonlocal ended
+        if len(oracle.end_order) > ended:
+            ended = len(oracle.end_order)
+            say_ended()
+            if on_end is not None:
+                on_end()
+
+    return tell
+
+
 def _until_over(
-    oracle: DurableOracle, guard: "_Guard", patience: float, on_end: Callable[[], None] | None
+    oracle: DurableOracle, guard: "_Guard", patience: float, tell: Callable[[], None]
 ) -> None:
-    alone_since, ended = time.monotonic(), len(oracle.end_order)
+    alone_since = time.monotonic()
     while True:
         time.sleep(0.2)
         if guard.fault is not None:
@@ -132,11 +148,7 @@ def _until_over(
         oracle.reap()
         alone = not oracle.leases.present()
         over = alone and oracle.over()
-        if len(oracle.end_order) > ended:
-            ended = len(oracle.end_order)
-            say_ended()
-            if on_end is not None:
-                on_end()
+        tell()
         if over:
             return
         if not alone:

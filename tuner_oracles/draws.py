@@ -44,9 +44,17 @@ class Draws:
         self._rewards: dict[Hashable, float | None] = {}
 
     def begin(self, tokens: Tokens, seed: int, first: Sequence[Sequence[int]] = ()) -> None:
-        """Told once: what is drawn from, and what is drawn first of all."""
+        """Told once: what is drawn from, and what is drawn first of all.
+
+        Of that, what is infeasible or was given before is left out.
+        """
         self.tokens = tokens
-        self.first = [tuple(one) for one in first]
+        self.first = [vector for vector in map(tuple, first) if self._is_feasible(vector)]
+        if self.duplicates == "avoid":
+            new: dict[Hashable, Vector] = {}
+            for vector in self.first:
+                new.setdefault(self._key(vector), vector)
+            self.first = list(new.values())
         self.searcher.begin(tokens.tokens, seed)
 
     def next(self, known: Callable[[Proposal, float], None]) -> Proposal:
@@ -133,16 +141,25 @@ class Draws:
 
 def vectors(tokens: Tokens, given: Sequence[Mapping[str, Any]]) -> list[list[int]]:
     """The vectors of values that are to be tried first; raises on what the space has not."""
+    if isinstance(given, (str, Mapping)) or not isinstance(given, Sequence):
+        raise SpaceError(f"first is {given!r}, expected a list of dicts of values")
     found = []
     for number, values in enumerate(given, 1):
         try:
-            vector = tokens.vector(values)
-            for name, value in tokens.values(vector).items():
-                if values.get(name, value) != value:
-                    raise SpaceError(
-                        f"hyperparameter {name!r} is {values[name]!r}, expected {value!r}"
-                    )
+            found.append(_vector(tokens, values))
         except SpaceError as error:
             raise SpaceError(f"first: of the values given, number {number}: {error}") from None
-        found.append(list(vector))
     return found
+
+
+def _vector(tokens: Tokens, values: Any) -> list[int]:
+    if not isinstance(values, Mapping):
+        raise SpaceError(f"{values!r} is no dict")
+    vector = tokens.vector(values)
+    whole = tokens.values(vector)
+    for name, value in values.items():
+        if name not in whole:
+            raise SpaceError(f"there is no hyperparameter {name!r}")
+        if value != whole[name]:
+            raise SpaceError(f"hyperparameter {name!r} is {value!r}, expected {whole[name]!r}")
+    return list(vector)

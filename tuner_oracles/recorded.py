@@ -168,7 +168,6 @@ class RecordedOracle(kt.Oracle):
             record = {"settings": begin, "space": self.hyperparameters.get_config()["space"]}
             first = vectors(Tokens(self.hyperparameters), self._given_first or ())
             return record | ({"first": first} if first else {})
-        self._check_first(recorded)
         for name, was in recorded["settings"].items():
             now = begin.get(name)
             if now != was and not (name == "seed" and now is None):
@@ -177,11 +176,12 @@ class RecordedOracle(kt.Oracle):
                     f"{now!r}: use {was!r}, another project_name, or overwrite=True"
                 )
         self._check_space(recorded["space"])
+        self._check_first(recorded)
         return recorded
 
     def _check_first(self, recorded: Record) -> None:
         """What is tried first is fixed when a search begins; going on, it need not be given."""
-        if self._given_first is None:
+        if not self._given_first:
             return
         given = vectors(Tokens(_hyperparameters(recorded["space"])), self._given_first)
         if given != recorded.get("first", []):

@@ -1,5 +1,6 @@
 """``nas-tf search``: from a configuration to a run's folder full of trials."""
 
+import json
 import os
 import shlex
 import sys
@@ -60,7 +61,7 @@ def command(
             "space": space,
             "search.oracle": oracle,
             "search.trials": trials,
-            "search.begin_with": begin_with,
+            "search.begin_with": begin_with and json.dumps(begin_with),
         }
     )
     every = [*overrides, *(f"{key}={value}" for key, value in given.items())]

@@ -21,12 +21,12 @@ from nas_tf.cli.line import Line
 from nas_tf.cli.progress import live_line
 from nas_tf.config.schema import Experiment
 from nas_tf.errors import ConfigError, DataError, EnvironmentFault, NasTfError, TrainingError
+from nas_tf.runs import layout
 from nas_tf.runs.shelf import Shelf
 from nas_tf.search import SearchHyperModel, TwoStageTuner, warm
 from nas_tf.search.hypermodel import OBJECTIVE
 from nas_tf.spaces import SearchSpace
 from tuner_oracles.durable import DurableOracle
-from tuner_oracles.ledger import NAME as LEDGER
 from tuner_oracles.ledger import LedgerError, Unwritable
 from tuner_oracles.tokens import SpaceError
 from tuner_oracles.worker import ChiefLost
@@ -67,6 +67,8 @@ def run(experiment: Experiment, folder: Path, console: Console, begins: str) -> 
         if isinstance(oracle, DurableOracle):
             tell = _Newly(folder, line, headline) if cluster.is_chief_by_hand() else None
             tuner_oracles.search(tuner, verbose=0, on_end=tell)
+            if tell is not None:
+                tell()  # a worker writes trials whose process died when its search ends
         else:
             tuner.search(verbose=0)
 
@@ -83,7 +85,8 @@ class _Newly:
             for trial in self._shelf.all():
                 if trial.trial not in self._told:
                     self._told.add(trial.trial)
-                    self._line.say(f"{trial.worker}: {tables.line(trial)}")
+                    worker = f"{trial.worker}: " if trial.worker else ""
+                    self._line.say(f"{worker}{tables.line(trial)}")
                     self._line.head(self._headline.after(trial))
 
 
@@ -115,10 +118,10 @@ def _one_line(folder: Path) -> Iterator[None]:
 
 
 def tried_first(experiment: Experiment, folder: Path) -> list[dict[str, int]] | None:
-    """What another run found best, where a search begins with it; going on, its ledger knows."""
+    """What another run found best, where a search begins with it; begun, it has its own record."""
     search = experiment.search
     asks_a_chief = distribution.has_chief_oracle() and not distribution.is_chief_oracle()
-    if search.begin_with is None or asks_a_chief or (folder / LEDGER).exists():
+    if search.begin_with is None or asks_a_chief or (folder / layout.RUN).exists():
         return None
     return warm.first(Path(search.begin_with), spaces.get(experiment.space), search.begin_count)
 

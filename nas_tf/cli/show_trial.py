@@ -46,12 +46,13 @@ def draw(
         for key in ("width", "sep_repeats", "auxiliary", "alpha")
         if run.settings.get(f"network.{key}") is not None
     }
-    like = next(p for p in PUBLISHED.values() if p.genotype.space == genotype.space)
-    head: Head | int = like.num_classes
-    size = like.input_size
     try:
         if told["outputs"] is not None and told["input"] is not None:
-            head, size = Head(told["task"], told["outputs"]), tuple(told["input"])
+            head: Head | int = Head(told["task"], told["outputs"])
+            size = tuple(told["input"])
+        else:
+            like = next(p for p in PUBLISHED.values() if p.genotype.space == genotype.space)
+            head, size = like.num_classes, like.input_size
         return networks.draw(
             genotype,
             head if outputs is None else outputs,
@@ -59,9 +60,11 @@ def draw(
             settings=networks.settings.search(genotype.space, **own | given),
         )
     except ConfigError as error:
+        if given or outputs is not None or input_size is not None:
+            raise
         raise ConfigError(
             f"trial {trial.trial} of {run.folder} can't be drawn: {error}; {layout.RUN} and "
-            f"{layout.CONFIG} there say how, but for what is given"
+            f"{layout.CONFIG} there say how"
         ) from error
 
 

@@ -13,6 +13,8 @@ from nas_tf.runs.load import dotted
 
 FREE = ("search.trials", "search.kept", "search.tensorboard", "threads")
 """Keys that change nothing of what a trial is: budget, what is kept, processor."""
+_AT_FIRST = ("search.begin_with", "search.begin_count")
+"""Keys that are read when a run begins only, and need not be given again."""
 FREE_IN_FULL = ("search", "stage_one", "stage_two", "gate", "limits", "teacher", "threads")
 """Keys and sections that change nothing of a full training."""
 
@@ -25,6 +27,10 @@ def check(folder: Path, now: Experiment, free: Collection[str] = FREE) -> None:
     except ConfigError as error:
         raise DataError(f"{error}; put back a copy of {path}, or give another folder") from error
     old, new = (dotted(dump(one)) for one in (before, now))
+    if now.search.begin_with is None:
+        free = (*free, *_AT_FIRST)
+    elif _is_one_folder(before.search.begin_with, now.search.begin_with):
+        new["search.begin_with"] = before.search.begin_with
     for key in old | new:
         is_free = any(f"{key}.".startswith(f"{one}.") for one in free)
         if not is_free and old.get(key) != new.get(key):
@@ -38,6 +44,10 @@ def check(folder: Path, now: Experiment, free: Collection[str] = FREE) -> None:
                 f"{folder} was begun with {key}={was}, now it is {now_is}: give {key}={was}, or "
                 f"another folder ({path} says what it was)"
             )
+
+
+def _is_one_folder(was: str | None, now: str) -> bool:
+    return was is not None and Path(was).resolve() == Path(now).resolve()
 
 
 def _written(value: Any) -> str:

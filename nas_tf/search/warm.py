@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from nas_tf.errors import ConfigError
-from nas_tf.runs import Run
+from nas_tf.errors import ConfigError, DataError, NasTfError
+from nas_tf.genotype import Genotype
+from nas_tf.runs import Run, TrialRecord, record
 from nas_tf.spaces import SearchSpace
 
 
 def first(source: Path, space: SearchSpace, count: int) -> list[dict[str, int]]:
-    """The tokens of a run's best trials, best first, as an oracle's ``first``.
+    """The tokens of a run's best networks, best first, as an oracle's ``first``.
 
     They are evaluated anew: another data set or longer training has other rewards.
     """
@@ -18,7 +19,24 @@ def first(source: Path, space: SearchSpace, count: int) -> list[dict[str, int]]:
             f"{source} searched space {run.about['space']}, expected a run of {space.name} to "
             "begin with"
         )
-    if not (best := run.best(count)):
-        raise ConfigError(f"{source} has no completed trial to begin with")
     names = [token.name for token in space.tokens]
-    return [dict(zip(names, space.encode(one.parsed), strict=True)) for one in best]
+    found: dict[Genotype, dict[str, int]] = {}
+    for trial in run.best(len(run.trials)):
+        tokens, network = _read(source, space, trial)
+        found.setdefault(network, dict(zip(names, tokens, strict=True)))
+        if len(found) == count:
+            break
+    if not found:
+        raise ConfigError(f"{source} has no completed trial to begin with")
+    return list(found.values())
+
+
+def _read(source: Path, space: SearchSpace, trial: TrialRecord) -> tuple[list[int], Genotype]:
+    """A trial's tokens, and the genotype that stands for all of the same network."""
+    try:
+        return space.encode(trial.parsed), space.canonical(trial.parsed)
+    except (NasTfError, TypeError, ValueError, LookupError) as error:
+        path = record.path_of(source, trial.trial)
+        raise DataError(
+            f"{path} holds no genotype of space {space.name}: {error}; put back a copy"
+        ) from error

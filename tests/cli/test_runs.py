@@ -111,6 +111,19 @@ def test_show_takes_a_trial_by_its_number_and_the_best_otherwise(run: Run) -> No
     assert f"{other.params:,} parameters" in text
 
 
+def test_show_needs_no_published_genotype_of_the_space(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas_tf.spaces.PUBLISHED", {})
+    monkeypatch.setattr("nas_tf.cli.show_trial.PUBLISHED", {})
+    assert "multiply-adds" in call("show", run.folder, "--no-drawing").output
+
+
+def test_a_mistaken_option_is_not_the_runs_fault(run: Run) -> None:
+    with pytest.raises(NasTfError, match=r"^width is -3, expected an integer"):
+        call("show", run.folder, "--no-drawing", "--width", -3)
+
+
 def test_show_tells_why_a_trial_failed(run: Run) -> None:
     first, second, *_ = call("show", run.folder, "--trial", 12, "--no-drawing").output.split("\n")
     assert first == f"trial 0012 of {run.folder}"

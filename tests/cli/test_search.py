@@ -69,13 +69,13 @@ def test_weights_that_are_none_are_told_before_anything_is_written(tmp_path: Pat
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_run_to_begin_with_that_is_none_is_told_once(tmp_path: Path, workers: str) -> None:
-    made(tmp_path / "other", space="dpc", trials=5)
-    given = ("small.yaml", "--begin-with", "other", "--out", "run", "--workers", workers)
+    made(tmp_path / "2024", space="dpc", trials=5)
+    given = ("small.yaml", "--begin-with", "2024", "--out", "run", "--workers", workers)
     (tmp_path / "small.yaml").write_text(SMALL)
     done = search(*given, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "nas-tf: other searched space dpc, expected a run of auxcell to begin with"
+        "nas-tf: 2024 searched space dpc, expected a run of auxcell to begin with"
     ]
     assert not (tmp_path / "run").exists()
 
@@ -88,9 +88,9 @@ def test_a_search_begins_with_the_best_of_another_and_goes_on_without_it(
     other = made(tmp_path / "other", trials=12)
     best = {one.genotype for one in other.best(2)}
     (tmp_path / "small.yaml").write_text(SMALL)
-    given = ("small.yaml", "search.begin_count=2", "stage_two=null", "--begin-with", "other")
-    more = (*given, "--out", "run", "--workers", workers)
-    assert search(*more, "--trials", "2", cwd=tmp_path).returncode == 0
+    more = ("small.yaml", "stage_two=null", "--out", "run", "--workers", workers)
+    first = ("--begin-with", "other", "search.begin_count=2", "--trials", "2")
+    assert search(*more, *first, cwd=tmp_path).returncode == 0
     assert {one.genotype for one in Run(tmp_path / "run").trials} == best
     shutil.rmtree(other.folder)
     done = search(*more, "--trials", "4", "--resume", cwd=tmp_path)

@@ -60,16 +60,28 @@ class OracleContract:
         assert tried[:2] == [["v3"] * 6 + [48], ["v1"] * 6 + [48]]
         assert len({tuple(one) for one in tried}) == 30
         lines = (tmp_path / "whole/search" / NAME).read_bytes().splitlines(keepends=True)
-        for cut, again in ((2, {"first": given}), (2, {}), (5, {}), (20, {"first": given})):
-            folder = tmp_path / f"{cut}{len(again)}"
+        again = {"first": given}
+        for cut, more in ((0, again), (2, again), (2, {}), (5, {"first": []}), (20, again)):
+            folder = tmp_path / f"{cut}{len(more)}"
             killed(tmp_path / "whole", folder, lines[:cut])
-            assert outcome(self.searched(folder, **again)) == outcome(whole)
+            assert outcome(self.searched(folder, **more)) == outcome(whole)
+
+    def test_of_values_given_the_same_and_the_infeasible_are_left_out(
+        self, tmp_path: Path
+    ) -> None:
+        a, b, c = ({f"op{index}": f"v{value}" for index in range(6)} for value in range(3))
+        oracle = self.searched(
+            tmp_path, 3, first=[a] * 40 + [b, a, c], feasible=lambda one: one["op0"] != "v1"
+        )
+        tried = [values["op0"] for _, values, *_ in outcome(oracle)]
+        assert tried[:2] == ["v0", "v2"]
 
     def test_values_that_the_space_has_not_are_told_before_it_begins(self, tmp_path: Path) -> None:
         good = {f"op{index}": "v0" for index in range(6)}
         for wrong, line in (
             ({"op4": "v9"}, "'op4' is 'v9', expected one of 'v0', 'v1', 'v2', 'v3'"),
             ({"width": 64}, "'width' is 64, expected 48"),
+            ({"typo": 5}, "there is no hyperparameter 'typo'"),
         ):
             oracle = self.made(tmp_path, first=[good, good | wrong])
             with pytest.raises(SpaceError, match=f"of the values given, number 2: .*{line}"):

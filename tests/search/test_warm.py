@@ -1,5 +1,7 @@
 """A search that begins with what another run has found."""
 
+import json
+import random
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,22 @@ def test_the_best_are_told_as_values_of_their_tokens(tmp_path: Path) -> None:
         one.parsed for one in run.best(4)
     ]
     assert len(warm.first(run.folder, SPACE, 99)) == len(run.completed)
+
+
+def test_networks_that_were_tried_again_are_told_once(tmp_path: Path) -> None:
+    four = [SPACE.sample(random.Random(seed)) for seed in range(4)]
+    run = made(tmp_path / "before", trials=20, genotypes=four * 5, failing=0)
+    found = warm.first(run.folder, SPACE, 6)
+    assert {SPACE.decode([*values.values()]) for values in found} == set(four)
+    assert len(found) == 4
+
+
+def test_a_damaged_trial_is_told_with_its_file(tmp_path: Path) -> None:
+    run = made(tmp_path / "before", trials=3, failing=0)
+    path = run.folder / "trials" / f"{run.best()[0].trial}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"genotype": "[[1,2],[3]]"}))
+    with pytest.raises(DataError, match=rf"{path.name} holds no genotype of .*put back a copy"):
+        warm.first(run.folder, SPACE, 3)
 
 
 @pytest.mark.parametrize("oracle", [PPOOracle, EvolutionOracle])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import free_port
-from tests.tuner_oracles.searches import GOAL, place, score, space
+from tests.e2e.processes import free_port, identity, wait_for
+from tests.tuner_oracles.searches import GOAL, finish, place, score, space
 from tuner_oracles import RandomOracle
 from tuner_oracles.distributed import serve
 from tuner_oracles.durable import DurableOracle
@@ -36,6 +36,35 @@ def chief(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DurableOr
 @pytest.fixture
 def worker(chief: DurableOracle) -> SteadyClient:
     return SteadyClient(chief, 60)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_chief_is_told_of_the_last_end_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the last worker has gone before the chief looks again."""
+    port = free_port()
+    for name, value in identity("chief", port).items():
+        monkeypatch.setenv(name, value)
+    oracle = place(RandomOracle(GOAL, 1, hyperparameters=space(), seed=1), tmp_path)
+    oracle.hello("w")
+    trial = oracle.create_trial("w")
+    told: list[int] = []
+    server = threading.Thread(
+        target=serve, args=(oracle, 60, lambda: told.append(len(oracle.end_order))), daemon=True
+    )
+    server.start()
+    wait_for(lambda: listens(port))
+    with oracle._lock:
+        finish(oracle, trial, 0.5)
+        oracle.leave("w")
+    server.join(60)
+    assert not server.is_alive()
+    assert told == [1]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tuner_oracles.draws import vectors
 from tuner_oracles.tokens import SpaceError, Tokens
 
 
@@ -130,3 +131,17 @@ def test_what_cannot_be_tokens_is_told(ask: Any, line: str) -> None:
 def test_values_outside_of_the_space_are_told(values: dict, line: str) -> None:
     with pytest.raises(SpaceError, match=line):
         Tokens(everything()).vector(values)
+
+
+@pytest.mark.parametrize(
+    ("first", "line"),
+    [
+        ({"op": "conv"}, "first is {'op': 'conv'}, expected a list of dicts of values"),
+        (5, "first is 5, expected a list of dicts of values"),
+        ([None], "first: of the values given, number 1: None is no dict"),
+    ],
+)
+def test_what_is_no_list_of_values_is_told(first: Any, line: str) -> None:
+    with pytest.raises(SpaceError) as error:
+        vectors(Tokens(everything()), first)
+    assert str(error.value) == line
