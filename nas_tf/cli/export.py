@@ -1,5 +1,6 @@
 """``nas-tf export``: a network as what phones, boards and servers run."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
@@ -66,7 +67,7 @@ def command(
     nas-tf export arch0 --config shapes_auxcell --to tflite --check 0
     """
     wanted = _formats(formats)
-    if config is None and not Path(source).exists():
+    if config is None and not os.path.exists(source):
         raise ConfigError(
             f"{source} is no folder, expected one that nas-tf train or nas-tf search wrote, or a "
             "genotype with --config"

@@ -1,6 +1,7 @@
 """What ``export`` ships: the network a person names, with all that is known of it, and images."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -83,13 +84,13 @@ def find(
     folder = Path(source)
     given = {"--trial": trial, "--config": config, "--weights best": which != "last"}
     given |= dict.fromkeys(overrides, True)
-    if (folder / GENOTYPE).exists():
+    if os.path.exists(folder / GENOTYPE):
         _only(given, {"--weights best"}, f"{source} is the folder of a training")
         return _of_training(folder, which, size)
-    if (folder / layout.RUN).exists():
+    if os.path.exists(folder / layout.RUN):
         _only(given, {"--trial"}, f"{source} is the folder of a search")
         return _of_search(Run(folder), trial, size)
-    if folder.is_dir():
+    if os.path.isdir(folder):
         raise ConfigError(
             f"{source} holds neither {GENOTYPE} nor {layout.RUN}, expected a folder that nas-tf "
             "train or nas-tf search wrote"

@@ -1,5 +1,6 @@
 """``nas-tf show``: one genotype, or a trial, in words, numbers, shapes and a drawing."""
 
+import os
 from pathlib import Path
 
 import click
@@ -52,7 +53,7 @@ def command(
     """
     console = tables.console()
     given = options.given(width=width, sep_repeats=sep_repeats)
-    if (Path(genotype) / layout.RUN).exists():
+    if os.path.exists(Path(genotype) / layout.RUN):
         run = options.opened(Path(genotype))
         record = show_trial.find(run, trial)
         show_trial.describe(console, run, record)
@@ -83,7 +84,7 @@ def _genotype(text: str, trial: str | None, space: str | None) -> Genotype:
     """The one that is written."""
     if trial is not None:
         raise ConfigError(f"--trial {trial} needs the folder of a run, not {text!r}")
-    if "/" in text or Path(text).exists():
+    if "/" in text or os.path.exists(text):
         raise ConfigError(
             f"{text} holds no run ({layout.RUN}), expected the folder of one, a published "
             "name, or brackets"

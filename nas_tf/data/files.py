@@ -1,5 +1,6 @@
 """Reading image files: every failure becomes one line that names the file."""
 
+import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,7 +81,7 @@ def list_files(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[P
 def with_suffix(folder: Path, stem: str) -> Path:
     """The image of that stem in a folder, of any accepted suffix; .jpg if there is none."""
     candidates = [folder / f"{stem}{suffix}" for suffix in IMAGE_SUFFIXES]
-    return next((path for path in candidates if path.exists()), candidates[0])
+    return next((path for path in candidates if os.path.exists(path)), candidates[0])
 
 
 def is_plain_jpeg(path: Path) -> bool:

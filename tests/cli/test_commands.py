@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.spaces.test_dpc import TOP1_AS_RELEASED
+
 ROOT = Path(__file__).parents[2]
 ARCH0 = "[[[3,3],[3,2],[3,0]],[8,[0,0,5,2],[0,2,8,8],[0,5,1,4]]]"
 
@@ -87,6 +89,11 @@ def test_show_prints_and_draws(name: str, expected: list[str], tmp_path: Path) -
         assert text in shown.stdout
     drawn = sorted(path.name for path in (tmp_path / "pictures").iterdir())
     assert drawn == [f"{name}.dot", f"{name}.png", f"{name}.svg"]
+
+
+def test_a_genotype_longer_than_a_files_name_may_be_is_shown(tmp_path: Path) -> None:
+    done = nas_tf("show", json.dumps(TOP1_AS_RELEASED, indent=2), "--no-drawing", cwd=tmp_path)
+    assert done.stdout.startswith("dpc-top1 · space dpc"), done.stderr
 
 
 def test_show_lists_every_layer_with_its_shape(tmp_path: Path) -> None:

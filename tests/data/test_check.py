@@ -228,6 +228,15 @@ def test_lists_lead_nowhere_else(own: Callable[..., Path], name: str) -> None:
         check(f"folder:{root}")
 
 
+def test_a_name_longer_than_files_can_have_is_a_problem_of_its_own(
+    own: Callable[..., Path],
+) -> None:
+    root = own(splits={"train": "list.txt"})
+    (root / "list.txt").write_text(f"train/0.png\ntrain/{'x' * 300}\n")
+    (problem,) = check(f"folder:{root}").problems
+    assert str(root / "images" / "train" / ("x" * 300)) in problem
+
+
 def test_what_is_not_there_says_what_to_do(tmp_path: Path) -> None:
     how = (
         "copy train.txt, val.txt, test.txt and the folders train, trainannot, val, valannot, "
