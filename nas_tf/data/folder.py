@@ -125,7 +125,8 @@ def _listed(root: Path, listing: Path) -> list[Pair]:
 
 def _inside(root: Path, path: Path, where: str) -> Path:
     """The path, if it leads nowhere else: a folder that came from others shows only itself."""
-    if ".." in path.parts or not (root / path).is_relative_to(root):
+    outside = ".." in path.parts or not (root / path).is_relative_to(root)
+    if outside or "\0" in str(path):
         raise DataError(f"{root / where} names {str(path)!r}, expected a place in {root}")
     return path
 

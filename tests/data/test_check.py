@@ -222,10 +222,11 @@ def test_lists_lead_nowhere_else(own: Callable[..., Path], name: str) -> None:
         check(f"folder:{root}")
     told = f"{root / 'list.txt'} names '{name}', expected a place in {root}"
     assert line_of(error) == told
-    settings = {"classes": ["a", "b", "c"], "splits": {"train": name}}
-    (root / "dataset.yaml").write_text(yaml.safe_dump(settings))
-    with pytest.raises(DataError, match=r"dataset\.yaml names '.*', expected a place in"):
-        check(f"folder:{root}")
+    for given in (name, "\0"):
+        settings = {"classes": ["a", "b", "c"], "splits": {"train": given}}
+        (root / "dataset.yaml").write_text(yaml.safe_dump(settings))
+        with pytest.raises(DataError, match=r"dataset\.yaml names '.*', expected a place in"):
+            check(f"folder:{root}")
 
 
 def test_a_name_longer_than_files_can_have_is_a_problem_of_its_own(
