@@ -9,8 +9,10 @@ import yaml
 from click.testing import CliRunner
 from hypothesis import strategies as st
 
+from nas_tf import spaces
 from nas_tf.cli import nas_tf
 from nas_tf.runs import Run
+from nas_tf.search import warm
 from tests.fuzz.fuzzed import another, hold, mangled, often, other_json, refused_at_most
 from tests.runs.made import made, reranked
 
@@ -121,3 +123,16 @@ def test_whatever_is_read_can_be_told(times: int, whole: Path, tmp_path: Path) -
             assert run.completed == [] or run.pareto()
 
     hold(times, 150, holds, damage=damages(whole))
+
+
+@often
+def test_a_search_can_begin_with_it_or_refuses(times: int, whole: Path, tmp_path: Path) -> None:
+    def holds(damage: tuple[Path, bytes]) -> None:
+        place = tmp_path / "run"
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(whole, place)
+        (place / damage[0]).write_bytes(damage[1])
+        with refused_at_most(naming=str(place)):
+            assert 0 < len(warm.first(place, spaces.get("auxcell"), 3)) <= 3
+
+    hold(times, 50, holds, damage=damages(whole))
