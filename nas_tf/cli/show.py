@@ -62,7 +62,7 @@ def command(
     else:
         found = _genotype(genotype, trial, space)
         published = _published(found)
-        like = published or _first_published(found)
+        like = published or show_trial.first_published(found.space)
         blueprint = networks.draw(
             found,
             like.num_classes if classes is None else classes,
@@ -94,10 +94,6 @@ def _genotype(text: str, trial: str | None, space: str | None) -> Genotype:
 
 def _published(genotype: Genotype) -> Published | None:
     return next((p for p in spaces.PUBLISHED.values() if p.genotype == genotype), None)
-
-
-def _first_published(genotype: Genotype) -> Published:
-    return next(p for p in spaces.PUBLISHED.values() if p.genotype.space == genotype.space)
 
 
 def _print_words(

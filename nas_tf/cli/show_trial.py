@@ -12,7 +12,7 @@ from nas_tf.networks import Blueprint
 from nas_tf.networks.heads import Head
 from nas_tf.report.words import milliseconds
 from nas_tf.runs import Run, Stage, TrialRecord, layout
-from nas_tf.spaces import PUBLISHED
+from nas_tf.spaces import PUBLISHED, Published
 
 
 def find(run: Run, trial: str | None) -> TrialRecord:
@@ -27,6 +27,11 @@ def find(run: Run, trial: str | None) -> TrialRecord:
     names = [one.trial for one in run.trials]
     known = f"one of {names[0]} to {names[-1]}" if names else "none, for none has ended"
     raise ConfigError(f"trial is {trial!r}, expected {known}")
+
+
+def first_published(space: str) -> Published:
+    """The published network whose outputs and size stand for those of its space."""
+    return next(p for p in PUBLISHED.values() if p.genotype.space == space)
 
 
 def draw(
@@ -51,7 +56,7 @@ def draw(
             head: Head | int = Head(told["task"], told["outputs"])
             size = tuple(told["input"])
         else:
-            like = next(p for p in PUBLISHED.values() if p.genotype.space == genotype.space)
+            like = first_published(genotype.space)
             head, size = like.num_classes, like.input_size
         return networks.draw(
             genotype,

@@ -77,11 +77,16 @@ def damages(whole: Path) -> st.SearchStrategy[tuple[Path, bytes]]:
     )
 
 
-def check(whole: Path, place: Path, damage: tuple[Path, bytes], said: tuple[str, ...]) -> None:
+def put(whole: Path, place: Path, damage: tuple[Path, bytes]) -> None:
+    """A copy of the run, with one file as it may have become."""
     path, content = damage
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(whole, place)
     (place / path).write_bytes(content)
+
+
+def check(whole: Path, place: Path, damage: tuple[Path, bytes], said: tuple[str, ...]) -> None:
+    put(whole, place, damage)
     with refused_at_most(naming=str(place)):
         call(place, *said)
 
@@ -110,9 +115,7 @@ def test_whatever_is_read_can_be_told(times: int, whole: Path, tmp_path: Path) -
 
     def holds(damage: tuple[Path, bytes]) -> None:
         place = tmp_path / "run"
-        shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(whole, place)
-        (place / damage[0]).write_bytes(damage[1])
+        put(whole, place, damage)
         with refused_at_most():
             run = Run(place)
             json.dumps([run.about, run.settings])
@@ -129,9 +132,7 @@ def test_whatever_is_read_can_be_told(times: int, whole: Path, tmp_path: Path) -
 def test_a_search_can_begin_with_it_or_refuses(times: int, whole: Path, tmp_path: Path) -> None:
     def holds(damage: tuple[Path, bytes]) -> None:
         place = tmp_path / "run"
-        shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(whole, place)
-        (place / damage[0]).write_bytes(damage[1])
+        put(whole, place, damage)
         with refused_at_most(naming=str(place)):
             assert 0 < len(warm.first(place, spaces.get("auxcell"), 3)) <= 3
 
