@@ -3,7 +3,6 @@
 import numpy as np
 import tensorflow as tf
 
-from nas_tf.networks.blueprint import Size
 from serving.picture_file import MOST_PIXELS
 
 _PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
@@ -16,8 +15,8 @@ def normalised(images: tf.Tensor) -> tf.Tensor:
     return tf.cast(images, tf.float32) * (1 / 127.5) - 1
 
 
-def decoded(file: tf.Tensor, size: Size) -> tuple[tf.Tensor, tf.Tensor]:
-    """One JPEG or PNG file as floats of 0–255 at a size, and the size it came in."""
+def upright(file: tf.Tensor) -> tf.Tensor:
+    """The picture of one JPEG or PNG file as bytes [height, width, 3]."""
     is_png = _begins(file, _PNG)
     known = tf.debugging.Assert(
         is_png | _begins(file, _JPEG), ["image_bytes is neither a JPEG nor a PNG file"]
@@ -31,12 +30,11 @@ def decoded(file: tf.Tensor, size: Size) -> tuple[tf.Tensor, tf.Tensor]:
         ["image has more pixels than are decoded here, at most", MOST_PIXELS, "of size", own],
     )
     with tf.control_dependencies([few]):
-        image = tf.cond(
+        return tf.cond(
             is_png,
             lambda: tf.io.decode_png(file, channels=3),
             lambda: tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE"),
         )
-    return tf.image.resize(image, size, antialias=True), own
 
 
 def _begins(file: tf.Tensor, with_: bytes) -> tf.Tensor:

@@ -175,7 +175,7 @@ def _compare(
     answers = {one: _answers(found.shipment, one, path) for one, path in written.items()}
     try:
         with console.status(f"comparing on {count} images of {split} ..."):
-            compared = parity.compare(found.shipment, answers, found.examples(split, count))
+            compared = parity.compare(found.shipment, answers, found.pictures(split, count))
     except DataError as error:
         console.print(f"not compared: {error}", highlight=False, markup=False, soft_wrap=True)
         return {}

@@ -5,7 +5,9 @@ from array_record.python.array_record_data_source import ArrayRecordDataSource
 
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.store import open_split
+from nas_tf.input_geometry import Resize, resized, resized_map
 
+_AS_STORED = Resize()
 CACHE_BYTES = 1 << 30
 """Decoded examples kept in memory at most; a larger split is decoded anew each time."""
 
@@ -14,16 +16,26 @@ class Examples:
     """The examples of one prepared split, by index.
 
     Random access is what makes a training stream resumable at any step: the order is computed,
-    never buffered. ``cache_bytes`` bounds what is kept decoded; 0 keeps nothing.
+    never buffered. ``cache_bytes`` bounds what is kept decoded; 0 keeps nothing. ``resize`` is
+    applied to each example as it is decoded, so that what is kept is small.
     """
 
-    def __init__(self, name: str, split: str, *, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(
+        self,
+        name: str,
+        split: str,
+        *,
+        cache_bytes: int = CACHE_BYTES,
+        resize: Resize = _AS_STORED,
+    ) -> None:
         builder = open_split(name, split)
         self.info: DatasetInfo = builder.INFO
         self.split = split
         self._features = builder.info.features
         stored = builder.info.splits[split].num_bytes
-        self.identity = f"{builder.info.full_name}/{split}, {stored} bytes"
+        rule = ", ".join(f"{key} {value}" for key, value in resize.to_dict().items())
+        self._resize = resize if rule else None
+        self.identity = f"{builder.info.full_name}/{split}, {stored} bytes{rule and f', {rule}'}"
         self._records = ArrayRecordDataSource(
             [str(path) for path in builder.info.splits[split].filepaths]
         )
@@ -62,7 +74,7 @@ class Examples:
         for key in ("label", "depth"):
             if key in example:
                 example[key] = tf.squeeze(example[key], axis=-1)
-        return example
+        return example if self._resize is None else resize_example(example, self._resize)
 
     def _spec(self) -> dict[str, tf.TensorSpec]:
         """Type and shape of every part, in a fixed order."""
@@ -83,3 +95,27 @@ class Examples:
                 return None
             decoded.append([example[key] for key in self._signature])
         return decoded
+
+
+def resize_example(example: dict[str, tf.Tensor], rule: Resize) -> dict[str, tf.Tensor]:
+    """An example whose picture is resized by a rule, with everything annotated on it."""
+    own = tf.shape(example["image"])[:2]
+    size = rule.size(own)
+    factors = tf.cast(size, tf.float32) / tf.cast(own, tf.float32)
+    changed = {
+        **example,
+        "image": tf.ensure_shape(resized(example["image"], size), (None, None, 3)),
+    }
+    for key in ("label", "depth"):
+        if key in example:
+            changed[key] = tf.ensure_shape(resized_map(example[key], size), (None, None))
+    if "keypoints" in example:
+        points = example["keypoints"]
+        moved = (points[..., :2] + 0.5) * factors[::-1] - 0.5
+        known = points[..., 2:] > 0
+        changed["keypoints"] = tf.concat([tf.where(known, moved, 0), points[..., 2:]], axis=-1)
+    if "head_size" in example:
+        changed["head_size"] = example["head_size"] * tf.sqrt(tf.reduce_prod(factors))
+    if "area" in example:
+        changed["area"] = example["area"] * tf.reduce_prod(factors)
+    return changed

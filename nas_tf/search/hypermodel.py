@@ -18,7 +18,7 @@ from nas_tf.search import models, prices, ready
 from nas_tf.search.weights import learnt
 from nas_tf.spaces import SearchSpace
 from nas_tf.tasks import Task
-from nas_tf.training import experiment, gate
+from nas_tf.training import defaults, experiment, gate
 from nas_tf.training.gate import Gate
 from nas_tf.training.groundwork import Groundwork
 from nas_tf.training.result import CandidateResult
@@ -65,6 +65,7 @@ class SearchHyperModel(kt.HyperModel):
         self._config, self._latency = config, latency
         self._evaluator: TwoStage | None = None
         self._checked = False
+        self._completed: tuple[Experiment, Experiment] | None = None
 
     @classmethod
     def of(
@@ -132,7 +133,10 @@ class SearchHyperModel(kt.HyperModel):
             base = Experiment(space=self.space.name, data=Data(name=train_data))
         elif train_data is not None:
             base = structs.replace(base, data=structs.replace(base.data, name=train_data))
-        return structs.replace(base, space=self.space.name, network=self._network)
+        base = structs.replace(base, space=self.space.name, network=self._network)
+        if self._completed is None or self._completed[0] != base:
+            self._completed = base, defaults.completed(base)
+        return self._completed[1]
 
     def _settled(self) -> Experiment | None:
         """The configuration as far as it is known before data is."""

@@ -9,9 +9,9 @@ from matplotlib import colormaps
 
 from nas_tf.errors import ConfigError
 from nas_tf.tasks.base import (
+    DenseMetrics,
     Metrics,
     Result,
-    Size,
     TargetKind,
     TargetSpec,
     Task,
@@ -104,16 +104,20 @@ class Segmentation(Task):
         return self._colours[np.minimum(labels, self.channels)]
 
 
-class SegmentationMetrics(Metrics):
+class SegmentationMetrics(DenseMetrics):
     """Mean IoU, frequency-weighted IoU, mean class accuracy and pixel accuracy."""
 
     def __init__(self, task: Segmentation) -> None:
         self._task = task
         self.confusion = ConfusionMatrix(task.channels, task.target.fill)
 
-    def update(self, target: tf.Tensor, logits: tf.Tensor, image_size: Size) -> None:
-        """Adds a batch, its logits enlarged to the labels."""
-        self.confusion.update(target, enlarged(logits, tf.shape(target)[1:3]))
+    def predicted(self, logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        """The best class of each pixel, and the number of classes where logits are not finite."""
+        return self.confusion.classes(enlarged(logits, size))
+
+    def add(self, target: tf.Tensor, predicted: tf.Tensor) -> None:
+        """Adds the pixels of a batch."""
+        self.confusion.add(target, predicted)
 
     def result(self) -> Result:
         """The averages over all classes, and the reward, which may leave the background out."""

@@ -12,7 +12,6 @@ from nas_tf import folders, networks
 from nas_tf.config import resumed
 from nas_tf.config.load import dump
 from nas_tf.config.schema import Evaluation, Experiment
-from nas_tf.data.examples import Examples
 from nas_tf.errors import ConfigError, TrainingError
 from nas_tf.genotype import Genotype
 from nas_tf.networks import Settings
@@ -28,12 +27,12 @@ from nas_tf.networks.state import (
     to_arrays,
 )
 from nas_tf.tasks import Metrics
-from nas_tf.training import experiment, preflight, processor
+from nas_tf.training import defaults, experiment, preflight, processor
 from nas_tf.training.diverged import Diverged
 from nas_tf.training.full import EpochEnd, FullTraining, StageData
 from nas_tf.training.history import History
 from nas_tf.training.panels import predictions_picture
-from nas_tf.training.scoring import Scorer, Split
+from nas_tf.training.scoring import Scorer
 
 CONFIG, GENOTYPE, RESULT = "config.yaml", "genotype.json", "result.json"
 HISTORY, PICTURE = "history.csv", "predictions.png"
@@ -70,6 +69,7 @@ class FullRun:
         folder: Path,
         start: Start | None = None,
     ) -> None:
+        config = defaults.completed(config)
         preflight.before_training(config)
         self.config, self.genotype, self.folder = config, genotype, folder
         self.task = experiment.task_for(config)
@@ -89,11 +89,12 @@ class FullRun:
             seed=config.seed,
             strategy=processor.strategy(),
         )
-        view = experiment.scored_view(config)
-        self.split = Split(Examples(config.data.name, config.data.val_split), view)
+        self.size = experiment.geometry(config).size
+        self._pictures = experiment.scored(config, config.data.val_split)
+        self._shown = experiment.shown(config, config.data.val_split)
         single = Evaluation(batch=config.evaluation.batch)
-        self._scorer = Scorer(draw, self.task, self.training.parts, view.crop, single)
-        self._final = Scorer(draw, self.task, self.training.parts, view.crop, config.evaluation)
+        self._scorer = Scorer(draw, self.task, self.training.parts, self.size, single)
+        self._final = Scorer(draw, self.task, self.training.parts, self.size, config.evaluation)
         self.history = History(folder / HISTORY)
         self.resumed = self.training.resume()
         self.history.cut(self.training.steps_done)
@@ -154,7 +155,7 @@ class FullRun:
         every, last = self.config.full.validate_every, end.steps_done == self.training.steps
         if (end.epoch + 1) % every and not last:
             return None
-        return self._scorer.score(self.training.state, self.split).result()
+        return self._scorer.score(self.training.state, self._pictures).result()
 
     def _record(self, end: EpochEnd, figures: Mapping[str, float] | None) -> None:
         before = self.history.best("reward")
@@ -184,7 +185,7 @@ class FullRun:
             self._model = networks.build(
                 self.genotype,
                 Head(self.task.name, self.task.channels),
-                input_size=self.split.view.crop if self.genotype.space == "dpc" else None,
+                input_size=self.size if self.genotype.space == "dpc" else None,
                 settings=self._shipped(),
             )
         fill_model(self._model, to_arrays(self.training.parts, self.training.state))
@@ -196,10 +197,10 @@ class FullRun:
         return replace(experiment.settings_for(self.config, "published"), auxiliary="none")
 
     def _finish(self) -> Finished:
-        metrics = self._final.score(self.training.state, self.split)
+        metrics = self._final.score(self.training.state, self._pictures)
         result = metrics.result()
         self._save_model(LAST)
-        picture = predictions_picture(self.task, self._final, self.training.state, self.split)
+        picture = predictions_picture(self.task, self._final, self.training.state, self._shown)
         tf.io.write_file(str(self.folder / PICTURE), tf.io.encode_png(picture))
         with self._board.as_default(step=self.training.steps_done):
             tf.summary.image("predictions", picture[None])
