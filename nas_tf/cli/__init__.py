@@ -1,6 +1,7 @@
 """The ``nas-tf`` command: names are registered here, a command's file is imported when called."""
 
 import importlib
+import logging
 import sys
 
 import click
@@ -75,6 +76,7 @@ def nas_tf() -> None:
 def main() -> None:
     """Runs the command line; a user's mistake is one line on standard error."""
     interrupts.keep()
+    _show_warnings()
     try:
         ended = nas_tf(prog_name="nas-tf", standalone_mode=False)
         code = ended if isinstance(ended, int) else 0
@@ -98,6 +100,15 @@ def main() -> None:
     # Out here the error and the frames it held are gone, and with them every open data stream:
     # one that is still reading when Python ends can wait for ever.
     sys.exit(code)
+
+
+def _show_warnings() -> None:
+    """Prints what the package logs as plain lines."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("nas_tf")
+    logger.addHandler(handler)
+    logger.propagate = False
 
 
 def _tell(told: object, code: int) -> int:

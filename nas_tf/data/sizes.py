@@ -34,13 +34,6 @@ def picture_sizes(name: str, splits: Sequence[str]) -> list[Size]:
     return found
 
 
-def example_count(name: str, split: str) -> int:
-    """How many examples a split lists."""
-    builder = builder_class(name)
-    items = builder.items(resolve_source(name, None), split)
-    return len(items or ())
-
-
 def _size(path: Path) -> Size | None:
     try:
         with Image.open(path) as picture:

@@ -12,8 +12,8 @@ from msgspec import structs
 
 from nas_tf.config.schema import Experiment, FullStage, Resize, StageOne, StageTwo
 from nas_tf.data.folder import PREFIX
+from nas_tf.data.registry import dataset_info
 from nas_tf.data.sizes import picture_sizes
-from nas_tf.data.split import meta_split
 from nas_tf.data.store import open_split
 from nas_tf.input_geometry import Resize as Rule
 from nas_tf.input_geometry import Size
@@ -25,8 +25,11 @@ MULTIPLE = 32
 
 def completed(config: Experiment) -> Experiment:
     """The configuration with everything settled that depends on the pictures."""
-    if not config.data.name.startswith(PREFIX):
+    data = config.data
+    if not data.name.startswith(PREFIX):
         return config
+    if data.train_split not in dataset_info(data.name).splits:
+        return config  # which the checks before a search or a training name
     return _with_batches(_with_view(config))
 
 
@@ -61,7 +64,7 @@ def _with_batches(config: Experiment) -> Experiment:
     """Batches that nobody chose are no larger than what there is to learn from."""
     data = config.data
     count = open_split(data.name, data.train_split).info.splits[data.train_split].num_examples
-    learning = len(meta_split(count, seed=data.split_seed, fraction=data.meta_val)[0])
+    learning = max(1, count - round(count * data.meta_val))
     stage_one, stage_two = config.stage_one, config.stage_two
     if stage_one.batch == StageOne().batch:
         stage_one = structs.replace(stage_one, batch=min(stage_one.batch, learning))
