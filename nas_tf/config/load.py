@@ -91,6 +91,11 @@ def load(source: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     return absolute(reading.finished())
 
 
+def source_text(source: str | Path) -> str:
+    """The YAML text that ``load`` reads, with its comments."""
+    return _source(source).text
+
+
 def dump(experiment: Experiment) -> str:
     """The whole configuration as YAML that loads back to it."""
     return yaml.dump(

@@ -37,7 +37,8 @@ class SearchHyperModel(kt.HyperModel):
     Args:
         space: What is searched.
         task: What is predicted, and how it is learned and scored; None takes it from the data.
-            It is kept as the configuration's ``task`` section.
+            Its settings are kept as the configuration's ``task`` section; names and colours are
+            the data set's.
         backbone: ``mobilenet_v2``, the one there is.
         weights: Of the encoder: ``imagenet``, a file, or None; if not given, the configuration's,
             or ``imagenet`` without one.

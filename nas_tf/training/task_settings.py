@@ -19,12 +19,12 @@ def arguments(settings: schema.Task, info: DatasetInfo, target: str) -> dict[str
         for key in settings.__struct_fields__
         if (value := getattr(settings, key)) is not None
     }
+    accepted = TASK_KEYS.get(target, ())
     for key, value in given.items():
-        if key not in TASK_KEYS[target]:
-            accepted = ", ".join(TASK_KEYS[target])
+        if key not in accepted:
             raise ConfigError(
                 f"task.{key} is {_written(value)}, and target {target} of {info.name} has no such "
-                f"setting, expected null (it has {accepted})"
+                f"setting, expected null (it has {', '.join(accepted) or 'none'})"
             )
     if "background" in given:
         given["background"] = _index("task.background", given["background"], info, info.classes)
