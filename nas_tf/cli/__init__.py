@@ -15,6 +15,7 @@ _COMMANDS = {
     "build": "Build a genotype's Keras model and save it.",
     "compare": "Hold runs against each other: rewards, significance, curves.",
     "compress": "Fine-tune a trained network so that it bears 8 bits, or packs smaller.",
+    "config": "List the shipped configurations, and show one with every key.",
     "cost": "Count parameters and multiply-adds of many genotypes, JSON lines in and out.",
     "data": "List, prepare, check and show datasets.",
     "doctor": "Check versions, processor, memory, disk, data and tools; say what to do.",

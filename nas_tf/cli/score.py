@@ -1,19 +1,21 @@
 """``nas-tf score``: the task's figures of a trained or exported network on a split."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 from rich.console import Console
 
 from nas_tf.cli import options, tables
-from nas_tf.errors import ConfigError
+from nas_tf.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from nas_tf.config.schema import Evaluation
+    from nas_tf.config.schema import Task as Settings
     from nas_tf.tasks import Metrics, Task
 
 _BATCH = 8
@@ -146,7 +148,8 @@ def _of_run(
     config = found.config
     name = data or config.data.name
     told = found.shipment.told
-    task = _task(name, found.shipment.task.name, told.get("classes") or told.get("joints"))
+    names = told.get("classes") or told.get("joints")
+    task = _task(name, found.shipment.task.name, names, config.task)
     config = structs.replace(config, data=structs.replace(config.data, name=name))
     size = size or experiment.geometry(config, found.shipment.size).size
     pictures = experiment.scored(config, split, size)
@@ -193,7 +196,8 @@ def _of_model(path: Path, data: str | None, split: str) -> _Asked:
 
     about, ask = exported.read(path)
     name, geometry = data or about["data"], InputGeometry.of(about)
-    task = _task(name, about["task"], about.get("classes") or about.get("joints"))
+    names = about.get("classes") or about.get("joints")
+    task = _task(name, about["task"], names, _settings(about))
     examples, metrics = Examples(name, split), task.metrics()
     if geometry.windows:
         pictures = WholePictures(examples, geometry, task.target)
@@ -217,20 +221,31 @@ def _of_model(path: Path, data: str | None, split: str) -> _Asked:
     return _Asked(score, name, size, len(examples), _seen(pictures, size))
 
 
-def _task(data: str, kind: str, names: Sequence[str] | None) -> "Task":
-    """The data set's own, with the classes or joints that the network was made for."""
+def _settings(about: Mapping[str, Any]) -> "Settings":
+    """How the task of an exported network is scored; what an older version wrote says nothing."""
+    from nas_tf.config.schema import Task as Settings
+
+    try:
+        return msgspec.convert(about["config"]["task"], Settings)
+    except (KeyError, TypeError):
+        return Settings()
+    except msgspec.ValidationError as error:
+        raise DataError(f"the exported model's record of its task is damaged: {error}") from error
+
+
+def _task(data: str, kind: str, names: Sequence[str] | None, settings: "Settings") -> "Task":
+    """The data set's, with the network's settings, classes and joints."""
     from nas_tf.data.registry import dataset_info
     from nas_tf.training.split_cache import task_of
 
     info = dataset_info(data)
-    task = task_of(info, options.TARGETS[kind])
     own = {"segmentation": info.classes, "pose": info.joints}.get(kind)
     if names is not None and own is not None and list(names) != list(own):
         raise ConfigError(
             f"the network was made for {len(names)} outputs ({', '.join(names)}) and {data} has "
             f"{len(own)} ({', '.join(own)}), expected a data set with those it was trained on"
         )
-    return task
+    return task_of(info, options.TARGETS[kind], settings)
 
 
 def _scales(text: str) -> tuple[float, ...]:

@@ -77,6 +77,32 @@ class Data(Section):
     view: View = View()
 
 
+class Task(Section):
+    """How the data set's target is learned and scored; ``None`` takes the data set's own way.
+
+    ``background`` is a class that is left out of the reward, by its name or its index, and
+    ``class_weights`` are factors of the classes in the loss. ``least`` and ``most`` bound depths
+    in metres before they are scored. ``score`` says how keypoints are scored, ``sigmas`` are the
+    falloffs of OKS, one a joint, and ``unscored`` are joints that PCKh leaves out.
+    """
+
+    background: Annotated[int, Meta(ge=0)] | str | None = None
+    class_weights: tuple[NotNegative, ...] | None = None
+    least: Positive | None = None
+    most: Positive | None = None
+    score: Literal["pckh", "oks"] | None = None
+    sigmas: tuple[Positive, ...] | None = None
+    unscored: tuple[Annotated[int, Meta(ge=0)] | str, ...] | None = None
+
+
+TASK_KEYS = {
+    "label": ("background", "class_weights"),
+    "depth": ("least", "most"),
+    "keypoints": ("score", "sigmas", "unscored"),
+}
+"""Which keys of ``task`` a target has."""
+
+
 class Network(Section):
     """What is not part of a genotype; ``None`` takes the paper's value for the space and phase."""
 
@@ -258,6 +284,7 @@ class Experiment(Section):
 
     space: Literal["auxcell", "template", "dpc"]
     data: Data
+    task: Task = Task()
     network: Network = Network()
     stage_one: StageOne = StageOne()
     gate: Gate = Gate()

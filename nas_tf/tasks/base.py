@@ -92,6 +92,10 @@ class Task(ABC):
         """The dense target that the loss compares with; as it is unless a task says otherwise."""
         return target
 
+    def settings(self) -> Mapping[str, Any]:
+        """Its values of the keys that a configuration's ``task`` section has for it."""
+        return {}
+
     @abstractmethod
     def loss(
         self, dense: tf.Tensor, logits: tf.Tensor, *, at: Literal["target", "logits"] = "target"

@@ -1,5 +1,6 @@
 """Depth estimation: metres a pixel."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -31,6 +32,10 @@ class Depth(Task):
         if not 0 < least < most:
             raise ConfigError(f"least is {least} and most {most}, expected 0 < least < most")
         self.least, self.most = least, most
+
+    def settings(self) -> Mapping[str, Any]:
+        """The bounds of depths that are scored."""
+        return {"least": self.least, "most": self.most}
 
     def loss(
         self, dense: tf.Tensor, logits: tf.Tensor, *, at: Literal["target", "logits"] = "target"

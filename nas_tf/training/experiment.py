@@ -30,8 +30,8 @@ _CHANGES = ("scale", "mirror", "rotate", "brightness", "contrast", "saturation",
 
 
 def task_for(config: Experiment) -> Task:
-    """The task of the configured data set and target."""
-    return task_of(dataset_info(config.data.name), config.data.target)
+    """The task of the configured data set and target, with the configured settings."""
+    return task_of(dataset_info(config.data.name), config.data.target, config.task)
 
 
 def settings_for(config: Experiment, phase: Phase) -> Settings:
