@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from nas_tf.cli import endpoint as endpoints
 from nas_tf.cli import options
-from nas_tf.errors import ConfigError
+from nas_tf.errors import ConfigError, full_disk
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,7 +108,7 @@ def _save(drawn: "np.ndarray", path: Path) -> None:
         Image.fromarray(drawn).save(path)
     except OSError as error:
         where = error.filename or path
-        raise ConfigError(
+        raise full_disk(error, path) or ConfigError(
             f"{path} cannot be written: {error.strerror or error} ({where})"
         ) from error
     click.echo(f"wrote {path}")

@@ -31,9 +31,9 @@ class Split:
         places = {round(n * (len(own) - 1) / max(1, count - 1)) for n in range(count)}
         return replace(self, subset=tuple(own[place] for place in sorted(places)))
 
-    def batches(self, task: Task, batch: int) -> tf.data.Dataset:
+    def batches(self, task: Task, batch: int) -> Iterator[tuple[Any, Any]]:
         """Images and targets in order."""
-        return pipeline.evaluation(
+        stream = pipeline.evaluation(
             self.examples,
             task.target,
             self.view,
@@ -41,6 +41,7 @@ class Split:
             subset=self.subset,
             extras=task.extras,
         )
+        return self.examples.checked(stream)
 
 
 class Scorer:
