@@ -92,11 +92,12 @@ def main() -> None:
         code = _tell("stopped", 130)
     except NasTfError as error:
         code = _tell(error, error.exit_code)
-    except OSError as error:
-        told = full_disk(error, error.filename or "a file")
-        if told is None and error.filename is None:
+    except Exception as error:
+        path = getattr(error, "filename", None) if isinstance(error, OSError) else None
+        told = full_disk(error, path or "a file")
+        if told is None and path is None:
             raise
-        told = told or EnvironmentFault(f"{error.filename}: {error.strerror}")
+        told = told or EnvironmentFault(f"{path}: {error.strerror}")
         code = _tell(told, told.exit_code)
     # Out here the error and the frames it held are gone, and with them every open data stream:
     # one that is still reading when Python ends can wait for ever.

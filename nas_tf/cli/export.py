@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from nas_tf import folders
 from nas_tf.cli import options, tables
 from nas_tf.errors import ConfigError, DataError
 
@@ -117,7 +118,7 @@ def _write(
     if "int8" in wanted:
         tflite.check_samples(found.shipment, samples)
     try:
-        with staged.stage(folder) as beside:
+        with folders.room_in(folder), staged.stage(folder) as beside:
             for one, path in finals.items():
                 with console.status(f"writing {one} ..."):
                     _convert(found.shipment, one, beside / path.relative_to(folder), samples)

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from nas_tf.cli import endpoint as endpoints
 from nas_tf.cli import options
-from nas_tf.errors import ConfigError, DataError
+from nas_tf.errors import ConfigError, DataError, full_disk
 
 if TYPE_CHECKING:
     import numpy as np
@@ -205,7 +205,7 @@ def _save(picture: "Image.Image", path: Path) -> None:
         picture.save(path)
     except OSError as error:
         where = error.filename or path
-        raise ConfigError(
+        raise full_disk(error, path) or ConfigError(
             f"{path} cannot be written: {error.strerror or error} ({where})"
         ) from error
     click.echo(f"wrote {path}")

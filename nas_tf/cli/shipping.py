@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from msgspec import structs
 
-from nas_tf import spaces
+from nas_tf import folders, spaces
 from nas_tf.config.load import dump, load
 from nas_tf.config.schema import Experiment
 from nas_tf.data import pipeline
@@ -178,7 +178,8 @@ def keep(found: Found, folder: Path) -> None:
         (beside / GENOTYPE).write_text(found.genotype.to_json(), encoding="utf-8")
         told = {"phase": found.phase, "compressed": found.shipment.told["compressed"]}
         (beside / RESULT).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-        model.save(beside / LAST)
+        with folders.room_in(folder):
+            model.save(beside / LAST)
         beside.rename(folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)

@@ -1,15 +1,24 @@
 """Prepared examples in any order, inside the graph, decoded once where memory allows."""
 
+import shlex
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
 import tensorflow as tf
 from array_record.python.array_record_data_source import ArrayRecordDataSource
 
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.store import open_split
+from nas_tf.errors import DataError
 from nas_tf.input_geometry import Resize, resized, resized_map
 
 _AS_STORED = Resize()
 CACHE_BYTES = 1 << 30
 """Decoded examples kept in memory at most; a larger split is decoded anew each time."""
+
+_DAMAGED = "a damaged record"
+
+Batch = TypeVar("Batch")
 
 
 class Examples:
@@ -36,9 +45,13 @@ class Examples:
         rule = ", ".join(f"{key} {value}" for key, value in resize.to_dict().items())
         self._resize = resize if rule else None
         self.identity = f"{builder.info.full_name}/{split}, {stored} bytes{rule and f', {rule}'}"
-        self._records = ArrayRecordDataSource(
-            [str(path) for path in builder.info.splits[split].filepaths]
-        )
+        self._damage: DataError | None = None
+        try:
+            self._records = ArrayRecordDataSource(
+                [str(path) for path in builder.info.splits[split].filepaths]
+            )
+        except RuntimeError as error:
+            raise self._damaged(error) from error
         self._signature = self._spec()
         self._decoded = self._decode(cache_bytes)
 
@@ -62,11 +75,37 @@ class Examples:
             value.set_shape(spec.shape)
         return dict(zip(self._signature, values, strict=True))
 
+    def checked(self, stream: Iterable[Batch]) -> Iterator[Batch]:
+        """What a stream over these examples gives; a damaged record is told as a DataError."""
+        try:
+            yield from stream
+        except tf.errors.OpError as error:
+            if self._damage is None or _DAMAGED not in error.message:
+                raise
+            raise self._damage from error
+
     def _record(self, index: tf.Tensor) -> tf.Tensor:
         """The stored bytes at an index; reading checks their checksum."""
-        record = tf.numpy_function(lambda i: self._records[int(i)], [index], tf.string)
+        record = tf.numpy_function(self._read, [index], tf.string)
         record.set_shape(())
-        return record
+        whole = tf.debugging.Assert(tf.strings.length(record) > 0, [_DAMAGED])
+        with tf.control_dependencies([whole] if whole is not None else []):
+            return tf.identity(record)
+
+    def _read(self, index: int) -> bytes:
+        """A record; nothing of a damaged one, since TensorFlow prints what is raised in here."""
+        try:
+            return self._records[int(index)]
+        except RuntimeError as error:
+            self._damage = self._damaged(error)
+            return b""
+
+    def _damaged(self, error: RuntimeError) -> DataError:
+        name = self.info.name
+        return DataError(
+            f"what is prepared of {name}, split {self.split}, is damaged: {error}; run "
+            f"nas-tf data prepare {shlex.quote(name)} --again"
+        )
 
     def _parse(self, record: tf.Tensor) -> dict[str, tf.Tensor]:
         """Decodes a record; dense targets lose the channel they are stored with."""
@@ -89,7 +128,7 @@ class Examples:
             lambda index: self._parse(self._record(index)), num_parallel_calls=tf.data.AUTOTUNE
         )
         decoded, size = [], 0
-        for example in stream.as_numpy_iterator():
+        for example in self.checked(stream.as_numpy_iterator()):
             size += sum(getattr(value, "nbytes", 0) for value in example.values())
             if size > limit:
                 return None

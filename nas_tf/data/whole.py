@@ -60,7 +60,8 @@ class WholePictures:
             return self.geometry.cut(picture), stored[self.target.key], tf.shape(picture)[:2]
 
         stream = tf.data.Dataset.from_tensor_slices(np.asarray(indices, np.int64))
-        return stream.map(cut, num_parallel_calls=_AT_ONCE).as_numpy_iterator()
+        stream = stream.map(cut, num_parallel_calls=_AT_ONCE)
+        return self.examples.checked(stream.as_numpy_iterator())
 
     def answered(self, answer: Answer, batch: int) -> Iterator[Scored]:
         """Every picture with its answer; windows of several pictures share a batch."""

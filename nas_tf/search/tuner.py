@@ -184,9 +184,8 @@ class TwoStageTuner(BaseTuner):
 
     def _check_disk(self, error: Exception) -> None:
         """A full disk is no trial's failure: it ends the search, and the trial is run again."""
-        if isinstance(error, OSError) and (
-            told := full_disk(error, error.filename or self.folder)
-        ):
+        place = getattr(error, "filename", None) or self.folder
+        if told := full_disk(error, place):
             raise told from error
 
     def best_genotypes(self, count: int = 1) -> list[Genotype]:

@@ -103,6 +103,11 @@ class FullRun:
 
     def run(self, progress: Progress | None = None, seen: EpochSeen | None = None) -> Finished:
         """Trains to the end, scoring as it goes, and scores the last weights as configured."""
+        with folders.room_in(self.folder):
+            self._train(progress, seen)
+            return self._finish()
+
+    def _train(self, progress: Progress | None, seen: EpochSeen | None) -> None:
         try:
             for end in self.training.epochs(progress):
                 figures = self._figures(end)
@@ -115,7 +120,6 @@ class FullRun:
                 f"{error}: {kept if (self.folder / BEST).exists() else 'nothing was kept'}; "
                 "lower the learning rates, or clip gradients"
             ) from error
-        return self._finish()
 
     def save(self) -> None:
         """Writes a checkpoint now, as when a person interrupts."""
@@ -148,8 +152,9 @@ class FullRun:
                     f"{self.folder} was begun with genotype {was}, now it is {self.genotype}: "
                     "give that one, or another folder"
                 )
-        config.write_text(dump(self.config), encoding="utf-8")
-        genotype.write_text(self.genotype.to_json(), encoding="utf-8")
+        for path, text in ((config, dump(self.config)), (genotype, self.genotype.to_json())):
+            with folders.whole(path) as partial:
+                partial.write_text(text, encoding="utf-8")
 
     def _figures(self, end: EpochEnd) -> Mapping[str, float] | None:
         every, last = self.config.full.validate_every, end.steps_done == self.training.steps
@@ -189,9 +194,8 @@ class FullRun:
                 settings=self._shipped(),
             )
         fill_model(self._model, to_arrays(self.training.parts, self.training.state))
-        beside = self.folder / f".part-{name}"
-        self._model.save(beside)
-        beside.replace(self.folder / name)
+        with folders.whole(self.folder / name) as partial:
+            self._model.save(partial)
 
     def _shipped(self) -> Settings:
         return replace(experiment.settings_for(self.config, "published"), auxiliary="none")
@@ -201,7 +205,8 @@ class FullRun:
         result = metrics.result()
         self._save_model(LAST)
         picture = predictions_picture(self.task, self._final, self.training.state, self._shown)
-        tf.io.write_file(str(self.folder / PICTURE), tf.io.encode_png(picture))
+        with folders.whole(self.folder / PICTURE) as partial:
+            partial.write_bytes(tf.io.encode_png(picture).numpy())
         with self._board.as_default(step=self.training.steps_done):
             tf.summary.image("predictions", picture[None])
         self._board.flush()
@@ -213,8 +218,8 @@ class FullRun:
             "seconds": round(self.history.seconds(), 1),
             "best_epoch_reward": self.history.best("reward"),
         }
-        path = self.folder / RESULT
-        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        with folders.whole(self.folder / RESULT) as partial:
+            partial.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         names = (LAST, BEST, HISTORY, PICTURE, RESULT)
         return Finished(
             metrics, result, self.history.seconds(), tuple(self.folder / name for name in names)

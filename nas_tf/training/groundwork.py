@@ -138,7 +138,7 @@ class Groundwork:
             epochs=epoch + 1,
             extras=task.extras,
         )
-        for images, target in stream:
+        for images, target in self.examples.checked(stream):
             yield images, self._dense(target)
 
     def _dense(self, target: Any) -> tf.Tensor:
@@ -172,7 +172,7 @@ class Groundwork:
             extras=self.task.extras,
         )
         targets = self._val.in_order(batch=batch)
-        for (seen, _), one in zip(images, targets, strict=True):
+        for (seen, _), one in zip(self.examples.checked(images), targets, strict=True):
             yield filled(seen, batch), self._scored(one)
 
     def _scored(self, one: dict[str, tf.Tensor]) -> Any:

@@ -38,9 +38,9 @@ class Split:
         """A few examples from all over it."""
         return replace(self, subset=spread(self.subset or range(len(self.examples)), count))
 
-    def batches(self, task: Task, batch: int) -> tf.data.Dataset:
+    def batches(self, task: Task, batch: int) -> Iterator[tuple[Any, Any]]:
         """Images and targets in order."""
-        return pipeline.evaluation(
+        stream = pipeline.evaluation(
             self.examples,
             task.target,
             self.view,
@@ -48,6 +48,7 @@ class Split:
             subset=self.subset,
             extras=task.extras,
         )
+        return self.examples.checked(stream)
 
 
 class Scorer:

@@ -134,7 +134,7 @@ def _source(
             extras = (target,) if task.extras else ()
             return image, task.encode(target, view.crop), *extras
 
-        return stream.map(encoded)
+        return examples.checked(stream.map(encoded))
 
     return source
 
