@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from nas_tf import pictures
 from nas_tf.cli import endpoint as endpoints
 from nas_tf.cli import options
 from nas_tf.errors import ConfigError, DataError, full_disk
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+_SENT = (".jpg", ".jpeg", ".png")
 _PATIENCE = 10.0
 """Seconds that a person waits for a server that may not be there; programs wait longer."""
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 About = Mapping[str, Any]
 Answer = Mapping[str, Any]
@@ -74,8 +75,8 @@ def command(
             + ("a picture or a folder with --endpoint" if endpoint else "MODEL and a picture")
         )
     jobs = _jobs(given, out, mask)
-    pictures = _Pictures(len(jobs) > 1 or any(place.is_dir() for place in given))
-    first = pictures.read(jobs[0][0])
+    reader = _Pictures(len(jobs) > 1 or any(place.is_dir() for place in given))
+    first = reader.read(jobs[0][0])
     from nas_tf import quiet
 
     quiet.load("tensorflow")
@@ -85,10 +86,10 @@ def command(
         else:
             predict = _by_file(places[0])
         for number, (path, overlay, values) in enumerate(jobs):
-            picture = first if number == 0 else pictures.read(path)
+            picture = first if number == 0 else reader.read(path)
             if picture is not None:
                 _write(path, picture, predict, overlay, values)
-    pictures.finish(len(jobs))
+    reader.finish(len(jobs))
 
 
 Job = tuple[Path, Path | None, Path | None]
@@ -120,9 +121,11 @@ def _jobs(places: Sequence[Path], out: Path | None, mask: Path | None) -> list[J
 
 
 def _listed(folder: Path) -> list[Path]:
-    found = sorted(one for one in folder.rglob("*") if one.suffix.lower() in _SUFFIXES)
+    named = pictures.SUFFIXES + pictures.REFUSED_SUFFIXES
+    found = sorted(one for one in folder.rglob("*") if one.suffix.lower() in named)
     if not found:
-        raise DataError(f"{folder} holds no picture, expected files of {', '.join(_SUFFIXES)}")
+        accepted = ", ".join(pictures.SUFFIXES)
+        raise DataError(f"{folder} holds no picture, expected files of {accepted}")
     return found
 
 
@@ -138,10 +141,8 @@ class _Pictures:
 
     def read(self, path: Path) -> "np.ndarray | None":
         """Upright RGB bytes, or None for a picture that was named as unreadable."""
-        from serving import picture_file
-
         try:
-            return picture_file.read(path)
+            return pictures.read(path)
         except DataError as error:
             if not self._several:
                 raise
@@ -176,12 +177,24 @@ def _by_server(stack: ExitStack, endpoint: str, like: Path | None, **which: Any)
     )
 
     def predict(path: Path, picture: "np.ndarray") -> tuple[About, Answer]:
+        content = path.read_bytes() if path.suffix.lower() in _SENT else _png(picture)
         asking = f"asking {escape(endpoint)} for up to {_PATIENCE:.0f} s ..."
         with Console(stderr=True).status(asking):
-            given = client.predict_files([path.read_bytes()])
+            given = client.predict_files([content])
         return about, {key: picture_file.maps(parts[0]) for key, parts in given.items()}
 
     return predict
+
+
+def _png(picture: "np.ndarray") -> bytes:
+    """A picture as a file that a server reads, where its own is of another format."""
+    import io
+
+    from PIL import Image
+
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, "png", compress_level=1)
+    return content.getvalue()
 
 
 def _write(

@@ -100,8 +100,8 @@ def test_broken_files_end_with_three_and_can_be_left_out(camvid: Path, tmp_path:
     broken = camvid / "train" / "1.jpg"
     broken.write_bytes(b"\xff\xd8 not a picture")
     line = (
-        f"image {broken} cannot be decoded: the file is corrupt or no JPEG, PNG or BMP; "
-        "replace it or leave it out with --skip-broken"
+        f"image {broken} is not a picture, expected a JPEG, PNG, BMP, TIFF or WebP file; "
+        "replace it, or leave it out with --skip-broken"
     )
     checked = nas_tf("check", "camvid", "--source", str(camvid), cwd=tmp_path)
     assert checked.returncode == 3

@@ -14,6 +14,7 @@ from nas_tf.config.schema import Evaluation
 from nas_tf.input_geometry import InputGeometry, Resize
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.state import from_arrays
+from nas_tf.pictures import decoded
 from nas_tf.training.scoring import Scorer
 from serving import graph, images, picture_file, saved_model, tflite, whole
 from serving.lite_runner import LiteModel
@@ -83,7 +84,7 @@ def written(pixels: np.ndarray, kind: str, orientation: int) -> bytes:
 
 
 def agree(runtimes: Mapping[str, object], file: bytes) -> None:
-    picture = picture_file.decoded(file, "it")
+    picture = decoded(file, "it")
     (png,) = runtimes["files"](file)["mask_png_bytes"].numpy()
     masks = {"image_bytes": picture_file.maps(png), "scorer": runtimes["scorer"](picture)}
     for name in ("saved_model", "tflite"):
