@@ -10,19 +10,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.cli import command as commands
+
 
 def nas_tf(
     *arguments: str, cwd: Path, prefix: str = "", **environment: str
 ) -> subprocess.CompletedProcess:
-    code = f"{prefix}from nas_tf.cli import main; main()"
+    """``prefix`` is code that comes first, in a process of its own."""
     kept = {key: value for key, value in os.environ.items() if key != "NAS_TF_DATA"}
+    env = {**kept, "COLUMNS": "140", "NAS_TF_CACHE": str(cwd / "cache"), **environment}
+    if not prefix:
+        return commands.nas_tf("data", *arguments, cwd=cwd, env=env)
+    code = f"{prefix}from nas_tf.cli import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, "data", *arguments],
         cwd=cwd,
         capture_output=True,
         text=True,
         timeout=120,
-        env={**kept, "COLUMNS": "140", "NAS_TF_CACHE": str(cwd / "cache"), **environment},
+        env=env,
     )
 
 

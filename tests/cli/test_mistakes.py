@@ -80,7 +80,7 @@ def test_a_folder_that_is_another_s(
             ("data", "show", "shapes", "--out", "a.xyz"),
             "--out is a.xyz, expected a picture's name such as a.png",
         ),
-        (("predict", "photo.jpg"), "given: photo.jpg; expected MODEL and IMAGE"),
+        (("predict", "photo.jpg"), "given: photo.jpg; expected MODEL and a picture"),
         (
             ("evaluate", "arch0", "--config", "shapes_auxcell", "network.weights=None"),
             "override network.weights=None: expected a text, or null",

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from nas_tf.report.words import milliseconds
-from tests.cli.test_training import COMMAND, SMALL, nas_tf
+from tests.cli.command import COMMAND, nas_tf
+from tests.cli.test_training import SMALL
 
 PLACE = ["--space", "auxcell", "--input", "64x64", "network.width=8", "network.alpha=0.35"]
 

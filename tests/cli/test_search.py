@@ -2,19 +2,18 @@
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from nas_tf.runs import Run
+from tests.cli.command import nas_tf
 from tests.cli.test_training import SMALL
 from tests.runs.made import made
 
 
 def search(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "nas_tf", "search", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    return nas_tf("search", *arguments, cwd=cwd)
 
 
 @pytest.mark.parametrize(

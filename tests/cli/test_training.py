@@ -1,16 +1,17 @@
-"""evaluate, train, train-teacher and finetune as a person calls them: real processes."""
+"""evaluate, train, train-teacher and finetune as a person calls them."""
 
 import json
 import os
 import pty
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.cli.command import COMMAND, nas_tf
 
 SMALL = """\
 space: auxcell
@@ -22,7 +23,6 @@ full:
   stages:
     - {epochs: 2, batch: 100, crop: [64, 64]}
 """
-COMMAND = [sys.executable, "-c", "from nas_tf.cli import main; main()"]
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +34,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("NAS_TF_CACHE", str(folder / "cache"))
         patch.setenv("COLUMNS", "160")
         yield folder
-
-
-def nas_tf(*arguments: str, cwd: Path, **options: object) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [*COMMAND, *arguments], cwd=cwd, capture_output=True, text=True, timeout=300, **options
-    )
 
 
 @pytest.mark.slow
