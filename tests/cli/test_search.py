@@ -60,8 +60,8 @@ def test_weights_that_are_none_are_told_before_anything_is_written(tmp_path: Pat
     done = search("shapes_auxcell", "network.weights=text.jpg", "--out", "run", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "nas-tf: weights text.jpg: not an HDF5 file, expected MobileNetV2 weights as Keras saves "
-        "them"
+        f"nas-tf: weights {tmp_path}/text.jpg: not an HDF5 file, expected MobileNetV2 weights as "
+        "Keras saves them"
     ]
     assert not (tmp_path / "run").exists()
 
@@ -74,7 +74,7 @@ def test_a_run_to_begin_with_that_is_none_is_told_once(tmp_path: Path, workers: 
     done = search(*given, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "nas-tf: 2024 searched space dpc, expected a run of auxcell to begin with"
+        f"nas-tf: {tmp_path}/2024 searched space dpc, expected a run of auxcell to begin with"
     ]
     assert not (tmp_path / "run").exists()
 

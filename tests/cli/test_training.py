@@ -154,12 +154,13 @@ def test_a_trained_teacher_teaches(place: Path) -> None:
         ),
         (
             ["evaluate", "arch1", "--config", "small.yaml", "teacher=none.keras"],
-            "teacher none.keras: no such file, expected a Keras model or SavedModel; "
+            "teacher PLACE/none.keras: no such file, expected a Keras model or SavedModel; "
             "nas-tf train-teacher makes one",
         ),
         (
             ["train", "arch1", "--config", "small.yaml", "network.weights=none.h5"],
-            "weights none.h5: no such file, expected MobileNetV2 weights as Keras saves them",
+            "weights PLACE/none.h5: no such file, expected MobileNetV2 weights as Keras saves "
+            "them",
         ),
         (
             ["train", "dpc-top1", "--config", "small.yaml"],
@@ -176,6 +177,6 @@ def test_mistakes_are_one_line_before_any_compute(
 ) -> None:
     out = ["--out", "refused"] if arguments[0] == "train" else []
     done = nas_tf(*arguments, *out, cwd=place)
-    assert done.stderr == f"nas-tf: {line}\n"
+    assert done.stderr == f"nas-tf: {line.replace('PLACE', str(place))}\n"
     assert (done.stdout, done.returncode) == ("", 2)
     assert not (place / "refused").exists()

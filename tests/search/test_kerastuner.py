@@ -249,7 +249,10 @@ def test_weights_are_those_given_else_the_configuration_s_else_imagenet() -> Non
         SearchHyperModel(space, config=own, weights="other.h5").config(),
         SearchHyperModel(space).config("shapes"),
     ]
-    assert [one.network.weights for one in found] == ["mine.h5", None, "other.h5", "imagenet"]
+    here = Path.cwd()
+    assert [one.network.weights for one in found] == [
+        *(f"{here}/mine.h5", None, f"{here}/other.h5", "imagenet")
+    ]
 
 
 def test_hyperband_sweeps_until_the_budget_is_spent(tmp_path: Path) -> None:
