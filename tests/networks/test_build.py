@@ -63,6 +63,14 @@ def test_fixed_and_dynamic_models_agree(name: str, size: tuple[int, int]) -> Non
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+def test_a_genotype_may_be_named_or_written_as_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas_tf.networks.build.realise", lambda drawn, name: name)
+    genotype = spaces.resolve("arch0")
+    for given in ("arch0", genotype.parts):
+        assert networks.build(given, 11) == f"auxcell_{genotype.digest}"
+        assert networks.build_decoder(given, 11) == f"auxcell_{genotype.digest}_decoder"
+
+
 def test_weights_move_to_a_model_without_auxiliaries() -> None:
     arch0 = spaces.resolve("arch0")
     training = networks.build(arch0, 4, settings=SMALL["auxcell"])
