@@ -1,5 +1,6 @@
 """Keras models against their blueprints, and against an evaluation by hand."""
 
+import importlib
 import random
 from pathlib import Path
 
@@ -64,7 +65,8 @@ def test_fixed_and_dynamic_models_agree(name: str, size: tuple[int, int]) -> Non
 
 
 def test_a_genotype_may_be_named_or_written_as_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nas_tf.networks.build.realise", lambda drawn, name: name)
+    module = importlib.import_module("nas_tf.networks.build")  # a function has its name too
+    monkeypatch.setattr(module, "realise", lambda drawn, name: name)
     genotype = spaces.resolve("arch0")
     for given in ("arch0", genotype.parts):
         assert networks.build(given, 11) == f"auxcell_{genotype.digest}"
