@@ -251,6 +251,20 @@ def test_completed_without_an_objective_is_a_failure(tmp_path: Path) -> None:
     assert oracle.create_trial("b").status == "RUNNING", "an error leaves no lock behind"
 
 
+def test_a_record_that_can_t_be_written_has_no_effect(tmp_path: Path) -> None:
+    oracle = made(tmp_path, 5)
+    drive(oracle, 1)
+    size = (tmp_path / "search/ledger.jsonl").stat().st_size
+    with small_files(size + 10), pytest.raises(Unwritable):
+        oracle.create_trial("tuner0")
+    assert list(oracle.trials) == ["0"]
+    trial = oracle.create_trial("tuner0")
+    size = (tmp_path / "search/ledger.jsonl").stat().st_size
+    with small_files(size + 10), pytest.raises(Unwritable):
+        oracle.update_trial(trial.trial_id, {"score": 0.9})
+    assert not oracle.trials["1"].metrics.exists("score")
+
+
 def test_unknown_trials_are_told(tmp_path: Path) -> None:
     oracle = made(tmp_path)
     with pytest.raises(ValueError, match="there is no trial '77' in"):
