@@ -75,6 +75,11 @@ def read_encoder(blueprint: Blueprint, path: Path) -> Mapping[str, list[np.ndarr
                 f"weights {path}: layer {layer.name} has shapes {given or 'none'}, "
                 f"expected {expected}"
             )
+        if not all(np.isfinite(array).all() for array in found[layer.name]):
+            raise WeightsError(
+                f"weights {path}: layer {layer.name} holds NaN or infinite values, expected "
+                "finite ones: take another file"
+            )
     return found
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from nas_tf import networks
 from nas_tf.errors import EnvironmentFault, WeightsError
+from nas_tf.networks.weights import read_encoder
 
 TAPS = ("block_2_add", "block_5_add", "block_12_add", "block_16_project_BN")
 
@@ -94,6 +95,19 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
         pass
     with pytest.raises(WeightsError, match=r"layer Conv1 has shapes none, expected"):
         networks.encoder(weights=tmp_path / "empty.h5")
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float) -> None:
+    path = tmp_path / "poisoned.h5"
+    reference(0.35).save_weights(path)
+    drawn = networks.draw_encoder(alpha=0.35)
+    assert read_encoder(drawn, path)
+    with h5py.File(path, "r+") as file:
+        file["block_3_expand_BN/block_3_expand_BN/moving_variance:0"][7] = value
+    told = rf"weights {path}: layer block_3_expand_BN holds NaN or infinite values"
+    with pytest.raises(WeightsError, match=told):
+        read_encoder(drawn, path)
 
 
 def test_imagenet_weights_come_from_the_data_folder(
