@@ -1,6 +1,6 @@
 """Trains the encoder of `network.weights=drawn`: MobileNetV2 on drawn scenes, from a fixed seed.
 
-python benchmarks/train_drawn_encoder.py --out OUT --ship nas_tf/networks/drawn_mobilenet_v2_0.35.h5
+python benchmarks/train_drawn_encoder.py --out OUT --ship drawn_mobilenet_v2_0.35.h5
 
 Scenes are drawn from seeds that no split of `shapes` uses. A small feature pyramid predicts the
 classes from every tap, so that each of them learns what a decoder can read; the pyramid is thrown

@@ -56,8 +56,9 @@ def _of_the_space(experiment: Experiment) -> Iterator[Clash]:
         yield Clash("network.alpha", f"one of {', '.join(map(str, ALPHAS))}")
     elif network.weights == "drawn" and network.alpha != DRAWN_ALPHA:
         yield Clash(
-            "network.alpha",
-            f"{DRAWN_ALPHA}, for which there are weights where network.weights is drawn",
+            "network.weights",
+            f"network.alpha={DRAWN_ALPHA} with it, for which it was trained, now it is "
+            f"{network.alpha}",
         )
 
 
