@@ -82,6 +82,7 @@ setup(
     package_dir={"nas_tf.configs": "configs"},
     package_data={
         "nas_tf": ["py.typed"],
+        "nas_tf.networks": ["drawn_mobilenet_v2_0.35.h5"],
         "nas_tf.report": ["*.html"],
         "nas_tf.configs": ["*.yaml"],
         "tuner_oracles": ["py.typed"],

@@ -193,6 +193,7 @@ def _interrupted() -> click.exceptions.Exit:
 def _tell(folder: Path) -> None:
     """The best of the run as a table, and where its report is."""
     from nas_tf.report import page
+    from nas_tf.report.facts import Facts
 
     run = Run(folder)
     failed = len(run.trials) - len(run.completed)
@@ -208,3 +209,6 @@ def _tell(folder: Path) -> None:
         highlight=False,
         markup=False,
     )
+    facts = Facts(run)
+    if facts.alike:
+        console.print(page.nothing_learnt(facts), highlight=False, markup=False)

@@ -11,6 +11,8 @@ from msgspec import structs
 from nas_tf.config.schema import Experiment, Optimiser, Resize, Schedule
 
 ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
+DRAWN_ALPHA = 0.35
+"""The one width for which ``network.weights=drawn`` gives weights."""
 SMALLEST = {"auxcell": 32, "template": 8, "dpc": 16}
 """The shortest side of an image that the encoder of a space leaves anything of."""
 
@@ -55,6 +57,12 @@ def _of_the_space(experiment: Experiment) -> Iterator[Clash]:
         yield Clash("network.sep_repeats", "null, as space dpc repeats no convolution")
     if network.alpha not in ALPHAS:
         yield Clash("network.alpha", f"one of {', '.join(map(str, ALPHAS))}")
+    elif network.weights == "drawn" and network.alpha != DRAWN_ALPHA:
+        yield Clash(
+            "network.weights",
+            f"network.alpha={DRAWN_ALPHA} with it, for which it was trained, now it is "
+            f"{network.alpha}",
+        )
 
 
 def _of_the_prices(experiment: Experiment) -> Iterator[Clash]:

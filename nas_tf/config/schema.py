@@ -104,7 +104,11 @@ TASK_KEYS = {
 
 
 class Network(Section):
-    """What is not part of a genotype; ``None`` takes the paper's value for the space and phase."""
+    """What is not part of a genotype; ``None`` takes the paper's value for the space and phase.
+
+    ``weights`` of the encoder: ``imagenet`` for photographs, ``drawn`` for drawn scenes (trained
+    by us, with ``alpha`` 0.35), a file, or null for random ones.
+    """
 
     width: Annotated[int, Meta(ge=1, le=4096)] | None = None
     sep_repeats: Annotated[int, Meta(ge=1, le=8)] | None = None

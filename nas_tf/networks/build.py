@@ -32,7 +32,8 @@ def build(
         head: A task's head, or a number of classes for segmentation.
         input_size: Height and width; None for a model that takes any size.
         settings: Defaults to those of the space's published networks.
-        weights: Of the encoder: ``imagenet``, a file, or None for random ones.
+        weights: Of the encoder: ``imagenet``, ``drawn`` (for alpha 0.35), a file, or None for
+            random ones.
 
     Returns:
         A functional model; with auxiliaries its outputs are ``logits``, ``aux1``, ….
@@ -99,6 +100,6 @@ def _with_weights(
 ) -> keras.Model:
     model = realise(blueprint, name=name)
     if weights is not None:
-        path = weight_files.imagenet_file(alpha) if weights == "imagenet" else Path(weights)
+        path = weight_files.encoder_file(weights, alpha)
         weight_files.load_encoder(model, blueprint, path)
     return model

@@ -10,6 +10,7 @@ from msgspec import structs
 from tensorflow import keras
 
 from nas_tf.config import schema
+from nas_tf.config.combinations import DRAWN_ALPHA
 from nas_tf.config.paths import absolute
 from nas_tf.config.schema import Data, Experiment, Network
 from nas_tf.errors import ConfigError, NasTfError
@@ -40,8 +41,9 @@ class SearchHyperModel(kt.HyperModel):
             Its settings are kept as the configuration's ``task`` section; names and colours are
             the data set's.
         backbone: ``mobilenet_v2``, the one there is.
-        weights: Of the encoder: ``imagenet``, a file, or None; if not given, the configuration's,
-            or ``imagenet`` without one.
+        weights: Of the encoder: ``imagenet``, ``drawn``, a file, or None; if not given, the
+            configuration's, or ``imagenet`` without one. Without a configuration the encoder has
+            the width that ``drawn`` is for.
         config: Everything else; its space, task, network and data give way to what is given here.
         latency: Tells the milliseconds of a candidate's blueprint, instead of ``search.latency``.
     """
@@ -61,6 +63,8 @@ class SearchHyperModel(kt.HyperModel):
             raise ConfigError(f"backbone is {backbone!r}, expected 'mobilenet_v2'")
         self.space, self._task = space, task
         network = config.network if config else Network()
+        if weights == "drawn" and config is None:
+            network = structs.replace(network, alpha=DRAWN_ALPHA)
         if weights is not ...:
             chosen = None if weights is None else str(weights)
             network = structs.replace(network, weights=chosen)

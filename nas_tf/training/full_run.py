@@ -70,6 +70,7 @@ class FullRun:
         start: Start | None = None,
     ) -> None:
         config = defaults.completed(config)
+        preflight.encoder_weights(config)
         preflight.before_training(config)
         self.config, self.genotype, self.folder = config, genotype, folder
         self.task = experiment.task_for(config)

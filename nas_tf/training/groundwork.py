@@ -48,6 +48,7 @@ class Groundwork:
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
         config = defaults.completed(config)
+        self.encoder_arrays = experiment.encoder_arrays(config)
         preflight.before_search(config)
         self.config, self._root, self._progress = config, root, progress
         processor.compute_in_one_order()  # whatever this process did before
@@ -61,7 +62,6 @@ class Groundwork:
         self.meta_train, self.meta_val = meta_split(
             len(self.examples), seed=config.data.split_seed, fraction=config.data.meta_val
         )
-        self.encoder_arrays = experiment.encoder_arrays(config)
         self.train = self._cached("features of meta-train", self.stage_one_view, teacher)
         self._val = self._cached("features of meta-val", self.reward_view, None)
         self.share_seen = self._share_seen()

@@ -19,6 +19,15 @@ from nas_tf.training import experiment
 from nas_tf.training.split_cache import task_of
 
 
+def encoder_weights(config: Experiment) -> None:
+    """Raises where the encoder's weights are absent or do not fit; first, for it is quick.
+
+    ImageNet's are downloaded where they are not on this machine.
+    """
+    if config.network.weights is not None:
+        experiment.encoder_arrays(config)
+
+
 def before_search(config: Experiment) -> None:
     """Raises where candidates of this configuration cannot be trained and scored."""
     info, data = dataset_info(config.data.name), config.data

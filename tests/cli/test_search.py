@@ -106,17 +106,3 @@ def test_every_command_has_help_with_an_example() -> None:
         told = CliRunner().invoke(nas_tf, [name, "--help"])
         assert told.exit_code == 0, name
         assert f"nas-tf {name} " in told.output.partition("Options:")[0].partition("\n")[2], name
-
-
-def test_without_imagenet_weights_the_quickstart_says_so_and_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from nas_tf.cli.quickstart import _weights
-
-    monkeypatch.delenv("NAS_TF_DATA", raising=False)
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    for name in ("http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert _weights((), ()) == ["network.weights=null"]
-    assert "Going on with a random encoder" in capsys.readouterr().err
-    assert _weights(("network.weights=mine.h5",), ()) == []

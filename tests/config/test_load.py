@@ -14,9 +14,9 @@ from msgspec import structs
 
 from nas_tf import config
 from nas_tf.config import schema
-from nas_tf.config.combinations import ALPHAS
+from nas_tf.config.combinations import ALPHAS, DRAWN_ALPHA
 from nas_tf.errors import ConfigError
-from nas_tf.networks import backbones
+from nas_tf.networks import backbones, weights
 from nas_tf.spaces import SPACES
 
 SMALL = "space: auxcell\ndata: {name: camvid}\n"
@@ -189,6 +189,7 @@ def test_any_name_is_found_or_refused_in_one_line(source: str) -> None:
 
 def test_the_schema_agrees_with_what_it_names() -> None:
     assert ALPHAS == backbones.ALPHAS
+    assert DRAWN_ALPHA == weights.DRAWN_ALPHA
     assert get_args(get_type_hints(schema.Experiment)["space"]) == tuple(SPACES)
 
 

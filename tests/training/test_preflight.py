@@ -12,7 +12,7 @@ from nas_tf import config, spaces
 from nas_tf.config.schema import Experiment, Resize, View
 from nas_tf.errors import NasTfError
 from nas_tf.input_geometry import InputGeometry
-from nas_tf.search import SearchHyperModel, TwoStageTuner
+from nas_tf.search import SearchHyperModel, TwoStageTuner, ready
 from nas_tf.search.hypermodel import OBJECTIVE
 from nas_tf.training import defaults, experiment, preflight
 from nas_tf.training.full_run import FullRun
@@ -154,6 +154,31 @@ def test_what_no_full_training_can_do(
     assert refused(preflight.before_training, whole) == line
     arch1 = spaces.resolve("arch1")
     assert refused(lambda one: FullRun(one, arch1, tmp_path / "run"), whole) == line
+    assert not (tmp_path / "run").exists()
+
+
+def test_absent_imagenet_weights_are_refused_before_data_are_opened(
+    load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(*_: object) -> None:
+        raise AssertionError("data were opened")
+
+    monkeypatch.setattr(preflight, "open_split", opened)
+    monkeypatch.setattr("nas_tf.networks.weights.imagenet_at_hand", lambda alpha: None)
+    monkeypatch.setattr("nas_tf.networks.weights._RELEASE", "http://127.0.0.1:9/")
+    monkeypatch.setattr("pathlib.Path.home", lambda: tmp_path)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    whole = load("network.weights=imagenet")
+    arch1 = spaces.resolve("arch1")
+    for check in (
+        ready.check,
+        lambda one: Groundwork(one, root=tmp_path / "cache"),
+        lambda one: FullRun(one, arch1, tmp_path / "run"),
+    ):
+        line = refused(check, whole)
+        assert line.startswith("ImageNet weights are not on this machine")
+        assert "network.weights=drawn with network.alpha=0.35" in line
+        assert "network.weights=null" in line
     assert not (tmp_path / "run").exists()
 
 
