@@ -41,6 +41,7 @@ def task_of(info: DatasetInfo, target: str | None = None) -> Task:
             score=score,
             names=info.joints,
             swaps=info.swaps,
+            sigmas=info.sigmas or None,
             unscored=unscored,
         )
     return Segmentation(
