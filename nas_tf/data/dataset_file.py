@@ -24,7 +24,7 @@ HOW_TO_GET = (
     "then use the name folder:DIR"
 )
 _MOST_CLASSES = 255
-_KINDS = {yaml.ScalarNode: "str", yaml.SequenceNode: "seq", yaml.MappingNode: "map"}
+_TAG = "tag:yaml.org,2002"
 _ELSEWHERE = {
     "names": "classes",
     "ignore_index": "ignore_label",
@@ -181,8 +181,7 @@ def _error(path: Path, text: str, key: str, refused: _Refused) -> DataError:
 
 def _scalar(node: yaml.Node, expected: str, part: str = "") -> str:
     """A text of one line that is not empty."""
-    plain = isinstance(node, yaml.ScalarNode) and node.tag.endswith(":str")
-    if not plain or not node.value.strip() or not node.value.isprintable():
+    if node.tag != f"{_TAG}:str" or not node.value.strip() or not node.value.isprintable():
         raise _Refused(node, expected, part)
     return node.value
 
@@ -196,14 +195,14 @@ def _integer(node: yaml.Node, least: int, most: int, expected: str, part: str = 
 
 def _entries(node: yaml.Node, expected: str) -> list[yaml.Node]:
     """The nodes of a list that is not empty."""
-    if not isinstance(node, yaml.SequenceNode) or not node.value:
+    if node.tag != f"{_TAG}:seq" or not node.value:
         raise _Refused(node, expected)
     return node.value
 
 
 def _pairs(node: yaml.Node, expected: str) -> list[tuple[yaml.Node, yaml.Node]]:
     """The keys and values of a mapping that is not empty."""
-    if not isinstance(node, yaml.MappingNode) or not node.value:
+    if node.tag != f"{_TAG}:map" or not node.value:
         raise _Refused(node, expected)
     return node.value
 
@@ -236,7 +235,7 @@ def _classes(node: yaml.Node) -> tuple[str, ...]:
             raise _Refused(key, f"indices 0–{last}, each once", " index")
         named[index] = value
     ordered = [named[index] for index in range(last + 1)]
-    return _names(yaml.SequenceNode("", ordered, node.start_mark, node.end_mark), expected)
+    return _names(yaml.SequenceNode(f"{_TAG}:seq", ordered, node.start_mark, node.end_mark), expected)
 
 
 def _label_map(node: yaml.Node) -> list[tuple[int, int, bool]]:

@@ -70,9 +70,9 @@ class _Folder:
         """Examples named line by line, relative to the pictures, with or without suffix."""
         root, images = self.layout.root, self.layout.images
         listing = Path(str(self.layout.listing(split)))
-        for words in read_lines(inside(root, listing, NAME)):
+        for words in read_lines(root / inside(root, listing, NAME)):
             line = " ".join(words)
-            inside(root, Path(line), listing.name)
+            inside(root, Path(line), str(listing))
             given = line.lower().endswith(IMAGE_SUFFIXES)
             name = str(Path(line).with_suffix("")) if given else line
             image = images.path(self.layout.key(images, split), name)
