@@ -100,6 +100,8 @@ def check(name: str, source: Path | None) -> None:
         tables.console().print(_histogram(report))
     if report.absent:
         click.echo(f"not there: {', '.join(report.absent)}")
+    for line in report.notes:
+        click.echo(f"note: {line}")
     problems = report.problems
     for line in problems[:_SHOWN_PROBLEMS]:
         click.echo(line)

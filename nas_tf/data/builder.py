@@ -2,9 +2,10 @@
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 import tensorflow as tf
@@ -62,30 +63,55 @@ class DenseBuilder(tfds.core.GeneratorBasedBuilder):
 
 
 def available(builder: type[DenseBuilder], source: Path) -> dict[str, list[Item]]:
-    """The items of every split found in a source; an empty split or a doubled item is an error."""
-    if not source.is_dir():
-        raise DataError(
-            f"source {source} of {builder.INFO.name} is not a folder; {builder.INFO.how_to_get}"
-        )
-    found = {split: builder.items(source, split) for split in builder.INFO.splits}
-    present = {split: items for split, items in found.items() if items is not None}
-    if not present:
-        raise DataError(
-            f"no split of {builder.INFO.name} is in {source}; {builder.INFO.how_to_get}"
-        )
+    """The items of every split found in a source; an empty split is an error."""
+    present = found(builder, source, builder.items)
     for split, items in present.items():
         if not items:
-            raise DataError(
-                f"split {split} of {builder.INFO.name} in {source} is empty: "
-                "at least one example is needed; fill it or remove its list"
-            )
-        name, times = Counter(item.id for item in items).most_common(1)[0]
-        if times > 1:
-            raise DataError(
-                f"example {name} of {builder.INFO.name} is listed {times} times in split {split}: "
-                "keep one of the lines"
-            )
+            raise DataError(empty(builder.INFO, source, split))
     return present
+
+
+def found(
+    builder: type[DenseBuilder],
+    source: Path,
+    items_of: Callable[[Path, str], list[Item] | None],
+) -> dict[str, list[Item]]:
+    """What ``items_of`` gives for every split that is there, an item that is doubled as broken."""
+    info = builder.INFO
+    if not source.is_dir():
+        raise DataError(f"source {source} of {info.name} is not a folder; {info.how_to_get}")
+    every = {split: items_of(source, split) for split in info.splits}
+    present = {split: items for split, items in every.items() if items is not None}
+    if not present:
+        raise DataError(f"no split of {info.name} is in {source}; {info.how_to_get}")
+    return {split: _once(info, split, items) for split, items in present.items()}
+
+
+def empty(info: DatasetInfo, source: Path, split: str) -> str:
+    """The line on a split without examples."""
+    return (
+        f"split {split} of {info.name} in {source} is empty: "
+        "at least one example is needed; fill it or remove its list"
+    )
+
+
+def _once(info: DatasetInfo, split: str, items: list[Item]) -> list[Item]:
+    """The items with one in place of all of the same name, which says so when it is read."""
+    times = Counter(item.id for item in items)
+    if len(times) == len(items):
+        return items
+
+    def refuse(name: str) -> NoReturn:
+        raise DataError(
+            f"example {name} of {info.name} is listed {times[name]} times in split {split}: "
+            "keep one of the lines"
+        )
+
+    first = {item.id: item for item in reversed(items)}
+    return [
+        first[name] if count == 1 else Item(name, partial(refuse, name))
+        for name, count in times.items()
+    ]
 
 
 def features(info: DatasetInfo) -> dict[str, Any]:

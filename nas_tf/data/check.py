@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas_tf.data.builder import available
+from nas_tf.data.builder import empty, found
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.items import Item, read
 from nas_tf.data.registry import builder_class
@@ -44,17 +44,49 @@ class Report:
         return [problem for split in self.splits.values() for problem in split.problems]
 
     @property
+    def notes(self) -> list[str]:
+        """What is no fault and has consequences all the same."""
+        notes = []
+        seen = sum(split.pixels for split in self.splits.values())
+        if self.info.classes and not self.problems:
+            never = [name for name, n in zip(self.info.classes, seen, strict=True) if not n]
+            if never:
+                notes.append(f"no pixel is of class {', '.join(never)}: nothing is learnt of it")
+        if "train" in self.info.splits and "val" not in self.info.splits:
+            held = ", ".join(self.info.splits)
+            notes.append(
+                f"no split val, there is {held}: a search needs none, and final scores need one; "
+                "make one, or name another by data.val_split"
+            )
+        return notes
+
+    @property
     def absent(self) -> tuple[str, ...]:
         """Published splits that the source does not hold."""
         return tuple(split for split in self.info.splits if split not in self.splits)
 
 
 def check(name: str, source: Path | None = None) -> Report:
-    """Reads all examples of all splits; what keeps a whole split from being read raises."""
+    """Reads all examples of all splits; only what keeps every split from being read raises."""
     builder = builder_class(name)
-    found = available(builder, resolve_source(name, source))
-    info = builder.INFO
-    return Report(info, {split: _check_split(info, split, found[split]) for split in found})
+    place, info = resolve_source(name, source), builder.INFO
+    unreadable: dict[str, str] = {}
+
+    def items(source: Path, split: str) -> list[Item] | None:
+        try:
+            return builder.items(source, split)
+        except DataError as error:
+            unreadable[split] = str(error)
+            return []
+
+    splits = {
+        split: _check_split(info, split, listed)
+        for split, listed in found(builder, place, items).items()
+    }
+    for split, report in splits.items():
+        if not report.count:
+            report.problems.append(unreadable.get(split) or empty(info, place, split))
+    return Report(info, splits)
 
 
 def _check_split(info: DatasetInfo, split: str, items: list[Item]) -> SplitReport:

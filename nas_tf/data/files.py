@@ -15,6 +15,7 @@ from nas_tf.errors import DataError
 
 IMAGE_SUFFIXES = pictures.SUFFIXES
 _INDEX_MODES = ("L", "P", "I", "I;16", "1")
+_DEPTH_MODES = ("I;16", "I;16B", "I", "F", "L")
 
 
 def read_image(path: Path, *, upright: bool = True) -> np.ndarray:
@@ -25,15 +26,39 @@ def read_image(path: Path, *, upright: bool = True) -> np.ndarray:
     return np.asarray(pictures.rgb(_open(path, "image", upright=upright), f"image {path}"))
 
 
-def read_label(path: Path) -> np.ndarray:
-    """The raw values of a label file as int32 [H, W]; a palette file gives its indices."""
+def read_label(path: Path, *, coloured: bool = False) -> np.ndarray:
+    """The raw values of a label file as int32 [H, W]; a palette file gives its indices.
+
+    Where ``coloured``, values are colours as 0xRRGGBB.
+    """
     picture = _open(path, "label")
+    if path.suffix.lower() in (".jpg", ".jpeg") or picture.format == "JPEG":
+        raise DataError(
+            f"label {path} is a JPEG, whose compression changes classes: "
+            "PNG is accepted; export the labels again"
+        )
+    if coloured:
+        red, green, blue = np.moveaxis(np.asarray(picture.convert("RGB"), np.int32), -1, 0)
+        return red << 16 | green << 8 | blue
     if picture.mode not in _INDEX_MODES:
         raise DataError(
-            f"label {path} is a colour picture (mode {picture.mode}): "
-            "a label file has one channel of class indices or a palette; convert it"
+            f"label {path} is a colour picture (mode {picture.mode}): a label file has one "
+            "channel of class indices or a palette; convert it, or in a folder of your own "
+            "declare its colours under label_map"
         )
     return np.asarray(picture).astype(np.int32)
+
+
+def read_depth(path: Path, unit: float) -> np.ndarray:
+    """Metres as float32 [H, W] from a picture of ``unit`` metres a step, 0 where none is known."""
+    picture = _open(path, "depth map")
+    if picture.mode not in _DEPTH_MODES:
+        raise DataError(
+            f"depth map {path} has mode {picture.mode}: "
+            "one channel of 16 bits is accepted, as in a 16-bit PNG; convert it"
+        )
+    steps = np.asarray(picture).astype(np.float32)
+    return np.where(np.isfinite(steps) & (steps > 0), steps, 0) * np.float32(unit)
 
 
 def same_size(image: np.ndarray, target: np.ndarray, what: str, image_path: Path | str) -> None:

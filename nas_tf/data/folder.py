@@ -1,169 +1,165 @@
-"""A user's own dataset: images/, labels/ and a dataset.yaml that says what labels mean."""
+"""A user's own data set: a folder of pictures and a dataset.yaml that says what is where."""
 
-import hashlib
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-import msgspec
+import numpy as np
 import tensorflow_datasets as tfds
 
 from nas_tf.data.builder import DenseBuilder
-from nas_tf.data.files import IMAGE_SUFFIXES, list_files, read_lines, with_suffix
-from nas_tf.data.info import DatasetInfo
-from nas_tf.data.items import Item, labelled
-from nas_tf.data.labels import LabelMap
-from nas_tf.data.palettes import colours
-from nas_tf.errors import DataError, meant
-
-Pair = tuple[str, Path, Path]
+from nas_tf.data.dataset_file import NAME, read_settings
+from nas_tf.data.files import IMAGE_SUFFIXES, read_depth, read_image, read_label, read_lines
+from nas_tf.data.items import Example, Item
+from nas_tf.data.layout import Layout
+from nas_tf.data.meaning import Meaning
+from nas_tf.data.places import inside
+from nas_tf.errors import DataError
 
 PREFIX = "folder:"
-SETTINGS = "dataset.yaml"
-_UNKNOWN = re.compile(r"unknown field `(.*)`")
-HOW_TO_GET = (
-    "make DIR/images/SPLIT/x.jpg, DIR/labels/SPLIT/x.png for SPLIT train and val, and "
-    "DIR/dataset.yaml with a list `classes`, then use the name folder:DIR"
+OTHER_SUFFIXES = (
+    *(".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".jfif", ".tif", ".tiff", ".webp"),
+    *(".tga", ".ppm", ".pgm", ".exr", ".psd", ".svg", ".dng", ".cr2", ".nef", ".arw"),
 )
-
-
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What dataset.yaml may say; ``splits`` maps a split to a list file of image names."""
-
-    classes: list[str]
-    ignore_label: int = 255
-    label_map: dict[int, int] | None = None
-    splits: dict[str, str] = {}
-    palette: str = "voc"
+"""Suffixes of pictures, some of which are not read."""
 
 
 def folder_builder(name: str) -> type[DenseBuilder]:
     """The builder class of ``folder:DIR``; its prepared copy is tied to the files' state."""
     root = Path(name.removeprefix(PREFIX)).expanduser().resolve()
-    settings = _settings(root / SETTINGS)
-    try:
-        colours(settings.palette, len(settings.classes))
-        labels = LabelMap(len(settings.classes), settings.ignore_label, settings.label_map)
-    except DataError as error:
-        raise DataError(f"{root / SETTINGS}: {error}") from error
-    info = DatasetInfo(
-        name=name,
-        title=f"Folder {root.name}",
-        targets=("label",),
-        splits=dict.fromkeys(settings.splits or _sub_folders(root)),
-        how_to_get=HOW_TO_GET,
-        classes=tuple(settings.classes),
-        ignore_label=settings.ignore_label,
-        palette=settings.palette,
-    )
-    return _bind(root, settings, labels, info)
-
-
-def _bind(
-    root: Path, settings: Settings, labels: LabelMap, info: DatasetInfo
-) -> type[DenseBuilder]:
-    """A builder class that reads this folder and no other."""
+    layout = Layout(root, read_settings(root / NAME))
+    meaning = Meaning(layout)
+    bound, folder = meaning.info(name), _Folder(layout, meaning)
 
     class Folder(DenseBuilder, skip_registration=True):
-        """Pairs images and labels by name."""
+        """Reads this folder and no other."""
 
         VERSION = tfds.core.Version("1.0.0")
-        INFO = info
-        name = f"folder_{_slug(root.name)}_{_state(root)}"
+        INFO = bound
+        name = f"folder_{_slug(root.name)}_{layout.state()}"
         source = root
 
         @classmethod
         def items(cls, source: Path, split: str) -> list[Item] | None:
-            """The pairs of a split; a label that no image asks for is a broken one, too."""
-            listing = settings.splits.get(split)
-            pairs = _listed(root, root / listing) if listing else _paired(root, split)
-            found = [labelled(name, image, label, labels) for name, image, label in pairs]
-            return found if listing else [*found, *_orphans(root, split)]
+            """The examples of a split; a label that no picture asks for is a broken one, too."""
+            return list(folder.items(split))
 
     return Folder
 
 
-def _settings(path: Path) -> Settings:
-    """Reads dataset.yaml strictly."""
+@dataclass(frozen=True)
+class _Folder:
+    """A folder as its dataset.yaml describes it."""
+
+    layout: Layout
+    meaning: Meaning
+
+    def items(self, split: str) -> Iterator[Item]:
+        """The examples of a split, then what is there and belongs to none."""
+        if self.layout.listing(split):
+            yield from self._listed(split)
+        elif self.layout.names_from:
+            yield from self._annotated(split)
+        else:
+            yield from self._found(split)
+
+    def _listed(self, split: str) -> Iterator[Item]:
+        """Examples named line by line, relative to the pictures, with or without suffix."""
+        root, images = self.layout.root, self.layout.images
+        listing = Path(str(self.layout.listing(split)))
+        for words in read_lines(root / inside(root, listing, NAME)):
+            line = " ".join(words)
+            inside(root, Path(line), str(listing))
+            given = line.lower().endswith(IMAGE_SUFFIXES)
+            name = str(Path(line).with_suffix("")) if given else line
+            image = images.path(self.layout.key(images, split), name)
+            yield self._item(name, split, name, image)
+
+    def _annotated(self, split: str) -> Iterator[Item]:
+        """The pictures of a JSON; of keypoints, those with a person."""
+        place, images = self.layout.names_from, self.layout.images
+        content = self.meaning.coco(place, split)
+        for name in content.people() if place is self.layout.keypoints else content.images:
+            usual = images.path(self.layout.key(images, split), name)
+            whole = self.layout.root / content.images[name].file_name
+            places = (usual, images.path(None, name), whole)
+            image = next((path for path in places if _is_file(path)), usual)
+            yield self._item(f"{split}/{name}", split, name, image)
+
+    def _found(self, split: str) -> Iterator[Item]:
+        """Every picture of a split's folder, and labels or pictures that cannot be used."""
+        layout, images = self.layout, self.layout.images
+        key = layout.key(images, split)
+        targets = {
+            what: place.names(layout.key(place, split))
+            for what, place in (("label", layout.labels), ("depth map", layout.depth))
+            if place and place.has_split
+        }
+        taken = {path for found in targets.values() for paths in found.values() for path in paths}
+        found = images.names(key)
+        for name, paths in found.items():
+            pictures = [path for path in paths if path not in taken]
+            if len(pictures) == 1:
+                yield self._item(f"{key}/{name}", split, name, pictures[0])
+            elif pictures:
+                both = " and ".join(str(path) for path in pictures)
+                problem = f"example {key}/{name} has {len(pictures)} pictures: {both}; keep one"
+                yield Item(f"{key}/{name}", partial(_refuse, problem))
+        unread = images.names(key, [one for one in OTHER_SUFFIXES if one not in IMAGE_SUFFIXES])
+        for path in [path for paths in unread.values() for path in paths]:
+            accepted = ", ".join(IMAGE_SUFFIXES)
+            problem = f"image {path} is not of a format that is read: {accepted}; convert it"
+            yield Item(f"{key}/{path.name}", partial(_refuse, problem))
+        for what, named in targets.items():
+            for name in [name for name in named if name not in found and name not in unread]:
+                problem = (
+                    f"{what} {named[name][0]} has no image in {images.folder(key)}: "
+                    f"add the image or remove the {what}"
+                )
+                yield Item(f"{what} {key}/{name}", partial(_refuse, problem))
+
+    def _item(self, identity: str, split: str, name: str, image: Path) -> Item:
+        return Item(identity, partial(self._load, split, name, image), image)
+
+    def _load(self, split: str, name: str, image: Path) -> Example:
+        """A picture and all its targets."""
+        layout, meaning = self.layout, self.meaning
+        example: Example = {"image": read_image(image)}
+        if layout.labels is not None:
+            example["label"] = self._label(split, name, example["image"].shape[:2])
+        if layout.depth is not None:
+            path = layout.depth.path(layout.key(layout.depth, split), name)
+            example["depth"] = read_depth(path, layout.settings.depth_unit)
+        if layout.keypoints is not None:
+            people = meaning.coco(layout.keypoints, split)
+            points, area = people.person(name, len(meaning.joints))
+            example |= {"keypoints": points[None], "area": np.array([area], np.float32)}
+        return example
+
+    def _label(self, split: str, name: str, size: tuple[int, int]) -> np.ndarray:
+        """The class of every pixel, drawn from a JSON's outlines or read from a file."""
+        labels, values = self.layout.labels, self.meaning.label_map
+        if labels.is_json:
+            coco = self.meaning.coco(labels, split)
+            return coco.mask(name, size, self.meaning.indices(coco), values.ignore)
+        path = labels.path(self.layout.key(labels, split), name)
+        return values(read_label(path, coloured=values.coloured), path)
+
+
+def _refuse(problem: str) -> NoReturn:
+    raise DataError(problem)
+
+
+def _is_file(path: Path) -> bool:
     try:
-        settings = msgspec.yaml.decode(path.read_bytes(), type=Settings)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}; {HOW_TO_GET}") from error
-    except msgspec.MsgspecError as error:
-        keys = Settings.__struct_fields__
-        unknown = _UNKNOWN.search(str(error))
-        near = meant(unknown[1], keys) if unknown else ""
-        raise DataError(
-            f"{path} is not accepted: {error}; keys are {', '.join(keys)}{near}"
-        ) from error
-    if not settings.classes:
-        raise DataError(f"{path} has an empty list `classes`: name at least one class")
-    return settings
-
-
-def _sub_folders(root: Path) -> list[str]:
-    """The splits that are folders of images/, train first."""
-    names = [path.name for path in list_files(root / "images", suffixes=("",)) if path.is_dir()]
-    if not names:
-        raise DataError(
-            f"{root / 'images'} holds no split: "
-            f"make sub-folders train and val, or list files under `splits` in {SETTINGS}"
-        )
-    return sorted(names, key=lambda name: (name != "train", name))
-
-
-def _listed(root: Path, listing: Path) -> list[Pair]:
-    """Pairs named line by line, relative to images/ and labels/, with or without suffix."""
-    listed = [" ".join(words) for words in read_lines(_inside(root, listing, SETTINGS))]
-    for name in listed:
-        _inside(root, Path(name), listing.name)
-    names = [str(Path(n).with_suffix("")) if n.endswith(IMAGE_SUFFIXES) else n for n in listed]
-    images, labels = root / "images", root / "labels"
-    return [(name, with_suffix(images, name), labels / f"{name}.png") for name in names]
-
-
-def _inside(root: Path, path: Path, where: str) -> Path:
-    """The path, if it leads nowhere else: a folder that came from others shows only itself."""
-    outside = ".." in path.parts or not (root / path).is_relative_to(root)
-    if outside or "\0" in str(path):
-        raise DataError(f"{root / where} names {str(path)!r}, expected a place in {root}")
-    return path
-
-
-def _paired(root: Path, split: str) -> list[Pair]:
-    """Every image of a split's folder with the label of its name."""
-    images, labels = root / "images" / split, root / "labels" / split
-    pictures = list_files(images)
-    return [(f"{split}/{image.stem}", image, labels / f"{image.stem}.png") for image in pictures]
-
-
-def _orphans(root: Path, split: str) -> list[Item]:
-    """Labels of a split's folder whose image is absent; to load one says so."""
-    images = root / "images" / split
-    known = {path.stem for path in list_files(images)}
-    labels = {label.stem: label for label in list_files(root / "labels" / split)}
-    return [
-        Item(f"{split}/{name}", partial(_refuse, label, images))
-        for name, label in labels.items()
-        if name not in known
-    ]
-
-
-def _refuse(label: Path, images: Path) -> NoReturn:
-    raise DataError(f"label {label} has no image in {images}: add the image or remove the label")
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _slug(name: str) -> str:
     """A folder's name as tfds accepts it."""
     return re.sub(r"\W+", "_", name.lower()).strip("_") or "data"
-
-
-def _state(root: Path) -> str:
-    """Changes with the path and with any file's name, size or time, so a copy is never stale."""
-    lines = [str(root)]
-    for path in sorted(root.rglob("*")):
-        if path.is_file():
-            stat = path.stat()
-            lines.append(f"{path.relative_to(root)} {stat.st_size} {stat.st_mtime_ns}")
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:10]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nas_tf.data.palettes import colours
+from nas_tf.data.palettes import Colour, colours
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,8 @@ class DatasetInfo:
     ``targets`` are keys of the example dictionary: label, depth, keypoints. ``extras`` are keys
     that only metrics read: head_size, area; in ``unscored_splits`` they are not given.
     ``swaps`` pairs the left and right joints that change places in a mirror; ``unscored_joints``
-    are annotated and learned but left out of the data set's own score.
+    are annotated and learned but left out of the data set's own score. ``sigmas`` are the
+    falloffs of OKS, a joint each, where they are not COCO's.
     """
 
     name: str
@@ -24,15 +25,16 @@ class DatasetInfo:
     how_to_get: str
     classes: tuple[str, ...] = ()
     ignore_label: int = 255
-    palette: str = "voc"
+    palette: str | tuple[Colour, ...] = "voc"
     joints: tuple[str, ...] = ()
     swaps: tuple[tuple[int, int], ...] = ()
     unscored_joints: tuple[str, ...] = ()
+    sigmas: tuple[float, ...] = ()
     extras: tuple[str, ...] = ()
     unscored_splits: tuple[str, ...] = ()
 
     @property
-    def colours(self) -> tuple[tuple[int, int, int], ...]:
+    def colours(self) -> tuple[Colour, ...]:
         """The colour of every class, in class order."""
         return colours(self.palette, len(self.classes))
 

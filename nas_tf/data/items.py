@@ -43,4 +43,5 @@ def read(item: Item) -> Example:
 
 def _load_pair(image: Path, label: Path, label_map: LabelMap) -> dict[str, np.ndarray]:
     """The pair's pixels and class indices."""
-    return {"image": read_image(image), "label": label_map(read_label(label), label)}
+    raw = read_label(label, coloured=label_map.coloured)
+    return {"image": read_image(image), "label": label_map(raw, label)}

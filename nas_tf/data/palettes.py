@@ -1,5 +1,9 @@
 """The colours in which the papers print label maps."""
 
+import colorsys
+import re
+from collections.abc import Sequence
+
 from nas_tf.errors import DataError
 
 Colour = tuple[int, int, int]
@@ -55,19 +59,51 @@ _SHAPES: tuple[Colour, ...] = (
 _FIXED = {"camvid": _CAMVID, "cityscapes": _CITYSCAPES, "shapes": _SHAPES}
 
 
-def colours(palette: str, count: int) -> tuple[Colour, ...]:
-    """The first ``count`` colours of camvid, cityscapes, shapes, or of voc at any length."""
+_BACKGROUNDS = frozenset(
+    ("background", "bg", "void", "unlabelled", "unlabeled", "none", "nothing", "other", "ignore")
+)
+"""Names of a first class that may be drawn black."""
+
+
+def colours(palette: str | Sequence[Colour], count: int) -> tuple[Colour, ...]:
+    """The first ``count`` colours of a palette: one by name, or as a list of colours.
+
+    ``voc`` and ``distinct`` have any number of colours; camvid, cityscapes, shapes have theirs.
+    """
     if palette == "voc":
         return tuple(_voc(label) for label in range(count))
-    if palette not in _FIXED:
-        accepted = ", ".join(sorted([*_FIXED, "voc"]))
+    if palette == "distinct":
+        return tuple(_distinct(label) for label in range(count))
+    if isinstance(palette, str) and palette not in _FIXED:
+        accepted = ", ".join(sorted([*_FIXED, "distinct", "voc"]))
         raise DataError(f"palette {palette!r} is unknown: {accepted} are accepted")
-    if count > len(_FIXED[palette]):
+    fixed = _FIXED[palette] if isinstance(palette, str) else tuple(palette)
+    if count > len(fixed):
+        name = f"palette {palette}" if isinstance(palette, str) else "palette"
         raise DataError(
-            f"palette {palette} has {len(_FIXED[palette])} colours for {count} classes: "
-            "voc has as many as there are classes"
+            f"{name} has {len(fixed)} colours for {count} classes: "
+            "voc and distinct have as many as there are classes"
         )
-    return _FIXED[palette][:count]
+    return fixed[:count]
+
+
+def distinct(classes: Sequence[str]) -> tuple[Colour, ...]:
+    """Bright colours; only a first class that is named as background is black."""
+    chosen = colours("distinct", len(classes))
+    black = bool(classes) and is_background(classes[0])
+    return ((0, 0, 0), *chosen[: len(classes) - 1]) if black else chosen
+
+
+def is_background(name: str) -> bool:
+    """Whether a class is what remains around the others, by its name."""
+    return name.strip("_ ").lower() in _BACKGROUNDS
+
+
+def colour_of(text: str) -> Colour | None:
+    """The colour that ``#rrggbb`` writes; None where the text is something else."""
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
+        return None
+    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
 
 
 def _voc(label: int) -> Colour:
@@ -77,3 +113,11 @@ def _voc(label: int) -> Colour:
         for channel in range(3):
             channels[channel] |= (label >> (3 * place + channel) & 1) << (7 - place)
     return channels[0], channels[1], channels[2]
+
+
+def _distinct(label: int) -> Colour:
+    """Hues a golden ratio apart, so that neighbours differ; two of saturation, three of value."""
+    hue = (0.58 + 0.61803398875 * label) % 1
+    rgb = colorsys.hsv_to_rgb(hue, (0.75, 0.5)[label // 3 % 2], (0.95, 0.7, 0.82)[label % 3])
+    red, green, blue = (round(255 * channel) for channel in rgb)
+    return red, green, blue

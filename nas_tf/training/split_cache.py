@@ -41,6 +41,8 @@ def task_of(
         return Depth(**given)
     if target == "keypoints":
         given.setdefault("unscored", [info.joints.index(one) for one in info.unscored_joints])
+        if given["score"] == "oks" and info.sigmas:
+            given.setdefault("sigmas", info.sigmas)
         return Pose(len(info.joints), names=info.joints, swaps=info.swaps, **given)
     return Segmentation(
         len(info.classes),

@@ -1,0 +1,377 @@
+"""Reads dataset.yaml: every mistake is one line with the file, the line and what is accepted.
+
+PyYAML composes nodes and nothing is constructed from them, so tags run no code, and every scalar
+is a text until its key says what it is: a class may be called ``no``.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nas_tf.data.palettes import Colour, colour_of
+from nas_tf.data.places import fault_of
+from nas_tf.errors import DataError, meant
+
+NAME = "dataset.yaml"
+HOW_TO_GET = (
+    "let nas-tf data init DIR write DIR/dataset.yaml, or make DIR/images/SPLIT/x.jpg and "
+    "DIR/labels/SPLIT/x.png for SPLIT train and val, and DIR/dataset.yaml with a list `classes`; "
+    "then use the name folder:DIR"
+)
+_MOST_CLASSES = 255
+_TAG = "tag:yaml.org,2002"
+_ELSEWHERE = {
+    "names": "classes",
+    "ignore_index": "ignore_label",
+    "void_label": "ignore_label",
+    "masks": "labels",
+    "annotations": "labels",
+    "pictures": "images",
+    "colors": "palette",
+    "colours": "palette",
+    "colormap": "palette",
+    "mapping": "label_map",
+    "depth_scale": "depth_unit",
+    "flip_pairs": "swaps",
+}
+"""How other tools call a key."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The content of a dataset.yaml. docs/how-to/data.md has the table of its keys.
+
+    ``label_map`` has values of label files as keys, or colours as 0xRRGGBB where ``coloured``.
+    """
+
+    path: Path
+    classes: tuple[str, ...] | None = None
+    ignore_label: int = 255
+    label_map: Mapping[int, int] | None = None
+    coloured: bool = False
+    splits: Mapping[str, str] = field(default_factory=dict)
+    palette: str | tuple[Colour, ...] | None = None
+    images: str = "images"
+    labels: str | None = None
+    depth: str | None = None
+    depth_unit: float = 0.001
+    keypoints: str | None = None
+    joints: tuple[str, ...] | None = None
+    swaps: tuple[tuple[str, str], ...] | None = None
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    def error(self, key: str, problem: str) -> DataError:
+        """An error that names the file, and the line of a key where it is written."""
+        line = f" line {self.lines[key]}" if key in self.lines else ""
+        return DataError(f"{self.path}{line}: {problem}")
+
+
+class _Refused(Exception):
+    """A node whose value is not accepted."""
+
+    def __init__(self, node: yaml.Node, expected: str, part: str = "") -> None:
+        super().__init__(expected)
+        self.node, self.expected, self.part = node, expected, part
+
+
+def read_settings(path: Path) -> Settings:
+    """Reads and checks a dataset.yaml; what its keys lead to is not looked at yet."""
+    text = _text(path)
+    root = _compose(path, text)
+    if not isinstance(root, yaml.MappingNode):
+        held = "is empty" if root is None else "holds no keys"
+        raise DataError(f"{path} {held}, expected keys such as classes: [soil, crop, weed]")
+    values: dict[str, Any] = {}
+    lines: dict[str, int] = {}
+    for key, node in root.value:
+        name, line = str(key.value), key.start_mark.line + 1
+        shown = _short(name)
+        if name not in _READERS:
+            near = _ELSEWHERE.get(name)
+            hint = f", did you mean {near}?" if near else meant(name, _READERS)
+            keys = f", expected one of {', '.join(_READERS)}"
+            raise DataError(f"{path} line {line}: key {shown} is unknown{hint or keys}")
+        if name in lines:
+            raise DataError(f"{path} line {line}: key {shown} is given twice, expected once")
+        lines[name] = line
+        if (
+            isinstance(node, yaml.ScalarNode)
+            and not node.style
+            and node.value in ("", "~", "null")
+        ):
+            continue
+        try:
+            values[name] = _READERS[name](node)
+        except _Refused as refused:
+            raise _error(path, text, name, refused) from None
+    return _agreeing(_settings(path, values, lines))
+
+
+def _settings(path: Path, values: dict[str, Any], lines: dict[str, int]) -> Settings:
+    """The keys as attributes; a coloured label_map is told by its keys."""
+    entries = values.pop("label_map", None)
+    if entries is not None:
+        values["label_map"] = {value: label for value, label, _ in entries}
+        values["coloured"] = entries[0][2]
+    settings = Settings(path, **values, lines=lines)
+    if entries is not None and len({coloured for *_, coloured in entries}) > 1:
+        raise settings.error("label_map", "label_map mixes values and colours, expected one kind")
+    if entries is not None and len(values["label_map"]) < len(entries):
+        raise settings.error("label_map", "label_map has a key twice, expected each key once")
+    return settings
+
+
+def _agreeing(settings: Settings) -> Settings:
+    """Raises where a key needs another one."""
+    classes, drawn = settings.classes, (settings.labels or "").lower().endswith(".json")
+    if classes is None and settings.labels is not None and not drawn:
+        raise settings.error("labels", "labels needs the key classes, expected a list of names")
+    if not (classes or drawn or settings.depth or settings.keypoints):
+        raise settings.error(
+            "", "key classes is missing, expected a list of names such as [soil, crop]"
+        )
+    if drawn and settings.label_map is not None:
+        raise settings.error(
+            "label_map", "label_map is for label files, expected none beside a COCO JSON"
+        )
+    for key, needed in (("joints", "keypoints"), ("swaps", "keypoints"), ("depth_unit", "depth")):
+        if key in settings.lines and getattr(settings, needed) is None:
+            raise settings.error(key, f"{key} is given without {needed}, expected both or none")
+    return settings
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text, expected YAML") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{path} cannot be read: {reason}; {HOW_TO_GET}") from error
+
+
+def _compose(path: Path, text: str) -> yaml.Node | None:
+    """The text's nodes; None where it holds nothing."""
+    try:
+        return yaml.compose(text, yaml.BaseLoader)
+    except yaml.reader.ReaderError as error:
+        line, problem = text.count("\n", 0, error.position) + 1, error.reason
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, problem = mark.line + 1, error.problem or error.context
+    except (ValueError, OverflowError) as error:
+        line, problem = 1, str(error)
+    except RecursionError:
+        line, problem = 1, "nested too deeply"
+    raise DataError(_joined(f"{path} line {line} is not YAML: {problem}"))
+
+
+def _error(path: Path, text: str, key: str, refused: _Refused) -> DataError:
+    """The line on a value that is not accepted."""
+    start, end = refused.node.start_mark, refused.node.end_mark
+    shown = _short(text[start.index : end.index]) or "empty"
+    place = f"{path} line {start.line + 1}: {key}{refused.part}"
+    return DataError(_joined(f"{place} is {shown}, expected {refused.expected}"))
+
+
+def _scalar(node: yaml.Node, expected: str, part: str = "") -> str:
+    """A text of one line that is not empty."""
+    if node.tag != f"{_TAG}:str" or not node.value.strip() or not node.value.isprintable():
+        raise _Refused(node, expected, part)
+    return node.value
+
+
+def _integer(node: yaml.Node, least: int, most: int, expected: str, part: str = "") -> int:
+    text = _scalar(node, expected, part)
+    if not re.fullmatch(r"[-+]?[0-9]{1,9}", text) or not least <= int(text) <= most:
+        raise _Refused(node, expected, part)
+    return int(text)
+
+
+def _entries(node: yaml.Node, expected: str) -> list[yaml.Node]:
+    """The nodes of a list that is not empty."""
+    if node.tag != f"{_TAG}:seq" or not node.value:
+        raise _Refused(node, expected)
+    return node.value
+
+
+def _pairs(node: yaml.Node, expected: str) -> list[tuple[yaml.Node, yaml.Node]]:
+    """The keys and values of a mapping that is not empty."""
+    if node.tag != f"{_TAG}:map" or not node.value:
+        raise _Refused(node, expected)
+    return node.value
+
+
+def _names(node: yaml.Node, expected: str, most: int = _MOST_CLASSES) -> tuple[str, ...]:
+    """A list of texts, no two the same."""
+    entries = _entries(node, expected)
+    if len(entries) > most:
+        raise _Refused(node, f"at most {most}")
+    found: list[str] = []
+    for number, entry in enumerate(entries):
+        name = _scalar(entry, expected, f".{number}")
+        if name in found:
+            raise _Refused(entry, "every name once", f".{number}")
+        found.append(name)
+    return tuple(found)
+
+
+def _classes(node: yaml.Node) -> tuple[str, ...]:
+    """A list of names, or a mapping of all indices from 0 on."""
+    expected = "a list of names such as [soil, crop], or a mapping such as 0: soil"
+    if not isinstance(node, yaml.MappingNode):
+        return _names(node, expected)
+    pairs = _pairs(node, expected)
+    last = len(pairs) - 1
+    named: dict[int, yaml.Node] = {}
+    for key, value in pairs:
+        index = _integer(key, 0, last, f"indices 0–{last}, each once", " index")
+        if index in named:
+            raise _Refused(key, f"indices 0–{last}, each once", " index")
+        named[index] = value
+    ordered = [named[index] for index in range(last + 1)]
+    return _names(
+        yaml.SequenceNode(f"{_TAG}:seq", ordered, node.start_mark, node.end_mark), expected
+    )
+
+
+def _label_map(node: yaml.Node) -> list[tuple[int, int, bool]]:
+    """Value or colour, class index, and whether it is a colour."""
+    expected = 'a mapping such as 38: 0, or of colours such as "#ff0000": 0'
+    found = []
+    for key, value in _pairs(node, expected):
+        label = _integer(value, 0, 255, "a class index or ignore_label", f".{_short(_shown(key))}")
+        rgb = _rgb(key)
+        if rgb is None:
+            wanted = 'an integer of 0 to 65535, or a colour: "#ff0000" in quotes or [255, 0, 0]'
+            found.append((_integer(key, 0, 65535, wanted, " key"), label, False))
+        else:
+            found.append((rgb[0] << 16 | rgb[1] << 8 | rgb[2], label, True))
+    return found
+
+
+def _rgb(node: yaml.Node) -> Colour | None:
+    """The colour that a node writes as "#rrggbb" or [r, g, b]; None where it writes none."""
+    if isinstance(node, yaml.ScalarNode):
+        return colour_of(node.value)
+    if not isinstance(node, yaml.SequenceNode) or len(node.value) != 3:
+        return None
+    expected = "a colour [r, g, b] of 0 to 255"
+    red, green, blue = (_integer(part, 0, 255, expected) for part in node.value)
+    return red, green, blue
+
+
+def _palette(node: yaml.Node) -> str | tuple[Colour, ...]:
+    expected = 'a name such as voc, or a list of colours such as "#ff0000" in quotes'
+    if isinstance(node, yaml.ScalarNode):
+        return _scalar(node, expected)
+    found = []
+    for number, entry in enumerate(_entries(node, expected)):
+        rgb = _rgb(entry)
+        if rgb is None:
+            raise _Refused(entry, 'a colour such as "#ff0000" in quotes', f".{number}")
+        found.append(rgb)
+    return tuple(found)
+
+
+def _splits(node: yaml.Node) -> dict[str, str]:
+    expected = "a mapping such as train: splits/train.txt"
+    found: dict[str, str] = {}
+    for key, value in _pairs(node, expected):
+        split = _scalar(key, "a name of letters, digits and _", " key")
+        if not re.fullmatch(r"\w{1,60}", split, re.ASCII) or split in found:
+            raise _Refused(key, "names of letters, digits and _, each once", " key")
+        wanted = "a list file such as splits/train.txt, or the name of the split's folder"
+        found[split] = _place(value, wanted, f".{split}")
+    return found
+
+
+def _place(node: yaml.Node, expected: str, part: str = "") -> str:
+    """A path inside the data set's folder."""
+    text = _scalar(node, expected, part)
+    if Path(text).is_absolute() or ".." in Path(text).parts or not Path(text).parts:
+        raise _Refused(node, f"{expected}, inside the data set's folder", part)
+    fault = fault_of(text)
+    if fault:
+        raise _Refused(node, fault, part)
+    return text
+
+
+def _images(node: yaml.Node) -> str:
+    return _place(node, "a folder such as images, or a pattern such as {split}/images/{name}.jpg")
+
+
+def _targets(node: yaml.Node) -> str:
+    return _place(
+        node, "a folder, a pattern such as masks/{split}/{name}.png, or a COCO JSON such as a.json"
+    )
+
+
+def _depth(node: yaml.Node) -> str:
+    return _place(node, "a folder, or a pattern such as depth/{split}/{name}.png")
+
+
+def _keypoints(node: yaml.Node) -> str:
+    expected = "a COCO keypoints JSON such as annotations/{split}.json"
+    text = _place(node, expected)
+    if not text.lower().endswith(".json"):
+        raise _Refused(node, expected)
+    return text
+
+
+def _unit(node: yaml.Node) -> float:
+    expected = "metres a step above 0, such as 0.001"
+    text = _scalar(node, expected)
+    if not re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?", text, re.ASCII):
+        raise _Refused(node, expected)
+    value = float(text)
+    if not 0 < value < 1e6 or not math.isfinite(value):
+        raise _Refused(node, expected)
+    return value
+
+
+def _swaps(node: yaml.Node) -> tuple[tuple[str, str], ...]:
+    expected = "a list of pairs of joints such as [[left eye, right eye]]"
+    if isinstance(node, yaml.SequenceNode) and not node.value:
+        return ()
+    found = []
+    for number, pair in enumerate(_entries(node, expected)):
+        names = _names(pair, expected)
+        if len(names) != 2:
+            raise _Refused(pair, "a pair of joints", f".{number}")
+        found.append((names[0], names[1]))
+    return tuple(found)
+
+
+_READERS: dict[str, Callable[[yaml.Node], Any]] = {
+    "classes": _classes,
+    "ignore_label": lambda node: _integer(node, 0, 255, "an integer of 0 to 255"),
+    "label_map": _label_map,
+    "splits": _splits,
+    "palette": _palette,
+    "images": _images,
+    "labels": _targets,
+    "depth": _depth,
+    "depth_unit": _unit,
+    "keypoints": _keypoints,
+    "joints": lambda node: _names(node, "a list of joints such as [nose, left eye, right eye]"),
+    "swaps": _swaps,
+}
+
+
+def _shown(node: yaml.Node) -> str:
+    return node.value if isinstance(node, yaml.ScalarNode) else "colour"
+
+
+def _joined(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _short(text: str, most: int = 60) -> str:
+    text = _joined(repr(text)[1:-1] if not text.isprintable() else text)
+    return text if len(text) <= most else f"{text[: most - 1]}…"
