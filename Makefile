@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 
 DOCS   ?= .venv-docs
 
-.PHONY: quickstart test test-slow fuzz lint docs drawings bench
+.PHONY: quickstart test test-slow test-all fuzz lint docs drawings bench
 
 $(READY): setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -21,10 +21,14 @@ quickstart: $(READY)
 	$(BIN)/nas-tf quickstart --out out/quickstart
 
 test: $(READY)
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 test-slow: $(READY)
-	$(BIN)/pytest -n 2 -m slow
+	$(BIN)/pytest -n 2 --dist worksteal -m slow
+
+# Every case of what is sampled elsewhere: an hour and a half on two cores.
+test-all: $(READY)
+	NAS_TF_ALL=1 $(BIN)/pytest -n 2 --dist worksteal -m "slow or not slow"
 
 # Tests look at the same examples every time; this looks for new ones, FUZZ times as many.
 FUZZ ?= 4
