@@ -27,7 +27,7 @@ from nas_tf.training import gate, processor
 from nas_tf.training.groundwork import Groundwork
 from nas_tf.training.two_stage import Observer, TwoStage
 
-_FREE = ("threads", "search.", "full.")
+_FREE = ("threads", "search.", "full.", "evaluation.")
 _LOCK = ".rerank.lock"
 
 
