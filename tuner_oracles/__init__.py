@@ -13,9 +13,17 @@ _HOMES = {
     "NearBestOracle": "near_best",
     "PPOOracle": "ppo",
     "RandomOracle": "random_search",
+    "is_worker": "distributed",
     "search": "distributed",
 }
-__all__ = ["EvolutionOracle", "NearBestOracle", "PPOOracle", "RandomOracle", "search"]
+__all__ = [
+    "EvolutionOracle",
+    "NearBestOracle",
+    "PPOOracle",
+    "RandomOracle",
+    "is_worker",
+    "search",
+]
 
 
 def __getattr__(name: str) -> Any:

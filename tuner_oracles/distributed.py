@@ -44,7 +44,7 @@ def search(
     ``patience``: seconds that a worker waits for an absent chief, and a chief for a first worker.
     ``on_end``: what a chief calls when trials have ended, one or several.
     """
-    if distribution.has_chief_oracle() and not distribution.is_chief_oracle():
+    if is_worker():
         client = SteadyClient(_durable(tuner.oracle._oracle), patience)
         tuner.oracle = client
         if _builds(tuner):
@@ -73,6 +73,11 @@ def search(
 def _builds(tuner: kt.engine.base_tuner.BaseTuner) -> bool:
     """Whether a tuner builds a model for each trial, so that its builds say what is asked for."""
     return isinstance(tuner, kt.Tuner) and tuner.hypermodel is not None
+
+
+def is_worker() -> bool:
+    """Whether this process only runs the trials of a chief, so that it knows no results."""
+    return distribution.has_chief_oracle() and not distribution.is_chief_oracle()
 
 
 @contextmanager

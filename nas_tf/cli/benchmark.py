@@ -6,7 +6,7 @@ from statistics import median
 import click
 from rich.table import Table
 
-from nas_tf.cli import tables
+from nas_tf.cli import neighbours, tables
 from nas_tf.errors import ConfigError
 
 
@@ -36,7 +36,9 @@ def command(models: tuple[Path, ...], threads: str, rounds: int) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("model", "bytes", "runtime", "threads", "median ms", "range"):
         table.add_column(name, justify="left" if name in ("model", "runtime") else "right")
-    for row in timing_rounds.measure(contents, lite_runner.runtimes(), counts, rounds):
+    with neighbours.alone():
+        rows = list(timing_rounds.measure(contents, lite_runner.runtimes(), counts, rounds))
+    for row in rows:
         times = sorted(row.medians)
         table.add_row(
             row.name,

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas_tf import folders
-from nas_tf.cli import options, tables
+from nas_tf.cli import neighbours, options, tables
 from nas_tf.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -249,7 +249,9 @@ def _times(
     paths = [path for path in written.values() if path.suffix == ".tflite"]
     contents = {path: path.read_bytes() for path in paths}
     times: dict[tuple[str, str], list[str]] = {}
-    for row in timing_rounds.measure(contents, runtimes, _THREADS, _ROUNDS):
+    with neighbours.alone():
+        rows = list(timing_rounds.measure(contents, runtimes, _THREADS, _ROUNDS))
+    for row in rows:
         times.setdefault((row.name, row.runtime), []).append(f"{median(row.medians):.1f}")
     return times
 

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 
 from nas_tf import spaces
-from nas_tf.cli import options
+from nas_tf.cli import neighbours, options
 from nas_tf.config import load
 from nas_tf.config.schema import Experiment
 from nas_tf.errors import ConfigError
@@ -54,9 +54,10 @@ def command(
     experiment = _experiment(config, overrides, space, input_size)
     console = Console(stderr=True)
     try:
-        table = _fill(experiment, input_size, threads, out, console)
-        if check:
-            _compare(experiment, input_size, table, check, console)
+        with neighbours.alone():
+            table = _fill(experiment, input_size, threads, out, console)
+            if check:
+                _compare(experiment, input_size, table, check, console)
     except KeyboardInterrupt:
         console.print(
             f"stopped; the same command goes on from here ({out})", highlight=False, markup=False

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.processes import free_port, identity, wait_for
 from tests.tuner_oracles.searches import GOAL, finish, place, score, space
-from tuner_oracles import RandomOracle
+from tuner_oracles import RandomOracle, is_worker
 from tuner_oracles.distributed import serve
 from tuner_oracles.durable import DurableOracle
 from tuner_oracles.tokens import SpaceError
@@ -144,3 +144,17 @@ def test_heartbeats_are_heard_while_the_oracle_is_busy(
         with chief._lock:
             worker.patiently(worker._tell("beat"), worker._name)
         assert chief.leases._ends["w"] > before
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [(None, False), ("chief", False), ("worker-0", True)]
+)
+def test_only_a_worker_is_one(
+    name: str | None, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = {"TUNER_ID": name, "ORACLE_IP": "127.0.0.1", "ORACLE_PORT": "8000"}
+    for variable, value in variables.items():
+        monkeypatch.delenv(f"KERASTUNER_{variable}", raising=False)
+        if name is not None:
+            monkeypatch.setenv(f"KERASTUNER_{variable}", str(value))
+    assert is_worker() == expected
