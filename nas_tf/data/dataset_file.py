@@ -81,7 +81,11 @@ class _Refused(Exception):
 
 def read_settings(path: Path) -> Settings:
     """Reads and checks a dataset.yaml; what its keys lead to is not looked at yet."""
-    text = _text(path)
+    return parse_settings(path, _text(path))
+
+
+def parse_settings(path: Path, text: str) -> Settings:
+    """The settings of a dataset.yaml with that content."""
     root = _compose(path, text)
     if not isinstance(root, yaml.MappingNode):
         held = "is empty" if root is None else "holds no keys"
@@ -235,7 +239,9 @@ def _classes(node: yaml.Node) -> tuple[str, ...]:
             raise _Refused(key, f"indices 0–{last}, each once", " index")
         named[index] = value
     ordered = [named[index] for index in range(last + 1)]
-    return _names(yaml.SequenceNode(f"{_TAG}:seq", ordered, node.start_mark, node.end_mark), expected)
+    return _names(
+        yaml.SequenceNode(f"{_TAG}:seq", ordered, node.start_mark, node.end_mark), expected
+    )
 
 
 def _label_map(node: yaml.Node) -> list[tuple[int, int, bool]]:
