@@ -32,15 +32,20 @@ CORE = [
     "array_record>=0.5",
     "pycocotools>=2.0.7",
     "psutil>=5.9",
+    "packaging>=23",
+    # These come with TensorFlow; they are imported here too.
+    "flatbuffers>=23.5.26",
+    "grpcio>=1.60",
+    "tensorboard>=2.15,<2.16",
 ]
 
 EXTRAS = {
     "gpu": ["tensorflow[and-cuda]==2.15.1"],
-    "serving": ["tensorflow-serving-api==2.15.1", "grpcio>=1.60", "urllib3>=2"],
+    "serving": ["tensorflow-serving-api==2.15.1", "urllib3>=2"],
     "onnx": ["tf2onnx==1.17.0", "onnx==1.17.0", "onnxruntime>=1.20"],
     "litert": ["ai-edge-litert>=2.1"],
     "bayesian": ["scikit-learn>=1.3"],
-    "optuna": ["optuna>=4"],
+    "optuna": ["optuna>=4", "SQLAlchemy>=2"],
     "dev": [
         "pytest>=8",
         "pytest-xdist>=3.5",
@@ -51,6 +56,7 @@ EXTRAS = {
         "import-linter>=2",
         "scikit-learn>=1.3",
         "optuna>=4",
+        "SQLAlchemy>=2",
         "tf2onnx==1.17.0",
         "onnx==1.17.0",
         "onnxruntime>=1.20",
@@ -76,6 +82,7 @@ setup(
     package_dir={"nas_tf.configs": "configs"},
     package_data={
         "nas_tf": ["py.typed"],
+        "nas_tf.networks": ["drawn_mobilenet_v2_0.35.h5"],
         "nas_tf.report": ["*.html"],
         "nas_tf.configs": ["*.yaml"],
         "tuner_oracles": ["py.typed"],

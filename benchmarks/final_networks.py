@@ -26,10 +26,11 @@ quiet.load("keras_tuner")
 from PIL import Image  # noqa: E402
 
 from nas_tf.cli import shipping  # noqa: E402
-from nas_tf.data.examples import Examples  # noqa: E402
 from nas_tf.runs.layout import write_whole_bytes  # noqa: E402
+from nas_tf.training import experiment  # noqa: E402
 from nas_tf.training.full_run import RESULT  # noqa: E402
 from serving import lite_metadata, lite_runner, measure, parity, tflite, timing_rounds  # noqa: E402
+from serving.images import as_bytes  # noqa: E402
 
 KINDS: tuple[tflite.Kind, ...] = ("fp32", "int8")
 SAMPLES, SHOWN = 100, 4
@@ -60,8 +61,7 @@ def trained(folder: Path, out: Path) -> Trained:
             write_whole_bytes(path, tflite.convert(found.shipment, kind, samples))
         models[kind] = path.read_bytes()
     answers = {kind: lite_runner.LiteModel(one, threads=2) for kind, one in models.items()}
-    count = len(Examples(found.config.data.name, record["split"]))
-    scores = parity.compare(found.shipment, answers, found.examples(record["split"], count))
+    scores = parity.compare(found.shipment, answers, found.pictures(record["split"]))
     return Trained(folder.name, found, record, models, scores)
 
 
@@ -115,7 +115,10 @@ def picture(all_of_them: Sequence[Trained], path: Path) -> None:
     for one in all_of_them:
         ask = parity.keras_answers(one.found.shipment)
         task, rows = one.found.shipment.task, []
-        for pixels, target in one.found.examples(one.record["split"], SHOWN):
+        config, size = one.found.config, one.found.shipment.size
+        shown = experiment.shown(config, one.record["split"], size).spread(SHOWN)
+        for images, target in shown.batches(task, SHOWN):
+            pixels = as_bytes(images)
             logits = parity.as_logits(task, ask(pixels))
             for n, image in enumerate(pixels):
                 goal = (

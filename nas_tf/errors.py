@@ -5,7 +5,10 @@ The command line prints the message on one line and leaves with ``exit_code``.
 
 import difflib
 import errno
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class NasTfError(Exception):
@@ -62,10 +65,28 @@ def meant(word: str, accepted: Iterable[str]) -> str:
     return f", did you mean {near[0]}?" if near else ""
 
 
-def full_disk(error: OSError, place: object) -> EnvironmentFault | None:
-    """What a full disk, or quota, is to a person; None where it is something else."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+def full_disk(error: BaseException, place: object) -> EnvironmentFault | None:
+    """A full disk, or quota, as the error a person meets; None where it is something else.
+
+    Libraries written in C++ raise errors of their own, which hold the system's words only.
+    """
+    reason = next((found for one in _chain(error) if (found := _full(one))), None)
+    if reason is None:
         return None
     return EnvironmentFault(
-        f"{place} can't be written: {error.strerror}; free some space, then run the same again"
+        f"{place} can't be written: {reason}; free some space, then run the same again"
     )
+
+
+def _full(error: BaseException) -> str | None:
+    """The system's words for a full disk, if the error is one."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return error.strerror
+    return next((words for words in map(os.strerror, _FULL) if words in str(error)), None)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that led to it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
+from nas_tf.input_geometry import InputGeometry
 from nas_tf.networks.blueprint import Size
 from nas_tf.tasks import Depth, Pose, Segmentation, Task
 from nas_tf.tasks.heatmaps import map_size, read
-from nas_tf.tasks.resolution import enlarged, nearest
+from nas_tf.tasks.resolution import enlarged
 
 Answer = Mapping[str, tf.Tensor]
 DEPTH_UNIT = 256.0
@@ -58,29 +59,35 @@ _ANSWERS: Mapping[type[Task], Callable[..., Answer]] = {
 }
 
 
-def pictured(task: Task, given: Answer, size: Size, sizes: tf.Tensor) -> Answer:
-    """The answer to images that came as files of their own sizes: as PNG files, or joints there.
+def of_files(
+    task: Task, maps: tf.RaggedTensor, geometry: InputGeometry, sizes: tf.Tensor
+) -> Answer:
+    """The answer to pictures that came as files, at their own sizes: PNG files, or joints.
 
     Args:
         task: What was predicted.
-        given: The answer at the network's size.
-        size: That size.
-        sizes: Height and width of every image as it came.
+        maps: Labels, depths or joints of the windows of each picture.
+        geometry: How pictures became windows.
+        sizes: Height and width of each picture.
     """
     if isinstance(task, Pose):
-        factors = tf.cast(sizes, tf.float32)[:, None, ::-1] / tf.constant(size[::-1], tf.float32)
-        places = (given["keypoints"][..., :2] + 0.5) * factors - 0.5
-        return {"keypoints": tf.concat([places, given["keypoints"][..., 2:]], -1)}
-    if isinstance(task, Depth):
-        steps = tf.cast(tf.round(given["depth"] * DEPTH_UNIT), tf.int32)
-        maps, name = tf.cast(tf.minimum(steps, 65535), tf.uint16), "depth_png_bytes"
-    else:
-        maps, name = given["mask"], "mask_png_bytes"
-    files = tf.map_fn(_file, (maps, sizes), fn_output_signature=tf.string)
-    return {name: files}
+        joints = tf.TensorSpec((task.channels, 3), tf.float32)
+        found = tf.map_fn(
+            lambda part: _joints_of(geometry, *part), (maps, sizes), fn_output_signature=joints
+        )
+        return {"keypoints": found}
+    name = "depth_png_bytes" if isinstance(task, Depth) else "mask_png_bytes"
+
+    def file(part: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        joined = geometry.joined(*part)
+        if isinstance(task, Depth):
+            steps = tf.cast(tf.round(joined * DEPTH_UNIT), tf.int32)
+            joined = tf.cast(tf.minimum(steps, 65535), tf.uint16)
+        return tf.io.encode_png(joined[..., None])
+
+    return {name: tf.map_fn(file, (maps, sizes), fn_output_signature=tf.string)}
 
 
-def _file(one: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-    """A map at a size, as a PNG file; each pixel is the nearest of the map."""
-    values, size = one
-    return tf.io.encode_png(nearest(values[None], size)[0][..., None])
+def _joints_of(geometry: InputGeometry, found: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    places = geometry.points(found[0, :, :2], size)
+    return tf.concat([places, found[0, :, 2:]], axis=-1)

@@ -1,5 +1,6 @@
 """Files to run an export by: for Docker, Compose and Kubernetes, filled in and ready."""
 
+import json
 import re
 from dataclasses import dataclass
 from importlib import resources
@@ -12,6 +13,13 @@ from nas_tf.runs.layout import write_whole
 FILES = (
     *("models.config", "batching.config", "monitoring.config"),
     *("Dockerfile", "compose.yaml", "kubernetes.yaml"),
+)
+_METADATA = "assets/metadata.json"
+_NEEDED = (
+    "saved_model.pb",
+    "variables/variables.index",
+    "variables/variables.data-*",
+    _METADATA,
 )
 SERVER = "tensorflow/serving:2.15.1"
 _MOST = 42
@@ -30,6 +38,31 @@ def versions(folder: Path) -> list[int]:
             f"{folder} holds no version in savedmodel, expected a folder that nas-tf export wrote"
         )
     return found
+
+
+def check_complete(folder: Path, version: int) -> None:
+    """Raises where a version lacks a file that a server, or a client's drawing, needs."""
+    place = folder / "savedmodel" / str(version)
+    lacks = [name for name in _NEEDED if not any(one.stat().st_size for one in place.glob(name))]
+    if lacks:
+        fault = f"it lacks {lacks[0].rstrip('-*')}"
+    elif fault := _unreadable(place / _METADATA):
+        fault = f"{_METADATA} is damaged ({fault})"
+    else:
+        return
+    raise ConfigError(
+        f"{place} is not a complete version: {fault}; delete this folder and export the network "
+        "again, or name another version"
+    )
+
+
+def _unreadable(path: Path) -> str | None:
+    """What is wrong with a file that must hold a JSON object, if anything is."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        return str(error)
+    return None if isinstance(found, dict) else "it is not an object"
 
 
 def name_of(text: str) -> str:
@@ -115,6 +148,8 @@ def _check(folder: Path, name: str, release: Release, image: str | None) -> None
                 f"{label} is {number}, expected a version in {folder / 'savedmodel'}: "
                 f"{', '.join(map(str, found))}"
             )
+    for number in release.numbers:
+        check_complete(folder, number)
     if release.canary == release.stable:
         raise ConfigError(f"canary is {release.canary} as stable is, expected another version")
     if image is not None and not _REPOSITORY.fullmatch(image):

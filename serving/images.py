@@ -3,12 +3,13 @@
 import numpy as np
 import tensorflow as tf
 
-from nas_tf.networks.blueprint import Size
-from serving.picture_file import MOST_PIXELS
+from nas_tf.pictures import max_pixels
+from serving import exif
 
 _PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 """With the head of its first chunk: decoders forgive another, but its size is none to go by."""
 _JPEG = b"\xff\xd8\xff"
+_OTHERS = {b"RIFF": "WebP", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"BM": "BMP", b"GIF8": "GIF"}
 
 
 def normalised(images: tf.Tensor) -> tf.Tensor:
@@ -16,27 +17,37 @@ def normalised(images: tf.Tensor) -> tf.Tensor:
     return tf.cast(images, tf.float32) * (1 / 127.5) - 1
 
 
-def decoded(file: tf.Tensor, size: Size) -> tuple[tf.Tensor, tf.Tensor]:
-    """One JPEG or PNG file as floats of 0–255 at a size, and the size it came in."""
+def upright(file: tf.Tensor) -> tf.Tensor:
+    """The picture of one JPEG or PNG file as bytes [height, width, 3], turned as its EXIF says."""
     is_png = _begins(file, _PNG)
     known = tf.debugging.Assert(
-        is_png | _begins(file, _JPEG), ["image_bytes is neither a JPEG nor a PNG file"]
+        is_png | _begins(file, _JPEG),
+        [tf.strings.join(["image_bytes is ", _kind(file), ", expected a JPEG or PNG file"])],
     )
     with tf.control_dependencies([known]):
         own = tf.cond(
             is_png, lambda: _size_of_png(file), lambda: tf.image.extract_jpeg_shape(file)[:2]
         )
+    limit = max_pixels()
     few = tf.debugging.Assert(
-        tf.reduce_prod(tf.cast(own, tf.int64)) <= MOST_PIXELS,
-        ["image has more pixels than are decoded here, at most", MOST_PIXELS, "of size", own],
+        tf.reduce_prod(tf.cast(own, tf.int64)) <= limit,
+        ["image has more pixels than are decoded here, at most", limit, "of size", own],
     )
     with tf.control_dependencies([few]):
-        image = tf.cond(
+        picture = tf.cond(
             is_png,
             lambda: tf.io.decode_png(file, channels=3),
             lambda: tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE"),
         )
-    return tf.image.resize(image, size, antialias=True), own
+    return exif.turned(picture, exif.orientation(file, is_png))
+
+
+def _kind(file: tf.Tensor) -> tf.Tensor:
+    """What a file is that is neither JPEG nor PNG."""
+    kind = tf.constant("neither a JPEG nor a PNG file")
+    for start, name in _OTHERS.items():
+        kind = tf.where(_begins(file, start), f"a {name} file", kind)
+    return kind
 
 
 def _begins(file: tf.Tensor, with_: bytes) -> tf.Tensor:

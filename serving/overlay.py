@@ -8,6 +8,7 @@ from matplotlib import colormaps
 from PIL import Image, ImageDraw
 
 from nas_tf.errors import ConfigError
+from serving.answers import DEPTH_UNIT
 
 _SEEN_THROUGH = 0.55
 _LEAST_PEAK = 0.2
@@ -39,12 +40,38 @@ def draw(image: np.ndarray, answer: Mapping[str, Any], about: Mapping[str, Any])
     return np.round(mixed).astype(np.uint8)
 
 
-def _coloured(labels: np.ndarray, about: Mapping[str, Any]) -> np.ndarray:
-    """Labels in the palette's colours, or in some that differ."""
+def values(answer: Mapping[str, Any], about: Mapping[str, Any]) -> Image.Image:
+    """The answer itself as a PNG picture: class indices, or depths in 1/256 metres.
+
+    Class indices come with the palette, so that viewers show them in colour.
+    """
+    for name in _LABELS:
+        if name in answer:
+            picture = Image.fromarray(np.asarray(answer[name]).astype(np.uint8), "L")
+            picture.putpalette(_palette(about).astype(np.uint8).tobytes())
+            return picture
+    for name in _DEPTHS:
+        if name in answer:
+            given = np.asarray(answer[name])
+            steps = given if name == "depth_png_bytes" else np.round(given * DEPTH_UNIT)
+            return Image.fromarray(np.minimum(steps, 65535).astype(np.uint16))
+    raise ConfigError(
+        f"the model gives {', '.join(answer)}, expected labels or depths for --mask: joints are "
+        "drawn by --out"
+    )
+
+
+def _palette(about: Mapping[str, Any]) -> np.ndarray:
+    """The palette's colours, or some that differ."""
     given = about.get("palette") or [
         colormaps["tab20"](n % 20, bytes=True)[:3] for n in range(256)
     ]
-    palette = np.array([*given, (0, 0, 0)], np.uint8)
+    return np.array(given, np.uint8)
+
+
+def _coloured(labels: np.ndarray, about: Mapping[str, Any]) -> np.ndarray:
+    """Labels in the palette's colours."""
+    palette = np.array([*_palette(about), (0, 0, 0)], np.uint8)
     return palette[np.minimum(labels, len(palette) - 1)]
 
 

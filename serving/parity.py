@@ -1,18 +1,20 @@
 """The same images through every format: how well each answers, and how near the Keras model."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from nas_tf.data.whole import WholePictures
 from nas_tf.networks.keras_model import realise
 from nas_tf.networks.state import fill_model
 from nas_tf.tasks import Depth, Segmentation, Task
 from serving import answers, images
 from serving.shipment import Shipment
 
+_BATCH = 4
 Answers = Callable[[np.ndarray], Mapping[str, Any]]
 Examples = Iterable[tuple[np.ndarray, Any]]
 """Batches of images as bytes, and their targets."""
@@ -57,26 +59,64 @@ def keras_answers(shipment: Shipment) -> Answers:
 
 
 def compare(
-    shipment: Shipment, formats: Mapping[str, Answers], examples: Examples
+    shipment: Shipment, formats: Mapping[str, Answers], pictures: WholePictures | Examples
 ) -> dict[str, Parity]:
-    """Every format on the same examples; ``keras`` is the first of them."""
+    """Every format on the same pictures, whole where they are; ``keras`` is the first of them."""
     task = shipment.task
     everyone = {"keras": keras_answers(shipment), **formats}
     metrics = {name: task.metrics() for name in everyone}
     shares: dict[str, list[np.ndarray]] = {name: [] for name in everyone}
-    for pixels, target in examples:
-        expected = None
-        for name, ask in everyone.items():
-            given = ask(pixels)
-            expected = given if expected is None else expected
-            metrics[name].update(target, as_logits(task, given), shipment.size)
-            shares[name].append(_alike(task, given, expected))
+    whole = isinstance(pictures, WholePictures)
+    for target, given in _of_whole(everyone, pictures) if whole else _of_views(everyone, pictures):
+        for name, answer in given.items():
+            if whole:
+                metrics[name].add(target, answer[_map_of(answer)])
+            else:
+                metrics[name].update(target, as_logits(task, answer), shipment.size)
+            shares[name].append(_alike(task, answer, given["keras"]))
     found = {}
     for name, gathered in metrics.items():
         result = gathered.result()
         share = float(np.mean(np.concatenate(shares[name])))
         found[name] = Parity(task.reward(result), result, share)
     return found
+
+
+def answered(ask: Answers, pictures: WholePictures) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The target and the answered map of each whole picture, as batches of one."""
+
+    def answer(windows: np.ndarray) -> Any:
+        given = ask(windows)
+        return given[_map_of(given)]
+
+    for scored in pictures.answered(answer, _BATCH):
+        yield scored.target[None], scored.answer[None]
+
+
+def _of_whole(
+    everyone: Mapping[str, Answers], pictures: WholePictures
+) -> Iterator[tuple[Any, Mapping[str, Mapping[str, Any]]]]:
+    """The target and everyone's answer of each whole picture, as batches of one."""
+
+    def answer(windows: np.ndarray) -> Mapping[str, Mapping[str, Any]]:
+        given = {name: ask(windows) for name, ask in everyone.items()}
+        return {name: {(key := _map_of(one)): one[key]} for name, one in given.items()}
+
+    for scored in pictures.answered(answer, _BATCH):
+        yield scored.target[None], tf.nest.map_structure(lambda one: one[None], scored.answer)
+
+
+def _of_views(
+    everyone: Mapping[str, Answers], examples: Examples
+) -> Iterator[tuple[Any, Mapping[str, Mapping[str, Any]]]]:
+    """Targets and everyone's answers, batch by batch."""
+    for pixels, target in examples:
+        yield target, {name: ask(pixels) for name, ask in everyone.items()}
+
+
+def _map_of(answer: Mapping[str, Any]) -> str:
+    """The name of the map that a dense task's answer holds."""
+    return next(name for name in ("mask", "depth") if name in answer)
 
 
 def as_logits(task: Task, given: Mapping[str, Any]) -> tf.Tensor:

@@ -10,10 +10,11 @@ from typing import Any
 import tensorflow as tf
 
 from nas_tf.errors import ConfigError, WeightsError
+from nas_tf.input_geometry import InputGeometry, Resize
 from nas_tf.networks.blueprint import Blueprint, Size
 from nas_tf.networks.cost import cost
 from nas_tf.networks.state import Arrays, initial_arrays
-from nas_tf.tasks import Task
+from nas_tf.tasks import DenseMetrics, Task
 
 SCHEMA = 1
 SMALLEST, LARGEST = 32, 4096
@@ -30,6 +31,8 @@ class Shipment:
         blueprint: Its layers at the size of the images it will take.
         arrays: Its weights; there may be more than it needs.
         told: Whatever else its files should say: genotype, classes, where it comes from.
+        resize: How pictures are resized before they are padded to the input or cut into windows;
+            None stretches them to the input.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Shipment:
     blueprint: Blueprint
     arrays: Arrays
     told: Mapping[str, Any] = field(default_factory=dict)
+    resize: Resize | None = None
 
     def __post_init__(self) -> None:
         height, width = self.size
@@ -60,6 +64,12 @@ class Shipment:
         return self.blueprint.input_size
 
     @cached_property
+    def geometry(self) -> InputGeometry:
+        """How pictures of any size are brought to the input, and answers back."""
+        resize = Resize(exact=self.size) if self.resize is None else self.resize
+        return InputGeometry(self.size, resize, isinstance(self.task.metrics(), DenseMetrics))
+
+    @cached_property
     def shipped(self) -> Blueprint:
         """Without auxiliaries and what nobody reads."""
         return self.blueprint.deployed()
@@ -80,7 +90,7 @@ class Shipment:
             "schema": SCHEMA,
             "name": self.name,
             "task": self.task.name,
-            "input": {"size": list(self.size), "channels": "RGB", "dtype": "uint8"},
+            "input": {**self.geometry.to_dict(), "channels": "RGB", "dtype": "uint8"},
             "parameters": counted.params,
             "multiply_adds": counted.madds,
             "weights_sha256": self.digest,

@@ -11,6 +11,9 @@ from serving.answers import Answer
 from serving.shipment import Shipment
 
 DEFAULT, FILES, LOGITS, PROBABILITIES = "serving_default", "image_bytes", "logits", "probabilities"
+_FIRST = ("mask", "depth", "keypoints")
+CHUNK = 16
+"""Windows that are computed at once, so that a large picture takes no more memory."""
 IMAGES = "images"
 """Name of the input of all signatures but that of files, whose input is named like it."""
 
@@ -24,6 +27,7 @@ class Served:
 
     def __init__(self, shipment: Shipment) -> None:
         self._task, self._size = shipment.task, shipment.size
+        self._geometry = shipment.geometry
         network = graph.network(shipment.blueprint, shipment.arrays, whole=False)
         spec = tf.TensorSpec((None, *self._size, 3), tf.float32)
         self._logits = tf.function(network, input_signature=[spec], autograph=False)
@@ -49,14 +53,34 @@ class Served:
     @tf.function(autograph=False)
     def pictured(self, image_bytes: tf.Tensor) -> Answer:
         """The answer to JPEG and PNG files of any size, at their own size."""
-        floats = tf.TensorSpec((*self._size, 3), tf.float32)
-        pixels, sizes = tf.map_fn(
-            lambda file: images.decoded(file, self._size),
-            image_bytes,
-            fn_output_signature=(floats, tf.TensorSpec((2,), tf.int32)),
+        windows = tf.RaggedTensorSpec((None, *self._size, 3), tf.uint8, ragged_rank=0)
+        cut, sizes = tf.map_fn(
+            self._cut, image_bytes, fn_output_signature=(windows, tf.TensorSpec((2,), tf.int32))
         )
-        given = answers.answer(self._task, self._of(pixels), self._size)
-        return answers.pictured(self._task, given, self._size, sizes)
+        maps = cut.with_flat_values(self._in_chunks(cut.flat_values))
+        return answers.of_files(self._task, maps, self._geometry, sizes)
+
+    def _cut(self, file: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        picture = images.upright(file)
+        return self._geometry.cut(picture), tf.shape(picture)[:2]
+
+    def _first_answer(self, windows: tf.Tensor) -> tf.Tensor:
+        given = answers.answer(self._task, self._of(windows), self._size)
+        return given[next(name for name in _FIRST if name in given)]
+
+    def _in_chunks(self, windows: tf.Tensor) -> tf.Tensor:
+        """Labels, depths or joints of windows, a bounded number of them at a time."""
+        chunk = tf.function(self._first_answer, autograph=False).get_concrete_function(
+            tf.TensorSpec((None, *self._size, 3), tf.uint8)
+        )
+        (output,) = chunk.outputs
+        found = tf.map_fn(
+            lambda start: chunk(windows[start : start + CHUNK]),
+            tf.range(0, tf.shape(windows)[0], CHUNK),
+            fn_output_signature=tf.RaggedTensorSpec(output.shape, output.dtype, ragged_rank=0),
+            parallel_iterations=1,
+        )
+        return found.flat_values
 
     @tf.function(autograph=False)
     def logits(self, images: tf.Tensor) -> Answer:

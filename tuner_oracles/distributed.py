@@ -21,6 +21,7 @@ from keras_tuner.src import protos
 from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
+from tuner_oracles import late
 from tuner_oracles.durable import DurableOracle
 from tuner_oracles.launch import say_ended
 from tuner_oracles.ledger import LedgerError, Unwritable
@@ -46,12 +47,17 @@ def search(
     if distribution.has_chief_oracle() and not distribution.is_chief_oracle():
         client = SteadyClient(_durable(tuner.oracle._oracle), patience)
         tuner.oracle = client
+        if _builds(tuner):
+            late.watch(tuner, lambda: client.known)
         with client.alive(), _full_disk_told(tuner):
             tuner.search(*args, **kwargs)
         return
     oracle = _durable(tuner.oracle)
     with _full_disk_told(tuner):
         tuner.save()  # KerasTuner does so after the first trial only, and begins anew without
+        if _builds(tuner):
+            late.refuse_before(tuner.hypermodel.build, oracle.ends())
+            late.watch(tuner, lambda: late.names(oracle.hyperparameters))
         if distribution.is_chief_oracle():
             oracle.verbose = kwargs.get("verbose", oracle.verbose)
             serve(oracle, patience, on_end)
@@ -62,6 +68,11 @@ def search(
             with suppress(LedgerError):
                 oracle.release(tuner.tuner_id)
             raise
+
+
+def _builds(tuner: kt.engine.base_tuner.BaseTuner) -> bool:
+    """Whether a tuner builds a model for each trial, so that its builds say what is asked for."""
+    return isinstance(tuner, kt.Tuner) and tuner.hypermodel is not None
 
 
 @contextmanager

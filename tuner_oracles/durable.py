@@ -15,6 +15,7 @@ import keras_tuner as kt
 from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
+from tuner_oracles import late
 from tuner_oracles.draws import Draws, Exhausted
 from tuner_oracles.leases import Leases
 from tuner_oracles.recorded import RecordedOracle
@@ -78,7 +79,6 @@ class DurableOracle(RecordedOracle):
         self.stop_reason: str | None = None
         self.leases = Leases(heartbeat_timeout)
         self._failures = 0
-        self._told_of_new = False
 
     # What KerasTuner asks of an oracle.
 
@@ -115,9 +115,9 @@ class DurableOracle(RecordedOracle):
         """Takes in how a trial ended; the first word counts, later ones are ignored."""
         with self._lock:
             self._wake()
-            names = [hp.name for hp in trial.hyperparameters.space]
+            late.refuse(late.names(trial.hyperparameters), late.names(self.hyperparameters))
             held = trial.trial_id not in self._retry_queue
-            self._take_end(trial.trial_id, trial.status, trial.message, names, held)
+            self._take_end(trial.trial_id, trial.status, trial.message, held)
 
     def get_trial(self, trial_id: str) -> Trial:
         """A trial by its id."""
@@ -145,18 +145,13 @@ class DurableOracle(RecordedOracle):
         """A worker is alive; heard also while the oracle is busy."""
         self.leases.beat(tuner_id)
 
-    def end(
-        self, tuner_id: str, trial_id: str, status: str, message: str | None, names: Sequence[str]
-    ) -> None:
-        """A worker says how its trial ended, which KerasTuner's call says without the reason.
-
-        ``names`` are those of the hyperparameters that the trial asked for.
-        """
+    def end(self, tuner_id: str, trial_id: str, status: str, message: str | None) -> None:
+        """A worker says how its trial ended, which KerasTuner's call says without the reason."""
         with self._lock:
             self._wake()
             mine = self.ongoing_trials.get(tuner_id)
             held = mine is not None and mine.trial_id == trial_id
-            self._take_end(trial_id, status, message, names, held)
+            self._take_end(trial_id, status, message, held)
 
     def release(self, tuner_id: str) -> None:
         """A tuner stops on request: its trial is taken up later, and no death is counted."""
@@ -184,6 +179,13 @@ class DurableOracle(RecordedOracle):
         with self._lock:
             self._wake()
             return not (self._room() or self._retry_queue or self.ongoing_trials)
+
+    def ends(self) -> list[kt.HyperParameters]:
+        """The first values of all hyperparameters, and the last."""
+        with self._lock:
+            self._wake()
+            first, last = [0] * len(self.tokens.sizes), [size - 1 for size in self.tokens.sizes]
+            return [self._own_hyperparameters(self.tokens.values(one)) for one in (first, last)]
 
     def warm_up(self) -> None:
         """Wakes the searcher and does what makes its first call slow."""
@@ -249,9 +251,7 @@ class DurableOracle(RecordedOracle):
             self.leases.left(tuner_id)
         return Trial(hyperparameters=self._own_hyperparameters({}), trial_id="", status=status)
 
-    def _take_end(
-        self, trial_id: str, status: str, message: str | None, names: Sequence[str], held: bool
-    ) -> None:
+    def _take_end(self, trial_id: str, status: str, message: str | None, held: bool) -> None:
         """An end of a trial that the teller does not hold counts only if it brings a score.
 
         It is a call repeated after the chief died, or comes from a worker thought dead.
@@ -259,7 +259,6 @@ class DurableOracle(RecordedOracle):
         trial = self._told(trial_id)
         scored = status == TrialStatus.COMPLETED and trial.metrics.exists(self.objective.name)
         if trial_id in self._proposals and (held or scored):
-            self._warn_of_new(trial_id, names)
             self._end(trial, status, message)
 
     def _end(self, trial: Trial, status: str, message: str | None) -> None:
@@ -343,18 +342,6 @@ class DurableOracle(RecordedOracle):
         if trial.hyperparameters.space is self.hyperparameters.space:
             trial.hyperparameters = self._own_hyperparameters(trial.hyperparameters.values)
         return trial
-
-    def _warn_of_new(self, trial_id: str, names: Sequence[str]) -> None:
-        """The tokens are fixed when the search begins; what comes later keeps its default."""
-        known = {hp.name for hp in self.hyperparameters.space}
-        new = [name for name in names if name not in known]
-        if new and not self._told_of_new:
-            self._told_of_new = True
-            warnings.warn(
-                f"hyperparameter {new[0]!r} was first asked for in trial {trial_id} and "
-                "keeps its default: ask for it in every build to have it searched",
-                stacklevel=4,
-            )
 
 
 def _plain(value: Any) -> float | str:

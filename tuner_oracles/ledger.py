@@ -40,6 +40,25 @@ class Unwritable(LedgerError):
         )
 
 
+class Busy(LedgerError):
+    """A ledger that another process is writing."""
+
+    def __init__(self, path: Path) -> None:
+        self.fault = f"{path} is in use: another process is running this search"
+        super().__init__(f"{self.fault}; end it first, or use another project_name")
+
+
+class Lost(LedgerError):
+    """A ledger that is gone or damaged, while the trials' own files may still be there."""
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+        super().__init__(
+            f"{fault}; put back a copy of the file, or begin anew with overwrite=True or another "
+            "project_name, where first= tries the best values of this search again"
+        )
+
+
 class Ledger:
     """An open ledger of ``count`` records; ``records`` are those found when it was opened.
 
@@ -60,10 +79,7 @@ class Ledger:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self.close()
-            raise LedgerError(
-                f"{path} is in use: another process is running this search; end it first, or "
-                "use another project_name"
-            ) from None
+            raise Busy(path) from None
         try:
             self.records = self._read()
         except LedgerError:
@@ -121,10 +137,7 @@ class Ledger:
         except (ValueError, KeyError, TypeError, AttributeError):
             whole = False
         if not whole:
-            raise LedgerError(
-                f"{self.path} line {number + 1} is damaged; put back a copy of the file, or "
-                "begin anew with overwrite=True or another project_name"
-            )
+            raise Lost(f"{self.path} line {number + 1} is damaged")
         return record
 
     def _mend(self, rest: bytes, start: int, records: list[Record]) -> None:

@@ -23,7 +23,7 @@ from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
 from tuner_oracles.draws import Draws, vectors
-from tuner_oracles.ledger import NAME, Ledger, LedgerError, Record, write_whole
+from tuner_oracles.ledger import NAME, Ledger, LedgerError, Lost, Record, write_whole
 from tuner_oracles.searcher import Proposal, Searcher
 from tuner_oracles.tokens import SpaceError, Tokens, vocabulary
 from tuner_oracles.uninterrupted import uninterrupted
@@ -83,9 +83,9 @@ class RecordedOracle(kt.Oracle):
         """Takes up the search in the project's folder."""
         with self._lock:
             if not self._begun():
-                raise LedgerError(
-                    f"{self._project_dir} has no {NAME}: its search was begun by another oracle; "
-                    "use another project_name or overwrite=True"
+                raise Lost(
+                    f"{self._project_dir} has no {NAME}: it was deleted, or the search was begun "
+                    "by an oracle that keeps none"
                 )
             self._wake()
 

@@ -15,8 +15,11 @@ import keras_tuner as kt
 LARGEST = 1000
 
 
-class SpaceError(ValueError):
-    """A search space, or a value in it, that an oracle of tokens can't work with."""
+class SpaceError(kt.errors.FatalValueError):
+    """A search space, or a value in it, that an oracle of tokens can't work with.
+
+    KerasTuner ends the search on it: it is no trial's failure.
+    """
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_client import OracleClient
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
+from tuner_oracles import late
 from tuner_oracles.durable import LONGEST_MESSAGE
 
 SERVICE = "/tuner_oracles.Workers/"
@@ -46,6 +47,7 @@ class SteadyClient(OracleClient):
         super().__init__(oracle)
         address = f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
         self._patience = patience
+        self.known: list[str] = []
         self._address = address
         self._channel = grpc.insecure_channel(address, options=_CHANNEL)
         self.stub = _Patient(protos.get_service_grpc().OracleStub(self._channel), self)
@@ -54,16 +56,17 @@ class SteadyClient(OracleClient):
     def create_trial(self, tuner_id: str) -> Trial:
         """The next trial; where there is none yet, not at once: KerasTuner asks without pause."""
         trial = super().create_trial(tuner_id)
+        self.known = late.names(trial.hyperparameters)
         if trial.status == TrialStatus.IDLE:
             time.sleep(_IDLE_SECONDS)
         return trial
 
     def end_trial(self, trial: Trial) -> None:
         """How a trial ended, and why: KerasTuner's own call leaves the reason out."""
+        late.refuse(late.names(trial.hyperparameters), self.known)
         if self.should_report:
             message = trial.message and trial.message[-LONGEST_MESSAGE:]
-            names = [hp.name for hp in trial.hyperparameters.space]
-            told = [self.tuner_id, trial.trial_id, trial.status, message, names]
+            told = [self.tuner_id, trial.trial_id, trial.status, message]
             self.patiently(self._tell("end"), json.dumps(told).encode())
 
     @contextmanager

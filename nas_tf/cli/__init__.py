@@ -1,6 +1,7 @@
 """The ``nas-tf`` command: names are registered here, a command's file is imported when called."""
 
 import importlib
+import logging
 import sys
 
 import click
@@ -14,6 +15,7 @@ _COMMANDS = {
     "build": "Build a genotype's Keras model and save it.",
     "compare": "Hold runs against each other: rewards, significance, curves.",
     "compress": "Fine-tune a trained network so that it bears 8 bits, or packs smaller.",
+    "config": "List the shipped configurations, and show one with every key.",
     "cost": "Count parameters and multiply-adds of many genotypes, JSON lines in and out.",
     "data": "List, prepare, check and show datasets.",
     "doctor": "Check versions, processor, memory, disk, data and tools; say what to do.",
@@ -75,6 +77,7 @@ def nas_tf() -> None:
 def main() -> None:
     """Runs the command line; a user's mistake is one line on standard error."""
     interrupts.keep()
+    _show_warnings()
     try:
         ended = nas_tf(prog_name="nas-tf", standalone_mode=False)
         code = ended if isinstance(ended, int) else 0
@@ -89,15 +92,25 @@ def main() -> None:
         code = _tell("stopped", 130)
     except NasTfError as error:
         code = _tell(error, error.exit_code)
-    except OSError as error:
-        told = full_disk(error, error.filename or "a file")
-        if told is None and error.filename is None:
+    except Exception as error:
+        path = getattr(error, "filename", None) if isinstance(error, OSError) else None
+        told = full_disk(error, path or "a file")
+        if told is None and path is None:
             raise
-        told = told or EnvironmentFault(f"{error.filename}: {error.strerror}")
+        told = told or EnvironmentFault(f"{path}: {error.strerror}")
         code = _tell(told, told.exit_code)
     # Out here the error and the frames it held are gone, and with them every open data stream:
     # one that is still reading when Python ends can wait for ever.
     sys.exit(code)
+
+
+def _show_warnings() -> None:
+    """Prints what the package logs as plain lines."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("nas_tf")
+    logger.addHandler(handler)
+    logger.propagate = False
 
 
 def _tell(told: object, code: int) -> int:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from nas_tf import networks, quiet, spaces
+from nas_tf import folders, networks, quiet, spaces
 from nas_tf.cli import options
 from nas_tf.errors import ConfigError
 
@@ -54,7 +54,7 @@ def command(
     networks.draw(found, head, input_size=input_size, settings=settings)
     quiet.load("tensorflow")
     model = networks.build(found, head, input_size=input_size, settings=settings, weights=weights)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    model.save(out)
+    with folders.whole(out) as partial:
+        model.save(partial)
     trainable = sum(weight.shape.num_elements() for weight in model.trainable_weights)
     click.echo(f"{out}: {len(model.layers)} layers, {trainable:,} trainable parameters")

@@ -177,9 +177,13 @@ class _Comparison:
     """A network as int8 TFLite before and after; whatever could fail of it fails before."""
 
     def __init__(self, found: "Found", count: int) -> None:
+        from nas_tf.data.whole import WholePictures
+
         self._samples = list(found.samples(_SAMPLES))
-        self._examples = list(found.examples(found.config.data.val_split, count))
-        self.images = sum(len(pixels) for pixels, _ in self._examples)
+        self._pictures = found.pictures(found.config.data.val_split, count)
+        whole = isinstance(self._pictures, WholePictures)
+        batches = (len(images) for images, _ in (() if whole else self._pictures))
+        self.images = len(self._pictures) if whole else sum(batches)
         self._before = found.shipment, *self._of(found.shipment)
 
     def told(self, after: "Found") -> tuple[Table, Mapping[str, float]]:
@@ -215,4 +219,4 @@ class _Comparison:
 
         model = tflite.convert(shipment, "int8", self._samples)
         answers = {"int8": lite_runner.LiteModel(model, threads=2)}
-        return model, parity.compare(shipment, answers, self._examples)
+        return model, parity.compare(shipment, answers, self._pictures)

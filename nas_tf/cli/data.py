@@ -166,7 +166,7 @@ def show(name: str, split: str, count: int, out: Path | None) -> None:
 @click.option("--views", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the views.")
 @click.option("--alpha", type=float, default=1.0, show_default=True, help="Encoder's width.")
-@click.option("--weights", metavar="imagenet|FILE", default="imagenet", show_default=True)
+@click.option("--weights", metavar="imagenet|drawn|FILE", default="imagenet", show_default=True)
 @click.option("--single-precision", is_flag=True, help="Store float32 instead of float16.")
 def cache(name: str, split: str, views: int, seed: int, **options: Any) -> None:
     """Compute and store the encoder's features of a split, for stage one of a search."""

@@ -124,7 +124,7 @@ def _data(told: dict[str, dict[str, Any]]) -> Iterator[Finding]:
                 "note",
                 "not here",
                 "downloaded when first used; without a network put them into "
-                "$NAS_TF_DATA/weights, or say network.weights=null",
+                "$NAS_TF_DATA/weights; the quickstart does not need them",
             )
     line = told.get("data")
     if line is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from nas_tf import spaces
+from nas_tf import folders, spaces
 from nas_tf.cli import options, tables
 from nas_tf.config.schema import Experiment, Targets
 from nas_tf.report.words import milliseconds
@@ -53,7 +53,8 @@ def command(genotype: str, config: str, overrides: tuple[str, ...], out: Path | 
     _print(result, _reward(experiment, result))
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(result.to_dict(), indent=1) + "\n", encoding="utf-8")
+        with folders.room_in(out):
+            out.write_text(json.dumps(result.to_dict(), indent=1) + "\n", encoding="utf-8")
 
 
 def _latency(experiment: Experiment) -> "Latency | None":

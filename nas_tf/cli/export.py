@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from nas_tf import folders
 from nas_tf.cli import options, tables
 from nas_tf.errors import ConfigError, DataError
 
@@ -117,7 +118,7 @@ def _write(
     if "int8" in wanted:
         tflite.check_samples(found.shipment, samples)
     try:
-        with staged.stage(folder) as beside:
+        with folders.room_in(folder), staged.stage(folder) as beside:
             for one, path in finals.items():
                 with console.status(f"writing {one} ..."):
                     _convert(found.shipment, one, beside / path.relative_to(folder), samples)
@@ -175,7 +176,7 @@ def _compare(
     answers = {one: _answers(found.shipment, one, path) for one, path in written.items()}
     try:
         with console.status(f"comparing on {count} images of {split} ..."):
-            compared = parity.compare(found.shipment, answers, found.examples(split, count))
+            compared = parity.compare(found.shipment, answers, found.pictures(split, count))
     except DataError as error:
         console.print(f"not compared: {error}", highlight=False, markup=False, soft_wrap=True)
         return {}

@@ -35,9 +35,13 @@ def command(
     quiet.load("tensorflow")
     from nas_tf.cli.full_training import run as train
     from nas_tf.config import load
+    from nas_tf.config.schema import TASK_KEYS
 
     genotype = _genotype(run)
-    own = (f"space={genotype.space}", f"data.target={options.TARGETS[task]}", *_network(run))
+    target = options.TARGETS[task]
+    other = (key for one, keys in TASK_KEYS.items() if one != target for key in keys)
+    own = (f"space={genotype.space}", f"data.target={target}", *_network(run))
+    own += tuple(f"task.{key}=null" for key in other)
     experiment = load(config, (*own, *overrides))
     weights = next(
         (run / name for name in ("last.keras", "best.keras") if (run / name).exists()), None

@@ -84,7 +84,10 @@ CLASSES = click.option("--classes", type=int, help="Number of classes.")
 INPUT = click.option("--input", "input_size", type=SizeType(), help="Size of the input image.")
 
 CONFIG = click.option(
-    "--config", required=True, metavar="NAME|FILE", help="A shipped configuration, or a YAML file."
+    "--config",
+    required=True,
+    metavar="NAME|FILE|folder:DIR",
+    help="A shipped configuration, a YAML file, or your own data.",
 )
 OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 

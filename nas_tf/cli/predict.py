@@ -1,6 +1,7 @@
-"""``nas-tf predict``: what an exported network answers to a picture, drawn over it."""
+"""``nas-tf predict``: what an exported network answers to pictures, drawn over them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,19 +9,26 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from nas_tf import pictures
 from nas_tf.cli import endpoint as endpoints
 from nas_tf.cli import options
-from nas_tf.errors import ConfigError
+from nas_tf.errors import ConfigError, DataError, full_disk
 
 if TYPE_CHECKING:
     import numpy as np
+    from PIL import Image
 
+_SENT = (".jpg", ".jpeg", ".png")
 _PATIENCE = 10.0
 """Seconds that a person waits for a server that may not be there; programs wait longer."""
 
+About = Mapping[str, Any]
+Answer = Mapping[str, Any]
+Predict = Callable[[Path, "np.ndarray"], tuple[About, Answer]]
+
 
 @click.command("predict")
-@click.argument("places", nargs=-1, required=True, metavar="[MODEL] IMAGE", type=Path)
+@click.argument("places", nargs=-1, required=True, metavar="[MODEL] PICTURE|FOLDER...", type=Path)
 @click.option("--endpoint", metavar="URL/NAME", help="Ask a server's model instead of a file.")
 @click.option(
     "--like",
@@ -29,7 +37,16 @@ _PATIENCE = 10.0
 )
 @endpoints.VERSION
 @endpoints.LABEL
-@click.option("--out", type=options.OUT_FILE, help="IMAGE-overlay.png.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Overlay to write (default: PICTURE-overlay.png), or a folder for several pictures.",
+)
+@click.option(
+    "--mask",
+    type=click.Path(path_type=Path),
+    help="Write the class indices, or the depths in 1/256 m, as PNG; overlays only with --out.",
+)
 def command(
     places: tuple[Path, ...],
     endpoint: str | None,
@@ -37,78 +54,171 @@ def command(
     version: int | None,
     label: str | None,
     out: Path | None,
+    mask: Path | None,
 ) -> None:
-    """Draw what a network sees in IMAGE, a JPEG or PNG file.
+    """Draw what a network sees in pictures of any size.
 
-    MODEL is a TFLite file or a SavedModel's version that `nas-tf export` wrote.
+    MODEL is a TFLite file or a SavedModel's version that `nas-tf export` wrote. A picture is
+    brought to the network's size as in training, and its answer comes back at the picture's own.
 
     \b
     nas-tf predict exports/street/street-int8.tflite photo.jpg
-    nas-tf predict exports/street/savedmodel/1 photo.jpg --out seen.png
+    nas-tf predict exports/street/savedmodel/1 photos/ --out seen/ --mask masks/
     nas-tf predict --endpoint grpc://localhost:8500/street photo.jpg --label stable
     """
-    wanted = 1 if endpoint else 2
-    if len(places) != wanted:
-        raise ConfigError(
-            f"given: {' '.join(map(str, places))}; expected "
-            + ("IMAGE alone with --endpoint" if endpoint else "MODEL and IMAGE")
-        )
     if not endpoint and (like, version, label) != (None, None, None):
         raise ConfigError("--like, --version or --label is given, expected --endpoint with it")
-    image = places[-1]
-    out = options.drawable(out or image.with_name(f"{image.stem}-overlay.png"))
-    from serving import picture_file
-
-    picture = picture_file.read(image)
+    given = places if endpoint else places[1:]
+    if not given:
+        raise ConfigError(
+            f"given: {' '.join(map(str, places))}; expected "
+            + ("a picture or a folder with --endpoint" if endpoint else "MODEL and a picture")
+        )
+    jobs = _jobs(given, out, mask)
+    reader = _Pictures(len(jobs) > 1 or any(place.is_dir() for place in given))
+    first = reader.read(jobs[0][0])
     from nas_tf import quiet
 
     quiet.load("tensorflow")
-    from serving import overlay
+    with ExitStack() as stack:
+        if endpoint:
+            predict = _by_server(stack, endpoint, like, version=version, label=label)
+        else:
+            predict = _by_file(places[0])
+        for number, (path, overlay, values) in enumerate(jobs):
+            picture = first if number == 0 else reader.read(path)
+            if picture is not None:
+                _write(path, picture, predict, overlay, values)
+    reader.finish(len(jobs))
 
-    if endpoint:
-        about, answer = _asked(endpoint, like, image, picture, version=version, label=label)
-    else:
-        about, answer = _computed(places[0], picture)
-    _save(overlay.draw(picture, answer, about), out)
+
+Job = tuple[Path, Path | None, Path | None]
+"""A picture, and where its overlay and its values go."""
 
 
-def _computed(model: Path, picture: "np.ndarray") -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """What a model in a file says of itself, and what it answers."""
+def _jobs(places: Sequence[Path], out: Path | None, mask: Path | None) -> list[Job]:
+    """What is read and what is written, checked before anything is computed."""
+    if len(places) == 1 and not places[0].is_dir():
+        (image,) = places
+        overlay = out or (None if mask else image.with_name(f"{image.stem}-overlay.png"))
+        return [(image, overlay and _file(overlay), mask and _file(mask))]
+    jobs: list[Job] = []
+    for place in places:
+        base = place if place.is_dir() else place.parent
+        found = _listed(place) if place.is_dir() else [place]
+        overlays = out or (None if mask else base.with_name(f"{base.resolve().name}-overlays"))
+        for path in found:
+            name = path.relative_to(base).with_suffix(".png")
+            jobs.append((path, overlays and overlays / name, mask and mask / name))
+    targets = [target for _, *pair in jobs for target in pair if target is not None]
+    if twice := {str(target) for target in targets if targets.count(target) > 1}:
+        raise ConfigError(
+            f"two pictures would be written to {min(twice)}, expected pictures of different names"
+        )
+    for folder in {target.parent for target in targets}:
+        options.OUT_FOLDER.convert(folder, None, None)
+    return jobs
+
+
+def _listed(folder: Path) -> list[Path]:
+    named = pictures.SUFFIXES + pictures.REFUSED_SUFFIXES
+    found = sorted(one for one in folder.rglob("*") if one.suffix.lower() in named)
+    if not found:
+        accepted = ", ".join(pictures.SUFFIXES)
+        raise DataError(f"{folder} holds no picture, expected files of {accepted}")
+    return found
+
+
+def _file(path: Path) -> Path:
+    return options.OUT_FILE.convert(options.drawable(path), None, None)
+
+
+class _Pictures:
+    """Reads pictures; of several, one that cannot be read costs only itself."""
+
+    def __init__(self, several: bool) -> None:
+        self._several, self._unread = several, 0
+
+    def read(self, path: Path) -> "np.ndarray | None":
+        """Upright RGB bytes, or None for a picture that was named as unreadable."""
+        try:
+            return pictures.read(path)
+        except DataError as error:
+            if not self._several:
+                raise
+            self._unread += 1
+            click.echo(f"skipped: {error}", err=True)
+            return None
+
+    def finish(self, count: int) -> None:
+        """Ends with an error where pictures were skipped."""
+        if self._unread:
+            raise DataError(f"{self._unread} of {count} pictures could not be read")
+
+
+def _by_file(model: Path) -> Predict:
+    """Predicts by an exported model in a file."""
     from nas_tf.cli import exported
-    from serving import picture_file
+    from serving import whole
 
     about, ask = exported.read(model)
-    answer = ask(picture_file.fitted(picture, tuple(about["input"]["size"]))[None])
-    return about, {name: one[0] for name, one in answer.items()}
+    return lambda path, picture: (about, whole.answer(ask, about, picture))
 
 
-def _asked(
-    endpoint: str, like: Path | None, image: Path, picture: "np.ndarray", **which: Any
-) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """What a server answers to the file itself, at the file's own size."""
+def _by_server(stack: ExitStack, endpoint: str, like: Path | None, **which: Any) -> Predict:
+    """Predicts by a server, which is sent the file itself."""
     from serving import picture_file, saved_model
     from serving.client import Client, Patience
 
     address, name = endpoints.parts(endpoint, "--endpoint")
-    told = Console(stderr=True).status(
-        f"asking {escape(endpoint)} for up to {_PATIENCE:.0f} s ..."
-    )
-    with told, Client(address, name, patience=Patience(deadline=_PATIENCE), **which) as client:
-        given = client.predict_files([image.read_bytes()])
-    answer = {key: picture_file.maps(one[0]) for key, one in given.items()}
     about = saved_model.about(like) if like else {}
-    return {**about, "input": {"size": list(picture.shape[:2])}}, answer
+    client = stack.enter_context(
+        Client(address, name, patience=Patience(deadline=_PATIENCE), **which)
+    )
+
+    def predict(path: Path, picture: "np.ndarray") -> tuple[About, Answer]:
+        content = path.read_bytes() if path.suffix.lower() in _SENT else _png(picture)
+        asking = f"asking {escape(endpoint)} for up to {_PATIENCE:.0f} s ..."
+        with Console(stderr=True).status(asking):
+            given = client.predict_files([content])
+        return about, {key: picture_file.maps(parts[0]) for key, parts in given.items()}
+
+    return predict
 
 
-def _save(drawn: "np.ndarray", path: Path) -> None:
+def _png(picture: "np.ndarray") -> bytes:
+    """A picture as a file that a server reads, where its own is of another format."""
+    import io
+
     from PIL import Image
 
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, "png", compress_level=1)
+    return content.getvalue()
+
+
+def _write(
+    path: Path, picture: "np.ndarray", predict: Predict, overlay: Path | None, values: Path | None
+) -> None:
+    from PIL import Image
+
+    from serving import overlay as drawing
+
+    about, answer = predict(path, picture)
+    at_own_size = {**about, "input": {"size": list(picture.shape[:2])}}
+    if overlay is not None:
+        _save(Image.fromarray(drawing.draw(picture, answer, at_own_size)), overlay)
+    if values is not None:
+        _save(drawing.values(answer, about), values)
+
+
+def _save(picture: "Image.Image", path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(drawn).save(path)
+        picture.save(path)
     except OSError as error:
         where = error.filename or path
-        raise ConfigError(
+        raise full_disk(error, path) or ConfigError(
             f"{path} cannot be written: {error.strerror or error} ({where})"
         ) from error
     click.echo(f"wrote {path}")

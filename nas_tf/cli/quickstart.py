@@ -3,13 +3,11 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from nas_tf import spaces
 from nas_tf.cli import options
 from nas_tf.cli.search import conduct
 from nas_tf.config import Experiment, load
-from nas_tf.errors import EnvironmentFault
 from nas_tf.runs import layout
 
 CONFIG, TEACHER, WIDTH = "quickstart", "arch0", 64
@@ -28,14 +26,16 @@ CONFIG, TEACHER, WIDTH = "quickstart", "arch0", 64
 def command(overrides: tuple[str, ...], workers: int, out: Path) -> None:
     """Train a small teacher, search with it, and draw a report: minutes on two cores.
 
-    Needs no files: scenes are drawn. Stopped or killed, the same command goes on.
+    Needs no files and no network: scenes are drawn, and the encoder comes with the package. The
+    near-best oracle proposes, which learns from its first result on. Stopped or killed, the same
+    command goes on.
 
     \b
     nas-tf quickstart
     nas-tf quickstart search.trials=40 --out runs/longer
     """
     teacher = out.with_name(f"{out.name}-teacher")
-    every = [*overrides, *_weights(overrides, (out, teacher))]
+    every = list(overrides)
     if not (teacher / "result.json").exists():
         _teach(load(CONFIG, every), teacher)
     every.append(f"teacher={teacher / 'last.keras'}")
@@ -57,29 +57,3 @@ def _teach(experiment: Experiment, folder: Path) -> None:
         folder,
         title="training the teacher",
     )
-
-
-def _weights(overrides: tuple[str, ...], begun: tuple[Path, ...]) -> list[str]:
-    """Those it began with, else ImageNet weights, else random ones, which is said."""
-    if any(one.startswith("network.weights=") for one in overrides):
-        return []
-    for config in (folder / layout.CONFIG for folder in begun):
-        if config.exists():
-            return [f"network.weights={load(config).network.weights or 'null'}"]
-    from nas_tf import quiet
-
-    quiet.load("tensorflow")
-    from nas_tf.networks.weights import imagenet_file
-
-    try:
-        imagenet_file(1.0)
-        return []
-    except EnvironmentFault as error:
-        Console(stderr=True).print(
-            f"{error}. Going on with a random encoder: all works, but nothing is learnt in so "
-            "short a time, and all rewards are alike. With weights, search into another --out.",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
-        return ["network.weights=null"]

@@ -1,20 +1,22 @@
 """``nas-tf score``: the task's figures of a trained or exported network on a split."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 from rich.console import Console
 
 from nas_tf.cli import options, tables
-from nas_tf.errors import ConfigError
+from nas_tf.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from nas_tf.config.schema import Evaluation
-    from nas_tf.tasks import Task
+    from nas_tf.config.schema import Task as Settings
+    from nas_tf.tasks import Metrics, Task
 
 _BATCH = 8
 
@@ -95,39 +97,39 @@ def _refuse_export(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class _Asked:
-    """Targets with logits, batch by batch, and what they are of.
+    """What is scored.
 
     Args:
+        score: Gathers the figures; it is given what to call with the number of pictures done.
+        seen: How pictures are seen, in words.
         trial: Whose network it is, where it is a search's.
         how: By what more than one look at every image, in words.
     """
 
-    answers: Iterator[tuple[Any, Any]]
-    task: "Task"
+    score: Callable[[Callable[[int], None]], "Metrics"]
     data: str
     size: tuple[int, int]
     count: int
+    seen: str
     trial: str | None = None
     how: str = ""
 
 
 def _tell(source: str, split: str, asked: _Asked) -> dict[str, Any]:
-    """Goes through the answers, prints the figures and returns them."""
+    """Scores, prints the figures and returns them."""
     from nas_tf.cli.progress import live_line
 
-    metrics, seen = asked.task.metrics(), 0
     with live_line(Console(stderr=True)) as line:
-        for target, logits in asked.answers:
-            metrics.update(target, logits, asked.size)
-            seen += len(logits)
-            line.rows(f"scoring {source}", seen, asked.count)
+        metrics = asked.score(lambda done: line.rows(f"scoring {source}", done, asked.count))
     result, console = dict(metrics.result()), tables.console()
     console.print(tables.figures(metrics.table()))
     text = ", ".join(f"{key} {value:.4f}" for key, value in result.items())
-    size = "x".join(map(str, asked.size))
     whose = f"trial {asked.trial} on " if asked.trial is not None else ""
-    console.print(f"{whose}{asked.data} {split}, {seen} images at {size}{asked.how}: {text}")
-    told = {"data": asked.data, "split": split, "images": seen, "size": list(asked.size)}
+    console.print(
+        f"{whose}{asked.data} {split}, {asked.count} images, {asked.seen}{asked.how}: {text}"
+    )
+    told = {"data": asked.data, "split": split, "images": asked.count, "size": list(asked.size)}
+    told["seen"] = asked.seen
     if asked.trial is not None:
         told["trial"] = asked.trial
     return told | {"result": result, "table": metrics.table()}
@@ -138,28 +140,42 @@ def _of_run(
 ) -> _Asked:
     from msgspec import structs
 
-    from nas_tf.data.examples import Examples
     from nas_tf.networks.arrays import layouts
     from nas_tf.networks.state import from_arrays
     from nas_tf.training import experiment
-    from nas_tf.training.scoring import Scorer, Split
+    from nas_tf.training.scoring import Scorer
 
     config = found.config
     name = data or config.data.name
     told = found.shipment.told
-    task = _task(name, found.shipment.task.name, told.get("classes") or told.get("joints"))
-    scored = structs.replace(config, data=structs.replace(config.data, name=name))
-    view = experiment.scored_view(scored, size)
-    draw = experiment.drawer(config, found.genotype, found.phase)
-    parts = layouts(draw(view.crop).deployed())
+    names = told.get("classes") or told.get("joints")
+    task = _task(name, found.shipment.task.name, names, config.task)
+    config = structs.replace(config, data=structs.replace(config.data, name=name))
+    size = size or experiment.geometry(config, found.shipment.size).size
+    pictures = experiment.scored(config, split, size)
+    draw = experiment.drawer(found.config, found.genotype, found.phase)
+    parts = layouts(draw(size).deployed())
     state = from_arrays(parts, found.shipment.arrays)
-    examples = Examples(name, split)
-    predictions = Scorer(draw, task, parts, view.crop, how).predictions(
-        state, Split(examples, view)
+    scorer = Scorer(draw, task, parts, size, how)
+    return _Asked(
+        lambda progress: scorer.score(state, pictures, progress),
+        name,
+        size,
+        len(pictures),
+        _seen(pictures, size),
+        told["origin"].get("trial"),
+        _told(how),
     )
-    answers = ((target, logits) for _, target, logits in predictions)
-    trial = told["origin"].get("trial")
-    return _Asked(answers, task, name, view.crop, len(examples), trial, _told(how))
+
+
+def _seen(pictures: Any, size: tuple[int, int]) -> str:
+    """How pictures are seen: whole, or through the data set's own view."""
+    from nas_tf.data.whole import WholePictures
+
+    at = "x".join(map(str, size))
+    if not isinstance(pictures, WholePictures):
+        return f"in the data set's own view of {at}"
+    return f"whole, in windows of {at}"
 
 
 def _told(how: "Evaluation") -> str:
@@ -173,34 +189,63 @@ def _of_model(path: Path, data: str | None, split: str) -> _Asked:
     from nas_tf.cli import exported
     from nas_tf.data.examples import Examples
     from nas_tf.data.presets import preset
+    from nas_tf.data.whole import WholePictures
+    from nas_tf.input_geometry import InputGeometry
     from nas_tf.training.scoring import Split
     from serving import images, parity
 
     about, ask = exported.read(path)
-    name, size = data or about["data"], tuple(about["input"]["size"])
-    task = _task(name, about["task"], about.get("classes") or about.get("joints"))
-    examples = Examples(name, split)
-    batches = Split(examples, preset(name, "evaluate", size)).batches(task, _BATCH)
-    answers = (
-        (target, parity.as_logits(task, ask(images.as_bytes(seen)))) for seen, target in batches
-    )
-    return _Asked(answers, task, name, size, len(examples))
+    name, geometry = data or about["data"], InputGeometry.of(about)
+    names = about.get("classes") or about.get("joints")
+    task = _task(name, about["task"], names, _settings(about))
+    examples, metrics = Examples(name, split), task.metrics()
+    if geometry.windows:
+        pictures = WholePictures(examples, geometry, task.target)
+    else:
+        pictures = Split(examples, preset(name, "evaluate", geometry.size))
+
+    def score(progress: Callable[[int], None]) -> "Metrics":
+        done = 0
+        if geometry.windows:
+            for done, scored in enumerate(parity.answered(ask, pictures), 1):
+                metrics.add(*scored)
+                progress(done)
+            return metrics
+        for seen, target in pictures.batches(task, _BATCH):
+            answer = parity.as_logits(task, ask(images.as_bytes(seen)))
+            metrics.update(target, answer, geometry.size)
+            progress(done := done + len(seen))
+        return metrics
+
+    size = geometry.size
+    return _Asked(score, name, size, len(examples), _seen(pictures, size))
 
 
-def _task(data: str, kind: str, names: Sequence[str] | None) -> "Task":
-    """The data set's own, with the classes or joints that the network was made for."""
+def _settings(about: Mapping[str, Any]) -> "Settings":
+    """How the task of an exported network is scored; what an older version wrote says nothing."""
+    from nas_tf.config.schema import Task as Settings
+
+    try:
+        return msgspec.convert(about["config"]["task"], Settings)
+    except (KeyError, TypeError):
+        return Settings()
+    except msgspec.ValidationError as error:
+        raise DataError(f"the exported model's record of its task is damaged: {error}") from error
+
+
+def _task(data: str, kind: str, names: Sequence[str] | None, settings: "Settings") -> "Task":
+    """The data set's, with the network's settings, classes and joints."""
     from nas_tf.data.registry import dataset_info
     from nas_tf.training.split_cache import task_of
 
     info = dataset_info(data)
-    task = task_of(info, options.TARGETS[kind])
     own = {"segmentation": info.classes, "pose": info.joints}.get(kind)
     if names is not None and own is not None and list(names) != list(own):
         raise ConfigError(
             f"the network was made for {len(names)} outputs ({', '.join(names)}) and {data} has "
             f"{len(own)} ({', '.join(own)}), expected a data set with those it was trained on"
         )
-    return task
+    return task_of(info, options.TARGETS[kind], settings)
 
 
 def _scales(text: str) -> tuple[float, ...]:

@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
@@ -27,7 +28,7 @@ from nas_tf.search import SearchHyperModel, TwoStageTuner, warm
 from nas_tf.search.hypermodel import OBJECTIVE
 from nas_tf.spaces import SearchSpace
 from tuner_oracles.durable import DurableOracle
-from tuner_oracles.ledger import LedgerError, Unwritable
+from tuner_oracles.ledger import NAME, Busy, LedgerError, Lost, Unwritable
 from tuner_oracles.tokens import SpaceError
 from tuner_oracles.worker import ChiefLost
 
@@ -97,6 +98,13 @@ def _one_line(folder: Path) -> Iterator[None]:
         yield
     except Unwritable as error:
         raise EnvironmentFault(str(error)) from error
+    except Busy as error:
+        raise DataError(f"{error.fault}; end it first, or give another folder by --out") from error
+    except Lost as error:
+        raise DataError(
+            f"{error.fault}; put back a copy of {NAME}, or begin another search with the best of "
+            f"this one: --begin-with {shlex.quote(str(folder))} --out NEW instead of --resume"
+        ) from error
     except LedgerError as error:
         raise DataError(str(error)) from error
     except OSError as error:

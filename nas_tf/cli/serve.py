@@ -55,6 +55,7 @@ def command(
             f"then: {_question(name, *release.labels)}"
         )
     else:
+        deployment.check_complete(export, newest)
         docker = deployment.docker_command(export, name)
         base = shlex.quote(str((export / "savedmodel").resolve()))
         click.echo(

@@ -1,10 +1,11 @@
 """What ``export`` ships: the network a person names, with all that is known of it, and images."""
 
+import itertools
 import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,12 @@ import numpy as np
 import tensorflow as tf
 from msgspec import structs
 
-from nas_tf import spaces
+from nas_tf import folders, spaces
 from nas_tf.config.load import dump, load
 from nas_tf.config.schema import Experiment
 from nas_tf.data import pipeline
-from nas_tf.data.examples import Examples
-from nas_tf.data.presets import preset
 from nas_tf.data.registry import dataset_info
+from nas_tf.data.whole import WholePictures
 from nas_tf.errors import ConfigError, DataError, GenotypeError, WeightsError
 from nas_tf.genotype import Genotype
 from nas_tf.networks.blueprint import Size
@@ -28,7 +28,7 @@ from nas_tf.networks.model_files import read_model
 from nas_tf.networks.state import Arrays, arrays_of_model, fill_model, initial_arrays
 from nas_tf.runs import Run, TrialRecord, layout
 from nas_tf.search import weights
-from nas_tf.training import experiment
+from nas_tf.training import defaults, experiment
 from nas_tf.training.experiment import Phase
 from nas_tf.training.full_run import BEST, CONFIG, GENOTYPE, LAST, RESULT
 from nas_tf.training.scoring import Split
@@ -48,17 +48,21 @@ class Found:
     genotype: Genotype
     phase: Phase
 
-    def examples(self, split: str, count: int) -> Iterator[tuple[np.ndarray, Any]]:
-        """Batches of images as bytes with their targets, from all over a split."""
-        view = preset(self.config.data.name, "evaluate", self.shipment.size)
-        chosen = Split(Examples(self.config.data.name, split), view).spread(count)
-        for images, target in chosen.batches(self.shipment.task, _BATCH):
-            yield as_bytes(images), target
+    def pictures(
+        self, split: str, count: int | None = None
+    ) -> WholePictures | list[tuple[np.ndarray, Any]]:
+        """Some or all pictures of a split: whole, or batches of persons with their targets."""
+        found = experiment.scored(self.config, split, self.shipment.size)
+        if isinstance(found, WholePictures):
+            found = replace(found, geometry=self.shipment.geometry)
+        if count is not None:
+            found = found.spread(count)
+        return found if isinstance(found, WholePictures) else self._batches(found)
 
     def stream(self, batch: int, seed: int) -> tf.data.Dataset:
         """Endless batches of the training split as full training sees it, for fine-tuning."""
         task, size = self.shipment.task, self.shipment.size
-        examples = Examples(self.config.data.name, self.config.data.train_split)
+        examples = experiment.training_examples(self.config)
         view = experiment.view_of(self.config, "full", size)
         batches = pipeline.training(
             examples, task.target, view, batch=batch, seed=seed, extras=task.extras
@@ -67,8 +71,17 @@ class Found:
 
     def samples(self, count: int) -> Iterator[np.ndarray]:
         """Single images of the training split, which ranges of integers are taken from."""
-        for images, _ in self.examples(self.config.data.train_split, count):
+        pictures = self.pictures(self.config.data.train_split, count)
+        if isinstance(pictures, WholePictures):
+            windows = (window for cut, _, _ in pictures.windows() for window in cut)
+            yield from itertools.islice(windows, count)
+            return
+        for images, _ in pictures:
             yield from images
+
+    def _batches(self, split: Split) -> list[tuple[np.ndarray, Any]]:
+        batches = split.batches(self.shipment.task, _BATCH)
+        return [(as_bytes(images), target) for images, target in batches]
 
 
 def find(
@@ -165,7 +178,8 @@ def keep(found: Found, folder: Path) -> None:
         (beside / GENOTYPE).write_text(found.genotype.to_json(), encoding="utf-8")
         told = {"phase": found.phase, "compressed": found.shipment.told["compressed"]}
         (beside / RESULT).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-        model.save(beside / LAST)
+        with folders.room_in(folder):
+            model.save(beside / LAST)
         beside.rename(folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -182,7 +196,7 @@ def _of_search(run: Run, trial: str | None, size: Size | None) -> Found:
     config = load(run.folder / layout.CONFIG)
     chosen = _kept(run, trial)
     arrays = experiment.encoder_arrays(config) | weights.read(run.folder, chosen.trial)
-    size = size or experiment.view_of(config, "reward", config.stage_one.crop).crop
+    size = size or experiment.reward_view(config).crop
     origin = {
         "kind": "search",
         "trial": chosen.trial,
@@ -209,10 +223,10 @@ def _kept(run: Run, trial: str | None) -> TrialRecord:
 
 def _untrained(text: str, config: Experiment, size: Size | None) -> Found:
     genotype = spaces.resolve(text, None if text in spaces.PUBLISHED else config.space)
-    config = structs.replace(config, space=genotype.space)
+    config = defaults.completed(structs.replace(config, space=genotype.space))
     name = text if text in spaces.PUBLISHED else f"{genotype.space}-{genotype.digest}"
     drawn = experiment.drawer(config, genotype, "published")(
-        size or experiment.scored_view(config).crop
+        size or experiment.geometry(config).size
     )
     arrays = initial_arrays(drawn.deployed(), seed=config.seed)
     return _found(name, genotype, config, "published", size, arrays, {"kind": "random weights"})
@@ -227,7 +241,7 @@ def _found(
     arrays: Arrays,
     origin: dict[str, Any],
 ) -> Found:
-    size = size or experiment.scored_view(config).crop
+    size = size or experiment.geometry(config).size
     task, info = experiment.task_for(config), dataset_info(config.data.name)
     told: dict[str, Any] = {
         "space": genotype.space,
@@ -241,4 +255,5 @@ def _found(
     if task.name == "pose":
         told["joints"] = list(info.joints)
     drawn = experiment.drawer(config, genotype, phase)(size)
-    return Found(Shipment(name, task, drawn, arrays, told), config, genotype, phase)
+    resize = experiment.geometry(config, size).resize
+    return Found(Shipment(name, task, drawn, arrays, told, resize), config, genotype, phase)

@@ -26,8 +26,9 @@ def command(genotype: str, config: str, overrides: tuple[str, ...], out: Path | 
     """
     from nas_tf.cli.full_training import run
     from nas_tf.config.load import load
+    from nas_tf.config.paths import run_name
 
     experiment = load(config, overrides)
     found = spaces.resolve(genotype, experiment.space)
-    folder = out or Path("runs") / f"{Path(config).stem}-{options.short_name(genotype, found)}"
+    folder = out or Path("runs") / f"{run_name(config)}-{options.short_name(genotype, found)}"
     run(experiment, found, folder, title=f"training {genotype}")

@@ -31,12 +31,13 @@ def command(
     """
     from nas_tf.cli.full_training import run
     from nas_tf.config import load
+    from nas_tf.config.paths import run_name
 
     found = spaces.resolve(genotype)
     own = (f"space={found.space}", f"network.width={width}", "teacher=null")
     experiment = load(config, (*overrides, *own))
     if found.space == "dpc":
         raise ConfigError("--genotype is of space dpc, expected one that takes any image size")
-    folder = out or Path("runs") / f"{Path(config).stem}-teacher"
+    folder = out or Path("runs") / f"{run_name(config)}-teacher"
     run(experiment, found, folder, title="training the teacher")
     click.echo(f"use it with teacher={folder / 'last.keras'}")

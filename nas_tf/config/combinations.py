@@ -6,9 +6,13 @@ Only what the configuration itself shows; what needs the data set is ``training.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nas_tf.config.schema import Experiment, Optimiser, Schedule
+from msgspec import structs
+
+from nas_tf.config.schema import Experiment, Optimiser, Resize, Schedule
 
 ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
+DRAWN_ALPHA = 0.35
+"""The one width for which ``network.weights=drawn`` gives weights."""
 SMALLEST = {"auxcell": 32, "template": 8, "dpc": 16}
 """The shortest side of an image that the encoder of a space leaves anything of."""
 
@@ -41,6 +45,7 @@ def clashes(experiment: Experiment) -> Iterator[Clash]:
             if (optimiser := getattr(stage, part, None)) is not None:
                 yield from _of_an_optimiser(f"{path}.{part}", optimiser)
         yield from _of_a_crop(f"{path}.crop", stage.crop, experiment.space)
+    yield from _of_the_view(experiment)
     yield from _of_the_scales(experiment)
 
 
@@ -52,6 +57,12 @@ def _of_the_space(experiment: Experiment) -> Iterator[Clash]:
         yield Clash("network.sep_repeats", "null, as space dpc repeats no convolution")
     if network.alpha not in ALPHAS:
         yield Clash("network.alpha", f"one of {', '.join(map(str, ALPHAS))}")
+    elif network.weights == "drawn" and network.alpha != DRAWN_ALPHA:
+        yield Clash(
+            "network.weights",
+            f"network.alpha={DRAWN_ALPHA} with it, for which it was trained, now it is "
+            f"{network.alpha}",
+        )
 
 
 def _of_the_prices(experiment: Experiment) -> Iterator[Clash]:
@@ -99,14 +110,26 @@ def _of_a_crop(path: str, crop: tuple[int, int] | None, space: str) -> Iterator[
         yield Clash(path, f"{least} or more either way, as the encoder of space {space} needs")
 
 
+def _of_the_view(experiment: Experiment) -> Iterator[Clash]:
+    """One rule of resizing, an order of scales, and sizes that leave the encoder something."""
+    view = experiment.data.view
+    if isinstance(view.resize, Resize):
+        rules = [key for key, value in structs.asdict(view.resize).items() if value is not None]
+        for extra in rules[1:]:
+            yield Clash(f"data.view.resize.{extra}", f"null, as {rules[0]} is given beside it")
+    if view.scale is not None and view.scale[0] > view.scale[1]:
+        yield Clash("data.view.scale", "the lower factor first, such as [0.5, 2]")
+    for key in ("crop", "input"):
+        yield from _of_a_crop(f"data.view.{key}", getattr(view, key), experiment.space)
+
+
 def _of_the_scales(experiment: Experiment) -> Iterator[Clash]:
-    """Final scores are taken at the last stage's crop, at each scale."""
-    crop, least = experiment.full.stages[-1].crop, SMALLEST[experiment.space]
+    """Final scores are taken at the input's size, times each scale."""
+    size, least = experiment.data.view.input, SMALLEST[experiment.space]
     smallest = min(experiment.evaluation.scales)
-    if crop is not None and min(crop) >= least > round(min(crop) * smallest):
-        last = f"full.stages.{len(experiment.full.stages) - 1}.crop"
+    if size is not None and min(size) >= least > round(min(size) * smallest):
         yield Clash(
             "evaluation.scales",
-            f"none below {least / min(crop):.3g}, as {last} is {list(crop)} and the encoder of "
-            f"space {experiment.space} needs {least}",
+            f"none below {least / min(size):.3g}, as data.view.input is {list(size)} and the "
+            f"encoder of space {experiment.space} needs {least}",
         )

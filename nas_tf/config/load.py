@@ -5,6 +5,7 @@ line is known, and no YAML tag ever constructs anything. A section that is writt
 the defaults of its place: ``encoder: {learning_rate: 5e-4}`` of stage two is still SGD.
 """
 
+import json
 import math
 import os
 import re
@@ -20,6 +21,7 @@ from msgspec import NODEFAULT, inspect, structs
 
 from nas_tf.config.combinations import clashes
 from nas_tf.config.keys import elsewhere, entries_of, section_of
+from nas_tf.config.paths import FOLDER, absolute
 from nas_tf.config.schema import Experiment, Section
 from nas_tf.errors import ConfigError, meant
 
@@ -31,6 +33,7 @@ _SCALARS = {
     f"{_TAG}float": float,
     f"{_TAG}str": str,
 }
+_OWN_DATA = "space: auxcell\ndata: {{name: {name}}}\n"
 _EMPTY = yaml.MappingNode(f"{_TAG}map", [])
 
 
@@ -79,12 +82,18 @@ def names() -> list[str]:
 def load(source: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     """Reads a file, or a shipped configuration by its name, and applies ``key=value`` overrides.
 
-    Keys are dotted (``stage_one.epochs=2``, ``full.stages.0.batch=4``), values are YAML.
+    Keys are dotted (``stage_one.epochs=2``, ``full.stages.0.batch=4``), values are YAML. A user's
+    own data, ``folder:DIR``, is the configuration that searches auxiliary cells on them.
     """
     reading = _Reading(_source(source))
     for override in overrides:
         reading.override(override)
-    return reading.finished()
+    return absolute(reading.finished())
+
+
+def source_text(source: str | Path) -> str:
+    """The YAML text that ``load`` reads, with its comments."""
+    return _source(source).text
 
 
 def dump(experiment: Experiment) -> str:
@@ -171,8 +180,12 @@ class _Reading:
 
     def finished(self) -> Experiment:
         """The experiment, if no key is missing and keys agree with each other."""
-        for path, (source, node, hint) in self._missing.items():
-            raise source.error(f"key {path} is missing", node, f", expected {_accepted(hint)}")
+        missing = [
+            str(source.error(f"key {path} is missing", node, f", expected {_accepted(hint)}"))
+            for path, (source, node, hint) in self._missing.items()
+        ]
+        if missing:
+            raise _refused("; ".join(missing))
         experiment = self._experiment
         for clash in clashes(experiment):
             source, node = self._written[clash.key]
@@ -272,7 +285,10 @@ def _source(source: str | Path) -> _Source:
     if source in shipped:
         file = resources.files("nas_tf.configs") / f"{source}.yaml"
         return _Source(file.name, file.read_text(encoding="utf-8"))
-    path, accepted = Path(source), f"expected a YAML file or {_one_of(shipped)}"
+    if isinstance(source, str) and source.startswith(FOLDER):
+        return _Source(_short(source, 200), _OWN_DATA.format(name=json.dumps(source)))
+    path = Path(source)
+    accepted = f"expected a YAML file, folder:DIR or {_one_of(shipped)}"
     near = meant(path.stem, shipped)
     is_path = (
         isinstance(source, Path) or path.suffix.lower() in (".yaml", ".yml") or os.sep in source

@@ -13,6 +13,7 @@ Count: TypeAlias = Annotated[int, Meta(ge=1)]
 Positive: TypeAlias = Annotated[float, Meta(gt=0)]
 NotNegative: TypeAlias = Annotated[float, Meta(ge=0)]
 Share: TypeAlias = Annotated[float, Meta(gt=0, lt=1)]
+Change: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Part: TypeAlias = Annotated[float, Meta(ge=0, lt=1)]
 Size: TypeAlias = tuple[Count, Count]
 Oracle: TypeAlias = Literal["ppo", "random", "near-best", "evolution", "bayesian", "hyperband"]
@@ -23,8 +24,43 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of all sections: immutable, and an unknown key is an error."""
 
 
+class Resize(Section):
+    """The size that pictures are brought to first: one of these rules.
+
+    ``longer`` and ``shorter`` are pixels of that side, ``exact`` is height and width whatever the
+    proportions were; ``longer_at_most`` shrinks larger pictures only.
+    """
+
+    longer: Count | None = None
+    shorter: Count | None = None
+    longer_at_most: Count | None = None
+    exact: Size | None = None
+
+
+class View(Section):
+    """How pictures become inputs; what is null is the data set's own, or follows from its sizes.
+
+    ``resize`` comes first, in training, scoring and serving alike. ``input`` is the size at which
+    a network scores and ships: smaller pictures are padded to it, larger ones are covered by
+    overlapping windows. ``crop`` is what a training step sees, after scaling by a factor drawn
+    from ``scale``. The others are random changes of training: a mirror image, degrees of
+    rotation, and the largest change of light and colour either way.
+    """
+
+    resize: Resize | Literal["none"] | None = None
+    input: Size | None = None
+    crop: Size | None = None
+    scale: tuple[Positive, Positive] | None = None
+    mirror: bool | None = None
+    rotate: Annotated[float, Meta(ge=0, le=180)] | None = None
+    brightness: Change | None = None
+    contrast: Change | None = None
+    saturation: Change | None = None
+    hue: Annotated[float, Meta(ge=0, le=0.5)] | None = None
+
+
 class Data(Section):
-    """Which examples, and how the training split is divided.
+    """Which examples, how they are seen, and how the training split is divided.
 
     ``meta_val`` is the share of the training split that scores candidates; the validation split
     is never seen by a search. ``search_views`` says through which of the data set's views
@@ -38,10 +74,41 @@ class Data(Section):
     train_split: str = "train"
     val_split: str = "val"
     search_views: Literal["search", "full"] = "search"
+    view: View = View()
+
+
+class Task(Section):
+    """How the data set's target is learned and scored; ``None`` takes the data set's own way.
+
+    ``background`` is a class that is left out of the reward, by its name or its index, and
+    ``class_weights`` are factors of the classes in the loss. ``least`` and ``most`` bound depths
+    in metres before they are scored. ``score`` says how keypoints are scored, ``sigmas`` are the
+    falloffs of OKS, one a joint, and ``unscored`` are joints that PCKh leaves out.
+    """
+
+    background: Annotated[int, Meta(ge=0)] | str | None = None
+    class_weights: tuple[NotNegative, ...] | None = None
+    least: Positive | None = None
+    most: Positive | None = None
+    score: Literal["pckh", "oks"] | None = None
+    sigmas: tuple[Positive, ...] | None = None
+    unscored: tuple[Annotated[int, Meta(ge=0)] | str, ...] | None = None
+
+
+TASK_KEYS = {
+    "label": ("background", "class_weights"),
+    "depth": ("least", "most"),
+    "keypoints": ("score", "sigmas", "unscored"),
+}
+"""Which keys of ``task`` a target has."""
 
 
 class Network(Section):
-    """What is not part of a genotype; ``None`` takes the paper's value for the space and phase."""
+    """What is not part of a genotype; ``None`` takes the paper's value for the space and phase.
+
+    ``weights`` of the encoder: ``imagenet`` for photographs, ``drawn`` for drawn scenes (trained
+    by us, with ``alpha`` 0.35), a file, or null for random ones.
+    """
 
     width: Annotated[int, Meta(ge=1, le=4096)] | None = None
     sep_repeats: Annotated[int, Meta(ge=1, le=8)] | None = None
@@ -221,6 +288,7 @@ class Experiment(Section):
 
     space: Literal["auxcell", "template", "dpc"]
     data: Data
+    task: Task = Task()
     network: Network = Network()
     stage_one: StageOne = StageOne()
     gate: Gate = Gate()

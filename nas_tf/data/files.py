@@ -10,20 +10,20 @@ from PIL import Image
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
+from nas_tf import pictures
 from nas_tf.errors import DataError
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
-MOST_PIXELS = 1 << 26
-"""Of a file that is decoded: 67 million, 200 MB in colour."""
-_FORMATS = ("JPEG", "PNG", "BMP")
-"""What Pillow may take a file for, whatever its suffix: all else it guesses is refused."""
+IMAGE_SUFFIXES = pictures.SUFFIXES
 _INDEX_MODES = ("L", "P", "I", "I;16", "1")
 _DEPTH_MODES = ("I;16", "I;16B", "I", "F", "L")
 
 
-def read_image(path: Path) -> np.ndarray:
-    """The picture as uint8 [H, W, 3]."""
-    return np.asarray(_open(path, "image").convert("RGB"))
+def read_image(path: Path, *, upright: bool = True) -> np.ndarray:
+    """The picture as uint8 [H, W, 3], turned as its EXIF data say.
+
+    Keypoints of published data sets are places in the pixels as they are stored: not ``upright``.
+    """
+    return np.asarray(pictures.rgb(_open(path, "image", upright=upright), f"image {path}"))
 
 
 def read_label(path: Path, *, coloured: bool = False) -> np.ndarray:
@@ -113,32 +113,25 @@ def is_plain_jpeg(path: Path) -> bool:
     """Whether the file's own bytes can be stored: TensorFlow decodes them as Pillow does."""
     if path.suffix.lower() not in (".jpg", ".jpeg"):
         return False
-    with Image.open(path, formats=_FORMATS) as picture:
-        return picture.format == "JPEG" and picture.mode in ("RGB", "L")
+    with Image.open(path, formats=pictures.FORMATS) as picture:
+        plain = picture.format == "JPEG" and picture.mode in ("RGB", "L")
+        return plain and pictures.orientation(picture) == 1
 
 
-def _open(path: Path, what: str) -> Image.Image:
+def _open(path: Path, what: str, *, upright: bool = True) -> Image.Image:
     """A fully decoded picture."""
     try:
-        with Image.open(path, formats=_FORMATS) as picture:
-            if picture.width * picture.height > MOST_PIXELS:
-                raise Image.DecompressionBombError
-            picture.load()
-            return picture
+        content = path.read_bytes()
     except FileNotFoundError as error:
         raise DataError(
             f"{what} {path} is missing: restore it or drop it from its list"
         ) from error
-    except Image.DecompressionBombError as error:
-        raise DataError(
-            f"{what} {path} has too many pixels, at most {MOST_PIXELS:,} are decoded: "
-            "scale it down, or cut it up"
-        ) from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(
-            f"{what} {path} cannot be decoded: the file is corrupt or no JPEG, PNG or BMP; "
-            "replace it or leave it out with --skip-broken"
-        ) from error
+    except OSError as error:
+        raise DataError(f"{what} {path} cannot be read: {_reason(error)}") from error
+    try:
+        return pictures.opened(content, f"{what} {path}", turn=upright)
+    except DataError as error:
+        raise DataError(f"{error}; replace it, or leave it out with --skip-broken") from error
 
 
 def _size(pixels: np.ndarray) -> str:

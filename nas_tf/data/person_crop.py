@@ -24,7 +24,9 @@ def cut_person(
     half = CONTEXT * side / 2
     left, top = round(centre[0] - half), round(centre[1] - half)
     size = max(1, round(2 * half))
-    square = Image.fromarray(read_image(image)).crop((left, top, left + size, top + size))
+    square = Image.fromarray(read_image(image, upright=False)).crop(
+        (left, top, left + size, top + size)
+    )
     scale = min(1.0, _LONGEST / size)
     if scale < 1:
         square = square.resize((_LONGEST, _LONGEST), Image.Resampling.BILINEAR)

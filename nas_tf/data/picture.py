@@ -36,7 +36,8 @@ def sheet(name: str, split: str, count: int) -> Sheet:
     if count < 1:
         raise DataError(f"count is {count}: at least 1 example is shown")
     chosen = np.unique(np.linspace(0, len(examples) - 1, count).round().astype(int))
-    shown = [{k: v.numpy() for k, v in examples.get(i).items()} for i in chosen]
+    read = examples.checked(examples.get(i) for i in chosen)
+    shown = [{k: v.numpy() for k, v in one.items()} for one in read]
     return Sheet(examples.info, split, len(examples), tuple(shown))
 
 

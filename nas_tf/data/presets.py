@@ -66,6 +66,11 @@ _PRESETS: dict[str, dict[str, View]] = {
 }
 
 
+def is_preset(name: str) -> bool:
+    """Whether the papers have settings for a data set; a user's own folder has none."""
+    return name in _PRESETS
+
+
 def preset(name: str, stage: str, crop: tuple[int, int] | None = None) -> View:
     """The view of a dataset at a stage; a user's own folder has to say its crop."""
     if stage not in STAGES:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 from filelock import FileLock
+from google.protobuf.json_format import ParseError
 
 from nas_tf import folders
 from nas_tf.data.builder import DenseBuilder, available
@@ -70,7 +71,8 @@ def prepare(
         builder.source, builder.skip_broken = files, skip_broken
         if not builder.is_prepared():
             tfds.disable_progress_bar()
-            with redirect_stdout(StringIO()):  # tfds announces a download that does not happen
+            # tfds announces a download that does not happen
+            with redirect_stdout(StringIO()), folders.room_in(data_dir()):
                 builder.download_and_prepare(file_format=tfds.core.FileFormat.ARRAY_RECORD)
     return _prepared(builder)
 
@@ -122,8 +124,18 @@ def _alone(name: str) -> FileLock:
 
 
 def _builder(name: str) -> DenseBuilder:
-    """The tfds builder over the data folder."""
-    return builder_class(name)(data_dir=data_dir())
+    """The tfds builder over the data folder; it reads what it wrote there of a preparation."""
+    builder = builder_class(name)
+    try:
+        opened = builder(data_dir=data_dir())
+        opened.info.metadata  # noqa: B018
+    except (ParseError, ValueError) as error:
+        folder = data_dir() / builder.name
+        raise DataError(
+            f"what is prepared of {name} is damaged: {error}; delete {folder} and run nas-tf "
+            f"data prepare {shlex.quote(name)}"
+        ) from error
+    return opened
 
 
 def _prepared(builder: DenseBuilder) -> Prepared:

@@ -1,9 +1,12 @@
 """From a genotype to a Keras model with its weights."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tensorflow import keras
 
+from nas_tf import spaces
 from nas_tf.genotype import Genotype
 from nas_tf.networks import weights as weight_files
 from nas_tf.networks.backbones import TAP_LAYERS
@@ -15,7 +18,7 @@ from nas_tf.networks.settings import Settings
 
 
 def build(
-    genotype: Genotype,
+    genotype: Genotype | str | Sequence[Any],
     head: Head | int,
     *,
     input_size: Size | None = None,
@@ -25,22 +28,24 @@ def build(
     """Builds the Keras model of a genotype, images in [-1, 1] to logits.
 
     Args:
-        genotype: What the search found.
+        genotype: What the search found, a published name, or brackets.
         head: A task's head, or a number of classes for segmentation.
         input_size: Height and width; None for a model that takes any size.
         settings: Defaults to those of the space's published networks.
-        weights: Of the encoder: ``imagenet``, a file, or None for random ones.
+        weights: Of the encoder: ``imagenet``, ``drawn`` (for alpha 0.35), a file, or None for
+            random ones.
 
     Returns:
         A functional model; with auxiliaries its outputs are ``logits``, ``aux1``, ….
     """
+    genotype = spaces.resolve(genotype)
     blueprint = draw(genotype, head, input_size=input_size, settings=settings)
     alpha = settings.alpha if settings else 1.0
     return _with_weights(blueprint, f"{genotype.space}_{genotype.digest}", alpha, weights)
 
 
 def build_decoder(
-    genotype: Genotype,
+    genotype: Genotype | str | Sequence[Any],
     head: Head | int,
     *,
     input_size: Size | None = None,
@@ -51,6 +56,7 @@ def build_decoder(
     Stage one trains it on cached features. Its inputs are the taps that the genotype reads, by
     name; its layers are those of ``build``, so ``copy_weights`` carries them over.
     """
+    genotype = spaces.resolve(genotype)
     blueprint = draw(genotype, head, input_size=input_size, settings=settings)
     decoder = blueprint.decoder(TAP_LAYERS)
     return realise(decoder, name=f"{genotype.space}_{genotype.digest}_decoder")
@@ -94,6 +100,6 @@ def _with_weights(
 ) -> keras.Model:
     model = realise(blueprint, name=name)
     if weights is not None:
-        path = weight_files.imagenet_file(alpha) if weights == "imagenet" else Path(weights)
+        path = weight_files.encoder_file(weights, alpha)
         weight_files.load_encoder(model, blueprint, path)
     return model

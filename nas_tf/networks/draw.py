@@ -1,5 +1,9 @@
 """From a genotype to its blueprint, whatever its space."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from nas_tf import spaces
 from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
 from nas_tf.networks import auxcell, dpc, settings, template
@@ -12,7 +16,7 @@ _BUILDERS = {"auxcell": auxcell.draw, "template": template.draw, "dpc": dpc.draw
 
 
 def draw(
-    genotype: Genotype,
+    genotype: Genotype | str | Sequence[Any],
     head: Head | int,
     *,
     input_size: Size | None = None,
@@ -21,13 +25,16 @@ def draw(
     """Draws the whole network, everything the paper counts included.
 
     Args:
-        genotype: What the search found.
+        genotype: What the search found, a published name, or brackets.
         head: A task's head, or a number of classes for segmentation.
         input_size: Height and width; None for a network that takes any size.
         settings: Defaults to those of the space's published networks.
     """
+    genotype = spaces.resolve(genotype)
     draft = Draft(checked_size(input_size))
     head = segmentation(head) if isinstance(head, int) else head
+    if not isinstance(head, Head):
+        raise ConfigError(f"head is {head!r:.40}, expected a number of classes or a Head")
     _BUILDERS[genotype.space](draft, genotype, head, settings or _published(genotype.space))
     return draft.finish()
 

@@ -68,7 +68,7 @@ def initial_arrays(
     weights: str | Path | None = None,
     alpha: float = 1.0,
 ) -> Arrays:
-    """Random weights by the seed; the encoder's from ``imagenet`` or a file where asked for."""
+    """Random weights by the seed; the encoder's by ``encoder_file`` where asked for."""
     rng = np.random.default_rng(seed)
     arrays: Arrays = {}
     for layout in layouts(blueprint).values():
@@ -78,8 +78,8 @@ def initial_arrays(
 
 
 def encoder_arrays(blueprint: Blueprint, weights: str | Path, alpha: float) -> Arrays:
-    """The encoder's weights from ``imagenet`` or a file, every shape checked."""
-    path = weight_files.imagenet_file(alpha) if weights == "imagenet" else Path(weights)
+    """The encoder's weights from ``imagenet``, ``drawn`` or a file, every shape checked."""
+    path = weight_files.encoder_file(weights, alpha)
     arrays: Arrays = {}
     for name, values in weight_files.read_encoder(blueprint, path).items():
         layer = blueprint.by_name[name]

@@ -1,7 +1,9 @@
 """Encoder weights: where they are found, how they are read, and whether they fit."""
 
+import socket
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +12,43 @@ import numpy as np
 from tensorflow import keras
 
 from nas_tf import folders
-from nas_tf.errors import EnvironmentFault, WeightsError
+from nas_tf.errors import ConfigError, EnvironmentFault, WeightsError
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.model_files import refuse_references
 
+DRAWN_ALPHA = 0.35
+"""The width multiplier of the encoder that comes with this package."""
+_DRAWN = Path(__file__).with_name(f"drawn_mobilenet_v2_{DRAWN_ALPHA}.h5")
 _RELEASE = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
 _KERAS_CLASS = {
     "conv": "conv2d",
     "depthwise": "depthwise_conv2d",
     "batch_norm": "batch_normalization",
 }
+
+
+_PATIENCE = 20.0
+"""Seconds after which a server that does not answer counts as unreachable."""
+
+
+def encoder_file(weights: str | Path, alpha: float) -> Path:
+    """The file of ``imagenet``, ``drawn``, or the path that is given.
+
+    ``imagenet`` was trained by Keras's authors on photographs, ``drawn`` by
+    ``benchmarks/train_drawn_encoder.py`` on the drawn scenes of this package, which it is for.
+    """
+    if weights == "imagenet":
+        return imagenet_file(alpha)
+    if weights == "drawn":
+        return drawn_file(alpha)
+    return Path(weights)
+
+
+def drawn_file(alpha: float) -> Path:
+    """The weights that come with this package, of an encoder trained on drawn scenes."""
+    if alpha != DRAWN_ALPHA:
+        raise ConfigError(f"weights is drawn, which is for alpha {DRAWN_ALPHA}, now it is {alpha}")
+    return _DRAWN
 
 
 def imagenet_at_hand(alpha: float) -> Path | None:
@@ -36,13 +65,26 @@ def imagenet_file(alpha: float) -> Path:
         return found
     released = _released(alpha)
     try:
-        return Path(keras.utils.get_file(released, _RELEASE + released, cache_subdir="models"))
+        with _impatient():
+            return Path(keras.utils.get_file(released, _RELEASE + released, cache_subdir="models"))
     except Exception as error:
         raise EnvironmentFault(
-            f"ImageNet weights are not on this machine and cannot be downloaded ({error}); "
-            f"download it elsewhere and save it as $NAS_TF_DATA/weights/{_local(alpha)}, or do "
-            "with random weights (network.weights=null)"
+            f"ImageNet weights are not on this machine and cannot be downloaded ({error}): save "
+            f"{_RELEASE}{released} as $NAS_TF_DATA/weights/{_local(alpha)}, or choose "
+            f"network.weights=drawn with network.alpha={DRAWN_ALPHA}, trained on drawn scenes, "
+            "or network.weights=null, which is random"
         ) from error
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """Connections opened within give up on a server that does not answer."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def load_encoder(model: keras.Model, blueprint: Blueprint, path: str | Path) -> None:
@@ -75,6 +117,11 @@ def read_encoder(blueprint: Blueprint, path: Path) -> Mapping[str, list[np.ndarr
                 f"weights {path}: layer {layer.name} has shapes {given or 'none'}, "
                 f"expected {expected}"
             )
+        if not all(np.isfinite(array).all() for array in found[layer.name]):
+            raise WeightsError(
+                f"weights {path}: layer {layer.name} holds NaN or infinite values, expected "
+                "finite ones: take another file"
+            )
     return found
 
 
@@ -99,7 +146,7 @@ def _arrays(file: h5py.File, key: str) -> list[np.ndarray]:
     names = group.attrs.get("weight_names")
     if names is None:
         names = sorted(group, key=lambda name: (len(name), name))
-    return [np.asarray(group[name]) for name in names]
+    return [np.asarray(group[name], np.float32) for name in names]
 
 
 def _shapes(layer: Any, channels: int) -> list[tuple[int, ...]]:

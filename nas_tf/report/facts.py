@@ -14,6 +14,9 @@ from nas_tf.runs.statistics import Correlation, spearman
 
 WINDOWS = 10
 MOST_WORDS = 14
+ALIKE = 0.005
+"""Scores no farther from their median count as equal."""
+NEARLY_ALL = 0.8
 PARTS = {
     "build": ("build",),
     "trace": ("trace", "validate_trace"),
@@ -113,6 +116,18 @@ class Facts:
         """How well stage one foretells stage two, in rank."""
         firsts = [trial.stages[0].reward for trial in self.both]
         return spearman(firsts, [trial.stages[1].reward for trial in self.both])
+
+    @cached_property
+    def alike(self) -> list[float]:
+        """Scores that are equal to their median, where nearly all are; empty elsewhere.
+
+        Trials that were refused for their cost before any training do not count.
+        """
+        scores = [trial.score for trial in self.completed if trial.stages]
+        if len(scores) < 2:
+            return []
+        equal = [score for score in scores if abs(score - float(np.median(scores))) <= ALIKE]
+        return equal if len(equal) >= NEARLY_ALL * len(scores) else []
 
     @cached_property
     def reranking(self) -> Reranking | None:

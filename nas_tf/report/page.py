@@ -78,7 +78,34 @@ def trust(facts: Facts) -> Iterator[str]:
     if len(completed) < 2:
         yield "Too few trials finished to say anything."
         return
-    rewards = [trial.reward for trial in completed]
+    yield from [nothing_learnt(facts)] if facts.alike else _told_by_rewards(facts)
+    distinct = len({trial.genotype for trial in completed})
+    yield f"{distinct} of {len(completed)} genotypes are written differently."
+    yield (
+        "Rewards come from a part of the training split that no candidate was trained on; the "
+        "validation split was not looked at. One run with one seed."
+    )
+
+
+def nothing_learnt(facts: Facts) -> str:
+    """What is said where nearly all rewards are equal, and what to do about it."""
+    equal, every = facts.alike, sum(bool(trial.stages) for trial in facts.completed)
+    count = f"all {every}" if len(equal) == every else f"{len(equal)} of {every}"
+    weights = facts.run.settings.get("network.weights", "imagenet")
+    encoder = "random" if weights in (None, "null") else f"network.weights={weights}"
+    return (
+        f"Rewards of {count} trials are equal but for {max(equal) - min(equal):.4f} "
+        f"({min(equal):.4f} to {max(equal):.4f}): nothing was learnt about which network is "
+        "better, and their order is chance. See whether the predictions in samples.png "
+        "show more than one class; train candidates longer (stage_one.epochs, stage_one.views), "
+        f"or begin with an encoder that knows such pictures (here: {encoder}; imagenet is for "
+        "photographs, drawn for drawn scenes)."
+    )
+
+
+def _told_by_rewards(facts: Facts) -> Iterator[str]:
+    """How far rewards spread, whether the stages agree, and whether they rose."""
+    rewards = [trial.reward for trial in facts.completed]
     mean = sum(rewards) / len(rewards)
     spread = (sum((one - mean) ** 2 for one in rewards) / (len(rewards) - 1)) ** 0.5
     yield (
@@ -92,12 +119,6 @@ def trust(facts: Facts) -> Iterator[str]:
     third = max(1, len(rewards) // 3)
     early, late = sum(rewards[:third]) / third, sum(rewards[-third:]) / third
     yield f"The first third of the trials has mean {early:.4f}, the last third {late:.4f}."
-    distinct = len({trial.genotype for trial in completed})
-    yield f"{distinct} of {len(completed)} genotypes are written differently."
-    yield (
-        "Rewards come from a part of the training split that no candidate was trained on; the "
-        "validation split was not looked at. One run with one seed."
-    )
 
 
 def row(trial: TrialRecord) -> dict[str, str]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from nas_tf.errors import EnvironmentFault, full_disk
+from nas_tf.errors import EnvironmentFault, NasTfError, full_disk
 
 SCHEMA = 1
 RUN = "run.json"
@@ -28,9 +28,16 @@ def writing(folder: Path) -> Iterator[None]:
     """A full disk is no trial's fault: it ends what runs, in one line, and what was kept stays."""
     try:
         yield
-    except OSError as error:
-        told = f"{folder} can't be written: {error}; mend it, and what was not kept is run again"
-        raise full_disk(error, folder) or EnvironmentFault(told) from error
+    except NasTfError:
+        raise
+    except Exception as error:
+        if told := full_disk(error, folder):
+            raise told from error
+        if not isinstance(error, OSError):
+            raise
+        raise EnvironmentFault(
+            f"{folder} can't be written: {error}; mend it, and what was not kept is run again"
+        ) from error
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -37,11 +37,12 @@ class _About(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Run:
-    """One search's folder."""
+    """One search's folder, given as a path or a string."""
 
     folder: Path
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", Path(self.folder))
         if not (self.folder / layout.RUN).exists():
             raise DataError(f"{self.folder} is no run: it has no {layout.RUN}")
         if (found := self.about["schema"]) != layout.SCHEMA:

@@ -25,7 +25,7 @@ def about(config: Experiment, *, oracle: str, max_trials: int) -> dict[str, Any]
         "data": config.data.name,
         "task": task.name,
         "outputs": task.channels,
-        "input": experiment.view_of(config, "reward", config.stage_one.crop).crop,
+        "input": experiment.reward_view(config).crop,
         "oracle": oracle,
         "max_trials": max_trials,
         "seed": config.seed,

@@ -10,6 +10,8 @@ from msgspec import structs
 from tensorflow import keras
 
 from nas_tf.config import schema
+from nas_tf.config.combinations import DRAWN_ALPHA
+from nas_tf.config.paths import absolute
 from nas_tf.config.schema import Data, Experiment, Network
 from nas_tf.errors import ConfigError, NasTfError
 from nas_tf.genotype import Genotype
@@ -18,7 +20,7 @@ from nas_tf.search import models, prices, ready
 from nas_tf.search.weights import learnt
 from nas_tf.spaces import SearchSpace
 from nas_tf.tasks import Task
-from nas_tf.training import experiment, gate
+from nas_tf.training import defaults, experiment, gate, task_settings
 from nas_tf.training.gate import Gate
 from nas_tf.training.groundwork import Groundwork
 from nas_tf.training.result import CandidateResult
@@ -35,11 +37,14 @@ class SearchHyperModel(kt.HyperModel):
 
     Args:
         space: What is searched.
-        task: What is predicted; None takes it from the data.
+        task: What is predicted, and how it is learned and scored; None takes it from the data.
+            Its settings are kept as the configuration's ``task`` section; names and colours are
+            the data set's.
         backbone: ``mobilenet_v2``, the one there is.
-        weights: Of the encoder: ``imagenet``, a file, or None; if not given, the configuration's,
-            or ``imagenet`` without one.
-        config: Everything else; its space, network and data give way to what is given here.
+        weights: Of the encoder: ``imagenet``, ``drawn``, a file, or None; if not given, the
+            configuration's, or ``imagenet`` without one. Without a configuration the encoder has
+            the width that ``drawn`` is for.
+        config: Everything else; its space, task, network and data give way to what is given here.
         latency: Tells the milliseconds of a candidate's blueprint, instead of ``search.latency``.
     """
 
@@ -58,13 +63,17 @@ class SearchHyperModel(kt.HyperModel):
             raise ConfigError(f"backbone is {backbone!r}, expected 'mobilenet_v2'")
         self.space, self._task = space, task
         network = config.network if config else Network()
+        if weights == "drawn" and config is None:
+            network = structs.replace(network, alpha=DRAWN_ALPHA)
         if weights is not ...:
             chosen = None if weights is None else str(weights)
             network = structs.replace(network, weights=chosen)
         self._network = network
         self._config, self._latency = config, latency
+        self._of_data: tuple[tuple[str, str | None], schema.Task] | None = None
         self._evaluator: TwoStage | None = None
         self._checked = False
+        self._completed: tuple[Experiment, Experiment] | None = None
 
     @classmethod
     def of(
@@ -132,7 +141,20 @@ class SearchHyperModel(kt.HyperModel):
             base = Experiment(space=self.space.name, data=Data(name=train_data))
         elif train_data is not None:
             base = structs.replace(base, data=structs.replace(base.data, name=train_data))
-        return structs.replace(base, space=self.space.name, network=self._network)
+        base = absolute(structs.replace(base, space=self.space.name, network=self._network))
+        if self._task is not None:
+            base = structs.replace(base, task=self._described(base))
+        if self._completed is None or self._completed[0] != base:
+            self._completed = base, defaults.completed(base)
+        return self._completed[1]
+
+    def _described(self, config: Experiment) -> schema.Task:
+        """The section of the task that was given, looked up once for each data set."""
+        key = config.data.name, config.data.target
+        if self._of_data is None or self._of_data[0] != key:
+            own = experiment.task_for(structs.replace(config, task=schema.Task()))
+            self._of_data = key, task_settings.described(self._task, own)
+        return self._of_data[1]
 
     def _settled(self) -> Experiment | None:
         """The configuration as far as it is known before data is."""
@@ -160,17 +182,8 @@ class SearchHyperModel(kt.HyperModel):
             self.check(train_data)
             latency = prices.latency_of(config, self._latency)
             ground = Groundwork(config, progress=progress)
-            self._check_task(ground.task)
             self._evaluator = TwoStage(config, ground, latency=latency)
         return self._evaluator
-
-    def _check_task(self, found: Task) -> None:
-        given = self._task
-        if given and (given.name, given.channels) != (found.name, found.channels):
-            raise ConfigError(
-                f"the task is {given.name} with {given.channels} outputs and the data's is "
-                f"{found.name} with {found.channels}"
-            )
 
 
 def everybody() -> Gate:

@@ -45,4 +45,4 @@ def _settings(genotype: Genotype, config: Experiment | None) -> Settings:
 def _size(genotype: Genotype, config: Experiment | None) -> tuple[int, int] | None:
     if config is None or genotype.space != "dpc":
         return None
-    return experiment.view_of(config, "reward", config.stage_one.crop).crop
+    return experiment.reward_view(config).crop

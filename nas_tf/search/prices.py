@@ -74,6 +74,6 @@ def sample(
 ) -> Iterator[Blueprint]:
     """Random candidates as they are searched, at the size they are scored at."""
     space, rng = spaces.get(config.space), random.Random(seed)
-    size = size or experiment.view_of(config, "reward", config.stage_one.crop).crop
+    size = size or experiment.reward_view(config).crop
     for _ in range(count):
         yield experiment.drawer(config, space.sample(rng), "search")(size)

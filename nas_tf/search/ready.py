@@ -19,9 +19,9 @@ def check(config: Experiment, *, latency: Latency | None = None) -> None:
     are set first of all, for looking at a teacher has TensorFlow settle on its own.
     """
     processor.use_threads(config.threads)
+    if not distribution.is_chief_oracle():
+        preflight.encoder_weights(config)
     preflight.before_search(config)
-    if config.network.weights is not None and not distribution.is_chief_oracle():
-        experiment.encoder_arrays(config)
     if config.teacher is not None and config.stage_one.distillation:
         view = experiment.view_of(config, "stage_one", config.stage_one.crop)
         load_teacher(Path(config.teacher), experiment.task_for(config), view.crop)

@@ -184,9 +184,8 @@ class TwoStageTuner(BaseTuner):
 
     def _check_disk(self, error: Exception) -> None:
         """A full disk is no trial's failure: it ends the search, and the trial is run again."""
-        if isinstance(error, OSError) and (
-            told := full_disk(error, error.filename or self.folder)
-        ):
+        place = getattr(error, "filename", None) or self.folder
+        if told := full_disk(error, place):
             raise told from error
 
     def best_genotypes(self, count: int = 1) -> list[Genotype]:
@@ -210,7 +209,7 @@ class TwoStageTuner(BaseTuner):
         return Run(self.folder).to_frame()
 
     def _describe(self, train_data: str | None) -> None:
-        """Writes what made this run, once, and its budget, which may grow.
+        """Writes what made this run, once, and what may change: its budget, what comes after it.
 
         The chief does not search, so a worker may do it.
         """
@@ -218,9 +217,9 @@ class TwoStageTuner(BaseTuner):
         most = self._proposer.max_trials
         with FileLock(self.folder / layout.LOCK):
             if path.exists():
-                resumed.check(self.folder, config)
+                config = resumed.check(self.folder, config)
                 told = {**Run(self.folder).about, "max_trials": most}
             else:
-                layout.write_whole(self.folder / layout.CONFIG, dump(config))
                 told = about(config, oracle=type(self._proposer).__name__, max_trials=most)
+            layout.write_whole(self.folder / layout.CONFIG, dump(config))
             layout.write_whole(path, f"{json.dumps(told, indent=1)}\n")

@@ -1,5 +1,6 @@
 """Trained arrays of the best trials; no more than so many are kept."""
 
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from struct import error as StructError
@@ -8,6 +9,7 @@ from zlib import error as ZlibError
 
 import numpy as np
 
+from nas_tf import folders
 from nas_tf.errors import DataError
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
@@ -29,13 +31,11 @@ def learnt(blueprint: Blueprint, state: State) -> Arrays:
 
 def keep(folder: Path, trial: str, blueprint: Blueprint, state: State) -> None:
     """Saves what a trial has trained."""
-    path = path_of(folder, trial)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        arrays = learnt(blueprint, state)
-        np.savez(file, **{f"{layer}|{role}": value for (layer, role), value in arrays.items()})
-        layout.last(file, path)
+    arrays = learnt(blueprint, state)
+    content = io.BytesIO()  # NumPy leaves its archive open where a disk is full
+    np.savez(content, **{f"{layer}|{role}": value for (layer, role), value in arrays.items()})
+    with folders.whole(path_of(folder, trial)) as partial:
+        partial.write_bytes(content.getbuffer())
 
 
 def read(folder: Path, trial: str) -> Arrays:

@@ -4,7 +4,8 @@
 the papers, ``canonical`` and ``census`` the identity of networks, ``describe`` words.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from nas_tf.errors import GenotypeError, meant
 from nas_tf.genotype import Genotype
@@ -44,9 +45,20 @@ def get(name: str) -> SearchSpace:
     return SPACES[name]()
 
 
-def resolve(text: str, space: str | None = None) -> Genotype:
-    """Finds the genotype that a person means: a published name, or brackets of some space."""
-    text = text.strip()
+def resolve(given: str | Genotype | Sequence[Any], space: str | None = None) -> Genotype:
+    """Finds the genotype that a person means: a published name, or brackets of some space.
+
+    Brackets may be a text or lists of integers; a genotype is given back.
+    """
+    if isinstance(given, Genotype):
+        if space not in (None, given.space):
+            raise GenotypeError(f"{given} belongs to space {given.space}, not to {space}")
+        return given
+    if not isinstance(given, (str, list, tuple)):
+        raise GenotypeError(
+            f"genotype is {given!r:.40}, expected a published name, brackets or a Genotype"
+        )
+    text = str(given).strip()
     if text in PUBLISHED:
         genotype = PUBLISHED[text].genotype
         if space is not None and space != genotype.space:

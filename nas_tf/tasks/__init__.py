@@ -8,9 +8,24 @@ from nas_tf import quiet
 
 quiet.load("tensorflow")
 
-from nas_tf.tasks.base import Metrics, TargetKind, TargetSpec, Task  # noqa: E402
+from nas_tf.tasks.base import (  # noqa: E402
+    DenseMetrics,
+    Metrics,
+    TargetKind,
+    TargetSpec,
+    Task,
+)
 from nas_tf.tasks.depth import Depth  # noqa: E402
 from nas_tf.tasks.pose import Pose  # noqa: E402
 from nas_tf.tasks.segmentation import Segmentation  # noqa: E402
 
-__all__ = ["Depth", "Metrics", "Pose", "Segmentation", "TargetKind", "TargetSpec", "Task"]
+__all__ = [
+    "DenseMetrics",
+    "Depth",
+    "Metrics",
+    "Pose",
+    "Segmentation",
+    "TargetKind",
+    "TargetSpec",
+    "Task",
+]

@@ -62,6 +62,22 @@ class Metrics(ABC):
         """Figures in detail, one row a class, threshold or joint."""
 
 
+class DenseMetrics(Metrics):
+    """Figures of a task that predicts one value a pixel, so that pictures are scored whole."""
+
+    @abstractmethod
+    def predicted(self, logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        """The predictions [batch, height, width] at a size, with what is not finite marked."""
+
+    @abstractmethod
+    def add(self, target: tf.Tensor, predicted: tf.Tensor) -> None:
+        """Takes in a batch of predictions at the targets' own size."""
+
+    def update(self, target: Any, logits: tf.Tensor, image_size: Size) -> None:
+        """Takes in one batch, its logits enlarged to the targets."""
+        self.add(target, self.predicted(logits, tf.shape(target)[1:3]))
+
+
 class Task(ABC):
     """What a network predicts. ``channels`` is the number of outputs its head needs."""
 
@@ -75,6 +91,10 @@ class Task(ABC):
     def encode(self, target: Any, image_size: Size) -> tf.Tensor:
         """The dense target that the loss compares with; as it is unless a task says otherwise."""
         return target
+
+    def settings(self) -> Mapping[str, Any]:
+        """Its values of the keys that a configuration's ``task`` section has for it."""
+        return {}
 
     @abstractmethod
     def loss(

@@ -24,10 +24,18 @@ class ConfusionMatrix:
 
     def update(self, labels: tf.Tensor, logits: tf.Tensor) -> None:
         """Adds a batch of labels [b, h, w] and logits [b, h, w, classes]; works in a graph."""
+        self.add(labels, self.classes(logits))
+
+    def classes(self, logits: tf.Tensor) -> tf.Tensor:
+        """The class with the largest logit, or ``num_classes`` where they are not finite."""
         predicted = tf.argmax(logits, -1, tf.int32)
         best = tf.reduce_max(logits, -1)
         broken = tf.reduce_any(tf.math.is_nan(logits), -1) | ~tf.math.is_finite(best)
-        predicted = tf.where(broken, self.num_classes, predicted)
+        return tf.where(broken, self.num_classes, predicted)
+
+    def add(self, labels: tf.Tensor, predicted: tf.Tensor) -> None:
+        """Adds a batch of labels and predicted classes, both [b, h, w]; works in a graph."""
+        predicted = tf.cast(predicted, tf.int32)
         labels = tf.cast(labels, tf.int32)
         labelled = labels != self.ignore_label
         counted = labelled & (labels < self.num_classes)

@@ -1,5 +1,6 @@
 """Depth estimation: metres a pixel."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -7,7 +8,7 @@ import tensorflow as tf
 from matplotlib import colormaps
 
 from nas_tf.errors import ConfigError
-from nas_tf.tasks.base import Metrics, Result, Size, TargetKind, TargetSpec, Task
+from nas_tf.tasks.base import DenseMetrics, Metrics, Result, TargetKind, TargetSpec, Task
 from nas_tf.tasks.panel import photograph, side_by_side
 from nas_tf.tasks.resolution import aligned, enlarged
 
@@ -31,6 +32,10 @@ class Depth(Task):
         if not 0 < least < most:
             raise ConfigError(f"least is {least} and most {most}, expected 0 < least < most")
         self.least, self.most = least, most
+
+    def settings(self) -> Mapping[str, Any]:
+        """The bounds of depths that are scored."""
+        return {"least": self.least, "most": self.most}
 
     def loss(
         self, dense: tf.Tensor, logits: tf.Tensor, *, at: Literal["target", "logits"] = "target"
@@ -63,20 +68,23 @@ class Depth(Task):
         )
 
 
-class DepthMetrics(Metrics):
+class DepthMetrics(DenseMetrics):
     """Root mean squares, relative errors and the shares within factors of 1.25."""
 
     def __init__(self, task: Depth) -> None:
         self._task = task
         self._sums = tf.Variable(tf.zeros(len(_FIGURES) + 1, tf.float64), trainable=False)
 
-    def update(self, target: tf.Tensor, logits: tf.Tensor, image_size: Size) -> None:
-        """Adds a batch; a prediction that is not finite counts as the least depth."""
-        depth = enlarged(logits, tf.shape(target)[1:3])[..., 0]
-        depth = tf.where(tf.math.is_finite(depth), depth, self._task.least)
+    def predicted(self, logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        """Metres of each pixel; a prediction that is not finite counts as the least depth."""
+        depth = enlarged(logits, size)[..., 0]
+        return tf.where(tf.math.is_finite(depth), depth, self._task.least)
+
+    def add(self, target: tf.Tensor, predicted: tf.Tensor) -> None:
+        """Adds the known pixels of a batch."""
         known = target > 0
         true = tf.cast(tf.boolean_mask(target, known), tf.float64)
-        given = tf.cast(tf.boolean_mask(depth, known), tf.float64)
+        given = tf.cast(tf.boolean_mask(predicted, known), tf.float64)
         given = tf.clip_by_value(given, self._task.least, self._task.most)
         factor = tf.maximum(given / true, true / given)
         figures = [

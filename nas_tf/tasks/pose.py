@@ -1,6 +1,6 @@
 """Pose estimation: one heatmap a joint, for one person an image."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -80,6 +80,10 @@ class Pose(Task):
         self.sigmas = tuple(sigmas or COCO_SIGMAS) if score == "oks" else ()
         self.limbs = tuple(limbs)
         self._mirrored = _mirrored(joints, swaps)
+
+    def settings(self) -> Mapping[str, Any]:
+        """How keypoints are scored."""
+        return {"score": self.score, "sigmas": self.sigmas or None, "unscored": self.unscored}
 
     def encode(self, target: Any, image_size: Size) -> tf.Tensor:
         """Heatmaps of the keypoints."""

@@ -1,6 +1,6 @@
 """Semantic segmentation: one class a pixel."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -9,9 +9,9 @@ from matplotlib import colormaps
 
 from nas_tf.errors import ConfigError
 from nas_tf.tasks.base import (
+    DenseMetrics,
     Metrics,
     Result,
-    Size,
     TargetKind,
     TargetSpec,
     Task,
@@ -59,15 +59,23 @@ class Segmentation(Task):
         ):
             if values is not None:
                 check_length(what, values, num_classes, "class")
-        if class_weights is not None and min(class_weights) < 0:
-            raise ConfigError(f"class_weights has {min(class_weights)}, expected 0 or more")
+        if class_weights is not None:
+            if min(class_weights) < 0:
+                raise ConfigError(f"class_weights has {min(class_weights)}, expected 0 or more")
+            if max(class_weights) == 0:
+                raise ConfigError("class_weights are all 0, expected one that is above 0")
         if background is not None and not 0 <= background < num_classes:
             raise ConfigError(f"background is {background}, expected 0–{num_classes - 1}")
         self.target = TargetSpec("label", TargetKind.LABEL, ignore_label)
         self.names = tuple(names or map(str, range(num_classes)))
         self.left_out = () if background is None else (background,)
-        self._weights = None if class_weights is None else tf.constant(class_weights, tf.float32)
+        self.class_weights = None if class_weights is None else tuple(map(float, class_weights))
         self._colours = _colours(colours, num_classes)
+
+    def settings(self) -> Mapping[str, Any]:
+        """The class that is left out of the reward, and the classes' weights."""
+        background = self.left_out[0] if self.left_out else None
+        return {"background": background, "class_weights": self.class_weights}
 
     def loss(
         self, dense: tf.Tensor, logits: tf.Tensor, *, at: Literal["target", "logits"] = "target"
@@ -80,8 +88,8 @@ class Segmentation(Task):
         logits = tf.where(counted[..., None], logits, 0.0)
         entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         factors = tf.cast(counted, tf.float32)
-        if self._weights is not None:
-            factors *= tf.gather(self._weights, labels)
+        if self.class_weights is not None:
+            factors *= tf.gather(tf.constant(self.class_weights, tf.float32), labels)
         return tf.math.divide_no_nan(tf.reduce_sum(factors * entropy), tf.reduce_sum(factors))
 
     def metrics(self) -> "SegmentationMetrics":
@@ -104,16 +112,20 @@ class Segmentation(Task):
         return self._colours[np.minimum(labels, self.channels)]
 
 
-class SegmentationMetrics(Metrics):
+class SegmentationMetrics(DenseMetrics):
     """Mean IoU, frequency-weighted IoU, mean class accuracy and pixel accuracy."""
 
     def __init__(self, task: Segmentation) -> None:
         self._task = task
         self.confusion = ConfusionMatrix(task.channels, task.target.fill)
 
-    def update(self, target: tf.Tensor, logits: tf.Tensor, image_size: Size) -> None:
-        """Adds a batch, its logits enlarged to the labels."""
-        self.confusion.update(target, enlarged(logits, tf.shape(target)[1:3]))
+    def predicted(self, logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        """The best class of each pixel, and the number of classes where logits are not finite."""
+        return self.confusion.classes(enlarged(logits, size))
+
+    def add(self, target: tf.Tensor, predicted: tf.Tensor) -> None:
+        """Adds the pixels of a batch."""
+        self.confusion.add(target, predicted)
 
     def result(self) -> Result:
         """The averages over all classes, and the reward, which may leave the background out."""

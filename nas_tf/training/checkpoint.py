@@ -1,12 +1,14 @@
 """Checkpoints of a training: the last two, the newest that is whole is taken up again."""
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from nas_tf.errors import DataError
+from nas_tf import folders
+from nas_tf.errors import DataError, EnvironmentFault
 
 _LOG = logging.getLogger("nas_tf")
 _UNREADABLE = (
@@ -32,8 +34,15 @@ class Checkpoints:
         self._manager = tf.train.CheckpointManager(self._saved, str(folder), max_to_keep=2)
 
     def save(self, step: int) -> None:
-        """Writes one; an older one is removed afterwards."""
-        self._manager.save(checkpoint_number=step)
+        """Writes one; an older one is removed afterwards. On a full disk nothing is left of it."""
+        folder = Path(self._manager.directory)
+        try:
+            with folders.room_in(folder):
+                self._manager.save(checkpoint_number=step)
+        except EnvironmentFault:
+            for partial in folder.glob("*_temp"):
+                shutil.rmtree(partial, ignore_errors=True)
+            raise
 
     def restore(self) -> bool:
         """Takes up the newest whole one; False where there is none at all."""

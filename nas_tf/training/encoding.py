@@ -1,6 +1,5 @@
 """Fills the shards of a feature cache: encodes batch by batch, writes while encoding goes on."""
 
-import errno
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeAlias
@@ -9,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from nas_tf.errors import DataError, EnvironmentFault
+from nas_tf.errors import DataError, full_disk
 from nas_tf.training.shards import Shard
 
 Source: TypeAlias = Callable[[int], Iterable[tuple[Any, ...]]]
@@ -157,12 +156,10 @@ def _write(shard: Shard, parts: list[dict[str, np.ndarray]]) -> None:
         shard.remove()
         shard.write(parts)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        told = full_disk(error, f"feature cache {shard.file('tap0').parent}")
+        if told is None:
             raise
-        raise EnvironmentFault(
-            f"feature cache: the disk of {shard.file('tap0').parent} is full; free some space "
-            "and start again, what is written is kept"
-        ) from error
+        raise told from error
 
 
 def _is_finite(array: np.ndarray) -> bool:

@@ -151,7 +151,7 @@ class FullTraining:
         stage, began = self._full.stages[place.stage], time.perf_counter()
         saved = began
         each = self._per_epoch[place.stage]
-        stream = iter(self._stream(place))
+        stream = self._data[place.stage].examples.checked(self._stream(place))
         rates: Mapping[str, float] = {}
         for step in range(place.step, each):
             frozen = self._is_frozen(place.stage, place.epoch, step)

@@ -12,7 +12,6 @@ from nas_tf import folders, networks
 from nas_tf.config import resumed
 from nas_tf.config.load import dump
 from nas_tf.config.schema import Evaluation, Experiment
-from nas_tf.data.examples import Examples
 from nas_tf.errors import ConfigError, TrainingError
 from nas_tf.genotype import Genotype
 from nas_tf.networks import Settings
@@ -28,12 +27,12 @@ from nas_tf.networks.state import (
     to_arrays,
 )
 from nas_tf.tasks import Metrics
-from nas_tf.training import experiment, preflight, processor
+from nas_tf.training import defaults, experiment, preflight, processor
 from nas_tf.training.diverged import Diverged
 from nas_tf.training.full import EpochEnd, FullTraining, StageData
 from nas_tf.training.history import History
 from nas_tf.training.panels import predictions_picture
-from nas_tf.training.scoring import Scorer, Split
+from nas_tf.training.scoring import Scorer
 
 CONFIG, GENOTYPE, RESULT = "config.yaml", "genotype.json", "result.json"
 HISTORY, PICTURE = "history.csv", "predictions.png"
@@ -70,6 +69,8 @@ class FullRun:
         folder: Path,
         start: Start | None = None,
     ) -> None:
+        config = defaults.completed(config)
+        preflight.encoder_weights(config)
         preflight.before_training(config)
         self.config, self.genotype, self.folder = config, genotype, folder
         self.task = experiment.task_for(config)
@@ -89,11 +90,12 @@ class FullRun:
             seed=config.seed,
             strategy=processor.strategy(),
         )
-        view = experiment.scored_view(config)
-        self.split = Split(Examples(config.data.name, config.data.val_split), view)
+        self.size = experiment.geometry(config).size
+        self._pictures = experiment.scored(config, config.data.val_split)
+        self._shown = experiment.shown(config, config.data.val_split)
         single = Evaluation(batch=config.evaluation.batch)
-        self._scorer = Scorer(draw, self.task, self.training.parts, view.crop, single)
-        self._final = Scorer(draw, self.task, self.training.parts, view.crop, config.evaluation)
+        self._scorer = Scorer(draw, self.task, self.training.parts, self.size, single)
+        self._final = Scorer(draw, self.task, self.training.parts, self.size, config.evaluation)
         self.history = History(folder / HISTORY)
         self.resumed = self.training.resume()
         self.history.cut(self.training.steps_done)
@@ -102,6 +104,11 @@ class FullRun:
 
     def run(self, progress: Progress | None = None, seen: EpochSeen | None = None) -> Finished:
         """Trains to the end, scoring as it goes, and scores the last weights as configured."""
+        with folders.room_in(self.folder):
+            self._train(progress, seen)
+            return self._finish()
+
+    def _train(self, progress: Progress | None, seen: EpochSeen | None) -> None:
         try:
             for end in self.training.epochs(progress):
                 figures = self._figures(end)
@@ -114,7 +121,6 @@ class FullRun:
                 f"{error}: {kept if (self.folder / BEST).exists() else 'nothing was kept'}; "
                 "lower the learning rates, or clip gradients"
             ) from error
-        return self._finish()
 
     def save(self) -> None:
         """Writes a checkpoint now, as when a person interrupts."""
@@ -147,14 +153,15 @@ class FullRun:
                     f"{self.folder} was begun with genotype {was}, now it is {self.genotype}: "
                     "give that one, or another folder"
                 )
-        config.write_text(dump(self.config), encoding="utf-8")
-        genotype.write_text(self.genotype.to_json(), encoding="utf-8")
+        for path, text in ((config, dump(self.config)), (genotype, self.genotype.to_json())):
+            with folders.whole(path) as partial:
+                partial.write_text(text, encoding="utf-8")
 
     def _figures(self, end: EpochEnd) -> Mapping[str, float] | None:
         every, last = self.config.full.validate_every, end.steps_done == self.training.steps
         if (end.epoch + 1) % every and not last:
             return None
-        return self._scorer.score(self.training.state, self.split).result()
+        return self._scorer.score(self.training.state, self._pictures).result()
 
     def _record(self, end: EpochEnd, figures: Mapping[str, float] | None) -> None:
         before = self.history.best("reward")
@@ -184,23 +191,23 @@ class FullRun:
             self._model = networks.build(
                 self.genotype,
                 Head(self.task.name, self.task.channels),
-                input_size=self.split.view.crop if self.genotype.space == "dpc" else None,
+                input_size=self.size if self.genotype.space == "dpc" else None,
                 settings=self._shipped(),
             )
         fill_model(self._model, to_arrays(self.training.parts, self.training.state))
-        beside = self.folder / f".part-{name}"
-        self._model.save(beside)
-        beside.replace(self.folder / name)
+        with folders.whole(self.folder / name) as partial:
+            self._model.save(partial)
 
     def _shipped(self) -> Settings:
         return replace(experiment.settings_for(self.config, "published"), auxiliary="none")
 
     def _finish(self) -> Finished:
-        metrics = self._final.score(self.training.state, self.split)
+        metrics = self._final.score(self.training.state, self._pictures)
         result = metrics.result()
         self._save_model(LAST)
-        picture = predictions_picture(self.task, self._final, self.training.state, self.split)
-        tf.io.write_file(str(self.folder / PICTURE), tf.io.encode_png(picture))
+        picture = predictions_picture(self.task, self._final, self.training.state, self._shown)
+        with folders.whole(self.folder / PICTURE) as partial:
+            partial.write_bytes(tf.io.encode_png(picture).numpy())
         with self._board.as_default(step=self.training.steps_done):
             tf.summary.image("predictions", picture[None])
         self._board.flush()
@@ -212,8 +219,8 @@ class FullRun:
             "seconds": round(self.history.seconds(), 1),
             "best_epoch_reward": self.history.best("reward"),
         }
-        path = self.folder / RESULT
-        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        with folders.whole(self.folder / RESULT) as partial:
+            partial.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         names = (LAST, BEST, HISTORY, PICTURE, RESULT)
         return Finished(
             metrics, result, self.history.seconds(), tuple(self.folder / name for name in names)

@@ -1,5 +1,6 @@
 """What all candidates of an experiment share: features, targets, encoder, data streams."""
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,18 +11,22 @@ from tensorflow import keras
 from nas_tf import networks
 from nas_tf.config.schema import Experiment
 from nas_tf.data import pipeline
-from nas_tf.data.examples import Examples
+from nas_tf.data.geometry import draw_motion
 from nas_tf.data.split import meta_split
+from nas_tf.data.whole import spread
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.backbones import TAP_LAYERS
 from nas_tf.networks.blueprint import Blueprint, Size
 from nas_tf.networks.state import State, fill_model, from_arrays
-from nas_tf.training import experiment, preflight, processor
+from nas_tf.training import defaults, experiment, preflight, processor
 from nas_tf.training.distill import load_teacher
 from nas_tf.training.encoding import Progress
 from nas_tf.training.features import FeatureCache
 from nas_tf.training.scoring import filled
 from nas_tf.training.split_cache import cache_split
+
+_LOG = logging.getLogger("nas_tf")
+_MEASURED, _WHOLE = 20, 0.995
 
 
 class Groundwork:
@@ -42,27 +47,31 @@ class Groundwork:
         root: Path | None = None,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
+        config = defaults.completed(config)
+        self.encoder_arrays = experiment.encoder_arrays(config)
         preflight.before_search(config)
         self.config, self._root, self._progress = config, root, progress
         processor.compute_in_one_order()  # whatever this process did before
         self.task = experiment.task_for(config)
-        self.stage_one_view = experiment.view_of(config, "stage_one", config.stage_one.crop)
-        second = config.stage_two.crop if config.stage_two else None
-        self.stage_two_view = experiment.view_of(config, "stage_two", second or self._crop)
-        self.reward_view = experiment.view_of(config, "reward", self._crop)
+        first, second = config.stage_one.crop, config.stage_two and config.stage_two.crop
+        self.stage_one_view = experiment.view_of(config, "stage_one", first)
+        self.stage_two_view = experiment.view_of(config, "stage_two", second or first)
+        self.reward_view = experiment.reward_view(config)
         teacher = self._teacher()
-        self.examples = Examples(config.data.name, config.data.train_split)
+        self.examples = experiment.training_examples(config)
         self.meta_train, self.meta_val = meta_split(
             len(self.examples), seed=config.data.split_seed, fraction=config.data.meta_val
         )
-        self.encoder_arrays = experiment.encoder_arrays(config)
         self.train = self._cached("features of meta-train", self.stage_one_view, teacher)
         self._val = self._cached("features of meta-val", self.reward_view, None)
-
-    @property
-    def _crop(self) -> Size | None:
-        """A crop that a person gave counts for all stages that have none of their own."""
-        return self.config.stage_one.crop
+        self.share_seen = self._share_seen()
+        if self.share_seen < _WHOLE:
+            height, width = self.reward_view.crop
+            _LOG.warning(
+                "rewards are taken on %.0f %% of the pixels of meta-val, %dx%d at the centre of "
+                "each picture; data.view.resize or data.view.input lets them see more",
+                *(100 * self.share_seen, height, width),
+            )
 
     def _teacher(self) -> keras.Model | None:
         config = self.config
@@ -95,6 +104,16 @@ class Groundwork:
         fill_model(encoder, self.encoder_arrays)
         return encoder
 
+    def _share_seen(self) -> float:
+        """The share of meta-val's pixels that rewards are taken on, by some of its pictures."""
+        view, shares = self.reward_view, []
+        for index in spread(self.meta_val, _MEASURED):
+            size = tf.shape(self.examples.get(tf.constant(index, tf.int64))["image"])[:2]
+            scaled = tf.cast(size, tf.float32) * draw_motion(view, size, [0, 0]).scale
+            seen = tf.minimum(tf.constant(view.crop, tf.float32), scaled) / scaled
+            shares.append(float(tf.reduce_prod(seen)))
+        return sum(shares) / len(shares)
+
     def with_encoder(self, blueprint: Blueprint, decoder: State) -> State:
         """A trained decoder with the encoder that its features came from."""
         encoder = {"encoder": layouts(blueprint)["encoder"]}
@@ -119,7 +138,7 @@ class Groundwork:
             epochs=epoch + 1,
             extras=task.extras,
         )
-        for images, target in stream:
+        for images, target in self.examples.checked(stream):
             yield images, self._dense(target)
 
     def _dense(self, target: Any) -> tf.Tensor:
@@ -153,7 +172,7 @@ class Groundwork:
             extras=self.task.extras,
         )
         targets = self._val.in_order(batch=batch)
-        for (seen, _), one in zip(images, targets, strict=True):
+        for (seen, _), one in zip(self.examples.checked(images), targets, strict=True):
             yield filled(seen, batch), self._scored(one)
 
     def _scored(self, one: dict[str, tf.Tensor]) -> Any:

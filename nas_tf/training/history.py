@@ -1,9 +1,10 @@
 """The epochs of a training as a CSV file: one row each, cut back where a run is taken up again."""
 
 import csv
-import os
 from collections.abc import Mapping
 from pathlib import Path
+
+from nas_tf import folders
 
 Row = Mapping[str, float | int | str]
 
@@ -42,15 +43,14 @@ class History:
 
     def _write(self) -> None:
         """Whole or not at all; a few kilobytes an epoch are nothing."""
-        beside = self._path.with_name(f".{self._path.name}.part")
         keys = list(dict.fromkeys(key for row in self.rows for key in row))
-        with beside.open("w", newline="", encoding="utf-8") as file:
+        with (
+            folders.whole(self._path) as partial,
+            partial.open("w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.DictWriter(file, keys or ["step"])
             writer.writeheader()
             writer.writerows(self.rows)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self._path)
 
 
 def _read(path: Path) -> list[dict[str, str]]:

@@ -19,6 +19,15 @@ from nas_tf.training import experiment
 from nas_tf.training.split_cache import task_of
 
 
+def encoder_weights(config: Experiment) -> None:
+    """Raises where the encoder's weights are absent or do not fit; first, for it is quick.
+
+    ImageNet's are downloaded where they are not on this machine.
+    """
+    if config.network.weights is not None:
+        experiment.encoder_arrays(config)
+
+
 def before_search(config: Experiment) -> None:
     """Raises where candidates of this configuration cannot be trained and scored."""
     info, data = dataset_info(config.data.name), config.data
@@ -31,7 +40,7 @@ def before_search(config: Experiment) -> None:
             f"that a search could score {task.name} by: expected another data set, and "
             "nas-tf finetune to go over to this one"
         )
-    _has_crop("stage_one.crop", config.stage_one.crop, info.name)
+    _has_crop("stage_one.crop", config.stage_one.crop or data.view.crop, info.name)
     count = _count(data.name, data.train_split)
     learning = len(meta_split(count, seed=data.split_seed, fraction=data.meta_val)[0])
     for key in ("stage_one", "stage_two"):
@@ -52,8 +61,7 @@ def before_training(config: Experiment) -> None:
         _agrees(f"{key}.data", own, config)
         split = "data.train_split" if stage.split is None else f"{key}.split"
         _one_of(split, stage.split or data.train_split, own.splits, own.name)
-        _has_crop(f"{key}.crop", stage.crop, own.name)
-    _has_crop(f"{key}.crop", stage.crop, data.name)  # at the last one's final scores are taken
+        _has_crop(f"{key}.crop", stage.crop or data.view.crop, own.name)
     _has_scales(config)
     _count(data.name, data.val_split)
     for number, stage in enumerate(config.full.stages):
@@ -93,14 +101,16 @@ def _agrees(key: str, info: DatasetInfo, config: Experiment) -> None:
 
 
 def _has_crop(key: str, crop: Size | None, name: str) -> None:
-    """A user's own folder has no crop of its own."""
+    """A user's own folder has no crop of its own until its pictures are looked at."""
     if crop is None and name.startswith(PREFIX):
-        raise ConfigError(f"{key} is null and {name} has none, expected [height, width]")
+        raise ConfigError(
+            f"{key} and data.view.crop are null and {name} has none, expected [height, width]"
+        )
 
 
 def _has_scales(config: Experiment) -> None:
     """At the smallest scale the encoder must leave something of an image."""
-    crop, least = experiment.scored_view(config).crop, SMALLEST[config.space]
+    crop, least = experiment.geometry(config).size, SMALLEST[config.space]
     for scale in config.evaluation.scales:
         if round(min(crop) * scale) < least:
             raise ConfigError(

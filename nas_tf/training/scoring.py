@@ -1,4 +1,8 @@
-"""Scoring a network on a split: at one scale or several, with mirror images or without."""
+"""Scoring a network on a split: at one scale or several, with mirror images or without.
+
+Pictures are scored whole, at their own size, wherever a task predicts one value a pixel; poses,
+whose examples are cut-out persons, are scored in the view that the data set has for them.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +14,7 @@ from nas_tf.config.schema import Evaluation
 from nas_tf.data import pipeline
 from nas_tf.data.examples import Examples
 from nas_tf.data.views import View
+from nas_tf.data.whole import WholePictures, spread
 from nas_tf.networks.arrays import PartLayout, layouts
 from nas_tf.networks.blueprint import Blueprint, Size
 from nas_tf.networks.functional import Functional
@@ -25,15 +30,17 @@ class Split:
     view: View
     subset: tuple[int, ...] | None = None
 
+    def __len__(self) -> int:
+        """How many examples there are."""
+        return len(self.examples) if self.subset is None else len(self.subset)
+
     def spread(self, count: int) -> "Split":
         """A few examples from all over it."""
-        own = self.subset or tuple(range(len(self.examples)))
-        places = {round(n * (len(own) - 1) / max(1, count - 1)) for n in range(count)}
-        return replace(self, subset=tuple(own[place] for place in sorted(places)))
+        return replace(self, subset=spread(self.subset or range(len(self.examples)), count))
 
-    def batches(self, task: Task, batch: int) -> tf.data.Dataset:
+    def batches(self, task: Task, batch: int) -> Iterator[tuple[Any, Any]]:
         """Images and targets in order."""
-        return pipeline.evaluation(
+        stream = pipeline.evaluation(
             self.examples,
             task.target,
             self.view,
@@ -41,6 +48,7 @@ class Split:
             subset=self.subset,
             extras=task.extras,
         )
+        return self.examples.checked(stream)
 
 
 class Scorer:
@@ -69,16 +77,38 @@ class Scorer:
         ]
         self._run = tf.function(self._logits, autograph=False)
 
-    def score(self, state: State, split: Split) -> Metrics:
-        """The task's figures over a split."""
-        metrics = self._task.metrics()
-        for _, target, logits in self.predictions(state, split):
-            metrics.update(target, logits, self._crop)
+    def score(
+        self,
+        state: State,
+        pictures: WholePictures | Split,
+        progress: Callable[[int], None] | None = None,
+    ) -> Metrics:
+        """The task's figures; ``progress`` is called with the number of pictures scored so far."""
+        metrics, done = self._task.metrics(), 0
+        if isinstance(pictures, Split):
+            for _, target, logits in self.predictions(state, pictures):
+                metrics.update(target, logits, self._crop)
+                done += len(logits)
+                if progress is not None:
+                    progress(done)
+            return metrics
+        vectors = _constants(state)
+
+        def predicted(windows: Any) -> tf.Tensor:
+            images = tf.cast(tf.constant(windows), tf.float32) / 127.5 - 1
+            logits = self._run(filled(images, self._evaluation.batch), *vectors)
+            return metrics.predicted(logits[: len(windows)], self._crop)
+
+        for scored in pictures.answered(predicted, self._evaluation.batch):
+            metrics.add(scored.target[None], scored.answer[None])
+            done += 1
+            if progress is not None:
+                progress(done)
         return metrics
 
     def predictions(self, state: State, split: Split) -> Iterator[tuple[Any, Any, tf.Tensor]]:
         """Images, targets and logits, batch by batch."""
-        vectors = [{part: tf.constant(v) for part, v in one.items()} for one in _vectors(state)]
+        vectors = _constants(state)
         size = self._evaluation.batch
         for images, target in split.batches(self._task, size):
             yield images, target, self._run(filled(images, size), *vectors)[: len(images)]
@@ -118,6 +148,10 @@ def filled(part: tf.Tensor, batch: int) -> tf.Tensor:
 
 def _scaled(crop: Size, scale: float) -> Size:
     return round(crop[0] * scale), round(crop[1] * scale)
+
+
+def _constants(state: State) -> list[dict[str, tf.Tensor]]:
+    return [{part: tf.constant(v) for part, v in one.items()} for one in _vectors(state)]
 
 
 def _vectors(state: State) -> Iterable[Mapping[str, Any]]:

@@ -30,12 +30,16 @@ class _Summing:
 def write_atomically(path: Path, write: Callable[[Any], Any]) -> int:
     """Writes a file so that it appears whole under its name or not at all; returns its CRC-32."""
     beside = path.with_name(f".{path.name}.part")
-    with beside.open("wb") as file:
-        summing = _Summing(file)
-        write(summing)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        with beside.open("wb") as file:
+            summing = _Summing(file)
+            write(summing)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
     return summing.sum
 
 

@@ -7,17 +7,20 @@ from typing import Any
 from tensorflow import keras
 
 from nas_tf import folders
+from nas_tf.config import schema
 from nas_tf.data import pipeline
 from nas_tf.data.examples import Examples
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.views import View
 from nas_tf.errors import ConfigError
 from nas_tf.tasks import Depth, Pose, Segmentation, Task
+from nas_tf.training import task_settings
 from nas_tf.training.cache_key import CacheKey
 from nas_tf.training.encoding import Progress, Source
 from nas_tf.training.features import FeatureCache, prepare
 
 _BATCH = 16
+_NO_SETTINGS = schema.Task()
 
 
 def features_dir() -> Path:
@@ -25,30 +28,28 @@ def features_dir() -> Path:
     return folders.cache("features")
 
 
-def task_of(info: DatasetInfo, target: str | None = None) -> Task:
+def task_of(
+    info: DatasetInfo, target: str | None = None, settings: schema.Task = _NO_SETTINGS
+) -> Task:
     """The task that a data set's target asks for; its first target where none is named."""
     target = target or info.targets[0]
     if target not in info.targets:
         accepted = ", ".join(info.targets)
         raise ConfigError(f"target {target!r} is not in {info.name}, expected {accepted}")
+    given = task_settings.arguments(settings, info, target)
     if target == "depth":
-        return Depth()
+        return Depth(**given)
     if target == "keypoints":
-        score = "pckh" if "head_size" in info.extras else "oks"
-        unscored = [info.joints.index(joint) for joint in info.unscored_joints]
-        return Pose(
-            len(info.joints),
-            score=score,
-            names=info.joints,
-            swaps=info.swaps,
-            sigmas=info.sigmas or None,
-            unscored=unscored,
-        )
+        given.setdefault("unscored", [info.joints.index(one) for one in info.unscored_joints])
+        if given["score"] == "oks" and info.sigmas:
+            given.setdefault("sigmas", info.sigmas)
+        return Pose(len(info.joints), names=info.joints, swaps=info.swaps, **given)
     return Segmentation(
         len(info.classes),
         ignore_label=info.ignore_label,
         names=info.classes,
         colours=info.colours,
+        **given,
     )
 
 
@@ -85,7 +86,7 @@ def cache_split(
     """
     chosen = range(len(examples)) if subset is None else [int(index) for index in subset]
     key = CacheKey(
-        data=f"{examples.identity}, {task.name}, {view}, subset {_ranges(chosen)}",
+        data=f"{examples.identity}, {_stored(task)}, {view}, subset {_ranges(chosen)}",
         images=len(chosen),
         views=views,
         crop=view.crop,
@@ -103,6 +104,11 @@ def cache_split(
         starting=starting,
         progress=progress,
     )
+
+
+def _stored(task: Task) -> str:
+    """The task, and what of an example is stored for its score."""
+    return " ".join((task.name, *task.extras))
 
 
 def _extras(task: Task) -> tuple[str, ...]:
@@ -130,7 +136,7 @@ def _source(
             extras = (target,) if task.extras else ()
             return image, task.encode(target, view.crop), *extras
 
-        return stream.map(encoded)
+        return examples.checked(stream.map(encoded))
 
     return source
 

@@ -17,7 +17,7 @@ from nas_tf.genotype import Genotype
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import State, from_arrays, initial_arrays
-from nas_tf.training import experiment, guards, processor
+from nas_tf.training import defaults, experiment, guards, processor
 from nas_tf.training.diverged import Diverged
 from nas_tf.training.groundwork import Groundwork
 from nas_tf.training.guards import CannotTell, Guard, OverLimit
@@ -68,7 +68,7 @@ class TwoStage:
     def __init__(
         self, config: Experiment, ground: Groundwork, *, latency: Latency | None = None
     ) -> None:
-        self.config, self.ground, self.latency = config, ground, latency
+        self.config, self.ground, self.latency = defaults.completed(config), ground, latency
         self._precision = processor.precision(config.precision)
 
     def evaluate(

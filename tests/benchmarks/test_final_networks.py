@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from tests.benchmarks.scripts import script
-from tests.cli.test_training import SMALL, nas_tf
+from tests.cli.command import nas_tf
+from tests.cli.test_training import SMALL
 
 
 @pytest.mark.slow

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.scripts import script
-from tests.cli.test_training import SMALL, nas_tf
+from tests.cli.command import nas_tf
+from tests.cli.test_training import SMALL
 
 TINY = (
     *("network.width=8", "network.alpha=0.35", "network.weights=null"),

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.cli.command import nas_tf
 from tests.cli.exports import FORMATS, unexpected
-from tests.cli.test_training import SMALL, nas_tf
+from tests.cli.test_training import SMALL
 from tests.serving.shipped import pictures
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli import command
 from tests.spaces.test_dpc import TOP1_AS_RELEASED
 
 ROOT = Path(__file__).parents[2]
@@ -19,15 +20,8 @@ ARCH0 = "[[[3,3],[3,2],[3,0]],[8,[0,0,5,2],[0,2,8,8],[0,5,1,4]]]"
 def nas_tf(
     *arguments: str, cwd: Path, stdin: str = "", **environment: str
 ) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-c", "from nas_tf.cli import main; main()", *arguments],
-        cwd=cwd,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "COLUMNS": "120", **environment},
-    )
+    env = {**os.environ, "COLUMNS": "120", **environment}
+    return command.nas_tf(*arguments, cwd=cwd, stdin=stdin, env=env)
 
 
 def refused(result: subprocess.CompletedProcess, line: str, folder: Path) -> None:

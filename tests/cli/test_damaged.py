@@ -8,7 +8,7 @@ import pytest
 from nas_tf import spaces
 from nas_tf.errors import DataError
 from nas_tf.search import weights
-from tests.cli.test_training import nas_tf
+from tests.cli.command import nas_tf
 
 
 @pytest.mark.parametrize("damage", ["absent", "empty", "broken", "no variables"])

@@ -10,19 +10,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.cli import command as commands
+
 
 def nas_tf(
     *arguments: str, cwd: Path, prefix: str = "", **environment: str
 ) -> subprocess.CompletedProcess:
-    code = f"{prefix}from nas_tf.cli import main; main()"
+    """``prefix`` is code that comes first, in a process of its own."""
     kept = {key: value for key, value in os.environ.items() if key != "NAS_TF_DATA"}
+    env = {**kept, "COLUMNS": "140", "NAS_TF_CACHE": str(cwd / "cache"), **environment}
+    if not prefix:
+        return commands.nas_tf("data", *arguments, cwd=cwd, env=env)
+    code = f"{prefix}from nas_tf.cli import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, "data", *arguments],
         cwd=cwd,
         capture_output=True,
         text=True,
         timeout=120,
-        env={**kept, "COLUMNS": "140", "NAS_TF_CACHE": str(cwd / "cache"), **environment},
+        env=env,
     )
 
 
@@ -100,8 +106,8 @@ def test_broken_files_end_with_three_and_can_be_left_out(camvid: Path, tmp_path:
     broken = camvid / "train" / "1.jpg"
     broken.write_bytes(b"\xff\xd8 not a picture")
     line = (
-        f"image {broken} cannot be decoded: the file is corrupt or no JPEG, PNG or BMP; "
-        "replace it or leave it out with --skip-broken"
+        f"image {broken} is not a picture, expected a JPEG, PNG, BMP, TIFF or WebP file; "
+        "replace it, or leave it out with --skip-broken"
     )
     checked = nas_tf("check", "camvid", "--source", str(camvid), cwd=tmp_path)
     assert checked.returncode == 3

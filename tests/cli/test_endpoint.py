@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from serving import saved_model
-from tests.cli.test_training import nas_tf
+from tests.cli.command import nas_tf
 from tests.serving import test_wires
 from tests.serving.endpoint import Endpoint, served
 from tests.serving.shipped import pictures, shipment

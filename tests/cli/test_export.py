@@ -16,8 +16,8 @@ from nas_tf.cli.export import lost_by_int8
 from nas_tf.tasks import Task
 from serving import lite_metadata, lite_runner, saved_model, staged
 from serving.parity import Parity, headline
+from tests.cli.command import nas_tf, nas_tf_process
 from tests.cli.exports import unexpected
-from tests.cli.test_training import nas_tf
 from tests.serving.endpoint import served
 from tests.serving.shipped import SIZE, TASKS
 
@@ -95,7 +95,7 @@ def test_an_export_that_fails_is_in_no_way_of_the_next(place: Path) -> None:
     (place / "without" / "tf2onnx.py").write_text("raise ImportError('none here')\n")
     paths = os.pathsep.join([str(place / "without"), os.environ.get("PYTHONPATH", "")])
     command = ("export", "run", "--to", "savedmodel,fp16,onnx", "--check", "0", "--out", "again")
-    done = nas_tf(*command, cwd=place, env={**os.environ, "PYTHONPATH": paths})
+    done = nas_tf_process(*command, cwd=place, env={**os.environ, "PYTHONPATH": paths})
     assert done.stderr == "nas-tf: ONNX needs tf2onnx: pip install 'nas-tf[onnx]'\n"
     assert done.returncode == 4
     assert not (place / "again").exists()
@@ -120,8 +120,9 @@ def test_a_score_says_what_was_scored(place: Path) -> None:
     how = ("--trial", path.stem, "--scales", "0.75,1", "--flip", "--input", "64x64")
     done = nas_tf("score", "run", *how, "--out", "how.json", cwd=place)
     assert done.returncode == 0, done.stderr
-    told = f"trial {path.stem} on shapes val, 100 images at 64x64, scales 0.75, 1, mirror images "
-    assert done.stdout.splitlines()[-1].startswith(told + "too: mean_iou 0.")
+    seen = "100 images, whole, in windows of 64x64, scales 0.75, 1, mirror images too"
+    told = f"trial {path.stem} on shapes val, {seen}: mean_iou 0."
+    assert done.stdout.splitlines()[-1].startswith(told)
     record = json.loads((place / "how.json").read_text())
     assert (record["trial"], record["scales"], record["flip"]) == (path.stem, [0.75, 1.0], True)
 
@@ -176,7 +177,8 @@ def test_networks_and_exports_are_scored_alike(place: Path) -> None:
     ):
         done = nas_tf("score", source, *options, "--out", f"{name}.json", cwd=place)
         assert done.returncode == 0, done.stderr
-        assert f"shapes val, 100 images at {size}: mean_iou 0." in done.stdout
+        seen = f"shapes val, 100 images, whole, in windows of {size}: mean_iou 0."
+        assert seen in done.stdout
         results[name] = json.loads((place / f"{name}.json").read_text())
     for one in results.values():
         assert len(one["table"]) == 9
@@ -275,11 +277,11 @@ def test_an_endpoint_is_asked_and_put_under_load(place: Path) -> None:
             "input 8x8 is smaller than the encoder's stride, expected at least 32x32",
             2,
         ),
-        (["predict", "photo.jpg"], "given: photo.jpg; expected MODEL and IMAGE", 2),
+        (["predict", "photo.jpg"], "given: photo.jpg; expected MODEL and a picture", 2),
         (["predict", "out", "photo.jpg"], "nas-tf export wrote, such as out/savedmodel/1", 2),
         (["predict", "none.tflite", "photo.jpg"], "none.tflite does not exist, expected", 2),
         (["predict", "small.yaml", "photo.jpg"], "small.yaml is no TFLite model, expected", 2),
-        (["predict", "out/savedmodel/1", "small.yaml"], "small.yaml is no picture, expected", 3),
+        (["predict", "out/savedmodel/1", "small.yaml"], "small.yaml is not a picture, exp", 3),
         (["predict", "--endpoint", "street", "photo.jpg"], "--endpoint is 'street', expected", 2),
         (["compress", "qat", "run", "--out", "out"], "out exists, expected another --out", 2),
         (

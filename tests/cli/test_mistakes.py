@@ -7,9 +7,6 @@ from pathlib import Path
 import pytest
 
 from nas_tf.cli import main
-from nas_tf.cli.quickstart import _weights
-from nas_tf.config import load
-from nas_tf.config.load import dump
 
 SAID = "{place} cannot be written: {there} is no folder, expected another --out"
 WRITES = {
@@ -80,10 +77,15 @@ def test_a_folder_that_is_another_s(
             ("data", "show", "shapes", "--out", "a.xyz"),
             "--out is a.xyz, expected a picture's name such as a.png",
         ),
-        (("predict", "photo.jpg"), "given: photo.jpg; expected MODEL and IMAGE"),
+        (("predict", "photo.jpg"), "given: photo.jpg; expected MODEL and a picture"),
         (
             ("evaluate", "arch0", "--config", "shapes_auxcell", "network.weights=None"),
             "override network.weights=None: expected a text, or null",
+        ),
+        (
+            ("search", "camvid_auxcell", "network.weights=drawn"),
+            "override network.weights=drawn: expected network.alpha=0.35 with it, for which it "
+            "was trained, now it is 1.0",
         ),
         (
             ("score", "nowhere"),
@@ -142,13 +144,3 @@ def test_ctrl_c_is_one_line(
     with pytest.raises(SystemExit, match=r"^130$"):
         main()
     assert capsys.readouterr().err.split("\n") == ["", "nas-tf: stopped", ""]
-
-
-@pytest.mark.parametrize("weights", ["null", "mine.h5"])
-def test_a_quickstart_goes_on_with_the_weights_it_began_with(weights: str, here: Path) -> None:
-    begun = here / "quick"
-    begun.mkdir()
-    config = load("quickstart", [f"network.weights={weights}"])
-    (begun / "config.yaml").write_text(dump(config), encoding="utf-8")
-    assert _weights((), (here / "absent", begun)) == [f"network.weights={weights}"]
-    assert _weights(("network.weights=imagenet",), (begun,)) == []

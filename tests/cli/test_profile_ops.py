@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from nas_tf.report.words import milliseconds
-from tests.cli.test_training import COMMAND, SMALL, nas_tf
+from tests.cli.command import COMMAND, nas_tf
+from tests.cli.test_training import SMALL
 
 PLACE = ["--space", "auxcell", "--input", "64x64", "network.width=8", "network.alpha=0.35"]
 
@@ -67,24 +68,25 @@ def test_a_table_is_filled_gone_on_with_and_compared(tmp_path: Path) -> None:
         ),
         (
             ["search", "small.yaml", "search.latency=none.json", "--workers", "2"],
-            "latency table none.json does not exist: nas-tf profile-ops CONFIG --out none.json "
-            "makes it",
+            "latency table PLACE/none.json does not exist: nas-tf profile-ops CONFIG --out "
+            "PLACE/none.json makes it",
         ),
         (
             ["search", "small.yaml", "teacher=none.keras"],
-            "teacher none.keras: no such file, expected a Keras model or SavedModel; "
+            "teacher PLACE/none.keras: no such file, expected a Keras model or SavedModel; "
             "nas-tf train-teacher makes one",
         ),
         (
             ["evaluate", "arch1", "--config", "small.yaml", "search.latency=none.json"],
-            "latency table none.json does not exist: nas-tf profile-ops CONFIG --out none.json "
-            "makes it",
+            "latency table PLACE/none.json does not exist: nas-tf profile-ops CONFIG --out "
+            "PLACE/none.json makes it",
         ),
     ],
 )
 def test_mistakes_are_one_line(tmp_path: Path, arguments: list[str], line: str) -> None:
     (tmp_path / "small.yaml").write_text(SMALL)
     done = nas_tf(*arguments, cwd=tmp_path)
+    line = line.replace("PLACE", str(tmp_path))
     assert (done.stderr, done.stdout, done.returncode) == (f"nas-tf: {line}\n", "", 2)
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").rglob("run.json"))
 

@@ -2,19 +2,18 @@
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from nas_tf.runs import Run
+from tests.cli.command import nas_tf
 from tests.cli.test_training import SMALL
 from tests.runs.made import made
 
 
 def search(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "nas_tf", "search", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    return nas_tf("search", *arguments, cwd=cwd)
 
 
 @pytest.mark.parametrize(
@@ -61,8 +60,8 @@ def test_weights_that_are_none_are_told_before_anything_is_written(tmp_path: Pat
     done = search("shapes_auxcell", "network.weights=text.jpg", "--out", "run", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "nas-tf: weights text.jpg: not an HDF5 file, expected MobileNetV2 weights as Keras saves "
-        "them"
+        f"nas-tf: weights {tmp_path}/text.jpg: not an HDF5 file, expected MobileNetV2 weights as "
+        "Keras saves them"
     ]
     assert not (tmp_path / "run").exists()
 
@@ -75,7 +74,7 @@ def test_a_run_to_begin_with_that_is_none_is_told_once(tmp_path: Path, workers: 
     done = search(*given, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "nas-tf: 2024 searched space dpc, expected a run of auxcell to begin with"
+        f"nas-tf: {tmp_path}/2024 searched space dpc, expected a run of auxcell to begin with"
     ]
     assert not (tmp_path / "run").exists()
 
@@ -107,17 +106,3 @@ def test_every_command_has_help_with_an_example() -> None:
         told = CliRunner().invoke(nas_tf, [name, "--help"])
         assert told.exit_code == 0, name
         assert f"nas-tf {name} " in told.output.partition("Options:")[0].partition("\n")[2], name
-
-
-def test_without_imagenet_weights_the_quickstart_says_so_and_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from nas_tf.cli.quickstart import _weights
-
-    monkeypatch.delenv("NAS_TF_DATA", raising=False)
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    for name in ("http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert _weights((), ()) == ["network.weights=null"]
-    assert "Going on with a random encoder" in capsys.readouterr().err
-    assert _weights(("network.weights=mine.h5",), ()) == []

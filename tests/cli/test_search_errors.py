@@ -8,11 +8,19 @@ import click
 import keras_tuner as kt
 import pytest
 
+import tuner_oracles
+from nas_tf import spaces
 from nas_tf.cli.kerastuner_oracles import Bayesian, Hyperband
 from nas_tf.cli.search import _interrupted
 from nas_tf.cli.search_run import _one_line
 from nas_tf.errors import ConfigError, DataError, EnvironmentFault, NasTfError, TrainingError
-from tuner_oracles.ledger import LedgerError, Unwritable
+from nas_tf.runs import Run
+from nas_tf.search import warm
+from nas_tf.search.hypermodel import OBJECTIVE
+from tests.search.quick import QuickModel
+from tests.search.searched import tuner
+from tests.training.evaluated import experiment
+from tuner_oracles.ledger import NAME, Busy, LedgerError, Lost, Unwritable
 from tuner_oracles.tokens import SpaceError
 from tuner_oracles.worker import ChiefLost
 
@@ -20,7 +28,19 @@ from tuner_oracles.worker import ChiefLost
 @pytest.mark.parametrize(
     ("raised", "expected", "line"),
     [
-        (LedgerError("a/ledger.jsonl is damaged"), DataError, "a/ledger.jsonl is damaged"),
+        (LedgerError("a/ledger.jsonl is closed"), DataError, "a/ledger.jsonl is closed"),
+        (
+            Busy("a/l"),
+            DataError,
+            "a/l is in use: another process is running this search; end it "
+            "first, or give another folder by --out",
+        ),
+        (
+            Lost("a/l is damaged"),
+            DataError,
+            "a/l is damaged; put back a copy of ledger.jsonl, or "
+            "begin another search with the best of this one: --begin-with a --out NEW instead of",
+        ),
         (Unwritable(Path("a"), OSError(28, "full")), EnvironmentFault, "a can't be written: "),
         (TimeoutError("no worker was heard of"), EnvironmentFault, "the search in a ends: no wo"),
         (SpaceError("lr is continuous"), ConfigError, "lr is continuous"),
@@ -86,3 +106,22 @@ def test_oracles_of_kerastuner_write_their_files_whole(kind: str, tmp_path: Path
         before = json.loads(file.read())  # a reader of the old file still has all of it
         assert before != json.loads((tmp_path / "run" / name).read_text())
         file.close()
+
+
+def test_a_run_without_its_ledger_is_something_to_begin_another_with(tmp_path: Path) -> None:
+    config = experiment(search={"tensorboard": False})
+    space = spaces.get(config.space)
+    model = QuickModel.of(config, space)
+
+    def search(folder: Path, first: list[dict[str, int]] | None = None) -> None:
+        oracle = tuner_oracles.RandomOracle(OBJECTIVE, 3, seed=1, first=first)
+        tuner_oracles.search(tuner(folder, oracle, model), verbose=0)
+
+    search(tmp_path / "run")
+    (tmp_path / "run" / NAME).unlink()
+    told = r"has no ledger\.jsonl: it was deleted.*--begin-with \S+run --out NEW"
+    with pytest.raises(DataError, match=told), _one_line(tmp_path / "run"):
+        search(tmp_path / "run")
+    search(tmp_path / "new", warm.first(tmp_path / "run", space, 1))
+    best = Run(tmp_path / "run").best()[0].parsed
+    assert best in [one.parsed for one in Run(tmp_path / "new").trials]

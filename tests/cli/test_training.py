@@ -1,16 +1,17 @@
-"""evaluate, train, train-teacher and finetune as a person calls them: real processes."""
+"""evaluate, train, train-teacher and finetune as a person calls them."""
 
 import json
 import os
 import pty
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.cli.command import COMMAND, nas_tf
 
 SMALL = """\
 space: auxcell
@@ -22,7 +23,6 @@ full:
   stages:
     - {epochs: 2, batch: 100, crop: [64, 64]}
 """
-COMMAND = [sys.executable, "-c", "from nas_tf.cli import main; main()"]
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +34,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("NAS_TF_CACHE", str(folder / "cache"))
         patch.setenv("COLUMNS", "160")
         yield folder
-
-
-def nas_tf(*arguments: str, cwd: Path, **options: object) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [*COMMAND, *arguments], cwd=cwd, capture_output=True, text=True, timeout=300, **options
-    )
 
 
 @pytest.mark.slow
@@ -117,7 +111,8 @@ def test_a_found_network_goes_on_to_another_task(place: Path) -> None:
     first = ["train", "arch2", "--config", "small.yaml", "--out", "runs/arch2"]
     assert nas_tf(*first, "full.stages.0.epochs=1", cwd=place).returncode == 0
     wide = SMALL.replace("width: 8, alpha: 0.35", "width: null, alpha: 1.0")
-    (place / "wide.yaml").write_text(wide)
+    background = "task: {background: background}\n"
+    (place / "wide.yaml").write_text(wide + background)  # of segmentation: it does not go over
     done = nas_tf(
         *("finetune", "runs/arch2", "--task", "depth", "--config", "wide.yaml"),
         "full.stages.0.epochs=1",
@@ -159,12 +154,13 @@ def test_a_trained_teacher_teaches(place: Path) -> None:
         ),
         (
             ["evaluate", "arch1", "--config", "small.yaml", "teacher=none.keras"],
-            "teacher none.keras: no such file, expected a Keras model or SavedModel; "
+            "teacher PLACE/none.keras: no such file, expected a Keras model or SavedModel; "
             "nas-tf train-teacher makes one",
         ),
         (
             ["train", "arch1", "--config", "small.yaml", "network.weights=none.h5"],
-            "weights none.h5: no such file, expected MobileNetV2 weights as Keras saves them",
+            "weights PLACE/none.h5: no such file, expected MobileNetV2 weights as Keras saves "
+            "them",
         ),
         (
             ["train", "dpc-top1", "--config", "small.yaml"],
@@ -181,6 +177,6 @@ def test_mistakes_are_one_line_before_any_compute(
 ) -> None:
     out = ["--out", "refused"] if arguments[0] == "train" else []
     done = nas_tf(*arguments, *out, cwd=place)
-    assert done.stderr == f"nas-tf: {line}\n"
+    assert done.stderr == f"nas-tf: {line.replace('PLACE', str(place))}\n"
     assert (done.stdout, done.returncode) == ("", 2)
     assert not (place / "refused").exists()

@@ -82,8 +82,8 @@ def read(source: str | Path, overrides: list[str]) -> tuple[Experiment | None, s
             "expected 32 or more either way, as the encoder of space auxcell needs",
         ),
         (
-            ["full.stages.0.crop=[64, 96]", "evaluation.scales=[1, 0.25]"],
-            "evaluation.scales=[1, 0.25]: expected none below 0.5, as full.stages.0.crop is "
+            ["data.view.input=[64, 96]", "evaluation.scales=[1, 0.25]"],
+            "evaluation.scales=[1, 0.25]: expected none below 0.5, as data.view.input is "
             "[64, 96] and the encoder of space auxcell needs 32",
         ),
         (["network.width=4097"], "network.width=4097: expected an integer of 1 to 4096, or null"),
@@ -120,7 +120,7 @@ def test_a_combination_is_told_where_its_key_stands(write) -> None:
         ["space=template", "stage_one.crop=[8, 8]"],
         ["space=dpc", "stage_one.crop=[16, 16]"],
         ["stage_two.decoder={kind: sgd, momentum: 0.5}"],
-        ["full.stages.0.crop=[64, 96]", "evaluation.scales=[0.5, 2]", "evaluation.flip=true"],
+        ["data.view.input=[64, 96]", "evaluation.scales=[0.5, 2]", "evaluation.flip=true"],
     ],
 )
 def test_what_is_possible_passes(write, overrides: list[str]) -> None:

@@ -14,9 +14,9 @@ from msgspec import structs
 
 from nas_tf import config
 from nas_tf.config import schema
-from nas_tf.config.combinations import ALPHAS
+from nas_tf.config.combinations import ALPHAS, DRAWN_ALPHA
 from nas_tf.errors import ConfigError
-from nas_tf.networks import backbones
+from nas_tf.networks import backbones, weights
 from nas_tf.spaces import SPACES
 
 SMALL = "space: auxcell\ndata: {name: camvid}\n"
@@ -60,6 +60,7 @@ def test_the_papers_recipes() -> None:
     voc = config.load("voc_auxcell")
     assert (voc.stage_one.batch, voc.stage_two.batch) == (64, 32)
     assert [stage.encoder.kind for stage in voc.full.stages] == ["sgd", "sgd"]
+    assert voc.task == schema.Task(background="background")
 
 
 def test_names_are_those_of_the_files() -> None:
@@ -112,7 +113,8 @@ def test_numbers_as_people_write_them(text: str, value: float) -> None:
 
 @pytest.mark.parametrize("text", ["no", "1:30", "2026-01-01", "0x10", "'7'", "a=b", ".inf", "1_0"])
 def test_texts_stay_texts(text: str) -> None:
-    assert config.load("camvid_auxcell", [f"teacher={text}"]).teacher == text.strip("'")
+    loaded = config.load("camvid_auxcell", [f"data.target={text}"])
+    assert loaded.data.target == text.strip("'")
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
@@ -128,8 +130,8 @@ def test_texts_stay_texts(text: str) -> None:
 @example("\n x\x85\u2028\t\0")
 @SLOW
 def test_any_text_comes_back_from_a_dump(write, text: str) -> None:
-    data = schema.Data(name=text, val_split=text)
-    whole = schema.Experiment(space="template", data=data, teacher=text)
+    data = schema.Data(name="camvid", target=text, val_split=text)
+    whole = schema.Experiment(space="template", data=data)
     assert config.load(write(config.dump(whole))) == whole
 
 
@@ -187,6 +189,7 @@ def test_any_name_is_found_or_refused_in_one_line(source: str) -> None:
 
 def test_the_schema_agrees_with_what_it_names() -> None:
     assert ALPHAS == backbones.ALPHAS
+    assert DRAWN_ALPHA == weights.DRAWN_ALPHA
     assert get_args(get_type_hints(schema.Experiment)["space"]) == tuple(SPACES)
 
 

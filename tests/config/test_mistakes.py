@@ -114,9 +114,9 @@ def refused(source: str | Path, *overrides: str) -> str:
         ),
         (
             SMALL + "<<: {seed: 1}\n",
-            "key '<<' is unknown in small.yaml line 3, expected one of space, data, network, "
-            "stage_one, gate, stage_two, teacher, limits, search, precision, threads, seed, full, "
-            "evaluation",
+            "key '<<' is unknown in small.yaml line 3, expected one of space, data, task, "
+            "network, stage_one, gate, stage_two, teacher, limits, search, precision, threads, "
+            "seed, full, evaluation",
         ),
         (
             SMALL + "limits: &a {params: *a}\n",
@@ -254,7 +254,7 @@ def test_keys_that_clash_are_told_where_they_stand(write) -> None:
 
 def test_a_configuration_that_is_not_there(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    expected = f"expected a YAML file or one of {SHIPPED}"
+    expected = f"expected a YAML file, folder:DIR or one of {SHIPPED}"
     assert refused("camvid_auxcel") == (
         f"configuration 'camvid_auxcel' is unknown, {expected}, did you mean camvid_auxcell?"
     )

@@ -56,7 +56,7 @@ def miniature(name: str) -> Experiment:
     elif whole.data.target == "keypoints":
         small += ["data.name=mpii_pose"]
     else:
-        small += ["data.name=cityscapes_seg", "data.train_split=train"]
+        small += ["data.name=cityscapes_seg", "data.train_split=train", "task.background=null"]
         small += [f"full.stages.{n}.split=null" for n in range(len(whole.full.stages))]
     return config.load(FILES[name], small)
 
@@ -152,3 +152,9 @@ def test_pose_falls_at_epochs_90_and_120_of_140() -> None:
 def test_searches_are_as_long_as_the_papers() -> None:
     trials = {"cityscapes_template": 2000, "cityscapes_dpc": 28_000, "voc_auxcell": 20_000}
     assert {name: config.load(FILES[name]).search.trials for name in trials} == trials
+
+
+@pytest.mark.parametrize("name", ["voc_auxcell", "shapes_auxcell", "quickstart"])
+def test_the_background_is_left_out_of_the_reward(name: str) -> None:
+    task = experiment.task_for(config.load(FILES[name]))
+    assert [task.names[one] for one in task.left_out] == ["background"]

@@ -27,10 +27,7 @@ def line_of(error: pytest.ExceptionInfo) -> str:
 
 def corrupt(path: Path) -> str:
     path.write_bytes(path.read_bytes()[:200])
-    return (
-        f"image {path} cannot be decoded: the file is corrupt or no JPEG, PNG or BMP; "
-        "replace it or leave it out with --skip-broken"
-    )
+    return f"image {path} is damaged; replace it, or leave it out with --skip-broken"
 
 
 def test_a_sound_folder(own: Callable[..., Path]) -> None:
@@ -43,16 +40,21 @@ def test_a_sound_folder(own: Callable[..., Path]) -> None:
     np.testing.assert_allclose(train.shares, 1 / 3, atol=0.05)
 
 
-@pytest.mark.parametrize("kind", ["GIF", "TIFF", "PPM"])
+@pytest.mark.parametrize(
+    ("kind", "what"), [("GIF", "a GIF file"), ("PDF", "a PDF file"), ("PPM", "not a picture")]
+)
 def test_a_file_of_a_format_that_is_not_accepted_is_broken(
-    own: Callable[..., Path], kind: str
+    own: Callable[..., Path], kind: str, what: str
 ) -> None:
     root = own(train=2)
     image = root / "images" / "train" / "0.png"
     with Image.open(image) as picture:
         picture.save(image, format=kind)
     (problem,) = check(f"folder:{root}").problems
-    assert problem.startswith(f"image {image} cannot be decoded: ")
+    assert problem == (
+        f"image {image} is {what}, expected a JPEG, PNG, BMP, TIFF or WebP file; replace it, or "
+        "leave it out with --skip-broken"
+    )
 
 
 def test_every_broken_file_is_named_with_its_reason(

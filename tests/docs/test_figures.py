@@ -1,63 +1,246 @@
-"""What README and the index of results claim is what the pages they name say."""
+"""Every figure of README and of the index of results is the one that its page or file has.
 
+A row's numbers are compared in their order with the cells, lines and CSV columns that they come
+from, so that a figure that is wrong, swapped with another or of another row is found.
+"""
+
+import itertools
+import json
 import re
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
+from statistics import median
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?:e-?\d+)?(?![\w.]*\d)")
+from tests.docs.pages import (
+    LAST,
+    RESULTS,
+    ROOT,
+    Below,
+    cell,
+    mean,
+    numbers,
+    p_of,
+    rewards,
+    rows,
+    says,
+    text,
+    wrong,
+)
+from tests.golden.test_counts import EXTRA_PARAMS
+
 LINK = re.compile(r"\]\(([\w/]+\.md)\)")
 NAMES = re.compile(
-    r"`[^`]*`|\b[\w-]*arch\d\b|\bint8\b|\bDeepLabV3\S*|\bTensorFlow 2\.15|\bTables 2 and 3"
+    r"`[^`]*`|\b[\w-]*arch\d\b|\bint8\b|\bDeepLabV3\S*|\bTensorFlow 2\.15|\bTables 2 and 3|random3"
 )
-UNITS = {" M": (1, 1e6), " B": (1, 1e9)}
 
 
-def rows(path: Path) -> list[tuple[str, list[Path]]]:
-    """Rows of tables that name a page of results, each with the pages."""
+def deployed(network: str, column_name: str, nth: int = 1) -> float:
+    """A time on the page of exports, as a ratio to DeepLab's."""
+    return cell("deploy.md", network, column_name, nth)
+
+
+NETWORKS = ("found", "arch0", "wacv-arch0")
+INT8 = ("arch2-int8", "arch1-int8", "arch0-int8")
+IN_ORDER = ("arch2-int8", "arch1-int8", "camvid-ppo-best-int8", "arch0-int8")
+LITERT, LITERT_2 = "LiteRT, 1 thread", "LiteRT, 2 threads"
+TENSORFLOW, TENSORFLOW_2 = "TensorFlow, 1 thread", "TensorFlow, 2 threads"
+
+
+def spread(networks: Sequence[str], *columns: str) -> list[float]:
+    """The least and the largest ratio of networks in some columns."""
+    ratios = [deployed(*pair) for pair in itertools.product(networks, columns)]
+    return [min(ratios), max(ratios)]
+
+
+def final(network: str, key: str, nth: int = 0) -> float:
+    """A figure of one of the trained networks."""
+    return cell("final_networks.md", network, key, nth)
+
+
+def transferred(task: str, row: str, key: str = "from the trained network") -> float:
+    return cell("transfer.md", row, key, heading=f"## {task} on `shapes`")
+
+
+def longest(space: str, oracle: str) -> float:
+    """After how many trials the last mean of an oracle is told."""
+    (row,) = (one for one in rows("oracles.md", f"## {space}") if one["oracle"] == oracle)
+    return max(float(key[6:]) for key, told in row.items() if key.startswith("mean @") and told)
+
+
+def golden(space: str) -> int:
+    """How many genotypes have figures of the authors' code."""
+    path = ROOT / "tests" / "golden" / f"{space}.json"
+    return len({json.dumps(one["genotype"]) for one in json.loads(path.read_text())["entries"]})
+
+
+CANDIDATE_RATIOS = [
+    text("candidate.md", rf"\n{name} +([\d.]+) \(.*?\) +[\d.]+ \(.*?\) +([\d.]+) \(")
+    for name in ("arch0", "arch1", "arch2", *(f"random{n}" for n in range(1, 6)))
+]
+FASTER = r"ours in {} against PyTorch channels_last float32: ([\d.]+) times"
+RHO = r"ρ = ([\d.]+) \((95) % ([\d.]+) to ([\d.]+), n = 12\); mean 0.5208"
+PAPERS = "PPO, papers' settings"
+LEARNT = [
+    (space, one)
+    for space in ("auxcell", "template", "xception")
+    for one in ("PPO", "evolution", "near-best", PAPERS)
+    if (space, one) != ("xception", PAPERS)
+]
+DEEPLAB = "deeplabv3_mnv2_pascal_quant"
+LAST_EPOCH = ("full_training.md", "70")
+
+README: dict[str, Callable[[], Sequence[float | Below]]] = {
+    "arch0 (2.6 M parameters) on CamVid val": lambda: [
+        *text("full_training.md", r"arch0 at width 64 \(([\d,]+) parameters\)"),
+        cell(*LAST_EPOCH, "epoch"),
+        cell(*LAST_EPOCH, "minutes of training"),
+        *text("full_training.md", r"\*\*val mIoU ([\d.]+)\*\*"),
+    ],
+    "the best of a CamVid search": lambda: [
+        final("found", "parameters"),
+        final("wacv-arch0", "parameters"),
+        final("found", "epochs"),
+        *(final(one, "mean_iou") for one in NETWORKS),
+    ],
+    "do ranks after a minute hold": lambda: [
+        cell("longer.md", "as configured", "genotypes"),
+        *text("longer.md", RHO),
+    ],
+    "a training step of a search, in float32": lambda: [
+        *text("candidate.md", FASTER.format("float32")),
+        *text("candidate.md", FASTER.format("bfloat16")),
+    ],
+    "mean reward on CamVid, 60 trials each": lambda: [
+        *{len(rewards(one)) for one in ("evolution", "ppo", "random")},
+        LAST,
+        mean(rewards("evolution")[-LAST:]),
+        mean(rewards("ppo")[-LAST:]),
+        mean(rewards("random")),
+    ],
+    "what searching adds": lambda: [
+        *text("search.md", r"in all ([\d.]+)% of the trials' time"),
+        *text("search.md", r"beside their stages: ([\d.]+)%"),
+    ],
+    "int8, DeepLabV3-MobileNetV2's time being 1": lambda: [
+        deployed(DEEPLAB, LITERT),
+        *(deployed(one, LITERT) for one in INT8),
+        *spread(INT8, LITERT_2, TENSORFLOW, TENSORFLOW_2),
+    ],
+}
+INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
+    "Networks have the counts of the authors' code": lambda: [
+        golden("auxcell"),
+        golden("template"),
+        EXTRA_PARAMS,
+    ],
+    "A training step of the search is": lambda: [
+        *README["a training step of a search, in float32"](),
+        max(theirs / ours for ours, theirs in CANDIDATE_RATIOS),
+        median(theirs / ours for ours, theirs in CANDIDATE_RATIOS),
+    ],
+    "PPO, evolution and near-best search learn": lambda: [
+        Below([cell("oracles.md", one, "p", heading=f"## {space}") for space, one in LEARNT]),
+        *{longest(space, one) for space, one in LEARNT if one != PAPERS},
+        *{longest(space, one) for space, one in LEARNT if one == PAPERS},
+    ],
+    "On CamVid, the last 20 of evolution's 60 trials": lambda: [
+        LAST,
+        len(rewards("evolution")),
+        len(rewards("random")),
+        mean(rewards("evolution")[-LAST:]),
+        mean(rewards("random")),
+        p_of("evolution", LAST),
+        LAST,
+        mean(rewards("ppo")[-LAST:]),
+        p_of("ppo", LAST),
+        len(rewards("ppo")),
+        mean(rewards("ppo")),
+    ],
+    "What five epochs on cached features say": lambda: text("longer.md", RHO),
+    "What evolution found on CamVid scored higher": lambda: [
+        *(final("found", key) for key in ("mean_iou", "parameters", "multiply-adds")),
+        *(final("arch0", key) for key in ("mean_iou", "parameters", "multiply-adds")),
+        *(final("wacv-arch0", key) for key in ("parameters", "mean_iou")),
+        *(final(one, "as int8") for one in NETWORKS),
+        *(final(one, "int8, LiteRT, 1 / 2 threads, ms") for one in NETWORKS),
+        final("found", "epochs"),
+    ],
+    "The found network goes on to depth": lambda: [
+        *text("transfer.md", r"--task depth --config shapes_depth full\.stages\.0\.epochs=(\d+)"),
+        transferred("depth", "delta1"),
+        *text("transfer.md", r"--task pose --config shapes_pose full\.stages\.0\.epochs=(\d+)"),
+        transferred("pose", "pckh@0.5"),
+        transferred("depth", "delta1", "from ImageNet's encoder"),
+        transferred("pose", "pckh@0.5", "from ImageNet's encoder"),
+        *text("transfer.md", r"scenes of (\d+) pixels"),
+    ],
+    "A compact network learns CamVid": lambda: [
+        *text("full_training.md", r"arch0 at width 64 \(([\d,]+) parameters\)"),
+        *text("full_training.md", r"\*\*val mIoU ([\d.]+)\*\*"),
+        cell(*LAST_EPOCH, "epoch"),
+        cell(*LAST_EPOCH, "minutes of training"),
+    ],
+    "In int8 by LiteRT on one thread": lambda: [
+        *(deployed(one, LITERT) for one in IN_ORDER),
+        *(deployed(one, LITERT_2) for one in IN_ORDER),
+        *spread(IN_ORDER, TENSORFLOW, TENSORFLOW_2),
+        *spread(("wacv-arch0-int8", "wacv-arch1-int8"), LITERT, LITERT_2),
+    ],
+}
+
+
+def claims(path: Path, table_of: dict[str, Callable]) -> list:
+    """Rows with figures in the tables of a page, each with the key of where they come from."""
     found = []
-    for line in path.read_text().splitlines():
-        pages = [path.parent / one for one in LINK.findall(line)]
-        pages = [one for one in pages if one.parent.name == "results"]
-        if line.startswith("| ") and pages:
-            found.append((line, pages))
+    for line in path.read_text(encoding="utf-8").splitlines():
+        tells = path.name == "index.md" or "docs/results/" in line
+        if line.startswith("| ") and tells and figures(line):
+            key = next((one for one in table_of if line[2:].startswith(one)), "")
+            found.append(pytest.param(line, table_of.get(key), id=f"{path.name}:{line[2:50]}"))
     return found
 
 
-def numbers(text: str) -> list[tuple[str, str]]:
-    """Numbers, each with the two characters behind it."""
-    return [
-        (one[0].replace(",", ""), text[one.end() : one.end() + 2]) for one in NUMBER.finditer(text)
-    ]
+def figures(line: str) -> list[tuple[str, str]]:
+    """The numbers of a row, without those of names, code and links."""
+    return numbers(NAMES.sub("", LINK.sub("]", line)))
 
 
-def said(number: str, behind: str, told: list[float]) -> bool:
-    """Whether a page has the number: as it is, with more digits, or not in millions as here."""
-    places = len(number.partition(".")[2])
-    least = 0.5 * 10**-places + 1e-9
-    units = UNITS.get(behind, (1,))
-    return any(abs(one / unit - float(number)) <= least for one in told for unit in units)
-
-
-ROWS = [
-    pytest.param(line, pages, id=f"{path.name}:{line[2:50]}")
-    for path in (ROOT / "README.md", ROOT / "docs/results/index.md")
-    for line, pages in rows(path)
+CLAIMS = [
+    *claims(ROOT / "README.md", README),
+    *claims(RESULTS / "index.md", INDEX),
 ]
 
 
-@pytest.mark.parametrize(("line", "pages"), ROWS)
-def test_a_row_says_what_its_page_says(line: str, pages: list[Path]) -> None:
-    told = [float(one) for page in pages for one, _ in numbers(page.read_text())]
-    claimed = numbers(NAMES.sub("", LINK.sub("]", line)))
-    assert [one for one in claimed if not said(*one, told)] == []
+@pytest.mark.parametrize(("line", "source"), CLAIMS)
+def test_a_row_says_what_its_pages_say(line: str, source: Callable | None) -> None:
+    assert source is not None, "the row has no entry that says where its figures come from"
+    assert wrong(figures(line), source()) == []
 
 
-def test_rows_are_found_and_a_figure_of_no_page_is_told() -> None:
-    assert len(ROWS) > 12
-    assert said("0.701", " (", [0.7006])
-    assert said("2.6", " M", [2620875.0])
-    assert not said("0.702", " (", [0.7006])
-    assert not said("2.7", " M", [2620875.0])
-    assert not said("2.6", " B", [2620875.0])
+@pytest.mark.parametrize(("line", "source"), CLAIMS)
+def test_figures_that_are_swapped_or_changed_are_found(line: str, source: Callable) -> None:
+    told, values = figures(line), source()
+    for n, m in itertools.combinations(range(len(told)), 2):
+        if told[n][0] != told[m][0]:
+            swapped = list(told)
+            swapped[n], swapped[m] = told[m], told[n]
+            assert wrong(swapped, values), f"{told[n][0]} and {told[m][0]} swapped"
+    for n, (number, behind) in enumerate(told):
+        if not isinstance(values[n], Below):
+            last = Decimal(1).scaleb(Decimal(number).as_tuple().exponent)
+            changed = [*told[:n], (str(Decimal(number) + 2 * last), behind), *told[n + 1 :]]
+            assert wrong(changed, values), f"{number} changed"
+
+
+def test_every_source_has_its_row() -> None:
+    assert len(CLAIMS) == len(README) + len(INDEX)
+    assert says("0.701", " (", 0.7006)
+    assert says("2.6", " M", 2620875.0)
+    assert says("1e-09", ",", 1.3e-9)
+    assert not says("0.702", " (", 0.7006)
+    assert not says("2.7", " M", 2620875.0)
+    assert not says("2.6", " B", 2620875.0)
+    assert not says("1e-08", ",", 1.3e-9)

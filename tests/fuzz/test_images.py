@@ -11,8 +11,9 @@ import tensorflow as tf
 from hypothesis import strategies as st
 from PIL import Image
 
+from nas_tf import pictures as files
 from nas_tf.errors import NasTfError
-from serving import picture_file, saved_model
+from serving import saved_model
 from serving.client import Client, Patience
 from serving.signatures import FILES
 from tests.fuzz.fuzzed import hold, mangled, often, refused_at_most
@@ -64,11 +65,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_file_is_a_picture_or_refused(times: int) -> None:
     def holds(content: bytes) -> None:
         with refused_at_most(naming="it "):
-            pixels = picture_file.decoded(content, "it")
+            pixels = files.decoded(content, "it")
             assert pixels.dtype == np.uint8
             assert pixels.ndim == 3
             assert pixels.shape[2] == 3
-            assert pixels.shape[0] * pixels.shape[1] <= picture_file.MOST_PIXELS
+            assert pixels.shape[0] * pixels.shape[1] <= files.MAX_PIXELS
 
     hold(times, 300, holds, content=CONTENTS)
 
@@ -117,4 +118,4 @@ def test_the_client_answers_or_refuses(endpoint: Endpoint, wire: str) -> None:
 def test_all_refusals_are_ours() -> None:
     for width, height in ((0, 5), (2**31, 1), (4097, 4096), (2**32 - 1, 2**32 - 1)):
         with pytest.raises(NasTfError):
-            picture_file.decoded(huge(width, height), "it")
+            files.decoded(huge(width, height), "it")

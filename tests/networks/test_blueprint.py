@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_tf import networks, spaces
-from nas_tf.errors import ConfigError
+from nas_tf.errors import ConfigError, GenotypeError
 from nas_tf.networks import Settings, heads
 
 
@@ -112,6 +112,17 @@ def test_bad_sizes_are_named(name: str, size: object, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         networks.draw(spaces.resolve(name), 5, input_size=size)
     assert str(caught.value) == message
+
+
+def test_a_genotype_may_be_named_or_written_as_brackets() -> None:
+    genotype = spaces.resolve("arch0")
+    drawn = networks.draw(genotype, 11).layers
+    for found in ("arch0", str(genotype), genotype.parts):
+        assert networks.draw(found, 11).layers == drawn
+    with pytest.raises(GenotypeError, match="did you mean arch2"):
+        networks.draw("arch9", 11)
+    with pytest.raises(ConfigError, match="head is 'eleven', expected a number of classes or a H"):
+        networks.draw("arch0", "eleven")
 
 
 def test_other_mistakes_are_named() -> None:

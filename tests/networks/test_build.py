@@ -1,5 +1,6 @@
 """Keras models against their blueprints, and against an evaluation by hand."""
 
+import importlib
 import random
 from pathlib import Path
 
@@ -61,6 +62,15 @@ def test_fixed_and_dynamic_models_agree(name: str, size: tuple[int, int]) -> Non
     image = tf.random.stateless_uniform((2, *size, 3), (5, 6), -1.0, 1.0)
     for one, other in zip(outputs(dynamic, image), outputs(fixed, image), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_genotype_may_be_named_or_written_as_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("nas_tf.networks.build")  # a function has its name too
+    monkeypatch.setattr(module, "realise", lambda drawn, name: name)
+    genotype = spaces.resolve("arch0")
+    for given in ("arch0", genotype.parts):
+        assert networks.build(given, 11) == f"auxcell_{genotype.digest}"
+        assert networks.build_decoder(given, 11) == f"auxcell_{genotype.digest}_decoder"
 
 
 def test_weights_move_to_a_model_without_auxiliaries() -> None:

@@ -4,12 +4,14 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from msgspec import structs
 from PIL import Image
 
 from nas_tf.report import page, plots
@@ -182,3 +184,47 @@ def test_it_can_be_looked_at_and_printed(run: Run, tmp_path: Path) -> None:
     content = paper.read_bytes()
     assert content.startswith(b"%PDF")
     assert 3 <= len(re.findall(rb"/Type\s*/Page\b", content)) <= 12
+
+
+def scored(folder: Path, scores: Sequence[float], *overrides: str) -> Facts:
+    """Facts of a run whose trials came to these scores, whatever was made up for them."""
+    run = made(folder, trials=len(scores), failing=0, overrides=overrides)
+    run.__dict__["trials"] = [
+        structs.replace(one, reward=score, score=score)
+        for one, score in zip(run.trials, scores, strict=True)
+    ]
+    return Facts(run)
+
+
+@pytest.mark.parametrize(
+    ("scores", "count"),
+    [
+        ([0.176] * 13 + [0.1764], "all 14"),
+        ([0.176] * 8 + [0.1804, 0.1716] + [0.31, 0.02], "10 of 12"),
+    ],
+)
+def test_of_equal_rewards_it_says_that_nothing_was_learnt(
+    scores: list[float], count: str, tmp_path: Path
+) -> None:
+    facts = scored(tmp_path / "flat", scores, "network.weights=null")
+    told = list(page.trust(facts))
+    assert told[0].startswith(f"Rewards of {count} trials are equal but for 0.00")
+    assert "nothing was learnt" in told[0]
+    assert "stage_one.epochs" in told[0]
+    assert "(here: random;" in told[0]
+    assert not [line for line in told if "deviation" in line or "Spearman" in line]
+    assert not [line for line in told if "third" in line]
+
+
+@pytest.mark.parametrize("scores", [[0.17, 0.176, 0.182, 0.188], [0.176] * 7 + [0.3, 0.4]])
+def test_of_rewards_that_differ_it_says_by_how_much(scores: list[float], tmp_path: Path) -> None:
+    told = list(page.trust(scored(tmp_path / "spread", scores)))
+    assert "standard deviations above the mean" in told[0]
+    assert not [line for line in told if "nothing was learnt" in line]
+
+
+def test_refused_trials_do_not_make_rewards_equal(tmp_path: Path) -> None:
+    facts = scored(tmp_path / "dear", [0.0] * 9 + [0.3, 0.4])
+    for number, trial in enumerate(facts.run.trials[:9]):
+        facts.run.trials[number] = structs.replace(trial, stages=(), stopped="gate")
+    assert facts.alike == []

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 from msgspec import structs
 
+from nas_tf.errors import DataError
 from nas_tf.runs import Run
 from nas_tf.runs.shelf import Shelf
 from tests.runs.made import made
@@ -20,6 +22,15 @@ def test_trials_without_latency_are_no_part_of_its_front(tmp_path: Path) -> None
     assert run.pareto("params")[-1].trial == "unknown"
     made(tmp_path / "other", trials=5)
     assert Run(tmp_path / "other").pareto("latency_ms") == []
+
+
+def test_a_run_may_be_named_by_a_string(tmp_path: Path) -> None:
+    made(tmp_path / "run", trials=2)
+    run = Run(str(tmp_path / "run"))
+    assert run == Run(tmp_path / "run")
+    assert len(run.best(2)) == 2
+    with pytest.raises(DataError, match=r"none is no run: it has no run\.json"):
+        Run("none")
 
 
 def test_the_table_has_score_and_latency(tmp_path: Path) -> None:

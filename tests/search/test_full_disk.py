@@ -1,5 +1,6 @@
 """A disk that fills up while a search writes its run's folder."""
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,17 @@ import tuner_oracles
 from nas_tf import spaces
 from nas_tf.errors import EnvironmentFault
 from nas_tf.genotype import Genotype
+from nas_tf.networks.arrays import layouts
+from nas_tf.networks.state import from_arrays, initial_arrays
 from nas_tf.runs import Run
+from nas_tf.search import weights
 from nas_tf.search.hypermodel import OBJECTIVE
 from nas_tf.training.result import CandidateResult
 from tests.e2e.disk import small_files
 from tests.search.quick import QuickEvaluator, QuickModel
 from tests.search.searched import tuner
 from tests.training.evaluated import experiment
+from tests.training.small import drawn
 from tuner_oracles.ledger import NAME, LedgerError
 
 
@@ -59,3 +64,18 @@ def test_it_ends_the_search_and_is_no_trials_failure(
     search(4)
     assert [one.status for one in Run(tmp_path / "run").trials] == ["completed"] * 4
     assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_nothing_is_left_of_weights_that_do_not_fit(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    blueprint = drawn()
+    state = from_arrays(layouts(blueprint), initial_arrays(blueprint, seed=1))
+    told = r"weights/5\.npz can't be written: File too large; free some space"
+    with small_files(100_000), pytest.raises(EnvironmentFault, match=told):
+        weights.keep(tmp_path, "5", blueprint, state)
+    gc.collect()
+    assert not list((tmp_path / "weights").iterdir())
+    assert "".join(capfd.readouterr()) == ""
+    weights.keep(tmp_path, "5", blueprint, state)
+    assert weights.read(tmp_path, "5").keys() == weights.learnt(blueprint, state).keys()

@@ -14,7 +14,7 @@ from nas_tf import spaces
 from nas_tf.cli import nas_tf
 from nas_tf.cli.kerastuner_oracles import Hyperband
 from nas_tf.config import load
-from nas_tf.errors import DataError, NasTfError
+from nas_tf.errors import ConfigError, DataError, NasTfError
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.state import from_arrays
 from nas_tf.runs import Run
@@ -249,7 +249,19 @@ def test_weights_are_those_given_else_the_configuration_s_else_imagenet() -> Non
         SearchHyperModel(space, config=own, weights="other.h5").config(),
         SearchHyperModel(space).config("shapes"),
     ]
-    assert [one.network.weights for one in found] == ["mine.h5", None, "other.h5", "imagenet"]
+    here = Path.cwd()
+    assert [one.network.weights for one in found] == [
+        *(f"{here}/mine.h5", None, f"{here}/other.h5", "imagenet")
+    ]
+
+
+def test_drawn_weights_bring_their_width_unless_a_configuration_gives_one() -> None:
+    space = spaces.get("auxcell")
+    network = SearchHyperModel(space, weights="drawn").config("shapes").network
+    assert (network.weights, network.alpha) == ("drawn", 0.35)
+    wide = SearchHyperModel(space, weights="drawn", config=load("camvid_auxcell"))
+    with pytest.raises(ConfigError, match=r"^weights is drawn, which is for alpha"):
+        wide.check()
 
 
 def test_hyperband_sweeps_until_the_budget_is_spent(tmp_path: Path) -> None:

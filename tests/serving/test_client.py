@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from itertools import cycle, islice
+from itertools import cycle, islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +156,22 @@ def test_mistakes_in_the_address() -> None:
         Client("localhost:8500", MODEL)
     with pytest.raises(ConfigError, match=r"^version and label are both given"):
         Client("grpc://localhost:8500", MODEL, version=1, label="canary")
+
+
+def test_no_attempt_lasts_longer_than_what_is_left_of_the_deadline() -> None:
+    times: list[float] = []
+
+    def ask(seconds: float) -> None:
+        times.append(seconds)
+        time.sleep(0.2)
+        raise Busy("not yet")
+
+    patience = Patience(attempt=5.0, deadline=0.5, first=0.01, longest=0.01)
+    with Client("http://127.0.0.1:9", MODEL, patience=patience) as client, pytest.raises(Busy):
+        client._patiently(ask)
+    assert len(times) > 1
+    assert times[0] <= 0.5
+    assert all(later <= before - 0.2 for before, later in pairwise(times) if before > 0.2)
 
 
 @pytest.mark.parametrize("scheme", ["grpc", "http"])

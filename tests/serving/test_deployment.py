@@ -5,14 +5,20 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from tensorflow_serving.config import model_server_config_pb2
 
+from nas_tf.cli.serve import command
 from nas_tf.errors import ConfigError
 from serving import deployment
 from serving.deployment import Release
 
 RELEASE = Release(2, 10)
+PARTS = (
+    *("saved_model.pb", "assets/metadata.json"),
+    *("variables/variables.index", "variables/variables.data-00000-of-00001"),
+)
 WRAPPED = {
     "max_batch_size": 1,
     "batch_timeout_micros": 2,
@@ -26,7 +32,10 @@ WRAPPED = {
 @pytest.fixture
 def export(tmp_path: Path) -> Path:
     for version in (1, 2, 10):
-        (tmp_path / "savedmodel" / str(version)).mkdir(parents=True)
+        for name in PARTS:
+            path = tmp_path / "savedmodel" / str(version) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("{}")
     (tmp_path / "savedmodel" / ".11.99.partial").mkdir()
     return tmp_path
 
@@ -192,3 +201,28 @@ def test_mistakes_are_told_before_anything_is_written(
 def test_a_folder_without_versions(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no version in savedmodel, expected a folder"):
         deployment.write(tmp_path / "none", "street", RELEASE)
+
+
+def serve(*arguments: str) -> object:
+    return CliRunner().invoke(command, arguments)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_version_that_lacks_a_part_is_refused_before_anything_is_written(
+    export: Path, part: str
+) -> None:
+    path = export / "savedmodel" / "10" / part
+    path.write_text("")
+    for arguments in ((), ("--files", "--stable", "1", "--canary", "10")):
+        told = str(serve(str(export), *arguments).exception)
+        assert f"savedmodel/10 is not a complete version: it lacks {part[:9]}" in told
+        path.unlink(missing_ok=True)
+    assert not (export / "deploy").exists()
+    assert serve(str(export), "--files", "--stable", "2").exit_code == 0
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_a_version_whose_metadata_can_t_be_read_is_refused(export: Path, content: str) -> None:
+    (export / "savedmodel" / "10" / "assets" / "metadata.json").write_text(content)
+    with pytest.raises(ConfigError, match=r"10 is not a complete version: assets/meta.* damaged"):
+        deployment.write(export, "street", Release(10))

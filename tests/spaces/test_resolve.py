@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from nas_tf import spaces
@@ -9,6 +11,9 @@ from nas_tf.genotype import Genotype
 def test_brackets_of_a_published_genotype_find_their_space(name: str) -> None:
     genotype = spaces.PUBLISHED[name].genotype
     assert spaces.resolve(name) == genotype
+    assert spaces.resolve(genotype) == genotype
+    assert spaces.resolve(genotype.parts) == genotype
+    assert spaces.resolve(json.loads(str(genotype)), genotype.space) == genotype
     assert spaces.resolve(str(genotype)) == genotype
     assert spaces.resolve(str(genotype).replace("[", "(").replace("]", ")")) == genotype
 
@@ -17,6 +22,13 @@ def test_brackets_of_a_published_genotype_find_their_space(name: str) -> None:
     ("text", "space", "message"),
     [
         ("arch0", "dpc", "arch0 belongs to space auxcell, not to dpc"),
+        (
+            spaces.resolve("arch0"),
+            "dpc",
+            f"{spaces.resolve('arch0')} belongs to space auxcell, not to dpc",
+        ),
+        (11, None, "genotype is 11, expected a published name, brackets or a Genotype"),
+        (None, None, "genotype is None, expected a published name, brackets or a Genotype"),
         ("[1]", "darts", "space 'darts' is unknown, expected one of auxcell, template, dpc"),
         (
             "arch9",
@@ -32,7 +44,7 @@ def test_brackets_of_a_published_genotype_find_their_space(name: str) -> None:
         ),
     ],
 )
-def test_bad_names_and_texts(text: str, space: str | None, message: str) -> None:
+def test_bad_names_and_texts(text: object, space: str | None, message: str) -> None:
     with pytest.raises(GenotypeError) as caught:
         spaces.resolve(text, space)
     assert str(caught.value) == message

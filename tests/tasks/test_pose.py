@@ -101,6 +101,18 @@ def test_pckh_by_hand(seed: int) -> None:
             assert row[f"pckh@{threshold}"] == (hits / count if count else None)
 
 
+def test_a_joint_at_the_very_threshold_of_pckh_is_hit() -> None:
+    logits = np.zeros((1, 16, 24, 1), np.float32)
+    logits[0, 5, 4] = 1
+    [[[x, y]]], _ = heatmaps.read(tf.constant(logits))
+    for away, share in ((4.0, 1.0), (4.25, 0.0)):
+        metrics = Pose(1).metrics()
+        keypoints = np.array([[[[x + away, y, 2]]]], np.float32)
+        target = {"keypoints": keypoints, "head_size": np.array([[8.0]], np.float32)}
+        metrics.update(target, tf.constant(logits), (64, 96))
+        assert metrics.result()["pckh@0.5"] == share
+
+
 def test_pckh_of_a_data_set_weighs_joints_by_their_number_and_leaves_some_out() -> None:
     """MPII's usual evaluation: 4 of the 5 joints that count are hit."""
     points = np.zeros((3, 1, 3, 3), np.float32)

@@ -258,11 +258,12 @@ def test_several_scales_and_mirror_images_count_in_the_final_score(tmp_path: Pat
         evaluation={"batch": 20, "scales": [0.75, 1.0], "flip": True},
     )
     run = FullRun(config, ARCH1, tmp_path)
-    state, split = run.training.state, run.split.spread(5)
+    state, split = run.training.state, run._shown.spread(5)
     (images, _, logits), *_ = run._final.predictions(state, split)
-    single = [images, tf.image.resize(images, (48, 48))]
+    smaller = (96, 96)
+    single = [images, tf.image.resize(images, smaller)]
     expected = 0
-    for size, seen in zip((CROP, (48, 48)), single, strict=True):
+    for size, seen in zip((run.size, smaller), single, strict=True):
         network = Functional(run.draw(size).deployed(), parts=run.training.parts)
 
         def predict(x: tf.Tensor, network: Functional = network) -> tf.Tensor:

@@ -14,12 +14,14 @@ def draws(seed: int, count: int) -> list[float]:
     return [float(np.random.default_rng((seed, n)).random()) for n in range(count)]
 
 
-def test_the_paper_lets_better_than_the_mean_pass_and_others_by_chance() -> None:
+@pytest.mark.parametrize("seed", range(12))
+def test_the_paper_lets_better_than_the_mean_pass_and_others_by_chance(seed: int) -> None:
+    """Among these seeds are draws between each probability and the next."""
     rewards = [0.4, 0.6, 0.3, 0.45, 0.2, 0.5]
     # Means of the rewards before each: -, 0.4, 0.5, 0.4333, 0.4375, 0.39
     better = [True, True, False, True, False, True]
-    one = gate.make(Gate(policy="paper", probability=0.5, anneal=0.5), seed=3)
-    chances, probability, expected = draws(3, 6), 0.5, []
+    one = gate.make(Gate(policy="paper", probability=0.5, anneal=0.5), seed=seed)
+    chances, probability, expected = draws(seed, 6), 0.5, []
     for passes, chance in zip(better, chances, strict=True):
         expected.append(passes or chance < probability)
         probability *= 1.0 if passes else 0.5

@@ -9,11 +9,12 @@ import yaml
 from PIL import Image
 
 from nas_tf import config, spaces
-from nas_tf.config.schema import Experiment
+from nas_tf.config.schema import Experiment, Resize, View
 from nas_tf.errors import NasTfError
-from nas_tf.search import SearchHyperModel, TwoStageTuner
+from nas_tf.input_geometry import InputGeometry
+from nas_tf.search import SearchHyperModel, TwoStageTuner, ready
 from nas_tf.search.hypermodel import OBJECTIVE
-from nas_tf.training import preflight
+from nas_tf.training import defaults, experiment, preflight
 from nas_tf.training.full_run import FullRun
 from nas_tf.training.groundwork import Groundwork
 from tuner_oracles import RandomOracle
@@ -156,6 +157,31 @@ def test_what_no_full_training_can_do(
     assert not (tmp_path / "run").exists()
 
 
+def test_absent_imagenet_weights_are_refused_before_data_are_opened(
+    load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(*_: object) -> None:
+        raise AssertionError("data were opened")
+
+    monkeypatch.setattr(preflight, "open_split", opened)
+    monkeypatch.setattr("nas_tf.networks.weights.imagenet_at_hand", lambda alpha: None)
+    monkeypatch.setattr("nas_tf.networks.weights._RELEASE", "http://127.0.0.1:9/")
+    monkeypatch.setattr("pathlib.Path.home", lambda: tmp_path)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    whole = load("network.weights=imagenet")
+    arch1 = spaces.resolve("arch1")
+    for check in (
+        ready.check,
+        lambda one: Groundwork(one, root=tmp_path / "cache"),
+        lambda one: FullRun(one, arch1, tmp_path / "run"),
+    ):
+        line = refused(check, whole)
+        assert line.startswith("ImageNet weights are not on this machine")
+        assert "network.weights=drawn with network.alpha=0.35" in line
+        assert "network.weights=null" in line
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_is_possible_passes(load, own) -> None:
     preflight.before_search(load())
     preflight.before_training(load())
@@ -163,20 +189,40 @@ def test_what_is_possible_passes(load, own) -> None:
     preflight.before_training(load(f"full.stages=[{stage}, {{epochs: 1}}]"))
 
 
-def test_a_folder_needs_a_crop(load, own) -> None:
+def test_the_crop_of_a_folder_follows_from_its_pictures(load, own) -> None:
     name = own()
-    whole = load(f"data.name={name}", "stage_one={batch: 2}", "stage_two.batch=2")
-    assert refused(preflight.before_search, whole) == (
-        f"stage_one.crop is null and {name} has none, expected [height, width]"
+    open_crops = ["stage_one.crop=null", "full.stages=[{epochs: 1, batch: 2}]"]
+    whole = load(f"data.name={name}", *open_crops, "stage_one.batch=16", "stage_two.batch=16")
+    line = f"stage_one.crop and data.view.crop are null and {name} has none"
+    assert refused(preflight.before_search, whole).startswith(line)
+    completed = defaults.completed(whole)
+    view = completed.data.view
+    assert (view.resize, view.input, view.crop) == (Resize(longer=80), (96, 96), (96, 96))
+    assert (completed.stage_one.batch, completed.stage_two.batch) == (4, 4)
+    assert defaults.completed(completed) == completed
+    preflight.before_training(completed)
+
+
+def test_what_a_person_chose_for_a_folder_stays(load, own) -> None:
+    name = own()
+    chosen = load(
+        f"data.name={name}",
+        *("stage_one.crop=null", "full.stages=[{epochs: 1}]", "stage_one.batch=3"),
+        *("data.view.resize=none", "data.view.crop=[40, 48]"),
     )
-    whole = load(f"data.name={name}", "full.stages=[{epochs: 1, batch: 2}]")
-    assert refused(preflight.before_training, whole) == (
-        f"full.stages.0.crop is null and {name} has none, expected [height, width]"
-    )
-    other = load(f"data.name={name}", "full.stages=[{epochs: 1, data: shapes}]")
-    assert refused(preflight.before_training, other) == (
-        f"full.stages.0.crop is null and {name} has none, expected [height, width]"
-    )
+    completed = defaults.completed(chosen)
+    view = completed.data.view
+    assert (view.resize, view.input, view.crop) == ("none", (96, 96), (40, 48))
+    assert completed.stage_one.batch == 3
+    assert completed.full.stages[0].batch == 4
+    with_crops = load(f"data.name={name}", "full.stages=[{epochs: 1, crop: [64, 64]}]")
+    assert defaults.completed(with_crops).data.view == View()
+    assert experiment.geometry(defaults.completed(with_crops)) == InputGeometry((64, 64))
+
+
+def test_unknown_splits_of_a_folder_are_named_first(load, own) -> None:
+    whole = defaults.completed(load(f"data.name={own()}", "data.train_split=trian"))
+    assert "data.train_split is trian" in refused(preflight.before_search, whole)
 
 
 def test_another_data_set_must_ignore_the_same_label(load, own) -> None:

@@ -6,25 +6,88 @@ import random
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from nas_tf import spaces
+from nas_tf.config.schema import Experiment
 from nas_tf.errors import ConfigError, DataError, WeightsError
-from nas_tf.training import gate
+from nas_tf.networks.arrays import layouts
+from nas_tf.networks.blueprint import Blueprint
+from nas_tf.networks.state import State, from_arrays
+from nas_tf.training import gate, two_stage
 from nas_tf.training.groundwork import Groundwork
+from nas_tf.training.learner import Learner
+from nas_tf.training.result import CandidateResult
+from nas_tf.training.two_stage import TwoStage
 from tests.training.evaluated import evaluate, evaluator, experiment
 
 ARCH1 = spaces.resolve("arch1")
 ONLY_ONE = {"stage_two": None}
 
 
-def test_both_stages_are_run_and_booked() -> None:
+class Recording(Learner):
+    """A learner that keeps what it was made with, its rates, and all of its kind."""
+
+    made: ClassVar[list["Recording"]] = []
+
+    def __init__(self, blueprint: Any, task: Any, recipe: Any, state: State, *more: Any, **named):
+        super().__init__(blueprint, task, recipe, state, *more, **named)
+        self.start, self.rates = state, []
+        self.made.append(self)
+
+    def step(self, inputs: Any, dense: Any, rates: Mapping[str, float], teacher: Any = None):
+        self.rates.append(dict(rates))
+        return super().step(inputs, dense, rates, teacher)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One candidate through both stages, whose settings all differ between the stages."""
+
+    config: Experiment
+    result: CandidateResult
+    heard: list[tuple[str, int, int, float]]
+    learners: list[Recording]
+    kept: tuple[Blueprint, State]
+    encoder: State
+
+
+@pytest.fixture(scope="module")
+def both() -> Evaluated:
+    ground = evaluator(experiment()).ground
+    config = experiment(
+        stage_one={"decoder": {"learning_rate": 2e-3}, "polyak": 0.8, "auxiliary_weight": 0.2},
+        stage_two={
+            "encoder": {"kind": "sgd", "learning_rate": 2e-3},
+            "decoder": {"learning_rate": 4e-3},
+            "polyak": 0.6,
+            "auxiliary_weight": 0.3,
+        },
+    )
     heard: list[tuple[str, int, int, float]] = []
-    result = evaluate(ARCH1, observer=lambda *step: heard.append(step))
+    kept: list[tuple[Blueprint, State]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(two_stage, "Learner", Recording)
+        result = TwoStage(config, ground).evaluate(
+            ARCH1,
+            gate.make(config.gate, 1),
+            observer=lambda *step: heard.append(step),
+            keep=lambda *scored: kept.append(scored),
+        )
+    blueprint = kept[0][0]
+    encoder = from_arrays({"encoder": layouts(blueprint)["encoder"]}, ground.encoder_arrays)
+    return Evaluated(config, result, heard, Recording.made, kept[0], encoder)
+
+
+def test_both_stages_are_run_and_booked(both: Evaluated) -> None:
+    result, heard = both.result, both.heard
     assert [len(result.stages), result.stopped, result.failed] == [2, None, False]
     assert result.reward == result.stages[-1].reward
     for number, stage in enumerate(result.stages, 1):
@@ -37,6 +100,39 @@ def test_both_stages_are_run_and_booked() -> None:
         assert [step[1:3] for step in mine] == [(n + 1, stage.steps) for n in range(stage.steps)]
     record = json.loads(json.dumps(result.to_dict()))
     assert record["stages"][0]["reward"] == result.stages[0].reward
+
+
+def test_each_stage_trains_as_it_is_configured(both: Evaluated) -> None:
+    first, second = both.learners
+    one, two = both.config.stage_one, both.config.stage_two
+    assert first.recipe.optimisers == {"decoder": one.decoder}
+    assert second.recipe.optimisers == {"encoder": two.encoder, "decoder": two.decoder}
+    for learner, stage in ((first, one), (second, two)):
+        recipe = learner.recipe
+        assert recipe.normalising == frozenset(recipe.optimisers)
+        assert recipe.polyak == stage.polyak
+        assert recipe.auxiliary_weight == stage.auxiliary_weight
+        rates = {part: one.learning_rate for part, one in recipe.optimisers.items()}
+        assert learner.rates == [rates] * (540 // 32)
+    assert (first.recipe.distillation, second.recipe.distillation) == (one.distillation, 0.0)
+
+
+def test_stage_two_goes_on_from_stage_one_and_its_result_is_scored(both: Evaluated) -> None:
+    first, second = both.learners
+    assert same(second.start, first.state(), "decoder")
+    assert same(second.start, both.encoder, "encoder")
+    assert same(both.kept[1], second.state(), "decoder", "encoder")
+    for part in ("decoder", "encoder"):
+        moved = second.state().trainable[part] - second.start.trainable[part]
+        assert 0 < np.abs(moved).max() < 1
+
+
+def same(one: State, other: State, *parts: str) -> bool:
+    return all(
+        np.array_equal(getattr(one, kind)[part], getattr(other, kind)[part])
+        for kind in ("trainable", "statistics")
+        for part in parts
+    )
 
 
 def test_the_same_seed_gives_the_same_losses_and_another_does_not() -> None:

@@ -113,6 +113,54 @@ def test_nothing_is_learned_beyond_the_clip() -> None:
         np.testing.assert_array_equal(old, new)
 
 
+def decided(entropy: float = 0.0) -> tuple[Controller, np.ndarray]:
+    """A small controller that is far from uniform, and all vectors of its two tokens."""
+    learner = Controller(
+        Tokens(space(2, 3)).tokens, seed=1, units=8, learning_rate=1e-2, entropy=entropy
+    )
+    learner.restore([20 * array for array in learner.arrays()])
+    return learner, np.array([(first, second) for first in range(3) for second in range(3)])
+
+
+def test_a_token_is_drawn_given_the_one_before_it() -> None:
+    learner, vectors = decided()
+    log_probs = learner.log_probs(vectors).reshape(3, 3, 2)
+    firsts, seconds = log_probs[..., 0], log_probs[..., 1]
+    np.testing.assert_allclose(firsts, firsts[:, :1].repeat(3, 1), atol=1e-6)
+    for number in (1, 2):
+        assert np.abs(seconds[number] - seconds[0]).max() > 0.01
+
+
+@pytest.mark.parametrize("entropy", [0.0, 1.0])
+def test_the_entropy_bonus_makes_a_policy_less_sure(entropy: float) -> None:
+    learner, vectors = decided(entropy)
+
+    def sureness() -> float:
+        log_probs = learner.log_probs(vectors).sum(axis=1)
+        return float((np.exp(log_probs) * log_probs).sum())
+
+    before = sureness()
+    nothing = np.full(len(vectors), 1e-12)  # of 0, tf-agents leaves the frame out
+    drawn = Batch(vectors, learner.log_probs(vectors), nothing)
+    for _ in range(3):
+        learner.train(drawn)
+    change = sureness() - before
+    assert change < -0.01 if entropy else abs(change) < 1e-4
+
+
+def test_gradients_are_clipped_to_the_norm() -> None:
+    """Adam's first moment after one step is a tenth of the gradient it was given."""
+    norms = {}
+    for clip in (1e-3, 1e3):
+        learner = Controller(AUXCELL, seed=9, gradient_clip=clip)
+        learner.train(batch(learner, 8))
+        moments = [one.numpy() for one in learner._state if one.name.startswith("m/")]
+        assert len(moments) == len(learner._weights)
+        norms[clip] = 10 * np.linalg.norm([np.linalg.norm(one) for one in moments])
+    assert norms[1e-3] == pytest.approx(1e-3, rel=1e-3)
+    assert norms[1e3] > 2e-3
+
+
 def test_the_baseline_is_not_normalised_away() -> None:
     """tf-agents by itself subtracts the batch's mean: alike advantages would teach nothing."""
     learner = Controller(AUXCELL, seed=9, learning_rate=1e-3)

@@ -12,6 +12,7 @@ from tests.tuner_oracles.searches import GOAL, finish, place, score, space
 from tuner_oracles import RandomOracle
 from tuner_oracles.distributed import serve
 from tuner_oracles.durable import DurableOracle
+from tuner_oracles.tokens import SpaceError
 from tuner_oracles.worker import SteadyClient
 
 TRIALS = 3
@@ -120,13 +121,19 @@ def test_the_chief_hears_why_a_trial_failed(chief: DurableOracle, worker: Steady
         trial = worker.create_trial("w")
         trial.status, trial.message = "FAILED", "Traceback\nValueError: no such layer"
         worker.end_trial(trial)
+    assert chief.trials["0"].message == "Traceback\nValueError: no such layer"
+
+
+def test_a_worker_refuses_what_its_trial_asks_for_late(
+    chief: DurableOracle, worker: SteadyClient
+) -> None:
+    with worker.alive():
         trial = worker.create_trial("w")
         trial.hyperparameters.Choice("late", [5, 6])
-        trial.status = "FAILED"
-        with pytest.warns(UserWarning, match="'late' was first asked for in trial 1"):
+        trial.status = "COMPLETED"
+        with pytest.raises(SpaceError, match="not every build asks for 'late', so"):
             worker.end_trial(trial)
-    assert chief.trials["0"].message == "Traceback\nValueError: no such layer"
-    assert chief.trials["1"].status == "FAILED"
+    assert list(chief.end_order) == []
 
 
 def test_heartbeats_are_heard_while_the_oracle_is_busy(

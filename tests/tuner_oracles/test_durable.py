@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -84,17 +83,89 @@ def test_a_model_built_of_a_best_trial_does_not_change_the_space(tmp_path: Path)
     assert [hp.name for hp in oracle.hyperparameters.space] == [hp.name for hp in space().space]
 
 
-def test_what_a_build_asks_for_later_keeps_its_default_and_is_told(tmp_path: Path) -> None:
+def test_what_a_trial_asks_for_late_is_refused_with_all_names(tmp_path: Path) -> None:
     oracle = made(tmp_path)
     trial = oracle.create_trial("a")
-    assert trial.hyperparameters.Choice("late", [5, 6]) == 5
-    with pytest.warns(UserWarning, match="'late' was first asked for in trial 00 and keeps its"):
+    for name in ("late", "later", "late"):
+        trial.hyperparameters.Choice(name, [5, 6])
+    with pytest.raises(SpaceError, match="not every build asks for 'late', 'later', so"):
         finish(oracle, trial, 0.5)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        trial = oracle.create_trial("a")
-        trial.hyperparameters.Choice("late", [5, 6])
-        finish(oracle, trial, 0.5)
+    assert oracle.end_order == []
+
+
+class Grows(kt.HyperModel):
+    """KerasTuner's own tutorials ask for hyperparameters in loops and under conditions."""
+
+    def __init__(self, ask: Any) -> None:
+        super().__init__()
+        self._ask, self.fits = ask, 0
+
+    def build(self, hp: kt.HyperParameters) -> tf.keras.Model:
+        self._ask(hp)
+        model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    def fit(self, *_: Any, **__: Any) -> dict[str, float]:
+        self.fits += 1
+        return {"val_loss": 1.0}
+
+
+def loop(hp: kt.HyperParameters) -> None:
+    for number in range(hp.Int("layers", 1, 6)):
+        hp.Choice(f"act{number}", ["relu", "tanh"])
+
+
+def scope(hp: kt.HyperParameters) -> None:
+    if hp.Boolean("use"):
+        with hp.conditional_scope("use", [True]):
+            hp.Choice("k", [1, 2, 3])
+
+
+def fails(hp: kt.HyperParameters) -> None:
+    if hp.Int("layers", 1, 6) == 6:
+        hp.Choice("late", [1, 2])
+        raise RuntimeError("no such network")
+
+
+@pytest.mark.parametrize(
+    ("ask", "new"),
+    [(loop, "'act1', 'act2', 'act3', 'act4', 'act5'"), (scope, "'k'"), (fails, "'late'")],
+)
+def test_a_space_that_grows_at_its_ends_is_refused_before_any_trial(
+    tmp_path: Path, ask: Any, new: str
+) -> None:
+    one = kt.Tuner(RandomOracle("val_loss", 9), Grows(ask), directory=tmp_path)
+    with pytest.raises(SpaceError, match=f"not every build asks for {new}, so"):
+        search(one, verbose=0)
+    assert not list(tmp_path.rglob("trial_*"))
+
+
+def test_a_space_that_grows_elsewhere_is_refused_before_a_network_is_trained(
+    tmp_path: Path,
+) -> None:
+    def ask(hp: kt.HyperParameters) -> None:
+        if hp.Choice("kind", ["a", "b", "c"]) == "b":
+            hp.Choice("late", [1, 2])
+            hp.Choice("later", [1, 2])
+
+    model = Grows(ask)
+    one = kt.Tuner(RandomOracle("val_loss", 9, seed=1), model, directory=tmp_path)
+    with pytest.raises(SpaceError, match="asks for 'late', 'later', so"):
+        search(one, verbose=0)
+    assert model.fits == len(one.oracle.end_order) < 3
+    assert {trial.status for trial in one.oracle.trials.values()} <= {"COMPLETED", "RUNNING"}
+
+
+def test_a_space_that_is_asked_for_in_full_is_searched(tmp_path: Path) -> None:
+    def ask(hp: kt.HyperParameters) -> None:
+        hp.Int("layers", 1, 3)
+        for number in range(3):
+            hp.Choice(f"act{number}", ["relu", "tanh"])
+
+    one = kt.Tuner(RandomOracle("val_loss", 4, seed=1), Grows(ask), directory=tmp_path)
+    search(one, verbose=0)
+    assert [trial.status for trial in one.oracle.trials.values()] == ["COMPLETED"] * 4
 
 
 def test_continuous_hyperparameters_are_refused_before_any_trial(tmp_path: Path) -> None:
@@ -162,7 +233,7 @@ def test_an_end_told_again_after_the_chief_died_counts_once(tmp_path: Path) -> N
     assert oracle.trials["0"].status == "INVALID"
     again = oracle.create_trial("b")
     assert again.trial_id == "0"
-    oracle.end("a", "0", "INVALID", "Traceback\nboom", [])
+    oracle.end("a", "0", "INVALID", "Traceback\nboom")
     assert oracle.trials["0"].status == "RUNNING", "another worker has it by now"
     finish(oracle, again, 0.5)
     assert oracle.trials["0"].score == 0.5
@@ -178,6 +249,20 @@ def test_completed_without_an_objective_is_a_failure(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Objective value missing"):
         oracle.update_trial(oracle.create_trial("a").trial_id, {"other": 1.0})
     assert oracle.create_trial("b").status == "RUNNING", "an error leaves no lock behind"
+
+
+def test_a_record_that_can_t_be_written_has_no_effect(tmp_path: Path) -> None:
+    oracle = made(tmp_path, 5)
+    drive(oracle, 1)
+    size = (tmp_path / "search/ledger.jsonl").stat().st_size
+    with small_files(size + 10), pytest.raises(Unwritable):
+        oracle.create_trial("tuner0")
+    assert list(oracle.trials) == ["0"]
+    trial = oracle.create_trial("tuner0")
+    size = (tmp_path / "search/ledger.jsonl").stat().st_size
+    with small_files(size + 10), pytest.raises(Unwritable):
+        oracle.update_trial(trial.trial_id, {"score": 0.9})
+    assert not oracle.trials["1"].metrics.exists("score")
 
 
 def test_unknown_trials_are_told(tmp_path: Path) -> None:
@@ -196,7 +281,7 @@ def test_begun_by_another_oracle_is_refused(tmp_path: Path) -> None:
     x, y = data()
     stock = tuner(kt.oracles.RandomSearchOracle("val_loss", 1), tmp_path)
     stock.search(x, y, validation_data=(x, y), epochs=1, verbose=0)
-    with pytest.raises(LedgerError, match=r"has no ledger.jsonl: its search was begun by another"):
+    with pytest.raises(LedgerError, match=r"has no ledger.jsonl: it was deleted, or .* by an or"):
         tuner(RandomOracle("val_loss", 2), tmp_path)
     drive(made(tmp_path / "ours"), 1)
     with pytest.raises(LedgerError, match="begun with oracle 'RandomOracle', now it is 'PPOOra"):

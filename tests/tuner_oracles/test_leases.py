@@ -12,10 +12,10 @@ def test_a_score_from_a_worker_thought_dead_counts_another_words_do_not(tmp_path
     for status, ends in (("FAILED", False), ("COMPLETED", False)):
         trial = oracle.create_trial("a")
         oracle.hello("a")
-        oracle.end("a", trial.trial_id, status, None, [])
+        oracle.end("a", trial.trial_id, status, None)
         assert (oracle.trials["0"].score is not None) is ends, status
     oracle.update_trial("0", {"score": 0.5})
-    oracle.end("a", "0", "COMPLETED", None, [])
+    oracle.end("a", "0", "COMPLETED", None)
     assert oracle.trials["0"].score == 0.5
 
 

@@ -104,7 +104,7 @@ def test_two_processes_are_refused_and_one_process_takes_over(tmp_path: Path) ->
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.splitlines()[-1] == (
-        f"tuner_oracles.ledger.LedgerError: {path} is in use: another process is running this "
+        f"tuner_oracles.ledger.Busy: {path} is in use: another process is running this "
         "search; end it first, or use another project_name"
     )
     second = Ledger(path)

@@ -54,9 +54,24 @@ def test_results_of_a_policy_too_long_gone_are_dropped() -> None:
     assert late.policy["version"] == 0
     for number in range(1, 13):
         one.learn(one.propose(number), 0.5)
+        if number == 8:
+            assert one.version == 2
+            one.learn(late, 0.5)
     assert (one.version, one.dropped) == (3, 0)
     one.learn(late, 9.0)
     assert one.dropped == 1
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_advantages_are_rewards_less_the_baseline_by_its_spread_if_wanted(scaled: bool) -> None:
+    one = searcher(scale_rewards=scaled)
+    rewards = np.array([0.2, 0.9, 0.4])
+    for number, reward in enumerate(rewards):
+        one.learn(one.propose(number), reward)
+    spread = one.baseline.spread
+    assert 0 < spread < 0.5
+    expected = (rewards - one.baseline.mean) / (spread if scaled else 1.0)
+    np.testing.assert_allclose(one._batch(list(one._window)).advantages, expected)
 
 
 def test_late_results_are_weighed_against_the_policy_that_proposed_them(tmp_path: Path) -> None:

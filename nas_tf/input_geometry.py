@@ -1,0 +1,196 @@
+"""How a picture of any size becomes a network's input, and how its answer comes back.
+
+A picture is resized by a rule, then padded to the input's size, or covered by overlapping windows
+of it where it is larger. Each pixel's answer is taken from the window whose centre is nearest and
+enlarged to the picture's own size by the nearest pixel. Training resizes by the same rule, and
+scoring, prediction and exported signatures all call this module, so that they agree.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import tensorflow as tf
+
+Size = tuple[int, int]
+
+GREY = 127
+"""What a picture is padded with; a network sees it as 0."""
+OVERLAP = 4
+"""Neighbouring windows share at least this part of their side: a quarter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """The size that a picture is brought to before anything else: one rule, or none of them.
+
+    Args:
+        longer: The longer side becomes this many pixels.
+        shorter: The shorter side becomes this many pixels.
+        longer_at_most: As ``longer``, but smaller pictures stay as they are.
+        exact: Height and width, whatever the proportions were.
+    """
+
+    longer: int | None = None
+    shorter: int | None = None
+    longer_at_most: int | None = None
+    exact: Size | None = None
+
+    @classmethod
+    def of(cls, rule: Mapping[str, Any]) -> "Resize":
+        """The rule that a model's metadata or a configuration states; without a key, none."""
+        exact = rule.get("exact")
+        return cls(**{**rule, "exact": tuple(exact)} if exact else rule)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The rule as metadata state it."""
+        given = {key: value for key, value in asdict(self).items() if value is not None}
+        return given | ({"exact": list(self.exact)} if self.exact else {})
+
+    def size(self, own: tf.Tensor) -> tf.Tensor:
+        """Height and width after resizing a picture of such; int64, works in a graph."""
+        own = tf.cast(own, tf.int64)
+        if self.exact is not None:
+            return tf.constant(self.exact, tf.int64)
+        if self.longer is not None:
+            return _scaled(own, self.longer, tf.reduce_max(own))
+        if self.shorter is not None:
+            return _scaled(own, self.shorter, tf.reduce_min(own))
+        if self.longer_at_most is not None:
+            longer = tf.reduce_max(own)
+            return _scaled(own, tf.minimum(tf.cast(self.longer_at_most, tf.int64), longer), longer)
+        return own
+
+
+@dataclass(frozen=True, slots=True)
+class InputGeometry:
+    """A network's input size, and how pictures of other sizes are brought to it.
+
+    Args:
+        size: Height and width of the input.
+        resize: What happens to a picture first.
+        windows: Whether a picture that is still larger is covered by windows; otherwise it is
+            shrunk until it fits, as poses need, whose joints no window may cut.
+    """
+
+    size: Size
+    resize: Resize = Resize()
+    windows: bool = True
+
+    @classmethod
+    def of(cls, about: Mapping[str, Any]) -> "InputGeometry":
+        """The geometry that a model's metadata state; before 0.2 pictures were stretched."""
+        given = about["input"]
+        size = tuple(given["size"])
+        if "resize" not in given:
+            return cls(size, Resize(exact=size))
+        return cls(size, Resize.of(given["resize"]), given["windows"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The geometry as metadata state it."""
+        return {
+            "size": list(self.size),
+            "resize": self.resize.to_dict(),
+            "windows": self.windows,
+            "overlap": 1 / OVERLAP,
+            "padding": GREY,
+        }
+
+    def resized_size(self, own: tf.Tensor) -> tf.Tensor:
+        """Height and width of a picture as the network sees it, before padding."""
+        size = self.resize.size(own)
+        if self.windows:
+            return size
+        limit = tf.constant(self.size, tf.int64)
+        # The side that leaves the input by more decides; a picture that fits stays as it is.
+        tall = size[0] * limit[1] > size[1] * limit[0]
+        most, side = tf.where(tall, limit[0], limit[1]), tf.where(tall, size[0], size[1])
+        return _scaled(size, tf.minimum(most, side), side)
+
+    def cut(self, picture: tf.Tensor) -> tf.Tensor:
+        """The windows [count, height, width, 3] of a picture, as bytes, row by row."""
+        picture = resized(picture, self.resized_size(tf.shape(picture)[:2]))
+        size = tf.shape(picture, tf.int64)[:2]
+        rows, columns = (_starts(size[n], self.size[n]) for n in (0, 1))
+        before = tf.stack([tf.maximum(-rows[0], 0), tf.maximum(-columns[0], 0)])
+        after = tf.maximum(tf.constant(self.size, tf.int64) - size - before, 0)
+        padding = tf.concat([tf.stack([before, after], axis=1), [[0, 0]]], axis=0)
+        padded = tf.pad(picture, padding, constant_values=tf.cast(GREY, picture.dtype))
+        height, width = self.size
+        for axis, (starts, side) in enumerate(((rows, height), (columns, width))):
+            places = starts[:, None] + before[axis] + tf.range(side, dtype=tf.int64)
+            padded = tf.gather(padded, tf.reshape(places, [-1]), axis=axis)
+        shape = (tf.size(rows), height, tf.size(columns), width, 3)
+        windows = tf.transpose(tf.reshape(padded, shape), (0, 2, 1, 3, 4))
+        return tf.reshape(windows, (-1, height, width, 3))
+
+    def joined(self, maps: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
+        """Maps [count, height, width] of a picture's windows as one map of the picture's size."""
+        own = tf.cast(own, tf.int64)
+        size = self.resized_size(own)
+        rows, columns = (_starts(size[n], self.size[n]) for n in (0, 1))
+        height, width = self.size
+        grid = tf.reshape(maps, (tf.size(rows), tf.size(columns), height, width))
+        grid = tf.transpose(grid, (0, 2, 1, 3))
+        grid = tf.reshape(grid, (tf.size(rows) * height, tf.size(columns) * width))
+        grid = tf.gather(grid, _sources(own[0], size[0], height, rows), axis=0)
+        return tf.gather(grid, _sources(own[1], size[1], width, columns), axis=1)
+
+    def points(self, found: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
+        """Points [..., (x, y)] in the input as places in a picture that has one window."""
+        size = self.resized_size(own)
+        starts = [_starts(size[n], self.size[n])[0] for n in (1, 0)]
+        factors = tf.cast(own, tf.float32) / tf.cast(size, tf.float32)
+        return (found + tf.cast(tf.stack(starts), tf.float32) + 0.5) * factors[::-1] - 0.5
+
+    def share_seen(self, own: tf.Tensor) -> tf.Tensor:
+        """The share of a picture's pixels within the one window at its centre."""
+        size = tf.cast(self.resized_size(own), tf.float32)
+        seen = tf.minimum(size, tf.constant(self.size, tf.float32))
+        return tf.reduce_prod(seen) / tf.reduce_prod(size)
+
+
+def resized(picture: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """A picture as bytes at a size, smoothed where it shrinks; untouched at its own."""
+
+    def changed() -> tf.Tensor:
+        floats = tf.image.resize(picture, tf.cast(size, tf.int32), antialias=True)
+        return tf.cast(tf.clip_by_value(tf.round(floats), 0, 255), tf.uint8)
+
+    same = tf.reduce_all(tf.shape(picture, tf.int64)[:2] == tf.cast(size, tf.int64))
+    return tf.cond(same, lambda: tf.cast(picture, tf.uint8), changed)
+
+
+def resized_map(values: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """A map [height, width] at a size; each value is that of the nearest pixel."""
+    own, size = tf.shape(values, tf.int64), tf.cast(size, tf.int64)
+    values = tf.gather(values, _nearest(size[0], own[0]), axis=0)
+    return tf.gather(values, _nearest(size[1], own[1]), axis=1)
+
+
+def _scaled(size: tf.Tensor, to: int | tf.Tensor, side: tf.Tensor) -> tf.Tensor:
+    """A size times ``to`` / ``side``, rounded half up, at least one pixel."""
+    to = tf.cast(to, tf.int64)
+    return tf.maximum((2 * size * to + side) // (2 * side), 1)
+
+
+def _starts(length: tf.Tensor, window: int) -> tf.Tensor:
+    """Where windows begin along an axis; negative where one is larger than the picture."""
+    step = window - window // OVERLAP
+    beyond = tf.maximum(length - window, 0)
+    count = 1 + (beyond + step - 1) // step
+    spread = tf.range(count) * beyond // tf.maximum(count - 1, 1)
+    return tf.where(length <= window, -((window - length) // 2), spread)
+
+
+def _sources(own: tf.Tensor, length: tf.Tensor, window: int, starts: tf.Tensor) -> tf.Tensor:
+    """For each pixel of the picture along an axis, its place in the windows laid end to end."""
+    places = _nearest(own, length)
+    borders = (starts[:-1] + window + starts[1:]) // 2
+    owner = tf.searchsorted(borders, places, side="right", out_type=tf.int64)
+    return owner * window + places - tf.gather(starts, owner)
+
+
+def _nearest(count: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+    """The nearest of ``length`` pixels for each of ``count`` along an axis, by their centres."""
+    return (2 * tf.range(count) + 1) * length // (2 * count)

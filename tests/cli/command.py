@@ -1,0 +1,57 @@
+"""The command line in this process: what it prints, and what it ends with.
+
+A process of its own imports TensorFlow anew, which takes longer than most of what is tested. Tests
+of the process itself (signals, terminals, another environment) start one.
+"""
+
+import contextlib
+import io
+import logging
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from nas_tf import cli
+
+COMMAND = [sys.executable, "-c", "from nas_tf.cli import main; main()"]
+
+
+def nas_tf(
+    *arguments: str, cwd: Path, env: Mapping[str, str] | None = None, stdin: str = ""
+) -> subprocess.CompletedProcess:
+    """Runs a command in a folder; an error that is not a user's is raised."""
+    stdout, stderr, code = io.StringIO(), io.StringIO(), 0
+    logger, before = logging.getLogger("nas_tf"), Path.cwd()
+    handlers, propagate = list(logger.handlers), logger.propagate
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* without effect: TensorFlow has computed")
+        patch.setattr(sys, "argv", ["nas-tf", *arguments])
+        patch.setattr(sys, "unraisablehook", sys.unraisablehook)
+        patch.setattr(sys, "stdin", io.StringIO(stdin))
+        for key in os.environ if env is not None else ():
+            if key not in env:
+                patch.delenv(key)
+        for key, value in (env or {}).items():
+            patch.setenv(key, value)
+        os.chdir(cwd)
+        try:
+            with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+                cli.main()
+        except SystemExit as ended:
+            code = ended.code
+        finally:
+            os.chdir(before)
+            logger.handlers, logger.propagate = handlers, propagate
+    return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
+
+
+def nas_tf_process(*arguments: str, cwd: Path, **options: object) -> subprocess.CompletedProcess:
+    """Runs a command in a process of its own."""
+    return subprocess.run(
+        [*COMMAND, *arguments], cwd=cwd, capture_output=True, text=True, timeout=300, **options
+    )

@@ -1,0 +1,111 @@
+"""Reads figures where they stand: a cell of a page's table, a line of its text, a CSV file."""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+
+from scipy.stats import mannwhitneyu
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "docs" / "results"
+NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?:e-?\d+)?(?![\w.]*\d)")
+UNITS = {" M": 1e6, " B": 1e9}
+LAST = 20
+"""Of so many trials the means of searches are told."""
+
+
+class Below(NamedTuple):
+    """A bound that all of some values keep."""
+
+    values: Sequence[float]
+
+
+def numbers(text: str) -> list[tuple[str, str]]:
+    """Numbers, each with the two characters behind it."""
+    return [
+        (one[0].replace(",", ""), text[one.end() : one.end() + 2]) for one in NUMBER.finditer(text)
+    ]
+
+
+def says(number: str, behind: str, value: float) -> bool:
+    """Whether a written number is a value, rounded to the places it is written with."""
+    unit = UNITS.get(behind, 1) if value >= 1e5 else 1
+    least = 0.5 * 10.0 ** Decimal(number).as_tuple().exponent
+    return abs(value / unit - float(number)) <= least * (1 + 1e-9)
+
+
+def rows(page: str, heading: str = "") -> Iterator[dict[str, str]]:
+    """Rows of a page's tables by their columns' names; of those below a heading where given."""
+    text = (RESULTS / page).read_text(encoding="utf-8")
+    if heading:
+        text = text.split(f"\n{heading}\n")[1].split("\n## ")[0]
+    for block in re.findall(r"(?:^\|.*\n)+", f"{text}\n", re.M):
+        cells = [
+            [cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()
+        ]
+        for row in cells[2:]:
+            yield dict(zip(cells[0], row, strict=True))
+
+
+def cell(page: str, row: str, column: str, nth: int = 0, heading: str = "") -> float:
+    """The nth number in the cell of the one row that begins so and has such a column."""
+    (found,) = (
+        one[column]
+        for one in rows(page, heading)
+        if next(iter(one.values())) == row and column in one
+    )
+    return float(numbers(found)[nth][0])
+
+
+def text(page: str, pattern: str) -> list[float]:
+    """The numbers that a pattern's groups find at its one place in a page."""
+    (found,) = re.finditer(pattern, (RESULTS / page).read_text(encoding="utf-8"))
+    return [float(one.replace(",", "")) for one in found.groups()]
+
+
+def table(name: str) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
+    with (RESULTS / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def column(name: str, key: str, **where: str) -> list[float]:
+    """A column of a CSV file, of the rows that hold such values."""
+    return [
+        float(row[key])
+        for row in table(name)
+        if all(row[one] == value for one, value in where.items())
+    ]
+
+
+def mean(values: Iterable[float]) -> float:
+    """The arithmetic mean."""
+    values = list(values)
+    return sum(values) / len(values)
+
+
+def rewards(oracle: str) -> list[float]:
+    """Of the trials of a CamVid search, in their order."""
+    return column(f"camvid_search/camvid_{oracle}/trials.csv", "reward")
+
+
+def p_of(oracle: str, last: int = 0) -> float:
+    """Mann–Whitney's p of the last trials of a search against all of uniform random's."""
+    return float(mannwhitneyu(rewards(oracle)[-last:], rewards("random")).pvalue)
+
+
+def wrong(told: Sequence[tuple[str, str]], values: Sequence[float | Below]) -> list[str]:
+    """Numbers that are not those of their places."""
+    assert len(told) == len(values), f"{[one for one, _ in told]} for {values}"
+    return [
+        number
+        for (number, behind), value in zip(told, values, strict=True)
+        if not (
+            max(value.values) < float(number)
+            if isinstance(value, Below)
+            else says(number, behind, value)
+        )
+    ]

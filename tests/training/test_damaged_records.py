@@ -1,0 +1,63 @@
+"""A prepared record that was damaged is told wherever a training or a score reads it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas_tf import networks
+from nas_tf.data.examples import Examples
+from nas_tf.errors import DataError
+from nas_tf.training.scoring import Split
+from nas_tf.training.split_cache import cache_split
+from tests.training.evaluated import evaluator, experiment
+from tests.training.test_full import training
+
+TOLD = "split train, is damaged: hash mismatch; run nas-tf data prepare shapes --again"
+
+
+class Damaged:
+    """Records of which none can be read."""
+
+    def __len__(self) -> int:
+        return 600
+
+    def __getitem__(self, index: int) -> bytes:
+        raise RuntimeError("hash mismatch")
+
+
+@pytest.fixture
+def damage(monkeypatch: pytest.MonkeyPatch) -> Callable[[Examples], None]:
+    """Damages the records of examples that are not in memory."""
+
+    def harm(examples: Examples) -> None:
+        monkeypatch.setattr(examples, "_decoded", None)
+        monkeypatch.setattr(examples, "_records", Damaged())
+
+    return harm
+
+
+def test_in_a_full_training(tmp_path: Path, damage: Callable) -> None:
+    one = training(tmp_path)
+    damage(one._data[0].examples)
+    with pytest.raises(DataError, match=TOLD):
+        next(one.epochs())
+
+
+def test_in_stage_two_and_where_it_is_scored(damage: Callable) -> None:
+    ground = evaluator(experiment()).ground
+    damage(ground.examples)
+    for batches in (ground.stage_two_batches(1, 0), ground.validation_images()):
+        with pytest.raises(DataError, match=TOLD):
+            next(batches)
+
+
+def test_in_a_score_and_where_features_are_cached(tmp_path: Path, damage: Callable) -> None:
+    ground: Any = evaluator(experiment()).ground
+    damage(ground.examples)
+    with pytest.raises(DataError, match=TOLD):
+        next(Split(ground.examples, ground.reward_view).batches(ground.task, 4))
+    encoder = networks.encoder(input_size=ground.reward_view.crop, alpha=0.35)
+    with pytest.raises(DataError, match=TOLD):
+        cache_split(ground.examples, ground.task, ground.reward_view, encoder, root=tmp_path)

@@ -1,0 +1,111 @@
+"""Final scores are of whole pictures at their own size, and so is what is printed of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nas_tf import config, spaces
+from nas_tf.config.schema import Evaluation
+from nas_tf.data.whole import WholePictures
+from nas_tf.networks.arrays import layouts
+from nas_tf.networks.state import from_arrays, initial_arrays
+from nas_tf.training import experiment
+from nas_tf.training.scoring import Scorer
+
+BORDER = 0.86
+SMALL = ["network.alpha=0.35", "network.width=8", "network.weights=null", "evaluation.batch=4"]
+
+
+@pytest.fixture(scope="module")
+def border(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder of pictures whose class ``border`` is outside of every centred crop of 64."""
+    folder = tmp_path_factory.mktemp("own") / "border"
+    for split, sizes in (("train", [(256, 256)]), ("val", [(256, 256), (128, 192), (300, 200)])):
+        for number, size in enumerate(sizes):
+            label = np.ones(size, np.uint8)
+            inner = [round(side * (1 - (1 - BORDER) ** 0.5) / 2) for side in size]
+            label[inner[0] : size[0] - inner[0], inner[1] : size[1] - inner[1]] = 0
+            image = np.repeat(label[..., None] * 200, 3, -1).astype(np.uint8)
+            for kind, pixels in (("images", image), ("labels", label)):
+                path = folder / kind / split / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(path)
+    (folder / "dataset.yaml").write_text("classes: [middle, border]\n")
+    return f"folder:{folder}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAS_TF_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def scorer_of(whole: config.Experiment, **how: object) -> tuple[Scorer, object]:
+    draw = experiment.drawer(whole, spaces.resolve("arch2"), "published")
+    size = experiment.geometry(whole).size
+    blueprint = draw(size).deployed()
+    parts = layouts(blueprint)
+    state = from_arrays(parts, initial_arrays(blueprint, seed=1))
+    scorer = Scorer(draw, experiment.task_for(whole), parts, size, Evaluation(batch=4, **how))
+    return scorer, state
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        ["full.stages=[{epochs: 1, crop: [64, 64]}]"],
+        ["data.view={resize: {longer: 64}, input: [64, 64], crop: [32, 32]}"],
+        ["data.view={resize: {exact: [64, 96]}, input: [64, 96], crop: [32, 32]}"],
+    ],
+)
+def test_every_pixel_is_scored(tmp_path: Path, border: str, view: list[str]) -> None:
+    (tmp_path / "own.yaml").write_text("space: auxcell\ndata: {name: shapes}\n")
+    whole = config.load(tmp_path / "own.yaml", [f"data.name={border}", *SMALL, *view])
+    scorer, state = scorer_of(whole)
+    pictures, done = experiment.scored(whole, "val"), []
+    metrics = scorer.score(state, pictures, done.append)
+    shares = {row["class"]: row["share"] for row in metrics.table()}
+    assert shares["border"] == pytest.approx(BORDER, abs=0.01)
+    assert metrics.confusion.numpy().sum() == 256 * 256 + 128 * 192 + 300 * 200
+    assert done == [1, 2, 3]
+
+
+def test_padding_never_counts_and_batches_change_nothing(tmp_path: Path, border: str) -> None:
+    (tmp_path / "own.yaml").write_text("space: auxcell\ndata: {name: shapes}\n")
+    view = "data.view={resize: {longer: 40}, input: [64, 64], crop: [32, 32]}"
+    whole = config.load(tmp_path / "own.yaml", [f"data.name={border}", *SMALL, view])
+    scorer, state = scorer_of(whole)
+    pictures = experiment.scored(whole, "val")
+    assert isinstance(pictures, WholePictures)
+    alone = scorer.score(state, pictures.spread(1)).confusion.numpy()
+    together = scorer.score(state, pictures).confusion.numpy()
+    assert alone.sum() == 256 * 256
+    rest = WholePictures(pictures.examples, pictures.geometry, pictures.target, (1, 2))
+    np.testing.assert_array_equal(together, alone + scorer.score(state, rest).confusion.numpy())
+
+
+def test_a_reward_on_less_than_the_picture_is_said(
+    tmp_path: Path, border: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    from nas_tf.training.groundwork import Groundwork
+
+    (tmp_path / "own.yaml").write_text("space: auxcell\ndata: {name: shapes, meta_val: 0.5}\n")
+    several = border.removeprefix("folder:")
+    for number in (1, 2, 3):
+        for kind in ("images", "labels"):
+            source = Path(several) / kind / "train" / "0.png"
+            source.with_name(f"{number}.png").write_bytes(source.read_bytes())
+    stages = ["stage_one={batch: 2, views: 1}", "stage_two.batch=2"]
+    crops = ["stage_one.crop=[64, 64]", "full.stages=[{epochs: 1, crop: [64, 64]}]"]
+    given = [f"data.name={border}", *SMALL, *stages]
+    ground = Groundwork(config.load(tmp_path / "own.yaml", [*given, *crops]))
+    assert ground.share_seen == pytest.approx(1 / 16)
+    assert "rewards are taken on 6 % of the pixels of meta-val, 64x64" in caplog.text
+    caplog.clear()
+    view = "data.view={resize: {longer: 64}, crop: [32, 32]}"
+    ground = Groundwork(config.load(tmp_path / "own.yaml", [*given, view]))
+    assert ground.share_seen == 1
+    assert "rewards are taken" not in caplog.text
