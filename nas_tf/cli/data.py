@@ -1,4 +1,4 @@
-"""``nas-tf data``: list, prepare, check, show and cache datasets."""
+"""``nas-tf data``: describe, list, prepare, check, show and cache datasets."""
 
 import shlex
 from pathlib import Path
@@ -28,7 +28,7 @@ _SHOWN_PROBLEMS = 20
 
 @click.group("data")
 def command() -> None:
-    """List, prepare, check, show and cache datasets.
+    """Describe, list, prepare, check, show and cache datasets.
 
     \b
     nas-tf data list
@@ -64,6 +64,33 @@ def list_datasets() -> None:
     click.echo(f"\nPrepared data: {data_dir()}. Your own files: folder:DIR.")
     for line in missing:
         click.echo(line)
+
+
+@command.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--overwrite", is_flag=True, help="Write dataset.yaml again.")
+def init(folder: Path, overwrite: bool) -> None:
+    """Inspect a folder of pictures and masks and write its dataset.yaml.
+
+    Pictures are neither changed nor moved. Layouts of VOC, Cityscapes and COCO are known.
+    """
+    from nas_tf.data.init import inspect, write
+
+    with Console(stderr=True).status(f"Reading {escape(str(folder))} ..."):
+        found = inspect(folder)
+    written = write(found, overwrite=overwrite)
+    for line in found.lines:
+        click.echo(line)
+    for path in written:
+        click.echo(f"wrote {path}")
+    name = shlex.quote(f"folder:{folder}")
+    click.echo(
+        f"\nRead {written[0].name}, then go on with\n"
+        f"  nas-tf data check {name}\n"
+        f"  nas-tf data show {name}\n"
+        f"  nas-tf search {name} --trials 2\n"
+        f"  nas-tf train arch0 --config {name}"
+    )
 
 
 @command.command()

@@ -10,7 +10,7 @@ from nas_tf.data.info import DatasetInfo
 from nas_tf.data.items import Item, labelled
 from nas_tf.data.labels import LabelMap
 
-_TRAINED = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+TRAINED = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 _IGNORE = 255
 
 INFO = DatasetInfo(
@@ -35,7 +35,7 @@ INFO = DatasetInfo(
 _LABELS = LabelMap(
     classes=19,
     ignore=_IGNORE,
-    mapping=dict.fromkeys(range(34), _IGNORE) | {raw: i for i, raw in enumerate(_TRAINED)},
+    mapping=dict.fromkeys(range(34), _IGNORE) | {raw: i for i, raw in enumerate(TRAINED)},
 )
 
 

@@ -81,7 +81,11 @@ class _Refused(Exception):
 
 def read_settings(path: Path) -> Settings:
     """Reads and checks a dataset.yaml; what its keys lead to is not looked at yet."""
-    text = _text(path)
+    return parse_settings(path, _text(path))
+
+
+def parse_settings(path: Path, text: str) -> Settings:
+    """The settings of a dataset.yaml with that content."""
     root = _compose(path, text)
     if not isinstance(root, yaml.MappingNode):
         held = "is empty" if root is None else "holds no keys"

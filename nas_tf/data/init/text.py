@@ -1,0 +1,110 @@
+"""The commented dataset.yaml of what was found."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from nas_tf.data.init.masks import Classes, Values
+from nas_tf.data.init.pictures import Pictures
+from nas_tf.data.init.tree import Arrangement
+
+_IGNORED = 255
+
+
+def render(
+    found: Arrangement,
+    counts: Mapping[str, int],
+    pictures: Pictures,
+    names: Sequence[str],
+    classes: Classes | None,
+    values: Values | None,
+) -> str:
+    """The whole file."""
+    blocks = [_head(found, counts, pictures), _files(found, counts)]
+    if classes is not None and values is not None:
+        blocks.append(_named(classes, values))
+    elif names:
+        about = (
+            "# The first class is what no outline covers; the others are categories of the JSON."
+        )
+        blocks.append([about, "classes:", *(f"  - {_quoted(name)}" for name in names)])
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def _head(found: Arrangement, counts: Mapping[str, int], pictures: Pictures) -> list[str]:
+    counted = ", ".join(f"{split} {count}" for split, count in counts.items())
+    lines = [
+        "# Describes this folder to nas-tf. Written by nas-tf data init: edit it as you like.",
+        "# docs/how-to/data.md explains every key.",
+        f"# Layout: {found.title}; examples: {counted}.",
+    ]
+    if pictures.read:
+        lines.append(f"# Pictures: {pictures.sizes_in_words}.")
+    return lines
+
+
+def _files(found: Arrangement, counts: Mapping[str, int]) -> list[str]:
+    """Where files are, as far as it is not where they are usually."""
+    lines = []
+    if found.images != "images":
+        lines.append(f"images: {_quoted(found.images)}")
+    if found.labels is not None and found.labels != "labels":
+        lines.append(f"labels: {_quoted(found.labels)}")
+    if found.depth is not None:
+        lines.append(f"depth: {_quoted(found.depth)}")
+        lines.append("depth_unit: 0.001  # metres a step; a guess, 16-bit millimetres are usual")
+    if found.keypoints is not None:
+        lines.append(f"keypoints: {_quoted(found.keypoints)}")
+    if found.splits:
+        lines.append("splits:")
+        for split, place in found.splits.items():
+            drawn = ", drawn at random" if split in found.lists else ""
+            lines.append(f"  {split}: {_quoted(place)}  # {counts[split]} examples{drawn}")
+    return lines
+
+
+def _named(classes: Classes, values: Values) -> list[str]:
+    """Names and values of the classes, with their shares."""
+    lines = [f"# Shares are of the pixels in the {values.read} label files that were read."]
+    lines.append("classes:")
+    for name, value in zip(classes.names, classes.values, strict=True):
+        share = values.share(value)
+        seen = f"{100 * share:.2f} %" if share else "not seen"
+        lines.append(f"  - {_quoted(name)}  # {_value(value, values)}, {seen}")
+    share = sum(values.share(value) for value in classes.ignored)
+    lines.append("")
+    lines.append("# Pixels of this label are neither trained nor scored.")
+    lines.append(f"ignore_label: {_IGNORED}  # {100 * share:.2f} %")
+    if classes.mapped:
+        lines += ["", *_mapped(classes, values)]
+    return lines
+
+
+def _mapped(classes: Classes, values: Values) -> Iterator[str]:
+    """The label_map, its ignored values last."""
+    what = "Colours" if values.coloured else "Values"
+    yield f"# {what} in the label files, and the class index that each of them stands for."
+    yield "label_map:"
+    for number, value in enumerate(classes.values):
+        yield f"  {_key(value, values)}: {number}  # {_quoted(classes.names[number])}"
+    for value in classes.ignored:
+        if values.coloured or value != _IGNORED:
+            yield f"  {_key(value, values)}: {_IGNORED}  # ignored"
+
+
+def _value(value: int, values: Values) -> str:
+    return f"colour #{value:06x}" if values.coloured else f"value {value}"
+
+
+def _key(value: int, values: Values) -> str:
+    return f'"#{value:06x}"' if values.coloured else str(value)
+
+
+def _quoted(text: str) -> str:
+    """A text as YAML reads it back."""
+    plain = re.fullmatch(r"\w([\w ./-]*\w)?", text, re.ASCII)
+    return (
+        text
+        if plain and text not in ("null", "true", "false")
+        else json.dumps(text, ensure_ascii=False)
+    )
