@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 import tensorflow as tf
+import tensorflow_datasets as tfds
 from array_record.python.array_record_data_source import ArrayRecordDataSource
 
 from nas_tf.data.info import DatasetInfo
@@ -13,6 +14,7 @@ from nas_tf.errors import DataError
 from nas_tf.input_geometry import Resize, resized, resized_map
 
 _AS_STORED = Resize()
+_DECODED = "decoded by the exact transform"
 CACHE_BYTES = 1 << 30
 """Decoded examples kept in memory at most; a larger split is decoded anew each time."""
 
@@ -44,7 +46,8 @@ class Examples:
         stored = builder.info.splits[split].num_bytes
         rule = ", ".join(f"{key} {value}" for key, value in resize.to_dict().items())
         self._resize = resize if rule else None
-        self.identity = f"{builder.info.full_name}/{split}, {stored} bytes{rule and f', {rule}'}"
+        self.identity = f"{builder.info.full_name}/{split}, {stored} bytes, {_DECODED}"
+        self.identity += f", {rule}" if rule else ""
         self._damage: DataError | None = None
         try:
             self._records = ArrayRecordDataSource(
@@ -109,7 +112,9 @@ class Examples:
 
     def _parse(self, record: tf.Tensor) -> dict[str, tf.Tensor]:
         """Decodes a record; dense targets lose the channel they are stored with."""
-        example = self._features.deserialize_example(record)
+        stored = {"image": tfds.decode.SkipDecoding()}
+        example = self._features.deserialize_example(record, decoders=stored)
+        example["image"] = _decoded(example["image"])
         for key in ("label", "depth"):
             if key in example:
                 example[key] = tf.squeeze(example[key], axis=-1)
@@ -158,3 +163,12 @@ def resize_example(example: dict[str, tf.Tensor], rule: Resize) -> dict[str, tf.
     if "area" in example:
         changed["area"] = example["area"] * tf.reduce_prod(factors)
     return changed
+
+
+def _decoded(file: tf.Tensor) -> tf.Tensor:
+    """The picture of a stored JPEG or PNG, to the bit as ``nas_tf.pictures`` reads it."""
+    return tf.cond(
+        tf.io.is_jpeg(file),
+        lambda: tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.io.decode_png(file, channels=3),
+    )
