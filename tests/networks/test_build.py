@@ -32,6 +32,7 @@ def outputs(model: tf.keras.Model, image: tf.Tensor) -> list[np.ndarray]:
     return [out.numpy() for out in (result.values() if isinstance(result, dict) else [result])]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("genotype", genotypes(), ids=str)
 def test_model_and_blueprint_agree(genotype: Genotype) -> None:
     settings = SMALL[genotype.space]
@@ -50,6 +51,7 @@ def test_model_and_blueprint_agree(genotype: Genotype) -> None:
     assert all(len(layer.input) == 2 for layer in model.layers if "Add" in type(layer).__name__)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ["arch0", "arch2", "wacv-arch0", "wacv-arch1", "aspp"])
 @pytest.mark.parametrize("size", [(64, 96), (75, 97)])
 def test_fixed_and_dynamic_models_agree(name: str, size: tuple[int, int]) -> None:
@@ -231,10 +233,11 @@ def test_auxcell_networks_compute_what_their_brackets_say(seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("space", spaces.SPACES)
 @pytest.mark.parametrize("tenth", range(10))
 def test_random_genotypes_run_and_have_finite_gradients(space: str, tenth: int) -> None:
-    """300 genotypes a space, at an odd size, auxiliaries on."""
+    """300 genotypes a space, a quarter of them in the sample, at an odd size, auxiliaries on."""
     rng = random.Random(f"{space}{tenth}")
     image = tf.random.stateless_uniform((2, 65, 49, 3), (1, tenth), -1.0, 1.0)
     for _ in range(30):
@@ -254,6 +257,7 @@ def test_random_genotypes_run_and_have_finite_gradients(space: str, tenth: int) 
             assert np.isfinite(gradient).all(), (str(genotype), variable.name)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ["arch0", "arch1", "wacv-arch0", "dpc-top1"])
 @pytest.mark.parametrize("input_size", [(65, 97), None])
 def test_a_decoder_on_its_taps_is_the_rest_of_the_network(
