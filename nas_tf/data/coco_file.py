@@ -14,6 +14,8 @@ from nas_tf.errors import DataError
 
 _FARTHEST = 8
 """Times a picture's size that an outline may leave it; pycocotools crashes far outside."""
+_OUTERMOST = 1e6
+"""Below this every coordinate of a joint is."""
 _LONGEST = 60
 """Bits of a count in a compressed mask."""
 
@@ -113,7 +115,7 @@ class CocoFile:
             raise DataError(f"picture {name} has no person with a joint in {self.path}")
         person = max(people, key=lambda one: one.size)
         values = person.keypoints or []
-        if len(values) != 3 * joints or not all(map(math.isfinite, values)):
+        if len(values) != 3 * joints or not all(abs(one) < _OUTERMOST for one in values):
             raise DataError(
                 f"picture {name} in {self.path} has {len(values)} keypoint values, "
                 f"expected x, y and visibility of {joints} joints"
@@ -185,7 +187,12 @@ def _read(path: Path, size: int, changed: int) -> CocoFile:
     endings: dict[str, list[str]] = {}
     for image in content.images:
         place = PurePosixPath(image.file_name.replace("\\", "/"))
-        if not place.name or place.is_absolute() or ".." in place.parts or "\0" in str(place):
+        if (
+            not place.name
+            or place.is_absolute()
+            or ".." in place.parts
+            or not str(place).isprintable()
+        ):
             raise DataError(f"{path} names a picture {str(place)[:60]!r}, expected a file's name")
         name = str(place.with_suffix(""))
         if name in images:
