@@ -135,11 +135,11 @@ def test_a_list_of_images_stays_in_its_folder(tmp_path: Path) -> None:
     settings = tmp_path / "own" / "dataset.yaml"
     for listing, line in (
         ("train.txt", "names '../../secret.png', expected a place in"),
-        ("../train.txt", r"names '.*\.\./train.txt', expected a place in"),
+        ("../train.txt", r"splits.train is ../train.txt, expected a list file .* inside the data"),
     ):
         settings.write_text(f"classes: [one]\nsplits: {{train: {listing}}}\n", encoding="utf-8")
-        builder = builder_class(f"folder:{tmp_path / 'own'}")
-        with pytest.raises(DataError, match=line):
+        with pytest.raises(DataError, match=line):  # noqa: PT012
+            builder = builder_class(f"folder:{tmp_path / 'own'}")
             builder.items(builder.source, "train")
 
 

@@ -77,7 +77,7 @@ def nas_tf() -> None:
 def main() -> None:
     """Runs the command line; a user's mistake is one line on standard error."""
     interrupts.keep()
-    _show_warnings()
+    _Lines.show()
     try:
         ended = nas_tf(prog_name="nas-tf", standalone_mode=False)
         code = ended if isinstance(ended, int) else 0
@@ -104,13 +104,20 @@ def main() -> None:
     sys.exit(code)
 
 
-def _show_warnings() -> None:
+class _Lines(logging.Handler):
     """Prints what the package logs as plain lines."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger = logging.getLogger("nas_tf")
-    logger.addHandler(handler)
-    logger.propagate = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints one line, on whatever standard error is now."""
+        click.echo(self.format(record), err=True)
+
+    @classmethod
+    def show(cls) -> None:
+        """Takes the package's log over from TensorFlow, which prints it with a prefix."""
+        logger = logging.getLogger("nas_tf")
+        if not any(isinstance(handler, cls) for handler in logger.handlers):
+            logger.addHandler(cls())
+        logger.propagate = False
 
 
 def _tell(told: object, code: int) -> int:

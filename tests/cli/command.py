@@ -6,7 +6,6 @@ of the process itself (signals, terminals, another environment) start one.
 
 import contextlib
 import io
-import logging
 import os
 import subprocess
 import sys
@@ -26,8 +25,7 @@ def nas_tf(
 ) -> subprocess.CompletedProcess:
     """Runs a command in a folder; an error that is not a user's is raised."""
     stdout, stderr, code = io.StringIO(), io.StringIO(), 0
-    logger, before = logging.getLogger("nas_tf"), Path.cwd()
-    handlers, propagate = list(logger.handlers), logger.propagate
+    before = Path.cwd()
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* without effect: TensorFlow has computed")
         patch.setattr(sys, "argv", ["nas-tf", *arguments])
@@ -46,7 +44,6 @@ def nas_tf(
             code = ended.code
         finally:
             os.chdir(before)
-            logger.handlers, logger.propagate = handlers, propagate
     return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
 
 

@@ -40,6 +40,7 @@ def test_every_path_is_absolute_and_no_other_text(here: Path, monkeypatch) -> No
 def test_names_stay_names(here: Path) -> None:
     for weights in ("imagenet", "drawn", None):
         own = [f"network.weights={weights or 'null'}", "search.latency=tflite"]
+        own.append(f"network.alpha={0.35 if weights == 'drawn' else 1.0}")
         loaded = load("camvid_auxcell", own)
         assert loaded.network.weights == weights
         assert loaded.search.latency == "tflite"
