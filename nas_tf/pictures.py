@@ -16,7 +16,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from nas_tf.errors import ConfigError, DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-REFUSED_SUFFIXES = (".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl", ".psd", ".raw", ".dng")
+REFUSED_SUFFIXES = (
+    *(".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl", ".jfif", ".psd", ".raw", ".dng"),
+    *(".cr2", ".nef", ".arw", ".tga", ".ppm", ".pgm", ".exr", ".svg"),
+)
 """Names of pictures that are not read: they are named rather than passed over."""
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 """What Pillow may take a file for, whatever its suffix: anything else is refused."""

@@ -10,7 +10,7 @@ from nas_tf.cli.search import conduct
 from nas_tf.config import Experiment, load
 from nas_tf.runs import layout
 
-CONFIG, TEACHER, WIDTH = "quickstart", "arch0", 64
+CONFIG, TEACHER = "quickstart", "arch0"
 
 
 @click.command("quickstart")
@@ -43,17 +43,9 @@ def command(overrides: tuple[str, ...], workers: int, out: Path) -> None:
 
 
 def _teach(experiment: Experiment, folder: Path) -> None:
-    from msgspec import structs
-
     from nas_tf import quiet
 
     quiet.load("tensorflow")
     from nas_tf.cli.full_training import run
 
-    network = structs.replace(experiment.network, width=WIDTH)
-    run(
-        structs.replace(experiment, network=network),
-        spaces.resolve(TEACHER),
-        folder,
-        title="training the teacher",
-    )
+    run(experiment, spaces.resolve(TEACHER), folder, title="training the teacher")

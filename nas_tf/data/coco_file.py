@@ -14,6 +14,8 @@ from nas_tf.errors import DataError
 
 _FARTHEST = 8
 """Times a picture's size that an outline may leave it; pycocotools crashes far outside."""
+_OUTERMOST = 1e6
+"""Below this every coordinate of a joint is."""
 _LONGEST = 60
 """Bits of a count in a compressed mask."""
 
@@ -97,15 +99,8 @@ class CocoFile:
         self, name: str, size: tuple[int, int], labels: Mapping[int, int], ignore: int
     ) -> np.ndarray:
         """The class of every pixel: 0 where nothing is, crowds ignored, small objects on top."""
-        image = self.find(name)
-        written = (image.height or size[0], image.width or size[1])
-        if written != size:
-            raise DataError(
-                f"picture {name} is {size[1]}x{size[0]}, in {self.path} it is "
-                f"{written[1]}x{written[0]} (width x height): both must be of one size"
-            )
         drawn = np.zeros(size, np.uint8)
-        objects = self.annotations.get(image.id, ())
+        objects = self._annotated(name, size)
         for one in sorted(objects, key=lambda one: (not one.iscrowd, -one.size)):
             label = labels.get(one.category_id, 0)
             if one.segmentation is not None and label:
@@ -113,14 +108,14 @@ class CocoFile:
                 drawn[inside] = ignore if one.iscrowd else label
         return drawn
 
-    def person(self, name: str, joints: int) -> tuple[np.ndarray, float]:
+    def person(self, name: str, size: tuple[int, int], joints: int) -> tuple[np.ndarray, float]:
         """Keypoints [joints, 3] and area of the largest person of a picture."""
-        people = [one for one in self.annotations.get(self.find(name).id, ()) if one.posed]
+        people = [one for one in self._annotated(name, size) if one.posed]
         if not people:
             raise DataError(f"picture {name} has no person with a joint in {self.path}")
         person = max(people, key=lambda one: one.size)
         values = person.keypoints or []
-        if len(values) != 3 * joints or not all(map(math.isfinite, values)):
+        if len(values) != 3 * joints or not all(abs(one) < _OUTERMOST for one in values):
             raise DataError(
                 f"picture {name} in {self.path} has {len(values)} keypoint values, "
                 f"expected x, y and visibility of {joints} joints"
@@ -131,6 +126,17 @@ class CocoFile:
         seen = points[points[:, 2] > 0, :2]
         area = person.size if 0 < person.size < math.inf else float(np.prod(np.ptp(seen, 0) + 1))
         return points, area
+
+    def _annotated(self, name: str, size: tuple[int, int]) -> Sequence[_Annotation]:
+        """What is annotated on a picture, whose size (height, width) has to be the file's."""
+        image = self.find(name)
+        written = (image.height or size[0], image.width or size[1])
+        if written != size:
+            raise DataError(
+                f"picture {name} is {size[1]}x{size[0]}, in {self.path} it is "
+                f"{written[1]}x{written[0]} (width x height): both must be of one size"
+            )
+        return self.annotations.get(image.id, ())
 
     def _covered(
         self, shape: Sequence[Sequence[float]] | _Runs, size: tuple[int, int], name: str
@@ -181,7 +187,12 @@ def _read(path: Path, size: int, changed: int) -> CocoFile:
     endings: dict[str, list[str]] = {}
     for image in content.images:
         place = PurePosixPath(image.file_name.replace("\\", "/"))
-        if not place.name or place.is_absolute() or ".." in place.parts or "\0" in str(place):
+        if (
+            not place.name
+            or place.is_absolute()
+            or ".." in place.parts
+            or not str(place).isprintable()
+        ):
             raise DataError(f"{path} names a picture {str(place)[:60]!r}, expected a file's name")
         name = str(place.with_suffix(""))
         if name in images:

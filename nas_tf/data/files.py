@@ -32,7 +32,7 @@ def read_label(path: Path, *, coloured: bool = False) -> np.ndarray:
     Where ``coloured``, values are colours as 0xRRGGBB.
     """
     picture = _open(path, "label")
-    if path.suffix.lower() in (".jpg", ".jpeg") or picture.format == "JPEG":
+    if path.suffix.lower() in (".jpg", ".jpeg"):
         raise DataError(
             f"label {path} is a JPEG, whose compression changes classes: "
             "PNG is accepted; export the labels again"

@@ -18,13 +18,9 @@ from nas_tf.data.layout import Layout
 from nas_tf.data.meaning import Meaning
 from nas_tf.data.places import inside
 from nas_tf.errors import DataError
+from nas_tf.pictures import REFUSED_SUFFIXES
 
 PREFIX = "folder:"
-OTHER_SUFFIXES = (
-    *(".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".jfif", ".tif", ".tiff", ".webp"),
-    *(".tga", ".ppm", ".pgm", ".exr", ".psd", ".svg", ".dng", ".cr2", ".nef", ".arw"),
-)
-"""Suffixes of pictures, some of which are not read."""
 
 
 def folder_builder(name: str) -> type[DenseBuilder]:
@@ -108,7 +104,7 @@ class _Folder:
                 both = " and ".join(str(path) for path in pictures)
                 problem = f"example {key}/{name} has {len(pictures)} pictures: {both}; keep one"
                 yield Item(f"{key}/{name}", partial(_refuse, problem))
-        unread = images.names(key, [one for one in OTHER_SUFFIXES if one not in IMAGE_SUFFIXES])
+        unread = images.names(key, REFUSED_SUFFIXES)
         for path in [path for paths in unread.values() for path in paths]:
             accepted = ", ".join(IMAGE_SUFFIXES)
             problem = f"image {path} is not of a format that is read: {accepted}; convert it"
@@ -135,7 +131,8 @@ class _Folder:
             example["depth"] = read_depth(path, layout.settings.depth_unit)
         if layout.keypoints is not None:
             people = meaning.coco(layout.keypoints, split)
-            points, area = people.person(name, len(meaning.joints))
+            size = example["image"].shape[:2]
+            points, area = people.person(name, size, len(meaning.joints))
             example |= {"keypoints": points[None], "area": np.array([area], np.float32)}
         return example
 

@@ -54,6 +54,11 @@ def before_training(config: Experiment) -> None:
     """Raises where a network cannot be trained in full by this configuration, or not scored."""
     info, data = dataset_info(config.data.name), config.data
     _target(config)
+    if data.val_split not in info.splits and info.name.startswith(PREFIX):
+        raise ConfigError(
+            f"data.val_split is {data.val_split}, {info.name} has {', '.join(info.splits)}, "
+            "expected one of them; nas-tf data init DIR --overwrite divides train at random"
+        )
     _one_of("data.val_split", data.val_split, info.splits, info.name)
     for number, stage in enumerate(config.full.stages):
         key = f"full.stages.{number}"

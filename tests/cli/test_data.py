@@ -57,7 +57,7 @@ def test_help_needs_no_tensorflow(tmp_path: Path) -> None:
     done = nas_tf("--help", cwd=tmp_path, prefix=check)
     assert done.stderr == "False\n"
     assert done.returncode == 0
-    for command in ("list", "prepare", "check", "show", "cache"):
+    for command in ("init", "list", "prepare", "check", "show", "cache"):
         assert f"\n  {command} " in done.stdout
 
 

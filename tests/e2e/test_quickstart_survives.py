@@ -60,10 +60,10 @@ def test_it_searches_in_two_stages_and_ends_with_a_report(undisturbed: tuple[Pat
     assert len(run.trials) == TRIALS
     assert {len(one.stages) for one in run.completed} == {1, 2}
     settings = run.settings
-    assert settings["teacher"] == "run-teacher/last.keras"
+    assert settings["teacher"] == str(folder / "run-teacher" / "last.keras")
     assert settings["stage_one.polyak"]
     assert settings["stage_two.polyak"]
-    assert run.about["oracle"] == "PPOOracle"
+    assert run.about["oracle"] == "NearBestOracle"
     said = (folder / "log.txt").read_text()
     assert f"report: {Path('run') / layout.REPORT}" in said
     assert f"{run.best()[0].reward:.4f}" in said

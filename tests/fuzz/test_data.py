@@ -1,7 +1,9 @@
 """A person's own data folder with damage: every problem a line, whatever the files hold."""
 
 import io
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nas_tf.data.check import check
-from tests.fuzz.fuzzed import another, hold, mangled, often, refused_at_most
+from nas_tf.data.init import inspect, write
+from nas_tf.data.registry import dataset_info
+from tests.fuzz.fuzzed import another, hold, mangled, often, other_json, refused_at_most
 
 SETTINGS = {
     "classes": ["soil", "crop", "weed"],
@@ -19,6 +23,30 @@ SETTINGS = {
     "label_map": {0: 0, 1: 1, 2: 2},
     "splits": {"train": "train.txt"},
     "palette": "voc",
+    "images": "images",
+    "labels": "labels/{name}.png",
+}
+OUTLINES = [
+    [[0, 0, 9, 0, 9, 9]],
+    {"size": [12, 16], "counts": [100, 92]},
+    {"size": [12, 16], "counts": "T3l2"},
+]
+ANNOTATED = {
+    "images": [{"id": 1, "file_name": "0.png", "height": 12, "width": 16}],
+    "annotations": [
+        {"image_id": 1, "category_id": 1, "segmentation": one, "keypoints": [1, 2, 2, 4, 5, 1]}
+        for one in OUTLINES
+    ],
+    "categories": [{"id": 1, "name": "crop", "keypoints": ["left_end", "right_end"]}],
+}
+DRAWN = {
+    "labels": "{split}.json",
+    "keypoints": "{split}.json",
+    "joints": ["left end", "right end"],
+    "swaps": [["left end", "right end"]],
+    "depth": "depth/{split}/{name}",
+    "depth_unit": 0.01,
+    "palette": ["#000000", "#ff8800"],
 }
 
 
@@ -53,20 +81,34 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture with outlines, joints and a depth map."""
+    folder = tmp_path_factory.mktemp("data") / "own"
+    for kind, pixels in (("images", NOISE), ("depth", NOISE[..., 0].astype(np.uint16))):
+        path = folder / kind / "train" / "0.png"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(file_of(pixels, "png"))
+    (folder / "train.json").write_text(json.dumps(ANNOTATED))
+    (folder / "dataset.yaml").write_text(yaml.safe_dump(DRAWN))
+    return folder
+
+
 def contents(path: Path) -> st.SearchStrategy[bytes]:
     """What may become of a file."""
     content = path.read_bytes()
     if path.suffix == ".png":
         return st.sampled_from(FILES) | st.sampled_from(FILES).flatmap(mangled)
     if path.suffix == ".yaml":
-        spoilt = another(SETTINGS | {"label_map": {}}).map(yaml.safe_dump).map(str.encode)
-        return spoilt | mangled(content)
+        settings = yaml.safe_load(content) | ({"label_map": {}} if b"label_map" in content else {})
+        return another(settings).map(yaml.safe_dump).map(str.encode) | mangled(content)
+    if path.suffix == ".json":
+        return other_json(path.read_text())
     return mangled(content) | st.text().map(str.encode)
 
 
-@often
-def test_a_folder_is_checked_or_refused(times: int, whole: Path, tmp_path: Path) -> None:
-    place = tmp_path / "own"
+def damaged(times: int, examples: int, whole: Path, place: Path, check: Callable) -> None:
+    """Runs a check on copies of a folder with another file, or without one."""
 
     def holds(damage: tuple[Path, bytes], gone: Path | None) -> None:
         shutil.rmtree(place, ignore_errors=True)
@@ -75,11 +117,37 @@ def test_a_folder_is_checked_or_refused(times: int, whole: Path, tmp_path: Path)
         if gone is not None:
             (place / gone.relative_to(whole)).unlink()
         with refused_at_most(naming=str(place)):
-            report = check(f"folder:{place}")
-            for problem in report.problems:
-                assert "\n" not in problem
-                assert str(place) in problem
+            check()
 
     paths = sorted(path for path in whole.rglob("*") if path.is_file())
     damages = st.sampled_from(paths).flatmap(lambda one: st.tuples(st.just(one), contents(one)))
-    hold(times, 100, holds, damage=damages, gone=st.none() | st.sampled_from(paths))
+    hold(times, examples, holds, damage=damages, gone=st.none() | st.sampled_from(paths))
+
+
+@often
+@pytest.mark.parametrize("kind", ["whole", "drawn"])
+def test_a_folder_is_checked_or_refused(
+    times: int, kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    place = tmp_path / "own"
+
+    def checked() -> None:
+        for problem in check(f"folder:{place}").problems:
+            assert "\n" not in problem
+            assert str(place) in problem
+
+    damaged(times, 50, request.getfixturevalue(kind), place, checked)
+
+
+@often
+@pytest.mark.parametrize("kind", ["whole", "drawn"])
+def test_a_folder_is_described_or_refused(
+    times: int, kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    place = tmp_path / "own"
+
+    def described() -> None:
+        write(inspect(place), overwrite=True)
+        dataset_info(f"folder:{place}")
+
+    damaged(times, 25, request.getfixturevalue(kind), place, described)

@@ -7,10 +7,10 @@ from pathlib import Path
 from nas_tf.data import cityscapes_seg, voc2012_seg
 from nas_tf.data.dataset_file import NAME, Settings, parse_settings
 from nas_tf.data.files import read_lines
-from nas_tf.data.init import masks, pictures, text, tree
+from nas_tf.data.init import heads, masks, text, tree
+from nas_tf.data.init.heads import Pictures
 from nas_tf.data.init.masks import Classes, Values
 from nas_tf.data.init.names import Names, find_names
-from nas_tf.data.init.pictures import Pictures
 from nas_tf.data.init.tree import Arrangement
 from nas_tf.data.layout import Layout
 from nas_tf.data.meaning import Meaning
@@ -77,7 +77,7 @@ def inspect(folder: str | Path) -> Inspection:
     if layout.labels is not None and layout.labels.is_json:
         names = Meaning(layout).classes
     counts = {split: len(members[split]) for split in members}
-    seen = pictures.survey(_paths(layout, "images", members))
+    seen = heads.survey(_paths(layout, "images", members))
     content = text.render(found, counts, seen, names, classes, values)
     parse_settings(root / NAME, content)
     return Inspection(root, found, counts, seen, names, notes, content)
@@ -132,7 +132,7 @@ def _paths(layout: Layout, kind: str, members: Mapping[str, Sequence[str]]) -> l
     return [
         place.path(layout.key(place, split), name)
         for split, names in members.items()
-        for name in names[:: -(-len(names) // pictures.MOST) or 1]
+        for name in names[:: -(-len(names) // heads.MOST) or 1]
     ]
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from nas_tf.data.files import read_label
+from nas_tf.data.init.heads import read_header
 from nas_tf.data.init.names import Names
-from nas_tf.data.init.pictures import read_header
 from nas_tf.errors import DataError
 
 MOST_MASKS = 64
@@ -28,6 +28,7 @@ class Values:
     coloured: bool
     read: int
     broken: tuple[str, ...]
+    where: Path
 
     def share(self, value: int) -> float:
         """The share of a value in all pixels."""
@@ -64,7 +65,7 @@ def survey(paths: Sequence[Path]) -> Values:
         pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
     if not pixels:
         raise DataError(broken[0] if broken else "no label file was found")
-    return Values(pixels, coloured, len(chosen) - len(broken), tuple(broken))
+    return Values(pixels, coloured, len(chosen) - len(broken), tuple(broken), chosen[0].parent)
 
 
 def conclude(values: Values, names: Names | None) -> Classes:
@@ -77,13 +78,13 @@ def _of_colours(values: Values, names: Names | None) -> Classes:
     if names is not None and names.colours is not None:
         strange = sorted(set(values.pixels) - set(names.colours))
         if len(strange) > _MOST_COLOURS:
-            raise _soft(len(values.pixels), "colours")
+            raise _soft(values, "colours")
         notes = tuple(
             f"colour #{one:06x} is not in {names.path.name} and is ignored" for one in strange
         )
         return Classes(names.names, names.colours, True, tuple(strange), notes)
     if len(values.pixels) > _MOST_COLOURS:
-        raise _soft(len(values.pixels), "colours")
+        raise _soft(values, "colours")
     seen = sorted(values.pixels, key=lambda one: (one != 0, -values.pixels[one]))
     notes: tuple[str, ...] = ()
     if names is not None:
@@ -98,7 +99,7 @@ def _of_indices(values: Values, names: Names | None) -> Classes:
     grey = [value for value in small if value >= _GREY]
     ends = values.share(0) + values.share(_IGNORED)
     if len(seen) > 256 or (len(grey) > _SOFT and _IGNORED in seen and ends > 0.8):
-        raise _soft(len(seen), "values")
+        raise _soft(values, "values")
     ignored = (_IGNORED,) if _IGNORED in seen and len(small) > 1 else ()
     used = small if ignored else seen
     if len(used) == 2 and used[0] == 0 and used[1] > 1 and names is None:
@@ -139,10 +140,11 @@ def _background_first(colours: Sequence[int]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _soft(count: int, what: str) -> DataError:
+def _soft(values: Values, what: str) -> DataError:
     return DataError(
-        f"masks hold {count} different {what}: they look as if drawn with soft edges or "
-        "compressed with loss; export them with hard edges as PNG, a value or colour a class"
+        f"masks in {values.where} hold {len(values.pixels)} different {what}: they look as if "
+        "drawn with soft edges or compressed with loss; export them with hard edges as PNG, "
+        "a value or colour a class"
     )
 
 

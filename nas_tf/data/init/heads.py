@@ -8,10 +8,10 @@ from pathlib import Path
 
 from PIL import Image
 
-_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+from nas_tf.pictures import FORMATS, orientation
+
 MOST = 256
 """Pictures whose heads are read, spread evenly over all."""
-_ORIENTATION = 274
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,8 @@ def read_header(path: Path) -> Header | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=_FORMATS) as picture:
-                turned = picture.getexif().get(_ORIENTATION, 1) not in (0, 1)
-                return Header(picture.size, picture.mode, turned)
+            with Image.open(path, formats=FORMATS) as picture:
+                return Header(picture.size, picture.mode, orientation(picture) != 1)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
 
