@@ -1,6 +1,6 @@
-"""What the processes of chaos run: an oracle's search, and ``nas-tf search``, at no cost.
+"""What forked processes run: an oracle's search, and ``nas-tf search``, at no cost.
 
-Both are whole but for the objective. Imported once, by the process that all are forked from.
+They are whole but for the objective. Imported once, by the process that all are forked from.
 """
 
 import os
@@ -24,6 +24,19 @@ def project(folder: Path, trials: int, oracle: str) -> None:
         cheap_search.search(folder, trials, float(os.environ[SECONDS]), oracle=oracle, **more)
     except LedgerError as error:
         sys.exit(str(error))
+
+
+def command(folder: Path, *arguments: str) -> None:
+    """The command line, in a folder."""
+    os.chdir(folder)
+    sys.argv = ["nas-tf", *arguments]
+    main()
+
+
+def script(*arguments: object) -> None:
+    """The cheap search's own command line."""
+    sys.argv = ["cheap_search.py", *map(str, arguments)]
+    cheap_search.main()
 
 
 def run(folder: Path, trials: int, oracle: str) -> None:

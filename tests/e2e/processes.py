@@ -1,15 +1,14 @@
 """Real processes of the cheap search, and what their ledger says."""
 
 import json
-import os
 import random
 import socket
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+
+from tests.e2e.warm import Warm
 
 SCRIPT = Path(__file__).with_name("cheap_search.py")
 ROOT = Path(__file__).parents[2]
@@ -32,18 +31,14 @@ def identity(name: str, port: int) -> dict[str, str]:
 
 def start(
     folder: Path, trials: int, seconds: float, *more: str, name: str | None = None, port: int = 0
-) -> subprocess.Popen:
+) -> Warm:
     """One process: alone, or the chief or worker of a name."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    if name is not None:
-        env |= identity(name, port)
     folder.mkdir(exist_ok=True)
-    log = (folder / f"{name or 'alone'}.log").open("a")
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(folder), str(trials), str(seconds), *more],
-        env=env,
-        stdout=log,
-        stderr=subprocess.STDOUT,
+    return Warm(
+        *("script", folder, trials, seconds, *more),
+        env={} if name is None else identity(name, port),
+        log=folder / f"{name or 'alone'}.log",
+        out=True,
     )
 
 
@@ -106,7 +101,7 @@ def wait_for(what: Callable[[], object], seconds: float = 180.0) -> None:
         time.sleep(0.01)
 
 
-def kill_at_random(process: subprocess.Popen, folder: Path, rng: random.Random) -> None:
+def kill_at_random(process: Warm, folder: Path, rng: random.Random) -> None:
     """Kill -9 once some more records were written, or the process has ended."""
     enough = len(records(folder)) + rng.randrange(1, 30)
     wait_for(lambda: len(records(folder)) >= enough or process.poll() is not None)

@@ -21,12 +21,17 @@ _FORKED.set_forkserver_preload([_IMPORTED])
 class Warm:
     """A process that calls a function of ``chaotic`` and keeps what is said on standard error."""
 
-    def __init__(self, does: str, *arguments: Any, env: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, does: str, *arguments: Any, env: Mapping[str, str], log: Path, out: bool = False
+    ) -> None:
+        """With ``out``, what it prints is kept too."""
         self.log = log
         before = {name: os.environ.get(name) for name in ("PYTHONPATH", "TF_CPP_MIN_LOG_LEVEL")}
         os.environ |= {"PYTHONPATH": os.pathsep.join(sys.path), "TF_CPP_MIN_LOG_LEVEL": "3"}
         try:  # the first start begins the process that all others are forked from
-            self._process = _FORKED.Process(target=_call, args=(does, arguments, dict(env), log))
+            self._process = _FORKED.Process(
+                target=_call, args=(does, arguments, dict(env), log, out)
+            )
             self._process.start()
         finally:
             for name, value in before.items():
@@ -47,6 +52,20 @@ class Warm:
         """What it said on standard error so far."""
         return self.log.read_text(encoding="utf-8") if self.log.exists() else ""
 
+    def poll(self) -> int | None:
+        """Its status, under the name that ``subprocess`` has for it."""
+        return self.status
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its status once it has ended; fails where it does not in so many seconds."""
+        self._process.join(timeout)
+        assert self.status is not None, f"it runs for more than {timeout} s\n{self.said}"
+        return self.status
+
+    def send_signal(self, number: int) -> None:
+        """Any signal."""
+        os.kill(self.pid, number)
+
     def kill(self) -> None:
         """Kill -9, stopped or not."""
         self._process.kill()
@@ -61,9 +80,11 @@ class Warm:
         os.kill(self.pid, signal.SIGCONT)
 
 
-def _call(does: str, arguments: tuple[Any, ...], env: dict[str, str], log: Path) -> None:
+def _call(
+    does: str, arguments: tuple[Any, ...], env: dict[str, str], log: Path, out: bool
+) -> None:
     os.environ |= env
-    for number, path in ((1, os.devnull), (2, log)):
+    for number, path in ((1, log if out else os.devnull), (2, log)):
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(handle, number)
         os.close(handle)

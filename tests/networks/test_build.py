@@ -1,7 +1,9 @@
 """Keras models against their blueprints, and against an evaluation by hand."""
 
+import functools
 import importlib
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,21 @@ def genotypes() -> list[Genotype]:
     rng = random.Random(7)
     found = [entry.genotype for entry in spaces.PUBLISHED.values()]
     return found + [spaces.get(name).sample(rng) for name in spaces.SPACES for _ in range(2)]
+
+
+@functools.cache
+def built(name: str, size: tuple[int, int] | None = None) -> tf.keras.Model:
+    """A published network with random weights, which tests read and leave as they are."""
+    tf.keras.utils.set_random_seed(3)
+    genotype = spaces.resolve(name)
+    return networks.build(genotype, 4, input_size=size, settings=SMALL[genotype.space])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def freed() -> Iterator[None]:
+    """Networks that are shared go with the last test of this file."""
+    yield
+    built.cache_clear()
 
 
 def outputs(model: tf.keras.Model, image: tf.Tensor) -> list[np.ndarray]:
@@ -56,10 +73,8 @@ def test_model_and_blueprint_agree(genotype: Genotype) -> None:
 @pytest.mark.parametrize("size", [(64, 96), (75, 97)])
 def test_fixed_and_dynamic_models_agree(name: str, size: tuple[int, int]) -> None:
     genotype = spaces.resolve(name)
-    settings = SMALL[genotype.space]
-    tf.keras.utils.set_random_seed(3)
-    dynamic = networks.build(genotype, 4, settings=settings)
-    fixed = networks.build(genotype, 4, input_size=size, settings=settings)
+    dynamic = built(name)
+    fixed = networks.build(genotype, 4, input_size=size, settings=SMALL[genotype.space])
     assert networks.copy_weights(dynamic, fixed) == []
     image = tf.random.stateless_uniform((2, *size, 3), (5, 6), -1.0, 1.0)
     for one, other in zip(outputs(dynamic, image), outputs(fixed, image), strict=True):
@@ -77,7 +92,7 @@ def test_a_genotype_may_be_named_or_written_as_brackets(monkeypatch: pytest.Monk
 
 def test_weights_move_to_a_model_without_auxiliaries() -> None:
     arch0 = spaces.resolve("arch0")
-    training = networks.build(arch0, 4, settings=SMALL["auxcell"])
+    training = built("arch0")
     deployed = networks.build(
         arch0, 4, input_size=(64, 64), settings=Settings(width=8, alpha=0.35, auxiliary="none")
     )
@@ -89,15 +104,14 @@ def test_weights_move_to_a_model_without_auxiliaries() -> None:
 
 
 @pytest.mark.parametrize("name", ["arch0", "wacv-arch1", "aspp"])
-@pytest.mark.parametrize("input_size", [(65, 65), pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("input_size", [(65, 97), pytest.param(None, marks=pytest.mark.slow)])
 def test_a_saved_model_loads_by_itself(
     name: str, input_size: tuple[int, int] | None, tmp_path: Path
 ) -> None:
-    genotype = spaces.resolve(name)
-    model = networks.build(genotype, 3, input_size=input_size, settings=SMALL[genotype.space])
+    model = built(name, input_size)
     model.save(tmp_path / "model.keras")
     again = tf.keras.models.load_model(tmp_path / "model.keras")
-    image = tf.random.stateless_uniform((1, 65, 65, 3), (5, 6), -1.0, 1.0)
+    image = tf.random.stateless_uniform((1, 65, 97, 3), (5, 6), -1.0, 1.0)
     for one, other in zip(outputs(model, image), outputs(again, image), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -265,7 +279,7 @@ def test_a_decoder_on_its_taps_is_the_rest_of_the_network(
 ) -> None:
     genotype = spaces.resolve(name)
     settings = SMALL[genotype.space]
-    whole = networks.build(genotype, 4, input_size=input_size, settings=settings)
+    whole = built(name, input_size)
     decoder = networks.build_decoder(genotype, 4, input_size=input_size, settings=settings)
     assert networks.copy_weights(whole, decoder) == []
     image = tf.random.stateless_uniform((2, 65, 97, 3), (5, 6), -1.0, 1.0)

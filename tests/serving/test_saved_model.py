@@ -1,5 +1,6 @@
 """What TF Serving would load: read back and compared with the Keras model it came from."""
 
+import functools
 import io
 import signal
 import subprocess
@@ -43,8 +44,13 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shipment, Path]:
     return one, saved_model.write(one, tmp_path_factory.mktemp("exported"))
 
 
+@functools.lru_cache(2)
+def loaded_from(folder: Path) -> object:
+    return tf.saved_model.load(str(folder))
+
+
 def signature(folder: Path, name: str) -> object:
-    loaded = tf.saved_model.load(str(folder))
+    loaded = loaded_from(folder)
     found = loaded.signatures[name]
     found.keeps = loaded  # a signature alone does not keep its model
     return found
