@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_tf.input_geometry import GREY, InputGeometry, Resize, resized_map
@@ -17,6 +17,7 @@ RULES = st.one_of(
     st.builds(lambda n: Resize(longer_at_most=n), SIDES),
     st.builds(lambda size: Resize(exact=size), SIZES),
 )
+FEWER = settings(max_examples=30)
 INPUTS = st.tuples(st.integers(16, 48), st.integers(16, 48))
 
 
@@ -26,6 +27,7 @@ def numbered(size: tuple[int, int]) -> np.ndarray:
     return np.stack([rows, columns, rows ^ columns], -1).astype(np.uint8)
 
 
+@FEWER
 @given(SIZES, INPUTS)
 def test_windows_hold_every_pixel_where_it_was(
     own: tuple[int, int], size: tuple[int, int]
@@ -38,6 +40,7 @@ def test_windows_hold_every_pixel_where_it_was(
         np.testing.assert_array_equal(joined, picture[..., channel])
 
 
+@FEWER
 @given(SIZES, INPUTS, RULES)
 def test_answers_come_back_by_the_nearest_pixel(
     own: tuple[int, int], size: tuple[int, int], rule: Resize
@@ -57,6 +60,7 @@ def test_answers_come_back_by_the_nearest_pixel(
     np.testing.assert_array_equal(resized_map(whole[..., 0], tf.constant(own)), nearest)
 
 
+@FEWER
 @given(SIZES, INPUTS, RULES)
 def test_a_pose_has_one_window_and_its_points_come_back(
     own: tuple[int, int], size: tuple[int, int], rule: Resize

@@ -44,6 +44,7 @@ def run(*arguments: str) -> None:
     assert ended.value.code == 0, arguments
 
 
+@pytest.mark.slow
 def test_six_commands(
     photos: Path,
     tmp_path: Path,
