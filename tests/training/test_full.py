@@ -190,8 +190,8 @@ def test_the_kept_model_scores_as_the_run_says(tmp_path: Path) -> None:
     finished = run.run()
     model = keras.models.load_model(tmp_path / "last.keras", compile=False)
     metrics = run.task.metrics()
-    for images, target in run.split.batches(run.task, 20):
-        metrics.update(target, model(images, training=False), CROP)
+    for images, target in run._shown.batches(run.task, 20):
+        metrics.update(target, model(images, training=False), run.size)
     assert metrics.result() == pytest.approx(dict(finished.result), abs=1e-4)
 
 
