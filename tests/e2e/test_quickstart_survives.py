@@ -14,7 +14,6 @@ import pytest
 
 from nas_tf.runs import Run, layout
 from tests.e2e.processes import records, results, wait_for
-from tests.e2e.warm import Warm
 
 SMALL = (
     *("network.alpha=0.35", "network.width=8", "network.weights=null", "stage_one.crop=[64,64]"),
@@ -25,12 +24,14 @@ TRIALS, KILLS = 8, 5
 pytestmark = pytest.mark.slow
 
 
-def start(folder: Path, *more: str) -> Warm:
-    return Warm(
-        *("command", folder, "quickstart", *SMALL, *more, "--out", "run"),
-        env={"NAS_TF_CACHE": str(folder.parent / "cache")},
-        log=folder / "log.txt",
-        out=True,
+def start(folder: Path, *more: str) -> subprocess.Popen:
+    log = (folder / "log.txt").open("a")
+    return subprocess.Popen(
+        [sys.executable, "-m", "nas_tf", "quickstart", *SMALL, *more, "--out", "run"],
+        cwd=folder,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "NAS_TF_CACHE": str(folder.parent / "cache")},
     )
 
 
