@@ -82,7 +82,9 @@ def opened(content: bytes, name: str, *, turn: bool = True) -> Image.Image:
         raise DataError(f"{name} is {what}, {_EXPECTED}") from error
     except Image.DecompressionBombError as error:
         raise DataError(f"{name} has too many pixels, {_remedy()}") from error
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # what Pillow raises on a damaged file is any of a dozen kinds
         raise DataError(f"{name} is damaged") from error
 
 

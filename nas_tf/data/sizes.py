@@ -39,6 +39,6 @@ def _size(path: Path) -> Size | None:
         with Image.open(path) as picture:
             turned = picture.getexif().get(_ORIENTATION) in _TURNED
             width, height = picture.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except Exception:  # what Pillow raises on a damaged file is any of a dozen kinds
         return None
     return (width, height) if turned else (height, width)
