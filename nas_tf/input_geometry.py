@@ -143,12 +143,6 @@ class InputGeometry:
         factors = tf.cast(own, tf.float32) / tf.cast(size, tf.float32)
         return (found + tf.cast(tf.stack(starts), tf.float32) + 0.5) * factors[::-1] - 0.5
 
-    def share_seen(self, own: tf.Tensor) -> tf.Tensor:
-        """The share of a picture's pixels within the one window at its centre."""
-        size = tf.cast(self.resized_size(own), tf.float32)
-        seen = tf.minimum(size, tf.constant(self.size, tf.float32))
-        return tf.reduce_prod(seen) / tf.reduce_prod(size)
-
 
 def resized(picture: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     """A picture as bytes at a size, smoothed where it shrinks; untouched at its own."""

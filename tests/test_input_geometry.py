@@ -110,8 +110,3 @@ def test_neighbouring_windows_share_a_quarter() -> None:
 def test_metadata_before_the_geometry_stretch_pictures() -> None:
     old = InputGeometry.of({"input": {"size": [64, 96]}})
     assert old == InputGeometry((64, 96), Resize(exact=(64, 96)))
-
-
-def test_the_share_of_one_window() -> None:
-    assert InputGeometry((64, 64)).share_seen((256, 256)) == 1 / 16
-    assert InputGeometry((64, 64), Resize(longer=64)).share_seen((256, 100)) == 1
