@@ -12,10 +12,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from nas_tf.errors import ConfigError
+
 Size = tuple[int, int]
 
 GREY = 127
 """What a picture is padded with; a network sees it as 0."""
+_LONGEST = 1 << 16
 OVERLAP = 4
 """Neighbouring windows share at least this part of their side: a quarter."""
 
@@ -40,7 +43,8 @@ class Resize:
     def of(cls, rule: Mapping[str, Any]) -> "Resize":
         """The rule that a model's metadata or a configuration states; without a key, none."""
         exact = rule.get("exact")
-        return cls(**{**rule, "exact": tuple(exact)} if exact else rule)
+        lengths = {key: _side(value) for key, value in rule.items() if key != "exact"}
+        return cls(**lengths, exact=None if exact is None else _sides(exact))
 
     def to_dict(self) -> dict[str, Any]:
         """The rule as metadata state it."""
@@ -81,10 +85,16 @@ class InputGeometry:
     def of(cls, about: Mapping[str, Any]) -> "InputGeometry":
         """The geometry that a model's metadata state; before 0.2 pictures were stretched."""
         given = about["input"]
-        size = tuple(given["size"])
-        if "resize" not in given:
-            return cls(size, Resize(exact=size))
-        return cls(size, Resize.of(given["resize"]), given["windows"])
+        try:
+            size = _sides(given["size"])
+            if "resize" not in given:
+                return cls(size, Resize(exact=size))
+            return cls(size, Resize.of(given["resize"]), bool(given["windows"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(
+                f"the model's metadata state input {given}, expected size, resize and windows as "
+                "nas-tf export writes them"
+            ) from error
 
     def to_dict(self) -> dict[str, Any]:
         """The geometry as metadata state it."""
@@ -160,6 +170,18 @@ def resized_map(values: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     own, size = tf.shape(values, tf.int64), tf.cast(size, tf.int64)
     values = tf.gather(values, _nearest(size[0], own[0]), axis=0)
     return tf.gather(values, _nearest(size[1], own[1]), axis=1)
+
+
+def _side(value: Any) -> int:
+    """A number of pixels, or ValueError."""
+    if not isinstance(value, int) or not 1 <= value <= _LONGEST:
+        raise ValueError(value)
+    return value
+
+
+def _sides(value: Any) -> Size:
+    height, width = map(_side, value)
+    return height, width
 
 
 def _scaled(size: tf.Tensor, to: int | tf.Tensor, side: tf.Tensor) -> tf.Tensor:

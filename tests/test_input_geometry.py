@@ -6,6 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nas_tf.errors import ConfigError
 from nas_tf.input_geometry import GREY, InputGeometry, Resize, resized_map
 
 SIDES = st.integers(1, 90)
@@ -105,6 +106,22 @@ def test_neighbouring_windows_share_a_quarter() -> None:
     picture = numbered((16, 80))
     windows = InputGeometry((16, 32)).cut(picture).numpy()
     assert windows[:, 0, 0, 1].tolist() == [0, 24, 48]
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"size": [64]},
+        {"size": [64, -1]},
+        {"size": "64x96"},
+        {"size": [64, 96], "resize": {"longest": 5}, "windows": True},
+        {"size": [64, 96], "resize": {"longer": "5"}, "windows": True},
+        {"size": [64, 96], "resize": {"longer": 5}},
+    ],
+)
+def test_damaged_metadata_are_one_line(damaged: dict) -> None:
+    with pytest.raises(ConfigError, match=r"the model's metadata state input .*, expected size"):
+        InputGeometry.of({"input": damaged})
 
 
 def test_metadata_before_the_geometry_stretch_pictures() -> None:

@@ -123,6 +123,7 @@ def test_larger_pictures_are_answered_window_by_window(tmp_path: Path) -> None:
     assert len(windows) == 3
     # The first window owns the rows up to the middle of what it shares with the second.
     np.testing.assert_array_equal(mask[:56], ask(windows)["mask"][0][:56])
+    np.testing.assert_array_equal(mask[56:104], ask(windows)["mask"][1][8:56])
     np.testing.assert_array_equal(mask[104:], ask(windows)["mask"][2][8:])
 
 
