@@ -108,6 +108,12 @@ def test_neighbouring_windows_share_a_quarter() -> None:
     assert windows[:, 0, 0, 1].tolist() == [0, 24, 48]
 
 
+def test_each_pixel_is_of_the_window_whose_centre_is_nearest() -> None:
+    numbers = np.arange(3, dtype=np.uint8)[:, None, None] * np.ones((1, 16, 32), np.uint8)
+    joined = InputGeometry((16, 32)).joined(numbers, (16, 80)).numpy()
+    np.testing.assert_array_equal(joined[5], [0] * 28 + [1] * 24 + [2] * 28)
+
+
 @pytest.mark.parametrize(
     "damaged",
     [
