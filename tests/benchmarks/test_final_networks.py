@@ -30,4 +30,4 @@ def test_trained_networks_are_told_beside_each_other(tmp_path: Path) -> None:
     text = (tmp_path / "docs" / "final_networks.md").read_text()
     assert text.count("| arch0 | 1 | ") == text.count("| arch1 | 1 | ") == 1
     shown = Image.open(tmp_path / "out" / "predictions.png")
-    assert shown.size == (3 * 64 + 2 * 4 + 64, 4 * 64)
+    assert shown.size == (3 * 128 + 2 * 4 + 128, 4 * 128)
