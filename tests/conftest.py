@@ -1,13 +1,26 @@
 """Settings of the whole test run."""
 
+import gc
 import logging
 import os
+import shutil
 import signal
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.sampling import IS_WHOLE
+
+SHARED = "NAS_TF_TESTS_SHARED"
+
+# Two workers on two cores: threads of TensorFlow's own would only be in each other's way.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+
+# Graphs are millions of objects, hardly any of them garbage.
+gc.set_threshold(50_000, 20, 50)
 
 # A shell that starts the tests in the background has them, and all they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -24,6 +37,13 @@ settings.register_profile(
 settings.load_profile("nas_tf")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """A folder that this process and the workers it starts share."""
+    if SHARED not in os.environ:
+        os.environ[SHARED] = tempfile.mkdtemp(prefix="nas_tf_tests_")
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(SHARED)))
+
+
 @pytest.fixture(autouse=True)
 def own_log() -> Iterator[None]:
     """A command that is run in a test takes the package's log over for that test alone."""
@@ -34,15 +54,18 @@ def own_log() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of tests marked ``sampled(n)``, runs each n-th case; all of them with NAS_TF_ALL=1."""
-    if os.environ.get("NAS_TF_ALL"):
-        return
+    """Makes the cases between each n-th of ``quick(n)`` slow, and leaves out those of ``sampled(n)``.
+
+    With NAS_TF_ALL=1 nothing is left out.
+    """
     seen: Counter[tuple[str, str]] = Counter()
     kept, left_out = [], []
     for item in items:
-        mark = item.get_closest_marker("sampled")
         key = item.location[0], getattr(item, "originalname", item.name)
-        is_left_out = mark is not None and seen[key] % mark.args[0]
+        quick, sampled = (item.get_closest_marker(name) for name in ("quick", "sampled"))
+        if quick is not None and seen[key] % quick.args[0]:
+            item.add_marker(pytest.mark.slow)
+        is_left_out = sampled is not None and seen[key] % sampled.args[0] and not IS_WHOLE
         seen[key] += 1
         (left_out if is_left_out else kept).append(item)
     if left_out:

@@ -3,10 +3,13 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.benchmarks.scripts import script
 from tests.runs.made import made
 
 
+@pytest.mark.slow
 def test_a_page_of_two_runs_is_whole(tmp_path: Path) -> None:
     runs = [
         made(tmp_path / "learnt", trials=30),

@@ -10,6 +10,7 @@ from PIL import Image
 from tests.cli.command import nas_tf
 from tests.cli.exports import FORMATS, unexpected
 from tests.cli.test_training import SMALL
+from tests.prepared import with_shapes
 from tests.serving.shipped import pictures
 
 
@@ -19,6 +20,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("place")
     (folder / "small.yaml").write_text(SMALL)
     Image.fromarray(pictures(1, size=(80, 120))[0]).save(folder / "photo.jpg")
+    with_shapes(folder / "cache")
     with surroundings(folder):
         options = ("stage_two=null", "--oracle", "random", "--trials", "2", "--out", "run")
         done = nas_tf("search", "small.yaml", *options, cwd=folder)

@@ -10,6 +10,8 @@ from nas_tf.errors import DataError
 from nas_tf.search import weights
 from tests.cli.command import nas_tf
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("damage", ["absent", "empty", "broken", "no variables"])
 def test_a_part_of_a_version_is_refused(place: Path, damage: str) -> None:

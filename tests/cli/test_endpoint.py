@@ -51,6 +51,7 @@ def test_versions_and_labels_are_asked_for(place: Path, endpoint: Endpoint) -> N
     assert (drawn["stable"] != drawn["canary"]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signature", ["serving_default", "image_bytes", "logits"])
 def test_signatures_are_put_under_load(place: Path, endpoint: Endpoint, signature: str) -> None:
     options = ("--requests", "12", "--concurrency", "4", "--batch", "2", "--label", "stable")

@@ -22,6 +22,7 @@ from tests.serving.endpoint import served
 from tests.serving.shipped import SIZE, TASKS
 
 
+@pytest.mark.slow
 def test_all_formats_are_written_and_compared(place: Path) -> None:
     *rows, points, milliseconds = (place / "told.txt").read_text().splitlines()
     assert points == "points are of mean_iou, more or less than the Keras model has"
@@ -115,6 +116,7 @@ def test_an_export_that_fails_is_in_no_way_of_the_next(place: Path) -> None:
     assert {path.suffix for path in (place / "again").iterdir()} == {"", ".tflite", ".onnx", ".sh"}
 
 
+@pytest.mark.slow
 def test_a_score_says_what_was_scored(place: Path) -> None:
     (path, *_) = sorted((place / "run" / "weights").glob("*.npz"))
     how = ("--trial", path.stem, "--scales", "0.75,1", "--flip", "--input", "64x64")
@@ -185,6 +187,7 @@ def test_networks_and_exports_are_scored_alike(place: Path) -> None:
         assert one["result"] == pytest.approx(results["run"]["result"], abs=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["savedmodel/1", "*-fp32.tflite", "*-int8.tflite"])
 def test_predictions_are_drawn_over_the_photograph(place: Path, model: str) -> None:
     (path,) = (place / "out").glob(model)
@@ -195,6 +198,7 @@ def test_predictions_are_drawn_over_the_photograph(place: Path, model: str) -> N
     assert (drawn != np.asarray(Image.open(place / "photo.jpg"))).mean() > 0.5
 
 
+@pytest.mark.slow
 def test_models_are_timed_in_turns(place: Path) -> None:
     models = sorted(str(path) for path in (place / "out").glob("*.tflite"))
     done = nas_tf("benchmark", *models, "--threads", "1", "--rounds", "2", cwd=place)
@@ -204,6 +208,7 @@ def test_models_are_timed_in_turns(place: Path) -> None:
     assert all(float(row.split()[-2]) > 0 for row in rows)
 
 
+@pytest.mark.slow
 def test_how_to_serve_is_told_and_written(place: Path) -> None:
     done = nas_tf("serve", "out", "--name", "street", "--files", cwd=place)
     assert done.returncode == 0, done.stderr
@@ -239,6 +244,7 @@ def test_an_endpoint_is_asked_and_put_under_load(place: Path) -> None:
         endpoint.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "line", "code"),
     [

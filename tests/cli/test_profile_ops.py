@@ -10,7 +10,8 @@ import pytest
 
 from nas_tf.report.words import milliseconds
 from tests.cli.command import COMMAND, nas_tf
-from tests.cli.test_training import SMALL
+from tests.cli.test_training import NETWORK, SMALL
+from tests.prepared import with_shapes
 
 PLACE = ["--space", "auxcell", "--input", "64x64", "network.width=8", "network.alpha=0.35"]
 
@@ -77,7 +78,7 @@ def test_a_table_is_filled_gone_on_with_and_compared(tmp_path: Path) -> None:
             "nas-tf train-teacher makes one",
         ),
         (
-            ["evaluate", "arch1", "--config", "small.yaml", "search.latency=none.json"],
+            ["evaluate", NETWORK, "--config", "small.yaml", "search.latency=none.json"],
             "latency table PLACE/none.json does not exist: nas-tf profile-ops CONFIG --out "
             "PLACE/none.json makes it",
         ),
@@ -93,10 +94,10 @@ def test_mistakes_are_one_line(tmp_path: Path, arguments: list[str], line: str) 
 
 @pytest.mark.slow
 def test_evaluate_times_the_network_itself(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setenv("NAS_TF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NAS_TF_CACHE", str(with_shapes(tmp_path / "cache")))
     (tmp_path / "small.yaml").write_text(SMALL)
     done = nas_tf(
-        *("evaluate", "arch1", "--config", "small.yaml", "stage_two=null"),
+        *("evaluate", NETWORK, "--config", "small.yaml", "stage_two=null"),
         *("search.latency=tflite", "search.targets.params.target=1000", "--out", "one.json"),
         cwd=tmp_path,
     )

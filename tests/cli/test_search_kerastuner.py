@@ -11,6 +11,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 
 from nas_tf.runs import Run, layout
+from tests.prepared import with_shapes
 from tests.training.evaluated import SMALL
 
 QUICK = SMALL | {"stage_one": SMALL["stage_one"] | {"epochs": 3, "batch": 128}, "stage_two": None}
@@ -23,7 +24,7 @@ def nas_tf(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+    return with_shapes(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture

@@ -12,6 +12,10 @@ import pytest
 import yaml
 
 from tests.cli.command import COMMAND, nas_tf
+from tests.prepared import with_shapes
+from tests.training.evaluated import SIMPLE
+
+NETWORK = str(SIMPLE)
 
 SMALL = """\
 space: auxcell
@@ -31,7 +35,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("place")
     (folder / "small.yaml").write_text(SMALL)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NAS_TF_CACHE", str(folder / "cache"))
+        patch.setenv("NAS_TF_CACHE", str(with_shapes(folder / "cache")))
         patch.setenv("COLUMNS", "160")
         yield folder
 
@@ -39,7 +43,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.mark.slow
 def test_evaluate_prints_the_reward_stage_by_stage(place: Path) -> None:
     done = nas_tf(
-        "evaluate", "arch1", "--config", "small.yaml", "--out", "out/arch1.json", cwd=place
+        "evaluate", NETWORK, "--config", "small.yaml", "--out", "out/arch1.json", cwd=place
     )
     assert done.returncode == 0, done.stderr
     record = json.loads((place / "out" / "arch1.json").read_text())
@@ -50,10 +54,11 @@ def test_evaluate_prints_the_reward_stage_by_stage(place: Path) -> None:
     assert lines[-1].startswith(f"reward {record['reward']:.4f}, {record['params']:,} parameters")
 
 
+@pytest.mark.slow
 def test_the_live_line_tells_rate_and_time_left(place: Path) -> None:
     ours, theirs = pty.openpty()
     child = subprocess.Popen(
-        [*COMMAND, "evaluate", "arch1", "--config", "small.yaml", "stage_two=null"],
+        [*COMMAND, "evaluate", NETWORK, "--config", "small.yaml", "stage_two=null"],
         cwd=place,
         stdout=subprocess.DEVNULL,
         stderr=theirs,
@@ -75,7 +80,7 @@ def test_the_live_line_tells_rate_and_time_left(place: Path) -> None:
 
 @pytest.mark.slow
 def test_train_is_stopped_and_goes_on_to_a_table_and_a_picture(place: Path) -> None:
-    arguments = ["train", "arch1", "--config", "small.yaml", "--out", "runs/arch1"]
+    arguments = ["train", NETWORK, "--config", "small.yaml", "--out", "runs/arch1"]
     child = subprocess.Popen(
         [*COMMAND, *arguments],
         cwd=place,
@@ -108,7 +113,7 @@ def test_train_is_stopped_and_goes_on_to_a_table_and_a_picture(place: Path) -> N
 
 @pytest.mark.slow
 def test_a_found_network_goes_on_to_another_task(place: Path) -> None:
-    first = ["train", "arch2", "--config", "small.yaml", "--out", "runs/arch2"]
+    first = ["train", NETWORK, "--config", "small.yaml", "--out", "runs/arch2"]
     assert nas_tf(*first, "full.stages.0.epochs=1", cwd=place).returncode == 0
     wide = SMALL.replace("width: 8, alpha: 0.35", "width: null, alpha: 1.0")
     background = "task: {background: background}\n"
@@ -128,14 +133,14 @@ def test_a_found_network_goes_on_to_another_task(place: Path) -> None:
 @pytest.mark.slow
 def test_a_trained_teacher_teaches(place: Path) -> None:
     done = nas_tf(
-        *("train-teacher", "--config", "small.yaml", "--genotype", "arch1", "--width", "12"),
+        *("train-teacher", "--config", "small.yaml", "--genotype", NETWORK, "--width", "12"),
         "full.stages.0.epochs=1",
         cwd=place,
     )
     assert done.returncode == 0, done.stderr
     taught = "teacher=runs/small-teacher/last.keras"
     assert done.stdout.splitlines()[-1] == f"use it with {taught}"
-    arguments = ("evaluate", "arch1", "--config", "small.yaml", "stage_two=null")
+    arguments = ("evaluate", NETWORK, "--config", "small.yaml", "stage_two=null")
     with_it = nas_tf(*arguments, taught, cwd=place)
     assert with_it.returncode == 0, with_it.stderr
     assert with_it.stdout != nas_tf(*arguments, cwd=place).stdout
@@ -145,20 +150,20 @@ def test_a_trained_teacher_teaches(place: Path) -> None:
     ("arguments", "line"),
     [
         (
-            ["train", "arch1", "--config", "small.yaml", "stage_one.epoch=2"],
+            ["train", NETWORK, "--config", "small.yaml", "stage_one.epoch=2"],
             "override stage_one.epoch=2: key stage_one.epoch is unknown, did you mean epochs?",
         ),
         (
-            ["train", "arch1", "--config", "small.yaml", "full.stages.0.epochs=-1"],
+            ["train", NETWORK, "--config", "small.yaml", "full.stages.0.epochs=-1"],
             "override full.stages.0.epochs=-1: expected an integer of 1 or more",
         ),
         (
-            ["evaluate", "arch1", "--config", "small.yaml", "teacher=none.keras"],
+            ["evaluate", NETWORK, "--config", "small.yaml", "teacher=none.keras"],
             "teacher PLACE/none.keras: no such file, expected a Keras model or SavedModel; "
             "nas-tf train-teacher makes one",
         ),
         (
-            ["train", "arch1", "--config", "small.yaml", "network.weights=none.h5"],
+            ["train", NETWORK, "--config", "small.yaml", "network.weights=none.h5"],
             "weights PLACE/none.h5: no such file, expected MobileNetV2 weights as Keras saves "
             "them",
         ),

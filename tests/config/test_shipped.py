@@ -19,7 +19,7 @@ from tests.config import tiny
 ROOT = Path(__file__).parents[2]
 FILES = {path.stem: path for path in sorted((ROOT / "configs").glob("*.yaml"))}
 GENOTYPES = {"auxcell": "arch1", "template": "wacv-arch1", "dpc": "dpc-top1"}
-QUICK = {"cityscapes_template", "cityscapes_dpc", "nyu_depth", "mpii_pose"}
+QUICK = {"cityscapes_dpc"}
 """The others' sections are run by other tests; here only by the slow ones."""
 
 

@@ -9,13 +9,14 @@ import yaml
 from PIL import Image
 
 from nas_tf.data.examples import Examples
+from tests.prepared import with_shapes
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Keeps the tests out of the user's own prepared data."""
     with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
+        folder = with_shapes(tmp_path_factory.mktemp("cache"))
         patch.setenv("NAS_TF_CACHE", str(folder))
         yield folder
 

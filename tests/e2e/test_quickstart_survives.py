@@ -14,13 +14,15 @@ import pytest
 
 from nas_tf.runs import Run, layout
 from tests.e2e.processes import records, results, wait_for
+from tests.prepared import with_shapes
+from tests.sampling import times
 
 SMALL = (
     *("network.alpha=0.35", "network.width=8", "network.weights=null", "stage_one.crop=[64,64]"),
     *("stage_one.epochs=1", "stage_one.views=1", "stage_one.batch=128", "stage_two.batch=128"),
     *("full.stages=[{epochs: 1, batch: 64, crop: [64, 64]}]", "threads=1"),
 )
-TRIALS, KILLS = 8, 5
+TRIALS, KILLS = 8, times(5, 3)
 pytestmark = pytest.mark.slow
 
 
@@ -53,6 +55,7 @@ def told(run: Run) -> list[tuple]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
     folder = tmp_path_factory.mktemp("place") / "undisturbed"
     folder.mkdir()
+    with_shapes(folder.parent / "cache")
     return folder, finished(folder, f"search.trials={TRIALS}")
 
 

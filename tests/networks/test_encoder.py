@@ -30,7 +30,7 @@ def reference(alpha: float, size: tuple[int, int] = (96, 96)) -> tf.keras.Model:
     return model
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("alpha", [0.35, 1.0])
 @pytest.mark.parametrize("size", [(96, 64), (97, 75)])
 @pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])

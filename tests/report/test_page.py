@@ -54,6 +54,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     return whole
 
 
+@pytest.mark.quick(3)
 def test_the_page_is_whole_and_asks_for_nothing_from_elsewhere(run: Run) -> None:
     text = (run.folder / layout.REPORT).read_text(encoding="utf-8")
     assert not re.findall(r"""(?:src|href)=["'](?!data:)""", text)
@@ -73,6 +74,7 @@ def test_pictures_stand_beside_it(run: Run) -> None:
         assert (run.folder / layout.PICTURES / f"{name}.svg").read_text().startswith("<?xml")
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("name", plots.PLOTS)
 def test_no_text_of_a_picture_leaves_it(run: Run, name: str) -> None:
     figure = plots.draw(name, Facts(run))
@@ -100,6 +102,7 @@ def _ticks_out_of_view(figure: Figure) -> list[Text]:
     return hidden
 
 
+@pytest.mark.quick(3)
 def test_the_same_run_gives_the_same_page(run: Run) -> None:
     before = (run.folder / layout.REPORT).read_text()
     page.write(Run(run.folder))
@@ -161,6 +164,7 @@ def browse(folder: Path, source: Path, *options: str) -> str:
     return done.stdout
 
 
+@pytest.mark.quick(3)
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
 @pytest.mark.parametrize("width", [1280, 1000, 794])
 def test_nothing_is_clipped_in_a_browser(run: Run, width: int, tmp_path: Path) -> None:
@@ -172,6 +176,7 @@ def test_nothing_is_clipped_in_a_browser(run: Run, width: int, tmp_path: Path) -
     assert told == {"told": [], "small": []}
 
 
+@pytest.mark.quick(3)
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
 def test_it_can_be_looked_at_and_printed(run: Run, tmp_path: Path) -> None:
     source, picture, paper = run.folder / layout.REPORT, tmp_path / "a.png", tmp_path / "a.pdf"

@@ -61,6 +61,7 @@ def quickest_first(names: Iterable[str]) -> list[Any]:
     return [first, *(pytest.param(name, marks=pytest.mark.slow) for name in others)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quickest_first(TUNERS))
 def test_a_tuner_of_kerastuner_searches_and_loads_its_best(name: str, tmp_path: Path) -> None:
     make, options = TUNERS[name]
@@ -76,6 +77,7 @@ def test_a_tuner_of_kerastuner_searches_and_loads_its_best(name: str, tmp_path: 
     assert found == pytest.approx(best.score, abs=2e-3)
 
 
+@pytest.mark.slow
 def test_two_stages_under_random_search_are_those_of_its_checkpoint(tmp_path: Path) -> None:
     model = hypermodel(**TWO_STAGES)
     one = kt.RandomSearch(model, OBJECTIVE, max_trials=1, seed=5, directory=tmp_path)
@@ -86,6 +88,7 @@ def test_two_stages_under_random_search_are_those_of_its_checkpoint(tmp_path: Pa
     assert found == pytest.approx(best.score, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quickest_first(ORACLES))
 def test_our_tuner_with_an_oracle_of_kerastuner(name: str, tmp_path: Path) -> None:
     model = hypermodel(**ONE_STAGE)
@@ -215,6 +218,7 @@ def test_weights_that_were_not_kept_are_told_of(tmp_path: Path) -> None:
         one.get_best_models(2)
 
 
+@pytest.mark.slow
 def test_a_search_killed_within_its_first_trial_goes_on_with_it(tmp_path: Path) -> None:
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt

@@ -93,6 +93,7 @@ def test_the_gate_compares_scores(tmp_path: Path) -> None:
     assert trial.reward == pytest.approx(trial.score * trial.params**-3.0)
 
 
+@pytest.mark.slow
 def test_kerastuners_own_tuners_hear_priced_rewards(tmp_path: Path) -> None:
     config = experiment(stage_two=None, search={"targets": {"params": {"target": 1.0}}})
     model = SearchHyperModel.of(config, spaces.get("auxcell"), latency=thousandths)

@@ -47,6 +47,7 @@ def test_a_trial_whose_process_died_too_often_is_recorded_as_failed(tmp_path: Pa
     assert list(failures(folder, spaces.get("auxcell"), 0.0)) == []
 
 
+@pytest.mark.slow
 def test_what_cannot_be_written_is_not_the_candidate_s_failure(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     one = tuner(folder, oracle(), hypermodel(**ONE_STAGE))

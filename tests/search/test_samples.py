@@ -45,6 +45,7 @@ def on_disk(folder: Path) -> np.ndarray:
     return np.asarray(Image.open(folder / layout.SAMPLES))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "stages"),
     [

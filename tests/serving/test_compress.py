@@ -70,6 +70,7 @@ def int8_logits_of(one: Shipment, pixels: np.ndarray) -> np.ndarray:
     return np.stack(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", spaces.SPACES)
 def test_it_is_rounded_in_training_as_much_as_tflite_rounds_it(space: str) -> None:
     """As much and not alike: halves in the image are rounded up here and down there."""
@@ -123,6 +124,7 @@ def test_pruning_leaves_zeros_that_pack() -> None:
     assert packed[1] < 0.65 * packed[0]
 
 
+@pytest.mark.slow
 def test_clustering_leaves_few_values_that_pack() -> None:
     one = shipment("dpc")
     after = compress.clustered(one, FineTuning(lesson(one), steps=6), clusters=8)
@@ -132,6 +134,7 @@ def test_clustering_leaves_few_values_that_pack() -> None:
     assert packed[1] < 0.4 * packed[0]
 
 
+@pytest.mark.slow
 def test_a_rate_too_high_is_told() -> None:
     one = shipment("dpc")
     with pytest.raises(TrainingError, match=r"expected a learning rate below 1e\+38"):

@@ -64,6 +64,7 @@ def run(model: bytes) -> tuple[Counter[str], np.ndarray, np.ndarray]:
     return names, image, one.get_tensor(logits["index"])
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("space", spaces.SPACES)
 @pytest.mark.parametrize("seed", [0, 2])
 def test_a_network_runs_what_was_told_and_computes_what_keras_does(space: str, seed: int) -> None:

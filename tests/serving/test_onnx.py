@@ -15,6 +15,7 @@ from serving.parity import keras_answers
 from tests.serving.shipped import SIZE, TASKS, check_alike, pictures, shipment
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("space", spaces.SPACES)
 def test_it_answers_as_the_keras_model(space: str, task: str) -> None:
@@ -24,6 +25,7 @@ def test_it_answers_as_the_keras_model(space: str, task: str) -> None:
     check_alike(given, wanted)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("genotype", ["arch0", "arch1", "arch2"])
 def test_tensorrt_meets_plain_nodes_of_fixed_sizes(genotype: str) -> None:
     model = onnx.load_from_string(exported.convert(shipment(genotype=genotype)))

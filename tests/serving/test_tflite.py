@@ -64,6 +64,7 @@ def wanted_of(space: str, task: str) -> dict[str, np.ndarray]:
     return keras_answers(shipment(space, task, seed=1))(pictures())
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("space", spaces.SPACES)
 def test_it_answers_as_the_keras_model(space: str, task: str, runtime: ModuleType) -> None:

@@ -133,6 +133,7 @@ def _all(space: spaces.SearchSpace) -> list:
     ]
 
 
+@pytest.mark.slow
 def test_one_canonical_form_is_one_network_on_every_cell_of_the_smallest_space() -> None:
     """Against an identity of graphs that knows nothing of genotypes."""
     space = AuxCellSpace(blocks=1, branches=1)
@@ -144,6 +145,7 @@ def test_one_canonical_form_is_one_network_on_every_cell_of_the_smallest_space()
     assert all(len(prints) == 1 for prints in networks.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", [AuxCellSpace(blocks=2, branches=2), AuxCellSpace()])
 def test_one_network_has_one_canonical_form_where_no_skip_or_zero_makes_sums_coincide(
     space,

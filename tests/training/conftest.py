@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.prepared import with_shapes
+
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NAS_TF_CACHE", str(tmp_path_factory.mktemp("prepared")))
+        patch.setenv("NAS_TF_CACHE", str(with_shapes(tmp_path_factory.mktemp("prepared"))))
         yield

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import tensorflow as tf
 
-from nas_tf import networks
+from nas_tf import networks, spaces
 from nas_tf.config.schema import Experiment, Gate, Limits, Optimiser
 from nas_tf.data import pipeline
 from nas_tf.data.examples import Examples
@@ -18,6 +18,11 @@ from nas_tf.training.groundwork import Groundwork
 from nas_tf.training.result import CandidateResult
 from nas_tf.training.split_cache import task_of
 from nas_tf.training.two_stage import TwoStage
+
+# A fraction of the layers of a published network, for tests of how networks are trained.
+SIMPLE = spaces.get("auxcell").parse(
+    [[[0, 3], [2, 3], [4, 5]], [2, [0, 1, 9, 9], [0, 0, 9, 9], [0, 0, 9, 9]]]
+)
 
 SMALL = {
     "space": "auxcell",

@@ -3,14 +3,16 @@
 import numpy as np
 import tensorflow as tf
 
-from nas_tf import networks, spaces
+from nas_tf import networks
 from nas_tf.config.schema import Optimiser
+from nas_tf.genotype import Genotype
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.functional import Precision
 from nas_tf.networks.state import from_arrays, initial_arrays
 from nas_tf.tasks import Segmentation, Task
 from nas_tf.training.learner import Learner, Recipe
+from tests.training.evaluated import SIMPLE
 
 SIZE, CLASSES, BATCH = (64, 64), 4, 4
 SGD = Optimiser(kind="sgd", learning_rate=0.1, weight_decay=0.0, clip=None)
@@ -22,10 +24,8 @@ def settings(auxiliary: str = "cell") -> networks.Settings:
     return networks.settings.search("auxcell", width=8, alpha=0.35, auxiliary=auxiliary)
 
 
-def drawn(auxiliary: str = "cell", genotype: str = "arch1") -> Blueprint:
-    return networks.draw(
-        spaces.resolve(genotype), CLASSES, input_size=SIZE, settings=settings(auxiliary)
-    )
+def drawn(auxiliary: str = "cell", genotype: Genotype = SIMPLE) -> Blueprint:
+    return networks.draw(genotype, CLASSES, input_size=SIZE, settings=settings(auxiliary))
 
 
 def learner(blueprint: Blueprint | None = None, task: Task | None = None, **recipe) -> Learner:

@@ -38,6 +38,7 @@ def damage(monkeypatch: pytest.MonkeyPatch) -> Callable[[Examples], None]:
     return harm
 
 
+@pytest.mark.slow
 def test_in_a_full_training(tmp_path: Path, damage: Callable) -> None:
     one = training(tmp_path)
     damage(one._data[0].examples)

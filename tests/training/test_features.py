@@ -19,6 +19,7 @@ from nas_tf import networks
 from nas_tf.errors import ConfigError, DataError, EnvironmentFault
 from nas_tf.training import FeatureCache, fingerprint, prepare
 from nas_tf.training.shards import Shard, write_atomically
+from tests.sampling import times
 from tests.training.cached import (
     BATCH,
     CLASSES,
@@ -191,6 +192,7 @@ def test_keys_and_fingerprints_tell_what_differs() -> None:
     assert len(digests) == 7
 
 
+@pytest.mark.slow
 def test_a_fingerprint_tells_graphs_and_weights_apart_and_nothing_else() -> None:
     def plain(**changes: object) -> tf.keras.Model:
         tf.keras.utils.set_random_seed(5)
@@ -303,7 +305,7 @@ def test_killed_builds_end_with_the_same_bytes(tmp_path: Path) -> None:
     """Killed after a random number of batches and a moment more."""
     undisturbed = contents(build(tmp_path / "whole", images=60).folder)
     rng = random.Random(0)
-    for round_ in range(6):
+    for round_ in range(times(6, 3)):
         log = tmp_path / f"log{round_}"
         process = child(tmp_path / "killed", log)
         batches = rng.randrange(2, 9)

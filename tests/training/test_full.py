@@ -24,9 +24,10 @@ from nas_tf.networks.state import from_arrays, initial_arrays
 from nas_tf.training.full import FullTraining, Place, StageData
 from nas_tf.training.full_run import FullRun
 from nas_tf.training.split_cache import task_of
-from tests.training.evaluated import experiment
+from tests.sampling import times
+from tests.training.evaluated import SIMPLE, experiment
 
-ARCH1, ARCH2 = spaces.resolve("arch1"), spaces.resolve("arch2")
+OTHER = spaces.resolve("arch2")
 CROP = (64, 64)
 STAGES = [
     {"epochs": 1, "batch": 64, "schedule": {"kind": "poly"}},
@@ -40,7 +41,7 @@ def training(folder: Path, full: dict | None = None) -> FullTraining:
     examples = Examples("shapes", "train")
     task = task_of(examples.info)
     drawn = networks.draw(
-        ARCH1,
+        SIMPLE,
         task.channels,
         input_size=CROP,
         settings=networks.settings.search("auxcell", width=8, alpha=0.35),
@@ -122,9 +123,8 @@ def test_statistics_stay_once_they_are_frozen(tmp_path: Path) -> None:
     np.testing.assert_array_equal(*seen)
 
 
-@pytest.mark.parametrize(
-    "step", [13, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 8, 20))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [1, 8, 13, 20])
 def test_an_interrupted_run_ends_as_the_undisturbed_one(
     tmp_path: Path, undisturbed: tuple[list, dict], step: int
 ) -> None:
@@ -168,7 +168,7 @@ def whole(**full: object) -> Experiment:
 
 
 def test_a_run_keeps_everything_in_its_folder(tmp_path: Path) -> None:
-    run = FullRun(whole(), ARCH1, tmp_path)
+    run = FullRun(whole(), SIMPLE, tmp_path)
     steps: list[int] = []
     finished = run.run(lambda done, loss: steps.append(done))
     assert steps == list(range(1, 13))
@@ -177,7 +177,7 @@ def test_a_run_keeps_everything_in_its_folder(tmp_path: Path) -> None:
     assert record["result"] == dict(finished.result)
     assert [row["step"] for row in run.history.rows] == ["6", "12"]
     assert list((tmp_path / "tensorboard").glob("events*"))
-    again = FullRun(whole(), ARCH1, tmp_path)
+    again = FullRun(whole(), SIMPLE, tmp_path)
     assert again.resumed
     assert again.run().result == finished.result
 
@@ -186,7 +186,7 @@ def test_a_run_keeps_everything_in_its_folder(tmp_path: Path) -> None:
 def test_the_kept_model_scores_as_the_run_says(tmp_path: Path) -> None:
     from tensorflow import keras
 
-    run = FullRun(whole(), ARCH1, tmp_path)
+    run = FullRun(whole(), SIMPLE, tmp_path)
     finished = run.run()
     model = keras.models.load_model(tmp_path / "last.keras", compile=False)
     metrics = run.task.metrics()
@@ -196,9 +196,9 @@ def test_the_kept_model_scores_as_the_run_says(tmp_path: Path) -> None:
 
 
 def test_another_configuration_does_not_go_on_in_the_same_folder(tmp_path: Path) -> None:
-    FullRun(whole(), ARCH1, tmp_path)
+    FullRun(whole(), SIMPLE, tmp_path)
     with pytest.raises(ConfigError) as error:
-        FullRun(whole(polyak=0.9), ARCH1, tmp_path)
+        FullRun(whole(polyak=0.9), SIMPLE, tmp_path)
     key = "full.polyak"
     assert str(error.value) == (
         f"{tmp_path} was begun with {key}=null, now it is 0.9: give {key}=null, or another folder "
@@ -208,11 +208,11 @@ def test_another_configuration_does_not_go_on_in_the_same_folder(tmp_path: Path)
 
 def test_another_number_of_stages_is_told_by_its_first_key(tmp_path: Path) -> None:
     first = whole()
-    FullRun(first, ARCH1, tmp_path)
+    FullRun(first, SIMPLE, tmp_path)
     stages = (*first.full.stages, first.full.stages[0])
     more = msgspec.structs.replace(first.full, stages=stages)
     with pytest.raises(ConfigError) as error:
-        FullRun(msgspec.structs.replace(first, full=more), ARCH1, tmp_path)
+        FullRun(msgspec.structs.replace(first, full=more), SIMPLE, tmp_path)
     assert str(error.value) == (
         f"{tmp_path} was begun without full.stages.{len(stages) - 1}.epochs, now it is the other "
         f"way: give {tmp_path / 'config.yaml'}, or another folder"
@@ -220,21 +220,21 @@ def test_another_number_of_stages_is_told_by_its_first_key(tmp_path: Path) -> No
 
 
 def test_another_genotype_does_not_go_on_in_the_same_folder(tmp_path: Path) -> None:
-    FullRun(whole(), ARCH1, tmp_path)
+    FullRun(whole(), SIMPLE, tmp_path)
     with pytest.raises(ConfigError) as error:
-        FullRun(whole(), ARCH2, tmp_path)
+        FullRun(whole(), OTHER, tmp_path)
     assert str(error.value) == (
-        f"{tmp_path} was begun with genotype {ARCH1}, now it is {ARCH2}: give that one, or "
+        f"{tmp_path} was begun with genotype {SIMPLE}, now it is {OTHER}: give that one, or "
         "another folder"
     )
 
 
 def test_what_changes_nothing_of_a_full_training_goes_on(tmp_path: Path) -> None:
     first = whole()
-    FullRun(first, ARCH1, tmp_path)
+    FullRun(first, SIMPLE, tmp_path)
     stage_one = msgspec.structs.replace(first.stage_one, epochs=9)
     other = msgspec.structs.replace(first, threads=1, stage_one=stage_one)
-    assert FullRun(other, ARCH1, tmp_path).config == other
+    assert FullRun(other, SIMPLE, tmp_path).config == other
 
 
 @pytest.mark.slow
@@ -244,7 +244,7 @@ def test_divergence_keeps_the_best_weights_so_far(tmp_path: Path) -> None:
         {"epochs": 1, "batch": 100, "crop": list(CROP), "decoder": {"learning_rate": 1e30}},
     ]
     with pytest.raises(TrainingError) as error:
-        FullRun(experiment(full={"stages": stages}), ARCH1, tmp_path).run()
+        FullRun(experiment(full={"stages": stages}), SIMPLE, tmp_path).run()
     assert str(error.value) == (
         f"the loss is nan at step 8: the best weights so far are in {tmp_path / 'best.keras'}; "
         "lower the learning rates, or clip gradients"
@@ -257,7 +257,7 @@ def test_several_scales_and_mirror_images_count_in_the_final_score(tmp_path: Pat
         full={"stages": [{"epochs": 1, "batch": 100, "crop": list(CROP)}]},
         evaluation={"batch": 20, "scales": [0.75, 1.0], "flip": True},
     )
-    run = FullRun(config, ARCH1, tmp_path)
+    run = FullRun(config, SIMPLE, tmp_path)
     state, split = run.training.state, run._shown.spread(5)
     (images, _, logits), *_ = run._final.predictions(state, split)
     smaller = (96, 96)
@@ -289,10 +289,10 @@ np.savez(sys.argv[2], **vectors(one))
 
 
 @pytest.mark.slow
-def test_killed_ten_times_at_random_it_ends_bit_for_bit_as_undisturbed(
+def test_killed_at_random_it_ends_bit_for_bit_as_undisturbed(
     tmp_path: Path, undisturbed: tuple[list, dict]
 ) -> None:
-    rng, kills, result = random.Random(4), 0, tmp_path / "weights.npz"
+    rng, kills, wanted, result = random.Random(4), 0, times(10, 4), tmp_path / "weights.npz"
     environment = {**os.environ, "PYTHONPATH": "."}
     while not result.exists():
         child = subprocess.Popen(
@@ -301,7 +301,7 @@ def test_killed_ten_times_at_random_it_ends_bit_for_bit_as_undisturbed(
             text=True,
             env=environment,
         )
-        if kills < 10:
+        if kills < wanted:
             for _ in range(rng.randint(1, 3)):
                 if not child.stdout.readline():
                     break
@@ -309,7 +309,7 @@ def test_killed_ten_times_at_random_it_ends_bit_for_bit_as_undisturbed(
             kills += 1
         child.stdout.read()
         assert child.wait() in (0, -signal.SIGKILL)
-    assert kills == 10
+    assert kills == wanted
     with np.load(result) as ended:
         for name, vector in undisturbed[1].items():
             np.testing.assert_array_equal(ended[name], vector)

@@ -16,6 +16,8 @@ from nas_tf.training import optimizers
 from nas_tf.training.polyak import Average
 from tests.training import small
 
+ARCH1 = spaces.resolve("arch1")
+
 tfa = quiet.load("tensorflow_addons")
 
 
@@ -115,10 +117,10 @@ def test_a_step_is_that_of_keras_and_addons() -> None:
 
     From the third on, units near the bends of ReLU6 take last bits of the two sums apart.
     """
-    blueprint = small.drawn("none")
+    blueprint = small.drawn("none", ARCH1)
     ours = small.learner(blueprint, loss_at="logits")
     model = networks.build(
-        spaces.resolve("arch1"),
+        ARCH1,
         small.CLASSES,
         input_size=small.SIZE,
         settings=small.settings("none"),
@@ -215,6 +217,7 @@ print("same")
 """
 
 
+@pytest.mark.slow
 def test_two_devices_share_a_batch() -> None:
     done = subprocess.run(
         [sys.executable, "-c", _TWO_DEVICES], capture_output=True, text=True, timeout=300

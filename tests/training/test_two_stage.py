@@ -26,9 +26,8 @@ from nas_tf.training.groundwork import Groundwork
 from nas_tf.training.learner import Learner
 from nas_tf.training.result import CandidateResult
 from nas_tf.training.two_stage import TwoStage
-from tests.training.evaluated import evaluate, evaluator, experiment
+from tests.training.evaluated import SIMPLE, evaluate, evaluator, experiment
 
-ARCH1 = spaces.resolve("arch1")
 ONLY_ONE = {"stage_two": None}
 
 
@@ -76,7 +75,7 @@ def both() -> Evaluated:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(two_stage, "Learner", Recording)
         result = TwoStage(config, ground).evaluate(
-            ARCH1,
+            SIMPLE,
             gate.make(config.gate, 1),
             observer=lambda *step: heard.append(step),
             keep=lambda *scored: kept.append(scored),
@@ -137,13 +136,14 @@ def same(one: State, other: State, *parts: str) -> bool:
 
 def test_the_same_seed_gives_the_same_losses_and_another_does_not() -> None:
     config = experiment(**ONLY_ONE)
-    first, again = evaluate(ARCH1, config), evaluate(ARCH1, config)
+    first, again = evaluate(SIMPLE, config), evaluate(SIMPLE, config)
     assert first.stages[0].losses == again.stages[0].losses
     assert first.reward == again.reward
-    other = evaluate(ARCH1, config, seed=2)
+    other = evaluate(SIMPLE, config, seed=2)
     assert other.stages[0].losses != first.stages[0].losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", ["template", "dpc"])
 def test_the_other_spaces_are_the_same_code(space: str) -> None:
     stage_one = {"epochs": 1, "views": 1, "batch": 64, "crop": [65, 65], "auxiliary_weight": 0.0}
@@ -155,10 +155,11 @@ def test_the_other_spaces_are_the_same_code(space: str) -> None:
     assert len(result.stages) == (2 if stage_two else 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["depth", pytest.param("keypoints", marks=pytest.mark.slow)])
 def test_the_other_tasks_are_the_same_code(target: str) -> None:
     config = experiment(data={"target": target}, stage_one={"batch": 64}, stage_two={"batch": 64})
-    result = evaluate(ARCH1, config)
+    result = evaluate(SIMPLE, config)
     assert not result.failed, result.stopped
     assert all(0 <= stage.reward <= 1 for stage in result.stages)
 
@@ -167,7 +168,7 @@ def test_the_gate_stops_the_weak() -> None:
     one = evaluator(experiment(gate={"probability": 0.0}))
     strict = gate.make(one.config.gate, 1)
     strict.goes_on(1.0)
-    result = one.evaluate(ARCH1, strict)
+    result = one.evaluate(SIMPLE, strict)
     assert (result.stopped, result.failed, len(result.stages)) == ("gate", False, 1)
     assert result.reward == result.stages[0].reward
 
@@ -183,7 +184,7 @@ def test_the_gate_stops_the_weak() -> None:
     ],
 )
 def test_beyond_a_limit_is_the_floor_with_the_reason(limits: dict, reason: str) -> None:
-    result = evaluate(ARCH1, experiment(limits={**limits, "floor": 0.05}))
+    result = evaluate(SIMPLE, experiment(limits={**limits, "floor": 0.05}))
     assert result.failed
     assert result.reward == 0.05
     assert re.fullmatch(reason, result.stopped)
@@ -193,7 +194,7 @@ def test_a_candidate_that_diverges_costs_only_itself() -> None:
     config = experiment(stage_one={"decoder": {"learning_rate": 1e30}})
     one = evaluator(config)
     opened = gate.make(config.gate, 1)
-    result = one.evaluate(ARCH1, opened)
+    result = one.evaluate(SIMPLE, opened)
     assert (result.failed, result.reward, opened.seen) == (True, 0.0, 0)
     assert result.stopped == "the loss is nan at step 2 of stage 1"
 
@@ -201,17 +202,17 @@ def test_a_candidate_that_diverges_costs_only_itself() -> None:
 _OUT_OF_MEMORY = """
 import resource
 from nas_tf import spaces
-from tests.training.evaluated import evaluate, evaluator, experiment
+from tests.training.evaluated import SIMPLE, evaluate, evaluator, experiment
 
 small = experiment(stage_two=None)
-before = evaluate(spaces.resolve("arch1"), small)
+before = evaluate(SIMPLE, small)
 greedy = experiment(stage_two=None, network={"width": 1500, "alpha": 0.35, "weights": None})
 evaluator(greedy)
 held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (held + (3 << 29),) * 2)
 result = evaluate(spaces.resolve("arch0"), greedy)
 print(result.failed, result.reward, result.stopped.split(":")[0])
-after = evaluate(spaces.resolve("arch1"), small)
+after = evaluate(SIMPLE, small)
 print(after.reward == before.reward)
 """
 
@@ -232,7 +233,7 @@ def test_out_of_memory_without_a_word_has_a_reason_too() -> None:
     def full(*_: object) -> None:
         raise MemoryError
 
-    result = evaluate(ARCH1, experiment(**ONLY_ONE), observer=full)
+    result = evaluate(SIMPLE, experiment(**ONLY_ONE), observer=full)
     assert (result.failed, result.stopped) == (True, "out of memory: MemoryError")
 
 
@@ -246,9 +247,9 @@ def teacher(path: Path, classes: int) -> Path:
 
 def test_a_teacher_is_part_of_the_loss_and_a_switch_turns_it_off(tmp_path: Path) -> None:
     path = str(teacher(tmp_path / "teacher.keras", 9))
-    with_it = evaluate(ARCH1, experiment(**ONLY_ONE, teacher=path))
-    without = evaluate(ARCH1, experiment(**ONLY_ONE))
-    off = evaluate(ARCH1, experiment(**ONLY_ONE, teacher=path, stage_one={"distillation": 0.0}))
+    with_it = evaluate(SIMPLE, experiment(**ONLY_ONE, teacher=path))
+    without = evaluate(SIMPLE, experiment(**ONLY_ONE))
+    off = evaluate(SIMPLE, experiment(**ONLY_ONE, teacher=path, stage_one={"distillation": 0.0}))
     assert with_it.stages[0].losses[0] > without.stages[0].losses[0]
     assert off.stages[0].losses == without.stages[0].losses
 
@@ -266,7 +267,7 @@ def test_a_plain_saved_model_teaches_too(tmp_path: Path) -> None:
     spec = tf.TensorSpec((None, None, None, 3), name="images")
     tf.saved_model.save(module, str(tmp_path), module.__call__.get_concrete_function(spec))
     config = experiment(**ONLY_ONE, teacher=str(tmp_path))
-    result = evaluate(ARCH1, config)
+    result = evaluate(SIMPLE, config)
     assert not result.failed
     stored = evaluator(config).ground.train.rows([0])["teacher"]
     assert stored.shape == (1, 16, 16, 9)

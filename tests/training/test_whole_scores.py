@@ -13,6 +13,7 @@ from nas_tf.networks.arrays import layouts
 from nas_tf.networks.state import from_arrays, initial_arrays
 from nas_tf.training import experiment
 from nas_tf.training.scoring import Scorer
+from tests.prepared import with_shapes
 
 BORDER = 0.86
 SMALL = ["network.alpha=0.35", "network.width=8", "network.weights=null", "evaluation.batch=4"]
@@ -39,7 +40,7 @@ def border(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NAS_TF_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("NAS_TF_CACHE", str(with_shapes(tmp_path_factory.mktemp("cache"))))
         yield
 
 

@@ -50,6 +50,7 @@ def data() -> tuple[tf.Tensor, tf.Tensor]:
     return x, tf.reduce_sum(x, axis=1, keepdims=True)
 
 
+@pytest.mark.slow
 def test_keras_tuners_own_tuner_searches_and_goes_on(tmp_path: Path) -> None:
     x, y = data()
     first = tuner(PPOOracle("val_loss", 3, seed=1), tmp_path)

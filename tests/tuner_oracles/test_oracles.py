@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.oracle_contract import OracleContract
+from tests.sampling import times
 from tests.tuner_oracles.searches import GOAL, drive, killed, outcome, place, score, space
 from tuner_oracles import EvolutionOracle, NearBestOracle, PPOOracle, RandomOracle
 from tuner_oracles.ledger import NAME
@@ -71,7 +72,8 @@ class TestEvolution(OracleContract):
 class TestPPO(OracleContract):
     oracle = PPOOracle
     arguments = {"every": 4, "window": 8, "minibatch": 4, "passes": 2, "units": 16}  # noqa: RUF012
-    every_cut = 9
+    # Each cut makes a controller, which takes seconds.
+    every_cut = 31 // times(3, 1)
 
     def test_cut_while_it_repeats_itself_it_goes_on_the_same(self, tmp_path: Path) -> None:
         given = {"hyperparameters": space(4, 3), "entropy": 0.0, "learning_rate": 0.05}
@@ -79,7 +81,7 @@ class TestPPO(OracleContract):
         lines = (tmp_path / "whole/search" / NAME).read_bytes().splitlines(keepends=True)
         known = [number for number, line in enumerate(lines, 1) if b'"kind":"known"' in line]
         assert len(known) > 40
-        for cut in known[:: len(known) // 8]:
+        for cut in known[:: len(known) // times(8, 3)]:
             folder = tmp_path / str(cut)
             killed(tmp_path / "whole", folder, lines[:cut])
             assert outcome(self.searched(folder, 50, **given)) == outcome(whole), f"cut {cut}"

@@ -136,6 +136,7 @@ def test_what_was_given_to_be_tried_first_teaches_as_its_own_draws_do() -> None:
     assert sum(one.given(good).policy["log_probs"]) > sum(before) + 0.1
 
 
+@pytest.mark.slow
 def test_without_its_checkpoint_the_ledger_is_enough(tmp_path: Path) -> None:
     def made(folder: Path) -> PPOOracle:
         return place(PPOOracle(GOAL, 60, hyperparameters=space(), seed=2, **SMALL), folder)
