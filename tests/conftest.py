@@ -54,7 +54,7 @@ def own_log() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Makes the cases between each n-th of ``quick(n)`` slow, and leaves out those of ``sampled(n)``.
+    """Cases between each n-th of ``quick(n)`` are slow; those of ``sampled(n)`` are left out.
 
     With NAS_TF_ALL=1 nothing is left out.
     """
