@@ -44,15 +44,22 @@ class Scene:
         """The row in which something at that distance touches the floor."""
         return self.horizon + (SIZE - self.horizon) / distance
 
-    def place(self, mask: np.ndarray, surface: np.ndarray, distance: float, label: int) -> None:
-        """Covers what lies behind a mask with a slightly tilted surface."""
+    def paint(self, mask: np.ndarray) -> None:
+        """Gives the pixels of a mask a texture of their own."""
+        box = tuple(
+            slice(places.min(initial=SIZE), places.max(initial=-1) + 1)
+            for places in (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+        )
+        self.image[box][mask[box]] = texture(self.rng, SIZE, box)[mask[box]]
+
+    def place(self, mask: np.ndarray, distance: float, label: int) -> None:
+        """Puts a slightly tilted surface before what lies behind a mask."""
         self.owner[mask] = len(self.labels)
         self.labels.append(label)
         tilt = self.rng.uniform(-0.15, 0.15, 2) * distance / SIZE
         y, x = np.nonzero(mask)
         if len(y):
             self.depth[mask] = distance + tilt[0] * (x - x.mean()) + tilt[1] * (y - y.mean())
-        self.image[mask] = surface[mask]
 
 
 def draw(seed: tuple[int, ...]) -> Example:
@@ -89,7 +96,8 @@ def _place_object(scene: Scene, distance: float) -> None:
     lift = rng.uniform(0, 0.8) * _UNIT / distance * (rng.random() < 0.4)
     x, y = rng.uniform(0, SIZE), scene.foot(distance) - radius - lift
     covered = outlines.mask(OBJECTS[label - 1], SIZE, x, y, radius, rng.uniform(0, 2 * np.pi))
-    scene.place(covered, texture(rng, SIZE), distance, label)
+    scene.paint(covered)
+    scene.place(covered, distance, label)
 
 
 def _place_figure(scene: Scene, distance: float) -> Figure:
@@ -97,9 +105,9 @@ def _place_figure(scene: Scene, distance: float) -> Figure:
     rng = scene.rng
     x = rng.uniform(0.05, 0.95) * SIZE
     person = figure(rng, SIZE, x, scene.foot(distance), rng.uniform(1.0, 1.2) * _UNIT / distance)
-    scene.place(np.any(person.parts, axis=0), scene.image, distance, len(CLASSES) - 1)
+    scene.place(np.any(person.parts, axis=0), distance, len(CLASSES) - 1)
     for part in person.parts[::-1]:
-        scene.image[part] = texture(rng, SIZE)[part]
+        scene.paint(part)
     return person
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nas_tf.data import scenes
+from nas_tf.data import scenes, textures
 from nas_tf.data.examples import Examples
 from nas_tf.data.registry import dataset_info
 
@@ -64,3 +64,12 @@ def test_the_embedded_dataset_prepares_itself(shapes: Examples) -> None:
     for key, value in drawn.items():
         np.testing.assert_array_equal(stored[key], value)
     assert stored["id"].numpy() == b"val-0007"
+
+
+def test_a_part_of_a_texture_is_that_part_of_the_whole() -> None:
+    box = (slice(5, 40), slice(30, 31))
+    for seed in range(40):
+        whole, part = (
+            textures.texture(np.random.default_rng(seed), 64, *more) for more in ((), (box,))
+        )
+        np.testing.assert_array_equal(part, whole[box])
