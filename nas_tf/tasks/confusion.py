@@ -28,10 +28,11 @@ class ConfusionMatrix:
 
     def classes(self, logits: tf.Tensor) -> tf.Tensor:
         """The class with the largest logit, or ``num_classes`` where they are not finite."""
-        predicted = tf.argmax(logits, -1, tf.int32)
+        kind = tf.uint8 if self.num_classes < 256 else tf.int32
+        predicted = tf.cast(tf.argmax(logits, -1, tf.int32), kind)
         best = tf.reduce_max(logits, -1)
         broken = tf.reduce_any(tf.math.is_nan(logits), -1) | ~tf.math.is_finite(best)
-        return tf.where(broken, self.num_classes, predicted)
+        return tf.where(broken, tf.constant(self.num_classes, kind), predicted)
 
     def add(self, labels: tf.Tensor, predicted: tf.Tensor) -> None:
         """Adds a batch of labels and predicted classes, both [b, h, w]; works in a graph."""

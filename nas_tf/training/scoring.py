@@ -21,6 +21,9 @@ from nas_tf.networks.functional import Functional
 from nas_tf.networks.state import State
 from nas_tf.tasks import Metrics, Task
 
+_PIXELS = 1 << 22
+"""Pixels that are counted at once: the figures of a large picture are gathered in strips."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -100,7 +103,10 @@ class Scorer:
             return metrics.predicted(logits[: len(windows)], self._crop)
 
         for scored in pictures.answered(predicted, self._evaluation.batch):
-            metrics.add(scored.target[None], scored.answer[None])
+            rows = max(1, _PIXELS // scored.target.shape[1])
+            for first in range(0, len(scored.target), rows):
+                strip = slice(first, first + rows)
+                metrics.add(scored.target[None, strip], scored.answer[None, strip])
             done += 1
             if progress is not None:
                 progress(done)

@@ -1,5 +1,8 @@
 """Final scores are of whole pictures at their own size, and so is what is printed of them."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -110,3 +113,64 @@ def test_a_reward_on_less_than_the_picture_is_said(
     ground = Groundwork(config.load(tmp_path / "own.yaml", [*given, view]))
     assert ground.share_seen == 1
     assert "rewards are taken" not in caplog.text
+
+
+_LARGE = """
+import resource, sys
+import os
+import subprocess
+import sys
+from pathlib import Path
+import numpy as np, tensorflow as tf
+from nas_tf import config, pictures
+from nas_tf.input_geometry import InputGeometry
+from nas_tf.training import experiment
+from serving import whole
+from tests.training.test_whole_scores import scorer_of
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+
+folder = Path(sys.argv[1])
+chosen = config.load(
+    folder / "own.yaml",
+    [f"data.name=folder:{folder / 'large'}", "data.view={input: [512, 512], crop: [64, 64]}",
+     "network.weights=null", "network.width=8", "network.alpha=0.35"],
+)
+scorer, state = scorer_of(chosen)
+scorer._run = lambda images, *_: tf.zeros((len(images), 128, 128, 2))
+scored = experiment.scored(chosen, "val")
+before = peak()
+pixels = int(scorer.score(state, scored).confusion.numpy().sum())
+print(pixels, peak() - before)
+
+geometry = InputGeometry((512, 512))
+picture = np.zeros((5774, 8660, 3), np.uint8)
+ask = lambda images: {"mask": np.zeros(images.shape[:3], np.uint8)}
+whole.answer(ask, {"input": geometry.to_dict()}, picture)
+print(peak() - before)
+"""
+
+
+@pytest.mark.slow
+def test_memory_is_bounded_for_a_picture_of_fifty_megapixels(tmp_path: Path) -> None:
+    """The network is left out: what it takes depends on its batch alone."""
+    coarse = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    for split, size in (("train", (90, 60)), ("val", (8660, 5774))):
+        for kind, pixels in (("images", coarse), ("labels", coarse[..., 0] >> 7)):
+            path = tmp_path / "large" / kind / split / "0.png"
+            path.parent.mkdir(parents=True)
+            Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST).save(path)
+    (tmp_path / "large" / "dataset.yaml").write_text("classes: [dark, light]\n")
+    (tmp_path / "own.yaml").write_text("space: auxcell\ndata: {name: shapes}\n")
+    done = subprocess.run(
+        [sys.executable, "-c", _LARGE, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": ".", "NAS_TF_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    (pixels, scoring), (both,) = (map(int, line.split()) for line in done.stdout.splitlines())
+    assert pixels == 8660 * 5774
+    assert scoring < 1500, "MiB: picture, windows and maps, which are bytes, several times each"
+    assert both < 1500
