@@ -51,6 +51,7 @@ def outputs(model: tf.keras.Model, image: tf.Tensor) -> list[np.ndarray]:
 
 
 @pytest.mark.sampled(3)
+@pytest.mark.quick(9)
 @pytest.mark.parametrize("genotype", genotypes(), ids=str)
 def test_model_and_blueprint_agree(genotype: Genotype) -> None:
     settings = SMALL[genotype.space]
@@ -70,6 +71,7 @@ def test_model_and_blueprint_agree(genotype: Genotype) -> None:
 
 
 @pytest.mark.sampled(3)
+@pytest.mark.quick(9)
 @pytest.mark.parametrize("name", ["aspp", "arch0", "wacv-arch0", "arch2", "wacv-arch1"])
 @pytest.mark.parametrize("size", [(64, 96), (75, 97)])
 def test_fixed_and_dynamic_models_agree(name: str, size: tuple[int, int]) -> None:
@@ -229,6 +231,7 @@ class ByHand:
         return any(layer in block for block in self.design.blocks)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("seed", range(6))
 def test_auxcell_networks_compute_what_their_brackets_say(seed: int) -> None:
     space = spaces.get("auxcell")
@@ -276,6 +279,7 @@ def test_random_genotypes_run_and_have_finite_gradients(space: str, tenth: int) 
 
 
 @pytest.mark.sampled(3)
+@pytest.mark.quick(9)
 @pytest.mark.parametrize("name", ["dpc-top1", "arch0", "wacv-arch0", "arch1"])
 @pytest.mark.parametrize("input_size", [(65, 97), None])
 def test_a_decoder_on_its_taps_is_the_rest_of_the_network(

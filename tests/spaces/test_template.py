@@ -68,6 +68,7 @@ _TURNED = [
 ]
 
 
+@pytest.mark.slow
 def test_canonical_agrees_with_the_identity_of_graphs() -> None:
     """A stride in the first half, so that no block can change halves or split its repeats."""
     space = TemplateSpace(templates=2, blocks=2)

@@ -46,6 +46,7 @@ def test_in_a_full_training(tmp_path: Path, damage: Callable) -> None:
         next(one.epochs())
 
 
+@pytest.mark.slow
 def test_in_stage_two_and_where_it_is_scored(damage: Callable) -> None:
     ground = evaluator(experiment()).ground
     damage(ground.examples)

@@ -115,6 +115,7 @@ def test_rates_and_frozen_statistics_follow_the_paper(tmp_path: Path) -> None:
     assert one._rates(1, 7, frozen=True) == {"encoder": 5e-4, "decoder": 1.5e-3}
 
 
+@pytest.mark.slow
 def test_statistics_stay_once_they_are_frozen(tmp_path: Path) -> None:
     full = {**FULL, "stages": STAGES[1:], "polyak": None}
     one, seen = training(tmp_path, full), []
@@ -167,6 +168,7 @@ def whole(**full: object) -> Experiment:
     return experiment(full={"stages": stages, **full})
 
 
+@pytest.mark.slow
 def test_a_run_keeps_everything_in_its_folder(tmp_path: Path) -> None:
     run = FullRun(whole(), SIMPLE, tmp_path)
     steps: list[int] = []
@@ -252,6 +254,7 @@ def test_divergence_keeps_the_best_weights_so_far(tmp_path: Path) -> None:
     assert (tmp_path / "best.keras").exists()
 
 
+@pytest.mark.slow
 def test_several_scales_and_mirror_images_count_in_the_final_score(tmp_path: Path) -> None:
     config = experiment(
         full={"stages": [{"epochs": 1, "batch": 100, "crop": list(CROP)}]},

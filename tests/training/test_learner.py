@@ -112,6 +112,7 @@ def test_statistics_fit_the_averaged_weights() -> None:
     assert distance < 0.2 * np.linalg.norm(started - measured["decoder"])
 
 
+@pytest.mark.slow
 def test_a_step_is_that_of_keras_and_addons() -> None:
     """Two steps of the whole network, encoder by SGD and decoder by Adam.
 

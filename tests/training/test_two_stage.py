@@ -245,6 +245,7 @@ def teacher(path: Path, classes: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_teacher_is_part_of_the_loss_and_a_switch_turns_it_off(tmp_path: Path) -> None:
     path = str(teacher(tmp_path / "teacher.keras", 9))
     with_it = evaluate(SIMPLE, experiment(**ONLY_ONE, teacher=path))

@@ -91,6 +91,7 @@ def test_padding_never_counts_and_batches_change_nothing(tmp_path: Path, border:
     np.testing.assert_array_equal(together, alone + scorer.score(state, rest).confusion.numpy())
 
 
+@pytest.mark.slow
 def test_a_reward_on_less_than_the_picture_is_said(
     tmp_path: Path, border: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -69,6 +69,7 @@ class TestEvolution(OracleContract):
             EvolutionOracle(GOAL, 1, **given)
 
 
+@pytest.mark.slow
 class TestPPO(OracleContract):
     oracle = PPOOracle
     arguments = {"every": 4, "window": 8, "minibatch": 4, "passes": 2, "units": 16}  # noqa: RUF012
