@@ -14,7 +14,11 @@ from nas_tf.runs import Run, layout
 from tests.prepared import with_shapes
 from tests.training.evaluated import SMALL
 
-QUICK = SMALL | {"stage_one": SMALL["stage_one"] | {"epochs": 3, "batch": 128}, "stage_two": None}
+QUICK = SMALL | {
+    "space": "template",
+    "stage_one": SMALL["stage_one"] | {"epochs": 3, "batch": 128},
+    "stage_two": None,
+}
 
 
 def nas_tf(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -65,7 +65,7 @@ def quickest_first(names: Iterable[str]) -> list[Any]:
 @pytest.mark.parametrize("name", quickest_first(TUNERS))
 def test_a_tuner_of_kerastuner_searches_and_loads_its_best(name: str, tmp_path: Path) -> None:
     make, options = TUNERS[name]
-    model = hypermodel(**ONE_STAGE)
+    model = hypermodel(space="template", **ONE_STAGE)
     one = make(model, objective=OBJECTIVE, seed=5, directory=tmp_path, **options)
     one.search(verbose=0)
     assert statuses(one) == ["COMPLETED"] * TRIALS[name]
@@ -91,7 +91,7 @@ def test_two_stages_under_random_search_are_those_of_its_checkpoint(tmp_path: Pa
 @pytest.mark.slow
 @pytest.mark.parametrize("name", quickest_first(ORACLES))
 def test_our_tuner_with_an_oracle_of_kerastuner(name: str, tmp_path: Path) -> None:
-    model = hypermodel(**ONE_STAGE)
+    model = hypermodel(space="template", **ONE_STAGE)
     one = tuner(tmp_path / "run", ORACLES[name](), model)
     one.search(verbose=0)
     assert statuses(one) == ["COMPLETED"] * TRIALS[name]
