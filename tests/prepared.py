@@ -1,4 +1,4 @@
-"""The embedded data set, drawn once for all tests: that takes half a minute."""
+"""The embedded data set and features of it, computed once for all tests."""
 
 import os
 import shutil
@@ -12,11 +12,16 @@ SHARED = "NAS_TF_TESTS_SHARED"
 """The variable that names a folder which all processes of a test run share."""
 
 
-def with_shapes(cache: Path) -> Path:
-    """A folder for ``NAS_TF_CACHE``, in which ``shapes`` is prepared."""
+def shared_cache() -> Path:
+    """A folder for ``NAS_TF_CACHE`` of tests that only add to it; ``shapes`` is prepared there."""
     shared = Path(os.environ[SHARED])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NAS_TF_CACHE", str(shared))
         store.prepare("shapes")
-    shutil.copytree(shared / "data", cache / "data", dirs_exist_ok=True)
+    return shared
+
+
+def with_shapes(cache: Path) -> Path:
+    """A folder of a test's own for ``NAS_TF_CACHE``, in which ``shapes`` is prepared."""
+    shutil.copytree(shared_cache() / "data", cache / "data", dirs_exist_ok=True)
     return cache

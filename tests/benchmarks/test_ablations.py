@@ -11,7 +11,7 @@ import yaml
 
 from nas_tf import spaces
 from tests.benchmarks.scripts import script
-from tests.prepared import with_shapes
+from tests.prepared import shared_cache
 from tests.training.evaluated import SMALL
 
 ablations = partial(script, "ablations")
@@ -19,7 +19,7 @@ ablations = partial(script, "ablations")
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("NAS_TF_CACHE", str(with_shapes(tmp_path / "cache")))
+    monkeypatch.setenv("NAS_TF_CACHE", str(shared_cache()))
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL | {"stage_two": None}))
     (tmp_path / "docs").mkdir()
     return tmp_path
@@ -28,7 +28,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.slow
 def test_what_is_changed_is_told_against_the_configuration(small: Path) -> None:
     options = ("run", "--out", "out", "small.yaml")
-    for count, evaluated in ((1, 3), (3, 6)):
+    for count, evaluated in ((1, 3), (4, 9)):
         done = ablations(*options, "--count", str(count), cwd=small)
         assert done.returncode == 0, done.stderr
         assert done.stdout.count(" in ") == evaluated
@@ -45,15 +45,15 @@ def test_what_is_changed_is_told_against_the_configuration(small: Path) -> None:
     lines = [text for text in texts if text.endswith("}")]
     with (small / "docs" / "ablations.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == len(lines) == 9
+    assert len(rows) == len(lines) == 12
     by_variant = {json.loads(line)["variant"] for line in lines}
     assert {row["variant"] for row in rows} == by_variant
     assert by_variant == {"as configured", "no Polyak averages", "no auxiliaries"}
     text = (small / "docs" / "ablations.md").read_text()
-    for count in (1, 3):
+    for count in (1, 4):
         command = f"python benchmarks/ablations.py run --out out/out small.yaml --count {count}\n"
         assert f"    {command}" in text
-    assert text.count(" over 3 pairs, p = ") == 2
+    assert text.count(" over 4 pairs, p = ") == 2
     assert (small / "docs" / "ablations.svg").exists()
 
 

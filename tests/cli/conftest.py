@@ -10,7 +10,7 @@ from PIL import Image
 from tests.cli.command import nas_tf
 from tests.cli.exports import FORMATS, unexpected
 from tests.cli.test_training import SMALL
-from tests.prepared import with_shapes
+from tests.prepared import shared_cache
 from tests.serving.shipped import pictures
 
 
@@ -20,7 +20,6 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("place")
     (folder / "small.yaml").write_text(SMALL)
     Image.fromarray(pictures(1, size=(80, 120))[0]).save(folder / "photo.jpg")
-    with_shapes(folder / "cache")
     with surroundings(folder):
         options = ("stage_two=null", "--oracle", "random", "--trials", "2", "--out", "run")
         done = nas_tf("search", "small.yaml", *options, cwd=folder)
@@ -43,6 +42,6 @@ def place(shipped: Path) -> Iterator[Path]:
 def surroundings(folder: Path) -> Iterator[None]:
     """Prepared data in the folder, and a wide terminal."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NAS_TF_CACHE", str(folder / "cache"))
+        patch.setenv("NAS_TF_CACHE", str(shared_cache()))
         patch.setenv("COLUMNS", "160")
         yield

@@ -198,6 +198,7 @@ def test_mistakes_are_one_line_and_write_nothing(
     refused(nas_tf(*arguments, cwd=tmp_path), line, tmp_path)
 
 
+@pytest.mark.slow
 def test_build_saves_a_model_that_loads(tmp_path: Path) -> None:
     built = nas_tf("build", "wacv-arch0", "--classes", "11", "--out", "m/a.keras", cwd=tmp_path)
     assert built.returncode == 0, built.stderr

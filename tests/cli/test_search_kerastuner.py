@@ -11,7 +11,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 
 from nas_tf.runs import Run, layout
-from tests.prepared import with_shapes
+from tests.prepared import shared_cache
 from tests.training.evaluated import SMALL
 
 QUICK = SMALL | {
@@ -27,8 +27,8 @@ def nas_tf(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return with_shapes(tmp_path_factory.mktemp("cache"))
+def cache() -> Path:
+    return shared_cache()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.cli.command import COMMAND, nas_tf
-from tests.prepared import with_shapes
+from tests.prepared import shared_cache
 from tests.training.evaluated import SIMPLE
 
 NETWORK = str(SIMPLE)
@@ -35,7 +35,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("place")
     (folder / "small.yaml").write_text(SMALL)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NAS_TF_CACHE", str(with_shapes(folder / "cache")))
+        patch.setenv("NAS_TF_CACHE", str(shared_cache()))
         patch.setenv("COLUMNS", "160")
         yield folder
 

@@ -93,6 +93,7 @@ def test_a_genotype_may_be_named_or_written_as_brackets(monkeypatch: pytest.Monk
         assert networks.build_decoder(given, 11) == f"auxcell_{genotype.digest}_decoder"
 
 
+@pytest.mark.slow
 def test_weights_move_to_a_model_without_auxiliaries() -> None:
     arch0 = spaces.resolve("arch0")
     training = built("arch0")
@@ -107,7 +108,8 @@ def test_weights_move_to_a_model_without_auxiliaries() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param("arch0", marks=pytest.mark.slow), "wacv-arch1", "aspp"]
+    "name",
+    ["aspp", *(pytest.param(name, marks=pytest.mark.slow) for name in ("arch0", "wacv-arch1"))],
 )
 @pytest.mark.parametrize("input_size", [(65, 97), pytest.param(None, marks=pytest.mark.slow)])
 def test_a_saved_model_loads_by_itself(
@@ -231,7 +233,7 @@ class ByHand:
         return any(layer in block for block in self.design.blocks)
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(6)
 @pytest.mark.parametrize("seed", range(6))
 def test_auxcell_networks_compute_what_their_brackets_say(seed: int) -> None:
     space = spaces.get("auxcell")

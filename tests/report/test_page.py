@@ -67,6 +67,7 @@ def test_the_page_is_whole_and_asks_for_nothing_from_elsewhere(run: Run) -> None
     assert len(text) < 4_000_000
 
 
+@pytest.mark.quick(3)
 def test_pictures_stand_beside_it(run: Run) -> None:
     for name in (*plots.PLOTS, "best_1"):
         picture = Image.open(run.folder / layout.PICTURES / f"{name}.png").convert("RGB")

@@ -55,6 +55,7 @@ def ask(folder: Path, trials: list[int]) -> None:
         book.of(f"{number:03d}").goes_on(number / 100)
 
 
+@pytest.mark.slow
 def test_workers_share_one_book(tmp_path: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
     workers = [

@@ -112,6 +112,7 @@ def test_our_tuner_with_an_oracle_of_kerastuner(name: str, tmp_path: Path) -> No
     assert costs in " ".join(shown.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", quickest_first(["auxcell", "template", "dpc"]))
 def test_the_model_predicts_what_the_candidate_predicted(space: str, tmp_path: Path) -> None:
     changes: dict[str, Any] = {"space": space}

@@ -19,7 +19,7 @@ from nas_tf.runs import Reranking, Run, layout, record
 from nas_tf.runs.shelf import Shelf
 from nas_tf.search import rerank
 from nas_tf.training import experiment, guards
-from tests.prepared import with_shapes
+from tests.prepared import shared_cache
 from tests.runs import made as invented
 from tests.runs.made import made
 
@@ -32,9 +32,9 @@ COMMAND = [sys.executable, "-c", "from nas_tf.cli import main; main()", "rerank"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def cache() -> Iterator[Path]:
     """Features of these small networks, computed once for all tests here."""
-    folder = with_shapes(tmp_path_factory.mktemp("cache"))
+    folder = shared_cache()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NAS_TF_CACHE", str(folder))
         yield folder

@@ -56,7 +56,7 @@ def signature(folder: Path, name: str) -> object:
     return found
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(9)
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("space", spaces.SPACES)
 def test_it_answers_as_the_keras_model(space: str, task: str, tmp_path: Path) -> None:

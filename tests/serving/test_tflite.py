@@ -74,6 +74,7 @@ def test_it_answers_as_the_keras_model(space: str, task: str, runtime: ModuleTyp
     check_alike(given, wanted)
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("kind", ["fp16", "int8"])
 @pytest.mark.parametrize(("space", "task"), SMALLER)
 def test_depths_and_joints_are_near_in_fewer_bits(
@@ -107,6 +108,7 @@ def test_xnnpack_takes_all_but_the_last_steps_in_one_piece(
     assert model.operations[-2:] == ["ARG_MAX", "CAST"]
 
 
+@pytest.mark.quick(2)
 def test_the_kinds_are_near_each_other_and_smaller(runtime: ModuleType) -> None:
     one = shipment(genotype="arch0")
     contents = {kind: of_genotype("arch0", kind) for kind in tflite.KINDS}

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.prepared import with_shapes
+from tests.prepared import shared_cache
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def cache_folder() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NAS_TF_CACHE", str(with_shapes(tmp_path_factory.mktemp("prepared"))))
+        patch.setenv("NAS_TF_CACHE", str(shared_cache()))
         yield

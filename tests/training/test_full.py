@@ -208,6 +208,7 @@ def test_another_configuration_does_not_go_on_in_the_same_folder(tmp_path: Path)
     )
 
 
+@pytest.mark.slow
 def test_another_number_of_stages_is_told_by_its_first_key(tmp_path: Path) -> None:
     first = whole()
     FullRun(first, SIMPLE, tmp_path)
@@ -231,6 +232,7 @@ def test_another_genotype_does_not_go_on_in_the_same_folder(tmp_path: Path) -> N
     )
 
 
+@pytest.mark.slow
 def test_what_changes_nothing_of_a_full_training_goes_on(tmp_path: Path) -> None:
     first = whole()
     FullRun(first, SIMPLE, tmp_path)

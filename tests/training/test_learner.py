@@ -153,6 +153,7 @@ def test_a_step_is_that_of_keras_and_addons() -> None:
         assert np.linalg.norm(apart) < most * np.linalg.norm(moved)
 
 
+@pytest.mark.slow
 def test_a_learner_leaves_no_graph_behind() -> None:
     """A search makes two of them a trial, of tens of megabytes each."""
 

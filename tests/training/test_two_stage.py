@@ -255,6 +255,7 @@ def test_a_teacher_is_part_of_the_loss_and_a_switch_turns_it_off(tmp_path: Path)
     assert off.stages[0].losses == without.stages[0].losses
 
 
+@pytest.mark.slow
 def test_a_plain_saved_model_teaches_too(tmp_path: Path) -> None:
     class Teacher(tf.Module):
         def __init__(self) -> None:

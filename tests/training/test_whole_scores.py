@@ -16,7 +16,7 @@ from nas_tf.networks.arrays import layouts
 from nas_tf.networks.state import from_arrays, initial_arrays
 from nas_tf.training import experiment
 from nas_tf.training.scoring import Scorer
-from tests.prepared import with_shapes
+from tests.prepared import shared_cache
 
 BORDER = 0.86
 SMALL = ["network.alpha=0.35", "network.width=8", "network.weights=null", "evaluation.batch=4"]
@@ -41,9 +41,9 @@ def border(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory):
+def cache():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NAS_TF_CACHE", str(with_shapes(tmp_path_factory.mktemp("cache"))))
+        patch.setenv("NAS_TF_CACHE", str(shared_cache()))
         yield
 
 

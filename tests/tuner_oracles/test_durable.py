@@ -68,6 +68,7 @@ def test_keras_tuners_own_tuner_searches_and_goes_on(tmp_path: Path) -> None:
     assert again.oracle.get_best_trials()[0].score == min(scores)
 
 
+@pytest.mark.slow
 def test_overwriting_begins_anew(tmp_path: Path) -> None:
     x, y = data()
     for _ in range(2):

@@ -91,7 +91,7 @@ class TestPPO(OracleContract):
 @pytest.mark.parametrize(
     ("oracle", "given"),
     [
-        (PPOOracle, {"every": 8, "window": 8, "minibatch": 8}),
+        pytest.param(PPOOracle, {"every": 8, "window": 8, "minibatch": 8}, marks=pytest.mark.slow),
         (EvolutionOracle, {"population": 10, "tournament": 4}),
         (NearBestOracle, {}),
     ],

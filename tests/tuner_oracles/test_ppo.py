@@ -155,6 +155,7 @@ def test_without_its_checkpoint_the_ledger_is_enough(tmp_path: Path) -> None:
         assert outcome(again) == outcome(whole)
 
 
+@pytest.mark.slow
 def test_warming_up_changes_nothing(tmp_path: Path) -> None:
     plain, warm = (
         place(PPOOracle(GOAL, 20, hyperparameters=space(), seed=2, **SMALL), tmp_path / name)
