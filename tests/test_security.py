@@ -155,6 +155,7 @@ def test_a_huge_image_of_a_data_folder_is_refused_by_its_header(tmp_path: Path) 
             read_image(path)
 
 
+@pytest.mark.slow
 def test_the_chief_listens_at_loopback_alone(tmp_path: Path) -> None:
     """As ``python -m tuner_oracles`` starts it; ``nas-tf search --workers`` uses the same."""
     cluster = subprocess.Popen(

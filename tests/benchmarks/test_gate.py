@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_a_chance_that_falls_faster_lets_fewer_through(tmp_path: Path) -> None:
     table = ROOT / "docs" / "results" / "camvid_search" / "camvid_random" / "trials.csv"
     command = [sys.executable, str(ROOT / "benchmarks" / "gate.py"), str(table), "--seeds", "5"]

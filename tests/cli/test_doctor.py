@@ -75,6 +75,7 @@ def test_caches_tell_what_they_take(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert ", 0.0 GiB used, " in told["cache of data"]
 
 
+@pytest.mark.slow
 def test_every_fault_is_told_with_its_remedy(tmp_path: Path) -> None:
     claim(tmp_path, "numpy", "2.1.0")
     claim(tmp_path, "optuna", "3.0.0")

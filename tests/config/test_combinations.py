@@ -13,6 +13,7 @@ from nas_tf.config import keys
 from nas_tf.config.combinations import SMALLEST, clashes
 from nas_tf.config.schema import Data, Experiment
 from nas_tf.errors import ConfigError
+from tests.sampling import times
 
 SMALL = "space: auxcell\ndata: {name: camvid}\n"
 FILES = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
@@ -228,7 +229,9 @@ _OVERRIDE = st.sampled_from(sorted(_leaves(Experiment).items())).flatmap(
 
 @given(st.sampled_from(FILES), st.lists(_OVERRIDE, max_size=6))
 @settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=times(400, 100),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_any_overrides_give_a_configuration_or_one_line(
     write, file: Path, overrides: list[str]

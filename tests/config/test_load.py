@@ -18,11 +18,14 @@ from nas_tf.config.combinations import ALPHAS, DRAWN_ALPHA
 from nas_tf.errors import ConfigError
 from nas_tf.networks import backbones, weights
 from nas_tf.spaces import SPACES
+from tests.sampling import times
 
 SMALL = "space: auxcell\ndata: {name: camvid}\n"
 FILES = {path.stem: path for path in (Path(__file__).parents[2] / "configs").glob("*.yaml")}
 SLOW = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=times(300, 100),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 

@@ -19,8 +19,6 @@ from tests.config import tiny
 ROOT = Path(__file__).parents[2]
 FILES = {path.stem: path for path in sorted((ROOT / "configs").glob("*.yaml"))}
 GENOTYPES = {"auxcell": "arch1", "template": "wacv-arch1", "dpc": "dpc-top1"}
-QUICK = {"cityscapes_dpc"}
-"""The others' sections are run by other tests; here only by the slow ones."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -81,10 +79,8 @@ def test_task_and_space_agree_and_every_network_can_be_drawn(name: str) -> None:
             assert drawn.by_name[drawn.outputs["logits"]].channels == task.channels
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in FILES],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FILES)
 def test_a_miniature_of_each_runs(name: str, written: None, tmp_path: Path) -> None:
     small = miniature(name)
     genotype = spaces.resolve(GENOTYPES[small.space], small.space)

@@ -103,6 +103,7 @@ def test_preparing_stops_at_a_broken_file_or_leaves_it_out(own: Callable[..., Pa
     assert list(done.folder.parent.iterdir()) == [done.folder]
 
 
+@pytest.mark.slow
 def test_two_processes_prepare_the_same_folder_once(own: Callable[..., Path]) -> None:
     name = f"folder:{own(train=30)}"
     code = f"from nas_tf.data import prepare; print(prepare({name!r}).splits)"

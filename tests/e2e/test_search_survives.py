@@ -64,6 +64,7 @@ def test_a_kill_before_the_first_trial_and_one_within_change_nothing(tmp_path: P
     assert trials(folder) == trials(undisturbed)
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_no_death(tmp_path: Path) -> None:
     hold(tmp_path, "tuner0")
     process = start(tmp_path, 6, 0.0)

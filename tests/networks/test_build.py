@@ -70,8 +70,8 @@ def test_model_and_blueprint_agree(genotype: Genotype) -> None:
     assert all(len(layer.input) == 2 for layer in model.layers if "Add" in type(layer).__name__)
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(3)
-@pytest.mark.quick(9)
 @pytest.mark.parametrize("name", ["aspp", "arch0", "wacv-arch0", "arch2", "wacv-arch1"])
 @pytest.mark.parametrize("size", [(64, 96), (75, 97)])
 def test_fixed_and_dynamic_models_agree(name: str, size: tuple[int, int]) -> None:
@@ -304,6 +304,7 @@ def test_a_decoder_on_its_taps_is_the_rest_of_the_network(
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_decoder_takes_only_the_taps_that_are_read() -> None:
     decoder = networks.build_decoder(spaces.resolve("arch0"), 4, settings=SMALL["auxcell"])
     assert decoder.input_names == ["tap0", "tap2", "tap3"]

@@ -69,7 +69,7 @@ def as_dict(outputs: object) -> dict:
     return outputs if isinstance(outputs, dict) else {"logits": outputs}
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(9)
 @pytest.mark.parametrize("genotype", genotypes(), ids=lambda one: f"{one.space}-{one.digest[:4]}")
 def test_equals_the_keras_model(genotype: Genotype, images: tf.Tensor) -> None:
     blueprint, model, arrays = pair(genotype)

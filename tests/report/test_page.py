@@ -75,7 +75,7 @@ def test_pictures_stand_beside_it(run: Run) -> None:
         assert (run.folder / layout.PICTURES / f"{name}.svg").read_text().startswith("<?xml")
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(8)
 @pytest.mark.parametrize("name", plots.PLOTS)
 def test_no_text_of_a_picture_leaves_it(run: Run, name: str) -> None:
     figure = plots.draw(name, Facts(run))
@@ -103,13 +103,14 @@ def _ticks_out_of_view(figure: Figure) -> list[Text]:
     return hidden
 
 
-@pytest.mark.quick(3)
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_page(run: Run) -> None:
     before = (run.folder / layout.REPORT).read_text()
     page.write(Run(run.folder))
     assert (run.folder / layout.REPORT).read_text() == before
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("trials", "failing"), [(0, 0), (1, 0), (2, 0), (3, 1), (5, 2)])
 def test_a_run_that_has_hardly_begun_has_a_page(tmp_path: Path, trials: int, failing: int) -> None:
     run = made(tmp_path / "run", trials=trials, failing=failing)

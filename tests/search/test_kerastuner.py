@@ -174,6 +174,7 @@ def test_candidates_that_diverge_fail_with_their_reason(tmp_path: Path) -> None:
     assert all(trial.stopped.startswith("the loss is nan at step") for trial in trials)
 
 
+@pytest.mark.slow
 def test_a_crash_is_recorded_and_costs_only_itself(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,6 +197,7 @@ def test_a_crash_is_recorded_and_costs_only_itself(
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("ours", [True, False])
 def test_a_mistake_is_no_failing_candidate(ours: bool, tmp_path: Path) -> None:
     model = hypermodel(**ONE_STAGE, data={"name": "camvid"})

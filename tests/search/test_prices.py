@@ -67,6 +67,7 @@ def test_a_table_tells_latency_and_what_it_cannot_tell_fails_the_candidate(tmp_p
         [told(other) for other in others]
 
 
+@pytest.mark.slow
 def test_samples_are_settled_and_of_the_scored_size() -> None:
     config = experiment()
     first, again = (list(prices.sample(config, 3)) for _ in range(2))
@@ -89,6 +90,7 @@ def test_tflite_needs_somebody_who_measures() -> None:
     assert prices.latency_of(experiment()) is None
 
 
+@pytest.mark.slow
 def test_files_that_are_missing_are_told_before_a_search(tmp_path: Path) -> None:
     path = tmp_path / "here.json"
     config = experiment(search={"latency": str(path)})
@@ -104,6 +106,7 @@ def test_files_that_are_missing_are_told_before_a_search(tmp_path: Path) -> None
         ready.check(experiment(teacher=str(tmp_path / "none.keras")))
 
 
+@pytest.mark.slow
 def test_random_candidates_can_be_told_from_the_settled_sample() -> None:
     """What the check before a search says of the space holds for its other candidates."""
     config = experiment()

@@ -147,6 +147,7 @@ def test_pairs_are_ranked_before_and_after(tmp_path: Path) -> None:
     assert found.epochs == "10 + 1 epochs instead of 2 + 1"
 
 
+@pytest.mark.slow
 def test_the_report_shows_a_reranking(tmp_path: Path) -> None:
     run = made(tmp_path / "run", trials=40)
     invented.reranked(run)

@@ -72,6 +72,7 @@ def test_it_shows_what_the_best_model_predicts(target: str, stages: dict, tmp_pa
     assert agree > 0.99
 
 
+@pytest.mark.slow
 def test_a_worse_trial_does_not_take_its_place(tmp_path: Path, ground: Groundwork) -> None:
     shelf = Shelf(tmp_path)
     rewards = {0: 0.5, 1: 0.4, 2: 0.5, 3: 0.6}
@@ -109,6 +110,7 @@ def test_of_workers_that_end_at_once_the_best_stays(tmp_path: Path, ground: Grou
     assert not list(tmp_path.glob(".*.partial"))
 
 
+@pytest.mark.slow
 def test_a_picture_that_cannot_be_drawn_costs_no_trial(tmp_path: Path) -> None:
     one = tuner(tmp_path / "run", Listed(["arch1"]), hypermodel(**ONE_STAGE))
     (one.folder / layout.SAMPLES).mkdir(parents=True)

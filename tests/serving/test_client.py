@@ -53,6 +53,7 @@ def endpoint(folder: Path, request: pytest.FixtureRequest) -> Iterator[Endpoint]
     one.kill()
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("wire", WIRES)
 def test_it_answers_as_the_model_on_disk(endpoint: Endpoint, folder: Path, wire: str) -> None:
     pixels = pictures()

@@ -27,6 +27,7 @@ def lesson(one: Shipment, count: int = 16) -> tf.data.Dataset:
     return seen.repeat().batch(4)
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("space", spaces.SPACES)
 def test_the_fused_model_is_the_network_and_its_weights_go_back(space: str, seed: int) -> None:

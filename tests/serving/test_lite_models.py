@@ -64,7 +64,7 @@ def run(model: bytes) -> tuple[Counter[str], np.ndarray, np.ndarray]:
     return names, image, one.get_tensor(logits["index"])
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(9)
 @pytest.mark.parametrize("space", spaces.SPACES)
 @pytest.mark.parametrize("seed", [0, 2])
 def test_a_network_runs_what_was_told_and_computes_what_keras_does(space: str, seed: int) -> None:
@@ -78,6 +78,7 @@ def test_a_network_runs_what_was_told_and_computes_what_keras_does(space: str, s
     assert np.abs(logits - expected).max() < 1e-3 * max(1.0, np.abs(expected).max())
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("space", spaces.SPACES)
 def test_an_operation_alone_is_that_operation(space: str) -> None:
     seen: dict[str, fused.Op] = {}

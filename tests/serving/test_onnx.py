@@ -15,7 +15,7 @@ from serving.parity import keras_answers
 from tests.serving.shipped import SIZE, TASKS, check_alike, pictures, shipment
 
 
-@pytest.mark.quick(9)
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("space", spaces.SPACES)
 def test_it_answers_as_the_keras_model(space: str, task: str) -> None:

@@ -56,7 +56,7 @@ def signature(folder: Path, name: str) -> object:
     return found
 
 
-@pytest.mark.quick(9)
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("space", spaces.SPACES)
 def test_it_answers_as_the_keras_model(space: str, task: str, tmp_path: Path) -> None:
@@ -224,6 +224,7 @@ def test_versions_go_up_and_are_not_written_over(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"1", "7", "8"}
 
 
+@pytest.mark.slow
 def test_killed_while_it_writes_it_leaves_no_version(tmp_path: Path) -> None:
     """The process kills itself where it makes the warm-up's folder: the graph is written then."""
     program = (

@@ -64,7 +64,7 @@ def wanted_of(space: str, task: str) -> dict[str, np.ndarray]:
     return keras_answers(shipment(space, task, seed=1))(pictures())
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(9)
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("space", spaces.SPACES)
 def test_it_answers_as_the_keras_model(space: str, task: str, runtime: ModuleType) -> None:
@@ -74,7 +74,7 @@ def test_it_answers_as_the_keras_model(space: str, task: str, runtime: ModuleTyp
     check_alike(given, wanted)
 
 
-@pytest.mark.quick(4)
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["fp16", "int8"])
 @pytest.mark.parametrize(("space", "task"), SMALLER)
 def test_depths_and_joints_are_near_in_fewer_bits(
@@ -94,6 +94,7 @@ def test_depths_and_joints_are_near_in_fewer_bits(
         assert np.array_equal(given["keypoints"][..., 2], given["heatmaps"].max((1, 2)))
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("kind", tflite.KINDS)
 @pytest.mark.parametrize("genotype", ARCHS)
 def test_xnnpack_takes_all_but_the_last_steps_in_one_piece(
@@ -108,7 +109,7 @@ def test_xnnpack_takes_all_but_the_last_steps_in_one_piece(
     assert model.operations[-2:] == ["ARG_MAX", "CAST"]
 
 
-@pytest.mark.quick(2)
+@pytest.mark.slow
 def test_the_kinds_are_near_each_other_and_smaller(runtime: ModuleType) -> None:
     one = shipment(genotype="arch0")
     contents = {kind: of_genotype("arch0", kind) for kind in tflite.KINDS}

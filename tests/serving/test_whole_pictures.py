@@ -127,6 +127,7 @@ def test_larger_pictures_are_answered_window_by_window(tmp_path: Path) -> None:
     np.testing.assert_array_equal(mask[104:], ask(windows)["mask"][2][8:])
 
 
+@pytest.mark.slow
 def test_depths_and_joints_come_back_at_the_own_size(tmp_path: Path) -> None:
     picture = pictures(1, size=(128, 192))[0]
     depth = network("depth")

@@ -166,6 +166,7 @@ def test_one_network_has_one_canonical_form_where_no_skip_or_zero_makes_sums_coi
     assert all(len(one) == 1 for one in forms.values())
 
 
+@pytest.mark.slow
 def test_class_sizes_add_up_to_the_space() -> None:
     space = AuxCellSpace(blocks=1, branches=1)
     sizes: dict = {}
@@ -176,6 +177,7 @@ def test_class_sizes_add_up_to_the_space() -> None:
         assert space.class_size(form) == sizes[form]
 
 
+@pytest.mark.slow
 def test_estimated_number_of_networks_meets_the_exact_one() -> None:
     space = AuxCellSpace(blocks=1, branches=1)
     exact = len({space.canonical(g) for g in _all(space)})

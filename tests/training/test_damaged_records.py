@@ -55,6 +55,7 @@ def test_in_stage_two_and_where_it_is_scored(damage: Callable) -> None:
             next(batches)
 
 
+@pytest.mark.slow
 def test_in_a_score_and_where_features_are_cached(tmp_path: Path, damage: Callable) -> None:
     ground: Any = evaluator(experiment()).ground
     damage(ground.examples)

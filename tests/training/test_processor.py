@@ -35,6 +35,7 @@ def test_an_unknown_precision_is_refused() -> None:
     assert str(error.value) == "precision is 'float16', expected auto, float32 or bfloat16"
 
 
+@pytest.mark.slow
 def test_threads_are_set_before_a_teacher_is_looked_at(tmp_path: Path) -> None:
     """Otherwise a search that goes on would compute with others than one that is begun."""
     teacher = tmp_path / "teacher.keras"

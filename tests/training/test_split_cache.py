@@ -52,6 +52,7 @@ def test_features_and_targets_are_those_of_the_views(
     assert cache.folder.parent == features_dir()
 
 
+@pytest.mark.slow
 def test_another_view_seed_or_subset_is_another_cache(
     shapes: Examples, encoder: tf.keras.Model
 ) -> None:

@@ -134,6 +134,7 @@ def same(one: State, other: State, *parts: str) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_losses_and_another_does_not() -> None:
     config = experiment(**ONLY_ONE)
     first, again = evaluate(SIMPLE, config), evaluate(SIMPLE, config)

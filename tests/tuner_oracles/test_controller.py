@@ -183,6 +183,7 @@ def test_restored_it_goes_on_bit_for_bit() -> None:
         np.testing.assert_array_equal(mine, other)
 
 
+@pytest.mark.slow
 def test_what_else_the_process_does_changes_nothing() -> None:
     """Layers built before, a cleared session, global seeds and a half-precision policy."""
     plain = Controller(AUXCELL, seed=9)
