@@ -9,36 +9,49 @@ import click
 from nas_tf.cli import interrupts
 from nas_tf.errors import EnvironmentFault, NasTfError, full_disk, meant
 
-_COMMANDS = {
-    "benchmark": "Time TFLite models on this machine.",
-    "best": "List the best trials of a run.",
-    "build": "Build a genotype's Keras model and save it.",
-    "compare": "Hold runs against each other: rewards, significance, curves.",
-    "compress": "Fine-tune a trained network so that it bears 8 bits, or packs smaller.",
-    "config": "List the shipped configurations, and show one with every key.",
-    "cost": "Count parameters and multiply-adds of many genotypes, JSON lines in and out.",
-    "data": "List, prepare, check and show datasets.",
-    "doctor": "Check versions, processor, memory, disk, data and tools; say what to do.",
-    "evaluate": "Train and score one genotype in stages, as a search would.",
-    "export": "Write a network for TF Serving, phones and boards, and compare the formats.",
-    "export-study": "Write a run to an Optuna study, for its plots and dashboard.",
-    "finetune": "Train a trained network on another task.",
-    "predict": "Draw what an exported network sees in a picture.",
-    "quickstart": "Search on drawn scenes, with everything on, in minutes.",
-    "loadtest": "Put load on an endpoint and tell how soon it answers.",
-    "profile-ops": "Time a space's operations on this machine, for searches under latency limits.",
-    "report": "Draw a run's report: an HTML page and pictures.",
-    "rerank": "Train the top of a search and a sample of the rest longer: does its ranking hold?",
-    "sample": "Print random genotypes of a search space.",
-    "score": "Score a trained or exported network on a split of a data set.",
-    "search": "Search a space for the best networks on a data set.",
-    "serve": "Tell how TF Serving serves an export, write files for it, or start it.",
-    "show": "Describe, cost and draw a genotype, or a trial of a run.",
-    "spaces": "List the search spaces and published genotypes.",
-    "status": "Tell how a run stands.",
-    "train": "Train a genotype in full, resumable, with a table and a picture.",
-    "train-teacher": "Train a wide network for candidates to imitate.",
+_SECTIONS = {
+    "Search": {
+        "quickstart": "Run a small search on drawn scenes, with every technique on, in minutes.",
+        "search": "Search a space for the best networks on a data set.",
+        "status": "Show the progress of a search: trials, best rewards, failures.",
+        "best": "List the best trials of a search.",
+        "show": "Describe, count and draw a genotype, or a trial of a search.",
+        "report": "Write the report of a search: an HTML page and its pictures.",
+        "compare": "Compare the rewards of several searches, with significance and curves.",
+        "rerank": "Train the best trials and a sample of the rest longer, and check the ranking.",
+        "export-study": "Write a search to an Optuna study, for its plots and dashboard.",
+    },
+    "Train": {
+        "evaluate": "Train and score one genotype in stages, as a search does.",
+        "train": "Train a genotype in full; resumable, with a table and a picture.",
+        "train-teacher": "Train a wide network that candidates learn to imitate.",
+        "finetune": "Train a trained network further, on another task.",
+        "score": "Score a trained or exported network on a split of a data set.",
+    },
+    "Ship": {
+        "compress": "Quantise, prune or cluster a trained network by fine-tuning it.",
+        "export": "Export a network for TF Serving, phones and boards, and compare the formats.",
+        "predict": "Draw the predictions of an exported network over pictures.",
+        "benchmark": "Measure the latency of TFLite models on this machine.",
+        "serve": "Show how TF Serving serves an export, write its files, or start it.",
+        "loadtest": "Measure the latency and throughput of an endpoint under load.",
+    },
+    "Data and configuration": {
+        "data": "List, prepare, check and show data sets.",
+        "config": "List the shipped configurations, and show one with every key.",
+    },
+    "Spaces": {
+        "spaces": "List the search spaces and published genotypes.",
+        "sample": "Print random genotypes of a search space.",
+        "cost": "Count parameters and multiply-adds of many genotypes (JSON lines).",
+        "build": "Build the Keras model of a genotype and save it.",
+    },
+    "Machine": {
+        "doctor": "Check versions, processor, memory, disk, data and tools, and suggest fixes.",
+        "profile-ops": "Measure the latency of a space's operations, for searches with limits.",
+    },
 }
+_COMMANDS = {name: text for section in _SECTIONS.values() for name, text in section.items()}
 
 
 class LazyGroup(click.Group):
@@ -63,9 +76,10 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the list of commands without importing any of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, _COMMANDS[name]) for name in self.list_commands(ctx)])
+        """Writes the commands by section, without importing any of them."""
+        for section, commands in _SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl(list(commands.items()))
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -129,4 +143,4 @@ def _misused(error: click.UsageError) -> str:
     """What is wrong with the words of a command, and where its help is."""
     command = error.ctx.command_path if error.ctx else "nas-tf"
     told = error.format_message().strip().rstrip(".")
-    return f"{told} ({command} --help tells what it takes)"
+    return f"{told} (see {command} --help)"

@@ -12,10 +12,12 @@ from nas_tf.errors import ConfigError
 
 @click.command("benchmark")
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--threads", default="1,2", show_default=True, help="One number or several.")
+@click.option(
+    "--threads", default="1,2", show_default=True, help="Numbers of threads, separated by commas."
+)
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
 def command(models: tuple[Path, ...], threads: str, rounds: int) -> None:
-    """Time TFLite MODELS on this machine, one after another in every round.
+    """Measure the latency of TFLite MODELS on this machine, in turns.
 
     Medians of the rounds' medians, and the range of those, by TensorFlow's interpreter and, where
     it is installed (nas-tf[litert]), by LiteRT, which newer phones run.

@@ -14,11 +14,13 @@ from nas_tf.runs.record import COLUMNS
 
 @click.command("best")
 @options.RUN
-@click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="How many.")
+@click.option(
+    "--top", type=click.IntRange(1), default=10, show_default=True, help="Number of trials."
+)
 @click.option(
     "--pareto",
     type=click.Choice(("params", "madds", "latency_ms")),
-    help="Those no other beats in score and this cost, cheapest first.",
+    help="Only the Pareto front of score and this cost, cheapest first.",
 )
 @click.option(
     "--format",
@@ -26,7 +28,7 @@ from nas_tf.runs.record import COLUMNS
     type=click.Choice(("table", "csv", "json", "genotypes")),
     default="table",
     show_default=True,
-    help="How they are printed.",
+    help="Output format.",
 )
 def command(run: Run, top: int, pareto: str | None, form: str) -> None:
     """List the best trials of RUN.

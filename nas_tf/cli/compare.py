@@ -16,7 +16,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 @click.command("compare")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN_A RUN_B [RUN_C]...", type=_FOLDER)
-@click.option("--out", type=_FOLDER, help="Folder of the page; beside the first run if not given.")
+@click.option("--out", type=_FOLDER, help="Folder of the page (default: next to the first run).")
 def command(runs: tuple[Path, ...], out: Path | None) -> None:
     """Compare the rewards of runs on the same data, each against the first.
 
@@ -30,7 +30,7 @@ def command(runs: tuple[Path, ...], out: Path | None) -> None:
     comparison = Comparison([Run(folder) for folder in runs])
     console = tables.console()
     for line in comparison.warnings:
-        click.echo(f"take care: {line}", err=True)
+        click.echo(f"warning: {line}", err=True)
     console.print(_table(comparison))
     console.print(_differences(comparison), highlight=False, markup=False, soft_wrap=True)
     name = "-".join(["compare", *comparison.names]).replace("/", "-")

@@ -1,4 +1,4 @@
-"""``nas-tf compress``: fine-tune a trained network so that it bears 8 bits, or packs smaller."""
+"""``nas-tf compress``: quantise, prune or cluster a trained network by fine-tuning it."""
 
 import gzip
 from collections.abc import Callable, Mapping
@@ -26,9 +26,9 @@ _TIMES = ("ms, 1 thread", "ms, 2 threads")
 
 @click.group("compress")
 def command() -> None:
-    """Fine-tune a trained network so that it bears 8 bits, or packs smaller.
+    """Quantise, prune or cluster a trained network by fine-tuning it.
 
-    What comes out is a folder like that of a training: nas-tf export takes it. A table compares
+    The result is a folder like that of a training, which nas-tf export accepts. A table compares
     the network before and after, both as int8 TFLite.
 
     \b
@@ -52,7 +52,7 @@ def _with_options(run: Callable[..., None], rate: float) -> Callable[..., None]:
                 type=options.OUT_FOLDER,
                 help="runs/NAME-qat, -pruned or -clustered if not given.",
             ),
-            click.option("--trial", help="Of a search; the best one if not given."),
+            click.option("--trial", help="Trial of a search (default: the best)."),
             click.option(
                 "--weights", type=click.Choice(["last", "best"]), default="last", show_default=True
             ),
@@ -64,7 +64,7 @@ def _with_options(run: Callable[..., None], rate: float) -> Callable[..., None]:
                 type=click.FloatRange(0.0, min_open=True),
                 default=rate,
                 show_default=True,
-                help="Of learning at first; it falls to zero.",
+                help="Initial learning rate; it decays to zero.",
             ),
             click.option("--seed", type=int, default=1, show_default=True),
             click.option(

@@ -25,10 +25,10 @@ _DRAWN = "shapes"
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def command(as_json: bool) -> None:
-    """Check versions, processor, memory, disk, GPUs, data and tools; say what to do.
+    """Check versions, processor, memory, disk, GPUs, data and tools, and suggest fixes.
 
-    A note is something that can be had and is not there; a problem breaks commands. With any
-    problem the exit code is 4. Works where TensorFlow does not.
+    A note is an optional part that is missing. A problem breaks commands, and the exit code is 4.
+    The check also works where TensorFlow does not.
 
     \b
     nas-tf doctor
@@ -110,7 +110,7 @@ def _gpus(names: list[str]) -> Finding:
             "TensorFlow sees none, and this machine has one",
             "pip install 'nas-tf[gpu]'; the driver must be of CUDA 12.2 or newer",
         )
-    return Finding("GPUs", "ok", "none, the processor computes")
+    return Finding("GPUs", "ok", "none; TensorFlow runs on the CPU")
 
 
 def _data(told: dict[str, dict[str, Any]]) -> Iterator[Finding]:

@@ -5,9 +5,11 @@ import click
 from nas_tf.errors import ConfigError
 
 VERSION = click.option(
-    "--version", type=click.IntRange(1), help="Of the server's model; its newest if not given."
+    "--version", type=click.IntRange(1), help="Version of the model (default: the newest)."
 )
-LABEL = click.option("--label", help="Of the version, such as stable, instead of its number.")
+LABEL = click.option(
+    "--label", help="Label of the version, such as stable, instead of its number."
+)
 
 
 def parts(text: str, what: str) -> tuple[str, str]:

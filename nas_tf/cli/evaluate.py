@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 @options.OVERRIDES
 @click.option("--out", type=options.OUT_FILE, help="JSON file for the result.")
 def command(genotype: str, config: str, overrides: tuple[str, ...], out: Path | None) -> None:
-    """Train and score GENOTYPE in stages, as a search would, and print its reward.
+    """Train and score GENOTYPE in stages, as a search does, and print its reward.
 
-    With stage_two=null it stops after stage one. Features are cached and used again.
+    With stage_two=null it stops after stage one. The encoder's features are cached and reused.
 
     \b
     nas-tf evaluate arch0 --config camvid_auxcell

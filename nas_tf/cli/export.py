@@ -32,18 +32,20 @@ _THREADS, _ROUNDS = (1, 2), 3
 @click.argument("source", metavar="RUN|GENOTYPE")
 @options.OVERRIDES
 @click.option("--to", "formats", default="savedmodel,tflite", show_default=True)
-@click.option("--out", type=options.OUT_FOLDER, help="exports/NAME.")
-@click.option("--config", metavar="NAME|FILE", help="Of a genotype.")
-@click.option("--trial", help="Of a search; the best one if not given.")
+@click.option(
+    "--out", type=options.OUT_FOLDER, help="Folder of the exports (default: exports/NAME)."
+)
+@click.option("--config", metavar="NAME|FILE", help="Configuration, where a GENOTYPE is exported.")
+@click.option("--trial", help="Trial of a search (default: the best).")
 @click.option("--weights", type=click.Choice(["last", "best"]), default="last", show_default=True)
 @options.INPUT
-@click.option("--version", type=int, help="Of the SavedModel; the next one if not given.")
+@click.option("--version", type=int, help="Version of the SavedModel (default: the next).")
 @click.option(
     "--check",
     type=click.IntRange(0),
     default=40,
     show_default=True,
-    help="Images that all formats are compared on; 0 for none.",
+    help="Number of images on which the formats are compared; 0 for none.",
 )
 def command(
     source: str,
@@ -59,8 +61,8 @@ def command(
 ) -> None:
     """Export the network of RUN, a training's or a search's folder, and compare all formats.
 
-    Formats are savedmodel, for TF Serving; fp32, fp16 and int8, of TFLite, together tflite; and
-    onnx, for a Jetson. A GENOTYPE is exported with random weights, to see how fast it is.
+    Formats are savedmodel for TF Serving; fp32, fp16 and int8 for TFLite, or tflite for all three;
+    and onnx for a Jetson. A GENOTYPE is exported with random weights, to measure its speed.
 
     \b
     nas-tf export runs/camvid_auxcell-arch0
@@ -202,9 +204,7 @@ def lost_by_int8(compared: "Mapping[str, Parity]", figure: str) -> str:
     lost = compared["keras"].result[figure] - compared["int8"].result[figure]
     if lost <= _MOST_LOST:
         return ""
-    return (
-        f"take care: int8 loses {100 * lost:.1f} points of {figure}; nas-tf compress qat may help"
-    )
+    return f"warning: int8 loses {100 * lost:.1f} points of {figure}; nas-tf compress qat may help"
 
 
 def _tell(written: dict[str, Path], compared: "dict[str, Parity]", figure: str) -> None:

@@ -10,11 +10,12 @@ from nas_tf.runs import Run
 @click.command("export-study")
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 @click.option("--storage", required=True, help="Where studies are kept, as Optuna writes it.")
-@click.option("--name", help="Of the study; the run's folder if not given.")
+@click.option("--name", help="Name of the study (default: the run's folder).")
 def command(run: Path, storage: str, name: str | None) -> None:
     """Write a run's trials to an Optuna study, for Optuna's plots and dashboard.
 
-    Trials that the gate stopped are pruned ones. Called again, it adds what has ended since.
+    Trials that the gate stopped are marked as pruned. Later calls add the trials that have
+    finished since.
     Needs pip install 'nas-tf[optuna]'.
 
     \b

@@ -17,15 +17,15 @@ from nas_tf.genotype import Genotype
 @click.option(
     "--out",
     type=options.OUT_FOLDER,
-    help="Folder of the new run; RUN-TASK if not given.",
+    help="Folder of the new run (default: RUN-TASK).",
 )
 def command(
     run: Path, task: str, config: str, overrides: tuple[str, ...], out: Path | None
 ) -> None:
     """Train the network of RUN, a folder that `nas-tf train` wrote, on another task.
 
-    All weights are taken over but those of the heads, which have another number of outputs. The
-    network is as wide as it was, whatever the configuration says.
+    All weights are kept except those of the heads, whose number of outputs changes. The width is
+    the network's own, whatever the configuration says.
 
     \b
     nas-tf finetune runs/camvid_auxcell-arch0 --task depth --config shapes_depth

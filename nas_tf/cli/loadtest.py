@@ -31,9 +31,9 @@ def command(
     label: str | None,
     signature: str,
 ) -> None:
-    """Ask the model at ENDPOINT as often as told, with images of noise.
+    """Measure the latency and throughput of a served model, with images of noise.
 
-    What fails is counted, not asked again.
+    Failed requests are counted and not repeated.
 
     \b
     nas-tf loadtest grpc://localhost:8500/street --label stable

@@ -29,7 +29,7 @@ Predict = Callable[[Path, "np.ndarray"], tuple[About, Answer]]
 
 @click.command("predict")
 @click.argument("places", nargs=-1, required=True, metavar="[MODEL] PICTURE|FOLDER...", type=Path)
-@click.option("--endpoint", metavar="URL/NAME", help="Ask a server's model instead of a file.")
+@click.option("--endpoint", metavar="URL/NAME", help="Use a served model instead of a file.")
 @click.option(
     "--like",
     type=click.Path(path_type=Path),
@@ -56,10 +56,10 @@ def command(
     out: Path | None,
     mask: Path | None,
 ) -> None:
-    """Draw what a network sees in pictures of any size.
+    """Draw the predictions of a network over pictures of any size.
 
     MODEL is a TFLite file or a SavedModel's version that `nas-tf export` wrote. A picture is
-    brought to the network's size as in training, and its answer comes back at the picture's own.
+    resized as in training, and its prediction is returned at the picture's own size.
 
     \b
     nas-tf predict exports/street/street-int8.tflite photo.jpg

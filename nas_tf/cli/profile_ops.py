@@ -23,15 +23,21 @@ _PLAIN, _CHECK_SEED = "shapes_auxcell", 1001
 @click.command("profile-ops")
 @click.argument("config", metavar="NAME|FILE", required=False)
 @options.OVERRIDES
-@click.option("--space", type=click.Choice(tuple(spaces.SPACES)), help="Of no configuration.")
+@click.option(
+    "--space",
+    type=click.Choice(tuple(spaces.SPACES)),
+    help="Space to time, instead of a configuration's.",
+)
 @options.INPUT
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--check", type=click.IntRange(1), help="Compare with so many whole networks.")
+@click.option(
+    "--check", type=click.IntRange(1), help="Also time this many whole networks, and compare."
+)
 @click.option(
     "--out",
     required=True,
     type=options.OUT_FILE,
-    help="JSON file; one that is there is added to.",
+    help="JSON file of the table; an existing table is extended.",
 )
 def command(
     config: str | None,
@@ -42,10 +48,10 @@ def command(
     check: int | None,
     out: Path,
 ) -> None:
-    """Time the operations of a space's networks in TFLite on this machine.
+    """Measure the latency of a space's operations in TFLite on this machine.
 
-    A search under search.latency=TABLE adds them up for every candidate. Interrupted, the same
-    command goes on; only what the table lacks is timed.
+    A search with search.latency=TABLE adds them up for every candidate. After an interruption the
+    same command resumes; only missing operations are timed.
 
     \b
     nas-tf profile-ops camvid_auxcell --out tables/here.json --check 10

@@ -15,20 +15,20 @@ CONFIG, TEACHER = "quickstart", "arch0"
 
 @click.command("quickstart")
 @options.OVERRIDES
-@click.option("--workers", type=click.IntRange(1), default=1, help="Processes that train.")
+@click.option("--workers", type=click.IntRange(1), default=1, help="Number of worker processes.")
 @click.option(
     "--out",
     type=options.OUT_FOLDER,
     default=Path("runs/quickstart"),
     show_default=True,
-    help="Folder of the run; the teacher stands beside it as NAME-teacher.",
+    help="Folder of the run; the teacher is saved next to it as NAME-teacher.",
 )
 def command(overrides: tuple[str, ...], workers: int, out: Path) -> None:
-    """Train a small teacher, search with it, and draw a report: minutes on two cores.
+    """Train a small teacher, search with it, and write a report: minutes on two cores.
 
     Needs no files and no network: scenes are drawn, and the encoder comes with the package. The
-    near-best oracle proposes, which learns from its first result on. Stopped or killed, the same
-    command goes on.
+    oracle is near-best, which learns from the first result on. After an interruption the same
+    command resumes.
 
     \b
     nas-tf quickstart

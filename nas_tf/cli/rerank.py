@@ -25,19 +25,25 @@ _TIMES = 5
 @click.command("rerank")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path, file_okay=False))
 @options.OVERRIDES
-@click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="Best trials.")
+@click.option(
+    "--top", type=click.IntRange(1), default=10, show_default=True, help="Number of best trials."
+)
 @click.option(
     "--sample",
     type=click.IntRange(0),
     default=10,
     show_default=True,
-    help="Further trials, one from each of so many equal parts of the ranked rest.",
+    help="Number of further trials, spread evenly over the ranks of the rest.",
 )
-@click.option("--config", metavar="NAME|FILE", help="Train by this, not by the run's own longer.")
+@click.option(
+    "--config",
+    metavar="NAME|FILE",
+    help="Configuration (default: the run's own, with more epochs).",
+)
 @click.option(
     "--epochs-times",
     type=click.IntRange(1),
-    help=f"How often the run's epochs.  [default: {_TIMES}]",
+    help=f"Factor on the run's numbers of epochs.  [default: {_TIMES}]",
 )
 def command(
     run: Path,
@@ -47,10 +53,10 @@ def command(
     config: str | None,
     epochs_times: int | None,
 ) -> None:
-    """Train the top of RUN and a sample of the rest longer, and say whether the ranking holds.
+    """Train the best trials of RUN and a sample of the rest longer, and check the ranking.
 
-    By the run's own configuration with five times the epochs and every candidate let through to
-    stage two. The same call goes on where one was stopped; results are in RUN/rerank, and the
+    Uses the run's own configuration with five times the epochs, and every candidate reaches stage
+    two. The same command resumes after an interruption. Results are saved in RUN/rerank, and the
     run's report shows them.
 
     \b

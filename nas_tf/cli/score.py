@@ -23,14 +23,19 @@ _BATCH = 8
 
 @click.command("score")
 @click.argument("source", metavar="RUN|MODEL")
-@click.option("--data", metavar="NAME", help="Data set; that of the training if not given.")
+@click.option("--data", metavar="NAME", help="Data set (default: that of the training).")
 @click.option("--split", default="val", show_default=True)
-@click.option("--scales", default="1", show_default=True, help="Such as 0.75,1,1.25; of a RUN.")
-@click.option("--flip", is_flag=True, help="Average with mirror images; of a RUN.")
-@click.option("--trial", help="Of a search; the best one if not given.")
+@click.option(
+    "--scales",
+    default="1",
+    show_default=True,
+    help="Scales to average over, such as 0.75,1,1.25 (RUN only).",
+)
+@click.option("--flip", is_flag=True, help="Average with mirror images (RUN only).")
+@click.option("--trial", help="Trial of a search (default: the best).")
 @click.option("--weights", type=click.Choice(["last", "best"]), default="last", show_default=True)
 @options.INPUT
-@click.option("--out", type=options.OUT_FILE, help="JSON file.")
+@click.option("--out", type=options.OUT_FILE, help="JSON file for the figures.")
 def command(
     source: str,
     data: str | None,

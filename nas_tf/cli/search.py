@@ -29,18 +29,18 @@ from nas_tf.runs import Run, layout
 @click.option(
     "--oracle",
     type=click.Choice(get_args(Oracle)),
-    help="Who proposes candidates; below some 200 trials evolution finds more than PPO.",
+    help="Search algorithm; below some 200 trials evolution finds more than PPO.",
 )
-@click.option("--trials", type=click.IntRange(1), help="How many candidates.")
+@click.option("--trials", type=click.IntRange(1), help="Number of candidates.")
 @click.option(
-    "--begin-with", metavar="RUN", help="Try the best of another run first, by search.begin_count."
+    "--begin-with", metavar="RUN", help="Evaluate the best genotypes of another run first."
 )
-@click.option("--workers", type=click.IntRange(1), default=1, help="Processes that train them.")
-@click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
+@click.option("--workers", type=click.IntRange(1), default=1, help="Number of worker processes.")
+@click.option("--resume", is_flag=True, help="Resume the run in the folder.")
 @click.option(
     "--out",
     type=options.OUT_FOLDER,
-    help="Folder of the run; runs/CONFIG-ORACLE if not given.",
+    help="Folder of the run (default: runs/CONFIG-ORACLE).",
 )
 def command(
     config: str,
@@ -53,7 +53,7 @@ def command(
     resume: bool,
     out: Path | None,
 ) -> None:
-    """Search for the best networks by a configuration, and keep everything in a run's folder.
+    """Search for the best networks on a data set; everything is saved in one folder.
 
     \b
     nas-tf search shapes_auxcell --trials 20

@@ -13,12 +13,16 @@ from nas_tf.errors import ConfigError, EnvironmentFault
 
 @click.command("serve")
 @click.argument("export", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--name", help="Of the model; that of the folder if not given.")
+@click.option("--name", help="Name of the model (default: the folder's name).")
 @click.option("--files", is_flag=True, help="Also write files for Docker and Kubernetes.")
-@click.option("--stable", type=int, help="Of --files: the version clients get, or the newest.")
-@click.option("--canary", type=int, help="Of --files: another version, tried beside it.")
-@click.option("--image", metavar="REPOSITORY", help="Of --files: where Kubernetes pulls from.")
-@click.option("--start", is_flag=True, help="Start it by Docker.")
+@click.option(
+    "--stable", type=int, help="With --files: the version that clients get (default: the newest)."
+)
+@click.option("--canary", type=int, help="With --files: a second version to try in production.")
+@click.option(
+    "--image", metavar="REPOSITORY", help="With --files: the image that Kubernetes pulls."
+)
+@click.option("--start", is_flag=True, help="Start TF Serving in Docker.")
 def command(
     export: Path,
     name: str | None,
@@ -28,7 +32,7 @@ def command(
     image: str | None,
     start: bool,
 ) -> None:
-    """Print how TF Serving serves EXPORT, a folder that `nas-tf export` wrote, or start it.
+    """Show how TF Serving serves EXPORT, a folder that `nas-tf export` wrote, or start it.
 
     \b
     nas-tf serve exports/street

@@ -13,7 +13,7 @@ from nas_tf.cli import tables
 @click.option(
     "--distinct",
     metavar="SPACE",
-    help="Estimate how many distinct networks this space has instead.",
+    help="Estimate the number of distinct networks in this space.",
 )
 @click.option("--samples", type=click.IntRange(min=2), default=2000, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)

@@ -20,7 +20,7 @@ _ACTIVE = 3.0
 @options.RUN
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
 def command(run: Run, as_json: bool) -> None:
-    """Tell how RUN stands: trials done, best, mean, kept by the gate, what failed.
+    """Show the progress of RUN: finished trials, best and mean reward, gate, failures.
 
     \b
     nas-tf status runs/camvid_auxcell-ppo

@@ -15,10 +15,10 @@ from nas_tf.cli import options
 @click.option(
     "--out",
     type=options.OUT_FOLDER,
-    help="Folder of the run; runs/CONFIG-GENOTYPE if not given. The same call resumes there.",
+    help="Folder of the run (default: runs/CONFIG-GENOTYPE); it is resumed if it exists.",
 )
 def command(genotype: str, config: str, overrides: tuple[str, ...], out: Path | None) -> None:
-    """Train GENOTYPE in full by a configuration; interrupted, the same call goes on exactly.
+    """Train GENOTYPE in full; after an interruption the same command resumes exactly.
 
     \b
     nas-tf train arch0 --config camvid_auxcell

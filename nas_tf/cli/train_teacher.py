@@ -12,19 +12,19 @@ from nas_tf.errors import ConfigError
 @click.command("train-teacher")
 @options.CONFIG
 @options.OVERRIDES
-@click.option("--genotype", default="arch0", show_default=True, help="Its decoder.")
+@click.option("--genotype", default="arch0", show_default=True, help="Genotype of the decoder.")
 @click.option("--width", type=click.IntRange(min=1), default=128, show_default=True)
 @click.option(
     "--out",
     type=options.OUT_FOLDER,
-    help="Folder of the run; runs/CONFIG-teacher if not given.",
+    help="Folder of the run (default: runs/CONFIG-teacher).",
 )
 def command(
     config: str, overrides: tuple[str, ...], genotype: str, width: int, out: Path | None
 ) -> None:
     """Train a teacher on the data of a configuration: a published decoder at a large width.
 
-    Give what it writes to a search or an evaluation as teacher=FOLDER/last.keras.
+    Pass the result to a search or an evaluation as teacher=FOLDER/last.keras.
 
     \b
     nas-tf train-teacher --config camvid_auxcell --width 128

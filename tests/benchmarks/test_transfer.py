@@ -9,7 +9,7 @@ import pytest
 
 from tests.benchmarks.scripts import script
 from tests.cli.command import nas_tf
-from tests.cli.test_training import SMALL
+from tests.cli.test_training import NETWORK, SMALL
 
 TINY = (
     *("network.width=8", "network.alpha=0.35", "network.weights=null"),
@@ -24,7 +24,7 @@ transfer = partial(script, "transfer")
 def test_both_ways_are_trained_and_told_beside_each_other(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(SMALL)
     options = ("--config", "small.yaml", "full.stages.0.epochs=1", "--out", "runs/first")
-    assert nas_tf("train", "arch1", *options, cwd=tmp_path).returncode == 0
+    assert nas_tf("train", NETWORK, *options, cwd=tmp_path).returncode == 0
     asked = ("run", "runs/first", *TINY, "--out", "out", "--epochs", "depth=1,pose=1")
     done = transfer(*asked, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -46,7 +46,7 @@ def test_both_ways_are_trained_and_told_beside_each_other(tmp_path: Path) -> Non
         assert (tmp_path / "docs" / picture).stat().st_size > 1000
     assert text.count(".png)") == 2
     assert "    nas-tf finetune runs/first --task depth --config shapes_depth " in text
-    assert "    nas-tf train '[[[2,3],[3,1],[4,4]],[2,[1,0,3,6],[0,1,2,8],[2,0,6,1]]]' " in text
+    assert f"    nas-tf train '{NETWORK}' " in text
 
 
 def test_an_unknown_task_is_one_line(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_all_formats_are_written_and_compared(place: Path) -> None:
         ({"keras": 0.65, "fp32": 0.5}, ""),
         (
             {"keras": 0.65, "int8": 0.637},
-            "take care: int8 loses 1.3 points of mean_iou; nas-tf compress qat may help",
+            "warning: int8 loses 1.3 points of mean_iou; nas-tf compress qat may help",
         ),
     ],
 )

@@ -93,14 +93,14 @@ def test_a_folder_that_is_another_s(
         ),
         (
             ("serch", "shapes_auxcell"),
-            "No such command 'serch', did you mean search? (nas-tf --help tells what it takes)",
+            "No such command 'serch', did you mean search? (see nas-tf --help)",
         ),
-        (("zzz",), "No such command 'zzz' (nas-tf --help tells what it takes)"),
+        (("zzz",), "No such command 'zzz' (see nas-tf --help)"),
         (
             ("search", "shapes_auxcell", "--workesr", "2"),
             "No such option '--workesr'. Did you mean '--workers'? (nas-tf search --help tells",
         ),
-        (("best",), "Missing argument 'RUN' (nas-tf best --help tells what it takes)"),
+        (("best",), "Missing argument 'RUN' (see nas-tf best --help)"),
         (("data", "list", "more"), "Got unexpected extra argument (more) (nas-tf data list --he"),
     ],
 )
