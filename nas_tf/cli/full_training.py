@@ -43,7 +43,7 @@ def run(
             )
         except KeyboardInterrupt:
             training.save()
-            console.print(f"stopped; the same command goes on from here ({folder})", markup=False)
+            console.print(f"stopped; the same command resumes from here ({folder})", markup=False)
             raise click.exceptions.Exit(130) from None
     drawing = folder / "curve.svg"
     curve.save(folder / "history.csv", drawing, title=title)
@@ -64,7 +64,7 @@ def _announce(console: Console, training: "FullRun", threads: int) -> None:
         soft_wrap=True,
     )
     if training.resumed:
-        console.print(f"going on after step {training.training.steps_done}", highlight=False)
+        console.print(f"resuming after step {training.training.steps_done}", highlight=False)
 
 
 def _epoch_line(

@@ -66,7 +66,7 @@ def command(
                 _compare(experiment, input_size, table, check, console)
     except KeyboardInterrupt:
         console.print(
-            f"stopped; the same command goes on from here ({out})", highlight=False, markup=False
+            f"stopped; the same command resumes from here ({out})", highlight=False, markup=False
         )
         raise click.exceptions.Exit(130) from None
 
@@ -134,17 +134,19 @@ def _compare(
     from nas_tf.search import prices
     from serving import measure
 
-    told, timed = [], []
+    predicted, measured = [], []
     with live_line(console) as line:
         line.rows("networks", 0, count)
         for blueprint in prices.sample(experiment, count, seed=_CHECK_SEED, size=size):
-            told.append(table.predict(blueprint))
-            timed.append(measure.time_network(blueprint, threads=table.threads).median_ms)
-            ratio = told[-1] / timed[-1]
-            line.rows("networks", len(told), count)
-            line.say(f"{told[-1]:8.2f} ms told, {timed[-1]:8.2f} ms timed, ratio {ratio:.2f}")
-    ratios = sorted(one / other for one, other in zip(told, timed, strict=True))
+            predicted.append(table.predict(blueprint))
+            measured.append(measure.time_network(blueprint, threads=table.threads).median_ms)
+            ratio = predicted[-1] / measured[-1]
+            line.rows("networks", len(predicted), count)
+            line.say(
+                f"{predicted[-1]:8.2f} ms predicted, {measured[-1]:8.2f} ms measured, ratio {ratio:.2f}"
+            )
+    ratios = sorted(one / other for one, other in zip(predicted, measured, strict=True))
     click.echo(
-        f"told / timed: median {median(ratios):.2f}, {ratios[0]:.2f} to "
-        f"{ratios[-1]:.2f}; rank correlation {spearman(told, timed) or 'needs four or more'}"
+        f"predicted / measured: median {median(ratios):.2f}, {ratios[0]:.2f} to "
+        f"{ratios[-1]:.2f}; rank correlation {spearman(predicted, measured) or 'needs four or more'}"
     )

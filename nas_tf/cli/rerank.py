@@ -92,7 +92,7 @@ def _train(reranking: Reranking, experiment: "Experiment") -> None:
     count = len(reranking.top) + len(reranking.sample)
     done = count - len(rerank.remaining(reranking))
     if done and done < count:
-        console.print(f"goes on after {done} of {count} candidates", highlight=False)
+        console.print(f"resumes after {done} of {count} candidates", highlight=False)
     try:
         with live_line(console) as line:
             candidates = _Candidates(line, done, count)
@@ -104,7 +104,7 @@ def _train(reranking: Reranking, experiment: "Experiment") -> None:
                 on_trial=candidates.ended,
             )
     except KeyboardInterrupt:
-        click.echo(f"stopped; go on with: nas-tf {shlex.join(sys.argv[1:])}", err=True)
+        click.echo(f"stopped; resume with: nas-tf {shlex.join(sys.argv[1:])}", err=True)
         raise click.exceptions.Exit(130) from None
 
 

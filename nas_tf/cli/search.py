@@ -108,9 +108,9 @@ def _begins(folder: Path, experiment: Experiment, resume: bool) -> str:
     if done >= most:
         return f"all {done} trials of {folder} have ended; with a larger --trials it goes on"
     if done:
-        return f"goes on in {folder} after {done} trials, up to {most} trials"
+        return f"resumes {folder} after {done} trials, up to {most} trials"
     is_new = not (folder / layout.RUN).exists()
-    fresh = f"no run to go on with in {folder}: " if resume and is_new else ""
+    fresh = f"no run to resume in {folder}: " if resume and is_new else ""
     return f"{fresh}searches into {folder}, up to {most} trials"
 
 
@@ -122,7 +122,7 @@ def _check_folder(folder: Path, experiment: Experiment, resume: bool) -> int:
     done = len(Run(folder).trials)
     if not resume:
         raise ConfigError(
-            f"{folder} holds a run of {done} trials: add --resume to go on with it, or give "
+            f"{folder} holds a run of {done} trials: add --resume to continue it, or give "
             "another folder by --out"
         )
     resumed.check(folder, experiment)
@@ -161,7 +161,7 @@ def _many(config: str, overrides: Sequence[str], folder: Path, workers: int) -> 
     if status in mistakes:
         raise click.exceptions.Exit(status)
     if status:
-        raise TrainingError(f"the search in {folder} ended early; add --resume to go on with it")
+        raise TrainingError(f"the search in {folder} ended early; add --resume to continue it")
 
 
 def _one(experiment: Experiment, folder: Path, begins: str, *, leads: bool) -> None:
@@ -186,7 +186,7 @@ def _interrupted() -> click.exceptions.Exit:
     arguments = [one for one in sys.argv[1:] if one != "--resume"]
     if arguments[0] == "search":
         arguments.append("--resume")
-    click.echo(f"stopped; go on with: nas-tf {shlex.join(arguments)}", err=True)
+    click.echo(f"stopped; resume with: nas-tf {shlex.join(arguments)}", err=True)
     return click.exceptions.Exit(130)
 
 

@@ -96,7 +96,7 @@ def describe(console: Console, run: Run, trial: TrialRecord) -> None:
 
 def _fate(trial: TrialRecord) -> str:
     if trial.status == "failed":
-        return f"failed: {trial.stopped}; the oracle was told {trial.reward:.4f}"
+        return f"failed: {trial.stopped}; the oracle received {trial.reward:.4f}"
     stopped = ", stopped by the gate" if trial.stopped == "gate" else ""
     priced = f" (score {trial.score:.4f})" if trial.score != trial.reward else ""
     return f"reward {trial.reward:.4f}{priced}{stopped}"

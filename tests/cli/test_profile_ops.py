@@ -31,7 +31,7 @@ def test_a_table_is_filled_gone_on_with_and_compared(tmp_path: Path) -> None:
     child.send_signal(signal.SIGINT)
     _, said = child.communicate(timeout=100)
     assert child.returncode == 130
-    stopped = "stopped; the same command goes on from here (tables/here.json)"
+    stopped = "stopped; the same command resumes from here (tables/here.json)"
     assert said.splitlines()[-1] == stopped
     before = json.loads(path.read_text())
     assert (before["schema"], before["threads"]) == (1, 1)
@@ -45,7 +45,7 @@ def test_a_table_is_filled_gone_on_with_and_compared(tmp_path: Path) -> None:
         f"{len(after['ops'])} operations in tables/here.json, {timed} of them timed now in "
     )
     assert filled.endswith("use it with search.latency=tables/here.json")
-    assert compared.startswith("told / timed: median ")
+    assert compared.startswith("predicted / measured: median ")
     assert "rank correlation ρ = " in compared
     (tmp_path / "small.yaml").write_text(SMALL)
     search = ("search", "small.yaml", "search.latency=tables/here.json", "limits.latency_ms=1e-4")

@@ -19,7 +19,7 @@ def search(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ((), "run holds a run of 5 trials: add --resume to go on with it, or give another folder"),
+        ((), "run holds a run of 5 trials: add --resume to continue it, or give another folder"),
         (
             ("--resume", "seed=2"),
             "run was begun with seed=1, now it is 2: give seed=1, or another",

@@ -83,7 +83,7 @@ def test_an_interrupted_search_tells_the_command_that_goes_on(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["nas-tf", *arguments])
     assert isinstance(_interrupted(), click.exceptions.Exit)
-    assert capsys.readouterr().err == f"stopped; go on with: {told}\n"
+    assert capsys.readouterr().err == f"stopped; resume with: {told}\n"
 
 
 @pytest.mark.parametrize("kind", ["bayesian", "hyperband"])

@@ -94,11 +94,11 @@ def test_train_is_stopped_and_goes_on_to_a_table_and_a_picture(place: Path) -> N
     child.send_signal(signal.SIGINT)
     out, rest = child.communicate(timeout=200)
     assert child.returncode == 130, rest
-    assert "stopped; the same command goes on from here" in rest
+    assert "stopped; the same command resumes from here" in rest
     assert out == ""
     done = nas_tf(*arguments, cwd=place)
     assert done.returncode == 0, done.stderr
-    assert "going on after step" in done.stderr
+    assert "resuming after step" in done.stderr
     assert done.stdout.splitlines()[0].split() == ["class", "iou", "accuracy", "share"]
     assert "val split, last weights: mean_iou " in done.stdout
     for name in ("last.keras", "best.keras", "history.csv", "predictions.png", "result.json"):

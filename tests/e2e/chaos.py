@@ -28,7 +28,7 @@ ORACLES = {
 TRIALS = 24
 PATIENCE = 90.0
 _BEGINS = re.compile(
-    r"(no run to go on with in \S+: )?searches into \S+, |goes on in \S+ after |all \d+ trials of "
+    r"(no run to resume in \S+: )?searches into \S+, |resumes \S+ after |all \d+ trials of "
 )
 _REMEDY = re.compile("put back|delete|free some|use the version|give .*=")
 

@@ -165,5 +165,5 @@ def test_ctrl_c_says_how_to_go_on(undisturbed: tuple[Path, Run]) -> None:
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 130
     wanted = f"search run/config.yaml --out run --trials {TRIALS + 40} --resume"
-    assert f"stopped; go on with: nas-tf {wanted}" in said
+    assert f"stopped; resume with: nas-tf {wanted}" in said
     assert "Traceback" not in said

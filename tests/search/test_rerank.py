@@ -247,7 +247,7 @@ def test_killed_anywhere_it_goes_on_and_says_what_became_of_the_ranking(tmp_path
     chosen = json.loads((folder / "run.json").read_text())
     again = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
-    assert f"goes on after {len(kept)} of 4 candidates" in again.stderr
+    assert f"resumes after {len(kept)} of 4 candidates" in again.stderr
     assert f"\n4/4 trial {chosen['sample'][-1]}: " in again.stderr
     for name, content in kept.items():
         assert (folder / "trials" / name).read_bytes() == content
