@@ -138,15 +138,17 @@ def _compare(
     with live_line(console) as line:
         line.rows("networks", 0, count)
         for blueprint in prices.sample(experiment, count, seed=_CHECK_SEED, size=size):
-            predicted.append(table.predict(blueprint))
-            measured.append(measure.time_network(blueprint, threads=table.threads).median_ms)
-            ratio = predicted[-1] / measured[-1]
+            ours = table.predict(blueprint)
+            timed = measure.time_network(blueprint, threads=table.threads).median_ms
+            predicted.append(ours)
+            measured.append(timed)
             line.rows("networks", len(predicted), count)
             line.say(
-                f"{predicted[-1]:8.2f} ms predicted, {measured[-1]:8.2f} ms measured, ratio {ratio:.2f}"
+                f"{ours:8.2f} ms predicted, {timed:8.2f} ms measured, ratio {ours / timed:.2f}"
             )
     ratios = sorted(one / other for one, other in zip(predicted, measured, strict=True))
+    correlation = spearman(predicted, measured) or "needs four or more"
     click.echo(
         f"predicted / measured: median {median(ratios):.2f}, {ratios[0]:.2f} to "
-        f"{ratios[-1]:.2f}; rank correlation {spearman(predicted, measured) or 'needs four or more'}"
+        f"{ratios[-1]:.2f}; rank correlation {correlation}"
     )
