@@ -99,10 +99,13 @@ def test_a_folder_that_is_another_s(
         (("zzz",), "No such command 'zzz' (see nas-tf --help)"),
         (
             ("search", "shapes_auxcell", "--workesr", "2"),
-            "No such option '--workesr'. Did you mean '--workers'? (nas-tf search --help tells",
+            "No such option '--workesr'. Did you mean '--workers'? (see nas-tf search --help)",
         ),
         (("best",), "Missing argument 'RUN' (see nas-tf best --help)"),
-        (("data", "list", "more"), "Got unexpected extra argument (more) (nas-tf data list --he"),
+        (
+            ("data", "list", "more"),
+            "Got unexpected extra argument (more) (see nas-tf data list --help)",
+        ),
     ],
 )
 def test_others(
