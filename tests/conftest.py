@@ -12,14 +12,13 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.prepared import SHARED
 from tests.sampling import IS_WHOLE
 
-SHARED = "NAS_TF_TESTS_SHARED"
-
-# Two workers on two cores: threads of TensorFlow's own would only be in each other's way.
+# Two workers on two cores: with more threads TensorFlow only contends with itself.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
-# Graphs are millions of objects, hardly any of them garbage.
+# Graphs are millions of objects, few of them garbage: collecting less often saves a tenth.
 gc.set_threshold(50_000, 20, 50)
 
 # A shell that starts the tests in the background has them, and all they start, ignore Ctrl-C.
@@ -38,7 +37,7 @@ settings.load_profile("nas_tf")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A folder that this process and the workers it starts share."""
+    """Makes a folder that this process shares with the workers that it starts."""
     if SHARED not in os.environ:
         os.environ[SHARED] = tempfile.mkdtemp(prefix="nas_tf_tests_")
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(SHARED)))
@@ -54,9 +53,9 @@ def own_log() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Cases between each n-th of ``quick(n)`` are slow; those of ``sampled(n)`` are left out.
+    """Marks all but every n-th case of ``quick(n)`` as slow, and drops those of ``sampled(n)``.
 
-    With NAS_TF_ALL=1 nothing is left out.
+    With NAS_TF_ALL=1 nothing is dropped.
     """
     seen: Counter[tuple[str, str]] = Counter()
     kept, left_out = [], []

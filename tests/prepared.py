@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from nas_tf.data import store
-
 SHARED = "NAS_TF_TESTS_SHARED"
 """The variable that names a folder which all processes of a test run share."""
 
 
 def shared_cache() -> Path:
     """A folder for ``NAS_TF_CACHE`` of tests that only add to it; ``shapes`` is prepared there."""
+    from nas_tf.data import store  # imports TensorFlow, which not every test needs
+
     shared = Path(os.environ[SHARED])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NAS_TF_CACHE", str(shared))

@@ -1,4 +1,4 @@
-"""How often something is done: all of it by ``make test-all``, a sample otherwise."""
+"""Numbers of repetitions: all of them in ``make test-all``, a sample otherwise."""
 
 import os
 
@@ -6,5 +6,5 @@ IS_WHOLE = bool(os.environ.get("NAS_TF_ALL"))
 
 
 def times(whole: int, sample: int) -> int:
-    """How many there are of what costs much, such as processes that are killed."""
+    """Returns the number for the whole suite, or the one for the sample."""
     return whole if IS_WHOLE else sample

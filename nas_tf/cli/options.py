@@ -68,7 +68,7 @@ class Writable(click.Path):
         if there != path and not there.is_dir():
             reason = f"{there} is no folder"
         elif not os.access(there, os.W_OK):
-            reason = f"no permission to write in {there}"
+            reason = f"no permission to write to {there}"
         else:
             return path
         raise ConfigError(f"{path} cannot be written: {reason}, expected another --out")

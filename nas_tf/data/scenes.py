@@ -45,7 +45,7 @@ class Scene:
         return self.horizon + (SIZE - self.horizon) / distance
 
     def paint(self, mask: np.ndarray) -> None:
-        """Gives the pixels of a mask a texture of their own."""
+        """Fills a mask with a random texture."""
         box = tuple(
             slice(places.min(initial=SIZE), places.max(initial=-1) + 1)
             for places in (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
@@ -53,7 +53,7 @@ class Scene:
         self.image[box][mask[box]] = texture(self.rng, SIZE, box)[mask[box]]
 
     def place(self, mask: np.ndarray, distance: float, label: int) -> None:
-        """Puts a slightly tilted surface before what lies behind a mask."""
+        """Adds a slightly tilted surface, which hides what lies behind its mask."""
         self.owner[mask] = len(self.labels)
         self.labels.append(label)
         tilt = self.rng.uniform(-0.15, 0.15, 2) * distance / SIZE

@@ -9,7 +9,10 @@ WHOLE: Box = (slice(None), slice(None))
 def texture(rng: np.random.Generator, size: int, box: Box = WHOLE) -> np.ndarray:
     """A square of stripes, checks, blotches or plain colour, float32 [size, size, 3] in 0–255.
 
-    With ``box``, only those rows and columns of the same square.
+    Args:
+        rng: Source of colours and pattern.
+        size: Side of the square.
+        box: The rows and columns to compute; the values are those of the whole square.
     """
     first, second = rng.uniform(20, 235, (2, 3))
     places = np.arange(size)

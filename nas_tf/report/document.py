@@ -25,7 +25,7 @@ def keep(figure: Figure, stem: Path) -> str:
     text = io.BytesIO()
     with paper():
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # where things are is settled, once for both files
+        figure.set_layout_engine("none")  # the layout is computed once for both files
         figure.savefig(text, format="svg", metadata={"Date": None})
         figure.savefig(stem.with_suffix(".png"), dpi=120)
     stem.with_suffix(".svg").write_bytes(text.getvalue())

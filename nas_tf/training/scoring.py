@@ -22,7 +22,7 @@ from nas_tf.networks.state import State
 from nas_tf.tasks import Metrics, Task
 
 _PIXELS = 1 << 22
-"""Pixels that are counted at once: the figures of a large picture are gathered in strips."""
+"""Pixels in one update of the metrics; larger pictures are split into strips of rows."""
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def test_a_folder_that_is_another_s(
 ) -> None:
     (here / "locked").mkdir(mode=0o500)
     _, told = said(monkeypatch, capsys, "build", "arch0", "--out", "locked/x.keras")
-    assert "no permission to write in " in told
+    assert "no permission to write to " in told
     assert told.endswith("locked, expected another --out")
 
 

@@ -97,6 +97,16 @@ def test_a_search_begins_with_the_best_of_another_and_goes_on_without_it(
     assert len({one.genotype for one in Run(tmp_path / "run").trials} - best) == 2
 
 
+def test_help_lists_every_command_once() -> None:
+    from click.testing import CliRunner
+
+    from nas_tf.cli import _COMMANDS, nas_tf
+
+    lines = CliRunner().invoke(nas_tf, ["--help"]).output.splitlines()
+    listed = [line.split()[0] for line in lines if line[:2] == "  " and line[2:3].islower()]
+    assert sorted(listed) == sorted(_COMMANDS)
+
+
 def test_every_command_has_help_with_an_example() -> None:
     from click.testing import CliRunner
 

@@ -17,7 +17,7 @@ from tuner_oracles.tokens import SpaceError
 class OracleContract:
     oracle: type
     arguments: dict[str, Any] = {}  # noqa: RUF012
-    every_cut = 4 // times(4, 1)
+    every_cut = times(1, 4)
 
     def made(self, folder: Path, trials: int = 30, **more: Any) -> Any:
         given = {"hyperparameters": space(), "seed": 7} | self.arguments | more

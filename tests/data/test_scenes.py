@@ -73,3 +73,15 @@ def test_a_part_of_a_texture_is_that_part_of_the_whole() -> None:
             textures.texture(np.random.default_rng(seed), 64, *more) for more in ((), (box,))
         )
         np.testing.assert_array_equal(part, whole[box])
+
+
+def test_a_texture_fills_its_mask_and_nothing_else() -> None:
+    scene = scenes.Scene(np.random.default_rng(0))
+    for mask in (np.zeros((scenes.SIZE, scenes.SIZE), bool) for _ in range(3)):
+        mask[3, 5:9] = mask[-1, -1] = True
+        scene.image[:] = -1
+        scene.paint(mask)
+        np.testing.assert_array_equal((scene.image >= 0).all(-1), mask)
+    scene.image[:] = -1
+    scene.paint(np.zeros_like(mask))
+    assert (scene.image == -1).all()

@@ -93,6 +93,15 @@ def test_a_class_ruled_out_by_minus_infinity_is_no_broken_pixel() -> None:
     assert matrix.numpy()[0, 0] == 1
 
 
+@pytest.mark.parametrize("classes", [2, 255, 256, 300])
+def test_the_mark_of_broken_logits_is_no_class(classes: int) -> None:
+    """Classes are bytes only where one more than the last class fits too."""
+    logits = np.zeros((1, 1, 3, classes), np.float32)
+    logits[0, 0, 1, -1], logits[0, 0, 2] = 1, np.nan
+    found = ConfusionMatrix(classes, 999).classes(tf.constant(logits)).numpy()
+    assert found.tolist() == [[[0, classes - 1, classes]]]
+
+
 def test_labels_that_were_never_declared_are_an_error() -> None:
     metrics = Segmentation(5).metrics()
     metrics.update(tf.constant([[[0, 7, 7, 255]]], tf.uint8), tf.zeros((1, 1, 4, 5)), (1, 4))

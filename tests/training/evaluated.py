@@ -19,7 +19,7 @@ from nas_tf.training.result import CandidateResult
 from nas_tf.training.split_cache import task_of
 from nas_tf.training.two_stage import TwoStage
 
-# A fraction of the layers of a published network, for tests of how networks are trained.
+# About half the layers of a published network, for tests of training rather than of networks.
 SIMPLE = spaces.get("auxcell").parse(
     [[[0, 3], [2, 3], [4, 5]], [2, [0, 1, 9, 9], [0, 0, 9, 9], [0, 0, 9, 9]]]
 )

@@ -14,7 +14,7 @@ from nas_tf.config.schema import Evaluation
 from nas_tf.data.whole import WholePictures
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.state import from_arrays, initial_arrays
-from nas_tf.training import experiment
+from nas_tf.training import experiment, scoring
 from nas_tf.training.scoring import Scorer
 from tests.prepared import shared_cache
 
@@ -65,7 +65,10 @@ def scorer_of(whole: config.Experiment, **how: object) -> tuple[Scorer, object]:
         ["data.view={resize: {exact: [64, 96]}, input: [64, 96], crop: [32, 32]}"],
     ],
 )
-def test_every_pixel_is_scored(tmp_path: Path, border: str, view: list[str]) -> None:
+def test_every_pixel_is_scored(
+    tmp_path: Path, border: str, view: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "_PIXELS", 1000)  # a few rows, so that pictures are split
     (tmp_path / "own.yaml").write_text("space: auxcell\ndata: {name: shapes}\n")
     whole = config.load(tmp_path / "own.yaml", [f"data.name={border}", *SMALL, *view])
     scorer, state = scorer_of(whole)
@@ -118,12 +121,9 @@ def test_a_reward_on_less_than_the_picture_is_said(
 
 _LARGE = """
 import resource, sys
-import os
-import subprocess
-import sys
 from pathlib import Path
 import numpy as np, tensorflow as tf
-from nas_tf import config, pictures
+from nas_tf import config
 from nas_tf.input_geometry import InputGeometry
 from nas_tf.training import experiment
 from serving import whole
