@@ -31,7 +31,7 @@ from nas_tf.config import load
 from nas_tf.config.load import dump
 from nas_tf.config.schema import Experiment
 from nas_tf.genotype import Genotype
-from nas_tf.report.style import CYCLE, paper, sheet
+from nas_tf.report.document import CYCLE, paper, sheet
 from nas_tf.runs.statistics import paired, spearman
 
 BASE = "as configured"
@@ -92,12 +92,12 @@ def run(
 ) -> None:
     """Evaluates what is absent."""
     quiet.load("tensorflow")
-    from nas_tf.training import gate, processor
-    from nas_tf.training.groundwork import Groundwork
+    from nas_tf.training import gate, hardware
+    from nas_tf.training.shared_data import SharedData
     from nas_tf.training.two_stage import TwoStage
 
     plain = load(config, overrides)
-    processor.use_threads(plain.threads)
+    hardware.use_threads(plain.threads)
     _claim(out, plain)
     done, evaluators = read(out), {}
     for genotype, name in itertools.product(genotypes, variants):
@@ -108,7 +108,7 @@ def run(
                 "stage_one.polyak=null" in variants[name] and plain.stage_two is not None
             )
             changed = load(config, [*overrides, *variants[name], *both])
-            evaluators[name] = TwoStage(changed, Groundwork(changed))
+            evaluators[name] = TwoStage(changed, SharedData(changed))
         found = evaluators[name].evaluate(genotype, gate.make(plain.gate, plain.seed))
         seconds = sum(sum(stage.seconds.values()) for stage in found.stages)
         line = {"variant": name, "genotype": str(genotype), "reward": found.reward}

@@ -75,14 +75,14 @@ def stage_one_child(options: argparse.Namespace) -> None:
     quiet.load("tensorflow")
     from nas_tf.config import load
     from nas_tf.data import prepare
-    from nas_tf.training import gate, processor
-    from nas_tf.training.groundwork import Groundwork
+    from nas_tf.training import gate, hardware
+    from nas_tf.training.shared_data import SharedData
     from nas_tf.training.two_stage import TwoStage
 
-    processor.use_threads(options.threads)
+    hardware.use_threads(options.threads)
     prepare("camvid")
     config = load("camvid_auxcell", ("stage_two=null", f"precision={options.precision}"))
-    evaluator = TwoStage(config, Groundwork(config))
+    evaluator = TwoStage(config, SharedData(config))
     for name, genotype in candidates().items():
         result = evaluator.evaluate(genotype, gate.make(config.gate, 1), seed=options.seed)
         row = {"name": name, "reward": result.reward, "seconds": dict(result.stages[0].seconds)}
@@ -163,7 +163,7 @@ def learner(drawn: Any, precision: str) -> Any:
     from nas_tf.networks.arrays import layouts
     from nas_tf.networks.state import from_arrays, initial_arrays
     from nas_tf.tasks import Segmentation
-    from nas_tf.training import processor
+    from nas_tf.training import hardware
     from nas_tf.training.learner import Learner, Recipe
 
     stage = StageOne()
@@ -175,7 +175,7 @@ def learner(drawn: Any, precision: str) -> Any:
         auxiliary_weight=stage.auxiliary_weight,
     )
     state = from_arrays(layouts(drawn), initial_arrays(drawn, seed=1))
-    made = processor.precision(precision)
+    made = hardware.precision(precision)
     task = Segmentation(CLASSES, ignore_label=255)
     return Learner(drawn, task, recipe, state, layouts(drawn), precision=made)
 
@@ -183,10 +183,10 @@ def learner(drawn: Any, precision: str) -> Any:
 def steps_child(options: argparse.Namespace) -> None:
     """Our step, a JSON line a candidate."""
     tf = quiet.load("tensorflow")
-    from nas_tf.training import processor
+    from nas_tf.training import hardware
     from nas_tf.training.scoring import shipped
 
-    processor.use_threads(1)
+    hardware.use_threads(1)
     taps, labels, teacher = random_batch()
     for genotype in candidates().values():
         drawn = decoder(genotype)
@@ -236,9 +236,9 @@ def _together(count: int, precision: str) -> float:
 def worker_child(options: argparse.Namespace) -> None:
     """Waits for the common beginning, then counts the steps of ten seconds."""
     quiet.load("tensorflow")
-    from nas_tf.training import processor
+    from nas_tf.training import hardware
 
-    processor.use_threads(1)
+    hardware.use_threads(1)
     taps, labels, teacher = random_batch()
     one = learner(decoder(spaces.resolve("arch0")), options.precision)
     for _ in range(2):
@@ -264,9 +264,9 @@ def fit(options: argparse.Namespace) -> None:
 def fit_child(options: argparse.Namespace) -> None:
     """One of the ways, the second model in its process."""
     quiet.load("tensorflow")
-    from nas_tf.training import processor
+    from nas_tf.training import hardware
 
-    processor.use_threads(1)
+    hardware.use_threads(1)
     for number in range(2):
         row = _first_step(options.way)
         if number:

@@ -17,9 +17,9 @@ import numpy as np
 from nas_tf import networks, spaces
 from nas_tf.networks.heads import Head
 from nas_tf.networks.state import Arrays, initial_arrays
-from nas_tf.runs.layout import write_whole_bytes
+from nas_tf.runs.files import write_whole_bytes
 from nas_tf.tasks import Segmentation
-from serving import lite_runner, measure, tflite, timing_rounds
+from serving import lite_runner, measure, tflite
 from serving.shipment import Shipment
 
 FOUND = "[[[3,3],[1,2],[0,2]],[1,[1,1,0,7],[0,0,5,6],[5,6,6,3]]]"
@@ -80,7 +80,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     paths = [*given.peers, *made(given.out)]
     contents = {path: path.read_bytes() for path in paths}
-    rows = list(timing_rounds.measure(contents, lite_runner.runtimes(), (1, 2), given.rounds))
+    rows = list(measure.time_in_turns(contents, lite_runner.runtimes(), (1, 2), given.rounds))
     first = given.peers[0].name if given.peers else paths[0].name
     lines = [*table(rows, first), "", *goal(rows, first)]
     print("\n".join(lines))
@@ -91,7 +91,7 @@ def main() -> None:
         (given.docs / "deploy.md").write_text(f"{text}\n", encoding="utf-8")
 
 
-def table(rows: list[timing_rounds.Row], first: str) -> Iterator[str]:
+def table(rows: list[measure.TimedModel], first: str) -> Iterator[str]:
     """A row a model; for each runtime and number of threads milliseconds and the ratio."""
     columns = list(dict.fromkeys((row.runtime, row.threads) for row in rows))
     found = {(row.name, row.runtime, row.threads): np.median(row.medians) for row in rows}
@@ -107,7 +107,7 @@ def table(rows: list[timing_rounds.Row], first: str) -> Iterator[str]:
         yield f"| {name.removesuffix('.tflite')} | {size:,} | {' | '.join(cells)} |"
 
 
-def goal(rows: list[timing_rounds.Row], first: str) -> Iterator[str]:
+def goal(rows: list[measure.TimedModel], first: str) -> Iterator[str]:
     """How our int8 models stand to the goal, on each runtime and number of threads."""
     yield f"The goal for int8 is at most {GOAL} of the first model's time:"
     yield ""

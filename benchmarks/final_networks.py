@@ -25,11 +25,11 @@ quiet.load("keras_tuner")
 
 from PIL import Image  # noqa: E402
 
-from nas_tf.cli import shipping  # noqa: E402
-from nas_tf.runs.layout import write_whole_bytes  # noqa: E402
-from nas_tf.training import experiment  # noqa: E402
+from nas_tf.cli import trained  # noqa: E402
+from nas_tf.runs.files import write_whole_bytes  # noqa: E402
+from nas_tf.training import from_config  # noqa: E402
 from nas_tf.training.full_run import RESULT  # noqa: E402
-from serving import lite_metadata, lite_runner, measure, parity, tflite, timing_rounds  # noqa: E402
+from serving import lite_metadata, lite_runner, measure, parity, tflite  # noqa: E402
 from serving.images import as_bytes  # noqa: E402
 
 KINDS: tuple[tflite.Kind, ...] = ("fp32", "int8")
@@ -41,15 +41,15 @@ class Trained:
     """One network: its folder's name, what it is, how it trained, its models and their scores."""
 
     name: str
-    found: shipping.Found
+    found: trained.Found
     record: Mapping[str, Any]
     models: Mapping[str, bytes]
     scores: Mapping[str, parity.Parity]
 
 
-def trained(folder: Path, out: Path) -> Trained:
+def network_of(folder: Path, out: Path) -> Trained:
     """Converts and scores the network of a folder."""
-    found, models = shipping.find(str(folder)), {}
+    found, models = trained.find(str(folder)), {}
     record = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     for kind in KINDS:
         path = out / f"{folder.name}-{kind}.tflite"
@@ -72,7 +72,7 @@ def timed(all_of_them: Sequence[Trained], rounds: int) -> dict[tuple[str, str, i
         for one in all_of_them
         for kind, content in one.models.items()
     }
-    rows = timing_rounds.measure(contents, lite_runner.runtimes(), (1, 2), rounds)
+    rows = measure.time_in_turns(contents, lite_runner.runtimes(), (1, 2), rounds)
     return {(row.name, row.runtime, row.threads): median(row.medians) for row in rows}
 
 
@@ -116,7 +116,7 @@ def picture(all_of_them: Sequence[Trained], path: Path) -> None:
         ask = parity.keras_answers(one.found.shipment)
         task, rows = one.found.shipment.task, []
         config, size = one.found.config, one.found.shipment.size
-        shown = experiment.shown(config, one.record["split"], size).spread(SHOWN)
+        shown = from_config.shown(config, one.record["split"], size).spread(SHOWN)
         for images, target in shown.batches(task, SHOWN):
             pixels = as_bytes(images)
             logits = parity.as_logits(task, ask(pixels))
@@ -163,7 +163,7 @@ def main() -> None:
         parser.error(f"folders of one name: {' '.join(names)}")
     for folder in (given.out, given.docs):
         folder.mkdir(parents=True, exist_ok=True)
-    found = [trained(folder, given.out) for folder in given.runs]
+    found = [network_of(folder, given.out) for folder in given.runs]
     picture(found, given.out / "predictions.png")
     rows = by_class(found)
     with (given.docs / "final_networks.csv").open("w", encoding="utf-8", newline="") as file:

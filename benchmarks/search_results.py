@@ -11,10 +11,10 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from nas_tf.report import comparison_page, comparison_plots, page, plots
+from nas_tf.report import comparison_page, page, plots
 from nas_tf.report.comparison import Comparison
-from nas_tf.report.facts import Facts
-from nas_tf.runs import Run, layout
+from nas_tf.report.run_statistics import RunStatistics
+from nas_tf.runs import Run, files
 
 SHOWN = 5
 COLUMNS = {
@@ -59,7 +59,7 @@ def _compared(comparison: Comparison, folder: Path) -> Iterator[str]:
     told = "; ".join(str(one) for one in comparison.differences)
     yield f"The runs differ in {told or 'no key of the configuration'}."
     yield ""
-    for name, (title, caption, _) in comparison_plots.PLOTS.items():
+    for name, (title, caption, _) in comparison_page.PLOTS.items():
         yield from _picture(folder, name, title, caption)
 
 
@@ -67,8 +67,8 @@ def _of_run(run: Run, folder: Path) -> Iterator[str]:
     """One run by itself, from its report."""
     page.write(run)
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(run.folder / layout.TABLE, folder / "trials.csv")
-    facts = Facts(run)
+    shutil.copy(run.folder / files.TABLE, folder / "trials.csv")
+    facts = RunStatistics(run)
     yield f"## {folder.name}"
     yield ""
     command = run.about["command"].replace(str(run.folder.resolve()), f"runs/{folder.name}")
@@ -84,9 +84,9 @@ def _of_run(run: Run, folder: Path) -> Iterator[str]:
         for trial in run.best(SHOWN)
     )
     for name, (title, _) in plots.PLOTS.items():
-        shutil.copy(run.folder / layout.PICTURES / f"{name}.svg", folder)
+        shutil.copy(run.folder / files.PICTURES / f"{name}.svg", folder)
         yield from _picture(folder, name, title, page.CAPTIONS[name])
-    shutil.copy(run.folder / layout.PICTURES / "best_1.svg", folder)
+    shutil.copy(run.folder / files.PICTURES / "best_1.svg", folder)
     yield from _picture(folder, "best_1", "The best genotype", "")
 
 

@@ -31,10 +31,10 @@ from nas_tf.networks.blueprint import Blueprint, Draft, Layer  # noqa: E402
 from nas_tf.networks.functional import FLOAT32, Functional  # noqa: E402
 from nas_tf.networks.state import from_arrays, initial_arrays, to_arrays  # noqa: E402
 from nas_tf.tasks.segmentation import Segmentation  # noqa: E402
-from nas_tf.training import processor  # noqa: E402
+from nas_tf.training import hardware  # noqa: E402
 from nas_tf.training.checkpoint import Checkpoints  # noqa: E402
 from nas_tf.training.learner import Learner, Recipe  # noqa: E402
-from nas_tf.training.schedules import factor  # noqa: E402
+from nas_tf.training.optimizers import learning_rate_factor  # noqa: E402
 
 SEED = 17
 """The first number of the scenes' seeds; the splits of `shapes` have 0, 1 and 2."""
@@ -134,7 +134,7 @@ class Training:
         for epoch in range(int(self.done), self.epochs):
             began, losses = time.perf_counter(), []
             for step, batch in enumerate(batches(images[HELD_OUT:], labels[HELD_OUT:], epoch)):
-                times = factor(SCHEDULE, epoch * steps + step, self.epochs * steps)
+                times = learning_rate_factor(SCHEDULE, epoch * steps + step, self.epochs * steps)
                 rates = dict.fromkeys(self.parts, times * ADAM.learning_rate)
                 losses.append(float(self.learner.step(*batch, rates)))
             self.done.assign_add(1)
@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument("--ship", type=Path, help="The file to write in the end.")
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
-    processor.use_threads(None)
+    hardware.use_threads(None)
     images, labels = drawn(chosen.out, chosen.scenes)
     training = Training(chosen.out / "checkpoints", chosen.alpha, chosen.epochs)
     training.run(images, labels)

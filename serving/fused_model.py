@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from nas_tf.networks.fused import Node, fuse
-from nas_tf.networks.layers import Resize
+from nas_tf.networks.keras_model import Resize
 from nas_tf.networks.state import Arrays
 from serving.folding import Weights, folded, unfolded
 from serving.shipment import Shipment

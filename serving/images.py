@@ -1,7 +1,10 @@
 """Images as they come: bytes of files, checked before they are decoded, brought to one size."""
 
+import io
+
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from nas_tf.pictures import max_pixels
 from serving import exif
@@ -64,3 +67,11 @@ def _size_of_png(file: tf.Tensor) -> tf.Tensor:
 def as_bytes(seen: tf.Tensor) -> np.ndarray:
     """Images in [-1, 1] as the bytes they were."""
     return np.clip(np.round((seen.numpy() + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def maps(answer: "bytes | np.ndarray") -> np.ndarray:
+    """An answer of an endpoint: a map that came as a PNG file, or what it is."""
+    if not isinstance(answer, bytes):
+        return answer
+    with Image.open(io.BytesIO(answer)) as image:
+        return np.asarray(image)

@@ -16,7 +16,6 @@ import flatbuffers
 from tensorflow.lite.python import schema_py_generated as schema
 
 from nas_tf.errors import ConfigError
-from serving import lite_whole
 
 LABELS, WHOLE = "labels.txt", "metadata.json"
 _NAME, _IDENTIFIER, _TFLITE = b"TFLITE_METADATA", b"M001", b"TFL3"
@@ -66,7 +65,7 @@ def check(path: Path, content: bytes) -> None:
     if content[4:8] != _TFLITE:
         raise ConfigError(f"{path} is no TFLite model, expected such as nas-tf export writes")
     try:
-        lite_whole.check(content)
+        check_complete(content)
     except ValueError as error:
         raise ConfigError(f"{path} is {error}, {_ANEW}") from error
 
@@ -166,3 +165,35 @@ def _floats(builder: flatbuffers.Builder, values: Sequence[float]) -> int:
     for one in reversed(values):
         builder.PrependFloat32(one)
     return builder.EndVector()
+
+
+class _Within(bytes):
+    """Bytes whose slices must lie within them, with the zero that ends a text."""
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice) and place.stop >= len(self):
+            raise IndexError(f"byte {place.stop} of {len(self)}")
+        return super().__getitem__(place)
+
+
+def check_complete(content: bytes) -> None:
+    """Raises ValueError where a part of a model lies beyond its end, as in one that was cut off.
+
+    Everything that the model holds is read once; its schema's readers go by NumPy's bounds.
+    """
+    try:
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(_Within(content), 0))
+        for graph in model.subgraphs:
+            for one in graph.operators or ():
+                _lies_within(content, one.largeCustomOptionsOffset, one.largeCustomOptionsSize)
+        for one in model.buffers:
+            _lies_within(content, one.offset, one.size)
+    # Damage may show as anything: numbers that unpack to nonsense, texts, absent tables.
+    except Exception as error:
+        raise ValueError("damaged: a part of it is missing or broken") from error
+
+
+def _lies_within(content: bytes, offset: int, size: int) -> None:
+    """Of what lies behind the tables, in models that are larger than offsets reach."""
+    if offset + size > len(content):
+        raise IndexError(f"byte {offset + size} of {len(content)}")

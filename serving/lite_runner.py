@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from nas_tf import quiet
 from nas_tf.errors import ConfigError, DataError
-from serving import answers, lite_whole
+from serving import answers, lite_metadata
 
 
 def runtimes() -> dict[str, ModuleType]:
@@ -28,7 +28,7 @@ def opened(content: bytes, *, threads: int, runtime: ModuleType | None = None) -
     TensorFlow's own operations, some of which write files, would be run by Python's TFLite too:
     a model with any is refused. So is one that is damaged, which would end the process.
     """
-    lite_whole.check(content)
+    lite_metadata.check_complete(content)
     with quiet.converting():
         one = (runtime or tf.lite).Interpreter(model_content=content, num_threads=threads)
         names = [operation["op_name"] for operation in one._get_ops_details()]

@@ -7,7 +7,7 @@ inference graphs of their own, so that a network in training mode cannot be.
 
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from nas_tf.errors import ConfigError
 from nas_tf.networks.blueprint import Blueprint
 from serving import lite_models, lite_runner
 
@@ -94,3 +95,43 @@ def _until(most: int, seconds: float) -> Iterator[int]:
         if count >= _LEAST and time.perf_counter() > end:
             return
         yield count
+
+
+_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class TimedModel:
+    """A model by one runtime on so many threads: the median of every round."""
+
+    name: str
+    size: int
+    runtime: str
+    threads: int
+    medians: Sequence[float]
+
+
+def time_in_turns(
+    contents: Mapping[Path, bytes],
+    runtimes: Mapping[str, ModuleType],
+    counts: Sequence[int],
+    rounds: int,
+) -> Iterable[TimedModel]:
+    """A row for each model, runtime and number of threads."""
+    medians: dict[tuple[Path, str, int], list[float]] = {}
+    for _ in range(rounds):
+        for threads in counts:
+            for runtime, module in runtimes.items():
+                for path, content in contents.items():
+                    medians.setdefault((path, runtime, threads), []).append(
+                        _median(path, content, threads, module)
+                    )
+    for (path, runtime, threads), taken in medians.items():
+        yield TimedModel(path.name, len(contents[path]), runtime, threads, taken)
+
+
+def _median(path: Path, content: bytes, threads: int, module: ModuleType) -> float:
+    try:
+        return time_model(content, threads=threads, seconds=_SECONDS, runtime=module).median_ms
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(f"{path} is no TFLite model that runs here: {error}") from error

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nas_tf.data.whole import WholePictures
+from nas_tf.data.whole_pictures import WholePictures
 from nas_tf.networks.keras_model import realise
 from nas_tf.networks.state import fill_model
 from nas_tf.tasks import Depth, Segmentation, Task

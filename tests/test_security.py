@@ -83,13 +83,15 @@ def test_the_rule_finds(line: str) -> None:
 
 
 def test_weights_files_of_objects_are_refused(tmp_path: Path) -> None:
-    from nas_tf.runs import layout
-    from nas_tf.search import weights
+    from nas_tf.runs import files
+    from nas_tf.search import candidate_models
 
-    (tmp_path / layout.WEIGHTS).mkdir()
-    np.savez(weights.path_of(tmp_path, "0"), **{"a|kernel": np.array([{}], dtype=object)})
+    (tmp_path / files.WEIGHTS).mkdir()
+    np.savez(
+        candidate_models.arrays_path(tmp_path, "0"), **{"a|kernel": np.array([{}], dtype=object)}
+    )
     with pytest.raises(DataError, match=r"0\.npz is damaged") as error:
-        weights.read(tmp_path, "0")
+        candidate_models.read_arrays(tmp_path, "0")
     assert "allow_pickle=False" in str(error.value.__cause__)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 _HOMES = {
     "EvolutionOracle": "evolution",
-    "NearBestOracle": "near_best",
+    "NearBestOracle": "random_search",
     "PPOOracle": "ppo",
     "RandomOracle": "random_search",
     "is_worker": "distributed",

@@ -21,7 +21,7 @@ from keras_tuner.src import protos
 from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
-from tuner_oracles import late
+from tuner_oracles import tokens
 from tuner_oracles.durable import DurableOracle
 from tuner_oracles.launch import say_ended
 from tuner_oracles.ledger import LedgerError, Unwritable
@@ -48,7 +48,7 @@ def search(
         client = SteadyClient(_durable(tuner.oracle._oracle), patience)
         tuner.oracle = client
         if _builds(tuner):
-            late.watch(tuner, lambda: client.known)
+            tokens.watch(tuner, lambda: client.known)
         with client.alive(), _full_disk_told(tuner):
             tuner.search(*args, **kwargs)
         return
@@ -56,8 +56,8 @@ def search(
     with _full_disk_told(tuner):
         tuner.save()  # KerasTuner does so after the first trial only, and begins anew without
         if _builds(tuner):
-            late.refuse_before(tuner.hypermodel.build, oracle.ends())
-            late.watch(tuner, lambda: late.names(oracle.hyperparameters))
+            tokens.refuse_before(tuner.hypermodel.build, oracle.ends())
+            tokens.watch(tuner, lambda: tokens.names(oracle.hyperparameters))
         if distribution.is_chief_oracle():
             oracle.verbose = kwargs.get("verbose", oracle.verbose)
             serve(oracle, patience, on_end)

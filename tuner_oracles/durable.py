@@ -15,12 +15,12 @@ import keras_tuner as kt
 from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
-from tuner_oracles import late
-from tuner_oracles.draws import Draws, Exhausted
+from tuner_oracles import tokens
 from tuner_oracles.leases import Leases
+from tuner_oracles.ledger import uninterrupted
+from tuner_oracles.proposals import Exhausted, Proposals
 from tuner_oracles.recorded import RecordedOracle
 from tuner_oracles.searcher import Proposal, Searcher
-from tuner_oracles.uninterrupted import uninterrupted
 
 _LOG = logging.getLogger(__name__)
 LONGEST_MESSAGE = 4000
@@ -64,7 +64,7 @@ class DurableOracle(RecordedOracle):
     ) -> None:
         super().__init__(
             searcher,
-            Draws(searcher, duplicates, canonical, feasible),
+            Proposals(searcher, duplicates, canonical, feasible),
             seed,
             first,
             objective=objective,
@@ -115,7 +115,7 @@ class DurableOracle(RecordedOracle):
         """Takes in how a trial ended; the first word counts, later ones are ignored."""
         with self._lock:
             self._wake()
-            late.refuse(late.names(trial.hyperparameters), late.names(self.hyperparameters))
+            tokens.refuse(tokens.names(trial.hyperparameters), tokens.names(self.hyperparameters))
             held = trial.trial_id not in self._retry_queue
             self._take_end(trial.trial_id, trial.status, trial.message, held)
 

@@ -9,8 +9,11 @@ import errno
 import fcntl
 import json
 import os
+import signal
+import threading
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
@@ -182,3 +185,30 @@ def sync_folder(folder: Path) -> None:
 
 def _checksum(body: str) -> str:
     return f"{zlib.crc32(body.encode()):08x}"
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Puts off what handles Ctrl-C and termination to the end of the block.
+
+    Python runs such handlers in the main thread alone: in another one there is nothing to put off.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in _SIGNALS
+        if callable(signal.getsignal(number))
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)

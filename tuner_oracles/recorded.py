@@ -22,11 +22,18 @@ import keras_tuner as kt
 from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
-from tuner_oracles.draws import Draws, vectors
-from tuner_oracles.ledger import NAME, Ledger, LedgerError, Lost, Record, write_whole
+from tuner_oracles.ledger import (
+    NAME,
+    Ledger,
+    LedgerError,
+    Lost,
+    Record,
+    uninterrupted,
+    write_whole,
+)
+from tuner_oracles.proposals import Proposals, vectors
 from tuner_oracles.searcher import Proposal, Searcher
 from tuner_oracles.tokens import SpaceError, Tokens, vocabulary
-from tuner_oracles.uninterrupted import uninterrupted
 
 FORMAT = 1
 
@@ -39,7 +46,7 @@ class RecordedOracle(kt.Oracle):
     def __init__(
         self,
         searcher: Searcher,
-        draws: Draws,
+        draws: Proposals,
         seed: int | None,
         first: Sequence[Mapping[str, Any]] | None,
         **kwargs: Any,

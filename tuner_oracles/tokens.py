@@ -3,9 +3,11 @@
 A token is one decision: the index of a hyperparameter's value in its vocabulary.
 """
 
+import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -112,3 +114,43 @@ def vocabulary(hp: Any) -> tuple[Any, ...]:
 
 def _scopes(hp: Any) -> list[str]:
     return [f"{condition.name} in {condition.values}" for condition in hp.conditions]
+
+
+def names(hyperparameters: kt.HyperParameters) -> list[str]:
+    """The names of the hyperparameters that were asked for, in order."""
+    return [hp.name for hp in hyperparameters.space]
+
+
+def refuse(asked: Iterable[str], known: Iterable[str]) -> None:
+    """Raises if something is asked for that a search does not know."""
+    if new := [name for name in dict.fromkeys(asked) if name not in set(known)]:
+        raise SpaceError(
+            f"not every build asks for {', '.join(map(repr, new))}, so the search can't decide "
+            "this: ask for every hyperparameter in each build, also where it does not apply, as "
+            "with layers = hp.Int('layers', 1, 6) and "
+            "acts = [hp.Choice(f'act{i}', ['relu', 'tanh']) for i in range(6)]"
+        )
+
+
+def refuse_before(build: Callable[[Any], Any], ends: Sequence[kt.HyperParameters]) -> None:
+    """Builds at the ends of a space, and raises if that asks for something new.
+
+    A build that fails is left to the trial that proposes it.
+    """
+    known = names(ends[0])
+    for values in ends:
+        with suppress(Exception):
+            build(values)
+    refuse(itertools.chain.from_iterable(map(names, ends)), known)
+
+
+def watch(tuner: kt.engine.base_tuner.BaseTuner, known: Callable[[], Iterable[str]]) -> None:
+    """Has a tuner's hypermodel raise before it trains what asks for something new."""
+    build = tuner.hypermodel.build
+
+    def watched(hyperparameters: kt.HyperParameters) -> Any:
+        built = build(hyperparameters)
+        refuse(names(hyperparameters), known())
+        return built
+
+    tuner.hypermodel.build = watched

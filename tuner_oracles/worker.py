@@ -14,7 +14,7 @@ from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_client import OracleClient
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
-from tuner_oracles import late
+from tuner_oracles import tokens
 from tuner_oracles.durable import LONGEST_MESSAGE
 
 SERVICE = "/tuner_oracles.Workers/"
@@ -56,14 +56,14 @@ class SteadyClient(OracleClient):
     def create_trial(self, tuner_id: str) -> Trial:
         """The next trial; where there is none yet, not at once: KerasTuner asks without pause."""
         trial = super().create_trial(tuner_id)
-        self.known = late.names(trial.hyperparameters)
+        self.known = tokens.names(trial.hyperparameters)
         if trial.status == TrialStatus.IDLE:
             time.sleep(_IDLE_SECONDS)
         return trial
 
     def end_trial(self, trial: Trial) -> None:
         """How a trial ended, and why: KerasTuner's own call leaves the reason out."""
-        late.refuse(late.names(trial.hyperparameters), self.known)
+        tokens.refuse(tokens.names(trial.hyperparameters), self.known)
         if self.should_report:
             message = trial.message and trial.message[-LONGEST_MESSAGE:]
             told = [self.tuner_id, trial.trial_id, trial.status, message]

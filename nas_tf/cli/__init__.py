@@ -2,12 +2,16 @@
 
 import importlib
 import logging
+import signal
 import sys
+import threading
+from typing import Any
 
 import click
 
-from nas_tf.cli import interrupts
 from nas_tf.errors import EnvironmentFault, NasTfError, full_disk, meant
+
+_REPEAT_AFTER_SECONDS = 0.05
 
 _SECTIONS = {
     "Search": {
@@ -90,7 +94,7 @@ def nas_tf() -> None:
 
 def main() -> None:
     """Runs the command line; a user's mistake is one line on standard error."""
-    interrupts.keep()
+    _repeat_dropped_interrupts()
     _Lines.show()
     try:
         ended = nas_tf(prog_name="nas-tf", standalone_mode=False)
@@ -144,3 +148,18 @@ def _misused(error: click.UsageError) -> str:
     command = error.ctx.command_path if error.ctx else "nas-tf"
     told = error.format_message().strip().rstrip(".")
     return f"{told} (see {command} --help)"
+
+
+def _repeat_dropped_interrupts() -> None:
+    """Repeats a Ctrl-C that Python drops because it arrives while an object is destroyed."""
+    before = sys.unraisablehook
+
+    def report(dropped: Any) -> None:
+        if dropped.exc_type is not KeyboardInterrupt:
+            return before(dropped)
+        main = threading.main_thread().ident
+        again = threading.Timer(_REPEAT_AFTER_SECONDS, signal.pthread_kill, (main, signal.SIGINT))
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = report

@@ -6,7 +6,7 @@ from statistics import median
 import click
 from rich.table import Table
 
-from nas_tf.cli import neighbours, tables
+from nas_tf.cli import tables, timing
 from nas_tf.errors import ConfigError
 
 
@@ -31,15 +31,15 @@ def command(models: tuple[Path, ...], threads: str, rounds: int) -> None:
     from nas_tf import quiet
 
     quiet.load("tensorflow")
-    from serving import lite_metadata, lite_runner, timing_rounds
+    from serving import lite_metadata, lite_runner, measure
 
     for path, content in contents.items():
         lite_metadata.check(path, content)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("model", "bytes", "runtime", "threads", "median ms", "range"):
         table.add_column(name, justify="left" if name in ("model", "runtime") else "right")
-    with neighbours.alone():
-        rows = list(timing_rounds.measure(contents, lite_runner.runtimes(), counts, rounds))
+    with timing.warn_if_busy():
+        rows = list(measure.time_in_turns(contents, lite_runner.runtimes(), counts, rounds))
     for row in rows:
         times = sorted(row.medians)
         table.add_row(

@@ -9,7 +9,7 @@ from rich.table import Table
 from nas_tf.cli import tables
 from nas_tf.report import comparison_page
 from nas_tf.report.comparison import Comparison
-from nas_tf.runs import Run, layout
+from nas_tf.runs import Run, files
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -41,7 +41,7 @@ def command(runs: tuple[Path, ...], out: Path | None) -> None:
 
 def _outermost(folder: Path) -> Path:
     """The run that holds a run, such as a reranking; itself where none does."""
-    return [one for one in (folder, *folder.parents) if (one / layout.RUN).exists()][-1]
+    return [one for one in (folder, *folder.parents) if (one / files.RUN).exists()][-1]
 
 
 def _table(comparison: Comparison) -> Table:

@@ -15,7 +15,7 @@ from nas_tf.cli import options, tables
 from nas_tf.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nas_tf.cli.shipping import Found
+    from nas_tf.cli.trained import Found
     from serving.compress import FineTuning
     from serving.parity import Parity
     from serving.shipment import Shipment
@@ -142,14 +142,14 @@ def _run(
 
     quiet.load("tensorflow")
     quiet.load("keras_tuner")
-    from nas_tf.cli import shipping
-    from nas_tf.cli.progress import live_line
+    from nas_tf.cli import trained
+    from nas_tf.cli.live import live_line
     from serving.compress import FineTuning, toolkit
 
     toolkit()
     if out is not None and out.exists():
         raise ConfigError(_there(out))
-    found = shipping.find(source, trial=trial, which=weights, size=input_size)
+    found = trained.find(source, trial=trial, which=weights, size=input_size)
     folder = out or Path("runs") / f"{found.shipment.name}-{kind}"
     if folder.exists():
         raise ConfigError(_there(folder))
@@ -160,11 +160,11 @@ def _run(
         line.start(f"fine-tuning {found.shipment.name}", steps)
         tuning = FineTuning(stream, steps, rate, line.at)
         done = replace(found, shipment=way(found.shipment, tuning))
-    shipping.keep(done, folder)
+    trained.keep(done, folder)
     with console.status(f"comparing on {check} images of {found.config.data.val_split} ..."):
         told, result = comparison.told(done)
     split = found.config.data.val_split
-    shipping.add_result(folder, {"result": result, "split": split, "images": comparison.images})
+    trained.add_result(folder, {"result": result, "split": split, "images": comparison.images})
     tables.console().print(told)
     tables.console().print(f"wrote {folder}", highlight=False, markup=False, soft_wrap=True)
 
@@ -177,7 +177,7 @@ class _Comparison:
     """A network as int8 TFLite before and after; whatever could fail of it fails before."""
 
     def __init__(self, found: "Found", count: int) -> None:
-        from nas_tf.data.whole import WholePictures
+        from nas_tf.data.whole_pictures import WholePictures
 
         self._samples = list(found.samples(_SAMPLES))
         self._pictures = found.pictures(found.config.data.val_split, count)
@@ -190,11 +190,11 @@ class _Comparison:
         """How good, large and fast both are, and the figures of the one after."""
         import tensorflow as tf
 
-        from serving import compress, parity, timing_rounds
+        from serving import compress, measure, parity
 
         both = {"before": self._before, "after": (after.shipment, *self._of(after.shipment))}
         contents = {Path(name): model for name, (_, model, _) in both.items()}
-        rows = timing_rounds.measure(contents, {"TensorFlow": tf.lite}, (1, 2), _ROUNDS)
+        rows = measure.time_in_turns(contents, {"TensorFlow": tf.lite}, (1, 2), _ROUNDS)
         times = {(row.name, row.threads): median(row.medians) for row in rows}
         table = Table(box=None, header_style="bold", pad_edge=False)
         table.add_column("")

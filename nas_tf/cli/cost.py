@@ -8,7 +8,7 @@ import click
 
 from nas_tf import networks, spaces
 from nas_tf.errors import ConfigError, NasTfError
-from nas_tf.networks.draw import checked_size
+from nas_tf.networks.from_genotype import checked_size
 
 _KEYS = ("genotype", "width", "sep_repeats", "num_classes", "input")
 

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from nas_tf.cli import findings, tables
-from nas_tf.cli.findings import Finding
+from nas_tf.cli import doctor_checks, tables
+from nas_tf.cli.doctor_checks import Finding
 from nas_tf.errors import EnvironmentFault
 
 _COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
@@ -48,24 +48,24 @@ def command(as_json: bool) -> None:
 
 
 def _all() -> Iterator[Finding]:
-    yield findings.python()
-    yield from findings.packages()
-    yield from findings.extras()
+    yield doctor_checks.python()
+    yield from doctor_checks.packages()
+    yield from doctor_checks.extras()
     told, end = _probe()
     yield from _tensorflow(told, end)
-    yield findings.cores()
-    yield findings.memory()
-    yield from findings.caches()
-    yield findings.data_folder()
+    yield doctor_checks.cores()
+    yield doctor_checks.memory()
+    yield from doctor_checks.caches()
+    yield doctor_checks.data_folder()
     yield from _data(told)
-    yield from findings.tools()
+    yield from doctor_checks.tools()
 
 
 def _probe() -> tuple[dict[str, dict[str, Any]], str]:
     """What TensorFlow's own process answered by topic, and how that process ended, if badly."""
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "nas_tf.cli.probe"],
+            [sys.executable, "-m", "nas_tf.cli.doctor_probe"],
             capture_output=True,
             text=True,
             errors="replace",

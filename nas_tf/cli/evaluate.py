@@ -10,7 +10,7 @@ from rich.console import Console
 from nas_tf import folders, spaces
 from nas_tf.cli import options, tables
 from nas_tf.config.schema import Experiment, Targets
-from nas_tf.report.words import milliseconds
+from nas_tf.report.formatting import milliseconds
 
 if TYPE_CHECKING:
     from nas_tf.training.result import CandidateResult
@@ -31,21 +31,21 @@ def command(genotype: str, config: str, overrides: tuple[str, ...], out: Path | 
     nas-tf evaluate arch0 --config camvid_auxcell
     nas-tf evaluate arch0 --config shapes_auxcell stage_one.epochs=4 --out arch0.json
     """
-    from nas_tf.cli.progress import live_line
+    from nas_tf.cli.live import live_line
     from nas_tf.config import load
 
     experiment = load(config, overrides)
     found = spaces.resolve(genotype, experiment.space)
 
-    from nas_tf.training import gate, processor
-    from nas_tf.training.groundwork import Groundwork
+    from nas_tf.training import gate, hardware
+    from nas_tf.training.shared_data import SharedData
     from nas_tf.training.two_stage import TwoStage
 
-    processor.use_threads(experiment.threads)
+    hardware.use_threads(experiment.threads)
     latency = _latency(experiment)
     console = Console(stderr=True)
     with live_line(console) as line:
-        ground = Groundwork(experiment, progress=line.rows)
+        ground = SharedData(experiment, progress=line.rows)
         evaluator = TwoStage(experiment, ground, latency=latency)
         result = evaluator.evaluate(
             found, gate.make(experiment.gate, experiment.seed), observer=line.step
@@ -64,10 +64,10 @@ def _latency(experiment: Experiment) -> "Latency | None":
 
     quiet.load("keras_tuner")
     from nas_tf.cli import timing
-    from nas_tf.search import prices, ready
+    from nas_tf.search import preflight, pricing
 
-    ready.check(experiment)
-    return prices.latency_of(experiment, timing.measured(experiment))
+    preflight.check(experiment)
+    return pricing.latency_of(experiment, timing.measured_latency(experiment))
 
 
 def _reward(experiment: Experiment, result: "CandidateResult") -> float:
@@ -77,9 +77,9 @@ def _reward(experiment: Experiment, result: "CandidateResult") -> float:
     from nas_tf import quiet
 
     quiet.load("keras_tuner")
-    from nas_tf.search import prices
+    from nas_tf.search import pricing
 
-    return prices.reward(experiment.search.targets, result)
+    return pricing.reward(experiment.search.targets, result)
 
 
 def _print(result: "CandidateResult", reward: float) -> None:

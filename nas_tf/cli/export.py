@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from nas_tf import folders
-from nas_tf.cli import neighbours, options, tables
+from nas_tf.cli import options, tables, timing
 from nas_tf.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nas_tf.cli.shipping import Found
+    from nas_tf.cli.trained import Found
     from serving.parity import Answers, Parity
     from serving.shipment import Shipment
 
@@ -79,10 +79,10 @@ def command(
 
     quiet.load("tensorflow")
     quiet.load("keras_tuner")
-    from nas_tf.cli import shipping
+    from nas_tf.cli import trained
     from serving import parity
 
-    found = shipping.find(
+    found = trained.find(
         source,
         config=config,
         overrides=overrides,
@@ -153,7 +153,7 @@ def _places(name: str, folder: Path, wanted: list[str], version: int | None) -> 
 
 
 def _convert(shipment: "Shipment", one: str, path: Path, samples: "list[np.ndarray]") -> None:
-    from nas_tf.runs.layout import write_whole_bytes
+    from nas_tf.runs.files import write_whole_bytes
     from serving import deployment, onnx, saved_model, tflite
 
     if one == "savedmodel":
@@ -244,13 +244,13 @@ def _times(
     written: dict[str, Path], runtimes: "Mapping[str, ModuleType]"
 ) -> dict[tuple[str, str], list[str]]:
     """Medians of each TFLite model by each runtime, by the number of threads."""
-    from serving import timing_rounds
+    from serving import measure
 
     paths = [path for path in written.values() if path.suffix == ".tflite"]
     contents = {path: path.read_bytes() for path in paths}
     times: dict[tuple[str, str], list[str]] = {}
-    with neighbours.alone():
-        rows = list(timing_rounds.measure(contents, runtimes, _THREADS, _ROUNDS))
+    with timing.warn_if_busy():
+        rows = list(measure.time_in_turns(contents, runtimes, _THREADS, _ROUNDS))
     for row in rows:
         times.setdefault((row.name, row.runtime), []).append(f"{median(row.medians):.1f}")
     return times

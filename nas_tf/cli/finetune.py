@@ -33,7 +33,7 @@ def command(
     from nas_tf import quiet
 
     quiet.load("tensorflow")
-    from nas_tf.cli.full_training import run as train
+    from nas_tf.cli.train import run as train
     from nas_tf.config import load
     from nas_tf.config.schema import TASK_KEYS
 
@@ -49,7 +49,7 @@ def command(
     if weights is None:
         raise ConfigError(f"{run} has no last.keras or best.keras yet, expected a trained network")
 
-    from nas_tf.training.transfer import start_from
+    from nas_tf.training.full_run import start_from
 
     folder = out or run.with_name(f"{run.name}-{task}")
     train(experiment, genotype, folder, title=f"training {task}", start=start_from(weights))
@@ -60,9 +60,9 @@ def _network(run: Path) -> list[str]:
 
     The encoder's are among them, so none are read from elsewhere.
     """
-    from nas_tf.cli.shipping import record
+    from nas_tf.cli.trained import record
     from nas_tf.config import load
-    from nas_tf.training.experiment import settings_for
+    from nas_tf.training.from_config import settings_for
 
     path, result = run / "config.yaml", run / "result.json"
     if not path.exists():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nas_tf.cli import endpoint as endpoints
+from nas_tf.cli import options as endpoints
 from nas_tf.errors import ConfigError, ServingError
 
 if TYPE_CHECKING:
@@ -39,17 +39,17 @@ def command(
     nas-tf loadtest grpc://localhost:8500/street --label stable
     nas-tf loadtest http://localhost:8501/street --signature image_bytes --requests 50
     """
-    address, name = endpoints.parts(endpoint, "endpoint")
+    address, name = endpoints.endpoint_and_model(endpoint, "endpoint")
     from nas_tf import quiet
 
     quiet.load("tensorflow")
-    from serving import load
+    from serving import load_test
     from serving.client import Client, Patience
 
     once = Patience(attempts=1)
     with Client(address, name, version=version, label=label, patience=once) as client:
         ask = _question(client, signature, batch)
-        came = load.run(ask, requests=requests, concurrency=concurrency)
+        came = load_test.run(ask, requests=requests, concurrency=concurrency)
     if came.taken:
         click.echo(
             f"{len(came.taken)} of {requests} answered in {came.seconds:.1f} s: "

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +110,30 @@ def drawable(path: Path) -> Path:
     if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
         raise ConfigError(f"--out is {path}, expected a picture's name such as {path.stem}.png")
     return path
+
+
+VERSION = click.option(
+    "--version", type=click.IntRange(1), help="Version of the model (default: the newest)."
+)
+LABEL = click.option(
+    "--label", help="Label of the version, such as stable, instead of its number."
+)
+
+
+def endpoint_and_model(text: str, what: str) -> tuple[str, str]:
+    """The server's address and the model's name, of ``grpc://localhost:8500/NAME``."""
+    address, _, name = text.rpartition("/")
+    if "://" not in address or not name:
+        raise ConfigError(f"{what} is {text!r}, expected such as grpc://localhost:8500/NAME")
+    return address, name
+
+
+def read_exported(model: Path) -> tuple[Mapping[str, Any], Callable[..., Mapping[str, Any]]]:
+    """What a model says of itself, and what answers batches of images by it."""
+    from serving import lite_metadata, lite_runner, saved_model
+
+    if model.is_dir():
+        return saved_model.about(model), saved_model.answers(model)
+    if not model.exists():
+        raise ConfigError(f"{model} does not exist, expected what nas-tf export wrote")
+    return lite_metadata.read(model), lite_runner.LiteModel(model.read_bytes(), threads=2)

@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.markup import escape
 
 from nas_tf import pictures
-from nas_tf.cli import endpoint as endpoints
 from nas_tf.cli import options
 from nas_tf.errors import ConfigError, DataError, full_disk
 
@@ -35,8 +34,8 @@ Predict = Callable[[Path, "np.ndarray"], tuple[About, Answer]]
     type=click.Path(path_type=Path),
     help="With --endpoint: the exported version whose classes and colours it has.",
 )
-@endpoints.VERSION
-@endpoints.LABEL
+@options.VERSION
+@options.LABEL
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -158,19 +157,18 @@ class _Pictures:
 
 def _by_file(model: Path) -> Predict:
     """Predicts by an exported model in a file."""
-    from nas_tf.cli import exported
-    from serving import whole
+    from serving import whole_picture
 
-    about, ask = exported.read(model)
-    return lambda path, picture: (about, whole.answer(ask, about, picture))
+    about, ask = options.read_exported(model)
+    return lambda path, picture: (about, whole_picture.answer(ask, about, picture))
 
 
 def _by_server(stack: ExitStack, endpoint: str, like: Path | None, **which: Any) -> Predict:
     """Predicts by a server, which is sent the file itself."""
-    from serving import picture_file, saved_model
+    from serving import images, saved_model
     from serving.client import Client, Patience
 
-    address, name = endpoints.parts(endpoint, "--endpoint")
+    address, name = options.endpoint_and_model(endpoint, "--endpoint")
     about = saved_model.about(like) if like else {}
     client = stack.enter_context(
         Client(address, name, patience=Patience(deadline=_PATIENCE), **which)
@@ -181,7 +179,7 @@ def _by_server(stack: ExitStack, endpoint: str, like: Path | None, **which: Any)
         asking = f"asking {escape(endpoint)} for up to {_PATIENCE:.0f} s ..."
         with Console(stderr=True).status(asking):
             given = client.predict_files([content])
-        return about, {key: picture_file.maps(parts[0]) for key, parts in given.items()}
+        return about, {key: images.maps(parts[0]) for key, parts in given.items()}
 
     return predict
 

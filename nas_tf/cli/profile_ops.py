@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 
 from nas_tf import spaces
-from nas_tf.cli import neighbours, options
+from nas_tf.cli import options, timing
 from nas_tf.config import load
 from nas_tf.config.schema import Experiment
 from nas_tf.errors import ConfigError
@@ -60,7 +60,7 @@ def command(
     experiment = _experiment(config, overrides, space, input_size)
     console = Console(stderr=True)
     try:
-        with neighbours.alone():
+        with timing.warn_if_busy():
             table = _fill(experiment, input_size, threads, out, console)
             if check:
                 _compare(experiment, input_size, table, check, console)
@@ -97,20 +97,20 @@ def _fill(
 
     quiet.load("tensorflow")
     quiet.load("keras_tuner")
-    from nas_tf.cli.progress import live_line
-    from nas_tf.runs import layout
-    from nas_tf.search import prices
+    from nas_tf.cli.live import live_line
+    from nas_tf.runs import files
+    from nas_tf.search import pricing
     from serving import op_table
 
     table = latency.read(out) if out.exists() else op_table.empty(threads)
     op_table.check_same(table, threads)
     began, had = time.perf_counter(), len(table.times)
-    wanted = prices.operations(experiment, size)
+    wanted = pricing.operations(experiment, size)
     with live_line(console) as line:
         table = op_table.fill(
             table,
             wanted,
-            save=lambda one: layout.write_whole(out, one.to_json()),
+            save=lambda one: files.write_atomically(out, one.to_json()),
             progress=lambda done, total: line.rows("operations", done, total),
         )
     click.echo(
@@ -129,15 +129,15 @@ def _compare(
     console: Console,
 ) -> None:
     """Sums of operations against whole networks."""
-    from nas_tf.cli.progress import live_line
+    from nas_tf.cli.live import live_line
     from nas_tf.runs.statistics import spearman
-    from nas_tf.search import prices
+    from nas_tf.search import pricing
     from serving import measure
 
     predicted, measured = [], []
     with live_line(console) as line:
         line.rows("networks", 0, count)
-        for blueprint in prices.sample(experiment, count, seed=_CHECK_SEED, size=size):
+        for blueprint in pricing.sample(experiment, count, seed=_CHECK_SEED, size=size):
             ours = table.predict(blueprint)
             timed = measure.time_network(blueprint, threads=table.threads).median_ms
             predicted.append(ours)

@@ -8,7 +8,7 @@ from nas_tf import spaces
 from nas_tf.cli import options
 from nas_tf.cli.search import conduct
 from nas_tf.config import Experiment, load
-from nas_tf.runs import layout
+from nas_tf.runs import files
 
 CONFIG, TEACHER = "quickstart", "arch0"
 
@@ -39,13 +39,13 @@ def command(overrides: tuple[str, ...], workers: int, out: Path) -> None:
     if not (teacher / "result.json").exists():
         _teach(load(CONFIG, every), teacher)
     every.append(f"teacher={teacher / 'last.keras'}")
-    conduct(CONFIG, every, out, workers=workers, resume=(out / layout.RUN).exists())
+    conduct(CONFIG, every, out, workers=workers, resume=(out / files.RUN).exists())
 
 
 def _teach(experiment: Experiment, folder: Path) -> None:
     from nas_tf import quiet
 
     quiet.load("tensorflow")
-    from nas_tf.cli.full_training import run
+    from nas_tf.cli.train import run
 
     run(experiment, spaces.resolve(TEACHER), folder, title="training the teacher")

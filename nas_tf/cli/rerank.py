@@ -11,12 +11,12 @@ from rich.table import Table
 
 from nas_tf.cli import options, tables
 from nas_tf.config import load
-from nas_tf.config.longer import longer
+from nas_tf.config.rerank import for_rerank
 from nas_tf.errors import ConfigError, DataError
-from nas_tf.runs import Reranking, Run, TrialRecord, layout
+from nas_tf.runs import Reranking, Run, TrialRecord, files
 
 if TYPE_CHECKING:
-    from nas_tf.cli.line import Line
+    from nas_tf.cli.live import Line
     from nas_tf.config.schema import Experiment
 
 _TIMES = 5
@@ -70,7 +70,7 @@ def command(
     if not searched.completed:
         raise DataError(f"{run} has no completed trial yet, expected one at least")
     if config is None:
-        experiment = longer(run / layout.CONFIG, epochs_times or _TIMES, overrides)
+        experiment = for_rerank(run / files.CONFIG, epochs_times or _TIMES, overrides)
     else:
         experiment = load(config, ["gate.policy=open", *overrides])
     from nas_tf import quiet
@@ -85,7 +85,7 @@ def command(
 
 
 def _train(reranking: Reranking, experiment: "Experiment") -> None:
-    from nas_tf.cli.progress import live_line
+    from nas_tf.cli.live import live_line
     from nas_tf.search import rerank
 
     console = Console(stderr=True)
@@ -121,7 +121,7 @@ class _Candidates:
 
     def ended(self, before: TrialRecord, after: TrialRecord) -> None:
         """A candidate and what became of it, and the time left at the speed so far."""
-        from nas_tf.report.words import duration
+        from nas_tf.report.formatting import duration
 
         self._done += 1
         self._spent.append(after.seconds)
@@ -136,7 +136,7 @@ class _Candidates:
 def _tell(reranking: Reranking) -> None:
     """The ranks before and after, what follows from them, and where the picture is."""
     from nas_tf.report import document, reranked
-    from nas_tf.report.facts import Facts
+    from nas_tf.report.run_statistics import RunStatistics
 
     console = tables.console()
     console.print(_table(reranking))
@@ -144,7 +144,7 @@ def _tell(reranking: Reranking) -> None:
         console.print(
             f"trial {trial.trial} failed: {trial.stopped}", highlight=False, markup=False
         )
-    honesty = Facts(reranking.run).honesty
+    honesty = RunStatistics(reranking.run).honesty
     if honesty:
         console.print(
             f"Stage one against stage two in the search: Spearman's {honesty}.", highlight=False

@@ -59,8 +59,8 @@ def command(
     """
     sizes, path = _scales(scales), Path(source)
     parts = ("saved_model.pb", "assets")
-    exported = path.suffix == ".tflite" or any((path / one).exists() for one in parts)
-    if exported and (input_size or flip or sizes != (1.0,) or trial or weights != "last"):
+    is_export = path.suffix == ".tflite" or any((path / one).exists() for one in parts)
+    if is_export and (input_size or flip or sizes != (1.0,) or trial or weights != "last"):
         raise ConfigError(
             f"{source} is an exported model, expected none of --input, --scales, --flip, --trial "
             "and --weights"
@@ -69,31 +69,31 @@ def command(
 
     quiet.load("tensorflow")
     quiet.load("keras_tuner")
-    from nas_tf.cli import shipping
+    from nas_tf.cli import trained
     from nas_tf.config.schema import Evaluation
-    from nas_tf.runs.layout import write_whole
+    from nas_tf.runs.files import write_atomically
 
-    if exported:
+    if is_export:
         asked = _of_model(path, data, split)
     else:
         _refuse_export(path)
-        found = shipping.find(source, trial=trial, which=weights)
+        found = trained.find(source, trial=trial, which=weights)
         how = Evaluation(batch=_BATCH, scales=sizes, flip=flip)
         asked = _of_run(found, data, split, how, input_size)
     told = _tell(source, split, asked)
     if out is not None:
         told = {"source": source, **told, "scales": list(sizes), "flip": flip}
-        write_whole(out, json.dumps(told, indent=1) + "\n")
+        write_atomically(out, json.dumps(told, indent=1) + "\n")
 
 
 def _refuse_export(folder: Path) -> None:
     """Raises where a folder holds several models, of which one is to be named."""
-    from nas_tf.runs import layout
+    from nas_tf.runs import files
     from nas_tf.training.full_run import GENOTYPE
     from serving import saved_model
 
     there = saved_model.inside(folder)
-    if there and not any((folder / one).exists() for one in (GENOTYPE, layout.RUN)):
+    if there and not any((folder / one).exists() for one in (GENOTYPE, files.RUN)):
         raise ConfigError(
             f"{folder} is a folder of exported models, expected one of them: "
             + ", ".join(map(str, there))
@@ -122,7 +122,7 @@ class _Asked:
 
 def _tell(source: str, split: str, asked: _Asked) -> dict[str, Any]:
     """Scores, prints the figures and returns them."""
-    from nas_tf.cli.progress import live_line
+    from nas_tf.cli.live import live_line
 
     with live_line(Console(stderr=True)) as line:
         metrics = asked.score(lambda done: line.rows(f"scoring {source}", done, asked.count))
@@ -147,7 +147,7 @@ def _of_run(
 
     from nas_tf.networks.arrays import layouts
     from nas_tf.networks.state import from_arrays
-    from nas_tf.training import experiment
+    from nas_tf.training import from_config
     from nas_tf.training.scoring import Scorer
 
     config = found.config
@@ -156,9 +156,9 @@ def _of_run(
     names = told.get("classes") or told.get("joints")
     task = _task(name, found.shipment.task.name, names, config.task)
     config = structs.replace(config, data=structs.replace(config.data, name=name))
-    size = size or experiment.geometry(config, found.shipment.size).size
-    pictures = experiment.scored(config, split, size)
-    draw = experiment.drawer(found.config, found.genotype, found.phase)
+    size = size or from_config.geometry(config, found.shipment.size).size
+    pictures = from_config.scored(config, split, size)
+    draw = from_config.drawer(found.config, found.genotype, found.phase)
     parts = layouts(draw(size).deployed())
     state = from_arrays(parts, found.shipment.arrays)
     scorer = Scorer(draw, task, parts, size, how)
@@ -175,7 +175,7 @@ def _of_run(
 
 def _seen(pictures: Any, size: tuple[int, int]) -> str:
     """How pictures are seen: whole, or through the data set's own view."""
-    from nas_tf.data.whole import WholePictures
+    from nas_tf.data.whole_pictures import WholePictures
 
     at = "x".join(map(str, size))
     if not isinstance(pictures, WholePictures):
@@ -191,15 +191,14 @@ def _told(how: "Evaluation") -> str:
 
 
 def _of_model(path: Path, data: str | None, split: str) -> _Asked:
-    from nas_tf.cli import exported
     from nas_tf.data.examples import Examples
     from nas_tf.data.presets import preset
-    from nas_tf.data.whole import WholePictures
+    from nas_tf.data.whole_pictures import WholePictures
     from nas_tf.input_geometry import InputGeometry
     from nas_tf.training.scoring import Split
     from serving import images, parity
 
-    about, ask = exported.read(path)
+    about, ask = options.read_exported(path)
     name, geometry = data or about["data"], InputGeometry.of(about)
     names = about.get("classes") or about.get("joints")
     task = _task(name, about["task"], names, _settings(about))

@@ -12,14 +12,14 @@ import click
 from rich.console import Console
 
 from nas_tf import folders, spaces
-from nas_tf.cli import cluster, options, relay, tables
-from nas_tf.cli.progress import bars
+from nas_tf.cli import live, options, role, tables
+from nas_tf.cli.live import bars
 from nas_tf.config import load, resumed
-from nas_tf.config.combinations import KERASTUNERS_OWN
+from nas_tf.config.conflicts import KERASTUNERS_OWN
 from nas_tf.config.paths import run_name
 from nas_tf.config.schema import Experiment, Oracle
 from nas_tf.errors import ConfigError, NasTfError, TrainingError
-from nas_tf.runs import Run, layout
+from nas_tf.runs import Run, files
 
 
 @click.command("search")
@@ -80,8 +80,8 @@ def conduct(
 ) -> None:
     """Searches into a folder, tells the best, and draws the report."""
     every = list(overrides)
-    cluster.check(workers)
-    leads = not cluster.is_one_of_many()
+    role.check(workers)
+    leads = not role.is_one_of_many()
     if workers > 1 and not any(one.startswith("threads=") for one in every):
         every.append(f"threads={max(1, (os.cpu_count() or 1) // workers)}")
     experiment = load(config, every)
@@ -91,14 +91,14 @@ def conduct(
             f"oracle {experiment.search.oracle} is KerasTuner's own and loses trials when a "
             f"worker dies, expected one of {', '.join(others)} with --workers"
         )
-    begins = _begins(folder, experiment, resume) if leads else cluster.part(folder)
+    begins = _begins(folder, experiment, resume) if leads else role.part(folder)
     if workers > 1 and leads:
         _check_files(experiment, folder)
         click.echo(begins, err=True)
         _many(config, every, folder, workers)
     else:
         _one(experiment, folder, begins, leads=leads)
-    if leads or (cluster.is_chief_by_hand() and (folder / layout.RUN).exists()):
+    if leads or (role.is_chief_by_hand() and (folder / files.RUN).exists()):
         _tell(folder)
 
 
@@ -109,15 +109,15 @@ def _begins(folder: Path, experiment: Experiment, resume: bool) -> str:
         return f"all {done} trials of {folder} have ended; with a larger --trials it goes on"
     if done:
         return f"resumes {folder} after {done} trials, up to {most} trials"
-    is_new = not (folder / layout.RUN).exists()
+    is_new = not (folder / files.RUN).exists()
     fresh = f"no run to resume in {folder}: " if resume and is_new else ""
     return f"{fresh}searches into {folder}, up to {most} trials"
 
 
 def _check_folder(folder: Path, experiment: Experiment, resume: bool) -> int:
     """How many trials a run has; one is neither overwritten nor gone on with by mistake."""
-    if not (folder / layout.RUN).exists():
-        folders.refuse_others(folder, (layout.LOCK, "oracle.json", "ledger.jsonl", "chief.json"))
+    if not (folder / files.RUN).exists():
+        folders.refuse_others(folder, (files.LOCK, "oracle.json", "ledger.jsonl", "chief.json"))
         return 0
     done = len(Run(folder).trials)
     if not resume:
@@ -136,9 +136,9 @@ def _check_files(experiment: Experiment, folder: Path) -> None:
     quiet.load("tensorflow")
     quiet.load("keras_tuner")
     from nas_tf.cli.search_run import tried_first
-    from nas_tf.search import ready
+    from nas_tf.search import preflight
 
-    ready.check(experiment)
+    preflight.check(experiment)
     tried_first(experiment, folder)
 
 
@@ -153,8 +153,8 @@ def _many(config: str, overrides: Sequence[str], folder: Path, workers: int) -> 
             command,
             workers,
             hopeless=mistakes,
-            env={**os.environ, relay.PIPED: "1"},
-            hear=relay.Relay(shown, console).hear,
+            env={**os.environ, live.PIPED: "1"},
+            hear=live.Relay(shown, console).hear,
         ).run()
     if status == 130:
         raise _interrupted()
@@ -193,7 +193,7 @@ def _interrupted() -> click.exceptions.Exit:
 def _tell(folder: Path) -> None:
     """The best of the run as a table, and where its report is."""
     from nas_tf.report import page
-    from nas_tf.report.facts import Facts
+    from nas_tf.report.run_statistics import RunStatistics
 
     run = Run(folder)
     failed = len(run.trials) - len(run.completed)
@@ -209,6 +209,6 @@ def _tell(folder: Path) -> None:
         highlight=False,
         markup=False,
     )
-    facts = Facts(run)
+    facts = RunStatistics(run)
     if facts.alike:
         console.print(page.nothing_learnt(facts), highlight=False, markup=False)

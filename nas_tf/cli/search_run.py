@@ -15,16 +15,14 @@ from rich.console import Console
 
 import tuner_oracles
 from nas_tf import spaces
-from nas_tf.cli import cluster, tables, timing
-from nas_tf.cli.headline import Headline
-from nas_tf.cli.kerastuner_oracles import Bayesian, Hyperband
-from nas_tf.cli.line import Line
-from nas_tf.cli.progress import live_line
+from nas_tf.cli import role, tables, timing
+from nas_tf.cli.live import Headline, Line, live_line
+from nas_tf.cli.oracles import Bayesian, Hyperband
 from nas_tf.config.schema import Experiment
 from nas_tf.errors import ConfigError, DataError, EnvironmentFault, NasTfError, TrainingError
-from nas_tf.runs import layout
-from nas_tf.runs.shelf import Shelf
-from nas_tf.search import SearchHyperModel, TwoStageTuner, warm
+from nas_tf.runs import files
+from nas_tf.runs.trial_store import TrialStore
+from nas_tf.search import SearchHyperModel, TwoStageTuner, warm_start
 from nas_tf.search.hypermodel import OBJECTIVE
 from nas_tf.spaces import SearchSpace
 from tuner_oracles.durable import DurableOracle
@@ -42,7 +40,7 @@ def run(experiment: Experiment, folder: Path, console: Console, begins: str) -> 
     ``begins`` is said once all that could be wrong with the configuration and its files is not.
     """
     space = spaces.get(experiment.space)
-    model = SearchHyperModel.of(experiment, space, latency=timing.measured(experiment))
+    model = SearchHyperModel.of(experiment, space, latency=timing.measured_latency(experiment))
     oracle = oracle_of(experiment, space, tried_first(experiment, folder))
     model.check()  # before the tuner makes the run's folder
     if begins:
@@ -66,7 +64,7 @@ def run(experiment: Experiment, folder: Path, console: Console, begins: str) -> 
                 kept=experiment.search.kept,
             )
         if isinstance(oracle, DurableOracle):
-            tell = _Newly(folder, line, headline) if cluster.is_chief_by_hand() else None
+            tell = _Newly(folder, line, headline) if role.is_chief_by_hand() else None
             tuner_oracles.search(tuner, verbose=0, on_end=tell)
             if tell is not None:
                 tell()  # a worker writes trials whose process died when its search ends
@@ -78,7 +76,7 @@ class _Newly:
     """A chief tells the trials that its workers have written since; they are in one folder."""
 
     def __init__(self, folder: Path, line: Line, headline: Headline) -> None:
-        self._shelf, self._line, self._headline = Shelf(folder), line, headline
+        self._shelf, self._line, self._headline = TrialStore(folder), line, headline
         self._told = {one.trial for one in self._shelf.all()}
 
     def __call__(self) -> None:
@@ -129,9 +127,11 @@ def tried_first(experiment: Experiment, folder: Path) -> list[dict[str, int]] | 
     """What another run found best, where a search begins with it; begun, it has its own record."""
     search = experiment.search
     asks_a_chief = distribution.has_chief_oracle() and not distribution.is_chief_oracle()
-    if search.begin_with is None or asks_a_chief or (folder / layout.RUN).exists():
+    if search.begin_with is None or asks_a_chief or (folder / files.RUN).exists():
         return None
-    return warm.first(Path(search.begin_with), spaces.get(experiment.space), search.begin_count)
+    return warm_start.first(
+        Path(search.begin_with), spaces.get(experiment.space), search.begin_count
+    )
 
 
 def oracle_of(

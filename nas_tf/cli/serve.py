@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from nas_tf.cli import findings
+from nas_tf.cli import doctor_checks
 from nas_tf.errors import ConfigError, EnvironmentFault
 
 
@@ -78,7 +78,7 @@ def _check_docker() -> None:
     docker = shutil.which("docker")
     if docker is None:
         raise EnvironmentFault("--start needs Docker and there is none on this machine")
-    if not findings.answers(docker):
+    if not doctor_checks.answers(docker):
         raise EnvironmentFault(
             f"--start needs Docker, and the daemon of {docker} does not answer: start it, or see "
             "without --start how tensorflow_model_server is called"

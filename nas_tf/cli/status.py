@@ -8,9 +8,9 @@ import click
 from rich.markup import escape
 
 from nas_tf.cli import options, tables
-from nas_tf.report import failures
-from nas_tf.report.words import duration
-from nas_tf.runs import Run, layout
+from nas_tf.report import run_statistics
+from nas_tf.report.formatting import duration
+from nas_tf.runs import Run, files
 
 _ACTIVE = 3.0
 """A run is taken to be alive if it ended a trial within so many times its mean trial."""
@@ -44,8 +44,8 @@ def command(run: Run, as_json: bool) -> None:
         console.print(f"the best: {tables.line(run.best()[0])}", markup=False)
     for reason, count in told["failures"].items():
         console.print(f"{count} failed: {reason}", markup=False)
-    if (run.folder / layout.REPORT).exists():
-        console.print(f"report: {run.folder / layout.REPORT}", markup=False)
+    if (run.folder / files.REPORT).exists():
+        console.print(f"report: {run.folder / files.REPORT}", markup=False)
 
 
 def figures(run: Run) -> dict[str, object]:
@@ -60,7 +60,9 @@ def figures(run: Run) -> dict[str, object]:
         "completed": len(rewards),
         "gated": sum(trial.stopped == "gate" for trial in run.completed),
         "failed": len(run.trials) - len(rewards),
-        "failures": {one.reason: len(one.trials) for one in failures.grouped(run.trials)},
+        "failures": {
+            one.reason: len(one.trials) for one in run_statistics.group_failures(run.trials)
+        },
         "best": max(rewards, default=None),
         "median": median(rewards) if rewards else None,
         "mean_of_last_20": sum(rewards[-20:]) / len(rewards[-20:]) if rewards else None,

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from nas_tf.report.words import milliseconds
+from nas_tf.report.formatting import milliseconds
 from nas_tf.runs import TrialRecord
 
 _WIDE = 4000

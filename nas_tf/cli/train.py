@@ -1,11 +1,18 @@
 """``nas-tf train``: full training of one genotype."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+from rich.console import Console
 
 from nas_tf import spaces
-from nas_tf.cli import options
+from nas_tf.cli import options, tables
+from nas_tf.cli.live import Line, live_line
+from nas_tf.config import Experiment
+from nas_tf.genotype import Genotype
+from nas_tf.report.formatting import duration
 
 
 @click.command("train")
@@ -24,7 +31,6 @@ def command(genotype: str, config: str, overrides: tuple[str, ...], out: Path | 
     nas-tf train arch0 --config camvid_auxcell
     nas-tf train arch0 --config shapes_auxcell full.stages.0.epochs=3 --out runs/short
     """
-    from nas_tf.cli.full_training import run
     from nas_tf.config.load import load
     from nas_tf.config.paths import run_name
 
@@ -32,3 +38,78 @@ def command(genotype: str, config: str, overrides: tuple[str, ...], out: Path | 
     found = spaces.resolve(genotype, experiment.space)
     folder = out or Path("runs") / f"{run_name(config)}-{options.short_name(genotype, found)}"
     run(experiment, found, folder, title=f"training {genotype}")
+
+
+if TYPE_CHECKING:
+    from nas_tf.training.full_run import Finished, FullRun
+
+
+def run(
+    config: Experiment,
+    genotype: Genotype,
+    folder: Path,
+    *,
+    title: str,
+    start: Callable[..., Any] | None = None,
+) -> "Finished":
+    """Trains with a live line; ends with a table, and where everything is."""
+    from nas_tf.report import plots
+    from nas_tf.training import hardware
+    from nas_tf.training.full_run import FullRun
+
+    threads = hardware.use_threads(config.threads)
+    console = Console(stderr=True)
+    training = FullRun(config, genotype, folder, start)
+    _announce(console, training, threads)
+    with live_line(console) as line:
+        line.start(title, training.training.steps, training.training.steps_done)
+        try:
+            finished = training.run(
+                line.at, lambda end, row: _epoch_line(line, training, end, row)
+            )
+        except KeyboardInterrupt:
+            training.save()
+            console.print(f"stopped; the same command resumes from here ({folder})", markup=False)
+            raise click.exceptions.Exit(130) from None
+    drawing = folder / "curve.svg"
+    plots.save(folder / "history.csv", drawing, title=title)
+    _print_result(training, finished, drawing)
+    return finished
+
+
+def _announce(console: Console, training: "FullRun", threads: int) -> None:
+    config = training.config
+    epochs = sum(stage.epochs for stage in config.full.stages)
+    count = sum(layout.trainable.size for layout in training.training.parts.values())
+    console.print(
+        f"{config.data.name} {config.data.train_split}, {training.task.name}, {epochs} epochs, "
+        f"{training.training.steps} steps, {count:,} trainable parameters, "
+        f"{config.precision} precision, {threads} threads; kept in {training.folder}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    if training.resumed:
+        console.print(f"resuming after step {training.training.steps_done}", highlight=False)
+
+
+def _epoch_line(
+    line: Line, training: "FullRun", end: Any, figures: Mapping[str, float] | None
+) -> None:
+    text = f"stage {end.stage + 1} epoch {end.epoch + 1}: loss {end.loss:.4f}"
+    if figures is not None:
+        text += "".join(f", {key} {value:.4f}" for key, value in figures.items())
+    line.say(f"{text} ({end.seconds:.0f} s)")
+
+
+def _print_result(training: "FullRun", finished: "Finished", drawing: Path) -> None:
+    console = tables.console()
+    console.print(tables.figures(finished.metrics.table()))
+    figures = ", ".join(f"{key} {value:.4f}" for key, value in finished.result.items())
+    console.print(
+        f"{training.config.data.val_split} split, last weights: {figures}; "
+        f"{duration(finished.seconds)} of training",
+        highlight=False,
+    )
+    for path in (*finished.files, drawing):
+        console.print(f"  {path}", highlight=False, markup=False)

@@ -29,7 +29,7 @@ def command(
     \b
     nas-tf train-teacher --config camvid_auxcell --width 128
     """
-    from nas_tf.cli.full_training import run
+    from nas_tf.cli.train import run
     from nas_tf.config import load
     from nas_tf.config.paths import run_name
 

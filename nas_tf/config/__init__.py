@@ -1,6 +1,6 @@
 """Configurations: ``schema`` says what there is, ``load`` reads YAML and overrides into it.
 
-``longer`` is a run's configuration with more epochs.
+``rerank`` gives a run's configuration more epochs.
 """
 
 from nas_tf.config.load import dump, load, names

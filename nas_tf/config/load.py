@@ -19,10 +19,10 @@ import msgspec
 import yaml
 from msgspec import NODEFAULT, inspect, structs
 
-from nas_tf.config.combinations import clashes
-from nas_tf.config.keys import elsewhere, entries_of, section_of
+from nas_tf.config.conflicts import conflicts
 from nas_tf.config.paths import FOLDER, absolute
 from nas_tf.config.schema import Experiment, Section
+from nas_tf.config.suggestions import elsewhere, entries_of, section_of
 from nas_tf.errors import ConfigError, meant
 
 _TAG = "tag:yaml.org,2002:"
@@ -187,7 +187,7 @@ class _Reading:
         if missing:
             raise _refused("; ".join(missing))
         experiment = self._experiment
-        for clash in clashes(experiment):
+        for clash in conflicts(experiment):
             source, node = self._written[clash.key]
             raise source.wrong(clash.key, node, clash.expected)
         return experiment

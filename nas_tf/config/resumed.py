@@ -11,7 +11,7 @@ from nas_tf.config import paths
 from nas_tf.config.load import dump, load
 from nas_tf.config.schema import Experiment, StageOne, StageTwo, View
 from nas_tf.errors import ConfigError, DataError
-from nas_tf.runs import layout
+from nas_tf.runs import files
 from nas_tf.runs.load import dotted
 
 FREE = (
@@ -30,7 +30,7 @@ def check(folder: Path, now: Experiment, free: Collection[str] = FREE) -> Experi
     Returns the configuration that the run goes on with: what is given now, and of the keys that
     are read at the beginning only what was given then.
     """
-    path = folder / layout.CONFIG
+    path = folder / files.CONFIG
     try:
         before = load(path)
     except ConfigError as error:

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -11,10 +12,44 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from nas_tf.data.files import is_plain_jpeg
-from nas_tf.data.info import DatasetInfo
-from nas_tf.data.items import Example, Item, read
+from nas_tf.data.files import is_plain_jpeg, read_image, read_label, same_size
+from nas_tf.data.info import DatasetInfo, LabelMap
 from nas_tf.errors import DataError
+
+Example = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A named example; checking and preparing a dataset read the same items.
+
+    ``load`` returns the example dictionary or raises a DataError that names the file.
+    ``image`` is the picture's own file where the example shows all of it.
+    """
+
+    id: str
+    load: Callable[[], Example]
+    image: Path | None = None
+
+
+def labelled(name: str, image: Path, label: Path, label_map: LabelMap) -> Item:
+    """The usual item: a picture and a file of class indices of the same size."""
+    return Item(name, partial(_load_pair, image, label, label_map), image)
+
+
+def read_item(item: Item) -> Example:
+    """Loads an item and makes sure that its dense targets fit its image."""
+    example = item.load()
+    for key in ("label", "depth"):
+        if key in example:
+            same_size(example["image"], example[key], f"{key} of {item.id}", item.image or item.id)
+    return example
+
+
+def _load_pair(image: Path, label: Path, label_map: LabelMap) -> dict[str, np.ndarray]:
+    """The pair's pixels and class indices."""
+    raw = read_label(label, coloured=label_map.coloured)
+    return {"image": read_image(image), "label": label_map(raw, label)}
 
 
 class DenseBuilder(tfds.core.GeneratorBasedBuilder):
@@ -53,7 +88,7 @@ class DenseBuilder(tfds.core.GeneratorBasedBuilder):
         """Reads item by item; a broken one stops the preparation unless it may be skipped."""
         for item in items:
             try:
-                example = read(item)
+                example = read_item(item)
             except DataError as error:
                 if not self.skip_broken:
                     raise

@@ -4,11 +4,9 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from nas_tf.data.builder import DenseBuilder
+from nas_tf.data.builder import DenseBuilder, Item, labelled
 from nas_tf.data.files import read_lines
-from nas_tf.data.info import DatasetInfo
-from nas_tf.data.items import Item, labelled
-from nas_tf.data.labels import LabelMap
+from nas_tf.data.info import DatasetInfo, LabelMap
 from nas_tf.errors import DataError
 
 INFO = DatasetInfo(

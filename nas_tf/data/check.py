@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nas_tf.data.builder import empty, found
+from nas_tf.data.builder import Item, empty, found, read_item
 from nas_tf.data.info import DatasetInfo
-from nas_tf.data.items import Item, read
 from nas_tf.data.registry import builder_class
 from nas_tf.data.store import resolve_source
 from nas_tf.errors import DataError
@@ -94,7 +93,7 @@ def _check_split(info: DatasetInfo, split: str, items: list[Item]) -> SplitRepor
     report = SplitReport(split, len(items), info.splits[split], np.zeros(len(info.classes), int))
     for item in items:
         try:
-            example = read(item)
+            example = read_item(item)
         except DataError as error:
             report.problems.append(str(error))
             continue

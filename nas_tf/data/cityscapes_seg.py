@@ -4,11 +4,9 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from nas_tf.data.builder import DenseBuilder
+from nas_tf.data.builder import DenseBuilder, Item, labelled
 from nas_tf.data.files import list_files
-from nas_tf.data.info import DatasetInfo
-from nas_tf.data.items import Item, labelled
-from nas_tf.data.labels import LabelMap
+from nas_tf.data.info import DatasetInfo, LabelMap
 
 TRAINED = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 _IGNORE = 255

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from nas_tf.data.palettes import Colour, colour_of
-from nas_tf.data.places import fault_of
+from nas_tf.data.path_pattern import fault_of
 from nas_tf.errors import DataError, meant
 
 NAME = "dataset.yaml"

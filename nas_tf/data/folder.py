@@ -10,13 +10,12 @@ from typing import NoReturn
 import numpy as np
 import tensorflow_datasets as tfds
 
-from nas_tf.data.builder import DenseBuilder
+from nas_tf.data.builder import DenseBuilder, Example, Item
 from nas_tf.data.dataset_file import NAME, read_settings
 from nas_tf.data.files import IMAGE_SUFFIXES, read_depth, read_image, read_label, read_lines
-from nas_tf.data.items import Example, Item
-from nas_tf.data.layout import Layout
-from nas_tf.data.meaning import Meaning
-from nas_tf.data.places import inside
+from nas_tf.data.folder_annotations import Annotations
+from nas_tf.data.folder_layout import Layout
+from nas_tf.data.path_pattern import inside
 from nas_tf.errors import DataError
 from nas_tf.pictures import REFUSED_SUFFIXES
 
@@ -27,7 +26,7 @@ def folder_builder(name: str) -> type[DenseBuilder]:
     """The builder class of ``folder:DIR``; its prepared copy is tied to the files' state."""
     root = Path(name.removeprefix(PREFIX)).expanduser().resolve()
     layout = Layout(root, read_settings(root / NAME))
-    meaning = Meaning(layout)
+    meaning = Annotations(layout)
     bound, folder = meaning.info(name), _Folder(layout, meaning)
 
     class Folder(DenseBuilder, skip_registration=True):
@@ -51,7 +50,7 @@ class _Folder:
     """A folder as its dataset.yaml describes it."""
 
     layout: Layout
-    meaning: Meaning
+    meaning: Annotations
 
     def items(self, split: str) -> Iterator[Item]:
         """The examples of a split, then what is there and belongs to none."""

@@ -11,10 +11,9 @@ import h5py
 import numpy as np
 import tensorflow_datasets as tfds
 
-from nas_tf.data.builder import DenseBuilder
+from nas_tf.data.builder import DenseBuilder, Example, Item
 from nas_tf.data.files import read_matrix
 from nas_tf.data.info import DatasetInfo
-from nas_tf.data.items import Example, Item
 from nas_tf.errors import DataError
 
 INFO = DatasetInfo(

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from nas_tf.data.builder import Example
 from nas_tf.data.files import read_image
-from nas_tf.data.items import Example
 
 CONTEXT = 1.5
 """Side of the stored square over side of the person's square: room to scale and rotate."""

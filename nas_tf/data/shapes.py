@@ -6,10 +6,9 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from nas_tf.data import scenes
-from nas_tf.data.builder import DenseBuilder
-from nas_tf.data.figure import JOINTS, SWAPS
+from nas_tf.data.builder import DenseBuilder, Item
 from nas_tf.data.info import DatasetInfo
-from nas_tf.data.items import Item
+from nas_tf.data.scene_objects import JOINTS, SWAPS
 
 INFO = DatasetInfo(
     name="shapes",

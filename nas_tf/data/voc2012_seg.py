@@ -6,11 +6,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
-from nas_tf.data.builder import DenseBuilder
+from nas_tf.data.builder import DenseBuilder, Example, Item, labelled
 from nas_tf.data.files import read_image, read_lines, read_matrix
-from nas_tf.data.info import DatasetInfo
-from nas_tf.data.items import Example, Item, labelled
-from nas_tf.data.labels import LabelMap
+from nas_tf.data.info import DatasetInfo, LabelMap
 
 INFO = DatasetInfo(
     name="voc2012_seg",

@@ -12,7 +12,7 @@ from nas_tf import quiet
 from nas_tf.networks import heads, settings
 from nas_tf.networks.blueprint import Blueprint, Layer
 from nas_tf.networks.cost import CONVENTION, Cost, cost
-from nas_tf.networks.draw import draw, draw_encoder
+from nas_tf.networks.from_genotype import draw, draw_encoder
 from nas_tf.networks.settings import Settings
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from nas_tf.genotype import Genotype
 from nas_tf.networks import weights as weight_files
 from nas_tf.networks.backbones import TAP_LAYERS
 from nas_tf.networks.blueprint import Blueprint, Size
-from nas_tf.networks.draw import draw, draw_encoder
+from nas_tf.networks.from_genotype import draw, draw_encoder
 from nas_tf.networks.heads import Head
 from nas_tf.networks.keras_model import realise
 from nas_tf.networks.settings import Settings

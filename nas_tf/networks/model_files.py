@@ -20,7 +20,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow.python.framework import op_def_registry
 
 from nas_tf.errors import WeightsError
-from nas_tf.networks import layers as _ours  # noqa: F401  (makes our layers known to Keras)
+from nas_tf.networks import keras_model as _ours  # noqa: F401  (makes our layers known to Keras)
 
 _WEIGHTS = "model.weights.h5"
 _MODELS = {"Functional", "Model", "Sequential", "Policy", "TensorShape"}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nas_tf.errors import ConfigError, DataError
-from nas_tf.report.facts import Facts
+from nas_tf.report.run_statistics import RunStatistics
 from nas_tf.runs import Run, TrialRecord
 from nas_tf.runs.statistics import Contest, Pairing, contest, paired
 
@@ -101,9 +101,9 @@ class Comparison:
         return names
 
     @cached_property
-    def facts(self) -> list[Facts]:
+    def facts(self) -> list[RunStatistics]:
         """Every run looked at by itself."""
-        return [Facts(run) for run in self.runs]
+        return [RunStatistics(run) for run in self.runs]
 
     @cached_property
     def stages(self) -> tuple[str, ...]:
@@ -165,12 +165,12 @@ class Comparison:
         return [Difference(key, values) for key, values in table if len(set(values) - {_NONE}) > 1]
 
 
-def rewards(facts: Facts, stage: str) -> list[float]:
+def rewards(facts: RunStatistics, stage: str) -> list[float]:
     """The rewards of a run's trials at a stage."""
     return [one for one in (_reward(trial, stage) for trial in facts.completed) if one is not None]
 
 
-def spent(facts: Facts) -> np.ndarray:
+def spent(facts: RunStatistics) -> np.ndarray:
     """Seconds that had gone into trials, failed ones too, when each completed trial ended."""
     sums = np.cumsum([trial.seconds for trial in facts.trials])
     return sums[np.array(facts.x(facts.completed), int) - 1]
@@ -183,7 +183,7 @@ def _reward(trial: TrialRecord, stage: str) -> float | None:
     return trial.stages[number].reward if len(trial.stages) > number else None
 
 
-def _by_genotype(facts: Facts, stage: str) -> dict[str, float]:
+def _by_genotype(facts: RunStatistics, stage: str) -> dict[str, float]:
     """The reward of every genotype; the mean where one was evaluated more than once."""
     found = defaultdict(list)
     for trial in facts.completed:

@@ -1,11 +1,17 @@
 """One self-contained HTML page of a comparison, with its pictures beside it as SVG and PNG."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from nas_tf.report import comparison_plots, document
-from nas_tf.report.comparison import Comparison, Row
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nas_tf.report import document
+from nas_tf.report.comparison import Comparison, Row, rewards, spent
+from nas_tf.report.document import CYCLE, paper, sheet
+from nas_tf.report.plots import density
 from nas_tf.runs.statistics import told
 
 PAGE = "comparison.html"
@@ -50,9 +56,9 @@ def _content(comparison: Comparison, folder: Path) -> dict[str, Any]:
             {
                 "title": title,
                 "caption": caption,
-                "data": document.keep(comparison_plots.draw(name, comparison), folder / name),
+                "data": document.keep(draw(name, comparison), folder / name),
             }
-            for name, (title, caption, _) in comparison_plots.PLOTS.items()
+            for name, (title, caption, _) in PLOTS.items()
         ],
     }
 
@@ -68,3 +74,96 @@ def _runs(comparison: Comparison) -> Iterator[dict[str, str]]:
             "failed": str(len(facts.failed)),
             "command": about["command"],
         }
+
+
+_LINES = ("-", "--", ":")
+
+
+def densities(comparison: Comparison) -> Figure:
+    """How the rewards of each stage are spread, a colour a run."""
+    return _by_stage(
+        comparison, "density", lambda axes, values, look: density(axes, values, *look)
+    )
+
+
+def distributions(comparison: Comparison) -> Figure:
+    """The share of trials up to each reward: a curve further right is the better run."""
+
+    def draw(axes: Axes, values: Sequence[float], look: tuple[str, str]) -> None:
+        ordered = np.sort([min(values), *values])
+        shares = np.arange(len(ordered)) / len(values)
+        axes.step(ordered, shares, where="post", color=look[0], label=look[1])
+
+    return _by_stage(comparison, "share of trials", draw)
+
+
+def curves(comparison: Comparison) -> Figure:
+    """The best so far and the running mean, over trials and over the time spent in them."""
+    figure, axes = sheet(2, 2, size=(8.0, 5.6))
+    most = max(float(spent(facts)[-1]) for facts in comparison.facts)
+    unit, seconds = ("hours", 3600) if most >= 7200 else ("minutes", 60)
+    for number, (name, facts) in enumerate(zip(comparison.names, comparison.facts, strict=True)):
+        colour, line = _look(number)
+        over = facts.x(facts.completed), spent(facts) / seconds
+        lines = facts.best_so_far, facts.running_mean()
+        for one, (y, x) in zip(axes, [(y, x) for y in lines for x in over], strict=True):
+            steps = "steps-post" if y is lines[0] else "default"
+            one.plot(x, y, color=colour, linestyle=line, drawstyle=steps, label=name)
+    axes[0].set(ylabel="best reward so far")
+    axes[2].set(ylabel="mean of the last 20", xlabel="trials")
+    axes[3].set(xlabel=f"{unit} in trials")
+    _legend(figure, axes[0], len(comparison.runs))
+    return figure
+
+
+PLOTS: dict[str, tuple[str, str, Callable[[Comparison], Figure]]] = {
+    "densities": (
+        "How rewards are spread",
+        "Kernel densities, a mark a trial. Stage 2 holds only what the gate let through.",
+        densities,
+    ),
+    "distributions": (
+        "What share of trials stays below a reward",
+        "Empirical distribution functions: the curve further right is the better run.",
+        distributions,
+    ),
+    "curves": (
+        "Rewards over the search",
+        "Over trials on the left; on the right over the time that all trials before took, "
+        "failed ones too, which does not depend on the number of workers.",
+        curves,
+    ),
+}
+
+
+def draw(name: str, comparison: Comparison) -> Figure:
+    """One of the pictures, by its name."""
+    with paper():
+        return PLOTS[name][2](comparison)
+
+
+def _by_stage(
+    comparison: Comparison,
+    what: str,
+    draw: Callable[[Axes, Sequence[float], tuple[str, str]], None],
+) -> Figure:
+    stages = comparison.stages[1:] or comparison.stages
+    figure, axes = sheet(1, len(stages), size=(8.0, 3.2))
+    for stage, one in zip(stages, axes, strict=True):
+        for number, facts in enumerate(comparison.facts):
+            values = rewards(facts, stage)
+            if values:
+                draw(one, values, (_look(number)[0], comparison.names[number]))
+        one.set(xlabel="reward" if stage == "reward" else f"reward after {stage}")
+    axes[0].set(ylabel=what)
+    _legend(figure, axes[0], len(comparison.runs))
+    return figure
+
+
+def _legend(figure: Figure, axes: Axes, runs: int) -> None:
+    handles = axes.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper left", ncols=min(runs, 3))
+
+
+def _look(number: int) -> tuple[str, str]:
+    return CYCLE[number % len(CYCLE)], _LINES[number // len(CYCLE) % len(_LINES)]

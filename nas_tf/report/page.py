@@ -6,10 +6,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from nas_tf.report import document, failures, graph, plots, reranked
-from nas_tf.report.facts import Facts
-from nas_tf.report.words import duration, milliseconds
-from nas_tf.runs import Run, TrialRecord, layout
+from nas_tf.report import document, graph, plots, reranked, run_statistics
+from nas_tf.report.formatting import duration, milliseconds
+from nas_tf.report.run_statistics import RunStatistics
+from nas_tf.runs import Run, TrialRecord, files
 
 TOP, DRAWN = 10, 3
 CAPTIONS = {
@@ -28,16 +28,16 @@ CAPTIONS = {
 
 def write(run: Run) -> Path:
     """Writes ``report.html`` and the pictures of a run; returns the page's path."""
-    facts = Facts(run)
-    folder = run.folder / layout.PICTURES
+    facts = RunStatistics(run)
+    folder = run.folder / files.PICTURES
     folder.mkdir(parents=True, exist_ok=True)
-    return document.write(run.folder / layout.REPORT, "page.html", _content(facts, folder))
+    return document.write(run.folder / files.REPORT, "page.html", _content(facts, folder))
 
 
-def _content(facts: Facts, folder: Path) -> dict[str, Any]:
+def _content(facts: RunStatistics, folder: Path) -> dict[str, Any]:
     run, about = facts.run, facts.run.about
-    samples = run.folder / layout.SAMPLES
-    config = run.folder / layout.CONFIG
+    samples = run.folder / files.SAMPLES
+    config = run.folder / files.CONFIG
     return {
         "title": f"{run.folder.resolve().name}: {about['space']} on {about['data']}",
         "subtitle": f"{_name_of_oracle(about)}, begun {about['created'][:16].replace('T', ' ')}",
@@ -55,7 +55,7 @@ def _content(facts: Facts, folder: Path) -> dict[str, Any]:
     }
 
 
-def tiles(facts: Facts) -> Iterator[tuple[str, str]]:
+def tiles(facts: RunStatistics) -> Iterator[tuple[str, str]]:
     """The figures on top: each with what it counts."""
     about, completed = facts.run.about, facts.completed
     of = f" of {about['max_trials']}" if about["max_trials"] else ""
@@ -72,7 +72,7 @@ def tiles(facts: Facts) -> Iterator[tuple[str, str]]:
         yield duration(_elapsed(facts.trials)), "from first to last"
 
 
-def trust(facts: Facts) -> Iterator[str]:
+def trust(facts: RunStatistics) -> Iterator[str]:
     """Sentences that say how far the run can be believed."""
     completed = facts.completed
     if len(completed) < 2:
@@ -87,7 +87,7 @@ def trust(facts: Facts) -> Iterator[str]:
     )
 
 
-def nothing_learnt(facts: Facts) -> str:
+def nothing_learnt(facts: RunStatistics) -> str:
     """What is said where nearly all rewards are equal, and what to do about it."""
     equal, every = facts.alike, sum(bool(trial.stages) for trial in facts.completed)
     count = f"all {every}" if len(equal) == every else f"{len(equal)} of {every}"
@@ -103,7 +103,7 @@ def nothing_learnt(facts: Facts) -> str:
     )
 
 
-def _told_by_rewards(facts: Facts) -> Iterator[str]:
+def _told_by_rewards(facts: RunStatistics) -> Iterator[str]:
     """How far rewards spread, whether the stages agree, and whether they rose."""
     rewards = [trial.reward for trial in facts.completed]
     mean = sum(rewards) / len(rewards)
@@ -146,7 +146,7 @@ def _drawings(run: Run, folder: Path) -> list[dict[str, str]]:
     return drawn
 
 
-def _plots(facts: Facts, folder: Path) -> list[dict[str, str]]:
+def _plots(facts: RunStatistics, folder: Path) -> list[dict[str, str]]:
     return [
         {
             "title": title,
@@ -157,7 +157,7 @@ def _plots(facts: Facts, folder: Path) -> list[dict[str, str]]:
     ]
 
 
-def _reranked(facts: Facts, folder: Path) -> Iterator[dict[str, str]]:
+def _reranked(facts: RunStatistics, folder: Path) -> Iterator[dict[str, str]]:
     if facts.reranking and facts.reranking.pairs:
         data = document.keep(reranked.draw(facts.reranking), folder / "reranking")
         yield {"title": reranked.TITLE, "caption": reranked.CAPTION, "data": data}
@@ -166,7 +166,7 @@ def _reranked(facts: Facts, folder: Path) -> Iterator[dict[str, str]]:
 def _failures(run: Run) -> list[dict[str, Any]]:
     return [
         {"reason": one.reason, "count": len(one.trials), "genotype": one.trials[0].genotype}
-        for one in failures.grouped(run.trials)
+        for one in run_statistics.group_failures(run.trials)
     ]
 
 

@@ -1,6 +1,9 @@
 """The pictures of a run, each drawn from ``facts``."""
 
+import csv
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,18 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nas_tf.report.facts import PARTS, Facts, Shares
-from nas_tf.report.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    MOST_POINTS,
-    ORANGE,
-    RED,
-    paper,
-    sheet,
-)
+from nas_tf.errors import DataError
+from nas_tf.report.document import BLUE, GREEN, GREY, INK, MOST_POINTS, ORANGE, RED, paper, sheet
+from nas_tf.report.run_statistics import PARTS, RunStatistics, Shares
 from nas_tf.runs import TrialRecord
 
 COSTS: dict[str, tuple[str, float]] = {
@@ -30,7 +24,7 @@ COSTS: dict[str, tuple[str, float]] = {
 }
 
 
-def search_curve(facts: Facts) -> Figure:
+def search_curve(facts: RunStatistics) -> Figure:
     """Rewards by trial, the best so far and the mean of the last twenty."""
     figure, (axes,) = sheet()
     gated, both = facts.gated, [one for one in facts.completed if one.stopped != "gate"]
@@ -47,7 +41,7 @@ def search_curve(facts: Facts) -> Figure:
     return figure
 
 
-def densities(facts: Facts) -> Figure:
+def densities(facts: RunStatistics) -> Figure:
     """How the rewards of each stage are spread."""
     figure, (axes,) = sheet(size=(8.0, 2.8))
     for stage, colour in enumerate((ORANGE, BLUE)):
@@ -75,7 +69,7 @@ def density(axes: Axes, rewards: Sequence[float], colour: str, label: str) -> No
     axes.plot(rug, np.full(len(rug), -0.02 * height.max()), "|", color=colour, alpha=0.6)
 
 
-def gate(facts: Facts) -> Figure:
+def gate(facts: RunStatistics) -> Figure:
     """What the gate let through, and whether stage one foretells stage two."""
     figure, (left, right) = sheet(1, 2)
     went = [one for one in facts.completed if one.stopped != "gate" and one.stages]
@@ -97,7 +91,7 @@ def gate(facts: Facts) -> Figure:
     return figure
 
 
-def pareto(facts: Facts) -> Figure:
+def pareto(facts: RunStatistics) -> Figure:
     """Score against what the network costs, and the front of those that no other beats."""
     costs = [
         cost
@@ -121,7 +115,7 @@ def pareto(facts: Facts) -> Figure:
     return figure
 
 
-def shares(facts: Facts) -> Figure:
+def shares(facts: RunStatistics) -> Figure:
     """How often each choice was made over time, and what it went along with."""
     kinds = facts.shares
     tallest = [0.26 * len(one.words) + 1.0 for one in kinds]
@@ -159,7 +153,7 @@ def _effects(axes: Axes, kind: Shares) -> None:
     axes.tick_params(labelleft=False)
 
 
-def seconds(facts: Facts) -> Figure:
+def seconds(facts: RunStatistics) -> Figure:
     """Where the time of every trial went."""
     figure, (axes,) = sheet()
     table = {name: values for name, values in facts.seconds.items() if values.sum() > 0}
@@ -191,7 +185,7 @@ def _colours(names: Iterable[str]) -> dict[str, Any]:
     }
 
 
-PLOTS: dict[str, tuple[str, Callable[[Facts], Figure]]] = {
+PLOTS: dict[str, tuple[str, Callable[[RunStatistics], Figure]]] = {
     "search_curve": ("Rewards over the search", search_curve),
     "densities": ("How rewards are spread", densities),
     "gate": ("The gate", gate),
@@ -201,14 +195,14 @@ PLOTS: dict[str, tuple[str, Callable[[Facts], Figure]]] = {
 }
 
 
-def draw(name: str, facts: Facts) -> Figure:
+def draw(name: str, facts: RunStatistics) -> Figure:
     """One of the pictures, by its name."""
     with paper():
         return PLOTS[name][1](facts)
 
 
 def _dots(
-    axes: Axes, facts: Facts, trials: Sequence[TrialRecord], colour: str, label: str
+    axes: Axes, facts: RunStatistics, trials: Sequence[TrialRecord], colour: str, label: str
 ) -> None:
     _points(axes, facts.x(trials), [trial.reward for trial in trials], colour, label)
 
@@ -220,3 +214,60 @@ def _points(axes: Axes, x: Sequence[float], y: Sequence[float], colour: str, lab
 
 def _floor(rewards: Sequence[float]) -> float:
     return min(rewards) if rewards else 0.0
+
+
+_OWN = ("stage", "epoch", "step", "loss", "seconds", "reward")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What is drawn: a loss for every epoch, and figures where they were taken."""
+
+    epochs: tuple[int, ...]
+    loss: tuple[float, ...]
+    scored: tuple[int, ...]
+    figures: dict[str, tuple[float, ...]]
+
+
+def read_history(path: Path) -> Curve:
+    """Reads a history; figures outside of 0–1, such as errors in metres, are left out."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        raise DataError(f"{path} holds no epoch yet, expected one row an epoch")
+    numbered = list(enumerate(rows, 1))
+    scored = [(number, row) for number, row in numbered if row.get("reward")]
+    names = [key for key in rows[-1] if key not in _OWN and not key.startswith("rate_")]
+    figures = {name: tuple(float(row[name]) for _, row in scored) for name in names}
+    return Curve(
+        epochs=tuple(number for number, _ in numbered),
+        loss=tuple(float(row["loss"]) for row in rows),
+        scored=tuple(number for number, _ in scored),
+        figures={name: values for name, values in figures.items() if _is_share(values)},
+    )
+
+
+def training_curve(curve: Curve, title: str) -> Figure:
+    """Figures above, the loss below."""
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    for name, values in curve.figures.items():
+        upper.plot(curve.scored, values, marker=".", label=name.replace("_", " "))
+    upper.set_ylim(0, 1)
+    upper.set_title(title)
+    upper.grid(alpha=0.3)
+    if curve.figures:
+        upper.legend(loc="lower right", fontsize="small")
+    lower.plot(curve.epochs, curve.loss, color="black")
+    lower.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
+    lower.grid(alpha=0.3)
+    return figure
+
+
+def save(history: Path, path: Path, *, title: str) -> None:
+    """Draws a history into a file whose suffix says the format."""
+    training_curve(read_history(history), title).savefig(path)
+
+
+def _is_share(values: Sequence[float]) -> bool:
+    return bool(values) and all(0 <= value <= 1 for value in values)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nas_tf.report.style import BLUE, GREY, INK, ORANGE, paper, sheet
+from nas_tf.report.document import BLUE, GREY, INK, ORANGE, paper, sheet
 from nas_tf.runs import Reranking
 
 TITLE = "Does the ranking hold?"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from nas_tf.errors import DataError
-from nas_tf.runs import layout, record
+from nas_tf.runs import files, record
 from nas_tf.runs.record import Decision, TrialRecord
-from nas_tf.runs.shelf import Shelf
+from nas_tf.runs.trial_store import TrialStore
 
 if TYPE_CHECKING:
     import pandas
@@ -43,19 +43,19 @@ class Run:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", Path(self.folder))
-        if not (self.folder / layout.RUN).exists():
-            raise DataError(f"{self.folder} is no run: it has no {layout.RUN}")
-        if (found := self.about["schema"]) != layout.SCHEMA:
+        if not (self.folder / files.RUN).exists():
+            raise DataError(f"{self.folder} is no run: it has no {files.RUN}")
+        if (found := self.about["schema"]) != files.SCHEMA:
             raise DataError(
-                f"{self.folder / layout.RUN} was written in schema {found}, expected "
-                f"{layout.SCHEMA}: use the version of nas-tf that wrote it "
+                f"{self.folder / files.RUN} was written in schema {found}, expected "
+                f"{files.SCHEMA}: use the version of nas-tf that wrote it "
                 f"({self.about['nas_tf']})"
             )
 
     @cached_property
     def about(self) -> dict[str, Any]:
         """What made the run."""
-        path = self.folder / layout.RUN
+        path = self.folder / files.RUN
         try:
             content = path.read_bytes()
             told = msgspec.structs.asdict(msgspec.json.decode(content, type=_About))
@@ -69,7 +69,7 @@ class Run:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The configuration as resolved, its keys dotted; empty where there is none."""
-        path = self.folder / layout.CONFIG
+        path = self.folder / files.CONFIG
         try:
             return dotted(path.read_text(encoding="utf-8")) if path.exists() else {}
         except ValueError as error:
@@ -78,12 +78,12 @@ class Run:
     @cached_property
     def trials(self) -> list[TrialRecord]:
         """Finished trials, in the order in which they ended."""
-        return Shelf(self.folder).all()
+        return TrialStore(self.folder).all()
 
     @cached_property
     def decisions(self) -> list[Decision]:
         """What the gate decided, in its order; none where there was none."""
-        path = self.folder / layout.GATE
+        path = self.folder / files.GATE
         if not path.exists():
             return []
         whole = path.read_bytes().rpartition(b"\n")[0]
@@ -97,7 +97,7 @@ class Run:
     @cached_property
     def has_gate(self) -> bool:
         """Whether a gate decided on trials; Hyperband's halving leaves it nothing to decide."""
-        book = self.folder / layout.GATE
+        book = self.folder / files.GATE
         return any(trial.stopped == "gate" for trial in self.trials) or (
             book.exists() and book.stat().st_size > 0
         )

@@ -8,7 +8,7 @@ import msgspec
 
 from nas_tf.errors import DataError, GenotypeError
 from nas_tf.genotype import Genotype
-from nas_tf.runs import layout
+from nas_tf.runs import files
 
 COLUMNS = (
     *("trial", "status", "stopped", "reward", "score", "stage_one", "stage_two"),
@@ -88,7 +88,7 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 def path_of(folder: Path, trial: str) -> Path:
     """Where a trial is kept."""
-    return folder / layout.TRIALS / f"{trial}.json"
+    return folder / files.TRIALS / f"{trial}.json"
 
 
 def read(path: Path) -> TrialRecord:

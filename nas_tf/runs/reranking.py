@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from nas_tf.runs import layout
+from nas_tf.runs import files
 from nas_tf.runs.load import Run
 from nas_tf.runs.record import TrialRecord
 from nas_tf.runs.statistics import Correlation, spearman
@@ -38,8 +38,8 @@ class Reranking:
     @classmethod
     def of(cls, run: Run) -> "Reranking | None":
         """The reranking of a run, if there is one."""
-        folder = run.folder / layout.RERANK
-        return cls(run, Run(folder)) if (folder / layout.RUN).exists() else None
+        folder = run.folder / files.RERANK
+        return cls(run, Run(folder)) if (folder / files.RUN).exists() else None
 
     @property
     def top(self) -> list[str]:

@@ -10,20 +10,20 @@ from msgspec import structs
 from tensorflow import keras
 
 from nas_tf.config import schema
-from nas_tf.config.combinations import DRAWN_ALPHA
+from nas_tf.config.conflicts import DRAWN_ALPHA
 from nas_tf.config.paths import absolute
 from nas_tf.config.schema import Data, Experiment, Network
 from nas_tf.errors import ConfigError, NasTfError
 from nas_tf.genotype import Genotype
 from nas_tf.networks.state import Arrays
-from nas_tf.search import models, prices, ready
-from nas_tf.search.weights import learnt
+from nas_tf.search import candidate_models, preflight, pricing
+from nas_tf.search.candidate_models import trained_arrays
 from nas_tf.spaces import SearchSpace
 from nas_tf.tasks import Task
-from nas_tf.training import defaults, experiment, gate, task_settings
+from nas_tf.training import from_config, gate, own_data, task_settings
 from nas_tf.training.gate import Gate
-from nas_tf.training.groundwork import Groundwork
 from nas_tf.training.result import CandidateResult
+from nas_tf.training.shared_data import SharedData
 from nas_tf.training.two_stage import Latency, TwoStage
 
 OBJECTIVE = kt.Objective("val_reward", "max")
@@ -95,10 +95,10 @@ class SearchHyperModel(kt.HyperModel):
     def build(self, hp: kt.HyperParameters) -> keras.Model:
         """The untrained Keras model of hyperparameters, under the search's settings."""
         config = self._settled()
-        task = self._task or (experiment.task_for(config) if config else None)
+        task = self._task or (from_config.task_for(config) if config else None)
         if task is None:
             raise ConfigError("SearchHyperModel.build needs a task, expected task= or config=")
-        return models.untrained(self.genotype(hp), task, config, self._network.weights)
+        return candidate_models.untrained(self.genotype(hp), task, config, self._network.weights)
 
     def fit(
         self,
@@ -122,13 +122,13 @@ class SearchHyperModel(kt.HyperModel):
         result = evaluator.evaluate(
             self.genotype(hp),
             everybody(),
-            keep=lambda blueprint, state: arrays.update(learnt(blueprint, state)),
+            keep=lambda blueprint, state: arrays.update(trained_arrays(blueprint, state)),
         )
         if result.failed and not result.over_limit:
             raise kt.errors.FailedTrialError(result.stopped)
         if arrays:
-            models.fill(model, evaluator.config, arrays)
-        told = figures(result, prices.reward(evaluator.config.search.targets, result))
+            candidate_models.fill(model, evaluator.config, arrays)
+        told = figures(result, pricing.reward(evaluator.config.search.targets, result))
         _tell(callbacks, model, told)
         return told
 
@@ -145,14 +145,14 @@ class SearchHyperModel(kt.HyperModel):
         if self._task is not None:
             base = structs.replace(base, task=self._described(base))
         if self._completed is None or self._completed[0] != base:
-            self._completed = base, defaults.completed(base)
+            self._completed = base, own_data.completed(base)
         return self._completed[1]
 
     def _described(self, config: Experiment) -> schema.Task:
         """The section of the task that was given, looked up once for each data set."""
         key = config.data.name, config.data.target
         if self._of_data is None or self._of_data[0] != key:
-            own = experiment.task_for(structs.replace(config, task=schema.Task()))
+            own = from_config.task_for(structs.replace(config, task=schema.Task()))
             self._of_data = key, task_settings.described(self._task, own)
         return self._of_data[1]
 
@@ -172,7 +172,7 @@ class SearchHyperModel(kt.HyperModel):
     def check(self, train_data: Any = None) -> None:
         """Raises on what would make every trial fail, the first time it is asked."""
         if not self._checked:
-            ready.check(self.config(train_data), latency=self._latency)
+            preflight.check(self.config(train_data), latency=self._latency)
             self._checked = True
 
     def evaluator(self, train_data: Any = None, progress: Any = None) -> TwoStage:
@@ -180,8 +180,8 @@ class SearchHyperModel(kt.HyperModel):
         if self._evaluator is None:
             config = self.config(train_data)
             self.check(train_data)
-            latency = prices.latency_of(config, self._latency)
-            ground = Groundwork(config, progress=progress)
+            latency = pricing.latency_of(config, self._latency)
+            ground = SharedData(config, progress=progress)
             self._evaluator = TwoStage(config, ground, latency=latency)
         return self._evaluator
 

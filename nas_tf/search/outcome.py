@@ -1,11 +1,15 @@
 """From what became of a candidate to what is kept of it."""
 
+import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 from nas_tf.config.schema import Targets
 from nas_tf.genotype import Genotype
-from nas_tf.runs import Stage, TrialRecord
-from nas_tf.search import prices
+from nas_tf.runs import Stage, TrialRecord, record
+from nas_tf.search import pricing
+from nas_tf.spaces import SearchSpace
 from nas_tf.training.result import CandidateResult
 
 
@@ -30,7 +34,7 @@ def record_of(
         space=result.genotype.space,
         genotype=str(result.genotype),
         status="failed" if result.failed else "completed",
-        reward=prices.reward(targets, result),
+        reward=pricing.reward(targets, result),
         score=result.reward,
         stages=tuple(
             Stage(
@@ -57,3 +61,33 @@ def record_of(
 def now() -> str:
     """The time as runs write it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def unrecorded_failures(folder: Path, space: SearchSpace, floor: float) -> Iterator[TrialRecord]:
+    """A failed record for each trial that the oracle counts as failed and the run knows not of.
+
+    The oracle's word is KerasTuner's ``trial_ID/trial.json``, which nothing depends on: one that
+    is damaged tells nothing.
+    """
+    for path in sorted(folder.glob("trial_*/trial.json")):
+        try:
+            told = json.loads(path.read_bytes())
+        except ValueError:
+            continue
+        trial = told["trial_id"]
+        if told["status"] != "FAILED" or record.path_of(folder, trial).exists():
+            continue
+        values = told["hyperparameters"]["values"]
+        reason = (told.get("message") or "the oracle gave it up").strip().rpartition("\n")[2]
+        moment = now()  # when it is told: the process that began it said nothing
+        yield TrialRecord(
+            trial=trial,
+            space=space.name,
+            genotype=str(space.decode([values[token.name] for token in space.tokens])),
+            status="failed",
+            stopped=reason,
+            reward=floor,
+            score=floor,
+            started=moment,
+            ended=moment,
+        )

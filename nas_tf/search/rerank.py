@@ -18,13 +18,13 @@ from nas_tf.config import load
 from nas_tf.config.load import dump
 from nas_tf.config.schema import Experiment
 from nas_tf.errors import ConfigError, DataError, NasTfError
-from nas_tf.runs import Reranking, Run, TrialRecord, layout
+from nas_tf.runs import Reranking, Run, TrialRecord, files
 from nas_tf.runs.load import dotted
-from nas_tf.runs.shelf import Shelf
-from nas_tf.search.about import about
+from nas_tf.runs.trial_store import TrialStore
 from nas_tf.search.outcome import crashed, now, record_of
-from nas_tf.training import gate, processor
-from nas_tf.training.groundwork import Groundwork
+from nas_tf.search.provenance import about
+from nas_tf.training import gate, hardware
+from nas_tf.training.shared_data import SharedData
 from nas_tf.training.two_stage import Observer, TwoStage
 
 _FREE = ("threads", "search.", "full.", "evaluation.")
@@ -49,7 +49,7 @@ def choose(run: Run, top: int, sample: int, seed: int) -> tuple[list[str], list[
 
 def begin(run: Run, config: Experiment, *, top: int, sample: int) -> Reranking:
     """Chooses and writes it down; where that was done before, takes it up if nothing differs."""
-    folder = run.folder / layout.RERANK
+    folder = run.folder / files.RERANK
     if config.space != run.about["space"]:
         raise ConfigError(
             f"the configuration is of space {config.space}, expected {run.about['space']}, "
@@ -62,21 +62,21 @@ def begin(run: Run, config: Experiment, *, top: int, sample: int) -> Reranking:
     best, drawn = choose(run, top, sample, config.seed)
     if not best:
         raise DataError(f"{run.folder} has no completed trial yet, expected one at least")
-    layout.write_whole(folder / layout.CONFIG, dump(config))
+    files.write_atomically(folder / files.CONFIG, dump(config))
     told = about(config, oracle="rerank", max_trials=len(best) + len(drawn)) | {
         "of": run.folder.resolve().name,
         "asked": {"top": top, "sample": sample},
         "top": best,
         "sample": drawn,
     }
-    layout.write_whole(folder / layout.RUN, json.dumps(told, indent=1) + "\n")
+    files.write_atomically(folder / files.RUN, json.dumps(told, indent=1) + "\n")
     return Reranking(run, Run(folder))
 
 
 def remaining(reranking: Reranking) -> list[TrialRecord]:
     """The search's records of what is still to be trained, the top first."""
     searched = {trial.trial: trial for trial in reranking.run.trials}
-    done = {trial.trial for trial in Shelf(reranking.longer.folder).all()}
+    done = {trial.trial for trial in TrialStore(reranking.longer.folder).all()}
     chosen = [*reranking.top, *reranking.sample]
     return [searched[name] for name in chosen if name in searched and name not in done]
 
@@ -99,11 +99,11 @@ def train(
             todo = remaining(reranking)
             if not todo:
                 return
-            processor.use_threads(config.threads)
-            evaluator = TwoStage(config, Groundwork(config, progress=progress))
+            hardware.use_threads(config.threads)
+            evaluator = TwoStage(config, SharedData(config, progress=progress))
             for trial in todo:
                 done = _one(evaluator, trial, observer)
-                Shelf(folder).add(done)
+                TrialStore(folder).add(done)
                 if on_trial is not None:
                     on_trial(trial, done)
     except Timeout:
@@ -136,7 +136,7 @@ def _check(before: Reranking, config: Experiment, asked: dict[str, int]) -> None
     """A reranking that was begun may not change on its way."""
     folder = before.longer.folder
     was = {f"--{key}": value for key, value in before.longer.about["asked"].items()}
-    was |= dotted(dump(load(folder / layout.CONFIG)))
+    was |= dotted(dump(load(folder / files.CONFIG)))
     is_now = {f"--{key}": value for key, value in asked.items()} | dotted(dump(config))
     for key in was | is_now:
         if not key.startswith(_FREE) and was.get(key) != is_now.get(key):

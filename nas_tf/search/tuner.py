@@ -20,15 +20,14 @@ from nas_tf.errors import NasTfError, full_disk
 from nas_tf.genotype import Genotype
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import State
-from nas_tf.runs import Run, TrialRecord, layout
-from nas_tf.runs.shelf import Shelf
-from nas_tf.search import models, samples, weights
-from nas_tf.search.about import about
-from nas_tf.search.gatebook import GateBook
+from nas_tf.runs import Run, TrialRecord, files
+from nas_tf.runs.trial_store import TrialStore
+from nas_tf.search import candidate_models, sample_images
+from nas_tf.search.gate_log import GateLog
 from nas_tf.search.hypermodel import SearchHyperModel, everybody, figures
-from nas_tf.search.lost import failures
-from nas_tf.search.outcome import crashed, now, record_of
-from nas_tf.search.showcase import Showcase
+from nas_tf.search.outcome import crashed, now, record_of, unrecorded_failures
+from nas_tf.search.provenance import about
+from nas_tf.search.sample_images import TrialViews
 from nas_tf.training.result import CandidateResult
 from nas_tf.training.two_stage import Decides, Observer, TwoStage
 
@@ -78,9 +77,9 @@ class TwoStageTuner(BaseTuner):
         super().__init__(
             oracle, directory=str(directory), project_name=project_name, overwrite=overwrite
         )
-        self._shelf = Shelf(self.folder)
-        self._book: GateBook | None = None
-        self._showcase = Showcase(self.folder, self.tuner_id, hypermodel.space, self._shelf)
+        self._shelf = TrialStore(self.folder)
+        self._book: GateLog | None = None
+        self._showcase = TrialViews(self.folder, self.tuner_id, hypermodel.space, self._shelf)
 
     @property
     def folder(self) -> Path:
@@ -99,7 +98,7 @@ class TwoStageTuner(BaseTuner):
             self.model.evaluator(train_data, self._progress)  # in a trial, KerasTuner would go on
         super().search(train_data, **kwargs)
         floor = self.model.config(train_data).limits.floor
-        for lost in failures(self.folder, self.model.space, floor):
+        for lost in unrecorded_failures(self.folder, self.model.space, floor):
             self._shelf.add(lost)
 
     def on_search_begin(self) -> None:
@@ -112,12 +111,12 @@ class TwoStageTuner(BaseTuner):
         evaluator, gate = self._evaluator(trial, train_data)
         genotype = self.model.genotype(trial.hyperparameters)
         started, began = now(), time.perf_counter()
-        scored: samples.Scored | None = None
+        scored: sample_images.Scored | None = None
 
         def keep(blueprint: Blueprint, state: State) -> None:
             nonlocal scored
-            with layout.writing(self.folder):
-                weights.keep(self.folder, trial.trial_id, blueprint, state)
+            with files.writing(self.folder):
+                candidate_models.save_arrays(self.folder, trial.trial_id, blueprint, state)
             scored = blueprint, state
 
         def add(result: CandidateResult) -> TrialRecord:
@@ -157,14 +156,16 @@ class TwoStageTuner(BaseTuner):
         if epochs is not None:
             return evaluator.lasting(epochs), everybody()
         if self._book is None:
-            self._book = GateBook(self.folder, evaluator.config)
+            self._book = GateLog(self.folder, evaluator.config)
         return evaluator, self._book.of(trial.trial_id)
 
-    def _add(self, done: TrialRecord, evaluator: TwoStage, scored: samples.Scored | None) -> None:
+    def _add(
+        self, done: TrialRecord, evaluator: TwoStage, scored: sample_images.Scored | None
+    ) -> None:
         """Writes a trial down and shows it, whatever became of it."""
-        with layout.writing(self.folder):
+        with files.writing(self.folder):
             records = self._shelf.add(done)
-            weights.prune(self.folder, records, self._kept)
+            candidate_models.prune_arrays(self.folder, records, self._kept)
             self._showcase.show(done, records, evaluator, scored)
         if self._on_trial is not None:
             self._on_trial(done)
@@ -194,14 +195,16 @@ class TwoStageTuner(BaseTuner):
 
     def load_model(self, trial: Trial) -> keras.Model:
         """The trained Keras model of a trial whose weights were kept."""
-        if not weights.path_of(self.folder, trial.trial_id).exists():
+        if not candidate_models.arrays_path(self.folder, trial.trial_id).exists():
             raise NasTfError(
                 f"the weights of trial {trial.trial_id} are not kept: those of the best "
                 f"{self._kept} are, give TwoStageTuner a larger kept="
             )
-        config = load(self.folder / layout.CONFIG)
+        config = load(self.folder / files.CONFIG)
         model = SearchHyperModel.of(config, self.model.space).build(trial.hyperparameters)
-        models.fill(model, config, weights.read(self.folder, trial.trial_id))
+        candidate_models.fill(
+            model, config, candidate_models.read_arrays(self.folder, trial.trial_id)
+        )
         return model
 
     def results_dataframe(self) -> "pandas.DataFrame":
@@ -213,13 +216,13 @@ class TwoStageTuner(BaseTuner):
 
         The chief does not search, so a worker may do it.
         """
-        config, path = self.model.config(train_data), self.folder / layout.RUN
+        config, path = self.model.config(train_data), self.folder / files.RUN
         most = self._proposer.max_trials
-        with FileLock(self.folder / layout.LOCK):
+        with FileLock(self.folder / files.LOCK):
             if path.exists():
                 config = resumed.check(self.folder, config)
                 told = {**Run(self.folder).about, "max_trials": most}
             else:
                 told = about(config, oracle=type(self._proposer).__name__, max_trials=most)
-            layout.write_whole(self.folder / layout.CONFIG, dump(config))
-            layout.write_whole(path, f"{json.dumps(told, indent=1)}\n")
+            files.write_atomically(self.folder / files.CONFIG, dump(config))
+            files.write_atomically(path, f"{json.dumps(told, indent=1)}\n")

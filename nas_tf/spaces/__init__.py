@@ -9,10 +9,9 @@ from typing import Any
 
 from nas_tf.errors import GenotypeError, meant
 from nas_tf.genotype import Genotype
-from nas_tf.spaces import notation
+from nas_tf.spaces import base
 from nas_tf.spaces.auxcell import AuxCellSpace
-from nas_tf.spaces.base import SearchSpace, Token
-from nas_tf.spaces.census import distinct_networks
+from nas_tf.spaces.base import SearchSpace, Token, distinct_networks
 from nas_tf.spaces.describe import describe
 from nas_tf.spaces.dpc import DPCSpace
 from nas_tf.spaces.published import PUBLISHED, Published
@@ -69,7 +68,7 @@ def resolve(given: str | Genotype | Sequence[Any], space: str | None = None) -> 
             f"genotype {text[:40]!r} is neither a bracketed list nor a published name, expected "
             f"one of {', '.join(PUBLISHED)}{meant(text, PUBLISHED)}"
         )
-    brackets = notation.brackets(text)
+    brackets = base.read_brackets(text)
     return get(space or _space_of(brackets)).parse(brackets)
 
 

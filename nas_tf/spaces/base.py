@@ -1,18 +1,42 @@
 """The contract every search space keeps, and the parts of it that are the same for all."""
 
+import json
 import math
 import random
 import reprlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
 from nas_tf.errors import GenotypeError
 from nas_tf.genotype import Genotype
-from nas_tf.spaces import notation
 from nas_tf.spaces.canonical import closure
+
+_LONGEST = 20_000
+
+
+def read_brackets(text: str) -> Any:
+    """Reads a bracketed list, also with the round brackets and single quotes of Python."""
+    if len(text) > _LONGEST:
+        raise GenotypeError(
+            f"genotype text has {len(text)} characters, expected at most {_LONGEST}"
+        )
+    plain = text.translate(str.maketrans("()'", '[]"'))
+    try:
+        value = json.loads(plain)
+    except (ValueError, RecursionError) as error:
+        raise GenotypeError(
+            f"genotype {_shortened(text)} is not a bracketed list such as [[[3,3],…],[8,…]]"
+        ) from error
+    if not isinstance(value, list):
+        raise GenotypeError(f"genotype {_shortened(text)} is not a list, expected [ … ]")
+    return value
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:37] + "…")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +130,7 @@ class SearchSpace(ABC):
 
     def parse(self, text: str | Sequence[Any]) -> Genotype:
         """Reads the papers' notations, as text or as nested lists."""
-        brackets = notation.brackets(text) if isinstance(text, str) else text
+        brackets = read_brackets(text) if isinstance(text, str) else text
         values = self._flatten(self.read(brackets))
         return self.decode(values)
 
@@ -140,3 +164,26 @@ def expect_length(what: str, value: Any, count: int, of: str) -> Sequence[Any]:
     if len(value) != count:
         raise GenotypeError(f"{what} has {len(value)} {of}, expected {count}")
     return value
+
+
+def distinct_networks(
+    space: SearchSpace,
+    *,
+    samples: int = 1000,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[float, float]:
+    """Estimates the number of distinct networks and its standard error.
+
+    A uniform token vector falls into a class of ``n`` with probability proportional to ``n``, so
+    the mean of ``1 / n`` is the number of classes over the number of vectors.
+    """
+    rng = random.Random(seed)
+    shares = []
+    for done in range(samples):
+        shares.append(1 / space.class_size(space.sample(rng)))
+        if progress is not None:
+            progress(done + 1)
+    mean = math.fsum(shares) / samples
+    variance = math.fsum((share - mean) ** 2 for share in shares) / max(1, samples - 1)
+    return mean * space.size, math.sqrt(variance / samples) * space.size

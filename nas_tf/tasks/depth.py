@@ -9,7 +9,7 @@ from matplotlib import colormaps
 
 from nas_tf.errors import ConfigError
 from nas_tf.tasks.base import DenseMetrics, Metrics, Result, TargetKind, TargetSpec, Task
-from nas_tf.tasks.panel import photograph, side_by_side
+from nas_tf.tasks.painting import photograph, side_by_side
 from nas_tf.tasks.resolution import aligned, enlarged
 
 _FIGURES = ("rmse", "rmse_log", "abs_rel", "sqr_rel", "delta1", "delta2", "delta3")

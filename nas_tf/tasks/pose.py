@@ -20,7 +20,7 @@ from nas_tf.tasks.base import (
     check_count,
     check_length,
 )
-from nas_tf.tasks.panel import photograph, side_by_side
+from nas_tf.tasks.painting import photograph, side_by_side
 from nas_tf.tasks.pose_metrics import KeypointSimilarity, Pckh
 from nas_tf.tasks.resolution import enlarged
 

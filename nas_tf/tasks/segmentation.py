@@ -19,7 +19,7 @@ from nas_tf.tasks.base import (
     check_length,
 )
 from nas_tf.tasks.confusion import ConfusionMatrix, averages, class_scores
-from nas_tf.tasks.panel import photograph, side_by_side
+from nas_tf.tasks.painting import photograph, side_by_side
 from nas_tf.tasks.resolution import aligned, enlarged
 
 _REWARDED = ("mean_iou", "frequency_weighted_iou", "mean_class_accuracy")

@@ -8,7 +8,6 @@ from nas_tf import quiet
 
 quiet.load("tensorflow")
 
-from nas_tf.training.cache_key import CacheKey, fingerprint  # noqa: E402
-from nas_tf.training.features import FeatureCache, prepare  # noqa: E402
+from nas_tf.training.features import CacheKey, FeatureCache, fingerprint, prepare  # noqa: E402  # noqa: E402
 
 __all__ = ["CacheKey", "FeatureCache", "fingerprint", "prepare"]

@@ -19,9 +19,9 @@ from nas_tf.networks.functional import Precision
 from nas_tf.networks.state import State
 from nas_tf.tasks import Task
 from nas_tf.training.checkpoint import Checkpoints
-from nas_tf.training.diverged import Diverged
+from nas_tf.training.guards import Diverged
 from nas_tf.training.learner import Learner, Recipe
-from nas_tf.training.schedules import factor
+from nas_tf.training.optimizers import learning_rate_factor
 
 _MOMENTUM = 0.97
 
@@ -232,6 +232,6 @@ class FullTraining:
 
     def _rates(self, number: int, step: int, *, frozen: bool) -> dict[str, float]:
         stage = self._full.stages[number]
-        times = factor(stage.schedule, step, stage.epochs * self._per_epoch[number])
+        times = learning_rate_factor(stage.schedule, step, stage.epochs * self._per_epoch[number])
         times *= 0.5 if frozen else 1.0
         return {part: times * getattr(stage, part).learning_rate for part in self.parts}

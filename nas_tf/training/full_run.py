@@ -12,26 +12,28 @@ from nas_tf import folders, networks
 from nas_tf.config import resumed
 from nas_tf.config.load import dump
 from nas_tf.config.schema import Evaluation, Experiment
-from nas_tf.errors import ConfigError, TrainingError
+from nas_tf.errors import ConfigError, TrainingError, WeightsError
 from nas_tf.genotype import Genotype
 from nas_tf.networks import Settings
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.heads import Head
+from nas_tf.networks.model_files import read_model
 from nas_tf.networks.state import (
     Arrays,
     State,
+    arrays_of_model,
     fill_model,
     from_arrays,
     initial_arrays,
     to_arrays,
 )
 from nas_tf.tasks import Metrics
-from nas_tf.training import defaults, experiment, preflight, processor
-from nas_tf.training.diverged import Diverged
+from nas_tf.training import from_config, hardware, own_data, preflight
 from nas_tf.training.full import EpochEnd, FullTraining, StageData
+from nas_tf.training.guards import Diverged
 from nas_tf.training.history import History
-from nas_tf.training.panels import predictions_picture
+from nas_tf.training.prediction_sheet import predictions_picture
 from nas_tf.training.scoring import Scorer
 
 CONFIG, GENOTYPE, RESULT = "config.yaml", "genotype.json", "result.json"
@@ -69,12 +71,12 @@ class FullRun:
         folder: Path,
         start: Start | None = None,
     ) -> None:
-        config = defaults.completed(config)
+        config = own_data.completed(config)
         preflight.encoder_weights(config)
         preflight.before_training(config)
         self.config, self.genotype, self.folder = config, genotype, folder
-        self.task = experiment.task_for(config)
-        self.draw = draw = experiment.drawer(config, genotype, "published")
+        self.task = from_config.task_for(config)
+        self.draw = draw = from_config.drawer(config, genotype, "published")
         self._data = [self._stage_data(number) for number in range(len(config.full.stages))]
         blueprints = [draw(one.view.crop) for one in self._data]
         state = self._start(blueprints[0], start)
@@ -86,13 +88,13 @@ class FullRun:
             blueprints,
             state,
             folder / "checkpoints",
-            precision=processor.precision(config.precision),
+            precision=hardware.precision(config.precision),
             seed=config.seed,
-            strategy=processor.strategy(),
+            strategy=hardware.strategy(),
         )
-        self.size = experiment.geometry(config).size
-        self._pictures = experiment.scored(config, config.data.val_split)
-        self._shown = experiment.shown(config, config.data.val_split)
+        self.size = from_config.geometry(config).size
+        self._pictures = from_config.scored(config, config.data.val_split)
+        self._shown = from_config.shown(config, config.data.val_split)
         single = Evaluation(batch=config.evaluation.batch)
         self._scorer = Scorer(draw, self.task, self.training.parts, self.size, single)
         self._final = Scorer(draw, self.task, self.training.parts, self.size, config.evaluation)
@@ -128,8 +130,8 @@ class FullRun:
 
     def _stage_data(self, number: int) -> StageData:
         stage = self.config.full.stages[number]
-        examples = experiment.stage_examples(self.config, stage)
-        view = experiment.view_of(self.config, "full", stage.crop, examples.info.name)
+        examples = from_config.stage_examples(self.config, stage)
+        view = from_config.view_of(self.config, "full", stage.crop, examples.info.name)
         return StageData(examples, view)
 
     def _start(self, blueprint: Blueprint, start: Start | None) -> State:
@@ -199,7 +201,7 @@ class FullRun:
             self._model.save(partial)
 
     def _shipped(self) -> Settings:
-        return replace(experiment.settings_for(self.config, "published"), auxiliary="none")
+        return replace(from_config.settings_for(self.config, "published"), auxiliary="none")
 
     def _finish(self) -> Finished:
         metrics = self._final.score(self.training.state, self._pictures)
@@ -225,3 +227,23 @@ class FullRun:
         return Finished(
             metrics, result, self.history.seconds(), tuple(self.folder / name for name in names)
         )
+
+
+def start_from(path: Path) -> Callable[[Arrays], Arrays]:
+    """Replaces all weights of the same place and shape by those of a Keras model in a file."""
+    try:
+        found = arrays_of_model(read_model(path))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path} cannot be read as a Keras model: {error}") from error
+
+    def taken_over(arrays: Arrays) -> Arrays:
+        fitting = {
+            key: found[key]
+            for key, value in arrays.items()
+            if key in found and found[key].shape == value.shape
+        }
+        if not any(layer.startswith(("block", "branch")) for layer, _ in fitting):
+            raise WeightsError(f"{path} is of another network: none of its decoder's weights fit")
+        return arrays | fitting
+
+    return taken_over

@@ -78,3 +78,7 @@ class Guard:
                 raise OverLimit(
                     f"{held:.1f} GiB held while training, the limit is {limits.memory_gib:g} GiB"
                 )
+
+
+class Diverged(Exception):
+    """The loss is no number any more; what was learnt before is kept."""

@@ -14,8 +14,8 @@ from nas_tf.networks.functional import Functional, Precision
 from nas_tf.networks.state import State
 from nas_tf.tasks import Task
 from nas_tf.tasks.resolution import enlarged
-from nas_tf.training import optimizers, processor
-from nas_tf.training.polyak import Average
+from nas_tf.training import hardware, optimizers
+from nas_tf.training.optimizers import PolyakAverage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class Learner:
         precision: Precision,
         seed: int = 0,
     ) -> None:
-        processor.compute_in_one_order()
+        hardware.compute_in_one_order()
         self._network = Functional(blueprint, precision, parts)
         self._task, self._seed = task, seed
         self.strategy = tf.distribute.get_strategy()
@@ -74,7 +74,7 @@ class Learner:
         self.statistics = {part: _variable(state.statistics[part]) for part in parts}
         self._average = None
         if recipe.polyak is not None:
-            self._average = Average(recipe.polyak, self.trainable, self.statistics)
+            self._average = PolyakAverage(recipe.polyak, self.trainable, self.statistics)
         self.optimisers = {part: optimizers.make(one) for part, one in recipe.optimisers.items()}
         for part, optimiser in self.optimisers.items():
             optimiser.build([self.trainable[part]])

@@ -5,17 +5,17 @@ What a configuration shows by itself was refused when it was read (``config.comb
 
 from collections.abc import Collection
 
-from nas_tf.config.combinations import SMALLEST
+from nas_tf.config.conflicts import SMALLEST
 from nas_tf.config.schema import Experiment, Schedule
 from nas_tf.data.folder import PREFIX
 from nas_tf.data.info import DatasetInfo
+from nas_tf.data.meta_split import meta_split
 from nas_tf.data.registry import dataset_info
-from nas_tf.data.split import meta_split
 from nas_tf.data.store import open_split
 from nas_tf.errors import ConfigError, DataError, meant
 from nas_tf.networks.blueprint import Size
 from nas_tf.tasks import Task
-from nas_tf.training import experiment
+from nas_tf.training import from_config
 from nas_tf.training.split_cache import task_of
 
 
@@ -25,7 +25,7 @@ def encoder_weights(config: Experiment) -> None:
     ImageNet's are downloaded where they are not on this machine.
     """
     if config.network.weights is not None:
-        experiment.encoder_arrays(config)
+        from_config.encoder_arrays(config)
 
 
 def before_search(config: Experiment) -> None:
@@ -80,7 +80,7 @@ def _target(config: Experiment) -> Task:
     info = dataset_info(config.data.name)
     if config.data.target is not None:
         _one_of("data.target", config.data.target, info.targets, info.name)
-    return experiment.task_for(config)
+    return from_config.task_for(config)
 
 
 def _agrees(key: str, info: DatasetInfo, config: Experiment) -> None:
@@ -115,7 +115,7 @@ def _has_crop(key: str, crop: Size | None, name: str) -> None:
 
 def _has_scales(config: Experiment) -> None:
     """At the smallest scale the encoder must leave something of an image."""
-    crop, least = experiment.geometry(config).size, SMALLEST[config.space]
+    crop, least = from_config.geometry(config).size, SMALLEST[config.space]
     for scale in config.evaluation.scales:
         if round(min(crop) * scale) < least:
             raise ConfigError(

@@ -14,7 +14,7 @@ from nas_tf.config.schema import Evaluation
 from nas_tf.data import pipeline
 from nas_tf.data.examples import Examples
 from nas_tf.data.views import View
-from nas_tf.data.whole import WholePictures, spread
+from nas_tf.data.whole_pictures import WholePictures, spread
 from nas_tf.networks.arrays import PartLayout, layouts
 from nas_tf.networks.blueprint import Blueprint, Size
 from nas_tf.networks.functional import Functional

@@ -15,9 +15,8 @@ from nas_tf.data.views import View
 from nas_tf.errors import ConfigError
 from nas_tf.tasks import Depth, Pose, Segmentation, Task
 from nas_tf.training import task_settings
-from nas_tf.training.cache_key import CacheKey
 from nas_tf.training.encoding import Progress, Source
-from nas_tf.training.features import FeatureCache, prepare
+from nas_tf.training.features import CacheKey, FeatureCache, prepare
 
 _BATCH = 16
 _NO_SETTINGS = schema.Task()

@@ -17,14 +17,13 @@ from nas_tf.genotype import Genotype
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import State, from_arrays, initial_arrays
-from nas_tf.training import defaults, experiment, guards, processor
-from nas_tf.training.diverged import Diverged
-from nas_tf.training.groundwork import Groundwork
-from nas_tf.training.guards import CannotTell, Guard, OverLimit
+from nas_tf.training import from_config, guards, hardware, own_data
+from nas_tf.training.guards import CannotTell, Diverged, Guard, OverLimit
 from nas_tf.training.learner import Learner, Recipe
+from nas_tf.training.optimizers import learning_rate_factor
 from nas_tf.training.result import CandidateResult, StageResult
-from nas_tf.training.schedules import factor
 from nas_tf.training.scoring import shipped
+from nas_tf.training.shared_data import SharedData
 
 Observer = Callable[[str, int, int, float], None]
 """Hears of every step: the stage, how many steps are done, of how many, and the loss."""
@@ -66,10 +65,10 @@ class TwoStage:
     """
 
     def __init__(
-        self, config: Experiment, ground: Groundwork, *, latency: Latency | None = None
+        self, config: Experiment, ground: SharedData, *, latency: Latency | None = None
     ) -> None:
-        self.config, self.ground, self.latency = defaults.completed(config), ground, latency
-        self._precision = processor.precision(config.precision)
+        self.config, self.ground, self.latency = own_data.completed(config), ground, latency
+        self._precision = hardware.precision(config.precision)
 
     def evaluate(
         self,
@@ -119,7 +118,7 @@ class _Candidate:
         self._guard = Guard(self._config.limits)
         self._stages: list[StageResult] = []
         self.scored: tuple[Blueprint, State]
-        self._draw = experiment.drawer(self._config, genotype, "search")
+        self._draw = from_config.drawer(self._config, genotype, "search")
         self._shipped = self._draw(self._ground.reward_view.crop)
         self._cost, self._latency = guards.costs(self._shipped), None
 
@@ -234,7 +233,7 @@ class _Candidate:
         now = time.perf_counter()
         for step, (inputs, dense, teacher) in enumerate(batches, epoch * steps):
             now = clock.add("input", now)
-            times = factor(stage.schedule, step, total)
+            times = learning_rate_factor(stage.schedule, step, total)
             rates = {p: times * one.learning_rate for p, one in learner.recipe.optimisers.items()}
             losses.append(float(learner.step(inputs, dense, rates, teacher)))
             now = clock.add("steps" if step else "trace", now)

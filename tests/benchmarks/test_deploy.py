@@ -1,11 +1,11 @@
 """The page of latencies from invented times: ratios and the goal."""
 
 from benchmarks.deploy import goal, table
-from serving.timing_rounds import Row
+from serving.measure import TimedModel
 
 TIMES = {"peer.tflite": (10.0, 8.0), "a-int8.tflite": (5.5, 7.0), "b-int8.tflite": (6.0, 5.2)}
 ROWS = [
-    Row(name, 1000, runtime, threads, (value - 1, value, value + 5))
+    TimedModel(name, 1000, runtime, threads, (value - 1, value, value + 5))
     for name, values in TIMES.items()
     for runtime, threads, value in (("TensorFlow", 1, values[0]), ("LiteRT", 2, values[1]))
 ]

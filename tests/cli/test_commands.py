@@ -205,7 +205,7 @@ def test_build_saves_a_model_that_loads(tmp_path: Path) -> None:
     assert built.stderr == ""
     assert built.stdout == "m/a.keras: 270 layers, 274,443 trainable parameters\n"
     code = (
-        "import tensorflow as tf, nas_tf.networks.layers;"
+        "import tensorflow as tf, nas_tf.networks.keras_model;"
         "m = tf.keras.models.load_model('m/a.keras');"
         "print(m(tf.zeros((1, 33, 65, 3))).shape)"
     )

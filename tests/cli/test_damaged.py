@@ -7,7 +7,7 @@ import pytest
 
 from nas_tf import spaces
 from nas_tf.errors import DataError
-from nas_tf.search import weights
+from nas_tf.search import candidate_models
 from tests.cli.command import nas_tf
 
 pytestmark = pytest.mark.slow
@@ -70,7 +70,7 @@ def test_damaged_weights_of_a_trial_are_told(place: Path, content: bytes | str) 
         path.write_bytes({"half": whole[:middle], "changed": changed}.get(content, content))
     trial = paths[0].stem
     with pytest.raises(DataError, match=rf"weights/{trial}.npz is damaged, expected the arrays"):
-        weights.read(folder, trial)
+        candidate_models.read_arrays(folder, trial)
     if content == "half":
         done = nas_tf("export", folder.name, "--trial", trial, cwd=place)
         assert f"weights/{trial}.npz is damaged" in done.stderr

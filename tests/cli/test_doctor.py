@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nas_tf.cli import findings
+from nas_tf.cli import doctor_checks
 
 ROOT = Path(__file__).parents[2]
 DEAD = {
@@ -69,8 +69,8 @@ def test_caches_tell_what_they_take(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     shard = tmp_path / "features" / "key" / "shard"
     shard.parent.mkdir(parents=True)
     with shard.open("wb") as file:
-        file.truncate(3 * findings.GIB // 2)
-    told = {one.subject: one.told for one in findings.caches()}
+        file.truncate(3 * doctor_checks.GIB // 2)
+    told = {one.subject: one.told for one in doctor_checks.caches()}
     assert told["cache of features"].startswith(f"{tmp_path / 'features'}, 1.5 GiB used, ")
     assert ", 0.0 GiB used, " in told["cache of data"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import os, signal, time
-from nas_tf.cli import interrupts
+from nas_tf import cli
 
 class Slow:
     def __del__(self):
@@ -20,7 +20,7 @@ class Broken:
     def __del__(self):
         raise ValueError("told as ever")
 
-interrupts.keep()
+cli._repeat_dropped_interrupts()
 Broken()
 try:
     Slow()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nas_tf.report.words import milliseconds
+from nas_tf.report.formatting import milliseconds
 from tests.cli.command import COMMAND, nas_tf
 from tests.cli.test_training import NETWORK, SMALL
 from tests.prepared import shared_cache

@@ -12,10 +12,10 @@ import yaml
 from click.testing import CliRunner, Result
 
 from nas_tf.cli import nas_tf
-from nas_tf.cli.headline import Headline
+from nas_tf.cli.live import Headline
 from nas_tf.errors import NasTfError
-from nas_tf.runs import Run, layout
-from nas_tf.runs.shelf import Shelf
+from nas_tf.runs import Run, files
+from nas_tf.runs.trial_store import TrialStore
 from tests.runs import recorded
 from tests.runs.made import made, reranked
 
@@ -71,7 +71,7 @@ def test_the_headline_tells_a_speed_once_it_is_known(tmp_path: Path) -> None:
     headline = Headline(folder, 9)
     minutes = [recorded.trial(number, (0.5,)) for number in range(4)]
     for trial in minutes:
-        Shelf(folder).add(trial)
+        TrialStore(folder).add(trial)
         told = headline.after(trial)
         assert ("trials/h" in told) == (" left" in told) == (trial is minutes[-1])
     assert "60 trials/h  5 min left" in told
@@ -80,7 +80,7 @@ def test_the_headline_tells_a_speed_once_it_is_known(tmp_path: Path) -> None:
 def test_a_search_under_way_is_no_finished_one(tmp_path: Path) -> None:
     half = made(tmp_path / "half", trials=10)
     for number in range(6, 10):
-        (half.folder / layout.TRIALS / f"{number:04d}.json").unlink()
+        (half.folder / files.TRIALS / f"{number:04d}.json").unlink()
     assert "6/10 trials, the last ended" in call("status", half.folder).output
     empty = made(tmp_path / "empty", trials=0)
     assert "0/1 trials, none ended yet" in call("status", empty.folder).output
@@ -115,7 +115,7 @@ def test_show_needs_no_published_genotype_of_the_space(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nas_tf.spaces.PUBLISHED", {})
-    monkeypatch.setattr("nas_tf.cli.show_trial.PUBLISHED", {})
+    monkeypatch.setattr("nas_tf.cli.show.PUBLISHED", {})
     assert "multiply-adds" in call("show", run.folder, "--no-drawing").output
 
 
@@ -139,7 +139,7 @@ def test_a_comparison_with_a_reranking_stands_beside_the_run(tmp_path: Path) -> 
 
 def test_report_tells_where_it_is(run: Run) -> None:
     path = Path(call("report", run.folder).output.strip())
-    assert path == run.folder / layout.REPORT
+    assert path == run.folder / files.REPORT
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
@@ -167,7 +167,7 @@ def test_mistakes_are_one_line(
 @pytest.mark.parametrize("command", ["status", "best", "show", "report"])
 @pytest.mark.parametrize("change", [{"genotype": "[1,2]"}, {"space": "dpc"}, {"space": "no"}])
 def test_a_genotype_that_is_none_is_one_line(tmp_path: Path, command: str, change: dict) -> None:
-    path = made(tmp_path / "run", trials=2).folder / layout.TRIALS / "0001.json"
+    path = made(tmp_path / "run", trials=2).folder / files.TRIALS / "0001.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(NasTfError, match=r"0001\.json holds no genotype.*put back a copy"):
         call(command, tmp_path / "run")
@@ -176,11 +176,11 @@ def test_a_genotype_that_is_none_is_one_line(tmp_path: Path, command: str, chang
 @pytest.mark.parametrize(
     ("name", "change", "line"),
     [
-        (layout.RUN, {"task": "segmentation", "outputs": 11, "input": [0, 480]}, "input_size"),
-        (layout.RUN, {"task": "segmentation", "outputs": 11, "input": [1, 480]}, "input 1x480"),
-        (layout.RUN, {"task": "pose", "outputs": 0, "input": [96, 96]}, "pose head has 0 outputs"),
-        (layout.CONFIG, {"network": {"alpha": 0.3}}, "alpha is 0.3"),
-        (layout.CONFIG, {"network": {"width": "wide"}}, "width is 'wide'"),
+        (files.RUN, {"task": "segmentation", "outputs": 11, "input": [0, 480]}, "input_size"),
+        (files.RUN, {"task": "segmentation", "outputs": 11, "input": [1, 480]}, "input 1x480"),
+        (files.RUN, {"task": "pose", "outputs": 0, "input": [96, 96]}, "pose head has 0 outputs"),
+        (files.CONFIG, {"network": {"alpha": 0.3}}, "alpha is 0.3"),
+        (files.CONFIG, {"network": {"width": "wide"}}, "width is 'wide'"),
     ],
 )
 def test_a_run_that_tells_an_impossible_network_is_named(

@@ -10,12 +10,12 @@ import pytest
 
 import tuner_oracles
 from nas_tf import spaces
-from nas_tf.cli.kerastuner_oracles import Bayesian, Hyperband
+from nas_tf.cli.oracles import Bayesian, Hyperband
 from nas_tf.cli.search import _interrupted
 from nas_tf.cli.search_run import _one_line
 from nas_tf.errors import ConfigError, DataError, EnvironmentFault, NasTfError, TrainingError
 from nas_tf.runs import Run
-from nas_tf.search import warm
+from nas_tf.search import warm_start
 from nas_tf.search.hypermodel import OBJECTIVE
 from tests.search.quick import QuickModel
 from tests.search.searched import tuner
@@ -122,6 +122,6 @@ def test_a_run_without_its_ledger_is_something_to_begin_another_with(tmp_path: P
     told = r"has no ledger\.jsonl: it was deleted.*--begin-with \S+run --out NEW"
     with pytest.raises(DataError, match=told), _one_line(tmp_path / "run"):
         search(tmp_path / "run")
-    search(tmp_path / "new", warm.first(tmp_path / "run", space, 1))
+    search(tmp_path / "new", warm_start.first(tmp_path / "run", space, 1))
     best = Run(tmp_path / "run").best()[0].parsed
     assert best in [one.parsed for one in Run(tmp_path / "new").trials]

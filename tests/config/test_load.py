@@ -14,7 +14,7 @@ from msgspec import structs
 
 from nas_tf import config
 from nas_tf.config import schema
-from nas_tf.config.combinations import ALPHAS, DRAWN_ALPHA
+from nas_tf.config.conflicts import ALPHAS, DRAWN_ALPHA
 from nas_tf.errors import ConfigError
 from nas_tf.networks import backbones, weights
 from nas_tf.spaces import SPACES

@@ -9,10 +9,10 @@ from nas_tf import config, spaces
 from nas_tf.config.schema import Experiment, Schedule
 from nas_tf.data.registry import dataset_info
 from nas_tf.errors import ConfigError, DataError
-from nas_tf.training import experiment, gate, preflight
+from nas_tf.training import from_config, gate, preflight
 from nas_tf.training.full_run import FullRun
-from nas_tf.training.groundwork import Groundwork
-from nas_tf.training.schedules import factor
+from nas_tf.training.optimizers import learning_rate_factor
+from nas_tf.training.shared_data import SharedData
 from nas_tf.training.two_stage import TwoStage
 from tests.config import tiny
 
@@ -62,7 +62,7 @@ def miniature(name: str) -> Experiment:
 @pytest.mark.parametrize("name", FILES)
 def test_task_and_space_agree_and_every_network_can_be_drawn(name: str) -> None:
     whole = config.load(FILES[name])
-    task = experiment.task_for(whole)
+    task = from_config.task_for(whole)
     assert {"segmentation": "label", "depth": "depth", "pose": "keypoints"}[
         task.name
     ] == task.target.key
@@ -73,9 +73,9 @@ def test_task_and_space_agree_and_every_network_can_be_drawn(name: str) -> None:
         ("search", ("stage_one", "stage_two", "reward")),
         ("published", ("full", "evaluate")),
     ):
-        draw = experiment.drawer(whole, genotype, phase)
+        draw = from_config.drawer(whole, genotype, phase)
         for stage in stages:
-            drawn = draw(experiment.view_of(whole, stage).crop)
+            drawn = draw(from_config.view_of(whole, stage).crop)
             assert drawn.by_name[drawn.outputs["logits"]].channels == task.channels
 
 
@@ -89,7 +89,7 @@ def test_a_miniature_of_each_runs(name: str, written: None, tmp_path: Path) -> N
         assert all(path.exists() for path in finished.files)
         return
     preflight.before_training(small)
-    evaluator = TwoStage(small, Groundwork(small))
+    evaluator = TwoStage(small, SharedData(small))
     result = evaluator.evaluate(genotype, gate.make(small.gate, 1))
     assert (result.failed, result.stopped) == (False, None)
     assert len(result.stages) == (1 if small.stage_two is None else 2)
@@ -118,7 +118,7 @@ def test_a_search_on_mpii_is_refused_as_nothing_could_score_it() -> None:
 
 def test_dense_prediction_cells_are_searched_at_the_size_they_are_trained_at() -> None:
     whole = config.load(FILES["cityscapes_dpc"])
-    seen = {stage: experiment.view_of(whole, stage) for stage in ("stage_one", "reward", "full")}
+    seen = {stage: from_config.view_of(whole, stage) for stage in ("stage_one", "reward", "full")}
     assert seen["stage_one"] == seen["full"]
     assert (seen["full"].crop, seen["full"].scale) == ((769, 769), (0.5, 2.0))
     assert seen["reward"].crop == (1024, 2048)
@@ -132,14 +132,19 @@ def test_depth_stops_at_three_quarters_of_its_poly_schedule() -> None:
     (stage,) = config.load(FILES["nyu_depth"]).full.stages
     for epoch in (0, 100, 299):
         wanted = (1 - epoch / 400) ** 0.9
-        assert factor(stage.schedule, epoch, stage.epochs) == pytest.approx(wanted, rel=1e-5)
-    assert factor(Schedule(kind="poly"), 100, 400) == pytest.approx(0.75**0.9)
+        assert learning_rate_factor(stage.schedule, epoch, stage.epochs) == pytest.approx(
+            wanted, rel=1e-5
+        )
+    assert learning_rate_factor(Schedule(kind="poly"), 100, 400) == pytest.approx(0.75**0.9)
 
 
 def test_pose_falls_at_epochs_90_and_120_of_140() -> None:
     (stage,) = config.load(FILES["mpii_pose"]).full.stages
     each = 22246 // stage.batch
-    rates = [factor(stage.schedule, step, stage.epochs * each) for step in range(140 * each)]
+    rates = [
+        learning_rate_factor(stage.schedule, step, stage.epochs * each)
+        for step in range(140 * each)
+    ]
     falls = [n for n in range(1, len(rates)) if rates[n] < rates[n - 1]]
     assert falls == [90 * each, 120 * each]
     assert rates[-1] == pytest.approx(0.01)
@@ -152,5 +157,5 @@ def test_searches_are_as_long_as_the_papers() -> None:
 
 @pytest.mark.parametrize("name", ["voc_auxcell", "shapes_auxcell", "quickstart"])
 def test_the_background_is_left_out_of_the_reward(name: str) -> None:
-    task = experiment.task_for(config.load(FILES[name]))
+    task = from_config.task_for(config.load(FILES[name]))
     assert [task.names[one] for one in task.left_out] == ["background"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from nas_tf.data import picture, pipeline, store
+from nas_tf.data import example_sheet, pipeline, store
 from nas_tf.data.examples import Examples
 from nas_tf.data.views import View
 from nas_tf.errors import DataError, EnvironmentFault
@@ -69,7 +69,7 @@ def test_a_damaged_record_is_one_line_wherever_it_is_read(
     with pytest.raises(DataError, match=told):
         list(sound.checked(stream))
     with pytest.raises(DataError, match=told):
-        picture.sheet(name, "val", len(sound))
+        example_sheet.sheet(name, "val", len(sound))
     assert "Traceback" not in "".join(capfd.readouterr())
     rest = list(pipeline.evaluation(sound, LABEL, VIEW, batch=1, skip_broken=True))
     assert 0 < len(rest) < len(sound)

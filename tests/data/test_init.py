@@ -12,10 +12,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from nas_tf.cli.data import command
-from nas_tf.data.builder import available
+from nas_tf.data.builder import available, read_item
 from nas_tf.data.check import check
 from nas_tf.data.init import Inspection, inspect, write
-from nas_tf.data.items import read
 from nas_tf.data.registry import builder_class
 from nas_tf.errors import DataError
 
@@ -240,7 +239,7 @@ def test_colours_of_masks(
     builder = builder_class(f"folder:{tmp_path}")
     item = available(builder, tmp_path)["val"][0]
     label, truth = (
-        read(item)["label"],
+        read_item(item)["label"],
         np.asarray(Image.open(tmp_path / "masks" / item.image.with_suffix(".png").name)),
     )
     codes = settings(tmp_path)["label_map"]

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_tf.data.examples import Examples
+from nas_tf.data.meta_split import meta_split
 from nas_tf.data.pipeline import evaluation, steps_per_epoch, training, views
 from nas_tf.data.presets import STAGES, preset
 from nas_tf.data.registry import DATASETS
-from nas_tf.data.split import meta_split
 from nas_tf.data.store import prepare
 from nas_tf.data.views import View
 from nas_tf.errors import ConfigError, DataError

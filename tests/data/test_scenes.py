@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nas_tf.data import scenes, textures
+from nas_tf.data import scenes
 from nas_tf.data.examples import Examples
 from nas_tf.data.registry import dataset_info
 
@@ -70,7 +70,7 @@ def test_a_part_of_a_texture_is_that_part_of_the_whole() -> None:
     box = (slice(5, 40), slice(30, 31))
     for seed in range(40):
         whole, part = (
-            textures.texture(np.random.default_rng(seed), 64, *more) for more in ((), (box,))
+            scenes.texture(np.random.default_rng(seed), 64, *more) for more in ((), (box,))
         )
         np.testing.assert_array_equal(part, whole[box])
 

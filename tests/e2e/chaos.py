@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas_tf.runs import Run, layout
+from nas_tf.runs import Run, files
 from tests.e2e import processes
 from tests.e2e.disk import Disk
 from tests.e2e.warm import Warm
@@ -230,7 +230,7 @@ class Round:
         found = processes.trials(self.folder)
         assert len(found) == TRIALS, self.told()
         assert {status for *_, status, _ in found} == {"COMPLETED"}, self.told()
-        gate = self.place / layout.GATE
+        gate = self.place / files.GATE
         if not self.plan.workers and gate not in self.touched:
             assert found == undisturbed, self.told()
         if self.plan.what == "run":
@@ -240,10 +240,10 @@ class Round:
         kept = {one.trial: one.reward for one in Run(self.place).trials}
         assert kept.keys() == scores.keys(), self.told()
         for trial, score in scores.items():
-            if self.place / layout.TRIALS / f"{trial}.json" not in self.touched:
+            if self.place / files.TRIALS / f"{trial}.json" not in self.touched:
                 assert kept[trial] == score, f"trial {trial}\n{self.told()}"
-        if self.place / layout.TABLE not in self.touched:
-            rows = (self.place / layout.TABLE).read_text(encoding="utf-8").splitlines()[1:]
+        if self.place / files.TABLE not in self.touched:
+            rows = (self.place / files.TABLE).read_text(encoding="utf-8").splitlines()[1:]
             assert sorted(row.partition(",")[0] for row in rows) == sorted(scores), self.told()
 
     # Words.

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import tuner_oracles.agent
-import tuner_oracles.near_best  # noqa: F401
+import tuner_oracles.random_search  # noqa: F401
 from nas_tf.cli import main, search, search_run  # noqa: F401
 from tests.e2e import cheap_search
 from tests.search.quick import QuickModel

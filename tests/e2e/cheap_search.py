@@ -22,7 +22,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras_tuner as kt
 
 import tuner_oracles
-from nas_tf.cli.interrupts import keep as interrupts_kept
+from nas_tf.cli import _repeat_dropped_interrupts
 from tests.tuner_oracles.searches import GOAL, score, space
 
 ORACLES = {
@@ -110,7 +110,7 @@ def again_and_again(tuner: Cheap, trials: int, interrupts: int, told: dict[str, 
             os.kill(os.getpid(), signal.SIGINT)
 
     signal.signal(signal.SIGINT, interrupt)
-    interrupts_kept()
+    _repeat_dropped_interrupts()
     threading.Thread(target=press, daemon=True).start()
     while len(tuner.oracle.end_order) < trials:
         try:

@@ -12,7 +12,7 @@ from statistics import linear_regression, quantiles
 import pytest
 
 from nas_tf.report import page
-from nas_tf.runs import Run, layout
+from nas_tf.runs import Run, files
 from tests.runs.made import made
 from tests.sampling import times
 
@@ -105,6 +105,6 @@ def check_folder(folder: Path, place: Path) -> None:
     few = made(place, trials=50)
     assert page.write(run).stat().st_size < 2 * page.write(few).stat().st_size
     kept = [path.relative_to(run.folder) for path in run.folder.rglob("*") if path.is_file()]
-    trials = [one for one in kept if one.parts[0] == layout.TRIALS or "trial_" in one.parts[0]]
+    trials = [one for one in kept if one.parts[0] == files.TRIALS or "trial_" in one.parts[0]]
     assert len(trials) == 2 * 2000, "a trial is a record here, and one of the oracle's"
     assert len(kept) - len(trials) < 40

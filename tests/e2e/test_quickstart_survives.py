@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nas_tf.runs import Run, layout
+from nas_tf.runs import Run, files
 from tests.e2e.processes import records, results, wait_for
 from tests.prepared import with_shapes
 from tests.sampling import times
@@ -69,7 +69,7 @@ def test_it_searches_in_two_stages_and_ends_with_a_report(undisturbed: tuple[Pat
     assert settings["stage_two.polyak"]
     assert run.about["oracle"] == "NearBestOracle"
     said = (folder / "log.txt").read_text()
-    assert f"report: {Path('run') / layout.REPORT}" in said
+    assert f"report: {Path('run') / files.REPORT}" in said
     assert f"{run.best()[0].reward:.4f}" in said
     assert "Traceback" not in said
 
@@ -84,12 +84,12 @@ def test_killed_again_and_again_it_ends_with_the_same_table(
     kills = 0
     while kills < KILLS:
         process = start(place, f"search.trials={TRIALS}")
-        before = len(list((place / "run" / layout.TRIALS).glob("*.json")))
+        before = len(list((place / "run" / files.TRIALS).glob("*.json")))
         wanted = before + rng.randrange(2)
         while process.poll() is None:
             if (
-                len(list((place / "run" / layout.TRIALS).glob("*.json"))) >= wanted
-                and (place / "run" / layout.RUN).exists()
+                len(list((place / "run" / files.TRIALS).glob("*.json"))) >= wanted
+                and (place / "run" / files.RUN).exists()
             ):
                 # the first as soon as there is a run, long before a trial is proposed
                 time.sleep(rng.uniform(0.0, 4.0) if kills else 0.0)
@@ -123,7 +123,7 @@ def test_a_killed_worker_leaves_table_and_ledger_agreed(undisturbed: tuple[Path,
     )
     told = {one["trial"]: (one["status"], one["score"]) for one in results(place)}
     assert len(told) == len(results(place)) == 6
-    table = list(csv.DictReader((place / layout.TABLE).open()))
+    table = list(csv.DictReader((place / files.TABLE).open()))
     assert {one["trial"]: one["status"].upper() for one in table} == {
         trial: status for trial, (status, _) in told.items()
     }

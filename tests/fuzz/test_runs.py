@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nas_tf import spaces
 from nas_tf.cli import nas_tf
 from nas_tf.runs import Run
-from nas_tf.search import warm
+from nas_tf.search import warm_start
 from tests.fuzz.fuzzed import another, hold, mangled, often, other_json, refused_at_most
 from tests.runs.made import made, reranked
 
@@ -134,6 +134,6 @@ def test_a_search_can_begin_with_it_or_refuses(times: int, whole: Path, tmp_path
         place = tmp_path / "run"
         put(whole, place, damage)
         with refused_at_most(naming=str(place)):
-            assert 0 < len(warm.first(place, spaces.get("auxcell"), 3)) <= 3
+            assert 0 < len(warm_start.first(place, spaces.get("auxcell"), 3)) <= 3
 
     hold(times, 50, holds, damage=damages(whole))

@@ -2,8 +2,8 @@ import pytest
 
 from nas_tf import networks, spaces
 from nas_tf.networks.blueprint import Draft
+from nas_tf.networks.by_position import by_place, place_of
 from nas_tf.networks.cost import cost
-from nas_tf.networks.places import by_place, place_of
 
 
 def sketch(*convs: dict) -> networks.Blueprint:

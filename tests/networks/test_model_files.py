@@ -160,7 +160,7 @@ def test_weights_in_other_files_are_not_followed(tmp_path: Path) -> None:
 
 def test_teachers_and_trainings_are_read_in_the_same_way(tmp_path: Path) -> None:
     from nas_tf.training.distill import load_teacher
-    from nas_tf.training.transfer import start_from
+    from nas_tf.training.full_run import start_from
 
     path = rewritten(tmp_path / "model.keras", class_of("Lambda", "keras.layers"))
     for read in (lambda: load_teacher(path, Segmentation(4), (8, 8)), lambda: start_from(path)):
@@ -223,7 +223,7 @@ def test_a_saved_model_that_writes_files_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_tflite_model_that_writes_files_is_refused(tmp_path: Path) -> None:
-    from serving import timing_rounds
+    from serving import measure
     from serving.lite_runner import LiteModel
 
     def writes(image: Any) -> Any:
@@ -245,7 +245,7 @@ def test_a_tflite_model_that_writes_files_is_refused(tmp_path: Path) -> None:
         LiteModel(content)
     with pytest.raises(ConfigError, match=f"peer.tflite is no TFLite model.*{line}"):
         list(
-            timing_rounds.measure({Path("peer.tflite"): content}, {"TensorFlow": tf.lite}, [1], 1)
+            measure.time_in_turns({Path("peer.tflite"): content}, {"TensorFlow": tf.lite}, [1], 1)
         )
     plain = tf.lite.Interpreter(model_content=content)
     plain.allocate_tensors()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nas_tf.report import failures
+from nas_tf.report import run_statistics
 from tests.runs.recorded import trial
 
 
@@ -11,7 +11,7 @@ def grouped(*reasons: str | None) -> list[tuple[str, int]]:
         trial(number, (), status="failed", stopped=one) for number, one in enumerate(reasons)
     ]
     completed = trial(50, (0.5,), stopped="gate")
-    found = failures.grouped([completed, *trials])
+    found = run_statistics.group_failures([completed, *trials])
     return [(one.reason, len(one.trials)) for one in found]
 
 

@@ -12,8 +12,8 @@ from PIL import Image
 from nas_tf import networks, spaces
 from nas_tf.genotype import Genotype
 from nas_tf.report import graph
-from nas_tf.report.panels import panels
-from nas_tf.report.routes import HALF_HEIGHT, half_width, routes
+from nas_tf.report.diagrams import panels
+from nas_tf.report.graph import HALF_HEIGHT, half_width, routes
 
 GENOTYPES = st.builds(
     lambda space, seed: spaces.get(space).sample(random.Random(seed)),

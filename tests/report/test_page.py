@@ -15,8 +15,8 @@ from msgspec import structs
 from PIL import Image
 
 from nas_tf.report import page, plots
-from nas_tf.report.facts import Facts
-from nas_tf.runs import Run, layout
+from nas_tf.report.run_statistics import RunStatistics
+from nas_tf.runs import Run, files
 from tests.runs import recorded
 from tests.runs.made import made, reranked
 
@@ -49,14 +49,14 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     whole = made(folder, space=request.param, trials=40, latency=request.param == "template")
     if request.param == "auxcell":
         reranked(whole)
-        Image.new("RGB", (480, 320), "teal").save(folder / layout.SAMPLES)
+        Image.new("RGB", (480, 320), "teal").save(folder / files.SAMPLES)
     page.write(whole)
     return whole
 
 
 @pytest.mark.quick(3)
 def test_the_page_is_whole_and_asks_for_nothing_from_elsewhere(run: Run) -> None:
-    text = (run.folder / layout.REPORT).read_text(encoding="utf-8")
+    text = (run.folder / files.REPORT).read_text(encoding="utf-8")
     assert not re.findall(r"""(?:src|href)=["'](?!data:)""", text)
     assert "<script" not in text
     for title, _ in plots.PLOTS.values():
@@ -70,15 +70,15 @@ def test_the_page_is_whole_and_asks_for_nothing_from_elsewhere(run: Run) -> None
 @pytest.mark.quick(3)
 def test_pictures_stand_beside_it(run: Run) -> None:
     for name in (*plots.PLOTS, "best_1"):
-        picture = Image.open(run.folder / layout.PICTURES / f"{name}.png").convert("RGB")
+        picture = Image.open(run.folder / files.PICTURES / f"{name}.png").convert("RGB")
         assert np.asarray(picture).std() > 5
-        assert (run.folder / layout.PICTURES / f"{name}.svg").read_text().startswith("<?xml")
+        assert (run.folder / files.PICTURES / f"{name}.svg").read_text().startswith("<?xml")
 
 
 @pytest.mark.quick(8)
 @pytest.mark.parametrize("name", plots.PLOTS)
 def test_no_text_of_a_picture_leaves_it(run: Run, name: str) -> None:
-    figure = plots.draw(name, Facts(run))
+    figure = plots.draw(name, RunStatistics(run))
     figure.canvas.draw()
     whole = figure.bbox.padded(1.0)
     hidden = _ticks_out_of_view(figure)
@@ -105,9 +105,9 @@ def _ticks_out_of_view(figure: Figure) -> list[Text]:
 
 @pytest.mark.slow
 def test_the_same_run_gives_the_same_page(run: Run) -> None:
-    before = (run.folder / layout.REPORT).read_text()
+    before = (run.folder / files.REPORT).read_text()
     page.write(Run(run.folder))
-    assert (run.folder / layout.REPORT).read_text() == before
+    assert (run.folder / files.REPORT).read_text() == before
 
 
 @pytest.mark.quick(2)
@@ -120,7 +120,7 @@ def test_a_run_that_has_hardly_begun_has_a_page(tmp_path: Path, trials: int, fai
 
 def test_a_run_without_a_gate_tells_of_none_kept(tmp_path: Path) -> None:
     told = [
-        dict(page.tiles(Facts(made(tmp_path / str(gate), trials=3, gate=gate))))
+        dict(page.tiles(RunStatistics(made(tmp_path / str(gate), trials=3, gate=gate))))
         for gate in (True, False)
     ]
     names = [set(tiles.values()) for tiles in told]
@@ -140,7 +140,7 @@ def test_failures_that_differ_by_numbers_are_a_row(tmp_path: Path) -> None:
 def test_what_a_run_says_is_text_and_no_markup(tmp_path: Path) -> None:
     run = made(tmp_path / "run", trials=3, failing=2)
     path = next(
-        one for one in (run.folder / layout.TRIALS).iterdir() if '"failed"' in one.read_text()
+        one for one in (run.folder / files.TRIALS).iterdir() if '"failed"' in one.read_text()
     )
     told = json.loads(path.read_text()) | {"stopped": "<script>alert(1)</script>"}
     path.write_text(json.dumps(told))
@@ -170,7 +170,7 @@ def browse(folder: Path, source: Path, *options: str) -> str:
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
 @pytest.mark.parametrize("width", [1280, 1000, 794])
 def test_nothing_is_clipped_in_a_browser(run: Run, width: int, tmp_path: Path) -> None:
-    text = (run.folder / layout.REPORT).read_text(encoding="utf-8")
+    text = (run.folder / files.REPORT).read_text(encoding="utf-8")
     looked = tmp_path / "looked.html"
     looked.write_text(text.replace("</body>", f"{LOOK}</body>"), encoding="utf-8")
     seen = browse(tmp_path, looked, f"--window-size={width},900", "--dump-dom")
@@ -181,7 +181,7 @@ def test_nothing_is_clipped_in_a_browser(run: Run, width: int, tmp_path: Path) -
 @pytest.mark.quick(3)
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
 def test_it_can_be_looked_at_and_printed(run: Run, tmp_path: Path) -> None:
-    source, picture, paper = run.folder / layout.REPORT, tmp_path / "a.png", tmp_path / "a.pdf"
+    source, picture, paper = run.folder / files.REPORT, tmp_path / "a.png", tmp_path / "a.pdf"
     browse(tmp_path, source, "--window-size=1280,4000", f"--screenshot={picture}")
     shot = np.asarray(Image.open(picture).convert("L"), float)
     assert shot.shape == (4000, 1280)
@@ -193,14 +193,14 @@ def test_it_can_be_looked_at_and_printed(run: Run, tmp_path: Path) -> None:
     assert 3 <= len(re.findall(rb"/Type\s*/Page\b", content)) <= 12
 
 
-def scored(folder: Path, scores: Sequence[float], *overrides: str) -> Facts:
+def scored(folder: Path, scores: Sequence[float], *overrides: str) -> RunStatistics:
     """Facts of a run whose trials came to these scores, whatever was made up for them."""
     run = made(folder, trials=len(scores), failing=0, overrides=overrides)
     run.__dict__["trials"] = [
         structs.replace(one, reward=score, score=score)
         for one, score in zip(run.trials, scores, strict=True)
     ]
-    return Facts(run)
+    return RunStatistics(run)
 
 
 @pytest.mark.parametrize(

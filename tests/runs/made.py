@@ -17,8 +17,8 @@ from nas_tf.config import load
 from nas_tf.config.load import dump
 from nas_tf.config.schema import Experiment
 from nas_tf.genotype import Genotype
-from nas_tf.runs import Run, Stage, TrialRecord, layout
-from nas_tf.runs.shelf import Shelf
+from nas_tf.runs import Run, Stage, TrialRecord, files
+from nas_tf.runs.trial_store import TrialStore
 
 CONFIGS = {"auxcell": "shapes_auxcell", "template": "camvid_template", "dpc": "camvid_dpc"}
 BEGUN = datetime.fromisoformat("2026-01-02T03:04:05.000+00:00")
@@ -56,7 +56,7 @@ def made(
         CONFIGS[space], [*overrides, f"search.trials={max(1, trials)}", f"seed={seed}"]
     )
     describe(folder, experiment, oracle=oracle)
-    rng, shelf, at, firsts = random.Random(seed), Shelf(folder), BEGUN, []
+    rng, shelf, at, firsts = random.Random(seed), TrialStore(folder), BEGUN, []
     lines = []
     for number in range(trials):
         learnt = rng.random() < trend * number / trials
@@ -99,9 +99,9 @@ def made(
 
 def describe(folder: Path, experiment: Experiment, *, oracle: str) -> None:
     """Writes what made the run."""
-    layout.write_whole(folder / layout.CONFIG, dump(experiment))
+    files.write_atomically(folder / files.CONFIG, dump(experiment))
     about = {
-        "schema": layout.SCHEMA,
+        "schema": files.SCHEMA,
         "nas_tf": "0.1.0",
         "space": experiment.space,
         "data": experiment.data.name,
@@ -117,7 +117,7 @@ def describe(folder: Path, experiment: Experiment, *, oracle: str) -> None:
         "machine": "Linux x86_64",
         "versions": {"tensorflow": "2.15.1", "keras": "2.15.0", "numpy": "1.26.4"},
     }
-    layout.write_whole(folder / layout.RUN, json.dumps(about, indent=1) + "\n")
+    files.write_atomically(folder / files.RUN, json.dumps(about, indent=1) + "\n")
 
 
 def quality(genotype: Genotype) -> float:
@@ -166,26 +166,26 @@ def _write_gate(folder: Path, lines: list[dict], seed: int) -> None:
         state = {"policy": "paper", "seed": seed, "seen": seen, "mean": total / seen}
         text += json.dumps({**line, "state": {**state, "probability": probability}}) + "\n"
         probability *= 0.99
-    layout.write_whole(folder / layout.GATE, text)
+    files.write_atomically(folder / files.GATE, text)
 
 
 def reranked(
     run: Run, *, top: int = 10, sample: int = 10, failing: int = 0, times: int = 5
 ) -> Run:
     """Writes what ``nas-tf rerank`` would leave of a run: its longer trainings, lifted by 0.1."""
-    ranked, folder = run.best(len(run.trials)), run.folder / layout.RERANK
+    ranked, folder = run.best(len(run.trials)), run.folder / files.RERANK
     rest = ranked[top:]
     drawn = [rest[len(rest) * n // sample] for n in range(sample)] if rest else []
     chosen = [*ranked[:top], *drawn]
-    before = load(run.folder / layout.CONFIG)
+    before = load(run.folder / files.CONFIG)
     epochs = f"stage_one.epochs={times * before.stage_one.epochs}"
-    experiment = load(run.folder / layout.CONFIG, [epochs, "gate.policy=open"])
+    experiment = load(run.folder / files.CONFIG, [epochs, "gate.policy=open"])
     describe(folder, experiment, oracle="rerank")
-    about = json.loads((folder / layout.RUN).read_text(encoding="utf-8"))
+    about = json.loads((folder / files.RUN).read_text(encoding="utf-8"))
     about |= {"asked": {"top": top, "sample": sample}, "max_trials": len(chosen), "of": "made"}
     about |= {"top": [one.trial for one in chosen[:top]], "sample": [one.trial for one in drawn]}
-    layout.write_whole(folder / layout.RUN, json.dumps(about, indent=1) + "\n")
-    rng, shelf = random.Random(run.about["seed"]), Shelf(folder)
+    files.write_atomically(folder / files.RUN, json.dumps(about, indent=1) + "\n")
+    rng, shelf = random.Random(run.about["seed"]), TrialStore(folder)
     for number, trial in enumerate(chosen):
         fails = failing and number % failing == failing - 1
         stages = _trial(trial.parsed, quality(trial.parsed) + 0.1, True, rng, 0.01)

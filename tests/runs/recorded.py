@@ -5,8 +5,8 @@ import random
 from pathlib import Path
 
 from nas_tf import spaces
-from nas_tf.runs import Run, Stage, TrialRecord, layout
-from nas_tf.runs.shelf import Shelf
+from nas_tf.runs import Run, Stage, TrialRecord, files
+from nas_tf.runs.trial_store import TrialStore
 
 
 def trial(number: int, rewards: tuple[float, ...], **more: object) -> TrialRecord:
@@ -36,7 +36,7 @@ def trial(number: int, rewards: tuple[float, ...], **more: object) -> TrialRecor
 def run(folder: Path, trials: list[TrialRecord], **about: object) -> Run:
     """The folder of a run with these trials."""
     told = {
-        "schema": layout.SCHEMA,
+        "schema": files.SCHEMA,
         "nas_tf": "0.1",
         "space": "auxcell",
         "data": "shapes",
@@ -46,8 +46,8 @@ def run(folder: Path, trials: list[TrialRecord], **about: object) -> Run:
         "created": "2026-01-02T03:00:00.000+00:00",
         **about,
     }
-    layout.write_whole(folder / layout.RUN, json.dumps(told))
-    shelf = Shelf(folder)
+    files.write_atomically(folder / files.RUN, json.dumps(told))
+    shelf = TrialStore(folder)
     for one in trials:
         shelf.add(one)
     return Run(folder)

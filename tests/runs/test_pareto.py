@@ -7,7 +7,7 @@ from msgspec import structs
 
 from nas_tf.errors import DataError
 from nas_tf.runs import Run
-from nas_tf.runs.shelf import Shelf
+from nas_tf.runs.trial_store import TrialStore
 from tests.runs.made import made
 
 
@@ -16,7 +16,7 @@ def test_trials_without_latency_are_no_part_of_its_front(tmp_path: Path) -> None
     known = Run(tmp_path / "run").pareto("latency_ms")
     assert known
     best = structs.replace(known[-1], trial="unknown", latency_ms=None, score=9.0, reward=9.0)
-    Shelf(tmp_path / "run").add(best)
+    TrialStore(tmp_path / "run").add(best)
     run = Run(tmp_path / "run")
     assert run.pareto("latency_ms") == known
     assert run.pareto("params")[-1].trial == "unknown"
@@ -36,7 +36,7 @@ def test_a_run_may_be_named_by_a_string(tmp_path: Path) -> None:
 def test_the_table_has_score_and_latency(tmp_path: Path) -> None:
     made(tmp_path, trials=3, latency=True, failing=0)
     one = structs.replace(Run(tmp_path).trials[0], trial="x", score=0.5, reward=0.25)
-    Shelf(tmp_path).add(one)
+    TrialStore(tmp_path).add(one)
     frame = Run(tmp_path).to_frame().set_index("trial")
     assert (frame.loc["x"].score, frame.loc["x"].reward) == (0.5, 0.25)
     assert frame.loc["x"].latency_ms == round(one.latency_ms, 3)

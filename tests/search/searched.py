@@ -11,7 +11,7 @@ from nas_tf import spaces
 from nas_tf.config.schema import Experiment
 from nas_tf.search import SearchHyperModel, TwoStageTuner
 from nas_tf.search.hypermodel import OBJECTIVE
-from nas_tf.training.groundwork import Groundwork
+from nas_tf.training.shared_data import SharedData
 from tests.training.evaluated import experiment
 
 QUICK = {"stage_one": {"epochs": 1, "views": 1, "batch": 128, "crop": [64, 64]}}
@@ -43,7 +43,7 @@ def searched(folder: Path, trials: int = 2, options: Any = None, **changes: Any)
     return one
 
 
-def images(ground: Groundwork, count: int = 3) -> np.ndarray:
+def images(ground: SharedData, count: int = 3) -> np.ndarray:
     """The first images of meta-val as rewards are taken on."""
     batch, _ = next(ground.validation_images())
     return batch.numpy()[:count]
@@ -70,7 +70,7 @@ class Listed(kt.Oracle):
         return {"status": "RUNNING", "values": dict(self._values[len(self.trials)])}
 
 
-def rewarded(model: tf.keras.Model, ground: Groundwork) -> float:
+def rewarded(model: tf.keras.Model, ground: SharedData) -> float:
     """The reward of a Keras model on meta-val, as a search takes it."""
     metrics = ground.task.metrics()
     for seen, target in ground.validation_images():

@@ -13,7 +13,7 @@ from nas_tf.genotype import Genotype
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.state import from_arrays, initial_arrays
 from nas_tf.runs import Run
-from nas_tf.search import weights
+from nas_tf.search import candidate_models
 from nas_tf.search.hypermodel import OBJECTIVE
 from nas_tf.training.result import CandidateResult
 from tests.e2e.disk import small_files
@@ -73,9 +73,12 @@ def test_nothing_is_left_of_weights_that_do_not_fit(
     state = from_arrays(layouts(blueprint), initial_arrays(blueprint, seed=1))
     told = r"weights/5\.npz can't be written: File too large; free some space"
     with small_files(100_000), pytest.raises(EnvironmentFault, match=told):
-        weights.keep(tmp_path, "5", blueprint, state)
+        candidate_models.save_arrays(tmp_path, "5", blueprint, state)
     gc.collect()
     assert not list((tmp_path / "weights").iterdir())
     assert "".join(capfd.readouterr()) == ""
-    weights.keep(tmp_path, "5", blueprint, state)
-    assert weights.read(tmp_path, "5").keys() == weights.learnt(blueprint, state).keys()
+    candidate_models.save_arrays(tmp_path, "5", blueprint, state)
+    assert (
+        candidate_models.read_arrays(tmp_path, "5").keys()
+        == candidate_models.trained_arrays(blueprint, state).keys()
+    )

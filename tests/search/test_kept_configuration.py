@@ -8,10 +8,10 @@ import pytest
 from nas_tf import spaces
 from nas_tf.config import Experiment, load
 from nas_tf.errors import ConfigError
-from nas_tf.runs import Run, layout
+from nas_tf.runs import Run, files
 from nas_tf.search import OBJECTIVE, TwoStageTuner
 from nas_tf.tasks import Segmentation
-from nas_tf.training import experiment
+from nas_tf.training import from_config
 from tests.search.quick import QuickModel
 from tuner_oracles import RandomOracle
 
@@ -28,13 +28,13 @@ def searched(folder: Path, trials: int, *overrides: str, task: Any = None) -> Ex
     TwoStageTuner(model, oracle, directory=folder.parent, project_name=folder.name).search(
         verbose=0
     )
-    return load(folder / layout.CONFIG)
+    return load(folder / files.CONFIG)
 
 
 def test_a_given_task_is_kept_and_another_is_refused(tmp_path: Path) -> None:
     given = Segmentation(CLASSES, class_weights=WEIGHTS, background=2)
     kept = searched(tmp_path / "run", 1, task=given)
-    found = experiment.task_for(kept)
+    found = from_config.task_for(kept)
     assert (found.left_out, found.class_weights) == ((2,), tuple(WEIGHTS))
     for other in (None, Segmentation(CLASSES, background=2)):
         with pytest.raises(ConfigError, match=r"was begun with task\.\w+="):
@@ -49,4 +49,4 @@ def test_what_comes_after_a_search_may_change_on_the_way(tmp_path: Path) -> None
     assert (kept.full.stages[0].epochs, kept.evaluation.flip) == (7, True)
     with pytest.raises(ConfigError, match="begun with stage_one"):
         searched(tmp_path / "run", 2, "stage_one.epochs=7")
-    assert load(tmp_path / "run" / layout.CONFIG) == kept
+    assert load(tmp_path / "run" / files.CONFIG) == kept

@@ -12,15 +12,15 @@ from click.testing import CliRunner
 
 from nas_tf import spaces
 from nas_tf.cli import nas_tf
-from nas_tf.cli.kerastuner_oracles import Hyperband
+from nas_tf.cli.oracles import Hyperband
 from nas_tf.config import load
 from nas_tf.errors import ConfigError, DataError, NasTfError
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.state import from_arrays
 from nas_tf.runs import Run
-from nas_tf.search import SearchHyperModel, weights
+from nas_tf.search import SearchHyperModel, candidate_models
 from nas_tf.search.hypermodel import OBJECTIVE
-from nas_tf.training import experiment as settled
+from nas_tf.training import from_config as settled
 from nas_tf.training.scoring import shipped
 from tests.search.searched import (
     ONE_STAGE,
@@ -127,7 +127,7 @@ def test_the_model_predicts_what_the_candidate_predicted(space: str, tmp_path: P
     keras_model = again.get_best_models(1)[0]
     ground, genotype = model.evaluator().ground, again.best_genotypes()[0]
     blueprint = settled.drawer(ground.config, genotype, "search")(ground.reward_view.crop)
-    state = from_arrays(layouts(blueprint), weights.read(one.folder, "0"))
+    state = from_arrays(layouts(blueprint), candidate_models.read_arrays(one.folder, "0"))
     seen = images(ground)
     predicted = shipped(blueprint, state)(seen).numpy()
     assert np.abs(logits(keras_model, seen) - predicted).max() < 1e-5

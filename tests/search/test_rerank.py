@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from nas_tf.config.longer import longer
+from nas_tf.config.rerank import for_rerank
 from nas_tf.errors import ConfigError, DataError
 from nas_tf.report import page, reranked
-from nas_tf.runs import Reranking, Run, layout, record
-from nas_tf.runs.shelf import Shelf
+from nas_tf.runs import Reranking, Run, files, record
+from nas_tf.runs.trial_store import TrialStore
 from nas_tf.search import rerank
-from nas_tf.training import experiment, guards
+from nas_tf.training import from_config, guards
 from tests.prepared import shared_cache
 from tests.runs import made as invented
 from tests.runs.made import made
@@ -46,7 +46,7 @@ def small(folder: Path, trials: int = 6, **options: object) -> Run:
 
 def begun(run: Run, *overrides: str, top: int = 2, sample: int = 1) -> Reranking:
     return rerank.begin(
-        run, longer(run.folder / layout.CONFIG, 2, overrides), top=top, sample=sample
+        run, for_rerank(run.folder / files.CONFIG, 2, overrides), top=top, sample=sample
     )
 
 
@@ -86,14 +86,14 @@ def test_few_trials_are_all_chosen_and_equal_genotypes_once(tmp_path: Path) -> N
 
 def test_longer_is_the_runs_own_configuration_with_more_epochs(tmp_path: Path) -> None:
     run = made(tmp_path / "run", trials=2, overrides=["limits.seconds=60", "threads=1"])
-    found = longer(run.folder / layout.CONFIG, 5, ["stage_one.polyak=null"])
+    found = for_rerank(run.folder / files.CONFIG, 5, ["stage_one.polyak=null"])
     assert (found.stage_one.epochs, found.stage_two.epochs) == (10, 5)
     assert (found.gate.policy, found.limits.seconds, found.threads) == ("open", 300, None)
     assert found.stage_one.polyak is None
     assert found.stage_one.views == 4
-    assert longer(run.folder / layout.CONFIG, 5, ["stage_one.epochs=7"]).stage_one.epochs == 7
+    assert for_rerank(run.folder / files.CONFIG, 5, ["stage_one.epochs=7"]).stage_one.epochs == 7
     alone = made(tmp_path / "alone", trials=2, overrides=["stage_two=null"])
-    assert longer(alone.folder / layout.CONFIG, 5).stage_two is None
+    assert for_rerank(alone.folder / files.CONFIG, 5).stage_two is None
 
 
 def test_what_was_begun_is_not_changed_on_its_way(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_what_was_begun_is_not_changed_on_its_way(tmp_path: Path) -> None:
     made(tmp_path / "run", trials=40)
     again = begun(Run(run.folder), "threads=1", top=3, sample=4)
     assert (again.top, again.sample) == (first.top, first.sample)
-    folder = run.folder / layout.RERANK
+    folder = run.folder / files.RERANK
     for options, told in (
         ({"top": 4, "sample": 4}, "--top=3, now it is 4"),
         ({"top": 3, "sample": 5}, "--sample=4, now it is 5"),
@@ -113,19 +113,19 @@ def test_what_was_begun_is_not_changed_on_its_way(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"with stage_one.polyak=0.9, now it is null: "):
         begun(run, "stage_one.polyak=null", top=3, sample=4)
     with pytest.raises(ConfigError, match=r"with stage_one.epochs=4, now it is 12: "):
-        rerank.begin(run, longer(run.folder / layout.CONFIG, 6), top=3, sample=4)
+        rerank.begin(run, for_rerank(run.folder / files.CONFIG, 6), top=3, sample=4)
 
 
 def test_another_space_or_an_empty_run_is_refused(tmp_path: Path) -> None:
     run, dpc = made(tmp_path / "run", trials=3), made(tmp_path / "dpc", trials=3, space="dpc")
     with pytest.raises(ConfigError) as error:
-        rerank.begin(run, longer(dpc.folder / layout.CONFIG, 2), top=1, sample=0)
+        rerank.begin(run, for_rerank(dpc.folder / files.CONFIG, 2), top=1, sample=0)
     assert "of space dpc, expected auxcell, that of the run" in str(error.value)
     empty = made(tmp_path / "empty", trials=0)
     with pytest.raises(DataError, match="has no completed trial yet"):
         begun(empty)
-    assert not (run.folder / layout.RERANK).exists()
-    assert not (empty.folder / layout.RERANK).exists()
+    assert not (run.folder / files.RERANK).exists()
+    assert not (empty.folder / files.RERANK).exists()
 
 
 def test_pairs_are_ranked_before_and_after(tmp_path: Path) -> None:
@@ -168,18 +168,18 @@ def test_a_reranking_that_has_just_begun_says_so_and_is_drawn(tmp_path: Path) ->
 def test_a_failing_candidate_costs_only_itself(tmp_path: Path) -> None:
     """The dearest of three is beyond the limit; only one is trained, the third is done already."""
     run = small(tmp_path / "run", trials=3)
-    plain = longer(run.folder / layout.CONFIG, 1)
+    plain = for_rerank(run.folder / files.CONFIG, 1)
 
     def price(name: str) -> int:
         genotype = next(one.parsed for one in run.trials if one.trial == name)
-        return guards.costs(experiment.drawer(plain, genotype, "search")((64, 64))).params
+        return guards.costs(from_config.drawer(plain, genotype, "search")((64, 64))).params
 
     by_price = sorted((trial.trial for trial in run.trials), key=price)
     limit = f"limits.params={price(by_price[-1]) - 1}"
-    config = longer(run.folder / layout.CONFIG, 1, [limit, "stage_two=null"])
+    config = for_rerank(run.folder / files.CONFIG, 1, [limit, "stage_two=null"])
     reranking = rerank.begin(run, config, top=3, sample=0)
     done = record.read(record.path_of(run.folder, by_price[0]))
-    Shelf(reranking.longer.folder).add(done)
+    TrialStore(reranking.longer.folder).add(done)
     heard = []
     rerank.train(
         reranking,
@@ -200,7 +200,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         FileLock(reranking.longer.folder / ".rerank.lock"),
         pytest.raises(ConfigError, match="is being worked at by another process"),
     ):
-        rerank.train(reranking, longer(run.folder / layout.CONFIG, 2))
+        rerank.train(reranking, for_rerank(run.folder / files.CONFIG, 2))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 
 from nas_tf import spaces
 from nas_tf.errors import ConfigError, DataError
-from serving import lite_metadata, lite_whole, tflite
+from serving import lite_metadata, tflite
 from serving.lite_runner import LiteModel, runtimes
 from serving.parity import compare, keras_answers
 from serving.shipment import Shipment
@@ -170,7 +170,7 @@ def test_a_model_that_was_cut_off_anywhere_is_refused(tmp_path: Path, kind: tfli
     spread = {*range(8, tables, tables // 12), *range(tables - 40, tables - 4, 6)}
     for length in sorted(spread):
         with pytest.raises(ValueError, match=r"^damaged: a part of it is missing or broken$"):
-            lite_whole.check(content[:length])
+            lite_metadata.check_complete(content[:length])
         with pytest.raises(ConfigError, match=r"run here: damaged: a part"):
             LiteModel(content[:length])
         path.write_bytes(content[:length])

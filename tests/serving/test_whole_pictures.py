@@ -16,7 +16,7 @@ from nas_tf.networks.arrays import layouts
 from nas_tf.networks.state import from_arrays
 from nas_tf.pictures import decoded
 from nas_tf.training.scoring import Scorer
-from serving import graph, images, picture_file, saved_model, tflite, whole
+from serving import graph, images, saved_model, tflite, whole_picture
 from serving.lite_runner import LiteModel
 from serving.shipment import Shipment
 from serving.signatures import FILES
@@ -86,10 +86,10 @@ def written(pixels: np.ndarray, kind: str, orientation: int) -> bytes:
 def agree(runtimes: Mapping[str, object], file: bytes) -> None:
     picture = decoded(file, "it")
     (png,) = runtimes["files"](file)["mask_png_bytes"].numpy()
-    masks = {"image_bytes": picture_file.maps(png), "scorer": runtimes["scorer"](picture)}
+    masks = {"image_bytes": images.maps(png), "scorer": runtimes["scorer"](picture)}
     for name in ("saved_model", "tflite"):
         about, ask = runtimes[name]
-        masks[name] = whole.answer(ask, about, picture)["mask"]
+        masks[name] = whole_picture.answer(ask, about, picture)["mask"]
     reference = masks.pop("saved_model")
     assert reference.shape == picture.shape[:2]
     assert len(np.unique(reference)) > 1
@@ -118,7 +118,7 @@ def test_larger_pictures_are_answered_window_by_window(tmp_path: Path) -> None:
     one = replace(shipment(), resize=Resize())
     ask = saved_model.answers(saved_model.write(one, tmp_path))
     picture = pictures(1, size=(160, 96))[0]
-    mask = whole.answer(ask, one.about(), picture)["mask"]
+    mask = whole_picture.answer(ask, one.about(), picture)["mask"]
     windows = InputGeometry(SIZE, Resize()).cut(picture).numpy()
     assert len(windows) == 3
     # The first window owns the rows up to the middle of what it shares with the second.
@@ -132,10 +132,10 @@ def test_depths_and_joints_come_back_at_the_own_size(tmp_path: Path) -> None:
     picture = pictures(1, size=(128, 192))[0]
     depth = network("depth")
     ask = saved_model.answers(saved_model.write(depth, tmp_path / "depth"))
-    assert whole.answer(ask, depth.about(), picture)["depth"].shape == (128, 192)
+    assert whole_picture.answer(ask, depth.about(), picture)["depth"].shape == (128, 192)
     pose = network("pose")
     folder = saved_model.write(pose, tmp_path / "pose")
-    given = whole.answer(saved_model.answers(folder), pose.about(), picture)["keypoints"]
+    given = whole_picture.answer(saved_model.answers(folder), pose.about(), picture)["keypoints"]
     content = io.BytesIO()
     Image.fromarray(picture).save(content, "png")
     by_file = tf.saved_model.load(str(folder)).signatures[FILES]

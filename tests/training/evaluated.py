@@ -14,8 +14,8 @@ from nas_tf.data import pipeline
 from nas_tf.data.examples import Examples
 from nas_tf.data.presets import preset
 from nas_tf.training import gate
-from nas_tf.training.groundwork import Groundwork
 from nas_tf.training.result import CandidateResult
+from nas_tf.training.shared_data import SharedData
 from nas_tf.training.split_cache import task_of
 from nas_tf.training.two_stage import TwoStage
 
@@ -46,8 +46,8 @@ def experiment(**changes: Any) -> Experiment:
 
 
 @functools.cache
-def _ground(text: str) -> Groundwork:
-    return Groundwork(msgspec.json.decode(text, type=Experiment))
+def _ground(text: str) -> SharedData:
+    return SharedData(msgspec.json.decode(text, type=Experiment))
 
 
 def evaluator(config: Experiment) -> TwoStage:

@@ -283,7 +283,6 @@ _CHILD = """
 import sys
 from pathlib import Path
 import numpy as np
-from tests.training.test_full import FULL, training, vectors
 
 one = training(Path(sys.argv[1]), {**FULL, "save_minutes": 1e-4})
 one.resume()

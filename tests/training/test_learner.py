@@ -13,7 +13,7 @@ from nas_tf.config.schema import Optimiser
 from nas_tf.networks.state import arrays_of_model, fill_model, initial_arrays, to_arrays
 from nas_tf.tasks import Segmentation
 from nas_tf.training import optimizers
-from nas_tf.training.polyak import Average
+from nas_tf.training.optimizers import PolyakAverage
 from tests.training import small
 
 ARCH1 = spaces.resolve("arch1")
@@ -66,7 +66,9 @@ def test_polyak_averages_as_addons_does() -> None:
         tf.keras.optimizers.legacy.SGD(0.1), average_decay=0.9
     )
     ours = tf.Variable(start, dtype=tf.float32)
-    average = Average(0.9, {"decoder": ours}, {"decoder": tf.Variable(np.zeros(2, np.float32))})
+    average = PolyakAverage(
+        0.9, {"decoder": ours}, {"decoder": tf.Variable(np.zeros(2, np.float32))}
+    )
     for gradient in gradients.astype(np.float32):
         averaging.apply_gradients([(tf.constant(gradient), theirs)])
         ours.assign_sub(0.1 * gradient)

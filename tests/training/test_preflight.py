@@ -12,11 +12,12 @@ from nas_tf import config, spaces
 from nas_tf.config.schema import Experiment, Resize, View
 from nas_tf.errors import NasTfError
 from nas_tf.input_geometry import InputGeometry
-from nas_tf.search import SearchHyperModel, TwoStageTuner, ready
+from nas_tf.search import SearchHyperModel, TwoStageTuner
+from nas_tf.search import preflight as search_preflight
 from nas_tf.search.hypermodel import OBJECTIVE
-from nas_tf.training import defaults, experiment, preflight
+from nas_tf.training import from_config, own_data, preflight
 from nas_tf.training.full_run import FullRun
-from nas_tf.training.groundwork import Groundwork
+from nas_tf.training.shared_data import SharedData
 from tuner_oracles import RandomOracle
 
 SMALL = """\
@@ -105,7 +106,7 @@ def refused(check: Callable[[Experiment], None], whole: Experiment) -> str:
 def test_what_no_search_can_do(load, tmp_path: Path, overrides: list[str], line: str) -> None:
     whole = load(*overrides)
     assert refused(preflight.before_search, whole) == line
-    assert refused(lambda one: Groundwork(one, root=tmp_path / "cache"), whole) == line
+    assert refused(lambda one: SharedData(one, root=tmp_path / "cache"), whole) == line
     assert not (tmp_path / "cache").exists()
 
 
@@ -171,8 +172,8 @@ def test_absent_imagenet_weights_are_refused_before_data_are_opened(
     whole = load("network.weights=imagenet")
     arch1 = spaces.resolve("arch1")
     for check in (
-        ready.check,
-        lambda one: Groundwork(one, root=tmp_path / "cache"),
+        search_preflight.check,
+        lambda one: SharedData(one, root=tmp_path / "cache"),
         lambda one: FullRun(one, arch1, tmp_path / "run"),
     ):
         line = refused(check, whole)
@@ -195,11 +196,11 @@ def test_the_crop_of_a_folder_follows_from_its_pictures(load, own) -> None:
     whole = load(f"data.name={name}", *open_crops, "stage_one.batch=16", "stage_two.batch=16")
     line = f"stage_one.crop and data.view.crop are null and {name} has none"
     assert refused(preflight.before_search, whole).startswith(line)
-    completed = defaults.completed(whole)
+    completed = own_data.completed(whole)
     view = completed.data.view
     assert (view.resize, view.input, view.crop) == (Resize(longer=80), (96, 96), (96, 96))
     assert (completed.stage_one.batch, completed.stage_two.batch) == (4, 4)
-    assert defaults.completed(completed) == completed
+    assert own_data.completed(completed) == completed
     preflight.before_training(completed)
 
 
@@ -210,18 +211,18 @@ def test_what_a_person_chose_for_a_folder_stays(load, own) -> None:
         *("stage_one.crop=null", "full.stages=[{epochs: 1}]", "stage_one.batch=3"),
         *("data.view.resize=none", "data.view.crop=[40, 48]"),
     )
-    completed = defaults.completed(chosen)
+    completed = own_data.completed(chosen)
     view = completed.data.view
     assert (view.resize, view.input, view.crop) == ("none", (96, 96), (40, 48))
     assert completed.stage_one.batch == 3
     assert completed.full.stages[0].batch == 4
     with_crops = load(f"data.name={name}", "full.stages=[{epochs: 1, crop: [64, 64]}]")
-    assert defaults.completed(with_crops).data.view == View()
-    assert experiment.geometry(defaults.completed(with_crops)) == InputGeometry((64, 64))
+    assert own_data.completed(with_crops).data.view == View()
+    assert from_config.geometry(own_data.completed(with_crops)) == InputGeometry((64, 64))
 
 
 def test_unknown_splits_of_a_folder_are_named_first(load, own) -> None:
-    whole = defaults.completed(load(f"data.name={own()}", "data.train_split=trian"))
+    whole = own_data.completed(load(f"data.name={own()}", "data.train_split=trian"))
     assert "data.train_split is trian" in refused(preflight.before_search, whole)
 
 

@@ -5,9 +5,9 @@ import tensorflow as tf
 from nas_tf import networks
 from nas_tf.data import DATASETS
 from nas_tf.data.examples import Examples
+from nas_tf.data.meta_split import meta_split
 from nas_tf.data.pipeline import views
 from nas_tf.data.presets import preset
-from nas_tf.data.split import meta_split
 from nas_tf.data.views import View
 from nas_tf.errors import ConfigError
 from nas_tf.tasks import Depth, Pose, Segmentation

@@ -11,7 +11,7 @@ from nas_tf.data.registry import dataset_info
 from nas_tf.errors import ConfigError
 from nas_tf.search import SearchHyperModel
 from nas_tf.tasks import Depth, Pose, Segmentation
-from nas_tf.training import experiment, preflight, task_settings
+from nas_tf.training import from_config, preflight, task_settings
 from nas_tf.training.split_cache import task_of
 
 SHAPES = dataset_info("shapes")
@@ -137,7 +137,7 @@ def test_a_task_that_is_given_is_what_the_configuration_then_makes(data, task) -
     if task.name == "segmentation":
         own = structs.replace(own, task=schema.Task(background="background"))
     kept = SearchHyperModel(spaces.get("auxcell"), task, config=own).config()
-    found = experiment.task_for(kept)
+    found = from_config.task_for(kept)
     assert type(found) is type(task)
     assert found.settings() == task.settings()
 

@@ -22,9 +22,9 @@ from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import State, from_arrays
 from nas_tf.training import gate, two_stage
-from nas_tf.training.groundwork import Groundwork
 from nas_tf.training.learner import Learner
 from nas_tf.training.result import CandidateResult
+from nas_tf.training.shared_data import SharedData
 from nas_tf.training.two_stage import TwoStage
 from tests.training.evaluated import SIMPLE, evaluate, evaluator, experiment
 
@@ -292,10 +292,10 @@ def test_bad_teachers_are_refused_before_any_compute(tmp_path: Path) -> None:
         ),
     ):
         with pytest.raises(WeightsError) as error:
-            Groundwork(experiment(teacher=str(tmp_path / name)), root=tmp_path / "cache")
+            SharedData(experiment(teacher=str(tmp_path / name)), root=tmp_path / "cache")
         assert str(error.value) == message
     with pytest.raises(WeightsError, match="not a Keras model or SavedModel"):
-        Groundwork(experiment(teacher=str(tmp_path / "broken.keras")), root=tmp_path / "cache")
+        SharedData(experiment(teacher=str(tmp_path / "broken.keras")), root=tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 
 
@@ -315,7 +315,7 @@ def test_other_mistakes_are_found_before_any_compute(tmp_path: Path) -> None:
     ]
     for kind, changes, message in cases:
         with pytest.raises(kind) as error:
-            Groundwork(experiment(**changes), root=tmp_path / "cache")
+            SharedData(experiment(**changes), root=tmp_path / "cache")
         assert str(error.value) == message
     assert not (tmp_path / "cache").exists()
 

@@ -11,10 +11,10 @@ from PIL import Image
 
 from nas_tf import config, spaces
 from nas_tf.config.schema import Evaluation
-from nas_tf.data.whole import WholePictures
+from nas_tf.data.whole_pictures import WholePictures
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.state import from_arrays, initial_arrays
-from nas_tf.training import experiment, scoring
+from nas_tf.training import from_config, scoring
 from nas_tf.training.scoring import Scorer
 from tests.prepared import shared_cache
 
@@ -48,12 +48,12 @@ def cache():
 
 
 def scorer_of(whole: config.Experiment, **how: object) -> tuple[Scorer, object]:
-    draw = experiment.drawer(whole, spaces.resolve("arch2"), "published")
-    size = experiment.geometry(whole).size
+    draw = from_config.drawer(whole, spaces.resolve("arch2"), "published")
+    size = from_config.geometry(whole).size
     blueprint = draw(size).deployed()
     parts = layouts(blueprint)
     state = from_arrays(parts, initial_arrays(blueprint, seed=1))
-    scorer = Scorer(draw, experiment.task_for(whole), parts, size, Evaluation(batch=4, **how))
+    scorer = Scorer(draw, from_config.task_for(whole), parts, size, Evaluation(batch=4, **how))
     return scorer, state
 
 
@@ -72,7 +72,7 @@ def test_every_pixel_is_scored(
     (tmp_path / "own.yaml").write_text("space: auxcell\ndata: {name: shapes}\n")
     whole = config.load(tmp_path / "own.yaml", [f"data.name={border}", *SMALL, *view])
     scorer, state = scorer_of(whole)
-    pictures, done = experiment.scored(whole, "val"), []
+    pictures, done = from_config.scored(whole, "val"), []
     metrics = scorer.score(state, pictures, done.append)
     shares = {row["class"]: row["share"] for row in metrics.table()}
     assert shares["border"] == pytest.approx(BORDER, abs=0.01)
@@ -85,7 +85,7 @@ def test_padding_never_counts_and_batches_change_nothing(tmp_path: Path, border:
     view = "data.view={resize: {longer: 40}, input: [64, 64], crop: [32, 32]}"
     whole = config.load(tmp_path / "own.yaml", [f"data.name={border}", *SMALL, view])
     scorer, state = scorer_of(whole)
-    pictures = experiment.scored(whole, "val")
+    pictures = from_config.scored(whole, "val")
     assert isinstance(pictures, WholePictures)
     alone = scorer.score(state, pictures.spread(1)).confusion.numpy()
     together = scorer.score(state, pictures).confusion.numpy()
@@ -98,7 +98,7 @@ def test_padding_never_counts_and_batches_change_nothing(tmp_path: Path, border:
 def test_a_reward_on_less_than_the_picture_is_said(
     tmp_path: Path, border: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from nas_tf.training.groundwork import Groundwork
+    from nas_tf.training.shared_data import SharedData
 
     (tmp_path / "own.yaml").write_text("space: auxcell\ndata: {name: shapes, meta_val: 0.5}\n")
     several = border.removeprefix("folder:")
@@ -109,12 +109,12 @@ def test_a_reward_on_less_than_the_picture_is_said(
     stages = ["stage_one={batch: 2, views: 1}", "stage_two.batch=2"]
     crops = ["stage_one.crop=[64, 64]", "full.stages=[{epochs: 1, crop: [64, 64]}]"]
     given = [f"data.name={border}", *SMALL, *stages]
-    ground = Groundwork(config.load(tmp_path / "own.yaml", [*given, *crops]))
+    ground = SharedData(config.load(tmp_path / "own.yaml", [*given, *crops]))
     assert ground.share_seen == pytest.approx(1 / 16)
     assert "rewards are taken on 6 % of the pixels of meta-val, 64x64" in caplog.text
     caplog.clear()
     view = "data.view={resize: {longer: 64}, crop: [32, 32]}"
-    ground = Groundwork(config.load(tmp_path / "own.yaml", [*given, view]))
+    ground = SharedData(config.load(tmp_path / "own.yaml", [*given, view]))
     assert ground.share_seen == 1
     assert "rewards are taken" not in caplog.text
 
@@ -127,7 +127,6 @@ from nas_tf import config
 from nas_tf.input_geometry import InputGeometry
 from nas_tf.training import experiment
 from serving import whole
-from tests.training.test_whole_scores import scorer_of
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner_oracles.draws import vectors
+from tuner_oracles.proposals import vectors
 from tuner_oracles.tokens import SpaceError, Tokens
 
 

@@ -4,16 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas_tf.data import cityscapes_seg, voc2012_seg
+from nas_tf.data import cityscapes_seg, headers, voc2012_seg
 from nas_tf.data.dataset_file import NAME, Settings, parse_settings
 from nas_tf.data.files import read_lines
-from nas_tf.data.init import heads, masks, text, tree
-from nas_tf.data.init.heads import Pictures
-from nas_tf.data.init.masks import Classes, Values
-from nas_tf.data.init.names import Names, find_names
+from nas_tf.data.folder_annotations import Annotations
+from nas_tf.data.folder_layout import Layout
+from nas_tf.data.headers import Pictures
+from nas_tf.data.init import classes, text, tree
+from nas_tf.data.init.classes import Classes, ClassNames, Values, find_names
 from nas_tf.data.init.tree import Arrangement
-from nas_tf.data.layout import Layout
-from nas_tf.data.meaning import Meaning
 from nas_tf.errors import DataError
 
 
@@ -66,19 +65,19 @@ def inspect(folder: str | Path) -> Inspection:
     )
     layout = Layout(root, settings)
     members = {split: _members(layout, found, split) for split in layout.splits}
-    values = classes = None
+    values = concluded = None
     notes: tuple[str, ...] = found.notes
     if layout.labels is not None and not layout.labels.is_json:
-        values = masks.survey(_paths(layout, "labels", members))
-        classes = _classes(root, found, values, layout)
+        values = classes.survey(_paths(layout, "labels", members))
+        concluded = _classes(root, found, values, layout)
         broken = tuple(f"{line}" for line in values.broken[:3])
-        notes += classes.notes + broken
-    names = classes.names if classes else ()
+        notes += concluded.notes + broken
+    names = concluded.names if concluded else ()
     if layout.labels is not None and layout.labels.is_json:
-        names = Meaning(layout).classes
+        names = Annotations(layout).classes
     counts = {split: len(members[split]) for split in members}
-    seen = heads.survey(_paths(layout, "images", members))
-    content = text.render(found, counts, seen, names, classes, values)
+    seen = headers.survey_headers(_paths(layout, "images", members))
+    content = text.render(found, counts, seen, names, concluded, values)
     parse_settings(root / NAME, content)
     return Inspection(root, found, counts, seen, names, notes, content)
 
@@ -116,7 +115,7 @@ def _members(layout: Layout, found: Arrangement, split: str) -> Sequence[str]:
     if listing:
         return [" ".join(words) for words in read_lines(layout.root / listing)]
     if layout.names_from is not None:
-        content = Meaning(layout).coco(layout.names_from, split)
+        content = Annotations(layout).coco(layout.names_from, split)
         return content.people() if layout.keypoints else list(content.images)
     names = list(layout.images.names(layout.key(layout.images, split)))
     for place in (layout.labels, layout.depth):
@@ -132,7 +131,7 @@ def _paths(layout: Layout, kind: str, members: Mapping[str, Sequence[str]]) -> l
     return [
         place.path(layout.key(place, split), name)
         for split, names in members.items()
-        for name in names[:: -(-len(names) // heads.MOST) or 1]
+        for name in names[:: -(-len(names) // headers.MOST_SURVEYED) or 1]
     ]
 
 
@@ -148,5 +147,5 @@ def _classes(root: Path, found: Arrangement, values: Values, layout: Layout) -> 
     names = find_names(root, first, first.parent)
     published = "VOC20" in str(root / found.images) and found.title == "PASCAL VOC"
     if names is None and published and not values.coloured:
-        names = Names(root, voc2012_seg.INFO.classes)
-    return masks.conclude(values, names)
+        names = ClassNames(root, voc2012_seg.INFO.classes)
+    return classes.conclude(values, names)

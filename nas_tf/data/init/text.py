@@ -4,8 +4,8 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from nas_tf.data.init.heads import Pictures
-from nas_tf.data.init.masks import Classes, Values
+from nas_tf.data.headers import Pictures
+from nas_tf.data.init.classes import Classes, Values
 from nas_tf.data.init.tree import Arrangement
 
 _IGNORED = 255

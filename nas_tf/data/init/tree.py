@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nas_tf.data.coco_file import read_coco
 from nas_tf.data.files import IMAGE_SUFFIXES, read_lines
-from nas_tf.data.places import Place, walk
+from nas_tf.data.path_pattern import Place, walk
 from nas_tf.errors import DataError
 
 _WORDS = {

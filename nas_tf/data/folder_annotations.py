@@ -1,0 +1,142 @@
+"""The meaning of a user's folder: classes, label values, colours and joints, by dataset.yaml."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from nas_tf.data import coco_keypoints
+from nas_tf.data.coco_file import CocoFile, read_coco
+from nas_tf.data.dataset_file import HOW_TO_GET, Settings
+from nas_tf.data.folder_layout import Layout
+from nas_tf.data.info import DatasetInfo, LabelMap
+from nas_tf.data.palettes import colours, distinct, is_background
+from nas_tf.data.path_pattern import Place
+from nas_tf.errors import DataError
+
+SIGMA = 0.067
+"""Falloff of OKS for joints that are not COCO's: the mean of COCO's own."""
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """What is annotated in the files of a layout."""
+
+    layout: Layout
+
+    @property
+    def settings(self) -> Settings:
+        """The content of dataset.yaml."""
+        return self.layout.settings
+
+    def info(self, name: str) -> DatasetInfo:
+        """What training and scoring need to know of it."""
+        layout, own = self.layout, self.joints != coco_keypoints.INFO.joints
+        kinds = {"label": layout.labels, "depth": layout.depth, "keypoints": layout.keypoints}
+        return DatasetInfo(
+            name=name,
+            title=f"Folder {layout.root.name}",
+            targets=tuple(target for target, place in kinds.items() if place is not None),
+            splits=dict.fromkeys(layout.splits),
+            how_to_get=HOW_TO_GET,
+            classes=self.classes,
+            ignore_label=self.label_map.ignore,
+            palette=self._palette(),
+            joints=self.joints,
+            swaps=self._swaps(),
+            sigmas=(SIGMA,) * len(self.joints) if own else (),
+            extras=("area",) if layout.keypoints else (),
+        )
+
+    def coco(self, place: Place, split: str) -> CocoFile:
+        """The JSON of a split."""
+        return read_coco(place.folder(self.layout.key(place, split)))
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Those of dataset.yaml, or background and the categories of the first JSON."""
+        if self.settings.classes or self.layout.labels is None:
+            return self.settings.classes or ()
+        categories = self.coco(self.layout.labels, self.layout.splits[0]).categories
+        names = [one.name for one in sorted(categories, key=lambda one: one.id)]
+        behind = [name for name in names if is_background(name)][:1] or ["background"]
+        classes = tuple(dict.fromkeys([*behind, *names]))
+        if len(classes) > 255:
+            raise self.settings.error("labels", f"{len(classes)} categories, expected at most 254")
+        return classes
+
+    def indices(self, coco: CocoFile) -> dict[int, int]:
+        """The class index of every category of a JSON."""
+        known = {one.name for one in coco.categories}
+        strange = [name for name in self.classes[1:] if name not in known]
+        if strange or (self.settings.classes is None and not known <= {*self.classes}):
+            raise self.settings.error(
+                "classes",
+                f"classes are {_joined(self.classes)} and the categories of {coco.path} are "
+                f"{_joined(sorted(known))}, expected the same names after the first",
+            )
+        places = {name: place for place, name in enumerate(self.classes)}
+        return {one.id: places[one.name] for one in coco.categories if one.name in places}
+
+    @cached_property
+    def label_map(self) -> LabelMap:
+        """What values of label files mean."""
+        settings = self.settings
+        key = "label_map" if settings.label_map is not None else "ignore_label"
+        try:
+            return LabelMap(
+                len(self.classes), settings.ignore_label, settings.label_map, settings.coloured
+            )
+        except DataError as error:
+            raise settings.error(key, str(error)) from error
+
+    def _palette(self) -> tuple[tuple[int, int, int], ...]:
+        """The palette that is named; else the masks' own colours, else bright ones."""
+        settings, count = self.settings, len(self.classes)
+        try:
+            if settings.palette is not None:
+                return colours(settings.palette, count)
+        except DataError as error:
+            raise settings.error("palette", str(error)) from error
+        own: dict[int, int] = {}
+        for value, label in (settings.label_map or {}).items() if settings.coloured else ():
+            own.setdefault(label, value)
+        black = {label for label, value in own.items() if not value and label < count}
+        if set(range(count)) <= set(own) and all(is_background(self.classes[n]) for n in black):
+            return tuple((own[n] >> 16, own[n] >> 8 & 255, own[n] & 255) for n in range(count))
+        return distinct(self.classes)
+
+    @cached_property
+    def joints(self) -> tuple[str, ...]:
+        """Those of dataset.yaml, or of the first JSON's category."""
+        if self.layout.keypoints is None:
+            return ()
+        written, first = self.settings.joints, self.layout.splits[0]
+        joints = written or self.coco(self.layout.keypoints, first).joints
+        if not joints:
+            raise self.settings.error(
+                "keypoints", "no category of the JSON names its keypoints, expected the key joints"
+            )
+        return tuple(name.replace("_", " ") for name in joints)
+
+    def _swaps(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of dataset.yaml, or the joints whose names differ in left and right only."""
+        places = {name: number for number, name in enumerate(self.joints)}
+        if self.settings.swaps is None:
+            pairs = [(name, re.sub(r"\bleft\b", "right", name)) for name in places]
+            pairs = [(one, other) for one, other in pairs if one != other and other in places]
+            return tuple((places[one], places[other]) for one, other in pairs)
+        pairs = [tuple(name.replace("_", " ") for name in pair) for pair in self.settings.swaps]
+        named = [name for pair in pairs for name in pair]
+        if not {*named} <= {*places} or len({*named}) < len(named):
+            raise self.settings.error(
+                "swaps",
+                f"swaps are {_joined(named)}, expected pairs of {_joined(places)}, each once",
+            )
+        return tuple((places[one], places[other]) for one, other in pairs)
+
+
+def _joined(names: Iterable[str], most: int = 12) -> str:
+    listed = [" ".join(name.split())[:40] for name in names]
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more

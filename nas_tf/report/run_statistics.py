@@ -1,0 +1,303 @@
+"""What is shown of a run, as numbers: every picture and table of ``plots`` and ``page`` is one."""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from nas_tf.genotype import Genotype
+from nas_tf.runs import Reranking, Run, TrialRecord
+from nas_tf.runs.statistics import Correlation, spearman
+from nas_tf.spaces import auxcell, dpc, template
+
+WINDOWS = 10
+MOST_WORDS = 14
+ALIKE = 0.005
+"""Scores no farther from their median count as equal."""
+NEARLY_ALL = 0.8
+PARTS = {
+    "build": ("build",),
+    "trace": ("trace", "validate_trace"),
+    "input": ("input",),
+    "steps": ("steps",),
+    "validation": ("validate",),
+}
+"""How the times that a trial keeps are summed up."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How often each word of a kind was chosen, by window of trials, and what it brought.
+
+    ``shares`` has a row for each word and a column for each window. ``effects`` is the mean reward
+    of trials with the word less that of those without, with its standard error; NaN where one side
+    is empty.
+    """
+
+    kind: str
+    words: tuple[str, ...]
+    edges: tuple[int, ...]
+    shares: np.ndarray
+    effects: np.ndarray
+
+
+@dataclass(frozen=True)
+class RunStatistics:
+    """A run's finished trials, looked at from all sides."""
+
+    run: Run
+
+    @cached_property
+    def trials(self) -> list[TrialRecord]:
+        """Finished trials, in the order in which they ended."""
+        return self.run.trials
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """Numbers of trials by their name, from 1."""
+        return {trial.trial: number for number, trial in enumerate(self.trials, 1)}
+
+    @cached_property
+    def completed(self) -> list[TrialRecord]:
+        """Those that did not fail."""
+        return self.run.completed
+
+    @cached_property
+    def gated(self) -> list[TrialRecord]:
+        """Those that the gate stopped."""
+        return [trial for trial in self.completed if trial.stopped == "gate"]
+
+    @cached_property
+    def failed(self) -> list[TrialRecord]:
+        """Those that failed."""
+        return [trial for trial in self.trials if trial.status == "failed"]
+
+    @cached_property
+    def both(self) -> list[TrialRecord]:
+        """Those that went through both stages."""
+        return [trial for trial in self.completed if len(trial.stages) > 1]
+
+    def x(self, trials: Sequence[TrialRecord]) -> list[int]:
+        """The numbers of trials, for an axis."""
+        return [self.numbers[trial.trial] for trial in trials]
+
+    @cached_property
+    def best_so_far(self) -> np.ndarray:
+        """The best reward up to each completed trial."""
+        return np.maximum.accumulate([trial.reward for trial in self.completed])
+
+    def running_mean(self, window: int = 20) -> np.ndarray:
+        """The mean reward of the last completed trials."""
+        return running_mean([trial.reward for trial in self.completed], window)
+
+    def stage_rewards(self, stage: int) -> list[float]:
+        """Rewards after a stage, of all that reached its end."""
+        return [one.stages[stage].reward for one in self.completed if len(one.stages) > stage]
+
+    @cached_property
+    def bar(self) -> dict[int, float]:
+        """The mean that the gate compared with, by the number of the trial.
+
+        The paper's gate compares with the mean before a reward, the authors' with the one after.
+        """
+        bar, before = {}, None
+        for line in self.run.decisions:
+            after = line.state.get("mean")
+            mean = after if line.state.get("policy") == "authors" else before
+            if isinstance(mean, float) and line.trial in self.numbers:
+                bar[self.numbers[line.trial]] = mean
+            before = after
+        return dict(sorted(bar.items()))
+
+    @cached_property
+    def honesty(self) -> Correlation | None:
+        """How well stage one foretells stage two, in rank."""
+        firsts = [trial.stages[0].reward for trial in self.both]
+        return spearman(firsts, [trial.stages[1].reward for trial in self.both])
+
+    @cached_property
+    def alike(self) -> list[float]:
+        """Scores that are equal to their median, where nearly all are; empty elsewhere.
+
+        Trials that were refused for their cost before any training do not count.
+        """
+        scores = [trial.score for trial in self.completed if trial.stages]
+        if len(scores) < 2:
+            return []
+        equal = [score for score in scores if abs(score - float(np.median(scores))) <= ALIKE]
+        return equal if len(equal) >= NEARLY_ALL * len(scores) else []
+
+    @cached_property
+    def reranking(self) -> Reranking | None:
+        """Those of its trials that were trained longer."""
+        return Reranking.of(self.run)
+
+    @cached_property
+    def seconds(self) -> dict[str, np.ndarray]:
+        """Where each trial's time went; ``other`` is what no part claims."""
+        table = {}
+        for stage, name in enumerate(("stage 1", "stage 2")):
+            for part, keys in PARTS.items():
+                table[f"{name} {part}"] = np.array(
+                    [_seconds(trial, stage, keys) for trial in self.trials]
+                )
+        whole = np.array([trial.seconds for trial in self.trials])
+        return table | {"other": np.maximum(0.0, whole - sum(table.values()))}
+
+    @cached_property
+    def shares(self) -> list[Shares]:
+        """Frequencies and effects of every kind of choice."""
+        chosen = [choices(trial.parsed) for trial in self.completed]
+        kinds = list(chosen[0]) if chosen else []
+        return [self._shares(kind, [one[kind] for one in chosen]) for kind in kinds]
+
+    def _shares(self, kind: str, chosen: list[list[str]]) -> Shares:
+        counts = Counter(word for words in chosen for word in words)
+        ordered = vocabulary(self.run.about["space"]).get(kind, [])
+        words = tuple(ordered + sorted(word for word in counts if word not in ordered))
+        words = words[:MOST_WORDS]
+        windows = max(1, min(WINDOWS, len(chosen) // 5))
+        edges = np.linspace(0, len(chosen), windows + 1).astype(int)
+        shares = np.zeros((len(words), windows))
+        for column, (begin, end) in enumerate(itertools.pairwise(edges)):
+            within = Counter(word for words in chosen[begin:end] for word in words)
+            total = max(1, sum(within.values()))
+            shares[:, column] = [within[word] / total for word in words]
+        rewards = np.array([trial.reward for trial in self.completed])
+        has = np.array([[word in one for one in chosen] for word in words])
+        effects = np.array([_effect(rewards, row) for row in has]).reshape(len(words), 2)
+        return Shares(kind, words, tuple(edges.tolist()), shares, effects)
+
+
+def running_mean(values: Sequence[float], window: int) -> np.ndarray:
+    """The mean of the last values, of fewer at the beginning."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    ends = np.arange(1, len(values) + 1)
+    begins = np.maximum(0, ends - window)
+    return (sums[ends] - sums[begins]) / (ends - begins)
+
+
+def _seconds(trial: TrialRecord, stage: int, keys: Sequence[str]) -> float:
+    if len(trial.stages) <= stage:
+        return 0.0
+    return sum(trial.stages[stage].seconds.get(key, 0.0) for key in keys)
+
+
+def _effect(rewards: np.ndarray, has: np.ndarray) -> tuple[float, float]:
+    inside, outside = rewards[has], rewards[~has]
+    if min(len(inside), len(outside)) < 2:
+        return float("nan"), float("nan")
+    error = np.sqrt(inside.var(ddof=1) / len(inside) + outside.var(ddof=1) / len(outside))
+    return float(inside.mean() - outside.mean()), float(error)
+
+
+_NUMBER = re.compile(
+    r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?!\w)"
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A reason, and the trials that failed for it in their order."""
+
+    reason: str
+    trials: tuple[TrialRecord, ...]
+
+
+def group_failures(trials: Iterable[TrialRecord]) -> list[Failure]:
+    """The reasons of the trials that failed, the most common first.
+
+    Where numbers of a group differ, the reason tells the lowest and the highest.
+    """
+    groups: dict[tuple[str, ...], list[TrialRecord]] = {}
+    for trial in trials:
+        if trial.status == "failed":
+            groups.setdefault(tuple(_NUMBER.split(_reason(trial))), []).append(trial)
+    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+    return [Failure(_told(words, same), tuple(same)) for words, same in ordered]
+
+
+def _reason(trial: TrialRecord) -> str:
+    return trial.stopped or "unknown"
+
+
+def _told(words: tuple[str, ...], same: list[TrialRecord]) -> str:
+    """The words that reasons share, with what each number of theirs was."""
+    places = zip(*(_NUMBER.findall(_reason(trial)) for trial in same), strict=True)
+    numbers = [_range(found) for found in places]
+    return "".join(itertools.chain(*itertools.zip_longest(words, numbers, fillvalue="")))
+
+
+def _range(found: tuple[str, ...]) -> str:
+    low, high = min(found, key=_value), max(found, key=_value)
+    return low if _value(low) == _value(high) else f"{low} to {high}"
+
+
+def _value(number: str) -> float:
+    return float(number.replace(",", ""))
+
+
+_STRIDES = (4, 8, 16, 32)
+
+
+def choices(genotype: Genotype) -> dict[str, list[str]]:
+    """Every choice of a genotype, by kind: operations, connections and the like."""
+    return {"auxcell": _auxcell, "template": _template, "dpc": _dpc}[genotype.space](genotype)
+
+
+def vocabulary(space: str) -> dict[str, list[str]]:
+    """The words of each kind that have an order of their own; others are sorted."""
+    if space == "dpc":
+        rates = [f"rate {rate}" for rate in dpc.RATES]
+        return {"operations": ["conv1x1", "sep3x3", "pool"], "rates": rates}
+    taps, operations = {
+        "auxcell": (auxcell.TAPS, auxcell.OPS),
+        "template": (template.TAPS, template.OPS),
+    }[space]
+    return {"operations": list(operations), "connections": [_layer(n, taps) for n in range(taps)]}
+
+
+def _auxcell(genotype: Genotype) -> dict[str, list[str]]:
+    design = auxcell.AuxCellDesign.of(genotype)
+    ops = [design.first_op]
+    for branch in design.branches:
+        ops += [branch.left_op, branch.right_op]
+    joined = [layer for block in design.blocks for layer in block]
+    return {
+        "operations": [auxcell.OPS[op] for op in ops],
+        "connections": [_layer(layer, auxcell.TAPS) for layer in joined],
+    }
+
+
+def _template(genotype: Genotype) -> dict[str, list[str]]:
+    design = template.TemplateDesign.of(genotype)
+    used = [design.templates[block.template] for block in design.blocks]
+    ops = [op for one in used for op in (one.left_op, one.right_op)]
+    joined = [layer for block in design.blocks for layer in block[:2]]
+    return {
+        "operations": [template.OPS[op] for op in ops],
+        "connections": [_layer(layer, template.TAPS) for layer in joined],
+        "aggregations": [template.AGGREGATIONS[one.aggregation] for one in used],
+        "repeats": [f"{block.repeats} times" for block in design.blocks],
+    }
+
+
+def _dpc(genotype: Genotype) -> dict[str, list[str]]:
+    branches = dpc.branches_of(genotype)
+    operators = [branch.operator for branch in branches]
+    dilated = [one for one in operators if one.kind == "sep3x3"]
+    return {
+        "operations": [one.kind for one in operators],
+        "rates": [f"rate {rate}" for one in dilated for rate in (one.rows, one.columns)],
+        "connections": [
+            f"branch {branch.source}" if branch.source else "feature map" for branch in branches
+        ],
+    }
+
+
+def _layer(layer: int, taps: int) -> str:
+    return f"stride {_STRIDES[layer]}" if layer < taps else f"block {layer - taps + 1}"

@@ -1,0 +1,32 @@
+"""Whether a search can begin: the data and files that all its trials need, looked at once."""
+
+from pathlib import Path
+
+from keras_tuner.src.distribute import utils as distribution
+
+from nas_tf import latency as tables
+from nas_tf.config.schema import Experiment
+from nas_tf.search import pricing
+from nas_tf.training import from_config, hardware, preflight
+from nas_tf.training.distill import load_teacher
+from nas_tf.training.two_stage import Latency
+
+
+def check(config: Experiment, *, latency: Latency | None = None) -> None:
+    """Raises on data, weights, a teacher or a latency table that is absent or does not fit.
+
+    Within a trial it would be too late: KerasTuner takes an error there for the trial's. Threads
+    are set first of all, for looking at a teacher has TensorFlow settle on its own.
+    """
+    hardware.use_threads(config.threads)
+    if not distribution.is_chief_oracle():
+        preflight.encoder_weights(config)
+    preflight.before_search(config)
+    if config.teacher is not None and config.stage_one.distillation:
+        view = from_config.view_of(config, "stage_one", config.stage_one.crop)
+        load_teacher(Path(config.teacher), from_config.task_for(config), view.crop)
+    source = config.search.latency
+    if latency is None and source not in (None, pricing.TFLITE):
+        table = tables.read(Path(source))
+        if table.missing(found := pricing.operations(config)):
+            table.check(found)

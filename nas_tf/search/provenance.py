@@ -1,0 +1,43 @@
+"""What made a run: the content of its ``run.json``."""
+
+import platform
+import shlex
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from nas_tf.config.schema import Experiment
+from nas_tf.runs import files
+from nas_tf.search.outcome import now
+from nas_tf.training import from_config
+
+_PACKAGES = ("tensorflow", "keras", "keras-tuner", "tf-agents", "numpy")
+
+
+def about(config: Experiment, *, oracle: str, max_trials: int) -> dict[str, Any]:
+    """This process, its command and versions, and what is searched."""
+    task = from_config.task_for(config)
+    return {
+        "schema": files.SCHEMA,
+        "nas_tf": metadata.version("nas-tf"),
+        "space": config.space,
+        "data": config.data.name,
+        "task": task.name,
+        "outputs": task.channels,
+        "input": from_config.reward_view(config).crop,
+        "oracle": oracle,
+        "max_trials": max_trials,
+        "seed": config.seed,
+        "created": now(),
+        "command": _command(),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "versions": {name: metadata.version(name) for name in _PACKAGES},
+    }
+
+
+def _command() -> str:
+    """What a person typed, without the folder of the program."""
+    program = Path(sys.argv[0]).name
+    return shlex.join(["nas-tf" if program == "__main__.py" else program, *sys.argv[1:]])

@@ -1,0 +1,117 @@
+"""A run in TensorBoard, live: curves, tokens against figures, and what the best predicts.
+
+``tensorboard/WORKER`` has a worker's curves, over how many trials had finished before; its best
+and means are those of all workers. ``tensorboard/trials/ID`` is one session of the HParams tab.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from nas_tf.runs import TrialRecord, files
+from nas_tf.spaces import SearchSpace
+
+MOST_SESSIONS = 1000
+"""TensorBoard reads a folder a session; it is slow with more."""
+MOST_PICTURES = 10
+"""A worker's process draws no more of them."""
+WINDOW = 20
+_FIGURES = ("reward", "stage 1", "stage 2", "params", "madds", "seconds")
+
+
+class TensorBoardLog:
+    """What one worker writes; resumed, it goes on in a new file beside the old ones.
+
+    Args:
+        folder: Of the run.
+        worker: Its name, that of its own folder.
+        space: Says what the tokens are.
+    """
+
+    def __init__(self, folder: Path, worker: str, space: SearchSpace) -> None:
+        from tensorboard.plugins.hparams import api
+
+        self._api, self._folder, self._space = api, folder / files.BOARD, space
+        self._pictures = 0
+        self._writer = tf.summary.create_file_writer(str(self._folder / worker))
+        self._tokens = {
+            token.name: api.HParam(token.name, api.Discrete(list(range(token.size))))
+            for token in space.tokens
+        }
+        with self._writer.as_default(step=0):
+            api.hparams_config(
+                hparams=list(self._tokens.values()),
+                metrics=[api.Metric(f"hparams/{name}", display_name=name) for name in _FIGURES],
+            )
+
+    def add(
+        self, trials: Sequence[TrialRecord], trial: TrialRecord, picture: np.ndarray | None
+    ) -> None:
+        """Writes a trial that has just ended.
+
+        Args:
+            trials: All finished ones, it among them, in the order in which they ended.
+            trial: The one that has ended.
+            picture: What it predicts, if it is the best so far.
+        """
+        with self._writer.as_default(step=len(trials)):
+            for name, value in _curves(trials, trial):
+                tf.summary.scalar(name, value)
+            if picture is not None and self._pictures < MOST_PICTURES:
+                self._pictures += 1
+                tf.summary.image("samples of the best", picture[None])
+        self._writer.flush()
+        if len(trials) <= MOST_SESSIONS:
+            self._session(trial)
+
+    def _session(self, trial: TrialRecord) -> None:
+        """One of the HParams tab; that of a trial that is run again takes the place of the old."""
+        from tensorboard.plugins.hparams import api_pb2, summary
+
+        place = self._folder / "trials" / trial.trial
+        shutil.rmtree(place, ignore_errors=True)
+        values = self._space.encode(trial.parsed)
+        tokens = dict(zip(self._tokens.values(), values, strict=True))
+        failed = trial.status == "failed"
+        end = summary.session_end_pb(api_pb2.STATUS_FAILURE if failed else api_pb2.STATUS_SUCCESS)
+        writer = tf.summary.create_file_writer(str(place))
+        with writer.as_default(step=0):
+            self._api.hparams(tokens, trial_id=trial.trial)
+            for name, value in _figures(trial).items():
+                tf.summary.scalar(f"hparams/{name}", value)
+            tf.summary.experimental.write_raw_pb(end.SerializeToString(), step=0)
+        writer.close()
+
+
+def is_installed() -> bool:
+    """Whether TensorBoard is installed: it comes with TensorFlow unless one takes it away."""
+    return find_spec("tensorboard") is not None
+
+
+def _curves(trials: Sequence[TrialRecord], trial: TrialRecord) -> Iterator[tuple[str, Any]]:
+    completed = [one.reward for one in trials if one.status == "completed"]
+    yield "search/failed", sum(one.status == "failed" for one in trials)
+    yield "search/stopped by the gate", sum(one.stopped == "gate" for one in trials)
+    yield "trial/seconds", trial.seconds
+    if trial.status == "failed":
+        return
+    yield "search/reward", trial.reward
+    yield "search/best", max(completed)
+    yield f"search/mean of {WINDOW}", float(np.mean(completed[-WINDOW:]))
+    for number, stage in enumerate(trial.stages, 1):
+        yield f"stages/reward {number}", stage.reward
+    yield "trial/params", trial.params
+    yield "trial/madds", trial.madds
+    if trial.latency_ms is not None:
+        yield "trial/latency_ms", trial.latency_ms
+
+
+def _figures(trial: TrialRecord) -> dict[str, float]:
+    stages = {f"stage {number}": one.reward for number, one in enumerate(trial.stages, 1)}
+    plain = {name: float(getattr(trial, name)) for name in ("params", "madds", "seconds")}
+    return {"reward": trial.reward, **stages, **plain}

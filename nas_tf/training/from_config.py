@@ -1,0 +1,159 @@
+"""From a configuration to what a training needs: data, task, views, networks."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal
+
+from msgspec import structs
+
+from nas_tf import networks
+from nas_tf.config.schema import Experiment, FullStage
+from nas_tf.data.examples import Examples
+from nas_tf.data.presets import is_preset, preset
+from nas_tf.data.registry import dataset_info
+from nas_tf.data.views import View
+from nas_tf.data.whole_pictures import WholePictures
+from nas_tf.errors import ConfigError
+from nas_tf.genotype import Genotype
+from nas_tf.input_geometry import InputGeometry, Resize
+from nas_tf.networks import Blueprint, Settings
+from nas_tf.networks.blueprint import Size
+from nas_tf.networks.heads import Head
+from nas_tf.networks.state import Arrays, initial_arrays
+from nas_tf.tasks import DenseMetrics, Task
+from nas_tf.training.scoring import Split
+from nas_tf.training.split_cache import task_of
+
+Phase = Literal["search", "published"]
+_LAST_BLOCK = {"auxcell": 16, "template": 5, "dpc": 16}
+_CHANGES = ("scale", "mirror", "rotate", "brightness", "contrast", "saturation", "hue")
+
+
+def task_for(config: Experiment) -> Task:
+    """The task of the configured data set and target, with the configured settings."""
+    return task_of(dataset_info(config.data.name), config.data.target, config.task)
+
+
+def settings_for(config: Experiment, phase: Phase) -> Settings:
+    """The paper's settings of a phase, with what the configuration changes."""
+    chosen = {
+        key: getattr(config.network, key)
+        for key in ("width", "sep_repeats", "auxiliary")
+        if getattr(config.network, key) is not None
+    }
+    make = networks.settings.search if phase == "search" else networks.settings.published
+    return make(config.space, **chosen, alpha=config.network.alpha)
+
+
+def drawer(config: Experiment, genotype: Genotype, phase: Phase) -> Callable[[Size], Blueprint]:
+    """Draws a genotype at any input size under the configuration."""
+    if genotype.space != config.space:
+        raise ConfigError(
+            f"the genotype is of space {genotype.space} and the configuration of {config.space}: "
+            f"give a configuration of {genotype.space}, or space={genotype.space}"
+        )
+    task, settings = task_for(config), settings_for(config, phase)
+    head = Head(task.name, task.channels)
+    return lambda size: networks.draw(genotype, head, input_size=size, settings=settings)
+
+
+def encoder_options(config: Experiment) -> dict[str, Any]:
+    """What of the encoder all candidates share."""
+    settings = settings_for(config, "search")
+    return {
+        "alpha": settings.alpha,
+        "output_stride": settings.output_stride if config.space == "dpc" else 32,
+        "last_block": _LAST_BLOCK[config.space],
+    }
+
+
+def encoder_arrays(config: Experiment) -> Arrays:
+    """The encoder's weights that features are cached with and every candidate begins with."""
+    blueprint, network = networks.draw_encoder(**encoder_options(config)), config.network
+    return initial_arrays(
+        blueprint, seed=config.seed, weights=network.weights, alpha=network.alpha
+    )
+
+
+def view_of(config: Experiment, stage: str, crop: Size | None = None, name: str = "") -> View:
+    """How examples are seen at a stage of training, or ``reward``, once they are resized."""
+    if stage == "reward":
+        return reward_view(config)
+    if config.data.search_views == "full":
+        stage = "full"
+    name, given = name or config.data.name, config.data.view
+    view = preset(name, stage, crop or given.crop)
+    if given.resize is not None:
+        view = replace(view, longer_side=None, shorter_at_least=None, longer_at_most=None)
+    changes = {key: getattr(given, key) for key in _CHANGES if getattr(given, key) is not None}
+    return replace(view, **changes)
+
+
+def reward_view(config: Experiment) -> View:
+    """How meta-val is seen during a search: one window at the centre of each resized picture.
+
+    Its size is ``data.view.input``, else that of stage one's crop where one is given, else the
+    data set's own. ``Groundwork.share_seen`` says which share of the pixels that is.
+    """
+    name, given, crop = config.data.name, config.data.view, config.stage_one.crop
+    if is_preset(name) and given.resize is None:
+        stage = "evaluate" if config.data.search_views == "full" else "reward"
+        return preset(name, stage, given.input or crop)
+    return View(geometry(config, crop).size, centred=True)
+
+
+def resize_of(config: Experiment) -> Resize:
+    """The rule by which examples are resized before they are seen."""
+    rule = config.data.view.resize
+    return Resize() if rule in (None, "none") else Resize(**structs.asdict(rule))
+
+
+def geometry(config: Experiment, fallback: Size | None = None) -> InputGeometry:
+    """How a trained network sees pictures of any size: when it is scored, and when it serves.
+
+    A published data set's own pictures keep their size, and larger ones shrink to it. ``fallback``
+    is the input's size where neither the configuration nor the data set has one.
+    """
+    name, given, rule = config.data.name, config.data.view, resize_of(config)
+    windows = isinstance(task_for(config).metrics(), DenseMetrics)
+    size = given.input
+    if is_preset(name):
+        own = preset(name, "evaluate").crop
+        size = size or tuple(rule.size(own).numpy().tolist())
+        if given.resize is None:
+            rule = Resize(longer_at_most=max(own))
+    size = size or fallback or given.crop or config.full.stages[-1].crop
+    if size is None:
+        raise ConfigError(f"data.view.input is null and {name} has none, expected [height, width]")
+    return InputGeometry(tuple(size), rule, windows)
+
+
+def scored(config: Experiment, split: str, size: Size | None = None) -> WholePictures | Split:
+    """What final scores are taken on: whole pictures, or persons in the data set's own view."""
+    how, name = geometry(config), config.data.name
+    if size is not None:
+        how = replace(how, size=size)
+    if how.windows:
+        return WholePictures(Examples(name, split), how, task_for(config).target)
+    return shown(config, split, size)
+
+
+def shown(config: Experiment, split: str, size: Size | None = None) -> Split:
+    """A split in one window a picture, at its centre: what pictures of predictions show."""
+    how, name = geometry(config), config.data.name
+    view = View(size or how.size, centred=True)
+    if is_preset(name) and config.data.view.resize is None:
+        view = replace(preset(name, "evaluate"), crop=size or how.size)
+        return Split(Examples(name, split), view)
+    return Split(Examples(name, split, cache_bytes=0, resize=how.resize), view)
+
+
+def training_examples(config: Experiment) -> Examples:
+    """The training split, resized."""
+    return Examples(config.data.name, config.data.train_split, resize=resize_of(config))
+
+
+def stage_examples(config: Experiment, stage: FullStage) -> Examples:
+    """A stage's examples, its own or the experiment's, resized."""
+    name, split = stage.data or config.data.name, stage.split or config.data.train_split
+    return Examples(name, split, resize=resize_of(config))

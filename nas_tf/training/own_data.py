@@ -1,0 +1,81 @@
+"""What a configuration leaves open, settled by the pictures of a user's own folder.
+
+A published data set has the papers' views. For a folder, pictures are resized so that their
+longer side is that of the usual picture, at most ``LONGER``; the network's input holds all of
+them whole; and a training step sees a crop of at most ``CROP`` pixels a side. A configuration
+that gives crops for its stages is left as it is: its pictures keep their own size.
+"""
+
+from statistics import median
+
+from msgspec import structs
+
+from nas_tf.config.schema import Experiment, FullStage, Resize, StageOne, StageTwo
+from nas_tf.data.folder import PREFIX
+from nas_tf.data.headers import picture_sizes
+from nas_tf.data.registry import dataset_info
+from nas_tf.data.store import open_split
+from nas_tf.input_geometry import Resize as Rule
+from nas_tf.input_geometry import Size
+
+LONGER, CROP, LEAST = 512, 320, 64
+MULTIPLE = 32
+"""The deepest stride of the encoder: inputs of its multiples lose no pixel at the edges."""
+
+
+def completed(config: Experiment) -> Experiment:
+    """The configuration with everything settled that depends on the pictures."""
+    data = config.data
+    if not data.name.startswith(PREFIX):
+        return config
+    if data.train_split not in dataset_info(data.name).splits:
+        return config  # which the checks before a search or a training name
+    return _with_batches(_with_view(config))
+
+
+def _with_view(config: Experiment) -> Experiment:
+    data = config.data
+    stages = (config.stage_one, config.stage_two, *config.full.stages)
+    if any(stage is not None and stage.crop is not None for stage in stages):
+        return config
+    given = data.view
+    if None not in (given.resize, given.input, given.crop):
+        return config
+    sizes = picture_sizes(data.name, (data.train_split, data.val_split))
+    resize = given.resize
+    if resize is None:
+        resize = Resize(longer=max(LEAST, min(LONGER, round(median(map(max, sizes))))))
+    rule = Rule() if resize == "none" else Rule(**structs.asdict(resize))
+    size = given.input or _holding(rule, sizes)
+    crop = given.crop or tuple(min(side, CROP) for side in size)
+    view = structs.replace(given, resize=resize, input=size, crop=crop)
+    return structs.replace(config, data=structs.replace(data, view=view))
+
+
+def _holding(rule: Rule, sizes: list[Size]) -> Size:
+    """The smallest input that holds every picture whole, but for the multiple of its sides."""
+    resized = [rule.size(size).numpy().tolist() for size in set(sizes)]
+    sides = (max(size[axis] for size in resized) for axis in (0, 1))
+    height, width = (max(LEAST, -(-side // MULTIPLE) * MULTIPLE) for side in sides)
+    return height, width
+
+
+def _with_batches(config: Experiment) -> Experiment:
+    """Batches that nobody chose are no larger than what there is to learn from."""
+    data = config.data
+    count = open_split(data.name, data.train_split).info.splits[data.train_split].num_examples
+    learning = max(1, count - round(count * data.meta_val))
+    stage_one, stage_two = config.stage_one, config.stage_two
+    if stage_one.batch == StageOne().batch:
+        stage_one = structs.replace(stage_one, batch=min(stage_one.batch, learning))
+    if stage_two is not None and stage_two.batch == StageTwo().batch:
+        stage_two = structs.replace(stage_two, batch=min(stage_two.batch, learning))
+    usual = FullStage(epochs=1).batch
+    stages = tuple(
+        structs.replace(stage, batch=min(usual, count))
+        if (stage.batch, stage.data, stage.split) == (usual, None, None)
+        else stage
+        for stage in config.full.stages
+    )
+    full = structs.replace(config.full, stages=stages)
+    return structs.replace(config, stage_one=stage_one, stage_two=stage_two, full=full)

@@ -1,0 +1,105 @@
+"""What a report shows as numbers, against the trials they come from."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nas_tf import spaces
+from nas_tf.report import run_statistics
+from nas_tf.report.run_statistics import RunStatistics, running_mean
+from nas_tf.runs import Run, files
+from tests.runs.made import made, sampled
+
+SPACES = ("auxcell", "template", "dpc")
+
+
+@pytest.fixture(scope="module", params=SPACES)
+def facts(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> RunStatistics:
+    return RunStatistics(
+        made(tmp_path_factory.mktemp("runs") / "run", space=request.param, trials=60)
+    )
+
+
+def test_every_trial_has_one_end(facts: RunStatistics) -> None:
+    went_on = [one for one in facts.completed if one.stopped != "gate"]
+    assert len(facts.gated) + len(went_on) + len(facts.failed) == len(facts.trials) == 60
+    assert facts.failed
+    assert facts.gated
+    assert facts.x(facts.trials) == list(range(1, 61))
+
+
+def test_the_best_so_far_only_rises_and_ends_at_the_best(facts: RunStatistics) -> None:
+    assert (np.diff(facts.best_so_far) >= 0).all()
+    assert facts.best_so_far[-1] == facts.run.best()[0].reward
+
+
+def test_the_running_mean_is_that_of_the_last() -> None:
+    values = np.random.default_rng(1).normal(size=50)
+    expected = [values[max(0, end - 7) : end].mean() for end in range(1, 51)]
+    assert running_mean(values, 7) == pytest.approx(expected)
+
+
+def test_the_bar_is_the_mean_before_each_trial(facts: RunStatistics) -> None:
+    firsts = facts.stage_rewards(0)
+    numbers = facts.x(facts.completed)
+    assert list(facts.bar) == numbers[1:]
+    for at in (1, 5, len(firsts) - 1):
+        assert facts.bar[numbers[at]] == pytest.approx(np.mean(firsts[:at]))
+
+
+def test_the_bar_is_the_gate_s_own(tmp_path: Path) -> None:
+    run = made(tmp_path / "run", trials=6, failing=0, gate=False)
+    assert RunStatistics(run).bar == {}
+    states = [("0002", 0.3), ("0000", 0.4), ("0009", 0.5), ("0001", 0.6)]
+    for policy, expected in (("paper", {1: 0.3, 2: 0.5}), ("authors", {1: 0.4, 2: 0.6, 3: 0.3})):
+        lines = [
+            json.dumps({"trial": trial, "reward": 0.5, "goes_on": True, "state": state})
+            for trial, state in ((one, {"policy": policy, "mean": mean}) for one, mean in states)
+        ]
+        (run.folder / files.GATE).write_text("\n".join([*lines, '{"trial": "00']))
+        assert RunStatistics(Run(run.folder)).bar == expected
+
+
+def test_a_trial_s_seconds_are_all_told(facts: RunStatistics) -> None:
+    summed = sum(facts.seconds.values())
+    assert summed == pytest.approx([one.seconds for one in facts.trials])
+
+
+def test_shares_of_a_window_make_up_one(facts: RunStatistics) -> None:
+    for kind in facts.shares:
+        assert kind.shares.sum(axis=0) == pytest.approx(1.0), kind.kind
+        assert kind.shares.shape == (len(kind.words), len(kind.edges) - 1)
+        assert kind.edges[-1] == len(facts.completed)
+
+
+def test_an_effect_is_the_difference_of_means(facts: RunStatistics) -> None:
+    kind = facts.shares[0]
+    chosen = [run_statistics.choices(one.parsed)[kind.kind] for one in facts.completed]
+    rewards = np.array([one.reward for one in facts.completed])
+    for word, (effect, error) in zip(kind.words, kind.effects, strict=True):
+        has = np.array([word in one for one in chosen])
+        if min(has.sum(), (~has).sum()) < 2:
+            assert np.isnan(effect)
+        else:
+            assert effect == pytest.approx(rewards[has].mean() - rewards[~has].mean())
+            assert error > 0
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_choices_are_words_of_the_vocabulary(space: str) -> None:
+    known = run_statistics.vocabulary(space)
+    for genotype in sampled(space, 50):
+        for kind, words in run_statistics.choices(genotype).items():
+            assert words or kind == "rates"
+            if kind in known and kind != "connections":
+                assert set(words) <= set(known[kind])
+
+
+def test_the_choices_of_arch0() -> None:
+    told = run_statistics.choices(spaces.resolve("arch0"))
+    assert told["operations"][:2] == ["sep5x5_rate6", "conv3x3_rate3"]
+    assert told["connections"][-3:] == ["stride 16", "stride 32", "stride 4"]

@@ -1,0 +1,65 @@
+"""Names of precisions, what a processor's flags make of them, and threads."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from nas_tf.errors import ConfigError
+from nas_tf.networks.functional import FLOAT32
+from nas_tf.training import hardware
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ({"avx2"}, FLOAT32),
+        ({"avx512_bf16"}, hardware.BFLOAT16_MIXED),
+        ({"avx512_bf16", "amx_bf16"}, hardware.BFLOAT16_DENSE),
+    ],
+)
+def test_auto_is_what_the_processor_gains_by(
+    monkeypatch: pytest.MonkeyPatch, flags: set, expected: object
+) -> None:
+    monkeypatch.setattr(hardware, "_flags", lambda: frozenset(flags))
+    assert hardware.precision("auto") == expected
+    assert hardware.precision("float32") == FLOAT32
+    assert hardware.precision("bfloat16").compute == tf.bfloat16
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    with pytest.raises(ConfigError) as error:
+        hardware.precision("float16")
+    assert str(error.value) == "precision is 'float16', expected auto, float32 or bfloat16"
+
+
+@pytest.mark.slow
+def test_threads_are_set_before_a_teacher_is_looked_at(tmp_path: Path) -> None:
+    """Otherwise a search that goes on would compute with others than one that is begun."""
+    teacher = tmp_path / "teacher.keras"
+    image = tf.keras.Input((64, 64, 3))
+    tf.keras.Model(image, tf.keras.layers.Conv2D(9, 8, 8)(image)).save(teacher)
+    program = f"""
+import tensorflow as tf
+from nas_tf.config import load
+from nas_tf.search import ready
+own = ["network.weights=null", "stage_one.crop=[64,64]", "teacher={teacher}"]
+config = load("quickstart", ["threads=1", *own])
+ready.check(config)
+float(tf.constant(1.0))
+threading = tf.config.threading
+print(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout == "1 1\n", done.stderr
+
+
+def test_threads_that_come_too_late_are_told() -> None:
+    float(tf.constant(1.0))
+    with pytest.warns(RuntimeWarning, match="^threads is 77 without effect: TensorFlow has comp"):
+        found = hardware.use_threads(77)
+    assert hardware.use_threads(found) == hardware.use_threads(None) == found != 77
