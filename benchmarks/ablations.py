@@ -29,7 +29,7 @@ from matplotlib.axes import Axes
 from nas_tf import quiet, spaces
 from nas_tf.config import load
 from nas_tf.config.load import dump
-from nas_tf.config.schema import Experiment
+from nas_tf.config.schema import Config
 from nas_tf.genotype import Genotype
 from nas_tf.report.document import CYCLE, paper, sheet
 from nas_tf.runs.statistics import paired, spearman
@@ -52,14 +52,14 @@ def chosen(space: str, count: int) -> list[Genotype]:
     """Different genotypes by the seed."""
     rng, found = random.Random(SEED), {}
     while len(found) < count:
-        one = spaces.get(space).sample(rng)
-        found.setdefault(str(one), one)
+        sample = spaces.get(space).sample(rng)
+        found.setdefault(str(sample), sample)
     return list(found.values())
 
 
 def spread(rewards: Mapping[str, float], count: int) -> list[str]:
     """Genotypes from the best to the worst, each next one in the middle of the widest gap."""
-    ranked = sorted(rewards, key=lambda one: -rewards[one])
+    ranked = sorted(rewards, key=lambda reward: -rewards[reward])
     if count > len(ranked):
         raise SystemExit(f"--count is {count}, expected at most the {len(ranked)} genotypes there")
     places = [0, len(ranked) - 1]
@@ -111,10 +111,10 @@ def run(
             evaluators[name] = TwoStage(changed, SharedData(changed))
         found = evaluators[name].evaluate(genotype, gate.make(plain.gate, plain.seed))
         seconds = sum(sum(stage.seconds.values()) for stage in found.stages)
-        line = {"variant": name, "genotype": str(genotype), "reward": found.reward}
+        line = {"variant": name, "genotype": str(genotype), "reward": found.score}
         line |= {"params": found.params, "seconds": round(seconds, 1), "failed": found.failed}
         _append(out / RESULTS, json.dumps(line))
-        print(f"{name}: {found.reward:.4f} in {seconds:.0f} s, {genotype}", flush=True)
+        print(f"{name}: {found.score:.4f} in {seconds:.0f} s, {genotype}", flush=True)
 
 
 def _append(path: Path, line: str) -> None:
@@ -124,7 +124,7 @@ def _append(path: Path, line: str) -> None:
         file.write(f"{'' if whole else chr(10)}{line}\n")
 
 
-def _claim(out: Path, config: Experiment) -> None:
+def _claim(out: Path, config: Config) -> None:
     """Writes what is run, or refuses a folder of something else."""
     out.mkdir(parents=True, exist_ok=True)
     command = shlex.join(["python", "benchmarks/ablations.py", *sys.argv[1:]])
@@ -163,7 +163,7 @@ def table(rewards: Rewards) -> Iterator[str]:
     yield "|---|---:|---:|---:|---|---:|---|"
     for name, mine in rewards.items():
         common = [key for key in mine if key in rewards[BASE]]
-        off, on = ([one[key] for key in common] for one in (mine, rewards[BASE]))
+        off, on = ([item[key] for key in common] for item in (mine, rewards[BASE]))
         cells = [str(len(off)), f"{np.mean(off):.4f}", f"{np.max(off):.4f}"]
         if name == BASE:
             cells += ["", "", ""]
@@ -193,8 +193,8 @@ def draw(rewards: Rewards, path: Path, theirs: Mapping[str, float] | None) -> st
         )
     with paper():
         figure, axes = sheet(1, len(panels), size=(3.5 + 3.5 * len(panels), 3.6))
-        for one, (panel, _) in zip(axes, panels, strict=True):
-            panel(one)
+        for item, (panel, _) in zip(axes, panels, strict=True):
+            panel(item)
         figure.savefig(path)
     return "; next to it ".join(told for _, told in panels)
 
@@ -249,7 +249,7 @@ def _named(command: str, out: Path, like: Path | None) -> str:
 def _ranks(mine: Mapping[str, float], theirs: Mapping[str, float], name: str) -> str:
     """Whether the genotypes rank here as they did in the other folder."""
     common = [key for key in mine if key in theirs]
-    a, b = ([one[key] for key in common] for one in (theirs, mine))
+    a, b = ([item[key] for key in common] for item in (theirs, mine))
     rows = "".join(
         f"| {theirs[key]:.4f} | {mine[key]:.4f} | `{key}` |\n"
         for key in sorted(common, key=lambda key: -theirs[key])

@@ -53,13 +53,13 @@ def stage_one(threads: int, precision: str) -> None:
     rows = in_child("--child", "stage_one", "--threads", str(threads), "--precision", precision)
     fixed, overhead = [], []
     for row in rows:
-        one = row["seconds"]
-        fixed.append(one["build"] + one["trace"] + one["validate_trace"])
-        whole = sum(one.values())
-        overhead.append((fixed[-1] + one["input"]) / whole)
+        item = row["seconds"]
+        fixed.append(item["build"] + item["trace"] + item["validate_trace"])
+        whole = sum(item.values())
+        overhead.append((fixed[-1] + item["input"]) / whole)
         print(
-            f"{row['name']:9} {one['build']:6.2f} {one['trace']:6.2f} {one['input']:6.2f} "
-            f"{one['steps']:6.1f} {one['validate']:9.2f} {one['validate_trace']:8.2f} "
+            f"{row['name']:9} {item['build']:6.2f} {item['trace']:6.2f} {item['input']:6.2f} "
+            f"{item['steps']:6.1f} {item['validate']:9.2f} {item['validate_trace']:8.2f} "
             f"{row['reward']:7.4f} {fixed[-1]:8.2f} {overhead[-1]:9.1%}"
         )
     later = fixed[1:]
@@ -85,7 +85,7 @@ def stage_one_child(options: argparse.Namespace) -> None:
     evaluator = TwoStage(config, SharedData(config))
     for name, genotype in candidates().items():
         result = evaluator.evaluate(genotype, gate.make(config.gate, 1), seed=options.seed)
-        row = {"name": name, "reward": result.reward, "seconds": dict(result.stages[0].seconds)}
+        row = {"name": name, "reward": result.score, "seconds": dict(result.stages[0].seconds)}
         print(json.dumps(row), flush=True)
 
 
@@ -107,7 +107,7 @@ def steps(options: argparse.Namespace) -> None:
     print(f"a step at {SIZE}x{SIZE}, batch {BATCH}, one thread: seconds (of a prediction)")
     print("genotype  " + "".join(f"{form:>24}" for form in best))
     for name in candidates():
-        cells = (f"{one[name][0]:.3f} ({one[name][1]:.3f})" for one in best.values())
+        cells = (f"{item[name][0]:.3f} ({item[name][1]:.3f})" for item in best.values())
         print(f"{name:10}" + "".join(f"{cell:>24}" for cell in cells))
     for theirs in (form for form in best if form.startswith("PyTorch")):
         for ours in FORMS:
@@ -153,7 +153,7 @@ def decoder(genotype: Genotype) -> Any:
     from nas_tf.networks.backbones import TAP_LAYERS
 
     settings = networks.settings.search("auxcell")
-    drawn = networks.draw(genotype, CLASSES, input_size=(SIZE, SIZE), settings=settings)
+    drawn = networks.blueprint_of(genotype, CLASSES, input_size=(SIZE, SIZE), settings=settings)
     return drawn.decoder(TAP_LAYERS)
 
 
@@ -190,9 +190,9 @@ def steps_child(options: argparse.Namespace) -> None:
     taps, labels, teacher = random_batch()
     for genotype in candidates().values():
         drawn = decoder(genotype)
-        one = learner(drawn, options.precision)
-        step = shortest(lambda one=one: one.step(taps, labels, {"decoder": 3e-3}, teacher))
-        run = tf.function(shipped(drawn, one.state()), autograph=False)
+        item = learner(drawn, options.precision)
+        step = shortest(lambda item=item: item.step(taps, labels, {"decoder": 3e-3}, teacher))
+        run = tf.function(shipped(drawn, item.state()), autograph=False)
         predict = shortest(lambda run=run: run(taps))
         print(json.dumps({"step": round(step, 4), "evaluate": round(predict, 4)}), flush=True)
 
@@ -230,7 +230,7 @@ def _together(count: int, precision: str) -> float:
         subprocess.Popen([*command, "--begin", begin], stdout=subprocess.PIPE, text=True)
         for _ in range(count)
     ]
-    return sum(float(one.communicate()[0]) for one in running)
+    return sum(float(item.communicate()[0]) for item in running)
 
 
 def worker_child(options: argparse.Namespace) -> None:
@@ -240,13 +240,13 @@ def worker_child(options: argparse.Namespace) -> None:
 
     hardware.use_threads(1)
     taps, labels, teacher = random_batch()
-    one = learner(decoder(spaces.resolve("arch0")), options.precision)
+    item = learner(decoder(spaces.resolve("arch0")), options.precision)
     for _ in range(2):
-        one.step(taps, labels, {"decoder": 3e-3}, teacher).numpy()
+        item.step(taps, labels, {"decoder": 3e-3}, teacher).numpy()
     time.sleep(max(0.0, options.begin - time.time()))
     count, start = 0, time.perf_counter()
     while time.perf_counter() - start < 10:
-        one.step(taps, labels, {"decoder": 3e-3}, teacher).numpy()
+        item.step(taps, labels, {"decoder": 3e-3}, teacher).numpy()
         count += 1
     print(count / (time.perf_counter() - start))
 
@@ -277,9 +277,9 @@ def _first_step(way: str) -> dict[str, Any]:
     tf = quiet.load("tensorflow")
     taps, labels, teacher = random_batch()
     if way == "ours":
-        one = learner(decoder(spaces.resolve("arch0")), "float32")
-        seconds = _excess(lambda: one.step(taps, labels, {"decoder": 3e-3}, teacher))
-        graph = one._step.get_concrete_function(taps, labels, teacher, np.ones(1, np.float32))
+        item = learner(decoder(spaces.resolve("arch0")), "float32")
+        seconds = _excess(lambda: item.step(taps, labels, {"decoder": 3e-3}, teacher))
+        graph = item._step.get_concrete_function(taps, labels, teacher, np.ones(1, np.float32))
         return {"seconds": seconds, "operations": len(graph.graph.get_operations())}
     model = networks.build_decoder(
         spaces.resolve("arch0"),
@@ -311,7 +311,7 @@ def _first_step(way: str) -> dict[str, Any]:
         if "Adam" in way:
             optimiser.apply_gradients(zip(gradients, model.trainable_weights, strict=True))
             return loss
-        return tf.add_n([tf.reduce_sum(one) for one in gradients])
+        return tf.add_n([tf.reduce_sum(gradient) for gradient in gradients])
 
     seconds = _excess(step)
     return {
@@ -324,7 +324,7 @@ def _operations(step: Any, data: Any) -> int:
     """Operations of the graph that ``fit`` runs, those of its inner functions too."""
     graph = step.get_concrete_function(iter(data)).graph
     inner = graph.as_graph_def().library.function
-    return len(graph.get_operations()) + sum(len(one.node_def) for one in inner)
+    return len(graph.get_operations()) + sum(len(item.node_def) for item in inner)
 
 
 def _excess(work: Callable[[], Any]) -> float:

@@ -28,7 +28,7 @@ def median_ms(work: Callable[[int], object]) -> float:
 
 def measure(space: str, preset: str) -> str:
     """One line of figures."""
-    tokens = [Token(one.name, tuple(range(one.size))) for one in spaces.get(space).tokens]
+    tokens = [Token(token.name, tuple(range(token.size))) for token in spaces.get(space).tokens]
     searcher = PPOSearcher(PRESETS[preset])
     searcher.begin([token for token in tokens if len(token.values) > 1], seed=1)
     begun = time.perf_counter()

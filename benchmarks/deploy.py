@@ -17,7 +17,7 @@ import numpy as np
 from nas_tf import networks, spaces
 from nas_tf.networks.heads import Head
 from nas_tf.networks.state import Arrays, initial_arrays
-from nas_tf.runs.files import write_whole_bytes
+from nas_tf.runs.files import write_bytes_atomically
 from nas_tf.tasks import Segmentation
 from serving import lite_runner, measure, tflite
 from serving.shipment import Shipment
@@ -37,7 +37,7 @@ def shipment(name: str, size: tuple[int, int] = SIZE) -> Shipment:
     text = GENOTYPES[name]
     space = None if text in spaces.PUBLISHED else "auxcell"
     genotype, task = spaces.resolve(text, space), Segmentation(CLASSES)
-    drawn = networks.draw(
+    drawn = networks.blueprint_of(
         genotype,
         Head(task.name, task.channels),
         input_size=size,
@@ -65,7 +65,7 @@ def made(out: Path) -> Iterator[Path]:
         for kind in KINDS:
             path = out / f"{name}-{kind}.tflite"
             if not path.exists():
-                write_whole_bytes(path, tflite.convert(shipment(name), kind, samples))
+                write_bytes_atomically(path, tflite.convert(shipment(name), kind, samples))
             yield path
 
 

@@ -87,7 +87,7 @@ def build_ratio(images: int, rounds: int, folder: Path) -> FeatureCache:
     for n, what in enumerate(("from start to end", "while it runs")):
         ratios = [bare[n] / built[n] for bare, built in pairs]
         rate = images if n == 0 else 1
-        fastest = [rate / min(one[n] for one in side) for side in zip(*pairs, strict=True)]
+        fastest = [rate / min(item[n] for item in side) for side in zip(*pairs, strict=True)]
         print(
             f"cache of {images} CamVid images at {view.crop[0]}x{view.crop[1]}, {what}: "
             f"build {fastest[1]:.1f} images/s, bare encoder {fastest[0]:.1f} images/s, "
@@ -115,11 +115,11 @@ def input_ratio(cache: FeatureCache, steps: int, rounds: int) -> None:
         optimiser.apply_gradients(zip(gradients, decoder.trainable_weights, strict=True))
         return loss
 
-    one = next(iter(cache.epoch(batch=BATCH, seed=0, epoch=0)))
-    step(one)
+    item = next(iter(cache.epoch(batch=BATCH, seed=0, epoch=0)))
+    step(item)
     alone, streamed = [], []
     for round_ in range(rounds):
-        alone.append(seconds(lambda: [step(one) for _ in range(steps)]))
+        alone.append(seconds(lambda: [step(item) for _ in range(steps)]))
         stream = iter(cache.epoch(batch=BATCH, seed=0, epoch=round_).repeat().take(steps))
         streamed.append(seconds(lambda stream=stream: [step(batch) for batch in stream]))
     ratios = np.array(streamed) / np.array(alone)

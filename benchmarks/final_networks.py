@@ -26,7 +26,7 @@ quiet.load("keras_tuner")
 from PIL import Image  # noqa: E402
 
 from nas_tf.cli import trained  # noqa: E402
-from nas_tf.runs.files import write_whole_bytes  # noqa: E402
+from nas_tf.runs.files import write_bytes_atomically  # noqa: E402
 from nas_tf.training import from_config  # noqa: E402
 from nas_tf.training.full_run import RESULT  # noqa: E402
 from serving import lite_metadata, lite_runner, measure, parity, tflite  # noqa: E402
@@ -58,9 +58,9 @@ def network_of(folder: Path, out: Path) -> Trained:
             or lite_metadata.read(path)["weights_sha256"] != found.shipment.digest
         ):
             samples = list(found.samples(SAMPLES))
-            write_whole_bytes(path, tflite.convert(found.shipment, kind, samples))
+            write_bytes_atomically(path, tflite.convert(found.shipment, kind, samples))
         models[kind] = path.read_bytes()
-    answers = {kind: lite_runner.LiteModel(one, threads=2) for kind, one in models.items()}
+    answers = {kind: lite_runner.LiteModel(item, threads=2) for kind, item in models.items()}
     scores = parity.compare(found.shipment, answers, found.pictures(record["split"]))
     return Trained(folder.name, found, record, models, scores)
 
@@ -68,9 +68,9 @@ def network_of(folder: Path, out: Path) -> Trained:
 def timed(all_of_them: Sequence[Trained], rounds: int) -> dict[tuple[str, str, int], float]:
     """Milliseconds by model, runtime and threads, all models in turns."""
     contents = {
-        Path(f"{one.name}-{kind}"): content
-        for one in all_of_them
-        for kind, content in one.models.items()
+        Path(f"{item.name}-{kind}"): content
+        for item in all_of_them
+        for kind, content in item.models.items()
     }
     rows = measure.time_in_turns(contents, lite_runner.runtimes(), (1, 2), rounds)
     return {(row.name, row.runtime, row.threads): median(row.medians) for row in rows}
@@ -81,27 +81,27 @@ def costs(all_of_them: Sequence[Trained], times: Mapping[Any, float]) -> Iterato
     runtimes = list(lite_runner.runtimes())
     figure = parity.headline(all_of_them[0].found.shipment.task)
     columns = ["network", "epochs", "hours", "parameters", "multiply-adds", figure, "as int8"]
-    columns += ["int8 bytes", *(f"int8, {one}, 1 / 2 threads, ms" for one in runtimes)]
+    columns += ["int8 bytes", *(f"int8, {runtime}, 1 / 2 threads, ms" for runtime in runtimes)]
     yield f"| {' | '.join(columns)} |"
     yield f"|---|{'---:|' * (len(columns) - 1)}"
-    for one in all_of_them:
-        about, stages = one.found.shipment.about(), one.found.config.full.stages
-        cells = [one.name, str(sum(stage.epochs for stage in stages))]
-        cells += [f"{one.record['seconds'] / 3600:.1f}", f"{about['parameters']:,}"]
+    for item in all_of_them:
+        about, stages = item.found.shipment.about(), item.found.config.full.stages
+        cells = [item.name, str(sum(stage.epochs for stage in stages))]
+        cells += [f"{item.record['seconds'] / 3600:.1f}", f"{about['parameters']:,}"]
         cells += [f"{about['multiply_adds'] / 1e9:.2f} B"]
-        cells += [f"{one.scores[kind].result[figure]:.4f}" for kind in ("keras", "int8")]
-        cells += [f"{len(one.models['int8']):,}"]
+        cells += [f"{item.scores[kind].result[figure]:.4f}" for kind in ("keras", "int8")]
+        cells += [f"{len(item.models['int8']):,}"]
         for runtime in runtimes:
-            own = (times[f"{one.name}-int8", runtime, threads] for threads in (1, 2))
+            own = (times[f"{item.name}-int8", runtime, threads] for threads in (1, 2))
             cells.append(" / ".join(f"{value:.1f}" for value in own))
         yield f"| {' | '.join(cells)} |"
 
 
 def by_class(all_of_them: Sequence[Trained]) -> list[list[str]]:
     """A row a class or a joint, a column a network: the first figure of each."""
-    tables = [one.record["table"] for one in all_of_them]
+    tables = [item.record["table"] for item in all_of_them]
     label, figure = list(tables[0][0])[:2]
-    rows = [[label, *(one.name for one in all_of_them)]]
+    rows = [[label, *(item.name for item in all_of_them)]]
     for lines in zip(*tables, strict=True):
         values = (line[figure] for line in lines)
         shown = ("–" if value is None else f"{value:.4f}" for value in values)
@@ -112,11 +112,11 @@ def by_class(all_of_them: Sequence[Trained]) -> list[list[str]]:
 def picture(all_of_them: Sequence[Trained], path: Path) -> None:
     """Rows of examples: image, truth, and what each network sees."""
     columns = []
-    for one in all_of_them:
-        ask = parity.keras_answers(one.found.shipment)
-        task, rows = one.found.shipment.task, []
-        config, size = one.found.config, one.found.shipment.size
-        shown = from_config.shown(config, one.record["split"], size).spread(SHOWN)
+    for item in all_of_them:
+        ask = parity.keras_answers(item.found.shipment)
+        task, rows = item.found.shipment.task, []
+        config, size = item.found.config, item.found.shipment.size
+        shown = from_config.shown(config, item.record["split"], size).spread(SHOWN)
         for images, target in shown.batches(task, SHOWN):
             pixels = as_bytes(images)
             logits = parity.as_logits(task, ask(pixels))
@@ -171,7 +171,7 @@ def main() -> None:
     first = found[0]
     config = first.found.config
     text = PAGE.format(
-        names=" ".join(f"runs/{one.name}" for one in found),
+        names=" ".join(f"runs/{item.name}" for item in found),
         device=measure.device(),
         data=config.data.name,
         train=config.data.train_split,
@@ -182,7 +182,7 @@ def main() -> None:
         costs="\n".join(costs(found, timed(found, given.rounds))),
         figure=list(first.record["table"][0])[1],
         classes="\n".join(_table(rows)),
-        commands="\n".join(f"- {one.name}: {_genotype(one)}" for one in found),
+        commands="\n".join(f"- {item.name}: {_genotype(item)}" for item in found),
     )
     (given.docs / "final_networks.md").write_text(text, encoding="utf-8")
 

@@ -30,8 +30,8 @@ def rewards(path: Path) -> list[float]:
 
 def passed(values: Sequence[float], anneal: float, seed: int) -> float:
     """The share that goes on."""
-    one = gate.make(schema.Gate(anneal=anneal), seed)
-    return float(np.mean([one.goes_on(value) for value in values]))
+    make = gate.make(schema.Gate(anneal=anneal), seed)
+    return float(np.mean([make.admits(value) for value in values]))
 
 
 def rows(found: dict[str, list[float]], seeds: int) -> Iterator[list[str]]:
@@ -41,7 +41,7 @@ def rows(found: dict[str, list[float]], seeds: int) -> Iterator[list[str]]:
     pool = np.concatenate(list(found.values()))
     for budget in BUDGETS:
         drawn = (np.random.default_rng((seed, budget)).choice(pool, budget) for seed in range(5))
-        yield ["drawn from all", f"{budget:,}", *_shares([one.tolist() for one in drawn])]
+        yield ["drawn from all", f"{budget:,}", *_shares([item.tolist() for item in drawn])]
 
 
 def _shares(searches: Sequence[Sequence[float]]) -> Iterator[str]:
@@ -78,7 +78,7 @@ def main() -> None:
     text = PAGE.format(
         names=" ".join(f"{name}/trials.csv" for name in found),
         seeds=given.seeds,
-        anneals=" | ".join(f"anneal {one:g}" for one in ANNEALS),
+        anneals=" | ".join(f"anneal {item:g}" for item in ANNEALS),
         bars="---:|" * len(ANNEALS),
         rows="\n".join(f"| {' | '.join(row)} |" for row in rows(found, given.seeds)),
     )

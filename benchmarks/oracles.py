@@ -127,7 +127,7 @@ def search(problem: str, oracle: str, seed: int, out: Path) -> Path:
     from tuner_oracles.tokens import vocabulary
 
     hp = hyperparameters(problem)
-    values = {one.name: list(vocabulary(one)) for one in hp.space}
+    values = {item.name: list(vocabulary(item)) for item in hp.space}
     reward = Reward({name: len(choices) for name, choices in values.items()}, seed)
     rewards, seconds = [], []
     with tempfile.TemporaryDirectory() as folder:
@@ -164,7 +164,7 @@ def run(out: Path, only: list[str], problems: list[str], jobs: int) -> None:
     ]
     with ProcessPoolExecutor(jobs) as pool:
         begun = time.time()
-        futures = [pool.submit(search, *one, out) for one in wanted]
+        futures = [pool.submit(search, *item, out) for item in wanted]
         for count, future in enumerate(as_completed(futures), 1):
             print(f"{count}/{len(wanted)} {time.time() - begun:.0f} s {future.result().name}")
 

@@ -45,7 +45,7 @@ class Step:
         self.layout = torch.channels_last if last else torch.contiguous_format
         decoder.to(memory_format=self.layout)
         self.optimiser = torch.optim.Adam(decoder.parameters(), lr=3e-3, weight_decay=1e-5)
-        self.average = [one.detach().clone() for one in decoder.parameters()]
+        self.average = [parameter.detach().clone() for parameter in decoder.parameters()]
         batch, size = options.batch, options.size
         self.taps = [
             torch.randn(batch, channels, size // stride, size // stride).to(
@@ -70,8 +70,10 @@ class Step:
         logits = self._enlarged(logits)
         loss = functional.cross_entropy(logits, self.labels, ignore_index=255)
         loss = loss + 0.3 * ((logits - self.teacher) ** 2).mean()
-        for one in auxiliaries:
-            term = functional.cross_entropy(self._enlarged(one), self.labels, ignore_index=255)
+        for auxiliary in auxiliaries:
+            term = functional.cross_entropy(
+                self._enlarged(auxiliary), self.labels, ignore_index=255
+            )
             loss = loss + 0.15 * term
         loss.backward()
         self.torch.nn.utils.clip_grad_norm_(self.decoder.parameters(), 3.0)

@@ -20,8 +20,8 @@ def gaps(run: Run) -> Iterator[float]:
     for trial in run.trials:
         by_worker.setdefault(trial.worker, []).append(trial)
     for trials in by_worker.values():
-        for one, after in itertools.pairwise(trials):
-            begins, ended = map(datetime.fromisoformat, (after.started, one.ended))
+        for item, after in itertools.pairwise(trials):
+            begins, ended = map(datetime.fromisoformat, (after.started, item.ended))
             yield (begins - ended).total_seconds()
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     run = Run(parser.parse_args().run)
     waits, own = np.array(list(gaps(run))), sum(trial.seconds for trial in run.trials)
-    staged = sum(sum(stage.seconds.values()) for one in run.trials for stage in one.stages)
+    staged = sum(sum(stage.seconds.values()) for trial in run.trials for stage in trial.stages)
     print(f"{len(run.trials)} trials, {own:.0f} s; stages alone {staged:.0f} s")
     print(
         f"between trials: median {np.median(waits):.2f} s, most {waits.max():.2f} s, in all "

@@ -56,7 +56,7 @@ def _compared(comparison: Comparison, folder: Path) -> Iterator[str]:
     yield f"Command: `nas-tf compare {' '.join(comparison.names)}`"
     yield ""
     yield from _table({"of": row.stage, **comparison_page.cells(row)} for row in comparison.rows)
-    told = "; ".join(str(one) for one in comparison.differences)
+    told = "; ".join(str(difference) for difference in comparison.differences)
     yield f"The runs differ in {told or 'no key of the configuration'}."
     yield ""
     for name, (title, caption, _) in comparison_page.PLOTS.items():

@@ -77,7 +77,7 @@ def drawn(folder: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
         began = time.perf_counter()
         with ProcessPoolExecutor() as pool:
             pairs = list(pool.map(_scene, range(count), chunksize=50))
-        images, labels = (np.stack(one) for one in zip(*pairs, strict=True))
+        images, labels = (np.stack(item) for item in zip(*pairs, strict=True))
         np.savez(path, images=images, labels=labels)
         print(f"{count} scenes drawn in {time.perf_counter() - began:.0f} s", flush=True)
     with np.load(path) as kept:
@@ -85,7 +85,7 @@ def drawn(folder: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _scene(number: int) -> tuple[np.ndarray, np.ndarray]:
-    scene = scenes.draw((SEED, number))
+    scene = scenes.render_scene((SEED, number))
     return scene["image"], scene["label"]
 
 
@@ -152,7 +152,7 @@ class Training:
             image = (images[first : first + BATCH] / 127.5 - 1).astype(np.float32)
             outputs, _ = self.network(image, state.trainable, state.statistics)
             metrics.update(labels[first : first + BATCH], outputs["logits"], SIZE)
-        return self.task.reward(metrics.result())
+        return self.task.score(metrics.result())
 
 
 def ship(training: Training, path: Path) -> None:

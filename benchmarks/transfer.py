@@ -83,9 +83,9 @@ def figures(task: str, records: Mapping[str, Any]) -> Iterator[tuple[str, float,
     """A figure by both ways: those of the whole, then those of every joint."""
     both = [records[f"{task}-{way}"] for way in WAYS]
     for key in both[0]["result"]:
-        yield key, *(one["result"][key] for one in both)
+        yield key, *(item["result"][key] for item in both)
     label, *rest = both[0]["table"][0]
-    for lines in zip(*(one["table"] for one in both), strict=True):
+    for lines in zip(*(item["table"] for item in both), strict=True):
         if lines[0][label] not in both[0]["result"]:
             yield f"{lines[0][label]}, {rest[0]}", *(line[rest[0]] for line in lines)
 
@@ -93,7 +93,7 @@ def figures(task: str, records: Mapping[str, Any]) -> Iterator[tuple[str, float,
 def _section(task: str, records: Mapping[str, Any], asked: Mapping[str, list[str]]) -> str:
     names = [f"{task}-{way}" for way in WAYS]
     rows = "\n".join(
-        f"| {figure} | {' | '.join('–' if one is None else f'{one:.4f}' for one in values)} |"
+        f"| {figure} | {' | '.join(_cell(value) for value in values)} |"
         for figure, *values in figures(task, records)
     )
     return SECTION.format(
@@ -106,11 +106,17 @@ def _section(task: str, records: Mapping[str, Any], asked: Mapping[str, list[str
     )
 
 
+def _cell(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
 def _spelt(arguments: list[str]) -> str:
     """As typed, with folders by names that tell nothing of this machine."""
     return shlex.join(
-        f"runs/{Path(one).name}" if "/" in one and not one.startswith("[") else one
-        for one in arguments
+        f"runs/{Path(argument).name}"
+        if "/" in argument and not argument.startswith("[")
+        else argument
+        for argument in arguments
     )
 
 
@@ -162,7 +168,7 @@ def main() -> None:
 def _parted(text: str) -> tuple[str, str, str]:
     task, sign, count = text.partition("=")
     if task not in TASKS or not count.isdecimal():
-        wanted = ", ".join(f"{one}=NUMBER" for one in TASKS)
+        wanted = ", ".join(f"{item}=NUMBER" for item in TASKS)
         raise SystemExit(f"--epochs has {text!r}, expected some of {wanted}")
     return task, sign, count
 

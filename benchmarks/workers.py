@@ -36,7 +36,9 @@ def searched(out: Path, config: str, trials: int, overrides: list[str], turn: tu
 
 def span(run: Run) -> float:
     """Seconds from the first trial's beginning to the last one's end."""
-    times = [[datetime.fromisoformat(t) for t in (one.started, one.ended)] for one in run.trials]
+    times = [
+        [datetime.fromisoformat(t) for t in (trial.started, trial.ended)] for trial in run.trials
+    ]
     began, ended = min(start for start, _ in times), max(end for _, end in times)
     return (ended - began).total_seconds()
 

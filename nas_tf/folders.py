@@ -43,7 +43,7 @@ def room_in(place: Path) -> Iterator[None]:
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """Gives a name to write a file under, which takes its own name when it is complete.
 
     Nothing is left of a file that can't be completed: on a full disk it would take the room that

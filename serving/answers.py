@@ -7,7 +7,7 @@ import tensorflow as tf
 from nas_tf.input_geometry import InputGeometry
 from nas_tf.networks.blueprint import Size
 from nas_tf.tasks import Depth, Pose, Segmentation, Task
-from nas_tf.tasks.heatmaps import map_size, read
+from nas_tf.tasks.heatmaps import decode, map_size
 from nas_tf.tasks.resolution import enlarged
 
 Answer = Mapping[str, tf.Tensor]
@@ -33,7 +33,7 @@ def unread(task: Task, logits: tf.Tensor, size: Size) -> Answer:
 
 def joints(maps: tf.Tensor) -> tf.Tensor:
     """The joints [batch, joints, (x, y, height of the peak)] of heatmaps."""
-    places, heights = read(maps)
+    places, heights = decode(maps)
     return tf.concat([places, heights[..., None]], -1)
 
 

@@ -96,12 +96,14 @@ def clustered(shipment: Shipment, tuning: FineTuning, *, clusters: int) -> Shipm
 def zeros(shipment: Shipment) -> float:
     """The share of zeros among the kernels of convolutions."""
     kernels = _kernels(shipment)
-    return sum(int((one == 0).sum()) for one in kernels) / sum(one.size for one in kernels)
+    return sum(int((kernel == 0).sum()) for kernel in kernels) / sum(
+        kernel.size for kernel in kernels
+    )
 
 
 def distinct(shipment: Shipment) -> int:
     """How many values the richest kernel of a convolution is made of."""
-    return max(len(np.unique(one)) for one in _kernels(shipment))
+    return max(len(np.unique(kernel)) for kernel in _kernels(shipment))
 
 
 def _kernels(shipment: Shipment) -> list[np.ndarray]:

@@ -126,4 +126,4 @@ def _begin_with(made: keras.Model, ranges: _Ranges) -> None:
 
 
 def _kernel_first(wrapper: keras.layers.Layer) -> list[tf.Variable]:
-    return sorted(wrapper.trainable_weights, key=lambda one: "bias" in one.name)
+    return sorted(wrapper.trainable_weights, key=lambda weight: "bias" in weight.name)

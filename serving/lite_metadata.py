@@ -155,15 +155,15 @@ def _table(builder: flatbuffers.Builder, size: int, fields: Sequence[tuple[int, 
 
 def _vector(builder: flatbuffers.Builder, tables: Sequence[int]) -> int:
     builder.StartVector(4, len(tables), 4)
-    for one in reversed(tables):
-        builder.PrependUOffsetTRelative(one)
+    for table in reversed(tables):
+        builder.PrependUOffsetTRelative(table)
     return builder.EndVector()
 
 
 def _floats(builder: flatbuffers.Builder, values: Sequence[float]) -> int:
     builder.StartVector(4, len(values), 4)
-    for one in reversed(values):
-        builder.PrependFloat32(one)
+    for value in reversed(values):
+        builder.PrependFloat32(value)
     return builder.EndVector()
 
 
@@ -184,10 +184,12 @@ def check_complete(content: bytes) -> None:
     try:
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(_Within(content), 0))
         for graph in model.subgraphs:
-            for one in graph.operators or ():
-                _lies_within(content, one.largeCustomOptionsOffset, one.largeCustomOptionsSize)
-        for one in model.buffers:
-            _lies_within(content, one.offset, one.size)
+            for buffer in graph.operators or ():
+                _lies_within(
+                    content, buffer.largeCustomOptionsOffset, buffer.largeCustomOptionsSize
+                )
+        for buffer in model.buffers:
+            _lies_within(content, buffer.offset, buffer.size)
     # Damage may show as anything: numbers that unpack to nonsense, texts, absent tables.
     except Exception as error:
         raise ValueError("damaged: a part of it is missing or broken") from error

@@ -62,13 +62,13 @@ class LiteModel:
     def partitions(self) -> int:
         """In how many pieces XNNPACK runs it; one is best."""
         details = self._interpreter._get_ops_details()
-        return sum(one["op_name"] == "DELEGATE" for one in details)
+        return sum(detail["op_name"] == "DELEGATE" for detail in details)
 
     @property
     def operations(self) -> list[str]:
         """Names of its operations in order, those of the delegate left out."""
         details = self._interpreter._get_ops_details()
-        return [one["op_name"] for one in details if one["op_name"] != "DELEGATE"]
+        return [detail["op_name"] for detail in details if detail["op_name"] != "DELEGATE"]
 
     def __call__(self, images: np.ndarray) -> Mapping[str, Any]:
         """The answers to images as bytes [batch, height, width, 3], one after another.

@@ -79,12 +79,14 @@ def device() -> str:
 def _ready(content: bytes, threads: int, runtime: ModuleType | None) -> Any:
     interpreter = lite_runner.opened(content, threads=threads, runtime=runtime)
     rng = np.random.default_rng(1)
-    for one in interpreter.get_input_details():
-        is_pixels = one["dtype"] == np.uint8
+    for detail in interpreter.get_input_details():
+        is_pixels = detail["dtype"] == np.uint8
         values = (
-            rng.integers(0, 256, one["shape"]) if is_pixels else rng.uniform(-1, 1, one["shape"])
+            rng.integers(0, 256, detail["shape"])
+            if is_pixels
+            else rng.uniform(-1, 1, detail["shape"])
         )
-        interpreter.set_tensor(one["index"], values.astype(one["dtype"]))
+        interpreter.set_tensor(detail["index"], values.astype(detail["dtype"]))
     return interpreter
 
 

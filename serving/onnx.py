@@ -58,7 +58,7 @@ class OnnxModel:
             content, options, providers=["CPUExecutionProvider"]
         )
         self._task = shipment.task
-        self._names = [one.name for one in self._session.get_outputs()]
+        self._names = [output.name for output in self._session.get_outputs()]
 
     def __call__(self, pixels: np.ndarray) -> Mapping[str, Any]:
         """The answers to images as bytes, one after another."""

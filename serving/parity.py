@@ -31,7 +31,7 @@ class Parity:
             percent, joints within a pixel.
     """
 
-    reward: float
+    score: float
     result: Mapping[str, float]
     agreement: float
 
@@ -78,7 +78,7 @@ def compare(
     for name, gathered in metrics.items():
         result = gathered.result()
         share = float(np.mean(np.concatenate(shares[name])))
-        found[name] = Parity(task.reward(result), result, share)
+        found[name] = Parity(task.score(result), result, share)
     return found
 
 

@@ -80,7 +80,7 @@ def about(folder: Path) -> dict[str, Any]:
 def inside(folder: Path) -> list[Path]:
     """The exported models that lie in a folder: versions, then TFLite files."""
     graphs = (*folder.glob("*/saved_model.pb"), *folder.glob("*/*/saved_model.pb"))
-    return [*sorted(one.parent for one in graphs), *sorted(folder.glob("*.tflite"))]
+    return [*sorted(graph.parent for graph in graphs), *sorted(folder.glob("*.tflite"))]
 
 
 def answers(folder: Path) -> Callable[[np.ndarray], Mapping[str, Any]]:

@@ -168,7 +168,7 @@ def _sent(values: np.ndarray) -> Any:
 
 def _received(values: Sequence[Any], shape: TensorShape) -> np.ndarray:
     if shape.dtype == "string":
-        files = [base64.b64decode(one["b64"]) for one in values]
+        files = [base64.b64decode(value["b64"]) for value in values]
         return np.array(files, dtype=object)
     return np.array(values, dtype=shape.dtype)
 

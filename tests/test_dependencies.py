@@ -30,7 +30,7 @@ def asked() -> dict[str, set[str]]:
     }
     lists = {"": values["CORE"], **values["EXTRAS"]}
     return {
-        name: {canonicalize_name(Requirement(one).name) for one in ones}
+        name: {canonicalize_name(Requirement(item).name) for item in ones}
         for name, ones in lists.items()
     }
 

@@ -40,7 +40,7 @@ def unsafe(source: str) -> Iterator[str]:
     """What a source does that no source of ours may do."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (one.name for one in node.names if one.name.split(".")[0] in MODULES)
+            yield from (name.name for name in node.names if name.name.split(".")[0] in MODULES)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in MODULES:
             yield node.module or ""
         elif isinstance(node, (ast.Attribute, ast.Name)):
@@ -49,7 +49,7 @@ def unsafe(source: str) -> Iterator[str]:
                 yield name
         elif isinstance(node, ast.Call):
             name = ast.unparse(node.func)
-            given = {one.arg: ast.unparse(one.value) for one in node.keywords}
+            given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
             if name in CALLS:
                 yield name
             if given.get("shell", "False") != "False":
@@ -173,10 +173,10 @@ def test_the_chief_listens_at_loopback_alone(tmp_path: Path) -> None:
         processes.wait_for(lambda: processes.results(tmp_path), 120)
         first = psutil.Process(cluster.pid)
         heard = [
-            ip_address(one.laddr.ip)
+            ip_address(connection.laddr.ip)
             for process in (first, *first.children(recursive=True))
-            for one in process.net_connections("inet")
-            if one.status == psutil.CONN_LISTEN
+            for connection in process.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
         ]
     finally:
         cluster.terminate()
@@ -189,11 +189,11 @@ def test_ports_of_servers_are_published_at_loopback() -> None:
     from serving import deployment
 
     command = deployment.docker_command(Path("exports/one"), "one")
-    published = [one for before, one in pairwise(command) if before == "-p"]
+    published = [item for before, item in pairwise(command) if before == "-p"]
     compose = (ROOT / "serving" / "deploy" / "compose.yaml").read_text(encoding="utf-8")
     published += re.findall(r'"([\d.:]*\d+:\d+)"', compose)
     assert len(published) >= 3
-    assert all(one.startswith("127.0.0.1:") for one in published)
+    assert all(item.startswith("127.0.0.1:") for item in published)
 
 
 def test_the_pages_say_that_the_port_is_open_to_who_reaches_it() -> None:

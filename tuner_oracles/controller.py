@@ -97,7 +97,9 @@ class Controller:
                 gradient_clip=gradient_clip,
             )
             self._agent.initialize()
-            self._weights = sorted(self._agent.actor_net.variables, key=lambda one: one.name)
+            self._weights = sorted(
+                self._agent.actor_net.variables, key=lambda variable: variable.name
+            )
             optimizer.build(self._weights)
         self._state = [*self._weights, *optimizer.variables]
         self._start()

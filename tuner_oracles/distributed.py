@@ -23,7 +23,7 @@ from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
 from tuner_oracles import tokens
 from tuner_oracles.durable import DurableOracle
-from tuner_oracles.launch import say_ended
+from tuner_oracles.launch import announce_trial_end
 from tuner_oracles.ledger import LedgerError, Unwritable
 from tuner_oracles.worker import SERVICE, SteadyClient
 
@@ -146,7 +146,7 @@ def _teller(oracle: DurableOracle, on_end: Callable[[], None] | None) -> Callabl
         nonlocal ended
         if len(oracle.end_order) > ended:
             ended = len(oracle.end_order)
-            say_ended()
+            announce_trial_end()
             if on_end is not None:
                 on_end()
 

@@ -173,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def say_ended() -> None:
+def announce_trial_end() -> None:
     """A chief tells who launched it that a trial has ended, by a line that is not shown."""
     if _LAUNCHED in os.environ:
         with suppress(OSError):

@@ -153,7 +153,7 @@ class Ledger:
         os.fsync(self._file)
 
 
-def write_whole(path: Path, content: bytes, *, sync: bool = False) -> None:
+def write_atomically(path: Path, content: bytes, *, sync: bool = False) -> None:
     """Writes a file so that a reader finds the old content or the new one, never a part.
 
     Its folder is made. ``sync`` waits until it is on disk: for what can't be made again from the

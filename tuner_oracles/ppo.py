@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tuner_oracles.durable import DurableOracle
-from tuner_oracles.ledger import write_whole
+from tuner_oracles.ledger import write_atomically
 from tuner_oracles.searcher import Proposal, Searcher, Vector
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ class PPOSearcher(Searcher):
         content = io.BytesIO()
         np.savez(content, *self._made.arrays())
         path = folder / f"controller-{self.version:06d}.npz"
-        write_whole(path, content.getvalue(), sync=True)
+        write_atomically(path, content.getvalue(), sync=True)
         for old in sorted(folder.glob("controller-*.npz"))[:-_KEPT]:
             old.unlink()
         digest = hashlib.sha256(content.getvalue()).hexdigest()

@@ -29,7 +29,7 @@ from tuner_oracles.ledger import (
     Lost,
     Record,
     uninterrupted,
-    write_whole,
+    write_atomically,
 )
 from tuner_oracles.proposals import Proposals, vectors
 from tuner_oracles.searcher import Proposal, Searcher
@@ -79,7 +79,7 @@ class RecordedOracle(kt.Oracle):
             behind = self._ledger.count - self._saved
             if 100 * behind > self._saved or (behind and self.over()):
                 path = Path(self._get_oracle_fname())
-                write_whole(path, json.dumps(self.get_state()).encode())
+                write_atomically(path, json.dumps(self.get_state()).encode())
                 self._saved = self._ledger.count
 
     def over(self) -> bool:
@@ -110,7 +110,7 @@ class RecordedOracle(kt.Oracle):
         tuner_id = os.environ.get("KERASTUNER_TUNER_ID", "tuner0")
         path = Path(directory) / project_name / f"{tuner_id}.json"
         if path.exists() and not isinstance(_json(path), dict):
-            write_whole(path, b"{}")
+            write_atomically(path, b"{}")
 
     def _begun(self) -> bool:
         return self._ledger is not None or (Path(self._project_dir) / NAME).exists()
@@ -144,8 +144,8 @@ class RecordedOracle(kt.Oracle):
 
     def _check_end(self, ledger: Ledger) -> None:
         """Refuses a ledger that was cut: a trial's folder is made only after its record."""
-        proposed = {one["trial"] for one in ledger.records if one["kind"] == "proposal"}
-        ended = {one["trial"] for one in ledger.records if one["kind"] == "result"}
+        proposed = {record["trial"] for record in ledger.records if record["kind"] == "proposal"}
+        ended = {record["trial"] for record in ledger.records if record["kind"] == "result"}
         lost = []
         for folder in sorted(Path(self._project_dir).glob("trial_*")):
             trial_id = folder.name.removeprefix("trial_")
@@ -336,11 +336,13 @@ class RecordedOracle(kt.Oracle):
     def _direction(self, metric: str) -> str | None:
         """The direction of the objective, or of one of several; others are KerasTuner's guess."""
         objectives = getattr(self.objective, "objectives", [self.objective])
-        return next((one.direction for one in objectives if one.name == metric), None)
+        return next(
+            (objective.direction for objective in objectives if objective.name == metric), None
+        )
 
     def _save_trial(self, trial: Trial) -> None:
         path = Path(self._project_dir) / f"trial_{trial.trial_id}" / "trial.json"
-        write_whole(path, json.dumps(trial.get_state()).encode())
+        write_atomically(path, json.dumps(trial.get_state()).encode())
 
 
 def _json(path: Path) -> Any:

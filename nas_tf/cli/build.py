@@ -51,10 +51,10 @@ def command(
     chosen = options.given(width=width, sep_repeats=sep_repeats)
     settings = networks.settings.published(found.space, **chosen, auxiliary=auxiliary)
     head = networks.heads.segmentation(classes if classes is not None else 21)
-    networks.draw(found, head, input_size=input_size, settings=settings)
+    networks.blueprint_of(found, head, input_size=input_size, settings=settings)
     quiet.load("tensorflow")
     model = networks.build(found, head, input_size=input_size, settings=settings, weights=weights)
-    with folders.whole(out) as partial:
+    with folders.atomic_file(out) as partial:
         model.save(partial)
     trainable = sum(weight.shape.num_elements() for weight in model.trainable_weights)
     click.echo(f"{out}: {len(model.layers)} layers, {trainable:,} trainable parameters")

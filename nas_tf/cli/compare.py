@@ -60,5 +60,5 @@ def _table(comparison: Comparison) -> Table:
 
 
 def _differences(comparison: Comparison) -> str:
-    told = "; ".join(str(one) for one in comparison.differences)
+    told = "; ".join(str(difference) for difference in comparison.differences)
     return f"differ in {told}" if told else "differ in no key of the configuration"

@@ -160,7 +160,7 @@ def _run(
         line.start(f"fine-tuning {found.shipment.name}", steps)
         tuning = FineTuning(stream, steps, rate, line.at)
         done = replace(found, shipment=way(found.shipment, tuning))
-    trained.keep(done, folder)
+    trained.save_network(done, folder)
     with console.status(f"comparing on {check} images of {found.config.data.val_split} ..."):
         told, result = comparison.told(done)
     split = found.config.data.val_split

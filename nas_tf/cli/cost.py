@@ -57,7 +57,7 @@ def _counted(space: spaces.SearchSpace, row: Any) -> dict[str, Any]:
     genotype = spaces.resolve(given, space.name) if isinstance(given, str) else space.parse(given)
     like = next(p for p in spaces.PUBLISHED.values() if p.genotype.space == space.name)
     chosen = {key: row[key] for key in ("width", "sep_repeats") if row.get(key) is not None}
-    blueprint = networks.draw(
+    blueprint = networks.blueprint_of(
         genotype,
         _classes(row.get("num_classes", like.num_classes)),
         input_size=checked_size(row.get("input")) or like.input_size,

@@ -148,12 +148,12 @@ def check(name: str, source: Path | None) -> None:
 @click.option("--out", type=OUT_FILE, help="Picture to write.")
 def show(name: str, split: str, count: int, out: Path | None) -> None:
     """Draw examples: images, labels, overlays and class shares."""
-    from nas_tf.data.example_sheet import draw, sheet
+    from nas_tf.data.example_sheet import save_sheet, sheet
 
     path = drawable(out or Path(f"{name.rpartition('/')[2]}-{split}.png"))
     path.parent.mkdir(parents=True, exist_ok=True)
     with Console(stderr=True).status(f"Drawing {escape(name)} ..."):
-        draw(sheet(name, split, count), path)
+        save_sheet(sheet(name, split, count), path)
     click.echo(f"wrote {path}")
 
 

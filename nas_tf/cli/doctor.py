@@ -73,7 +73,7 @@ def _probe() -> tuple[dict[str, dict[str, Any]], str]:
         )
     except subprocess.TimeoutExpired:
         return {}, f"no answer within {_PATIENCE} s"
-    lines = [json.loads(one) for one in done.stdout.splitlines() if one.startswith('{"topic"')]
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"topic"')]
     told = {line["topic"]: line for line in lines}
     if done.returncode < 0:
         return told, f"the process was ended by signal {-done.returncode}"

@@ -77,7 +77,7 @@ def packages() -> Iterator[Finding]:
     if not installed():
         yield Finding(OWN, "problem", "not installed: its requirements are not known", _INSTALL)
         return
-    core = [one for one in _requirements() if one.marker is None]
+    core = [requirement for requirement in _requirements() if requirement.marker is None]
     fine = 0
     for requirement in core:
         wrong = next(_lacking(requirement), None)
@@ -99,9 +99,9 @@ def extras() -> Iterator[Finding]:
         return
     for extra in _own_metadata().get_all("Provides-Extra"):
         wanted = [
-            one
-            for one in _requirements()
-            if one.marker is not None and one.marker.evaluate({"extra": extra})
+            requirement
+            for requirement in _requirements()
+            if requirement.marker is not None and requirement.marker.evaluate({"extra": extra})
         ]
         lacking = [text for one in wanted for text in _lacking(one)]
         if lacking:

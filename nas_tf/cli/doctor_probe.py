@@ -51,7 +51,7 @@ def _tensorflow() -> dict[str, Any]:
     details = map(tf.config.experimental.get_device_details, gpus)
     return {
         "version": tf.__version__,
-        "gpus": [one.get("device_name", "of unknown name") for one in details],
+        "gpus": [detail.get("device_name", "of unknown name") for detail in details],
     }
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from nas_tf import folders, spaces
 from nas_tf.cli import options, tables
-from nas_tf.config.schema import Experiment, Targets
+from nas_tf.config.schema import Config, Targets
 from nas_tf.report.formatting import milliseconds
 
 if TYPE_CHECKING:
@@ -50,14 +50,18 @@ def command(genotype: str, config: str, overrides: tuple[str, ...], out: Path | 
         result = evaluator.evaluate(
             found, gate.make(experiment.gate, experiment.seed), observer=line.step
         )
-    _print(result, _reward(experiment, result))
+    reward = _reward(experiment, result)
+    _print(result, reward)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         with folders.room_in(out):
-            out.write_text(json.dumps(result.to_dict(), indent=1) + "\n", encoding="utf-8")
+            out.write_text(
+                json.dumps({**result.to_dict(), "reward": reward}, indent=1) + "\n",
+                encoding="utf-8",
+            )
 
 
-def _latency(experiment: Experiment) -> "Latency | None":
+def _latency(experiment: Config) -> "Latency | None":
     if experiment.search.latency is None:
         return None
     from nas_tf import quiet
@@ -70,10 +74,10 @@ def _latency(experiment: Experiment) -> "Latency | None":
     return pricing.latency_of(experiment, timing.measured_latency(experiment))
 
 
-def _reward(experiment: Experiment, result: "CandidateResult") -> float:
+def _reward(experiment: Config, result: "CandidateResult") -> float:
     """What an oracle would be told."""
     if experiment.search.targets == Targets():
-        return result.reward
+        return result.score
     from nas_tf import quiet
 
     quiet.load("keras_tuner")
@@ -88,14 +92,14 @@ def _print(result: "CandidateResult", reward: float) -> None:
         figures = ", ".join(f"{key} {value:.4f}" for key, value in stage.metrics.items())
         spent = ", ".join(f"{key} {value:.1f}" for key, value in stage.seconds.items())
         console.print(
-            f"stage {number}: reward {stage.reward:.4f} after {stage.steps} steps, "
+            f"stage {number}: reward {stage.score:.4f} after {stage.steps} steps, "
             f"loss {stage.losses[0]:.3f} → {stage.losses[-1]:.3f}\n  {figures}\n"
             f"  seconds: {spent}",
             highlight=False,
         )
     if result.stopped:
         console.print(f"stopped: {result.stopped}", highlight=False, markup=False)
-    score = f" of a score of {result.reward:.4f}" if reward != result.reward else ""
+    score = f" of a score of {result.score:.4f}" if reward != result.score else ""
     taking = "" if result.latency_ms is None else f", {milliseconds(result.latency_ms)}"
     console.print(
         f"reward {reward:.4f}{score}, {result.params:,} parameters, "

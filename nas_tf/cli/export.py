@@ -153,16 +153,16 @@ def _places(name: str, folder: Path, wanted: list[str], version: int | None) -> 
 
 
 def _convert(shipment: "Shipment", one: str, path: Path, samples: "list[np.ndarray]") -> None:
-    from nas_tf.runs.files import write_whole_bytes
+    from nas_tf.runs.files import write_bytes_atomically
     from serving import deployment, onnx, saved_model, tflite
 
     if one == "savedmodel":
         saved_model.write(shipment, path.parent, version=int(path.name))
     elif one == "onnx":
-        write_whole_bytes(path, onnx.convert(shipment))
+        write_bytes_atomically(path, onnx.convert(shipment))
         deployment.write_jetson(path)
     else:
-        write_whole_bytes(path, tflite.convert(shipment, one, samples))
+        write_bytes_atomically(path, tflite.convert(shipment, one, samples))
 
 
 def _file(name: str, one: str) -> str:
@@ -229,7 +229,10 @@ def _tell(written: dict[str, Path], compared: "dict[str, Parity]", figure: str) 
         table.add_row(
             name,
             f"{_size(path):,}" if path else "",
-            *(" / ".join(times.get((path.name, one), ())) if path else "" for one in runtimes),
+            *(
+                " / ".join(times.get((path.name, runtime), ())) if path else ""
+                for runtime in runtimes
+            ),
             *cells,
             str(path or ""),
         )

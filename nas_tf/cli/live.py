@@ -270,14 +270,14 @@ class Headline:
     def after(self, trial: TrialRecord) -> str:
         """The line after a trial."""
         trials = self._shelf.all()
-        completed = [one for one in trials if one.status == "completed"]
+        completed = [trial for trial in trials if trial.status == "completed"]
         parts = [f"{len(trials)}/{self._total} trials"]
         if completed:
-            rewards = [one.reward for one in completed]
+            rewards = [trial.reward for trial in completed]
             parts.append(f"best {max(rewards):.4f}")
             parts.append(f"mean {sum(rewards) / len(rewards):.4f}")
             if self._gate.exists():  # Hyperband's search has none
-                kept = sum(one.stopped != "gate" for one in completed) / len(completed)
+                kept = sum(trial.stopped != "gate" for trial in completed) / len(completed)
                 parts.append(f"{kept:.0%} kept by the gate")
         if speed := _speed(trials[self._had :]):
             parts.append(f"{speed * 3600:.0f} trials/h")

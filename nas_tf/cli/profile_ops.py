@@ -11,7 +11,7 @@ from rich.console import Console
 from nas_tf import spaces
 from nas_tf.cli import options, timing
 from nas_tf.config import load
-from nas_tf.config.schema import Experiment
+from nas_tf.config.schema import Config
 from nas_tf.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _experiment(
     overrides: tuple[str, ...],
     space: str | None,
     input_size: tuple[int, int] | None,
-) -> Experiment:
+) -> Config:
     """The configuration, or the embedded one with another space."""
     if config is None or "=" in config:
         if space is None or input_size is None:
@@ -87,7 +87,7 @@ def _experiment(
 
 
 def _fill(
-    experiment: Experiment,
+    experiment: Config,
     size: tuple[int, int] | None,
     threads: int,
     out: Path,
@@ -122,7 +122,7 @@ def _fill(
 
 
 def _compare(
-    experiment: Experiment,
+    experiment: Config,
     size: tuple[int, int] | None,
     table: "Table",
     count: int,

@@ -7,7 +7,7 @@ import click
 from nas_tf import spaces
 from nas_tf.cli import options
 from nas_tf.cli.search import conduct
-from nas_tf.config import Experiment, load
+from nas_tf.config import Config, load
 from nas_tf.runs import files
 
 CONFIG, TEACHER = "quickstart", "arch0"
@@ -42,7 +42,7 @@ def command(overrides: tuple[str, ...], workers: int, out: Path) -> None:
     conduct(CONFIG, every, out, workers=workers, resume=(out / files.RUN).exists())
 
 
-def _teach(experiment: Experiment, folder: Path) -> None:
+def _teach(experiment: Config, folder: Path) -> None:
     from nas_tf import quiet
 
     quiet.load("tensorflow")

@@ -17,7 +17,7 @@ from nas_tf.runs import Reranking, Run, TrialRecord, files
 
 if TYPE_CHECKING:
     from nas_tf.cli.live import Line
-    from nas_tf.config.schema import Experiment
+    from nas_tf.config.schema import Config
 
 _TIMES = 5
 
@@ -84,7 +84,7 @@ def command(
     _tell(Reranking(searched, Run(reranking.longer.folder)))
 
 
-def _train(reranking: Reranking, experiment: "Experiment") -> None:
+def _train(reranking: Reranking, experiment: "Config") -> None:
     from nas_tf.cli.live import live_line
     from nas_tf.search import rerank
 
@@ -152,7 +152,7 @@ def _tell(reranking: Reranking) -> None:
     for line in reranked.lines(reranking):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     picture = reranking.longer.folder / "ranking"
-    document.keep(reranked.draw(reranking), picture)
+    document.save_figure(reranked.ranking_figure(reranking), picture)
     console.print(f"{picture}.svg", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -59,7 +59,7 @@ def command(
     """
     sizes, path = _scales(scales), Path(source)
     parts = ("saved_model.pb", "assets")
-    is_export = path.suffix == ".tflite" or any((path / one).exists() for one in parts)
+    is_export = path.suffix == ".tflite" or any((path / part).exists() for part in parts)
     if is_export and (input_size or flip or sizes != (1.0,) or trial or weights != "last"):
         raise ConfigError(
             f"{source} is an exported model, expected none of --input, --scales, --flip, --trial "
@@ -185,7 +185,7 @@ def _seen(pictures: Any, size: tuple[int, int]) -> str:
 
 def _told(how: "Evaluation") -> str:
     """Scales and mirror images, where there are any."""
-    sizes = ", ".join(f"{one:g}" for one in how.scales)
+    sizes = ", ".join(f"{scale:g}" for scale in how.scales)
     scaled = "" if sizes == "1" else f", scales {sizes}"
     return scaled + (", mirror images too" if how.flip else "")
 
@@ -257,7 +257,7 @@ def _scales(text: str) -> tuple[float, ...]:
         sizes = tuple(float(one) for one in text.split(","))
     except ValueError:
         sizes = ()
-    if not sizes or not all(0.1 <= one <= 4 for one in sizes):
+    if not sizes or not all(0.1 <= size <= 4 for size in sizes):
         raise ConfigError(
             f"--scales is {text!r}, expected numbers of 0.1 to 4 such as 0.75,1,1.25"
         )

@@ -17,7 +17,7 @@ from nas_tf.cli.live import bars
 from nas_tf.config import load, resumed
 from nas_tf.config.conflicts import KERASTUNERS_OWN
 from nas_tf.config.paths import run_name
-from nas_tf.config.schema import Experiment, Oracle
+from nas_tf.config.schema import Config, Oracle
 from nas_tf.errors import ConfigError, NasTfError, TrainingError
 from nas_tf.runs import Run, files
 
@@ -102,7 +102,7 @@ def conduct(
         _tell(folder)
 
 
-def _begins(folder: Path, experiment: Experiment, resume: bool) -> str:
+def _begins(folder: Path, experiment: Config, resume: bool) -> str:
     """What the search does, for the line that says so; an unlawful folder is refused."""
     done, most = _check_folder(folder, experiment, resume), experiment.search.trials
     if done >= most:
@@ -114,7 +114,7 @@ def _begins(folder: Path, experiment: Experiment, resume: bool) -> str:
     return f"{fresh}searches into {folder}, up to {most} trials"
 
 
-def _check_folder(folder: Path, experiment: Experiment, resume: bool) -> int:
+def _check_folder(folder: Path, experiment: Config, resume: bool) -> int:
     """How many trials a run has; one is neither overwritten nor gone on with by mistake."""
     if not (folder / files.RUN).exists():
         folders.refuse_others(folder, (files.LOCK, "oracle.json", "ledger.jsonl", "chief.json"))
@@ -129,7 +129,7 @@ def _check_folder(folder: Path, experiment: Experiment, resume: bool) -> int:
     return done
 
 
-def _check_files(experiment: Experiment, folder: Path) -> None:
+def _check_files(experiment: Config, folder: Path) -> None:
     """What is wrong with data or a file is told here once, not by every worker."""
     from nas_tf import quiet
 
@@ -164,7 +164,7 @@ def _many(config: str, overrides: Sequence[str], folder: Path, workers: int) -> 
         raise TrainingError(f"the search in {folder} ended early; add --resume to continue it")
 
 
-def _one(experiment: Experiment, folder: Path, begins: str, *, leads: bool) -> None:
+def _one(experiment: Config, folder: Path, begins: str, *, leads: bool) -> None:
     """This process's share; only one that leads says how to go on."""
     from nas_tf import quiet
 

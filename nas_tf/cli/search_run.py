@@ -18,7 +18,7 @@ from nas_tf import spaces
 from nas_tf.cli import role, tables, timing
 from nas_tf.cli.live import Headline, Line, live_line
 from nas_tf.cli.oracles import Bayesian, Hyperband
-from nas_tf.config.schema import Experiment
+from nas_tf.config.schema import Config
 from nas_tf.errors import ConfigError, DataError, EnvironmentFault, NasTfError, TrainingError
 from nas_tf.runs import files
 from nas_tf.runs.trial_store import TrialStore
@@ -34,7 +34,7 @@ MOST_FAILURES = 10
 """So many in a row end a search, as with our own oracles."""
 
 
-def run(experiment: Experiment, folder: Path, console: Console, begins: str) -> None:
+def run(experiment: Config, folder: Path, console: Console, begins: str) -> None:
     """Searches until the budget is spent; interrupted, a later call goes on.
 
     ``begins`` is said once all that could be wrong with the configuration and its files is not.
@@ -77,7 +77,7 @@ class _Newly:
 
     def __init__(self, folder: Path, line: Line, headline: Headline) -> None:
         self._shelf, self._line, self._headline = TrialStore(folder), line, headline
-        self._told = {one.trial for one in self._shelf.all()}
+        self._told = {trial.trial for trial in self._shelf.all()}
 
     def __call__(self) -> None:
         with suppress(DataError, OSError):  # telling is no reason to end
@@ -123,7 +123,7 @@ def _one_line(folder: Path) -> Iterator[None]:
         raise TrainingError(f"{MOST_FAILURES} trials failed in a row; the last: {last}") from error
 
 
-def tried_first(experiment: Experiment, folder: Path) -> list[dict[str, int]] | None:
+def tried_first(experiment: Config, folder: Path) -> list[dict[str, int]] | None:
     """What another run found best, where a search begins with it; begun, it has its own record."""
     search = experiment.search
     asks_a_chief = distribution.has_chief_oracle() and not distribution.is_chief_oracle()
@@ -135,7 +135,7 @@ def tried_first(experiment: Experiment, folder: Path) -> list[dict[str, int]] | 
 
 
 def oracle_of(
-    experiment: Experiment, space: SearchSpace, first: list[dict[str, int]] | None = None
+    experiment: Config, space: SearchSpace, first: list[dict[str, int]] | None = None
 ) -> kt.Oracle:
     """The oracle that a configuration names; ``first`` is what ours try before they propose."""
     search = experiment.search

@@ -68,7 +68,7 @@ def command(
         found = _genotype(genotype, trial, space)
         published = _published(found)
         like = published or first_published(found.space)
-        blueprint = networks.draw(
+        blueprint = networks.blueprint_of(
             found,
             like.num_classes if classes is None else classes,
             input_size=input_size or like.input_size,
@@ -164,7 +164,7 @@ def find_trial(run: Run, trial: str | None) -> TrialRecord:
     for one in run.trials:
         if one.trial == trial or one.trial.lstrip("0") == trial.lstrip("0"):
             return one
-    names = [one.trial for one in run.trials]
+    names = [trial.trial for trial in run.trials]
     known = f"one of {names[0]} to {names[-1]}" if names else "none, for none has ended"
     raise ConfigError(f"trial is {trial!r}, expected {known}")
 
@@ -198,7 +198,7 @@ def blueprint_of_trial(
         else:
             like = first_published(genotype.space)
             head, size = like.num_classes, like.input_size
-        return networks.draw(
+        return networks.blueprint_of(
             genotype,
             head if outputs is None else outputs,
             input_size=input_size or size,
@@ -215,7 +215,7 @@ def blueprint_of_trial(
 
 def describe_trial(console: Console, run: Run, trial: TrialRecord) -> None:
     """What became of the trial, and what its network costs."""
-    ranked = [one.trial for one in run.best(len(run.trials))]
+    ranked = [trial.trial for trial in run.best(len(run.trials))]
     known = trial.trial in ranked
     place = f" number {ranked.index(trial.trial) + 1} of {len(ranked)}" if known else ""
     console.print(f"[bold]trial {trial.trial}[/] of {escape(str(run.folder))}{place}")
@@ -248,7 +248,7 @@ def _stages(stages: tuple[Stage, ...]) -> Table:
     for number in range(1, len(stages) + 1):
         table.add_column(f"stage {number}", justify="right")
     rows = {
-        "reward": [f"{stage.reward:.4f}" for stage in stages],
+        "reward": [f"{stage.score:.4f}" for stage in stages],
         **{
             name: [f"{stage.metrics.get(name, float('nan')):.4f}" for stage in stages]
             for name in stages[0].metrics

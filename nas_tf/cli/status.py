@@ -61,7 +61,8 @@ def figures(run: Run) -> dict[str, object]:
         "gated": sum(trial.stopped == "gate" for trial in run.completed),
         "failed": len(run.trials) - len(rewards),
         "failures": {
-            one.reason: len(one.trials) for one in run_statistics.group_failures(run.trials)
+            failure.reason: len(failure.trials)
+            for failure in run_statistics.group_failures(run.trials)
         },
         "best": max(rewards, default=None),
         "median": median(rewards) if rewards else None,

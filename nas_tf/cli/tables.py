@@ -37,7 +37,7 @@ def best(trials: Sequence[TrialRecord]) -> Table:
         table.add_column(name, justify="right")
     table.add_column("genotype", overflow="fold")
     for trial in trials:
-        rewards = [f"{stage.reward:.4f}" for stage in trial.stages]
+        rewards = [f"{stage.score:.4f}" for stage in trial.stages]
         first, second = (*rewards, "", "")[:2]
         table.add_row(
             f"{trial.reward:.4f}",
@@ -65,7 +65,7 @@ def line(trial: TrialRecord) -> str:
     """One finished trial in a line."""
     if trial.status == "failed":
         return f"trial {trial.trial} failed after {trial.seconds:.0f} s: {trial.stopped}"
-    stages = " → ".join(f"{stage.reward:.4f}" for stage in trial.stages)
+    stages = " → ".join(f"{stage.score:.4f}" for stage in trial.stages)
     stopped = ", stopped by the gate" if trial.stopped == "gate" else ""
     priced = f", {trial.reward:.4f} for its costs" if trial.reward != trial.score else ""
     latency = "" if trial.latency_ms is None else f", {milliseconds(trial.latency_ms)}"

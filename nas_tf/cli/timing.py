@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 import psutil
 
-from nas_tf.config.schema import Experiment
+from nas_tf.config.schema import Config
 
 if TYPE_CHECKING:
     from nas_tf.training.two_stage import Latency
 
 
-def measured_latency(experiment: Experiment) -> "Latency | None":
+def measured_latency(experiment: Config) -> "Latency | None":
     """Times every network itself, if ``search.latency`` is ``tflite``."""
     from nas_tf.search.pricing import TFLITE
 

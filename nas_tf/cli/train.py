@@ -10,7 +10,7 @@ from rich.console import Console
 from nas_tf import spaces
 from nas_tf.cli import options, tables
 from nas_tf.cli.live import Line, live_line
-from nas_tf.config import Experiment
+from nas_tf.config import Config
 from nas_tf.genotype import Genotype
 from nas_tf.report.formatting import duration
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    config: Experiment,
+    config: Config,
     genotype: Genotype,
     folder: Path,
     *,

@@ -16,7 +16,7 @@ from msgspec import structs
 
 from nas_tf import folders, spaces
 from nas_tf.config.load import dump, load
-from nas_tf.config.schema import Experiment
+from nas_tf.config.schema import Config
 from nas_tf.data import pipeline
 from nas_tf.data.registry import dataset_info
 from nas_tf.data.whole_pictures import WholePictures
@@ -44,7 +44,7 @@ class Found:
     """A shipment, the experiment it comes from, and in which phase's settings it is drawn."""
 
     shipment: Shipment
-    config: Experiment
+    config: Config
     genotype: Genotype
     phase: Phase
 
@@ -166,7 +166,7 @@ def record(path: Path) -> dict[str, Any]:
     return told
 
 
-def keep(found: Found, folder: Path) -> None:
+def save_network(found: Found, folder: Path) -> None:
     """Writes a folder like that of a training, which ``find`` reads."""
     model = realise(found.shipment.shipped, name=folder.name)
     fill_model(model, found.shipment.arrays)
@@ -211,19 +211,19 @@ def _of_search(run: Run, trial: str | None, size: Size | None) -> Found:
 
 def _kept(run: Run, trial: str | None) -> TrialRecord:
     kept = [
-        one
-        for one in run.best(len(run.completed))
-        if candidate_models.arrays_path(run.folder, one.trial).exists()
+        trial
+        for trial in run.best(len(run.completed))
+        if candidate_models.arrays_path(run.folder, trial.trial).exists()
     ]
     for one in kept:
         if trial in (None, one.trial):
             return one
-    names = ", ".join(sorted(one.trial for one in kept)) or "none yet"
+    names = ", ".join(sorted(trial.trial for trial in kept)) or "none yet"
     what = "any trial" if trial is None else f"trial {trial}"
     raise ConfigError(f"{run.folder} keeps no weights of {what}, expected one of: {names}")
 
 
-def _untrained(text: str, config: Experiment, size: Size | None) -> Found:
+def _untrained(text: str, config: Config, size: Size | None) -> Found:
     genotype = spaces.resolve(text, None if text in spaces.PUBLISHED else config.space)
     config = own_data.completed(structs.replace(config, space=genotype.space))
     name = text if text in spaces.PUBLISHED else f"{genotype.space}-{genotype.digest}"
@@ -237,7 +237,7 @@ def _untrained(text: str, config: Experiment, size: Size | None) -> Found:
 def _found(
     name: str,
     genotype: Genotype,
-    config: Experiment,
+    config: Config,
     phase: Phase,
     size: Size | None,
     arrays: Arrays,
@@ -253,7 +253,10 @@ def _found(
         "config": msgspec.to_builtins(config),
     }
     if task.name == "segmentation":
-        told |= {"classes": list(info.classes), "palette": [list(one) for one in info.colours]}
+        told |= {
+            "classes": list(info.classes),
+            "palette": [list(colour) for colour in info.colours],
+        }
     if task.name == "pose":
         told["joints"] = list(info.joints)
     drawn = from_config.drawer(config, genotype, phase)(size)

@@ -4,6 +4,6 @@
 """
 
 from nas_tf.config.load import dump, load, names
-from nas_tf.config.schema import Experiment
+from nas_tf.config.schema import Config
 
-__all__ = ["Experiment", "dump", "load", "names"]
+__all__ = ["Config", "dump", "load", "names"]

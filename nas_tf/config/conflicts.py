@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from nas_tf.config.schema import Experiment, Optimiser, Resize, Schedule
+from nas_tf.config.schema import Config, Optimiser, Resize, Schedule
 
 ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 DRAWN_ALPHA = 0.35
@@ -30,7 +30,7 @@ class Conflict:
     expected: str
 
 
-def conflicts(experiment: Experiment) -> Iterator[Conflict]:
+def conflicts(experiment: Config) -> Iterator[Conflict]:
     """What clashes, most telling first."""
     yield from _of_the_space(experiment)
     yield from _of_the_prices(experiment)
@@ -49,7 +49,7 @@ def conflicts(experiment: Experiment) -> Iterator[Conflict]:
     yield from _of_the_scales(experiment)
 
 
-def _of_the_space(experiment: Experiment) -> Iterator[Conflict]:
+def _of_the_space(experiment: Config) -> Iterator[Conflict]:
     space, network = experiment.space, experiment.network
     if space != "auxcell" and network.auxiliary not in (None, "none"):
         yield Conflict("network.auxiliary", f"none, as space {space} has no auxiliaries")
@@ -65,7 +65,7 @@ def _of_the_space(experiment: Experiment) -> Iterator[Conflict]:
         )
 
 
-def _of_the_prices(experiment: Experiment) -> Iterator[Conflict]:
+def _of_the_prices(experiment: Config) -> Iterator[Conflict]:
     """A price on latency needs to know where latency comes from."""
     source = "search.latency=TABLE.json with it, which nas-tf profile-ops makes, or =tflite"
     if experiment.search.latency is None:
@@ -75,7 +75,7 @@ def _of_the_prices(experiment: Experiment) -> Iterator[Conflict]:
             yield Conflict("search.targets.latency_ms.target", source)
 
 
-def _stages(experiment: Experiment) -> Iterator[tuple[str, object]]:
+def _stages(experiment: Config) -> Iterator[tuple[str, object]]:
     """Everything that trains, by its key."""
     yield "stage_one", experiment.stage_one
     if experiment.stage_two is not None:
@@ -110,7 +110,7 @@ def _of_a_crop(path: str, crop: tuple[int, int] | None, space: str) -> Iterator[
         yield Conflict(path, f"{least} or more either way, as the encoder of space {space} needs")
 
 
-def _of_the_view(experiment: Experiment) -> Iterator[Conflict]:
+def _of_the_view(experiment: Config) -> Iterator[Conflict]:
     """One rule of resizing, an order of scales, and sizes that leave the encoder something."""
     view = experiment.data.view
     if isinstance(view.resize, Resize):
@@ -123,7 +123,7 @@ def _of_the_view(experiment: Experiment) -> Iterator[Conflict]:
         yield from _of_a_crop(f"data.view.{key}", getattr(view, key), experiment.space)
 
 
-def _of_the_scales(experiment: Experiment) -> Iterator[Conflict]:
+def _of_the_scales(experiment: Config) -> Iterator[Conflict]:
     """Final scores are taken at the input's size, times each scale."""
     size, least = experiment.data.view.input, SMALLEST[experiment.space]
     smallest = min(experiment.evaluation.scales)

@@ -21,7 +21,7 @@ from msgspec import NODEFAULT, inspect, structs
 
 from nas_tf.config.conflicts import conflicts
 from nas_tf.config.paths import FOLDER, absolute
-from nas_tf.config.schema import Experiment, Section
+from nas_tf.config.schema import Config, Section
 from nas_tf.config.suggestions import elsewhere, entries_of, section_of
 from nas_tf.errors import ConfigError, meant
 
@@ -79,7 +79,7 @@ def names() -> list[str]:
     return sorted(Path(file.name).stem for file in files if file.name.endswith(".yaml"))
 
 
-def load(source: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+def load(source: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Reads a file, or a shipped configuration by its name, and applies ``key=value`` overrides.
 
     Keys are dotted (``stage_one.epochs=2``, ``full.stages.0.batch=4``), values are YAML. A user's
@@ -96,7 +96,7 @@ def source_text(source: str | Path) -> str:
     return _source(source).text
 
 
-def dump(experiment: Experiment) -> str:
+def dump(experiment: Config) -> str:
     """The whole configuration as YAML that loads back to it."""
     return yaml.dump(
         msgspec.to_builtins(experiment),
@@ -165,7 +165,7 @@ class _Reading:
         if not _is_mapping(root):
             held = "no keys" if root is None else "something else"
             raise _refused(f"{source.name} holds {held}, expected keys such as space: auxcell")
-        self._experiment = self._section(root, Experiment, None, "")
+        self._experiment = self._section(root, Config, None, "")
 
     def override(self, text: str) -> None:
         """Sets one key."""
@@ -178,7 +178,7 @@ class _Reading:
         node = self._source.compose() or yaml.ScalarNode(f"{_TAG}null", "")
         self._experiment = self._set(self._experiment, key.split("."), node, "")
 
-    def finished(self) -> Experiment:
+    def finished(self) -> Config:
         """The experiment, if no key is missing and keys agree with each other."""
         missing = [
             str(source.error(f"key {path} is missing", node, f", expected {_accepted(hint)}"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import structs
 
-from nas_tf.config.schema import Experiment
+from nas_tf.config.schema import Config
 
 FOLDER = "folder:"
 """What the name of a data set begins with that is a user's own folder."""
@@ -17,12 +17,12 @@ _SHIPPED_WEIGHTS = ("imagenet", "drawn")
 _TIMED_HERE = "tflite"
 
 
-def absolute(experiment: Experiment) -> Experiment:
+def absolute(experiment: Config) -> Config:
     """The same configuration with absolute paths; relative ones are of the current directory."""
     return _changed(experiment, _absolute)
 
 
-def resolved(experiment: Experiment) -> Experiment:
+def resolved(experiment: Config) -> Config:
     """The same configuration with every link in its paths followed, to compare what they name."""
     return _changed(experiment, os.path.realpath)
 
@@ -34,7 +34,7 @@ def run_name(source: str) -> str:
     return Path(source).stem
 
 
-def _changed(experiment: Experiment, change: Callable[[str], str]) -> Experiment:
+def _changed(experiment: Config, change: Callable[[str], str]) -> Config:
     def path(text: str | None) -> str | None:
         return change(text) if text and "\0" not in text else text
 
@@ -46,7 +46,9 @@ def _changed(experiment: Experiment, change: Callable[[str], str]) -> Experiment
     own, network, search = experiment.data, experiment.network, experiment.search
     weights = network.weights if network.weights in _SHIPPED_WEIGHTS else path(network.weights)
     latency = search.latency if search.latency == _TIMED_HERE else path(search.latency)
-    stages = tuple(structs.replace(one, data=data(one.data)) for one in experiment.full.stages)
+    stages = tuple(
+        structs.replace(stage, data=data(stage.data)) for stage in experiment.full.stages
+    )
     return structs.replace(
         experiment,
         data=structs.replace(own, name=data(own.name)),

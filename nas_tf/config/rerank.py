@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nas_tf.config.load import load
-from nas_tf.config.schema import Experiment
+from nas_tf.config.schema import Config
 
 
-def for_rerank(source: Path, times: int, overrides: Sequence[str] = ()) -> Experiment:
+def for_rerank(source: Path, times: int, overrides: Sequence[str] = ()) -> Config:
     """A configuration with so many times its epochs and everybody let through, then overrides."""
     own = load(source)
     changes = [f"stage_one.epochs={times * own.stage_one.epochs}", "threads=null"]

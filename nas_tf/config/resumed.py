@@ -9,7 +9,7 @@ from msgspec import structs
 
 from nas_tf.config import paths
 from nas_tf.config.load import dump, load
-from nas_tf.config.schema import Experiment, StageOne, StageTwo, View
+from nas_tf.config.schema import Config, StageOne, StageTwo, View
 from nas_tf.errors import ConfigError, DataError
 from nas_tf.runs import files
 from nas_tf.runs.load import dotted
@@ -24,7 +24,7 @@ FREE_IN_FULL = ("search", "stage_one", "stage_two", "gate", "limits", "teacher",
 """Keys and sections that change nothing of a full training."""
 
 
-def check(folder: Path, now: Experiment, free: Collection[str] = FREE) -> Experiment:
+def check(folder: Path, now: Config, free: Collection[str] = FREE) -> Config:
     """Raises where the run of a folder was begun with another value of a key that counts.
 
     Returns the configuration that the run goes on with: what is given now, and of the keys that
@@ -56,7 +56,7 @@ def check(folder: Path, now: Experiment, free: Collection[str] = FREE) -> Experi
     return now
 
 
-def _with_what_pictures_decided(before: Experiment, now: Experiment) -> Experiment:
+def _with_what_pictures_decided(before: Config, now: Config) -> Config:
     """What was left open for a user's own folder is what its pictures decided when it began."""
     if not now.data.name.startswith(paths.FOLDER):
         return now

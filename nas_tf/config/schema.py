@@ -1,6 +1,6 @@
 """Every key of a configuration: its type, its range, its default, and what it means.
 
-One ``Experiment`` drives a search, the evaluation of one genotype, full training and transfer.
+One ``Config`` drives a search, the evaluation of one genotype, full training and transfer.
 The papers' ablations (Polyak averaging, distillation, auxiliaries) are values of it, and so are
 the recipes of the other papers: nothing here is a second code path.
 """
@@ -279,7 +279,7 @@ class Evaluation(Section):
     flip: bool = False
 
 
-class Experiment(Section):
+class Config(Section):
     """A whole configuration file.
 
     ``precision`` ``auto`` takes bfloat16 where the processor gains by it. ``threads`` None takes

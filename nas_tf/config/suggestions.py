@@ -5,22 +5,22 @@ from typing import Annotated, Any, get_args, get_origin
 
 from msgspec import structs
 
-from nas_tf.config.schema import Experiment, Section
+from nas_tf.config.schema import Config, Section
 
 
 def elsewhere(path: str, key: str) -> str:
     """A question that names where in a configuration such a key is, the nearest place first."""
-    places = [place for place in _places(Experiment, "") if place.rpartition(".")[2] == key]
+    places = [place for place in _places(Config, "") if place.rpartition(".")[2] == key]
     if not places:
         return ""
     own = path.split(".")
-    return f", did you mean {max(places, key=lambda one: _shared(own, one.split('.')))}?"
+    return f", did you mean {max(places, key=lambda place: _shared(own, place.split('.')))}?"
 
 
 def section_of(hint: Any) -> type[Section] | None:
     """The section that a key may hold."""
     kinds = [one for one in (hint, *get_args(hint)) if isinstance(one, type)]
-    return next((one for one in kinds if issubclass(one, Section)), None)
+    return next((kind for kind in kinds if issubclass(kind, Section)), None)
 
 
 def entries_of(hint: Any) -> type[Section] | None:

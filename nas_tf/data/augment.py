@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from nas_tf.data.geometry import Motion, draw_motion, move_dense, move_image, move_points
+from nas_tf.data.geometry import Motion, move_dense, move_image, move_points, sample_motion
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.views import View
 
@@ -14,7 +14,7 @@ def augment(
 ) -> Example:
     """The example as the view shows it, image in [-1, 1]; the same seed gives the same bytes."""
     seeds = tf.random.experimental.stateless_split(seed, 2)
-    motion = draw_motion(view, tf.shape(example["image"])[:2], seeds[0])
+    motion = sample_motion(view, tf.shape(example["image"])[:2], seeds[0])
     moved = move(example, motion, view.crop, info, fills)
     moved["image"] = recolour(moved["image"], view, seeds[1]) / 127.5 - 1
     return moved

@@ -115,7 +115,7 @@ class CocoFile:
             raise DataError(f"picture {name} has no person with a joint in {self.path}")
         person = max(people, key=lambda one: one.size)
         values = person.keypoints or []
-        if len(values) != 3 * joints or not all(abs(one) < _OUTERMOST for one in values):
+        if len(values) != 3 * joints or not all(abs(value) < _OUTERMOST for value in values):
             raise DataError(
                 f"picture {name} in {self.path} has {len(values)} keypoint values, "
                 f"expected x, y and visibility of {joints} joints"
@@ -200,8 +200,8 @@ def _read(path: Path, size: int, changed: int) -> CocoFile:
         images[name] = image
         endings.setdefault(place.stem, []).append(name)
     annotations: dict[int | str, list[_Annotation]] = {}
-    for one in content.annotations:
-        annotations.setdefault(one.image_id, []).append(one)
+    for annotation in content.annotations:
+        annotations.setdefault(annotation.image_id, []).append(annotation)
     return CocoFile(path, images, annotations, content.categories, endings)
 
 

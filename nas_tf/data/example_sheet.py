@@ -58,7 +58,7 @@ def colourise(label: np.ndarray, info: DatasetInfo) -> np.ndarray:
     return table[label]
 
 
-def draw(content: Sheet, path: Path) -> None:
+def save_sheet(content: Sheet, path: Path) -> None:
     """Writes the sheet as a picture."""
     columns = _columns(content.info)
     labelled = "label" in content.info.targets

@@ -58,7 +58,9 @@ class Annotations:
         if self.settings.classes or self.layout.labels is None:
             return self.settings.classes or ()
         categories = self.coco(self.layout.labels, self.layout.splits[0]).categories
-        names = [one.name for one in sorted(categories, key=lambda one: one.id)]
+        names = [
+            category.name for category in sorted(categories, key=lambda category: category.id)
+        ]
         behind = [name for name in names if is_background(name)][:1] or ["background"]
         classes = tuple(dict.fromkeys([*behind, *names]))
         if len(classes) > 255:
@@ -67,7 +69,7 @@ class Annotations:
 
     def indices(self, coco: CocoFile) -> dict[int, int]:
         """The class index of every category of a JSON."""
-        known = {one.name for one in coco.categories}
+        known = {category.name for category in coco.categories}
         strange = [name for name in self.classes[1:] if name not in known]
         if strange or (self.settings.classes is None and not known <= {*self.classes}):
             raise self.settings.error(
@@ -76,7 +78,11 @@ class Annotations:
                 f"{_joined(sorted(known))}, expected the same names after the first",
             )
         places = {name: place for place, name in enumerate(self.classes)}
-        return {one.id: places[one.name] for one in coco.categories if one.name in places}
+        return {
+            category.id: places[category.name]
+            for category in coco.categories
+            if category.name in places
+        }
 
     @cached_property
     def label_map(self) -> LabelMap:

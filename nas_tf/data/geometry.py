@@ -30,7 +30,7 @@ class Motion:
     upright: bool = False
 
 
-def draw_motion(view: View, size: tf.Tensor, seed: tf.Tensor) -> Motion:
+def sample_motion(view: View, size: tf.Tensor, seed: tf.Tensor) -> Motion:
     """Draws a motion for an image of (height, width); the same seed draws the same."""
     draws = tf.random.stateless_uniform([5], seed)
     scale = _scale(view, tf.cast(size, tf.float32), draws[0])

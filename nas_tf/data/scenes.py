@@ -11,10 +11,10 @@ from nas_tf.data.builder import Example
 from nas_tf.data.scene_objects import Figure, figure
 
 Box = tuple[slice, slice]
-WHOLE: Box = (slice(None), slice(None))
+FULL_FRAME: Box = (slice(None), slice(None))
 
 
-def texture(rng: np.random.Generator, size: int, box: Box = WHOLE) -> np.ndarray:
+def texture(rng: np.random.Generator, size: int, box: Box = FULL_FRAME) -> np.ndarray:
     """A square of stripes, checks, blotches or plain colour, float32 [size, size, 3] in 0–255.
 
     Args:
@@ -43,7 +43,7 @@ def texture(rng: np.random.Generator, size: int, box: Box = WHOLE) -> np.ndarray
     return (first + mix[..., None] * (second - first)).astype(np.float32)
 
 
-def blotches(rng: np.random.Generator, size: int, cells: int, box: Box = WHOLE) -> np.ndarray:
+def blotches(rng: np.random.Generator, size: int, cells: int, box: Box = FULL_FRAME) -> np.ndarray:
     """Smooth random values in 0–1: a coarse random grid, enlarged."""
     places = np.linspace(0, cells - 1.001, size)
     grid = rng.random((cells, cells))
@@ -106,7 +106,7 @@ class Scene:
             self.depth[mask] = distance + tilt[0] * (x - x.mean()) + tilt[1] * (y - y.mean())
 
 
-def draw(seed: tuple[int, ...]) -> Example:
+def render_scene(seed: tuple[int, ...]) -> Example:
     """The scene of a seed: the same bytes each time."""
     rng = np.random.default_rng(seed)
     scene = Scene(rng)

@@ -36,6 +36,6 @@ class Shapes(DenseBuilder):
         """The scenes of a split; the source is not looked at."""
         place = list(INFO.splits).index(split)
         return [
-            Item(f"{split}-{number:04d}", partial(scenes.draw, (place, number)))
+            Item(f"{split}-{number:04d}", partial(scenes.render_scene, (place, number)))
             for number in range(INFO.splits[split])
         ]

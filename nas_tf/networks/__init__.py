@@ -1,8 +1,8 @@
 """From a genotype to its network.
 
-``draw`` writes a blueprint, a plain list of layers; ``cost`` counts it; ``build`` turns it into a
-Keras model. What needs TensorFlow (``build``, ``build_decoder``, ``encoder``, ``copy_weights``)
-loads it when first used.
+``blueprint_of`` returns a blueprint, a plain list of layers; ``cost`` counts it; ``build`` makes a
+Keras model of it. What needs TensorFlow (``build``, ``build_decoder``, ``encoder``,
+``copy_weights``) loads it when first used.
 """
 
 import importlib
@@ -12,7 +12,7 @@ from nas_tf import quiet
 from nas_tf.networks import heads, settings
 from nas_tf.networks.blueprint import Blueprint, Layer
 from nas_tf.networks.cost import CONVENTION, Cost, cost
-from nas_tf.networks.from_genotype import draw, draw_encoder
+from nas_tf.networks.from_genotype import blueprint_of, encoder_blueprint
 from nas_tf.networks.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ __all__ = [
     "Cost",
     "Layer",
     "Settings",
+    "blueprint_of",
     "build",
     "build_decoder",
     "copy_weights",
     "cost",
-    "draw",
-    "draw_encoder",
     "encoder",
+    "encoder_blueprint",
     "heads",
     "settings",
 ]

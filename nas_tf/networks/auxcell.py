@@ -9,7 +9,7 @@ from nas_tf.networks.settings import Settings
 from nas_tf.spaces.auxcell import OPS, AuxCellDesign
 
 
-def draw(draft: Draft, genotype: Genotype, head: Head, settings: Settings) -> None:
+def add_network(draft: Draft, genotype: Genotype, head: Head, settings: Settings) -> None:
     """Draws encoder, decoder and auxiliary heads."""
     design = AuxCellDesign.of(genotype)
     taps = MobileNetV2(alpha=settings.alpha).taps(draft)

@@ -63,7 +63,7 @@ class Blueprint:
         for layer in reversed(self.layers):
             if layer.name in needed:
                 needed.update(layer.inputs)
-        return replace(self, layers=tuple(one for one in self.layers if one.name in needed))
+        return replace(self, layers=tuple(layer for layer in self.layers if layer.name in needed))
 
     def decoder(self, taps: Sequence[str]) -> "Blueprint":
         """What follows the encoder; the taps it reads are inputs ``tap0``, ``tap1``, …."""

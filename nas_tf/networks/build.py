@@ -11,7 +11,7 @@ from nas_tf.genotype import Genotype
 from nas_tf.networks import weights as weight_files
 from nas_tf.networks.backbones import TAP_LAYERS
 from nas_tf.networks.blueprint import Blueprint, Size
-from nas_tf.networks.from_genotype import draw, draw_encoder
+from nas_tf.networks.from_genotype import blueprint_of, encoder_blueprint
 from nas_tf.networks.heads import Head
 from nas_tf.networks.keras_model import realise
 from nas_tf.networks.settings import Settings
@@ -39,7 +39,7 @@ def build(
         A functional model; with auxiliaries its outputs are ``logits``, ``aux1``, ….
     """
     genotype = spaces.resolve(genotype)
-    blueprint = draw(genotype, head, input_size=input_size, settings=settings)
+    blueprint = blueprint_of(genotype, head, input_size=input_size, settings=settings)
     alpha = settings.alpha if settings else 1.0
     return _with_weights(blueprint, f"{genotype.space}_{genotype.digest}", alpha, weights)
 
@@ -57,7 +57,7 @@ def build_decoder(
     name; its layers are those of ``build``, so ``copy_weights`` carries them over.
     """
     genotype = spaces.resolve(genotype)
-    blueprint = draw(genotype, head, input_size=input_size, settings=settings)
+    blueprint = blueprint_of(genotype, head, input_size=input_size, settings=settings)
     decoder = blueprint.decoder(TAP_LAYERS)
     return realise(decoder, name=f"{genotype.space}_{genotype.digest}_decoder")
 
@@ -71,7 +71,7 @@ def encoder(
     weights: str | Path | None = None,
 ) -> keras.Model:
     """Builds MobileNetV2 with its taps as outputs ``tap0`` (stride 4), ``tap1``, …."""
-    blueprint = draw_encoder(
+    blueprint = encoder_blueprint(
         input_size=input_size, alpha=alpha, output_stride=output_stride, last_block=last_block
     )
     return _with_weights(blueprint, "mobilenet_v2", alpha, weights)

@@ -12,16 +12,16 @@ _DROP = 0.1
 _DEPTHWISE_INIT, _POINTWISE_INIT = "truncated_normal:0.33", "truncated_normal:0.06"
 
 
-def draw(draft: Draft, genotype: Genotype, head: Head, settings: Settings) -> None:
+def add_network(draft: Draft, genotype: Genotype, head: Head, settings: Settings) -> None:
     """Draws the encoder at output stride 16 or 8, the cell, its projection and the classifier."""
     encoder = MobileNetV2(alpha=settings.alpha, output_stride=settings.output_stride)
     features = encoder.taps(draft)[-1]
     draft.begin("decoder", epsilon=1e-5, momentum=0.9997)
-    x = draw_projected(draft, features, genotype, settings)
+    x = add_projected(draft, features, genotype, settings)
     draft.output(classifier(draft, x, "output.classifier", head, kernel=1), "logits")
 
 
-def draw_projected(draft: Draft, features: Layer, genotype: Genotype, settings: Settings) -> Layer:
+def add_projected(draft: Draft, features: Layer, genotype: Genotype, settings: Settings) -> Layer:
     """The branches, all of them concatenated, thinned out in training and projected."""
     outputs = [features]
     for k, branch in enumerate(branches_of(genotype), 1):

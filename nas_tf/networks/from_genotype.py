@@ -12,10 +12,14 @@ from nas_tf.networks.blueprint import Blueprint, Draft, Size
 from nas_tf.networks.heads import Head, segmentation
 from nas_tf.networks.settings import Settings
 
-_BUILDERS = {"auxcell": auxcell.draw, "template": template.draw, "dpc": dpc.draw}
+_BUILDERS = {
+    "auxcell": auxcell.add_network,
+    "template": template.add_network,
+    "dpc": dpc.add_network,
+}
 
 
-def draw(
+def blueprint_of(
     genotype: Genotype | str | Sequence[Any],
     head: Head | int,
     *,
@@ -39,7 +43,7 @@ def draw(
     return draft.finish()
 
 
-def draw_encoder(
+def encoder_blueprint(
     *,
     input_size: Size | None = None,
     alpha: float = 1.0,

@@ -88,7 +88,9 @@ def _realise(blueprint: Blueprint, name: str) -> keras.Model:
         made = _MAKERS[layer.kind](layer)
         tensors[layer.name] = made(inputs if len(inputs) > 1 else inputs[0])
     outputs = {key: tensors[layer] for key, layer in blueprint.outputs.items()}
-    inputs = {one.name: tensors[one.name] for one in blueprint.layers if one.kind == "input"}
+    inputs = {
+        layer.name: tensors[layer.name] for layer in blueprint.layers if layer.kind == "input"
+    }
     return keras.Model(_sole(inputs), _sole(outputs), name=name)
 
 

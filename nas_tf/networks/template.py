@@ -11,7 +11,7 @@ from nas_tf.spaces.template import AGGREGATIONS, OPS, Template, TemplateDesign
 _STEM_LAST_BLOCK = 5
 
 
-def draw(draft: Draft, genotype: Genotype, head: Head, settings: Settings) -> None:
+def add_network(draft: Draft, genotype: Genotype, head: Head, settings: Settings) -> None:
     """Draws the stem and the decoder."""
     design = TemplateDesign.of(genotype)
     layers = MobileNetV2(alpha=settings.alpha).taps(draft, _STEM_LAST_BLOCK)

@@ -95,7 +95,7 @@ class Comparison:
         """Short names of the runs: their folders', with those above where they are alike."""
         parts = [run.folder.resolve().parts for run in self.runs]
         for length in range(1, max(map(len, parts)) + 1):
-            names = tuple("/".join(one[-length:]) for one in parts)
+            names = tuple("/".join(part[-length:]) for part in parts)
             if len(set(names)) == len(names):
                 break
         return names
@@ -180,7 +180,7 @@ def _reward(trial: TrialRecord, stage: str) -> float | None:
     if stage == "reward":
         return trial.reward
     number = STAGES.index(stage) - 1
-    return trial.stages[number].reward if len(trial.stages) > number else None
+    return trial.stages[number].score if len(trial.stages) > number else None
 
 
 def _by_genotype(facts: RunStatistics, stage: str) -> dict[str, float]:

@@ -12,7 +12,7 @@ from nas_tf.report import document
 from nas_tf.report.comparison import Comparison, Row, rewards, spent
 from nas_tf.report.document import CYCLE, paper, sheet
 from nas_tf.report.plots import density
-from nas_tf.runs.statistics import told
+from nas_tf.runs.statistics import format_p
 
 PAGE = "comparison.html"
 
@@ -33,7 +33,7 @@ def cells(row: Row) -> dict[str, str]:
         "mean": f"{row.mean:.4f}",
         "median": f"{row.median:.4f}",
         "top 10": f"{row.top:.4f}",
-        "beats the first": f"{against.superiority:.0%}, {told(against.p)}" if against else "",
+        "beats the first": f"{against.superiority:.0%}, {format_p(against.p)}" if against else "",
         "same genotypes": str(pairs or ""),
     }
 
@@ -56,7 +56,7 @@ def _content(comparison: Comparison, folder: Path) -> dict[str, Any]:
             {
                 "title": title,
                 "caption": caption,
-                "data": document.keep(draw(name, comparison), folder / name),
+                "data": document.save_figure(draw(name, comparison), folder / name),
             }
             for name, (title, caption, _) in PLOTS.items()
         ],

@@ -63,7 +63,7 @@ def write(path: Path, template: str, content: dict[str, Any]) -> Path:
     return path
 
 
-def keep(figure: Figure, stem: Path) -> str:
+def save_figure(figure: Figure, stem: Path) -> str:
     """Writes a figure as SVG and PNG, and returns the SVG for the page."""
     text = io.BytesIO()
     with paper():

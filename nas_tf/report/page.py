@@ -107,7 +107,7 @@ def _told_by_rewards(facts: RunStatistics) -> Iterator[str]:
     """How far rewards spread, whether the stages agree, and whether they rose."""
     rewards = [trial.reward for trial in facts.completed]
     mean = sum(rewards) / len(rewards)
-    spread = (sum((one - mean) ** 2 for one in rewards) / (len(rewards) - 1)) ** 0.5
+    spread = (sum((reward - mean) ** 2 for reward in rewards) / (len(rewards) - 1)) ** 0.5
     yield (
         f"Rewards are {mean:.4f} ± {spread:.4f} (mean and standard deviation); the best is "
         f"{(max(rewards) - mean) / max(spread, 1e-9):.1f} standard deviations above the mean."
@@ -123,7 +123,7 @@ def _told_by_rewards(facts: RunStatistics) -> Iterator[str]:
 
 def row(trial: TrialRecord) -> dict[str, str]:
     """A trial as it stands in the table of the best."""
-    rewards = [f"{stage.reward:.4f}" for stage in trial.stages]
+    rewards = [f"{stage.score:.4f}" for stage in trial.stages]
     one, two = (*rewards, "", "")[:2]
     return {
         "reward": f"{trial.reward:.4f}",
@@ -142,7 +142,9 @@ def _drawings(run: Run, folder: Path) -> list[dict[str, str]]:
     for number, trial in enumerate(run.best(DRAWN), 1):
         title = f"number {number}, trial {trial.trial}"
         figure = graph.figure(trial.parsed, title=title)
-        drawn.append({"title": title, "data": document.keep(figure, folder / f"best_{number}")})
+        drawn.append(
+            {"title": title, "data": document.save_figure(figure, folder / f"best_{number}")}
+        )
     return drawn
 
 
@@ -151,7 +153,7 @@ def _plots(facts: RunStatistics, folder: Path) -> list[dict[str, str]]:
         {
             "title": title,
             "caption": CAPTIONS[name],
-            "data": document.keep(plots.draw(name, facts), folder / name),
+            "data": document.save_figure(plots.draw(name, facts), folder / name),
         }
         for name, (title, _) in plots.PLOTS.items()
     ]
@@ -159,14 +161,18 @@ def _plots(facts: RunStatistics, folder: Path) -> list[dict[str, str]]:
 
 def _reranked(facts: RunStatistics, folder: Path) -> Iterator[dict[str, str]]:
     if facts.reranking and facts.reranking.pairs:
-        data = document.keep(reranked.draw(facts.reranking), folder / "reranking")
+        data = document.save_figure(reranked.ranking_figure(facts.reranking), folder / "reranking")
         yield {"title": reranked.TITLE, "caption": reranked.CAPTION, "data": data}
 
 
 def _failures(run: Run) -> list[dict[str, Any]]:
     return [
-        {"reason": one.reason, "count": len(one.trials), "genotype": one.trials[0].genotype}
-        for one in run_statistics.group_failures(run.trials)
+        {
+            "reason": failure.reason,
+            "count": len(failure.trials),
+            "genotype": failure.trials[0].genotype,
+        }
+        for failure in run_statistics.group_failures(run.trials)
     ]
 
 

@@ -27,13 +27,13 @@ COSTS: dict[str, tuple[str, float]] = {
 def search_curve(facts: RunStatistics) -> Figure:
     """Rewards by trial, the best so far and the mean of the last twenty."""
     figure, (axes,) = sheet()
-    gated, both = facts.gated, [one for one in facts.completed if one.stopped != "gate"]
+    gated, both = facts.gated, [trial for trial in facts.completed if trial.stopped != "gate"]
     _dots(axes, facts, both, BLUE, "finished")
     _dots(axes, facts, gated, ORANGE, "stopped by the gate")
     numbers = facts.x(facts.completed)
     axes.step(numbers, facts.best_so_far, where="post", color=INK, label="best so far")
     axes.plot(numbers, facts.running_mean(), color=GREEN, label="mean of the last 20")
-    low = _floor([one.reward for one in facts.completed])
+    low = _floor([trial.reward for trial in facts.completed])
     failed = facts.x(facts.failed)
     axes.plot(failed, [low] * len(failed), "x", color=RED, label="failed") if failed else None
     axes.set(xlabel="trial", ylabel="reward", xlim=(0, len(facts.trials) + 1))
@@ -72,16 +72,16 @@ def density(axes: Axes, rewards: Sequence[float], colour: str, label: str) -> No
 def gate(facts: RunStatistics) -> Figure:
     """What the gate let through, and whether stage one foretells stage two."""
     figure, (left, right) = sheet(1, 2)
-    went = [one for one in facts.completed if one.stopped != "gate" and one.stages]
+    went = [trial for trial in facts.completed if trial.stopped != "gate" and trial.stages]
     for trials, colour, label in ((went, BLUE, "went on"), (facts.gated, ORANGE, "stopped")):
-        rewards = [one.stages[0].reward for one in trials]
+        rewards = [trial.stages[0].score for trial in trials]
         _points(left, facts.x(trials), rewards, colour, label)
     if facts.bar:
         bar = list(facts.bar), list(facts.bar.values())
         left.step(*bar, where="mid", color=INK, linewidth=1, label="the mean")
     left.set(xlabel="trial", ylabel="reward after stage one")
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=3)
-    firsts, seconds = ([one.stages[n].reward for one in facts.both] for n in (0, 1))
+    firsts, seconds = ([trial.stages[n].score for trial in facts.both] for n in (0, 1))
     _points(right, firsts, seconds, BLUE, "")
     if firsts:
         ends = [min(firsts + seconds), max(firsts + seconds)]
@@ -96,7 +96,7 @@ def pareto(facts: RunStatistics) -> Figure:
     costs = [
         cost
         for cost in COSTS
-        if facts.completed and all(getattr(one, cost) for one in facts.completed)
+        if facts.completed and all(getattr(trial, cost) for trial in facts.completed)
     ]
     figure, axes = sheet(1, max(1, len(costs)), share=True)
     for one, cost in zip(axes, costs, strict=False):
@@ -118,7 +118,7 @@ def pareto(facts: RunStatistics) -> Figure:
 def shares(facts: RunStatistics) -> Figure:
     """How often each choice was made over time, and what it went along with."""
     kinds = facts.shares
-    tallest = [0.26 * len(one.words) + 1.0 for one in kinds]
+    tallest = [0.26 * len(kind.words) + 1.0 for kind in kinds]
     figure, _ = sheet(size=(8.0, sum(tallest)))
     figure.clf()
     grid = figure.add_gridspec(len(kinds), 2, height_ratios=tallest, width_ratios=(3, 2))

@@ -37,7 +37,7 @@ def lines(reranking: Reranking) -> Iterator[str]:
         yield f"{len(reranking.failed)} failed in the longer training."
 
 
-def draw(reranking: Reranking) -> Figure:
+def ranking_figure(reranking: Reranking) -> Figure:
     """Scores on the left, ranks on the right."""
     with paper():
         figure, (left, right) = sheet(1, 2, size=(8.0, 4.0))

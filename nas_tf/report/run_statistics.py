@@ -96,7 +96,7 @@ class RunStatistics:
 
     def stage_rewards(self, stage: int) -> list[float]:
         """Rewards after a stage, of all that reached its end."""
-        return [one.stages[stage].reward for one in self.completed if len(one.stages) > stage]
+        return [trial.stages[stage].score for trial in self.completed if len(trial.stages) > stage]
 
     @cached_property
     def bar(self) -> dict[int, float]:
@@ -116,8 +116,8 @@ class RunStatistics:
     @cached_property
     def honesty(self) -> Correlation | None:
         """How well stage one foretells stage two, in rank."""
-        firsts = [trial.stages[0].reward for trial in self.both]
-        return spearman(firsts, [trial.stages[1].reward for trial in self.both])
+        firsts = [trial.stages[0].score for trial in self.both]
+        return spearman(firsts, [trial.stages[1].score for trial in self.both])
 
     @cached_property
     def alike(self) -> list[float]:
@@ -289,9 +289,9 @@ def _template(genotype: Genotype) -> dict[str, list[str]]:
 def _dpc(genotype: Genotype) -> dict[str, list[str]]:
     branches = dpc.branches_of(genotype)
     operators = [branch.operator for branch in branches]
-    dilated = [one for one in operators if one.kind == "sep3x3"]
+    dilated = [operator for operator in operators if operator.kind == "sep3x3"]
     return {
-        "operations": [one.kind for one in operators],
+        "operations": [operator.kind for operator in operators],
         "rates": [f"rate {rate}" for one in dilated for rate in (one.rows, one.columns)],
         "connections": [
             f"branch {branch.source}" if branch.source else "feature map" for branch in branches

@@ -42,7 +42,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 def write_atomically(path: Path, text: str) -> None:
     """Writes a file so that a reader finds the old content or the new one, never a part."""
-    write_whole_bytes(path, text.encode())
+    write_bytes_atomically(path, text.encode())
 
 
 def commit_file(partial: IO[bytes], path: Path) -> None:
@@ -57,7 +57,7 @@ def commit_file(partial: IO[bytes], path: Path) -> None:
         os.close(folder)
 
 
-def write_whole_bytes(path: Path, content: bytes) -> None:
+def write_bytes_atomically(path: Path, content: bytes) -> None:
     """The same of bytes; a disk that is full is told with the file's name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")

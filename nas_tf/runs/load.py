@@ -117,7 +117,7 @@ class Run:
         Trials whose cost is not known are left out, as where latency was not asked for.
         """
         front: list[TrialRecord] = []
-        known = [one for one in self.completed if getattr(one, cost) is not None]
+        known = [trial for trial in self.completed if getattr(trial, cost) is not None]
         for trial in sorted(known, key=lambda one: (getattr(one, cost), -one.score)):
             if not front or trial.score > front[-1].score:
                 front.append(trial)

@@ -90,7 +90,7 @@ def _frozen(
         params=dict(tokens),
         distributions=dict(spread),
         user_attrs=_attributes(trial),
-        intermediate_values={number: stage.reward for number, stage in enumerate(trial.stages, 1)},
+        intermediate_values={number: stage.score for number, stage in enumerate(trial.stages, 1)},
     )
     frozen.datetime_start = _local(trial.started)
     frozen.datetime_complete = _local(trial.ended)

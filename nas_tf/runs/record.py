@@ -19,7 +19,7 @@ COLUMNS = (
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """One stage of a trial: its reward, figures, first and last loss, and where its time went."""
 
-    reward: float
+    score: float = msgspec.field(name="reward")
     metrics: dict[str, float]
     losses: tuple[float, ...]
     steps: int
@@ -31,7 +31,7 @@ class Decision(msgspec.Struct, frozen=True):
 
     trial: str
     reward: float
-    goes_on: bool
+    admitted: bool = msgspec.field(name="goes_on")
     state: dict[str, int | float | str]
 
 
@@ -78,7 +78,7 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     def row(self) -> dict[str, Any]:
         """The trial as a row of the table."""
-        rewards = [round(stage.reward, 6) for stage in self.stages]
+        rewards = [round(stage.score, 6) for stage in self.stages]
         stages = dict(zip(("stage_one", "stage_two"), rewards, strict=False))
         own = {name: getattr(self, name) for name in COLUMNS if hasattr(self, name)}
         latency = None if self.latency_ms is None else round(self.latency_ms, 3)

@@ -56,20 +56,20 @@ class Reranking:
         """Candidates that completed the longer training, first the best after it."""
         searched = {trial.trial: trial for trial in self.run.completed}
         of_all = {trial.trial: n for n, trial in enumerate(self.run.best(len(searched)), 1)}
-        done = [one for one in self.longer.completed if one.trial in searched]
+        done = [trial for trial in self.longer.completed if trial.trial in searched]
         after = sorted(done, key=lambda one: -one.score)
-        before = sorted(done, key=lambda one: -searched[one.trial].score)
-        ranks = {one.trial: rank for rank, one in enumerate(before, 1)}
+        before = sorted(done, key=lambda trial: -searched[trial.trial].score)
+        ranks = {trial.trial: rank for rank, trial in enumerate(before, 1)}
         return [
             Pair(
-                search=searched[one.trial],
-                longer=one,
-                is_top=one.trial in self.top,
-                rank=ranks[one.trial],
+                search=searched[trial.trial],
+                longer=trial,
+                is_top=trial.trial in self.top,
+                rank=ranks[trial.trial],
                 rank_longer=rank,
-                rank_of_all=of_all[one.trial],
+                rank_of_all=of_all[trial.trial],
             )
-            for rank, one in enumerate(after, 1)
+            for rank, trial in enumerate(after, 1)
         ]
 
     @property
@@ -91,7 +91,7 @@ class Reranking:
     def stage_one(self) -> Correlation | None:
         """How well stage one of the search alone foretells the longer training."""
         staged = [pair for pair in self.pairs if pair.search.stages]
-        firsts = [pair.search.stages[0].reward for pair in staged]
+        firsts = [pair.search.stages[0].score for pair in staged]
         return spearman(firsts, [pair.longer.score for pair in staged])
 
     @property

@@ -31,7 +31,7 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> Correlation | N
         return None
     rows = np.random.default_rng(0).integers(len(a), size=(_DRAWS, len(a)))
     ranks = [rankdata(one[rows], axis=1) for one in (a, b)]
-    centred = [one - one.mean(axis=1, keepdims=True) for one in ranks]
+    centred = [rank - rank.mean(axis=1, keepdims=True) for rank in ranks]
     scale = np.sqrt((centred[0] ** 2).sum(axis=1) * (centred[1] ** 2).sum(axis=1))
     drawn = (centred[0] * centred[1]).sum(axis=1)[scale > 0] / scale[scale > 0]
     low, high = np.percentile(drawn, [2.5, 97.5])
@@ -51,7 +51,7 @@ class Contest:
     p: float
 
     def __str__(self) -> str:
-        return f"wins {self.superiority:.0%} of pairs, {told(self.p)}"
+        return f"wins {self.superiority:.0%} of pairs, {format_p(self.p)}"
 
 
 def contest(first: Sequence[float], second: Sequence[float]) -> Contest | None:
@@ -73,7 +73,7 @@ class Pairing:
     count: int
 
     def __str__(self) -> str:
-        return f"{self.difference:+.4f} over {self.count} pairs, {told(self.p)}"
+        return f"{self.difference:+.4f} over {self.count} pairs, {format_p(self.p)}"
 
 
 def paired(first: Sequence[float], second: Sequence[float]) -> Pairing | None:
@@ -87,6 +87,6 @@ def paired(first: Sequence[float], second: Sequence[float]) -> Pairing | None:
     return Pairing(mean, float(wilcoxon(differences).pvalue), len(differences))
 
 
-def told(p: float) -> str:
+def format_p(p: float) -> str:
     """A p as it is written."""
     return f"p = {p:.3f}" if p >= 0.001 else f"p = {p:.0e}"

@@ -59,7 +59,7 @@ class TrialStore:
         return list(self._ordered)
 
     def _take(self, trial: TrialRecord, name: str, file: int) -> None:
-        bisect.insort(self._ordered, trial, key=lambda one: (one.ended, one.trial))
+        bisect.insort(self._ordered, trial, key=lambda trial: (trial.ended, trial.trial))
         self._read[name] = file, trial
 
     def _catch_up(self) -> bool:
@@ -77,7 +77,7 @@ class TrialStore:
         names = [row.partition(b",")[0].decode("ascii", "replace") for row in rows]
         if not is_known:
             self.all()
-            return not rest and sorted(f"{one}.json" for one in names[1:]) == sorted(self._read)
+            return not rest and sorted(f"{name}.json" for name in names[1:]) == sorted(self._read)
         new = [record.path_of(self._folder, name) for name in names]
         if rest or not all(path.exists() for path in new):
             return False
@@ -109,7 +109,9 @@ def _entries(folder: Path) -> list["os.DirEntry[str]"]:
     if not trials.exists():
         return []
     with os.scandir(trials) as entries:
-        return [one for one in entries if one.name.endswith(".json") and one.name[0] != "."]
+        return [
+            entry for entry in entries if entry.name.endswith(".json") and entry.name[0] != "."
+        ]
 
 
 def _rows(trials: list[TrialRecord], *, header: bool = False) -> str:

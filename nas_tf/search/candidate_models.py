@@ -11,7 +11,7 @@ import numpy as np
 from tensorflow import keras
 
 from nas_tf import folders, networks
-from nas_tf.config.schema import Experiment
+from nas_tf.config.schema import Config
 from nas_tf.errors import DataError
 from nas_tf.genotype import Genotype
 from nas_tf.networks import Settings
@@ -25,7 +25,7 @@ from nas_tf.training import from_config
 
 
 def untrained(
-    genotype: Genotype, task: Task, config: Experiment | None, weights: str | None
+    genotype: Genotype, task: Task, config: Config | None, weights: str | None
 ) -> keras.Model:
     """The model under the search's settings, for any image size where its space allows that.
 
@@ -40,7 +40,7 @@ def untrained(
     )
 
 
-def fill(model: keras.Model, config: Experiment, learnt: Arrays) -> None:
+def fill(model: keras.Model, config: Config, learnt: Arrays) -> None:
     """Gives a model what its candidate has learnt, on the encoder that the features came from.
 
     Of a candidate that ended with stage one, only the decoder is learnt.
@@ -48,13 +48,13 @@ def fill(model: keras.Model, config: Experiment, learnt: Arrays) -> None:
     fill_model(model, arrays_of_model(model) | from_config.encoder_arrays(config) | learnt)
 
 
-def _settings(genotype: Genotype, config: Experiment | None) -> Settings:
+def _settings(genotype: Genotype, config: Config | None) -> Settings:
     if config is None:
         return networks.settings.search(genotype.space)
     return from_config.settings_for(config, "search")
 
 
-def _size(genotype: Genotype, config: Experiment | None) -> tuple[int, int] | None:
+def _size(genotype: Genotype, config: Config | None) -> tuple[int, int] | None:
     if config is None or genotype.space != "dpc":
         return None
     return from_config.reward_view(config).crop
@@ -78,7 +78,7 @@ def save_arrays(folder: Path, trial: str, blueprint: Blueprint, state: State) ->
     arrays = trained_arrays(blueprint, state)
     content = io.BytesIO()  # NumPy leaves its archive open where a disk is full
     np.savez(content, **{f"{layer}|{role}": value for (layer, role), value in arrays.items()})
-    with folders.whole(arrays_path(folder, trial)) as partial:
+    with folders.atomic_file(arrays_path(folder, trial)) as partial:
         partial.write_bytes(content.getbuffer())
 
 
@@ -102,11 +102,11 @@ def prune_arrays(folder: Path, trials: Iterable[TrialRecord], count: int) -> Non
     kept = {path.stem: path for path in (folder / files.WEIGHTS).glob("*.npz")}
     if not kept:
         return
-    completed = (one for one in trials if one.status == "completed")
-    ranked = sorted(completed, key=lambda one: -one.reward)
-    for one in ranked[count:]:
-        if one.trial in kept:
-            kept[one.trial].unlink(missing_ok=True)
+    completed = (trial for trial in trials if trial.status == "completed")
+    ranked = sorted(completed, key=lambda trial: -trial.reward)
+    for trial in ranked[count:]:
+        if trial.trial in kept:
+            kept[trial.trial].unlink(missing_ok=True)
 
 
 def arrays_path(folder: Path, trial: str) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock
 
-from nas_tf.config.schema import Experiment
+from nas_tf.config.schema import Config
 from nas_tf.errors import DataError
 from nas_tf.runs import files
 from nas_tf.runs.record import Decision
@@ -21,7 +21,7 @@ from nas_tf.training.gate import Gate
 class GateLog:
     """The decisions of a run's gate."""
 
-    def __init__(self, folder: Path, config: Experiment) -> None:
+    def __init__(self, folder: Path, config: Config) -> None:
         self.path = folder / files.GATE
         self._config = config
         self._forget()
@@ -40,11 +40,11 @@ class GateLog:
             try:
                 if self._state is not None:
                     whole.restore(self._state)
-                goes_on = whole.goes_on(reward)
+                admitted = whole.admits(reward)
             except (KeyError, TypeError, ValueError) as error:
                 raise self._damaged(f"its last state is none of a gate, {error!r}") from error
-            self._append(Decision(trial, reward, goes_on, whole.state()))
-            return goes_on
+            self._append(Decision(trial, reward, admitted, whole.state()))
+            return admitted
 
     def _forget(self) -> None:
         self._made: dict[str, bool] = {}
@@ -71,7 +71,7 @@ class GateLog:
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise self._damaged(error) from error
         for line in lines:
-            self._made.setdefault(line.trial, line.goes_on)
+            self._made.setdefault(line.trial, line.admitted)
             self._state = line.state
         self._end += len(whole) + len(newline)
 
@@ -94,6 +94,6 @@ class TrialGate:
     def __init__(self, book: GateLog, trial: str) -> None:
         self._book, self._trial = book, trial
 
-    def goes_on(self, reward: float) -> bool:
+    def admits(self, reward: float) -> bool:
         """Whether the trial is worth stage two."""
         return self._book.decide(self._trial, reward)

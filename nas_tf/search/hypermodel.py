@@ -12,7 +12,7 @@ from tensorflow import keras
 from nas_tf.config import schema
 from nas_tf.config.conflicts import DRAWN_ALPHA
 from nas_tf.config.paths import absolute
-from nas_tf.config.schema import Data, Experiment, Network
+from nas_tf.config.schema import Config, Data, Network
 from nas_tf.errors import ConfigError, NasTfError
 from nas_tf.genotype import Genotype
 from nas_tf.networks.state import Arrays
@@ -55,7 +55,7 @@ class SearchHyperModel(kt.HyperModel):
         *,
         backbone: str = "mobilenet_v2",
         weights: str | Path | EllipsisType | None = ...,
-        config: Experiment | None = None,
+        config: Config | None = None,
         latency: Latency | None = None,
     ) -> None:
         super().__init__(name=f"{space.name}_search")
@@ -73,11 +73,11 @@ class SearchHyperModel(kt.HyperModel):
         self._of_data: tuple[tuple[str, str | None], schema.Task] | None = None
         self._evaluator: TwoStage | None = None
         self._checked = False
-        self._completed: tuple[Experiment, Experiment] | None = None
+        self._completed: tuple[Config, Config] | None = None
 
     @classmethod
     def of(
-        cls, config: Experiment, space: SearchSpace, *, latency: Latency | None = None
+        cls, config: Config, space: SearchSpace, *, latency: Latency | None = None
     ) -> "SearchHyperModel":
         """The HyperModel of a configuration."""
         return cls(space, weights=config.network.weights, config=config, latency=latency)
@@ -132,13 +132,13 @@ class SearchHyperModel(kt.HyperModel):
         _tell(callbacks, model, told)
         return told
 
-    def config(self, train_data: Any = None) -> Experiment:
+    def config(self, train_data: Any = None) -> Config:
         """The configuration, on the data that was given: a name such as ``camvid``, or none."""
         base = self._config
         if train_data is None and base is None:
             raise ConfigError("no data was given, expected search('camvid') or a config=")
         if base is None:
-            base = Experiment(space=self.space.name, data=Data(name=train_data))
+            base = Config(space=self.space.name, data=Data(name=train_data))
         elif train_data is not None:
             base = structs.replace(base, data=structs.replace(base.data, name=train_data))
         base = absolute(structs.replace(base, space=self.space.name, network=self._network))
@@ -148,7 +148,7 @@ class SearchHyperModel(kt.HyperModel):
             self._completed = base, own_data.completed(base)
         return self._completed[1]
 
-    def _described(self, config: Experiment) -> schema.Task:
+    def _described(self, config: Config) -> schema.Task:
         """The section of the task that was given, looked up once for each data set."""
         key = config.data.name, config.data.target
         if self._of_data is None or self._of_data[0] != key:
@@ -156,7 +156,7 @@ class SearchHyperModel(kt.HyperModel):
             self._of_data = key, task_settings.described(self._task, own)
         return self._of_data[1]
 
-    def _settled(self) -> Experiment | None:
+    def _settled(self) -> Config | None:
         """The configuration as far as it is known before data is."""
         if self._evaluator is not None:
             return self._evaluator.config
@@ -205,9 +205,9 @@ def _tell(
 def figures(result: CandidateResult, reward: float) -> dict[str, float]:
     """What KerasTuner is told of a result: the reward, the score it comes from, the costs."""
     stages = {
-        f"stage_{number}_reward": stage.reward for number, stage in enumerate(result.stages, 1)
+        f"stage_{number}_reward": stage.score for number, stage in enumerate(result.stages, 1)
     }
     cost = {"params": float(result.params), "madds": float(result.madds)}
     if result.latency_ms is not None:
         cost["latency_ms"] = result.latency_ms
-    return {"val_reward": reward, "score": result.reward, **stages, **cost}
+    return {"val_reward": reward, "score": result.score, **stages, **cost}

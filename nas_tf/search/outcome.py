@@ -16,7 +16,7 @@ from nas_tf.training.result import CandidateResult
 def crashed(genotype: Genotype, error: Exception, floor: float) -> CandidateResult:
     """The result of a candidate whose evaluation raised what nobody foresaw."""
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    return CandidateResult(genotype=genotype, reward=floor, stopped=reason, failed=True)
+    return CandidateResult(genotype=genotype, score=floor, stopped=reason, failed=True)
 
 
 def record_of(
@@ -35,10 +35,10 @@ def record_of(
         genotype=str(result.genotype),
         status="failed" if result.failed else "completed",
         reward=pricing.reward(targets, result),
-        score=result.reward,
+        score=result.score,
         stages=tuple(
             Stage(
-                reward=stage.reward,
+                score=stage.score,
                 metrics={name: float(value) for name, value in stage.metrics.items()},
                 losses=stage.losses,
                 steps=stage.steps,

@@ -5,14 +5,14 @@ from pathlib import Path
 from keras_tuner.src.distribute import utils as distribution
 
 from nas_tf import latency as tables
-from nas_tf.config.schema import Experiment
+from nas_tf.config.schema import Config
 from nas_tf.search import pricing
 from nas_tf.training import from_config, hardware, preflight
 from nas_tf.training.distill import load_teacher
 from nas_tf.training.two_stage import Latency
 
 
-def check(config: Experiment, *, latency: Latency | None = None) -> None:
+def check(config: Config, *, latency: Latency | None = None) -> None:
     """Raises on data, weights, a teacher or a latency table that is absent or does not fit.
 
     Within a trial it would be too late: KerasTuner takes an error there for the trial's. Threads

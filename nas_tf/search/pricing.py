@@ -15,7 +15,7 @@ from pathlib import Path
 from msgspec import structs
 
 from nas_tf import latency, spaces
-from nas_tf.config.schema import Experiment, Targets
+from nas_tf.config.schema import Config, Targets
 from nas_tf.errors import ConfigError
 from nas_tf.networks import Blueprint
 from nas_tf.networks.fused import Op, ops
@@ -31,7 +31,7 @@ TFLITE = "tflite"
 
 def reward(targets: Targets, result: CandidateResult) -> float:
     """What the oracle is told of a result."""
-    priced = result.reward
+    priced = result.score
     for cost, target in structs.asdict(targets).items():
         value = getattr(result, cost)
         if target is not None and value is not None and not result.failed:
@@ -39,7 +39,7 @@ def reward(targets: Targets, result: CandidateResult) -> float:
     return priced
 
 
-def latency_of(config: Experiment, given: Latency | None = None) -> Latency | None:
+def latency_of(config: Config, given: Latency | None = None) -> Latency | None:
     """How the latency of candidates is told: as given, or looked up in the configured table."""
     source = config.search.latency
     if given is not None:
@@ -64,13 +64,13 @@ def look_up(table: latency.Table) -> Latency:
     return told
 
 
-def operations(config: Experiment, size: tuple[int, int] | None = None) -> set[Op]:
+def operations(config: Config, size: tuple[int, int] | None = None) -> set[Op]:
     """The operations of a configuration's candidates, by a settled sample of them."""
     return {op for blueprint in sample(config, SAMPLED, size=size) for op in ops(blueprint)}
 
 
 def sample(
-    config: Experiment, count: int, *, seed: int = 1, size: tuple[int, int] | None = None
+    config: Config, count: int, *, seed: int = 1, size: tuple[int, int] | None = None
 ) -> Iterator[Blueprint]:
     """Random candidates as they are searched, at the size they are scored at."""
     space, rng = spaces.get(config.space), random.Random(seed)

@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from nas_tf.config.schema import Experiment
+from nas_tf.config.schema import Config
 from nas_tf.runs import files
 from nas_tf.search.outcome import now
 from nas_tf.training import from_config
@@ -15,7 +15,7 @@ from nas_tf.training import from_config
 _PACKAGES = ("tensorflow", "keras", "keras-tuner", "tf-agents", "numpy")
 
 
-def about(config: Experiment, *, oracle: str, max_trials: int) -> dict[str, Any]:
+def about(config: Config, *, oracle: str, max_trials: int) -> dict[str, Any]:
     """This process, its command and versions, and what is searched."""
     task = from_config.task_for(config)
     return {

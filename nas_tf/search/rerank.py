@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from nas_tf.config import load
 from nas_tf.config.load import dump
-from nas_tf.config.schema import Experiment
+from nas_tf.config.schema import Config
 from nas_tf.errors import ConfigError, DataError, NasTfError
 from nas_tf.runs import Reranking, Run, TrialRecord, files
 from nas_tf.runs.load import dotted
@@ -47,7 +47,7 @@ def choose(run: Run, top: int, sample: int, seed: int) -> tuple[list[str], list[
     return ranked[:top], drawn
 
 
-def begin(run: Run, config: Experiment, *, top: int, sample: int) -> Reranking:
+def begin(run: Run, config: Config, *, top: int, sample: int) -> Reranking:
     """Chooses and writes it down; where that was done before, takes it up if nothing differs."""
     folder = run.folder / files.RERANK
     if config.space != run.about["space"]:
@@ -83,7 +83,7 @@ def remaining(reranking: Reranking) -> list[TrialRecord]:
 
 def train(
     reranking: Reranking,
-    config: Experiment,
+    config: Config,
     *,
     observer: Observer | None = None,
     progress: Callable[[str, int, int], None] | None = None,
@@ -132,7 +132,7 @@ def _one(evaluator: TwoStage, trial: TrialRecord, observer: Observer | None) -> 
     )
 
 
-def _check(before: Reranking, config: Experiment, asked: dict[str, int]) -> None:
+def _check(before: Reranking, config: Config, asked: dict[str, int]) -> None:
     """A reranking that was begun may not change on its way."""
     folder = before.longer.folder
     was = {f"--{key}": value for key, value in before.longer.about["asked"].items()}

@@ -42,14 +42,14 @@ def show(
     with FileLock(folder / _LOCK):
         if not _is_best(shelf, trial):
             return None
-        picture = draw(ground, trial.parsed, scored)
+        picture = render(ground, trial.parsed, scored)
         content = io.BytesIO()
         Image.fromarray(picture).save(content, "png", optimize=True)
-        files.write_whole_bytes(folder / files.SAMPLES, content.getvalue())
+        files.write_bytes_atomically(folder / files.SAMPLES, content.getvalue())
         return picture
 
 
-def draw(ground: SharedData, genotype: Genotype, scored: Scored) -> np.ndarray:
+def render(ground: SharedData, genotype: Genotype, scored: Scored) -> np.ndarray:
     """Images, truths and predictions, as RGB bytes of a size to look at.
 
     One batch is not worth the tracing of a graph, so it is computed operation by operation.
@@ -68,8 +68,8 @@ def draw(ground: SharedData, genotype: Genotype, scored: Scored) -> np.ndarray:
 
 def _is_best(shelf: TrialStore, trial: TrialRecord) -> bool:
     """Of equals the first is the best, as everywhere."""
-    completed = [one for one in shelf.all() if one.status == "completed"]
-    best = max(completed, key=lambda one: one.reward, default=None)
+    completed = [trial for trial in shelf.all() if trial.status == "completed"]
+    best = max(completed, key=lambda trial: trial.reward, default=None)
     return best is not None and best.trial == trial.trial
 
 

@@ -94,9 +94,9 @@ def is_installed() -> bool:
 
 
 def _curves(trials: Sequence[TrialRecord], trial: TrialRecord) -> Iterator[tuple[str, Any]]:
-    completed = [one.reward for one in trials if one.status == "completed"]
-    yield "search/failed", sum(one.status == "failed" for one in trials)
-    yield "search/stopped by the gate", sum(one.stopped == "gate" for one in trials)
+    completed = [trial.reward for trial in trials if trial.status == "completed"]
+    yield "search/failed", sum(trial.status == "failed" for trial in trials)
+    yield "search/stopped by the gate", sum(trial.stopped == "gate" for trial in trials)
     yield "trial/seconds", trial.seconds
     if trial.status == "failed":
         return
@@ -104,7 +104,7 @@ def _curves(trials: Sequence[TrialRecord], trial: TrialRecord) -> Iterator[tuple
     yield "search/best", max(completed)
     yield f"search/mean of {WINDOW}", float(np.mean(completed[-WINDOW:]))
     for number, stage in enumerate(trial.stages, 1):
-        yield f"stages/reward {number}", stage.reward
+        yield f"stages/reward {number}", stage.score
     yield "trial/params", trial.params
     yield "trial/madds", trial.madds
     if trial.latency_ms is not None:

@@ -107,7 +107,7 @@ class Task(ABC):
         """An empty gathering of this task's figures."""
 
     @abstractmethod
-    def reward(self, result: Result) -> float:
+    def score(self, result: Result) -> float:
         """The figure in [0, 1] that a search maximises."""
 
     @abstractmethod

@@ -54,7 +54,7 @@ class Depth(Task):
         """Empty sums."""
         return DepthMetrics(self)
 
-    def reward(self, result: Result) -> float:
+    def score(self, result: Result) -> float:
         """The share of pixels within a factor of 1.25."""
         return float(result["delta1"])
 

@@ -18,7 +18,7 @@ def map_size(size: Size) -> Size:
     return -(-size[0] // STRIDE), -(-size[1] // STRIDE)
 
 
-def draw(keypoints: tf.Tensor, size: Size) -> tf.Tensor:
+def render(keypoints: tf.Tensor, size: Size) -> tf.Tensor:
     """Gaussians of sigma 2 at stride 4, the largest of all people's.
 
     Args:
@@ -39,7 +39,7 @@ def draw(keypoints: tf.Tensor, size: Size) -> tf.Tensor:
     return tf.transpose(maps, [0, 2, 3, 1])
 
 
-def read(maps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def decode(maps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The joints [batch, joints, (x, y)] in image pixels, and the height of each peak.
 
     Joints whose map has no finite value are NaN, which is near nothing. The peak moves a quarter

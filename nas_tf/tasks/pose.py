@@ -88,7 +88,7 @@ class Pose(Task):
     def encode(self, target: Any, image_size: Size) -> tf.Tensor:
         """Heatmaps of the keypoints."""
         keypoints = target["keypoints"] if isinstance(target, dict) else target
-        return heatmaps.draw(keypoints, image_size)
+        return heatmaps.render(keypoints, image_size)
 
     def loss(
         self, dense: tf.Tensor, logits: tf.Tensor, *, at: Literal["target", "logits"] = "target"
@@ -107,7 +107,7 @@ class Pose(Task):
             return Pckh(self.names, self.unscored)
         return KeypointSimilarity(self.sigmas)
 
-    def reward(self, result: Result) -> float:
+    def score(self, result: Result) -> float:
         """PCKh at 0.5, or average precision."""
         return float(result["pckh@0.5" if self.score == "pckh" else "ap"])
 
@@ -120,7 +120,7 @@ class Pose(Task):
         shown = photograph(image)
         keypoints = np.asarray(target["keypoints"] if isinstance(target, dict) else target)[0]
         maps = enlarged(tf.convert_to_tensor(logits)[None], heatmaps.map_size(shown.shape[:2]))
-        found = heatmaps.read(maps)[0][0].numpy()
+        found = heatmaps.decode(maps)[0][0].numpy()
         seen = np.where(keypoints[:, 2] > 0)[0]
         return side_by_side(
             shown, self._drawn(shown, keypoints, seen), self._drawn(shown, found, seen)

@@ -34,7 +34,7 @@ class Pckh(Metrics):
     def update(self, target: Any, logits: tf.Tensor, image_size: Size) -> None:
         """Adds a batch; people without a head size are not scored."""
         keypoints, heads = _needed(target, "head_size")
-        found, _ = heatmaps.read(enlarged(logits, heatmaps.map_size(image_size)))
+        found, _ = heatmaps.decode(enlarged(logits, heatmaps.map_size(image_size)))
         true = keypoints[:, 0]
         head = tf.cast(heads[:, :1], tf.float32)
         scored = (true[..., 2] > 0) & (head > 0)
@@ -86,7 +86,7 @@ class KeypointSimilarity(Metrics):
     def update(self, target: Any, logits: tf.Tensor, image_size: Size) -> None:
         """Adds a batch; the height of the peaks is the confidence of a pose."""
         keypoints, areas = _needed(target, "area")
-        found, peaks = heatmaps.read(enlarged(logits, heatmaps.map_size(image_size)))
+        found, peaks = heatmaps.decode(enlarged(logits, heatmaps.map_size(image_size)))
         for person in zip(
             np.asarray(keypoints)[:, 0],
             np.asarray(areas)[:, 0],

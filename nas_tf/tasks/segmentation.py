@@ -96,7 +96,7 @@ class Segmentation(Task):
         """An empty confusion matrix and what is read from it."""
         return SegmentationMetrics(self)
 
-    def reward(self, result: Result) -> float:
+    def score(self, result: Result) -> float:
         """Geometric mean of mean IoU, frequency-weighted IoU and mean class accuracy."""
         return float(result["reward"])
 

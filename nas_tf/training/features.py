@@ -168,7 +168,7 @@ def _complete(
     missing = [
         n
         for n, shard in enumerate(shards)
-        if not shard.is_whole(encode.fields, counts[n], verify=verify)
+        if not shard.is_complete(encode.fields, counts[n], verify=verify)
     ]
     if not missing:
         return

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from msgspec import structs
 
 from nas_tf import networks
-from nas_tf.config.schema import Experiment, FullStage
+from nas_tf.config.schema import Config, FullStage
 from nas_tf.data.examples import Examples
 from nas_tf.data.presets import is_preset, preset
 from nas_tf.data.registry import dataset_info
@@ -29,12 +29,12 @@ _LAST_BLOCK = {"auxcell": 16, "template": 5, "dpc": 16}
 _CHANGES = ("scale", "mirror", "rotate", "brightness", "contrast", "saturation", "hue")
 
 
-def task_for(config: Experiment) -> Task:
+def task_for(config: Config) -> Task:
     """The task of the configured data set and target, with the configured settings."""
     return task_of(dataset_info(config.data.name), config.data.target, config.task)
 
 
-def settings_for(config: Experiment, phase: Phase) -> Settings:
+def settings_for(config: Config, phase: Phase) -> Settings:
     """The paper's settings of a phase, with what the configuration changes."""
     chosen = {
         key: getattr(config.network, key)
@@ -45,7 +45,7 @@ def settings_for(config: Experiment, phase: Phase) -> Settings:
     return make(config.space, **chosen, alpha=config.network.alpha)
 
 
-def drawer(config: Experiment, genotype: Genotype, phase: Phase) -> Callable[[Size], Blueprint]:
+def drawer(config: Config, genotype: Genotype, phase: Phase) -> Callable[[Size], Blueprint]:
     """Draws a genotype at any input size under the configuration."""
     if genotype.space != config.space:
         raise ConfigError(
@@ -54,10 +54,10 @@ def drawer(config: Experiment, genotype: Genotype, phase: Phase) -> Callable[[Si
         )
     task, settings = task_for(config), settings_for(config, phase)
     head = Head(task.name, task.channels)
-    return lambda size: networks.draw(genotype, head, input_size=size, settings=settings)
+    return lambda size: networks.blueprint_of(genotype, head, input_size=size, settings=settings)
 
 
-def encoder_options(config: Experiment) -> dict[str, Any]:
+def encoder_options(config: Config) -> dict[str, Any]:
     """What of the encoder all candidates share."""
     settings = settings_for(config, "search")
     return {
@@ -67,15 +67,15 @@ def encoder_options(config: Experiment) -> dict[str, Any]:
     }
 
 
-def encoder_arrays(config: Experiment) -> Arrays:
+def encoder_arrays(config: Config) -> Arrays:
     """The encoder's weights that features are cached with and every candidate begins with."""
-    blueprint, network = networks.draw_encoder(**encoder_options(config)), config.network
+    blueprint, network = networks.encoder_blueprint(**encoder_options(config)), config.network
     return initial_arrays(
         blueprint, seed=config.seed, weights=network.weights, alpha=network.alpha
     )
 
 
-def view_of(config: Experiment, stage: str, crop: Size | None = None, name: str = "") -> View:
+def view_of(config: Config, stage: str, crop: Size | None = None, name: str = "") -> View:
     """How examples are seen at a stage of training, or ``reward``, once they are resized."""
     if stage == "reward":
         return reward_view(config)
@@ -89,7 +89,7 @@ def view_of(config: Experiment, stage: str, crop: Size | None = None, name: str 
     return replace(view, **changes)
 
 
-def reward_view(config: Experiment) -> View:
+def reward_view(config: Config) -> View:
     """How meta-val is seen during a search: one window at the centre of each resized picture.
 
     Its size is ``data.view.input``, else that of stage one's crop where one is given, else the
@@ -102,13 +102,13 @@ def reward_view(config: Experiment) -> View:
     return View(geometry(config, crop).size, centred=True)
 
 
-def resize_of(config: Experiment) -> Resize:
+def resize_of(config: Config) -> Resize:
     """The rule by which examples are resized before they are seen."""
     rule = config.data.view.resize
     return Resize() if rule in (None, "none") else Resize(**structs.asdict(rule))
 
 
-def geometry(config: Experiment, fallback: Size | None = None) -> InputGeometry:
+def geometry(config: Config, fallback: Size | None = None) -> InputGeometry:
     """How a trained network sees pictures of any size: when it is scored, and when it serves.
 
     A published data set's own pictures keep their size, and larger ones shrink to it. ``fallback``
@@ -128,7 +128,7 @@ def geometry(config: Experiment, fallback: Size | None = None) -> InputGeometry:
     return InputGeometry(tuple(size), rule, windows)
 
 
-def scored(config: Experiment, split: str, size: Size | None = None) -> WholePictures | Split:
+def scored(config: Config, split: str, size: Size | None = None) -> WholePictures | Split:
     """What final scores are taken on: whole pictures, or persons in the data set's own view."""
     how, name = geometry(config), config.data.name
     if size is not None:
@@ -138,7 +138,7 @@ def scored(config: Experiment, split: str, size: Size | None = None) -> WholePic
     return shown(config, split, size)
 
 
-def shown(config: Experiment, split: str, size: Size | None = None) -> Split:
+def shown(config: Config, split: str, size: Size | None = None) -> Split:
     """A split in one window a picture, at its centre: what pictures of predictions show."""
     how, name = geometry(config), config.data.name
     view = View(size or how.size, centred=True)
@@ -148,12 +148,12 @@ def shown(config: Experiment, split: str, size: Size | None = None) -> Split:
     return Split(Examples(name, split, cache_bytes=0, resize=how.resize), view)
 
 
-def training_examples(config: Experiment) -> Examples:
+def training_examples(config: Config) -> Examples:
     """The training split, resized."""
     return Examples(config.data.name, config.data.train_split, resize=resize_of(config))
 
 
-def stage_examples(config: Experiment, stage: FullStage) -> Examples:
+def stage_examples(config: Config, stage: FullStage) -> Examples:
     """A stage's examples, its own or the experiment's, resized."""
     name, split = stage.data or config.data.name, stage.split or config.data.train_split
     return Examples(name, split, resize=resize_of(config))

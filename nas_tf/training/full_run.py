@@ -11,7 +11,7 @@ import tensorflow as tf
 from nas_tf import folders, networks
 from nas_tf.config import resumed
 from nas_tf.config.load import dump
-from nas_tf.config.schema import Evaluation, Experiment
+from nas_tf.config.schema import Config, Evaluation
 from nas_tf.errors import ConfigError, TrainingError, WeightsError
 from nas_tf.genotype import Genotype
 from nas_tf.networks import Settings
@@ -66,7 +66,7 @@ class FullRun:
 
     def __init__(
         self,
-        config: Experiment,
+        config: Config,
         genotype: Genotype,
         folder: Path,
         start: Start | None = None,
@@ -156,7 +156,7 @@ class FullRun:
                     "give that one, or another folder"
                 )
         for path, text in ((config, dump(self.config)), (genotype, self.genotype.to_json())):
-            with folders.whole(path) as partial:
+            with folders.atomic_file(path) as partial:
                 partial.write_text(text, encoding="utf-8")
 
     def _figures(self, end: EpochEnd) -> Mapping[str, float] | None:
@@ -176,7 +176,7 @@ class FullRun:
             **{f"rate_{part}": f"{rate:.3e}" for part, rate in end.rates.items()},
         }
         if figures is not None:
-            reward = self.task.reward(figures)
+            reward = self.task.score(figures)
             row |= {"reward": round(reward, 6)}
             row |= {key: round(value, 6) for key, value in figures.items() if key != "reward"}
             if before is None or reward > before:
@@ -197,7 +197,7 @@ class FullRun:
                 settings=self._shipped(),
             )
         fill_model(self._model, to_arrays(self.training.parts, self.training.state))
-        with folders.whole(self.folder / name) as partial:
+        with folders.atomic_file(self.folder / name) as partial:
             self._model.save(partial)
 
     def _shipped(self) -> Settings:
@@ -208,7 +208,7 @@ class FullRun:
         result = metrics.result()
         self._save_model(LAST)
         picture = predictions_picture(self.task, self._final, self.training.state, self._shown)
-        with folders.whole(self.folder / PICTURE) as partial:
+        with folders.atomic_file(self.folder / PICTURE) as partial:
             partial.write_bytes(tf.io.encode_png(picture).numpy())
         with self._board.as_default(step=self.training.steps_done):
             tf.summary.image("predictions", picture[None])
@@ -221,7 +221,7 @@ class FullRun:
             "seconds": round(self.history.seconds(), 1),
             "best_epoch_reward": self.history.best("reward"),
         }
-        with folders.whole(self.folder / RESULT) as partial:
+        with folders.atomic_file(self.folder / RESULT) as partial:
             partial.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         names = (LAST, BEST, HISTORY, PICTURE, RESULT)
         return Finished(

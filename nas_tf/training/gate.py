@@ -23,7 +23,7 @@ class Gate(ABC):
         self._settings, self._seed = settings, seed
         self.seen = 0
 
-    def goes_on(self, reward: float) -> bool:
+    def admits(self, reward: float) -> bool:
         """Whether a candidate of this stage-one reward is worth stage two."""
         decision = self._decide(reward)
         self.seen += 1

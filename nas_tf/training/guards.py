@@ -49,7 +49,9 @@ def check_memory(limits: Limits, blueprint: Blueprint, batch: int) -> None:
 
 def activation_bytes(blueprint: Blueprint) -> int:
     """What one image's outputs of all layers take in float32; a step has to keep most of them."""
-    elements = (one.size[0] * one.size[1] * one.channels for one in blueprint.live().layers)
+    elements = (
+        layer.size[0] * layer.size[1] * layer.channels for layer in blueprint.live().layers
+    )
     return 4 * sum(elements)
 
 

@@ -45,7 +45,7 @@ class History:
         """Whole or not at all; a few kilobytes an epoch are nothing."""
         keys = list(dict.fromkeys(key for row in self.rows for key in row))
         with (
-            folders.whole(self._path) as partial,
+            folders.atomic_file(self._path) as partial,
             partial.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.DictWriter(file, keys or ["step"])

@@ -155,7 +155,7 @@ class Learner:
     def _apply(self, gradients: list[tf.Tensor], measured: dict[str, tf.Tensor]) -> None:
         for (part, optimiser), gradient in zip(self.optimisers.items(), gradients, strict=True):
             weights = self.trainable[part]
-            seen = optimizers.seen_gradient(self.recipe.optimisers[part], gradient, weights)
+            seen = optimizers.effective_gradient(self.recipe.optimisers[part], gradient, weights)
             optimiser.apply_gradients([(seen, weights)], skip_gradients_aggregation=True)
         for part, batch in measured.items():
             running = self.statistics[part]

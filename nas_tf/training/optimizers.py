@@ -15,7 +15,7 @@ def make(settings: Optimiser) -> keras.optimizers.Optimizer:
     )
 
 
-def seen_gradient(settings: Optimiser, gradient: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+def effective_gradient(settings: Optimiser, gradient: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """The gradient clipped by its norm, then with the L2 term that weight decay is."""
     if settings.clip is not None:
         gradient = tf.clip_by_norm(gradient, settings.clip)

@@ -10,7 +10,7 @@ from statistics import median
 
 from msgspec import structs
 
-from nas_tf.config.schema import Experiment, FullStage, Resize, StageOne, StageTwo
+from nas_tf.config.schema import Config, FullStage, Resize, StageOne, StageTwo
 from nas_tf.data.folder import PREFIX
 from nas_tf.data.headers import picture_sizes
 from nas_tf.data.registry import dataset_info
@@ -23,7 +23,7 @@ MULTIPLE = 32
 """The deepest stride of the encoder: inputs of its multiples lose no pixel at the edges."""
 
 
-def completed(config: Experiment) -> Experiment:
+def completed(config: Config) -> Config:
     """The configuration with everything settled that depends on the pictures."""
     data = config.data
     if not data.name.startswith(PREFIX):
@@ -33,7 +33,7 @@ def completed(config: Experiment) -> Experiment:
     return _with_batches(_with_view(config))
 
 
-def _with_view(config: Experiment) -> Experiment:
+def _with_view(config: Config) -> Config:
     data = config.data
     stages = (config.stage_one, config.stage_two, *config.full.stages)
     if any(stage is not None and stage.crop is not None for stage in stages):
@@ -60,7 +60,7 @@ def _holding(rule: Rule, sizes: list[Size]) -> Size:
     return height, width
 
 
-def _with_batches(config: Experiment) -> Experiment:
+def _with_batches(config: Config) -> Config:
     """Batches that nobody chose are no larger than what there is to learn from."""
     data = config.data
     count = open_split(data.name, data.train_split).info.splits[data.train_split].num_examples

@@ -6,7 +6,7 @@ What a configuration shows by itself was refused when it was read (``config.comb
 from collections.abc import Collection
 
 from nas_tf.config.conflicts import SMALLEST
-from nas_tf.config.schema import Experiment, Schedule
+from nas_tf.config.schema import Config, Schedule
 from nas_tf.data.folder import PREFIX
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.meta_split import meta_split
@@ -19,7 +19,7 @@ from nas_tf.training import from_config
 from nas_tf.training.split_cache import task_of
 
 
-def encoder_weights(config: Experiment) -> None:
+def encoder_weights(config: Config) -> None:
     """Raises where the encoder's weights are absent or do not fit; first, for it is quick.
 
     ImageNet's are downloaded where they are not on this machine.
@@ -28,7 +28,7 @@ def encoder_weights(config: Experiment) -> None:
         from_config.encoder_arrays(config)
 
 
-def before_search(config: Experiment) -> None:
+def before_search(config: Config) -> None:
     """Raises where candidates of this configuration cannot be trained and scored."""
     info, data = dataset_info(config.data.name), config.data
     task = _target(config)
@@ -50,7 +50,7 @@ def before_search(config: Experiment) -> None:
             _warms_up(f"{key}.schedule", stage.schedule, stage.epochs * each)
 
 
-def before_training(config: Experiment) -> None:
+def before_training(config: Config) -> None:
     """Raises where a network cannot be trained in full by this configuration, or not scored."""
     info, data = dataset_info(config.data.name), config.data
     _target(config)
@@ -76,14 +76,14 @@ def before_training(config: Experiment) -> None:
         _warms_up(f"{key}.schedule", stage.schedule, stage.epochs * each)
 
 
-def _target(config: Experiment) -> Task:
+def _target(config: Config) -> Task:
     info = dataset_info(config.data.name)
     if config.data.target is not None:
         _one_of("data.target", config.data.target, info.targets, info.name)
     return from_config.task_for(config)
 
 
-def _agrees(key: str, info: DatasetInfo, config: Experiment) -> None:
+def _agrees(key: str, info: DatasetInfo, config: Config) -> None:
     """Another data set must agree with the experiment's in what is predicted."""
     own, wanted = dataset_info(config.data.name), _target(config)
     target = wanted.target.key
@@ -113,7 +113,7 @@ def _has_crop(key: str, crop: Size | None, name: str) -> None:
         )
 
 
-def _has_scales(config: Experiment) -> None:
+def _has_scales(config: Config) -> None:
     """At the smallest scale the encoder must leave something of an image."""
     crop, least = from_config.geometry(config).size, SMALLEST[config.space]
     for scale in config.evaluation.scales:

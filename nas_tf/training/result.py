@@ -16,7 +16,7 @@ class StageResult:
     ``steps``, ``validate``, and ``validate_trace`` (as ``trace``).
     """
 
-    reward: float
+    score: float
     metrics: Mapping[str, float]
     losses: tuple[float, ...]
     steps: int
@@ -34,7 +34,7 @@ class CandidateResult:
     """
 
     genotype: Genotype
-    reward: float
+    score: float
     stages: tuple[StageResult, ...] = ()
     params: int = 0
     madds: int = 0

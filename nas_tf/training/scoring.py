@@ -157,7 +157,7 @@ def _scaled(crop: Size, scale: float) -> Size:
 
 
 def _constants(state: State) -> list[dict[str, tf.Tensor]]:
-    return [{part: tf.constant(v) for part, v in one.items()} for one in _vectors(state)]
+    return [{part: tf.constant(v) for part, v in vector.items()} for vector in _vectors(state)]
 
 
 def _vectors(state: State) -> Iterable[Mapping[str, Any]]:

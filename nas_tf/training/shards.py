@@ -70,7 +70,7 @@ class Shard:
         record = json.dumps({"rows": rows, "crc32": checksums}, indent=1, sort_keys=True)
         write_atomically(self._seal, lambda file: file.write(record.encode()))
 
-    def is_whole(self, fields: tuple[str, ...], rows: int, *, verify: bool) -> bool:
+    def is_complete(self, fields: tuple[str, ...], rows: int, *, verify: bool) -> bool:
         """Whether the shard is there with these fields and rows, and unharmed if ``verify``."""
         try:
             record = json.loads(self._seal.read_text())

@@ -9,9 +9,9 @@ import tensorflow as tf
 from tensorflow import keras
 
 from nas_tf import networks
-from nas_tf.config.schema import Experiment
+from nas_tf.config.schema import Config
 from nas_tf.data import pipeline
-from nas_tf.data.geometry import draw_motion
+from nas_tf.data.geometry import sample_motion
 from nas_tf.data.meta_split import meta_split
 from nas_tf.data.whole_pictures import spread
 from nas_tf.networks.arrays import layouts
@@ -42,7 +42,7 @@ class SharedData:
 
     def __init__(
         self,
-        config: Experiment,
+        config: Config,
         *,
         root: Path | None = None,
         progress: Callable[[str, int, int], None] | None = None,
@@ -109,7 +109,7 @@ class SharedData:
         view, shares = self.reward_view, []
         for index in spread(self.meta_val, _MEASURED):
             size = tf.shape(self.examples.get(tf.constant(index, tf.int64))["image"])[:2]
-            scaled = tf.cast(size, tf.float32) * draw_motion(view, size, [0, 0]).scale
+            scaled = tf.cast(size, tf.float32) * sample_motion(view, size, [0, 0]).scale
             seen = tf.minimum(tf.constant(view.crop, tf.float32), scaled) / scaled
             shares.append(float(tf.reduce_prod(seen)))
         return sum(shares) / len(shares)

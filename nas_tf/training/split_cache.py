@@ -39,7 +39,7 @@ def task_of(
     if target == "depth":
         return Depth(**given)
     if target == "keypoints":
-        given.setdefault("unscored", [info.joints.index(one) for one in info.unscored_joints])
+        given.setdefault("unscored", [info.joints.index(joint) for joint in info.unscored_joints])
         if given["score"] == "oks" and info.sigmas:
             given.setdefault("sigmas", info.sigmas)
         return Pose(len(info.joints), names=info.joints, swaps=info.swaps, **given)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 from msgspec import structs
 
-from nas_tf.config.schema import Experiment, StageOne, StageTwo
+from nas_tf.config.schema import Config, StageOne, StageTwo
 from nas_tf.genotype import Genotype
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
@@ -37,7 +37,7 @@ Latency = Callable[[Blueprint], float]
 class Decides(Protocol):
     """A gate, or one that keeps a book of it."""
 
-    def goes_on(self, reward: float) -> bool:
+    def admits(self, reward: float) -> bool:
         """Whether a candidate of this stage-one reward is worth stage two."""
         ...
 
@@ -65,7 +65,7 @@ class TwoStage:
     """
 
     def __init__(
-        self, config: Experiment, ground: SharedData, *, latency: Latency | None = None
+        self, config: Config, ground: SharedData, *, latency: Latency | None = None
     ) -> None:
         self.config, self.ground, self.latency = own_data.completed(config), ground, latency
         self._precision = hardware.precision(config.precision)
@@ -131,7 +131,7 @@ class _Candidate:
         state = self._stage_one(observer)
         if self._config.stage_two is None:
             return self._result(None)
-        if not gate.goes_on(self._stages[0].reward):
+        if not gate.admits(self._stages[0].score):
             return self._result("gate")
         self._stage_two(self._config.stage_two, state, observer)
         return self._result(None)
@@ -146,7 +146,7 @@ class _Candidate:
         floor = self._config.limits.floor
         return CandidateResult(
             genotype=self._genotype,
-            reward=floor if failed else self._stages[-1].reward,
+            score=floor if failed else self._stages[-1].score,
             stages=tuple(self._stages),
             params=self._cost.params,
             madds=self._cost.madds,
@@ -188,7 +188,7 @@ class _Candidate:
         steps = ground.stage_two_steps(stage.batch)
         losses = []
         for epoch in range(stage.epochs):
-            batches = ((*one, None) for one in ground.stage_two_batches(self._seed, epoch))
+            batches = ((*batch, None) for batch in ground.stage_two_batches(self._seed, epoch))
             losses += self._epoch(learner, stage, batches, epoch, steps, clock, observer)
         rewarded = self._draw(ground.reward_view.crop)
         self._validate(rewarded, learner.state(), ground.validation_images(), losses, clock)
@@ -274,7 +274,7 @@ class _Candidate:
         self._book_traces(clock, len(losses), n + 1)
         self._stages.append(
             StageResult(
-                reward=ground.task.reward(figures),
+                score=ground.task.score(figures),
                 metrics=figures,
                 losses=tuple(round(loss, 6) for loss in losses),
                 steps=len(losses),

@@ -59,7 +59,7 @@ def test_what_is_changed_is_told_against_the_configuration(small: Path) -> None:
 
 @pytest.mark.slow
 def test_genotypes_of_another_folder_are_spread_over_its_rewards(small: Path) -> None:
-    rewards = {one: (n * 7 % 10) / 10 for n, one in enumerate(sampled(10))}
+    rewards = {item: (n * 7 % 10) / 10 for n, item in enumerate(sampled(10))}
     write(small / "short", rewards)
     options = ("--out", "long", "--like", "short")
     more = ("small.yaml", "stage_one.epochs=2", "--variants", "", "--count", "3")
@@ -68,7 +68,7 @@ def test_genotypes_of_another_folder_are_spread_over_its_rewards(small: Path) ->
     lines = (small / "long" / "results.jsonl").read_text().splitlines()
     taken = [rewards[json.loads(line)["genotype"]] for line in lines]
     assert taken == [0.9, 0.0, 0.5]
-    write(small / "long", {one: reward**2 for one, reward in rewards.items()})
+    write(small / "long", {item: reward**2 for item, reward in rewards.items()})
     done = ablations("tell", *options, "--docs", "docs", "--page", "longer", cwd=small)
     assert done.returncode == 0, done.stderr
     text = (small / "docs" / "longer.md").read_text()
@@ -85,8 +85,8 @@ def test_a_wrong_variant_is_one_line(small: Path) -> None:
 def write(folder: Path, rewards: dict[str, float]) -> None:
     folder.mkdir(exist_ok=True)
     lines = (
-        json.dumps({"variant": "as configured", "genotype": one, "reward": reward})
-        for one, reward in rewards.items()
+        json.dumps({"variant": "as configured", "genotype": item, "reward": reward})
+        for item, reward in rewards.items()
     )
     (folder / "results.jsonl").write_text("".join(f"{line}\n" for line in lines))
 

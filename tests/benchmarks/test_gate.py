@@ -24,7 +24,7 @@ def test_a_chance_that_falls_faster_lets_fewer_through(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "gate.md").read_text()
     (row,) = (line for line in text.splitlines() if line.startswith("| camvid_random | 60 |"))
-    shares = [int(one) for one in re.findall(r"(\d+)% \(", row)]
+    shares = [int(item) for item in re.findall(r"(\d+)% \(", row)]
     assert shares == sorted(shares, reverse=True)
     assert shares[0] > 85
     assert shares[-1] < 75

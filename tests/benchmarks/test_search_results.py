@@ -23,7 +23,7 @@ def test_a_page_of_two_runs_is_whole(tmp_path: Path) -> None:
     assert len(pictures) == len(set(pictures)) > 10
     kept = {path for path in (tmp_path / "docs").rglob("*.*") if path.name != "both.md"}
     tables = {tmp_path / "docs" / "both" / run.folder.name / "trials.csv" for run in runs}
-    assert kept == {tmp_path / "docs" / one for one in pictures} | tables
+    assert kept == {tmp_path / "docs" / picture for picture in pictures} | tables
     for run in runs:
         assert f"Command: `{run.about['command']}`" in text
         for trial in run.best(5):

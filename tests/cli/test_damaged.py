@@ -66,7 +66,7 @@ def test_damaged_weights_of_a_trial_are_told(place: Path, content: bytes | str) 
     for path in paths:
         whole = bytearray(path.read_bytes())
         middle = len(whole) // 2
-        changed = whole[:middle] + bytes(one ^ 255 for one in whole[middle:])
+        changed = whole[:middle] + bytes(item ^ 255 for item in whole[middle:])
         path.write_bytes({"half": whole[:middle], "changed": changed}.get(content, content))
     trial = paths[0].stem
     with pytest.raises(DataError, match=rf"weights/{trial}.npz is damaged, expected the arrays"):

@@ -32,7 +32,7 @@ def doctor(*arguments: str, first: Path | None = None, **environment: str):
 
 
 def by_subject(done: subprocess.CompletedProcess) -> dict[str, dict]:
-    return {one["subject"]: one for one in json.loads(done.stdout)}
+    return {load["subject"]: load for load in json.loads(done.stdout)}
 
 
 def claim(folder: Path, name: str, version: str) -> None:
@@ -70,7 +70,7 @@ def test_caches_tell_what_they_take(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     shard.parent.mkdir(parents=True)
     with shard.open("wb") as file:
         file.truncate(3 * doctor_checks.GIB // 2)
-    told = {one.subject: one.told for one in doctor_checks.caches()}
+    told = {cach.subject: cach.told for cach in doctor_checks.caches()}
     assert told["cache of features"].startswith(f"{tmp_path / 'features'}, 1.5 GiB used, ")
     assert ", 0.0 GiB used, " in told["cache of data"]
 
@@ -109,7 +109,7 @@ def test_a_tensorflow(how: str, tmp_path: Path) -> None:
     (tmp_path / "tensorflow.py").write_text(DEAD[how], encoding="utf-8")
     done = doctor("--json", first=tmp_path, NAS_TF_CACHE=str(tmp_path))
     problems = {
-        name: one["told"] for name, one in by_subject(done).items() if one["state"] == "problem"
+        name: item["told"] for name, item in by_subject(done).items() if item["state"] == "problem"
     }
     assert done.returncode == 4
     assert problems == (

@@ -63,7 +63,7 @@ def test_all_formats_are_written_and_compared(place: Path) -> None:
     ],
 )
 def test_a_loss_of_more_than_a_point_is_told(figures: dict[str, float], line: str) -> None:
-    compared = {name: Parity(0.5, {"mean_iou": one}, 1.0) for name, one in figures.items()}
+    compared = {name: Parity(0.5, {"mean_iou": item}, 1.0) for name, item in figures.items()}
     assert lost_by_int8(compared, "mean_iou") == line
 
 
@@ -182,9 +182,9 @@ def test_networks_and_exports_are_scored_alike(place: Path) -> None:
         seen = f"shapes val, 100 images, whole, in windows of {size}: mean_iou 0."
         assert seen in done.stdout
         results[name] = json.loads((place / f"{name}.json").read_text())
-    for one in results.values():
-        assert len(one["table"]) == 9
-        assert one["result"] == pytest.approx(results["run"]["result"], abs=2e-3)
+    for result in results.values():
+        assert len(result["table"]) == 9
+        assert result["result"] == pytest.approx(results["run"]["result"], abs=2e-3)
 
 
 @pytest.mark.slow

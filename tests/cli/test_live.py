@@ -91,7 +91,7 @@ def test_the_figures_of_a_long_description_are_whole(monkeypatch: pytest.MonkeyP
             line.at(done, 2.193)
         place.refresh()
         table = place.make_tasks_table(place.tasks)
-        row = "".join(one.text for one in console.render_lines(table)[0])
+        row = "".join(line.text for line in console.render_lines(table)[0])
     assert "worker-0  " in row
     assert "…" in row
     assert re.search(r" 4900/12345 +[\d,]+/s loss 2\.193 0:00:\d\d left 0:00:\d\d", row)

@@ -134,7 +134,7 @@ def test_a_folder_of_something_else_stays_as_it_is(
     code, told = said(monkeypatch, capsys, *command, "network.weights=null", "--out", "fields")
     assert code == 2
     assert told == ("fields holds dataset.yaml and no run, expected a new folder, or one of a run")
-    assert [one.name for one in (here / "fields").iterdir()] == ["dataset.yaml"]
+    assert [item.name for item in (here / "fields").iterdir()] == ["dataset.yaml"]
 
 
 def test_ctrl_c_is_one_line(

@@ -32,9 +32,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def endpoint(place: Path) -> Iterator[Endpoint]:
-    one = served(place / "street" / "savedmodel", labels={"stable": 1, "canary": 2})
-    yield one
-    one.kill()
+    item = served(place / "street" / "savedmodel", labels={"stable": 1, "canary": 2})
+    yield item
+    item.kill()
 
 
 @pytest.mark.slow
@@ -134,7 +134,7 @@ def test_an_argument_of_the_server_is_told_by_docker(place: Path, tmp_path: Path
     source, target, mode = told[told.index("-v") + 1].split(":")
     assert (Path(source), target, mode) == (place / "street/savedmodel", "/models/street", "ro")
     assert told[-3:] == ["-e", "MODEL_NAME=street", "tensorflow/serving:2.15.1"]
-    ports = [told[n + 1] for n, one in enumerate(told) if one == "-p"]
+    ports = [told[n + 1] for n, item in enumerate(told) if item == "-p"]
     assert ports == ["127.0.0.1:8500:8500", "127.0.0.1:8501:8501"]
     done = nas_tf("serve", "street", "--files", "--start", cwd=place, env=path)
     assert (done.stderr, done.returncode) == ("", 7)

@@ -104,8 +104,8 @@ def test_evaluate_times_the_network_itself(tmp_path: Path, monkeypatch) -> None:
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "one.json").read_text())
     assert record["latency_ms"] > 0
-    priced = record["reward"] * (record["params"] / 1000) ** -0.07
+    priced = record["score"] * (record["params"] / 1000) ** -0.07
     assert done.stdout.splitlines()[-1].startswith(
-        f"reward {priced:.4f} of a score of {record['reward']:.4f}, "
+        f"reward {priced:.4f} of a score of {record['score']:.4f}, "
     )
     assert done.stdout.splitlines()[-1].endswith(f", {milliseconds(record['latency_ms'])}")

@@ -79,8 +79,8 @@ def test_a_chief_and_a_worker_by_hand_say_what_they_do_and_the_chief_what_was_fo
         )
         for name in ("chief", "worker-0")
     }
-    told = {name: one.communicate(timeout=500) for name, one in processes.items()}
-    assert [one.returncode for one in processes.values()] == [0, 0], told
+    told = {name: item.communicate(timeout=500) for name, item in processes.items()}
+    assert [process.returncode for process in processes.values()] == [0, 0], told
     place = f"127.0.0.1:{port}"
     assert told["chief"][1].startswith(
         f"chief at {place} of the search in run, until all trials have ended\n"

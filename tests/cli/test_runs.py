@@ -26,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def call(*arguments: object) -> Result:
-    done = CliRunner().invoke(nas_tf, [str(one) for one in arguments])
+    done = CliRunner().invoke(nas_tf, [str(argument) for argument in arguments])
     if isinstance(done.exception, NasTfError):
         raise done.exception
     assert done.exit_code == 0, done.output
@@ -92,13 +92,13 @@ def test_best_is_a_table_a_csv_json_or_genotypes(run: Run) -> None:
     assert best[0].trial in table[1]
     assert [line.rstrip() for line in table] == table
     rows = list(csv.DictReader(io.StringIO(call("best", run.folder, "--format", "csv").output)))
-    assert [row["trial"] for row in rows] == [one.trial for one in run.best(10)]
+    assert [row["trial"] for row in rows] == [trial.trial for trial in run.best(10)]
     told = json.loads(call("best", run.folder, "--top", 4, "--format", "json").output)
-    assert [one["genotype"] for one in told] == [one.genotype for one in best]
+    assert [item["genotype"] for item in told] == [item.genotype for item in best]
     lines = call("best", run.folder, "--top", 4, "--format", "genotypes").output.splitlines()
-    assert lines == [one.genotype for one in best]
+    assert lines == [item.genotype for item in best]
     front = call("best", run.folder, "--pareto", "params", "--format", "genotypes").output
-    assert front.splitlines() == [one.genotype for one in run.pareto("params")]
+    assert front.splitlines() == [item.genotype for item in run.pareto("params")]
 
 
 def test_show_takes_a_trial_by_its_number_and_the_best_otherwise(run: Run) -> None:
@@ -161,7 +161,7 @@ def test_mistakes_are_one_line(
     places = {"run": run.folder, "empty": tmp_path / "empty", "begun": tmp_path / "begun"}
     made(places["begun"], trials=0)
     with pytest.raises(NasTfError, match=line):
-        call(*(one.format(**places) for one in arguments))
+        call(*(argument.format(**places) for argument in arguments))
 
 
 @pytest.mark.parametrize("command", ["status", "best", "show", "report"])

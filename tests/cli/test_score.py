@@ -14,7 +14,7 @@ CLASSES = dataset_info("shapes").classes
 def test_an_exported_network_keeps_its_settings() -> None:
     about = {"config": msgspec.to_builtins(load("shapes_auxcell"))}
     task = score._task("shapes", "segmentation", CLASSES, score._settings(about))
-    assert [task.names[one] for one in task.left_out] == ["background"]
+    assert [task.names[item] for item in task.left_out] == ["background"]
 
 
 @pytest.mark.parametrize("about", [{}, {"config": None}, {"config": {"space": "auxcell"}}])

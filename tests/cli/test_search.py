@@ -85,16 +85,16 @@ def test_a_search_begins_with_the_best_of_another_and_goes_on_without_it(
     tmp_path: Path, workers: str
 ) -> None:
     other = made(tmp_path / "other", trials=12)
-    best = {one.genotype for one in other.best(2)}
+    best = {item.genotype for item in other.best(2)}
     (tmp_path / "small.yaml").write_text(SMALL)
     more = ("small.yaml", "stage_two=null", "--out", "run", "--workers", workers)
     first = ("--begin-with", "other", "search.begin_count=2", "--trials", "2")
     assert search(*more, *first, cwd=tmp_path).returncode == 0
-    assert {one.genotype for one in Run(tmp_path / "run").trials} == best
+    assert {trial.genotype for trial in Run(tmp_path / "run").trials} == best
     shutil.rmtree(other.folder)
     done = search(*more, "--trials", "4", "--resume", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert len({one.genotype for one in Run(tmp_path / "run").trials} - best) == 2
+    assert len({trial.genotype for trial in Run(tmp_path / "run").trials} - best) == 2
 
 
 def test_help_lists_every_command_once() -> None:

@@ -124,4 +124,4 @@ def test_a_run_without_its_ledger_is_something_to_begin_another_with(tmp_path: P
         search(tmp_path / "run")
     search(tmp_path / "new", warm_start.first(tmp_path / "run", space, 1))
     best = Run(tmp_path / "run").best()[0].parsed
-    assert best in [one.parsed for one in Run(tmp_path / "new").trials]
+    assert best in [trial.parsed for trial in Run(tmp_path / "new").trials]

@@ -75,7 +75,7 @@ def test_workers_show_their_trials_apart_and_the_best_of_all(place: Path) -> Non
     board = EventMultiplexer()
     board.AddRunsFromDirectory(str(run.folder / files.BOARD))
     board.Reload()
-    tags = {name: one["tensors"] for name, one in board.Runs().items()}
+    tags = {name: item["tensors"] for name, item in board.Runs().items()}
     rewards = {
         worker: len(board.Tensors(worker, "search/reward"))
         for worker in {trial.worker for trial in run.trials}

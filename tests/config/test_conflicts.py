@@ -11,7 +11,7 @@ from msgspec import inspect, structs
 from nas_tf import config, networks, spaces
 from nas_tf.config import suggestions
 from nas_tf.config.conflicts import SMALLEST, conflicts
-from nas_tf.config.schema import Data, Experiment
+from nas_tf.config.schema import Config, Data
 from nas_tf.errors import ConfigError
 from tests.sampling import times
 
@@ -27,7 +27,7 @@ def refused(source: str | Path, *overrides: str) -> str:
     return str(caught.value)
 
 
-def read(source: str | Path, overrides: list[str]) -> tuple[Experiment | None, str]:
+def read(source: str | Path, overrides: list[str]) -> tuple[Config | None, str]:
     """The configuration, or the line of the error; any other exception is a failure."""
     try:
         return config.load(source, overrides), ""
@@ -161,9 +161,9 @@ def test_the_smallest_crop_is_that_of_the_networks(space: str) -> None:
     genotype = spaces.resolve(GENOTYPES[space], space)
     options = {"settings": networks.settings.search(space, width=8)}
     least = SMALLEST[space]
-    networks.draw(genotype, 3, input_size=(least, least), **options)
+    networks.blueprint_of(genotype, 3, input_size=(least, least), **options)
     with pytest.raises(ConfigError, match=f"expected at least {least}x{least}"):
-        networks.draw(genotype, 3, input_size=(least, least - 1), **options)
+        networks.blueprint_of(genotype, 3, input_size=(least, least - 1), **options)
 
 
 def test_bounds_of_the_network_are_those_of_its_settings() -> None:
@@ -177,7 +177,7 @@ def test_bounds_of_the_network_are_those_of_its_settings() -> None:
 
 def test_defaults_do_not_clash() -> None:
     for space in SMALLEST:
-        assert not list(conflicts(Experiment(space=space, data=Data(name="shapes"))))
+        assert not list(conflicts(Config(space=space, data=Data(name="shapes"))))
 
 
 def _leaves(section: type, path: str = "") -> dict[str, Any]:
@@ -222,7 +222,7 @@ def _of_kind(info: inspect.Type) -> st.SearchStrategy[str]:
     return st.sampled_from(["train", "val", "shapes", "camvid", "label", "depth", "x"])
 
 
-_OVERRIDE = st.sampled_from(sorted(_leaves(Experiment).items())).flatmap(
+_OVERRIDE = st.sampled_from(sorted(_leaves(Config).items())).flatmap(
     lambda leaf: _values(leaf[1]).map(lambda value: f"{leaf[0]}={value}")
 )
 

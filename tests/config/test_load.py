@@ -49,7 +49,7 @@ def test_shipped_configurations_load_and_come_back_from_their_dump(name: str, wr
 def test_shipped_configurations_say_what_they_are_and_hold_sections_only(name: str) -> None:
     text = FILES[name].read_text(encoding="utf-8")
     assert text.startswith("# ")
-    assert set(yaml.safe_load(text)) <= set(schema.Experiment.__struct_fields__)
+    assert set(yaml.safe_load(text)) <= set(schema.Config.__struct_fields__)
 
 
 def test_the_papers_recipes() -> None:
@@ -95,14 +95,14 @@ def test_overrides_reach_into_defaults_lists_and_sections_that_are_null(write) -
     assert config.load("camvid_auxcell", ["stage_two=null"]).stage_two is None
     assert config.load(path, ["full.stages.0.epochs=5"]).full.stages[0].epochs == 5
     more = config.load(path, ["full.stages=[{epochs: 1}, {epochs: 2}]", "full.stages.1.batch=3"])
-    assert [(one.epochs, one.batch) for one in more.full.stages] == [(1, 8), (2, 3)]
+    assert [(stage.epochs, stage.batch) for stage in more.full.stages] == [(1, 8), (2, 3)]
     assert config.load(path, ["full.stages.0={epochs: 9}"]).full.stages[0].epochs == 9
 
 
 def test_overrides_may_give_what_a_file_lacks(write) -> None:
     path = write("seed: 3\n")
     loaded = config.load(path, ["space=dpc", "data.name=shapes"])
-    assert loaded == schema.Experiment(space="dpc", data=schema.Data(name="shapes"), seed=3)
+    assert loaded == schema.Config(space="dpc", data=schema.Data(name="shapes"), seed=3)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_texts_stay_texts(text: str) -> None:
 @SLOW
 def test_any_text_comes_back_from_a_dump(write, text: str) -> None:
     data = schema.Data(name="camvid", target=text, val_split=text)
-    whole = schema.Experiment(space="template", data=data)
+    whole = schema.Config(space="template", data=data)
     assert config.load(write(config.dump(whole))) == whole
 
 
@@ -142,7 +142,7 @@ def test_any_text_comes_back_from_a_dump(write, text: str) -> None:
 @SLOW
 def test_any_number_comes_back_from_a_dump(write, number: float, count: int) -> None:
     limits = schema.Limits(madds=count, seconds=number)
-    whole = schema.Experiment(space="dpc", data=schema.Data(name="shapes"), limits=limits)
+    whole = schema.Config(space="dpc", data=schema.Data(name="shapes"), limits=limits)
     assert config.load(write(config.dump(whole))) == whole
 
 
@@ -193,14 +193,14 @@ def test_any_name_is_found_or_refused_in_one_line(source: str) -> None:
 def test_the_schema_agrees_with_what_it_names() -> None:
     assert ALPHAS == backbones.ALPHAS
     assert DRAWN_ALPHA == weights.DRAWN_ALPHA
-    assert get_args(get_type_hints(schema.Experiment)["space"]) == tuple(SPACES)
+    assert get_args(get_type_hints(schema.Config)["space"]) == tuple(SPACES)
 
 
 def test_every_default_is_accepted(write) -> None:
     """Written out, each default passes the checks that a person's value passes."""
-    whole = schema.Experiment(space="auxcell", data=schema.Data(name="shapes"))
+    whole = schema.Config(space="auxcell", data=schema.Data(name="shapes"))
     dumped = yaml.safe_load(config.dump(whole))
-    assert set(dumped) == {field.name for field in structs.fields(schema.Experiment)}
+    assert set(dumped) == {field.name for field in structs.fields(schema.Config)}
     assert config.load(write(config.dump(whole))) == whole
 
 

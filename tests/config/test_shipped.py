@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nas_tf import config, spaces
-from nas_tf.config.schema import Experiment, Schedule
+from nas_tf.config.schema import Config, Schedule
 from nas_tf.data.registry import dataset_info
 from nas_tf.errors import ConfigError, DataError
 from nas_tf.training import from_config, gate, preflight
@@ -36,7 +36,7 @@ def written(data: Path) -> None:
     tiny.write(data)
 
 
-def miniature(name: str) -> Experiment:
+def miniature(name: str) -> Config:
     """A shipped configuration at a size for tests, on data in the format of its own target."""
     whole = config.load(FILES[name])
     small = [
@@ -158,4 +158,4 @@ def test_searches_are_as_long_as_the_papers() -> None:
 @pytest.mark.parametrize("name", ["voc_auxcell", "shapes_auxcell", "quickstart"])
 def test_the_background_is_left_out_of_the_reward(name: str) -> None:
     task = from_config.task_for(config.load(FILES[name]))
-    assert [task.names[one] for one in task.left_out] == ["background"]
+    assert [task.names[item] for item in task.left_out] == ["background"]

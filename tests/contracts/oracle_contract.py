@@ -59,7 +59,7 @@ class OracleContract:
         whole = self.searched(tmp_path / "whole", first=given)
         tried = [[*values.values()] for _, values, *_ in outcome(whole)]
         assert tried[:2] == [["v3"] * 6 + [48], ["v1"] * 6 + [48]]
-        assert len({tuple(one) for one in tried}) == 30
+        assert len({tuple(item) for item in tried}) == 30
         lines = (tmp_path / "whole/search" / NAME).read_bytes().splitlines(keepends=True)
         again = {"first": given}
         for cut, more in ((0, again), (2, again), (2, {}), (5, {"first": []}), (20, again)):
@@ -72,7 +72,7 @@ class OracleContract:
     ) -> None:
         a, b, c = ({f"op{index}": f"v{value}" for index in range(6)} for value in range(3))
         oracle = self.searched(
-            tmp_path, 3, first=[a] * 40 + [b, a, c], feasible=lambda one: one["op0"] != "v1"
+            tmp_path, 3, first=[a] * 40 + [b, a, c], feasible=lambda item: item["op0"] != "v1"
         )
         tried = [values["op0"] for _, values, *_ in outcome(oracle)]
         assert tried[:2] == ["v0", "v2"]

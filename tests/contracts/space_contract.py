@@ -63,8 +63,8 @@ class SpaceContract:
     def test_canonical_keeps_the_cost(self, seed: int) -> None:
         genotype = self.drawn(seed)
         costs = [
-            networks.cost(networks.draw(one, 5, input_size=(129, 193)).deployed())
-            for one in (genotype, self.space.canonical(genotype))
+            networks.cost(networks.blueprint_of(item, 5, input_size=(129, 193)).deployed())
+            for item in (genotype, self.space.canonical(genotype))
         ]
         assert costs[0].params == costs[1].params
         assert costs[0].madds == costs[1].madds

@@ -45,12 +45,12 @@ class TaskContract:
     def test_a_perfect_prediction_has_the_best_reward(self) -> None:
         target = self.targets(0, 4)
         result = self.gathered((target, self.perfect(target)))
-        assert abs(self.task.reward(result) - self.best) < 1e-6
+        assert abs(self.task.score(result) - self.best) < 1e-6
 
     def test_rewards_lie_in_the_unit_interval(self) -> None:
         for seed in range(5):
             result = self.gathered((self.targets(seed, 2), self.logits(seed, 2)))
-            assert 0 <= self.task.reward(result) <= 1
+            assert 0 <= self.task.score(result) <= 1
 
     def test_the_split_into_batches_changes_nothing(self) -> None:
         target, logits = self.targets(1, 6), self.logits(1, 6)
@@ -62,15 +62,15 @@ class TaskContract:
 
     def test_merging_adds_and_resetting_forgets(self) -> None:
         target, logits = self.targets(2, 4), self.logits(2, 4)
-        one, other = self.task.metrics(), self.task.metrics()
-        one.update(self.part(target, slice(0, 2)), logits[:2], self.size)
+        first, other = self.task.metrics(), self.task.metrics()
+        first.update(self.part(target, slice(0, 2)), logits[:2], self.size)
         other.update(self.part(target, slice(2, 4)), logits[2:], self.size)
-        one.merge(other)
-        merged = list(one.result().values())
+        first.merge(other)
+        merged = list(first.result().values())
         np.testing.assert_allclose(merged, list(self.gathered((target, logits)).values()))
-        one.reset()
-        one.update(target, logits, self.size)
-        np.testing.assert_allclose(merged, list(one.result().values()))
+        first.reset()
+        first.update(target, logits, self.size)
+        np.testing.assert_allclose(merged, list(first.result().values()))
 
     def test_without_truth_there_is_no_loss_no_gradient_and_no_reward(self) -> None:
         target = self.without_truth(self.targets(3, 2))
@@ -81,7 +81,7 @@ class TaskContract:
                 loss = self.task.loss(self.task.encode(target, self.size), logits, at=at)
             assert loss == 0
             np.testing.assert_array_equal(tape.gradient(loss, logits), 0)
-        assert self.task.reward(self.gathered((target, logits))) == 0
+        assert self.task.score(self.gathered((target, logits))) == 0
 
     def test_losses_are_finite_scalars_that_training_lowers(self) -> None:
         target = self.targets(4, 2)
@@ -126,18 +126,18 @@ class TaskContract:
         target = self.targets(6, 2)
         broken = tf.fill(tf.shape(self.logits(6, 2)), float("nan"))
         result = self.gathered((target, broken))
-        assert np.isfinite(self.task.reward(result))
-        assert self.task.reward(result) < 0.2
+        assert np.isfinite(self.task.score(result))
+        assert self.task.score(result) < 0.2
 
     def test_the_picture_shows_three_views(self) -> None:
         target, logits = self.targets(7, 1), self.logits(7, 1)
         image = np.random.default_rng(0).uniform(-1, 1, (*self.size, 3)).astype(np.float32)
-        one = (
+        item = (
             {key: value[0] for key, value in target.items()}
             if isinstance(target, dict)
             else (np.asarray(target)[0])
         )
-        picture = self.task.picture(image, one, logits[0].numpy())
+        picture = self.task.picture(image, item, logits[0].numpy())
         height, width = self.size
         assert picture.shape == (height, 3 * width + 8, 3)
         assert picture.dtype == np.uint8

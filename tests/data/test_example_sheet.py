@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from nas_tf.data.example_sheet import class_shares, colourise, draw, sheet
+from nas_tf.data.example_sheet import class_shares, colourise, save_sheet, sheet
 from nas_tf.data.palettes import colours
 from nas_tf.data.registry import DATASETS, dataset_info
 
@@ -38,7 +38,7 @@ def test_a_sheet_spreads_over_the_split_and_counts_what_it_shows(
     labels = np.concatenate([example["label"].ravel() for example in content.examples])
     expected = [(labels == label).sum() / (labels != 255).sum() for label in range(9)]
     np.testing.assert_allclose(class_shares(content), expected)
-    draw(content, tmp_path / "sheet.png")
+    save_sheet(content, tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as picture:
         used = {tuple(colour) for colour in np.asarray(picture.convert("RGB")).reshape(-1, 3)}
     assert set(content.info.colours) <= used
@@ -53,6 +53,6 @@ def test_datasets_without_labels_are_drawn_too(tmp_path: Path) -> None:
     }
     content = sheet("shapes", "val", 1)
     alone = type(content)(info, "val", 1, (example,))
-    draw(alone, tmp_path / "people.png")
+    save_sheet(alone, tmp_path / "people.png")
     with Image.open(tmp_path / "people.png") as picture:
         assert picture.size[0] > picture.size[1]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_tf.data.augment import augment, move
-from nas_tf.data.geometry import Motion, draw_motion
+from nas_tf.data.geometry import Motion, sample_motion
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.views import View
 from nas_tf.errors import ConfigError
@@ -97,7 +97,7 @@ def test_keypoints_land_on_the_same_image_content(view: View, seed: tf.Tensor) -
         label[y - 2 : y + 3, x - 2 : x + 3] = number
     points = np.column_stack([places, [2, 2, 2]])[None].astype(np.float32)
     before = {"image": np.repeat(label[..., None], 3, 2), "label": label, "keypoints": points}
-    motion = draw_motion(view, tf.constant([30, 40]), seed)
+    motion = sample_motion(view, tf.constant([30, 40]), seed)
     after = move({k: tf.constant(v) for k, v in before.items()}, motion, view.crop, INFO, FILLS)
     expected = [2, 1, 3] if bool(motion.mirror) else [1, 2, 3]
     for (x, y, seen), number in zip(after["keypoints"][0].numpy(), expected, strict=True):
@@ -140,12 +140,12 @@ def test_joints_that_leave_the_crop_are_absent() -> None:
 @pytest.mark.parametrize("crop", [(24, 32), (10, 40), (50, 11), (25, 33), (7, 7)])
 def test_a_still_view_is_a_copy_and_equals_the_sampled_one(crop: tuple[int, int]) -> None:
     before, view = example(24, 32), View(crop, centred=True)
-    motion = draw_motion(view, tf.constant([24, 32]), tf.constant([1, 2]))
+    motion = sample_motion(view, tf.constant([24, 32]), tf.constant([1, 2]))
     assert motion.still
     sampled = Motion(motion.scale, motion.turn, motion.mirror, motion.shift)
-    for one, other in (("image", "image"), ("label", "label")):
+    for item, other in (("image", "image"), ("label", "label")):
         first, second = (move(before, m, crop, INFO, FILLS) for m in (motion, sampled))
-        np.testing.assert_allclose(first[one], second[other], atol=1e-4)
+        np.testing.assert_allclose(first[item], second[other], atol=1e-4)
     if crop == (24, 32):
         assert np.array_equal(move(before, motion, crop, INFO, FILLS)["image"], before["image"])
 
@@ -167,7 +167,7 @@ def test_scaling_without_rotation_is_tf_image_resize(upright: bool, mirror: bool
 def test_sampling_rows_and_columns_apart_changes_nothing(view: View, seed: tf.Tensor) -> None:
     inner = tf.random.stateless_uniform((26, 36, 3), seed, 0, 255)
     framed = tf.pad(inner, [[2, 2], [2, 2], [0, 0]], constant_values=127.5)
-    drawn = draw_motion(view, tf.constant([30, 40]), seed)
+    drawn = sample_motion(view, tf.constant([30, 40]), seed)
     apart = replace(drawn, turn=tf.constant(0.0), still=False, upright=True)
     first, second = (
         move({"image": framed}, motion, view.crop, INFO, FILLS)["image"]
@@ -179,7 +179,7 @@ def test_sampling_rows_and_columns_apart_changes_nothing(view: View, seed: tf.Te
 def test_every_place_of_a_crop_is_drawn() -> None:
     view = View((4, 4))
     shifts = {
-        tuple(draw_motion(view, tf.constant([6, 5]), tf.constant([s, 0])).shift.numpy())
+        tuple(sample_motion(view, tf.constant([6, 5]), tf.constant([s, 0])).shift.numpy())
         for s in range(200)
     }
     assert shifts == {(-x, -y) for x in range(2) for y in range(3)}
@@ -188,7 +188,7 @@ def test_every_place_of_a_crop_is_drawn() -> None:
 def test_size_rules_of_the_papers() -> None:
     def scale(size: tuple[int, int], **rules: object) -> float:
         view = View((8, 8), **rules)
-        return float(draw_motion(view, tf.constant(size), tf.constant([1, 1])).scale)
+        return float(sample_motion(view, tf.constant(size), tf.constant([1, 1])).scale)
 
     assert scale((200, 400), shorter_at_least=300) == 1.5
     assert scale((600, 900), shorter_at_least=300) == 1.0

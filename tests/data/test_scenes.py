@@ -6,11 +6,11 @@ from nas_tf.data import scenes
 from nas_tf.data.examples import Examples
 from nas_tf.data.registry import dataset_info
 
-DRAWN = [scenes.draw((0, number)) for number in range(40)]
+DRAWN = [scenes.render_scene((0, number)) for number in range(40)]
 
 
 def test_a_scene_is_a_function_of_its_seed() -> None:
-    again, other = scenes.draw((0, 3)), scenes.draw((1, 3))
+    again, other = scenes.render_scene((0, 3)), scenes.render_scene((1, 3))
     assert all(np.array_equal(DRAWN[3][key], again[key]) for key in again)
     assert not np.array_equal(DRAWN[3]["image"], other["image"])
 
@@ -60,7 +60,7 @@ def test_the_embedded_dataset_prepares_itself(shapes: Examples) -> None:
     info = dataset_info("shapes")
     assert info.targets == ("label", "depth", "keypoints")
     assert len(info.colours) == len(info.classes) == 9
-    stored, drawn = shapes.get(7), scenes.draw((1, 7))
+    stored, drawn = shapes.get(7), scenes.render_scene((1, 7))
     for key, value in drawn.items():
         np.testing.assert_array_equal(stored[key], value)
     assert stored["id"].numpy() == b"val-0007"

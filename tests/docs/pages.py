@@ -26,7 +26,8 @@ class Below(NamedTuple):
 def numbers(text: str) -> list[tuple[str, str]]:
     """Numbers, each with the two characters behind it."""
     return [
-        (one[0].replace(",", ""), text[one.end() : one.end() + 2]) for one in NUMBER.finditer(text)
+        (item[0].replace(",", ""), text[item.end() : item.end() + 2])
+        for item in NUMBER.finditer(text)
     ]
 
 
@@ -53,9 +54,9 @@ def rows(page: str, heading: str = "") -> Iterator[dict[str, str]]:
 def cell(page: str, row: str, column: str, nth: int = 0, heading: str = "") -> float:
     """The nth number in the cell of the one row that begins so and has such a column."""
     (found,) = (
-        one[column]
-        for one in rows(page, heading)
-        if next(iter(one.values())) == row and column in one
+        item[column]
+        for item in rows(page, heading)
+        if next(iter(item.values())) == row and column in item
     )
     return float(numbers(found)[nth][0])
 
@@ -63,7 +64,7 @@ def cell(page: str, row: str, column: str, nth: int = 0, heading: str = "") -> f
 def text(page: str, pattern: str) -> list[float]:
     """The numbers that a pattern's groups find at its one place in a page."""
     (found,) = re.finditer(pattern, (RESULTS / page).read_text(encoding="utf-8"))
-    return [float(one.replace(",", "")) for one in found.groups()]
+    return [float(group.replace(",", "")) for group in found.groups()]
 
 
 def table(name: str) -> list[dict[str, str]]:
@@ -77,7 +78,7 @@ def column(name: str, key: str, **where: str) -> list[float]:
     return [
         float(row[key])
         for row in table(name)
-        if all(row[one] == value for one, value in where.items())
+        if all(row[item] == value for item, value in where.items())
     ]
 
 
@@ -99,7 +100,7 @@ def p_of(oracle: str, last: int = 0) -> float:
 
 def wrong(told: Sequence[tuple[str, str]], values: Sequence[float | Below]) -> list[str]:
     """Numbers that are not those of their places."""
-    assert len(told) == len(values), f"{[one for one, _ in told]} for {values}"
+    assert len(told) == len(values), f"{[item for item, _ in told]} for {values}"
     return [
         number
         for (number, behind), value in zip(told, values, strict=True)

@@ -66,14 +66,14 @@ def transferred(task: str, row: str, key: str = "from the trained network") -> f
 
 def longest(space: str, oracle: str) -> float:
     """After how many trials the last mean of an oracle is told."""
-    (row,) = (one for one in rows("oracles.md", f"## {space}") if one["oracle"] == oracle)
+    (row,) = (row for row in rows("oracles.md", f"## {space}") if row["oracle"] == oracle)
     return max(float(key[6:]) for key, told in row.items() if key.startswith("mean @") and told)
 
 
 def golden(space: str) -> int:
     """How many genotypes have figures of the authors' code."""
     path = ROOT / "tests" / "golden" / f"{space}.json"
-    return len({json.dumps(one["genotype"]) for one in json.loads(path.read_text())["entries"]})
+    return len({json.dumps(load["genotype"]) for load in json.loads(path.read_text())["entries"]})
 
 
 CANDIDATE_RATIOS = [
@@ -84,10 +84,10 @@ FASTER = r"ours in {} against PyTorch channels_last float32: ([\d.]+) times"
 RHO = r"ρ = ([\d.]+) \((95) % ([\d.]+) to ([\d.]+), n = 12\); mean 0.5208"
 PAPERS = "PPO, papers' settings"
 LEARNT = [
-    (space, one)
+    (space, item)
     for space in ("auxcell", "template", "xception")
-    for one in ("PPO", "evolution", "near-best", PAPERS)
-    if (space, one) != ("xception", PAPERS)
+    for item in ("PPO", "evolution", "near-best", PAPERS)
+    if (space, item) != ("xception", PAPERS)
 ]
 DEEPLAB = "deeplabv3_mnv2_pascal_quant"
 LAST_EPOCH = ("full_training.md", "70")
@@ -103,7 +103,7 @@ README: dict[str, Callable[[], Sequence[float | Below]]] = {
         final("found", "parameters"),
         final("wacv-arch0", "parameters"),
         final("found", "epochs"),
-        *(final(one, "mean_iou") for one in NETWORKS),
+        *(final(item, "mean_iou") for item in NETWORKS),
     ],
     "do ranks after a minute hold": lambda: [
         cell("longer.md", "as configured", "genotypes"),
@@ -114,7 +114,7 @@ README: dict[str, Callable[[], Sequence[float | Below]]] = {
         *text("candidate.md", FASTER.format("bfloat16")),
     ],
     "mean reward on CamVid, 60 trials each": lambda: [
-        *{len(rewards(one)) for one in ("evolution", "ppo", "random")},
+        *{len(rewards(item)) for item in ("evolution", "ppo", "random")},
         LAST,
         mean(rewards("evolution")[-LAST:]),
         mean(rewards("ppo")[-LAST:]),
@@ -126,7 +126,7 @@ README: dict[str, Callable[[], Sequence[float | Below]]] = {
     ],
     "int8, DeepLabV3-MobileNetV2's time being 1": lambda: [
         deployed(DEEPLAB, LITERT),
-        *(deployed(one, LITERT) for one in INT8),
+        *(deployed(item, LITERT) for item in INT8),
         *spread(INT8, LITERT_2, TENSORFLOW, TENSORFLOW_2),
     ],
 }
@@ -142,9 +142,9 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         median(theirs / ours for ours, theirs in CANDIDATE_RATIOS),
     ],
     "PPO, evolution and near-best search learn": lambda: [
-        Below([cell("oracles.md", one, "p", heading=f"## {space}") for space, one in LEARNT]),
-        *{longest(space, one) for space, one in LEARNT if one != PAPERS},
-        *{longest(space, one) for space, one in LEARNT if one == PAPERS},
+        Below([cell("oracles.md", item, "p", heading=f"## {space}") for space, item in LEARNT]),
+        *{longest(space, item) for space, item in LEARNT if item != PAPERS},
+        *{longest(space, item) for space, item in LEARNT if item == PAPERS},
     ],
     "On CamVid, the last 20 of evolution's 60 trials": lambda: [
         LAST,
@@ -164,8 +164,8 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         *(final("found", key) for key in ("mean_iou", "parameters", "multiply-adds")),
         *(final("arch0", key) for key in ("mean_iou", "parameters", "multiply-adds")),
         *(final("wacv-arch0", key) for key in ("parameters", "mean_iou")),
-        *(final(one, "as int8") for one in NETWORKS),
-        *(final(one, "int8, LiteRT, 1 / 2 threads, ms") for one in NETWORKS),
+        *(final(item, "as int8") for item in NETWORKS),
+        *(final(item, "int8, LiteRT, 1 / 2 threads, ms") for item in NETWORKS),
         final("found", "epochs"),
     ],
     "The found network goes on to depth": lambda: [
@@ -184,8 +184,8 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         cell(*LAST_EPOCH, "minutes of training"),
     ],
     "In int8 by LiteRT on one thread": lambda: [
-        *(deployed(one, LITERT) for one in IN_ORDER),
-        *(deployed(one, LITERT_2) for one in IN_ORDER),
+        *(deployed(item, LITERT) for item in IN_ORDER),
+        *(deployed(item, LITERT_2) for item in IN_ORDER),
         *spread(IN_ORDER, TENSORFLOW, TENSORFLOW_2),
         *spread(("wacv-arch0-int8", "wacv-arch1-int8"), LITERT, LITERT_2),
     ],
@@ -198,7 +198,7 @@ def claims(path: Path, table_of: dict[str, Callable]) -> list:
     for line in path.read_text(encoding="utf-8").splitlines():
         tells = path.name == "index.md" or "docs/results/" in line
         if line.startswith("| ") and tells and figures(line):
-            key = next((one for one in table_of if line[2:].startswith(one)), "")
+            key = next((item for item in table_of if line[2:].startswith(item)), "")
             found.append(pytest.param(line, table_of.get(key), id=f"{path.name}:{line[2:50]}"))
     return found
 

@@ -55,7 +55,7 @@ def leaves(nav: object) -> list[str]:
     if isinstance(nav, str):
         return [nav]
     inner = nav.values() if isinstance(nav, dict) else nav
-    return [leaf for one in inner for leaf in leaves(one)]  # type: ignore[attr-defined]
+    return [leaf for item in inner for leaf in leaves(item)]  # type: ignore[attr-defined]
 
 
 def test_the_site_has_every_page() -> None:

@@ -69,11 +69,11 @@ def test_transfers_are_those_of_their_file() -> None:
 
 def test_trained_networks_are_those_of_their_file() -> None:
     for row in rows("final_networks.md", "## By class: iou"):
-        for one in NETWORKS:
-            assert same(row[one], column("final_networks.csv", one, **{"class": row["class"]}))
-    for one in NETWORKS:
-        assert mean(column("final_networks.csv", one)) == pytest.approx(
-            cell("final_networks.md", one, "mean_iou"), abs=1e-4
+        for item in NETWORKS:
+            assert same(row[item], column("final_networks.csv", item, **{"class": row["class"]}))
+    for item in NETWORKS:
+        assert mean(column("final_networks.csv", item)) == pytest.approx(
+            cell("final_networks.md", item, "mean_iou"), abs=1e-4
         )
 
 
@@ -97,7 +97,7 @@ def test_ranks_are_those_of_their_files(here: str, there: str) -> None:
         }
         for name in (here, there)
     )
-    found = spearmanr([others[one] for one in own], list(own.values())).statistic
+    found = spearmanr([others[item] for item in own], list(own.values())).statistic
     (told,) = text(f"{here}.md", r"Spearman's ρ = ([\d.]+) \(95")
     assert says(f"{told:.2f}", "", found)
 
@@ -114,7 +114,7 @@ def test_searches_are_those_of_their_files() -> None:
 
 
 def test_what_is_read_from_the_searches_is_there() -> None:
-    evolution, ppo, random = (rewards(one) for one in ("evolution", "ppo", "random"))
+    evolution, ppo, random = (rewards(item) for item in ("evolution", "ppo", "random"))
     assert evolution[:40] == random[:40]
     for pattern, values in (
         (
@@ -139,4 +139,4 @@ def test_what_is_read_from_the_searches_is_there() -> None:
         (r"Its best, ([\d.]+), is above random's ([\d.]+)\.", [max(ppo), max(random)]),
     ):
         (line,) = re.finditer(pattern, (RESULTS / "search.md").read_text(encoding="utf-8"))
-        assert wrong([(one, "") for one in line.groups()], values) == []
+        assert wrong([(group, "") for group in line.groups()], values) == []

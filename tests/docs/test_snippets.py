@@ -31,13 +31,13 @@ def scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
 def unknown(code: str) -> set[str]:
     """Names that are used and nowhere made."""
     whole = symtable.symtable(code, "page", "exec")
-    made = {one.get_name() for one in whole.get_symbols() if one.is_assigned()}
-    made |= {one.get_name() for one in whole.get_symbols() if one.is_imported()}
+    made = {symbol.get_name() for symbol in whole.get_symbols() if symbol.is_assigned()}
+    made |= {symbol.get_name() for symbol in whole.get_symbols() if symbol.is_imported()}
     used = {
-        one.get_name()
+        symbol.get_name()
         for scope in scopes(whole)
-        for one in scope.get_symbols()
-        if one.is_referenced() and (one.is_global() or scope is whole)
+        for symbol in scope.get_symbols()
+        if symbol.is_referenced() and (symbol.is_global() or scope is whole)
     }
     return used - made - set(dir(builtins)) - YOURS - {"__file__", "__name__"}
 

@@ -56,8 +56,8 @@ def plan(seed: int) -> Plan:
 
 def undisturbed(what: str, oracle: str, folder: Path) -> list[tuple]:
     """The trials of a search alone that nothing happens to."""
-    one = Round(Plan(0, what, oracle, 0, ()), folder)
-    one.live()
+    item = Round(Plan(0, what, oracle, 0, ()), folder)
+    item.live()
     return processes.trials(folder)
 
 
@@ -114,7 +114,7 @@ class Round:
 
     def _fill(self) -> None:
         ledger = self.place / "ledger.jsonl"
-        running = [one.pid for one in self._members.values() if one.status is None]
+        running = [member.pid for member in self._members.values() if member.status is None]
         self._disk.fill(running, ledger.stat().st_size, self._rng)
         end = time.monotonic() + 5
         while time.monotonic() < end and not any(self._ended()) and not self._over():
@@ -173,13 +173,13 @@ class Round:
 
     def _kill_all(self) -> None:
         """As a power cut does; those that ended before stay known for their words."""
-        for one in self._members.values():
-            if one.status is None:
-                one.kill()
+        for member in self._members.values():
+            if member.status is None:
+                member.kill()
 
     def _ended(self) -> list[Warm]:
         """Those that ended by themselves and not well."""
-        return [one for one in self._members.values() if (one.status or 0) > 0]
+        return [member for member in self._members.values() if (member.status or 0) > 0]
 
     def _until(self, what: Callable[[], bool]) -> None:
         """Watches the processes until it is so."""
@@ -209,8 +209,8 @@ class Round:
 
     def _check_words(self) -> None:
         """Whoever ended did so with one line that tells where and what to do."""
-        for one in self._ended():
-            lines = [line for line in one.said.splitlines() if not _BEGINS.match(line)]
+        for item in self._ended():
+            lines = [line for line in item.said.splitlines() if not _BEGINS.match(line)]
             assert len(lines) == 1, f"{len(lines)} lines instead of one\n{self.told()}"
             assert str(self.place) in lines[0], f"it names no file\n{self.told()}"
             assert _REMEDY.search(lines[0]), f"it names no remedy\n{self.told()}"
@@ -218,9 +218,9 @@ class Round:
     def _look(self) -> None:
         """No finished trial is lost, changed or counted twice."""
         ended: dict[str, tuple] = {}
-        for one in processes.results(self.folder):
-            assert one["trial"] not in ended, f"{one['trial']} counts twice\n{self.told()}"
-            ended[one["trial"]] = one["status"], one["score"]
+        for result in processes.results(self.folder):
+            assert result["trial"] not in ended, f"{result['trial']} counts twice\n{self.told()}"
+            ended[result["trial"]] = result["status"], result["score"]
         for trial, before in self._seen.items():
             assert ended.get(trial) == before, f"{trial} was {before}\n{self.told()}"
         self._seen = ended
@@ -237,7 +237,7 @@ class Round:
             self._check_run({trial: score for trial, *_, score in found})
 
     def _check_run(self, scores: dict[str, float]) -> None:
-        kept = {one.trial: one.reward for one in Run(self.place).trials}
+        kept = {trial.trial: trial.reward for trial in Run(self.place).trials}
         assert kept.keys() == scores.keys(), self.told()
         for trial, score in scores.items():
             if self.place / files.TRIALS / f"{trial}.json" not in self.touched:
@@ -266,7 +266,8 @@ class Round:
     def told(self) -> str:
         """The story so far, and what was said last."""
         said = [
-            f"--- {name}, status {one.status}\n{one.said}" for name, one in self._members.items()
+            f"--- {name}, status {member.status}\n{member.said}"
+            for name, member in self._members.items()
         ]
         again = f"again: CHAOS_SEED={self.plan.seed} pytest -m slow tests/e2e/test_chaos.py"
         return "\n".join([*self.story, *said, again])

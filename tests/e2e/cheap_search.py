@@ -87,7 +87,7 @@ def search(
 
 def main() -> None:
     folder, trials, seconds, *more = sys.argv[1:]
-    given = {name: json.loads(value) for name, value in (one.split("=") for one in more)}
+    given = {name: json.loads(value) for name, value in (item.split("=") for item in more)}
     search(Path(folder), int(trials), float(seconds), **given)
 
 

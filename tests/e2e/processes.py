@@ -64,8 +64,13 @@ def trials(folder: Path) -> list[tuple]:
     assert set(counts.values()) <= {1}, counts.most_common(3)
     proposed = [record for record in found if record["kind"] == "proposal"]
     return [
-        (one["trial"], one["tokens"], ends[one["trial"]]["status"], ends[one["trial"]]["score"])
-        for one in proposed
+        (
+            item["trial"],
+            item["tokens"],
+            ends[item["trial"]]["status"],
+            ends[item["trial"]]["score"],
+        )
+        for item in proposed
     ]
 
 

@@ -29,9 +29,9 @@ def test_nothing_is_lost_and_nothing_counts_twice(
     undisturbed: Callable[[str, str], list[tuple]], tmp_path: Path, seed: int
 ) -> None:
     plan = chaos.plan(seed)
-    one = chaos.Round(plan, tmp_path / "round")
+    item = chaos.Round(plan, tmp_path / "round")
     try:
-        one.live()
-        one.check(undisturbed(plan.what, plan.oracle))
+        item.live()
+        item.check(undisturbed(plan.what, plan.oracle))
     finally:
-        one.close()
+        item.close()

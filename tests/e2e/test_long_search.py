@@ -89,7 +89,7 @@ def test_two_thousand_trials_are_as_quick_at_the_end(
         place = folder / str(len(slower))
         told = searched(kind, place, 2000)
         slower.append(slowdown(told))
-    record_property("last hundred trials by the first", [round(one, 3) for one in slower])
+    record_property("last hundred trials by the first", [round(item, 3) for item in slower])
     assert min(slower) <= 1.1
     added = slope(told["memory"])
     record_property("MiB a thousand trials", round(added, 2))
@@ -105,6 +105,6 @@ def check_folder(folder: Path, place: Path) -> None:
     few = made(place, trials=50)
     assert page.write(run).stat().st_size < 2 * page.write(few).stat().st_size
     kept = [path.relative_to(run.folder) for path in run.folder.rglob("*") if path.is_file()]
-    trials = [one for one in kept if one.parts[0] == files.TRIALS or "trial_" in one.parts[0]]
+    trials = [item for item in kept if item.parts[0] == files.TRIALS or "trial_" in item.parts[0]]
     assert len(trials) == 2 * 2000, "a trial is a record here, and one of the oracle's"
     assert len(kept) - len(trials) < 40

@@ -46,8 +46,16 @@ def finished(folder: Path, *more: str) -> Run:
 def told(run: Run) -> list[tuple]:
     """The table without what a clock decides."""
     return [
-        (one.trial, one.genotype, one.status, one.stopped, one.reward, one.params, one.seed)
-        for one in run.trials
+        (
+            trial.trial,
+            trial.genotype,
+            trial.status,
+            trial.stopped,
+            trial.reward,
+            trial.params,
+            trial.seed,
+        )
+        for trial in run.trials
     ]
 
 
@@ -62,7 +70,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
 def test_it_searches_in_two_stages_and_ends_with_a_report(undisturbed: tuple[Path, Run]) -> None:
     folder, run = undisturbed
     assert len(run.trials) == TRIALS
-    assert {len(one.stages) for one in run.completed} == {1, 2}
+    assert {len(trial.stages) for trial in run.completed} == {1, 2}
     settings = run.settings
     assert settings["teacher"] == str(folder / "run-teacher" / "last.keras")
     assert settings["stage_one.polyak"]
@@ -98,7 +106,7 @@ def test_killed_again_and_again_it_ends_with_the_same_table(
         process.send_signal(signal.SIGKILL)
         process.wait()
         kills += 1
-        assert [one["kind"] for one in records(place / "run")][:1] == ["begin"]
+        assert [record["kind"] for record in records(place / "run")][:1] == ["begin"]
     assert told(finished(place, f"search.trials={TRIALS}")) == told(undisturbed[1])
 
 
@@ -121,22 +129,22 @@ def test_a_killed_worker_leaves_table_and_ledger_agreed(undisturbed: tuple[Path,
     assert (
         "worker-0 was killed by signal 9; starting it again" in (folder / "many.txt").read_text()
     )
-    told = {one["trial"]: (one["status"], one["score"]) for one in results(place)}
+    told = {result["trial"]: (result["status"], result["score"]) for result in results(place)}
     assert len(told) == len(results(place)) == 6
     table = list(csv.DictReader((place / files.TABLE).open()))
-    assert {one["trial"]: one["status"].upper() for one in table} == {
+    assert {item["trial"]: item["status"].upper() for item in table} == {
         trial: status for trial, (status, _) in told.items()
     }
-    for one in table:
-        assert float(one["reward"]) == pytest.approx(told[one["trial"]][1], abs=1e-5)
+    for item in table:
+        assert float(item["reward"]) == pytest.approx(told[item["trial"]][1], abs=1e-5)
 
 
 def worker_in_a_trial(process: subprocess.Popen, place: Path) -> psutil.Process:
     """The process of worker-0 while it has a trial in hand."""
 
     def has_one() -> bool:
-        ended = {one["trial"] for one in results(place)}
-        mine = [one["trial"] for one in records(place) if one.get("tuner") == "worker-0"]
+        ended = {result["trial"] for result in results(place)}
+        mine = [record["trial"] for record in records(place) if record.get("tuner") == "worker-0"]
         return bool(mine) and mine[-1] not in ended
 
     wait_for(has_one)

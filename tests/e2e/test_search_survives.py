@@ -54,7 +54,7 @@ def test_a_kill_before_the_first_trial_and_one_within_change_nothing(tmp_path: P
     first.kill()
     first.wait()
     assert (folder / "search" / "tuner0.json").exists()
-    assert [one["kind"] for one in records(folder)] == ["begin"]
+    assert [record["kind"] for record in records(folder)] == ["begin"]
     let_go(folder)
     second = start(folder, 20, 0.05)
     wait_for(lambda: len(results(folder)) >= 8)
@@ -147,7 +147,7 @@ def test_trials_that_kill_their_worker_do_not_end_the_search(tmp_path: Path) -> 
     _, told = launched.communicate(timeout=400)
     assert launched.returncode == 0, told
     assert [status for *_, status, _ in trials(tmp_path)] == ["FAILED"] * 2 + ["COMPLETED"] * 2
-    assert {one["message"] for one in results(tmp_path) if one["status"] == "FAILED"} == {
+    assert {result["message"] for result in results(tmp_path) if result["status"] == "FAILED"} == {
         "the process that ran it died 2 times"
     }
 
@@ -246,7 +246,7 @@ def test_launched_stopped_and_launched_again(tmp_path: Path) -> None:
     _, told = first.communicate(timeout=120)
     assert first.returncode == 130
     assert told.splitlines()[-1] == "stopped; run the same command again to go on"
-    kinds = [one["kind"] for one in records(tmp_path)]
+    kinds = [record["kind"] for record in records(tmp_path)]
     assert kinds.count("release") == 2, "that the processes ended is not the trials' fault"
     let_go(tmp_path)
     second = launch(tmp_path, 12, 0.0)

@@ -78,7 +78,7 @@ def another(draw: st.DrawFn, value: Any) -> Any:
     """JSON with one of its values changed, or taken away."""
     if isinstance(value, dict) and value and draw(st.integers(0, 5)):
         key = draw(st.sampled_from(sorted(value)))
-        rest = {name: one for name, one in value.items() if name != key}
+        rest = {name: item for name, item in value.items() if name != key}
         return rest if not draw(st.integers(0, 4)) else rest | {key: draw(another(value[key]))}
     if isinstance(value, list) and value and draw(st.integers(0, 5)):
         place = draw(st.integers(0, len(value) - 1))

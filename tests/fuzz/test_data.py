@@ -34,8 +34,8 @@ OUTLINES = [
 ANNOTATED = {
     "images": [{"id": 1, "file_name": "0.png", "height": 12, "width": 16}],
     "annotations": [
-        {"image_id": 1, "category_id": 1, "segmentation": one, "keypoints": [1, 2, 2, 4, 5, 1]}
-        for one in OUTLINES
+        {"image_id": 1, "category_id": 1, "segmentation": item, "keypoints": [1, 2, 2, 4, 5, 1]}
+        for item in OUTLINES
     ],
     "categories": [{"id": 1, "name": "crop", "keypoints": ["left_end", "right_end"]}],
 }
@@ -120,7 +120,7 @@ def damaged(times: int, examples: int, whole: Path, place: Path, check: Callable
             check()
 
     paths = sorted(path for path in whole.rglob("*") if path.is_file())
-    damages = st.sampled_from(paths).flatmap(lambda one: st.tuples(st.just(one), contents(one)))
+    damages = st.sampled_from(paths).flatmap(lambda item: st.tuples(st.just(item), contents(item)))
     hold(times, examples, holds, damage=damages, gone=st.none() | st.sampled_from(paths))
 
 

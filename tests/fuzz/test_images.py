@@ -91,9 +91,9 @@ def test_the_signature_of_files_answers_or_refuses(times: int, folder: Path) -> 
 
 @pytest.fixture
 def endpoint(folder: Path) -> Any:
-    one: Endpoint = served(folder)
-    yield one
-    one.kill()
+    item: Endpoint = served(folder)
+    yield item
+    item.kill()
 
 
 @pytest.mark.slow

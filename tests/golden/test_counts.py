@@ -40,7 +40,7 @@ def test_auxcell(entry: dict) -> None:
             settings = Settings(
                 width=golden["width"], sep_repeats=golden["sep_repeats"], auxiliary=auxiliary
             )
-            drawn = networks.draw(genotype, 21, input_size=(512, 512), settings=settings)
+            drawn = networks.blueprint_of(genotype, 21, input_size=(512, 512), settings=settings)
             cost = networks.cost(drawn)
             assert cost.params_decoder == golden["params_decoder_no_aux"]
             assert cost.params + EXTRA_PARAMS == golden["params_total_no_aux"]
@@ -68,7 +68,9 @@ def test_template(entry: dict) -> None:
         for size, figures in golden["inputs"].items():
             height, width = map(int, size.split("x"))
             classes = golden["num_classes"]
-            drawn = networks.draw(genotype, classes, input_size=(height, width), settings=settings)
+            drawn = networks.blueprint_of(
+                genotype, classes, input_size=(height, width), settings=settings
+            )
             cost = networks.cost(drawn)
             assert cost.params_decoder == golden["params_decoder"]
             assert cost.params + EXTRA_PARAMS == golden["params_total"]
@@ -82,11 +84,11 @@ def test_template(entry: dict) -> None:
     ("name", "millions"), [("arch0", "2.6"), ("arch1", "2.8"), ("arch2", "2.9")]
 )
 def test_whole_networks_agree_with_the_paper(name: str, millions: str) -> None:
-    cost = networks.cost(networks.draw(spaces.resolve(name), 21, input_size=(512, 512)))
+    cost = networks.cost(networks.blueprint_of(spaces.resolve(name), 21, input_size=(512, 512)))
     assert f"{cost.params / 1e6:.1f}" == millions
 
 
 @pytest.mark.parametrize(("name", "params"), [("wacv-arch0", 279_059), ("wacv-arch1", 267_147)])
 def test_templates_on_the_standard_backbone(name: str, params: int) -> None:
-    drawn = networks.draw(spaces.resolve(name), 19, input_size=(1024, 2048))
+    drawn = networks.blueprint_of(spaces.resolve(name), 19, input_size=(1024, 2048))
     assert networks.cost(drawn).params == params

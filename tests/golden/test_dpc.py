@@ -19,7 +19,7 @@ def cell(name: str, channels: int, size: tuple[int, int]) -> Blueprint:
     image = draft.image()
     features = draft.conv(image, "features", channels, stride=16)
     draft.begin("decoder", epsilon=1e-5, momentum=0.9997)
-    dpc.draw_projected(draft, features, spaces.resolve(name), SETTINGS)
+    dpc.add_projected(draft, features, spaces.resolve(name), SETTINGS)
     return draft.finish()
 
 
@@ -99,17 +99,17 @@ def test_pooling_windows(
     for grid, kernel, slid, stepped in zip((1, 2, 4, 8), kernels, sliding, steps, strict=True):
         name = f"branch1.pool_{grid}x{grid}.mean"
         genotype = spaces.DPCSpace(branches=1).parse([[0, f"pool_{grid}x{grid}"]])
-        drawn = networks.draw(genotype, 19, input_size=(crop, crop), settings=SETTINGS)
+        drawn = networks.blueprint_of(genotype, 19, input_size=(crop, crop), settings=SETTINGS)
         pool = drawn.by_name[name]
         assert pool.size == (slid, slid)
         assert grid == 1 or pool.options["kernel"] == (kernel, kernel)
         paper = networks.settings.published("dpc", pool_mode="grid")
         if stepped is not None:
-            drawn = networks.draw(genotype, 19, input_size=(crop, crop), settings=paper)
+            drawn = networks.blueprint_of(genotype, 19, input_size=(crop, crop), settings=paper)
             assert drawn.by_name[name].size == (stepped, stepped)
             continue
         with pytest.raises(ConfigError, match=r"^input \d+x\d+ does not divide into the 8x8"):
-            networks.draw(genotype, 19, input_size=(crop, crop), settings=paper)
+            networks.blueprint_of(genotype, 19, input_size=(crop, crop), settings=paper)
 
 
 def test_halving_the_output_stride_doubles_the_rates() -> None:
@@ -117,7 +117,7 @@ def test_halving_the_output_stride_doubles_the_rates() -> None:
     rates = {}
     for stride in (16, 8):
         settings = networks.settings.published("dpc", output_stride=stride)
-        drawn = networks.draw(genotype, 19, input_size=(513, 513), settings=settings)
+        drawn = networks.blueprint_of(genotype, 19, input_size=(513, 513), settings=settings)
         rates[stride] = drawn.by_name["branch2.sep3x3_18x15.depthwise"].options["rate"]
         assert drawn.output().stride == stride
     assert rates == {16: (18, 15), 8: (36, 30)}

@@ -14,7 +14,9 @@ _CHAIN = re.compile(r"\.sum\d+$")
 def fingerprint(genotype: Genotype) -> str:
     """Equal for isomorphic live networks; layers are told apart by what feeds and reads them."""
     settings = networks.Settings(width=8, sep_repeats=1, auxiliary="none")
-    blueprint = networks.draw(genotype, 2, input_size=(64, 64), settings=settings).deployed()
+    blueprint = networks.blueprint_of(
+        genotype, 2, input_size=(64, 64), settings=settings
+    ).deployed()
     layers = [layer for layer in blueprint.layers if layer.part == "decoder"]
     terms = {layer.name: _terms(blueprint, layer) for layer in layers}
     kept = [layer for layer in layers if not _inside_chain(blueprint, layer)]

@@ -12,7 +12,7 @@ from nas_tf.networks import Settings, heads
 def drawn(text: str, **changes: object) -> networks.Blueprint:
     genotype = spaces.resolve(text)
     settings = networks.settings.published(genotype.space, **changes)
-    return networks.draw(genotype, 5, input_size=(64, 96), settings=settings)
+    return networks.blueprint_of(genotype, 5, input_size=(64, 96), settings=settings)
 
 
 def test_deployed_drops_the_adapter_of_an_unread_tap_and_the_auxiliaries() -> None:
@@ -51,7 +51,7 @@ def test_a_global_branch_stays_small_until_it_is_read_by_a_convolution() -> None
 @given(st.integers(0, 2**32), st.sampled_from(list(spaces.SPACES)))
 def test_every_layer_reads_earlier_ones_and_sizes_agree(seed: int, space: str) -> None:
     genotype = spaces.get(space).sample(random.Random(seed))
-    blueprint = networks.draw(genotype, 3, input_size=(97, 130))
+    blueprint = networks.blueprint_of(genotype, 3, input_size=(97, 130))
     seen: set[str] = set()
     for layer in blueprint.layers:
         assert seen.issuperset(layer.inputs)
@@ -110,19 +110,19 @@ def test_bad_settings_are_named(changes: dict, message: str) -> None:
 )
 def test_bad_sizes_are_named(name: str, size: object, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        networks.draw(spaces.resolve(name), 5, input_size=size)
+        networks.blueprint_of(spaces.resolve(name), 5, input_size=size)
     assert str(caught.value) == message
 
 
 def test_a_genotype_may_be_named_or_written_as_brackets() -> None:
     genotype = spaces.resolve("arch0")
-    drawn = networks.draw(genotype, 11).layers
+    drawn = networks.blueprint_of(genotype, 11).layers
     for found in ("arch0", str(genotype), genotype.parts):
-        assert networks.draw(found, 11).layers == drawn
+        assert networks.blueprint_of(found, 11).layers == drawn
     with pytest.raises(GenotypeError, match="did you mean arch2"):
-        networks.draw("arch9", 11)
+        networks.blueprint_of("arch9", 11)
     with pytest.raises(ConfigError, match="head is 'eleven', expected a number of classes or a H"):
-        networks.draw("arch0", "eleven")
+        networks.blueprint_of("arch0", "eleven")
 
 
 def test_other_mistakes_are_named() -> None:
@@ -130,12 +130,12 @@ def test_other_mistakes_are_named() -> None:
     with pytest.raises(
         ConfigError, match=r"^segmentation head has 0 outputs, expected 1 or more$"
     ):
-        networks.draw(arch0, 0)
+        networks.blueprint_of(arch0, 0)
     with pytest.raises(ConfigError, match=r"^alpha is 0\.9, expected one of"):
-        networks.draw(arch0, 5, settings=Settings(alpha=0.9))
+        networks.blueprint_of(arch0, 5, settings=Settings(alpha=0.9))
     pooled = spaces.resolve("[[0,80],[0,0],[0,0],[0,0],[0,0]]", "dpc")
     with pytest.raises(ConfigError, match=r"^branch1\.pool_8x8 needs a fixed input_size"):
-        networks.draw(pooled, 5)
+        networks.blueprint_of(pooled, 5)
 
 
 def test_a_stride_that_does_not_divide_the_rate_is_refused() -> None:
@@ -146,5 +146,5 @@ def test_a_stride_that_does_not_divide_the_rate_is_refused() -> None:
 
 def test_heads_of_other_tasks() -> None:
     arch0 = spaces.resolve("arch0")
-    assert networks.draw(arch0, heads.depth()).output().channels == 1
-    assert networks.draw(arch0, heads.pose(16)).output().channels == 16
+    assert networks.blueprint_of(arch0, heads.depth()).output().channels == 1
+    assert networks.blueprint_of(arch0, heads.pose(16)).output().channels == 16

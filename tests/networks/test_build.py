@@ -56,7 +56,7 @@ def outputs(model: tf.keras.Model, image: tf.Tensor) -> list[np.ndarray]:
 def test_model_and_blueprint_agree(genotype: Genotype) -> None:
     settings = SMALL[genotype.space]
     model = networks.build(genotype, 5, input_size=(97, 65), settings=settings)
-    drawn = networks.draw(genotype, 5, input_size=(97, 65), settings=settings).live()
+    drawn = networks.blueprint_of(genotype, 5, input_size=(97, 65), settings=settings).live()
     counted = networks.cost(drawn)
     trainable = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
     assert trainable == counted.params + counted.params_aux
@@ -80,8 +80,8 @@ def test_fixed_and_dynamic_models_agree(name: str, size: tuple[int, int]) -> Non
     fixed = networks.build(genotype, 4, input_size=size, settings=SMALL[genotype.space])
     assert networks.copy_weights(dynamic, fixed) == []
     image = tf.random.stateless_uniform((2, *size, 3), (5, 6), -1.0, 1.0)
-    for one, other in zip(outputs(dynamic, image), outputs(fixed, image), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    for first, other in zip(outputs(dynamic, image), outputs(fixed, image), strict=True):
+        np.testing.assert_allclose(first, other, rtol=1e-4, atol=1e-5)
 
 
 def test_a_genotype_may_be_named_or_written_as_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,8 +119,8 @@ def test_a_saved_model_loads_by_itself(
     model.save(tmp_path / "model.keras")
     again = tf.keras.models.load_model(tmp_path / "model.keras")
     image = tf.random.stateless_uniform((1, 65, 97, 3), (5, 6), -1.0, 1.0)
-    for one, other in zip(outputs(model, image), outputs(again, image), strict=True):
-        np.testing.assert_array_equal(one, other)
+    for first, other in zip(outputs(model, image), outputs(again, image), strict=True):
+        np.testing.assert_array_equal(first, other)
 
 
 @pytest.mark.slow
@@ -300,8 +300,8 @@ def test_a_decoder_on_its_taps_is_the_rest_of_the_network(
     given = dict(zip(names, values if len(names) > 1 else [values], strict=True))
     read = {name: given[name] for name in decoder.input_names}
     inputs = read if len(read) > 1 else next(iter(read.values()))
-    for one, other in zip(outputs(whole, image), outputs(decoder, inputs), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    for first, other in zip(outputs(whole, image), outputs(decoder, inputs), strict=True):
+        np.testing.assert_allclose(first, other, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow

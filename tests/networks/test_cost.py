@@ -31,14 +31,15 @@ def test_receptive_field_by_hand() -> None:
 
 def test_receptive_field_of_the_stem_is_known() -> None:
     """Conv1 and six bottlenecks: 3, then +4, +4 (stride 2 -> 4), +8, +8, +16, +16 pixels."""
-    drawn = networks.draw_encoder(input_size=(64, 64), last_block=5)
+    drawn = networks.encoder_blueprint(input_size=(64, 64), last_block=5)
     field = cost(networks.Blueprint(drawn.layers, {"logits": "tap1"}, (64, 64), False))
     assert field.receptive_field == (3 + 4 + 4 + 8 + 8 + 16 + 16,) * 2
 
 
 def test_receptive_field_of_a_global_branch_is_the_image() -> None:
     assert (
-        cost(networks.draw(spaces.resolve("aspp"), 3, input_size=(65, 65))).receptive_field is None
+        cost(networks.blueprint_of(spaces.resolve("aspp"), 3, input_size=(65, 65))).receptive_field
+        is None
     )
 
 
@@ -52,7 +53,7 @@ def test_peak_activations_by_hand() -> None:
 
 @pytest.mark.parametrize("name", spaces.PUBLISHED)
 def test_places_sum_to_the_whole(name: str) -> None:
-    blueprint = networks.draw(spaces.resolve(name), 7, input_size=(65, 97))
+    blueprint = networks.blueprint_of(spaces.resolve(name), 7, input_size=(65, 97))
     whole = cost(blueprint)
     for every in (False, True):
         rows = by_place(blueprint, every=every)

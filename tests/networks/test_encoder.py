@@ -56,13 +56,13 @@ def test_taps_equal_those_of_keras(
 def test_output_stride_keeps_the_size_and_the_receptive_field(
     stride: int, sizes: list[int]
 ) -> None:
-    drawn = networks.draw_encoder(input_size=(65, 65), output_stride=stride)
+    drawn = networks.encoder_blueprint(input_size=(65, 65), output_stride=stride)
     assert [drawn.output(f"tap{n}").size[0] for n in range(4)] == sizes
     fields = [
         networks.cost(
-            networks.Blueprint(one.layers, {"logits": one.outputs["tap3"]}, (65, 65), False)
+            networks.Blueprint(item.layers, {"logits": item.outputs["tap3"]}, (65, 65), False)
         ).receptive_field
-        for one in (drawn, networks.draw_encoder(input_size=(65, 65)))
+        for item in (drawn, networks.encoder_blueprint(input_size=(65, 65)))
     ]
     assert fields[0] == fields[1]
 
@@ -105,7 +105,7 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float) -> None:
     path = tmp_path / "poisoned.h5"
     reference(0.35).save_weights(path)
-    drawn = networks.draw_encoder(alpha=0.35)
+    drawn = networks.encoder_blueprint(alpha=0.35)
     assert read_encoder(drawn, path)
     with h5py.File(path, "r+") as file:
         file["block_3_expand_BN/block_3_expand_BN/moving_variance:0"][7] = value
@@ -153,10 +153,10 @@ def linear_accuracy(weights: str | None) -> float:
     """How many pixels of objects a linear map of the third tap names right, on unseen scenes."""
     tf.keras.utils.set_random_seed(1)
     model = networks.encoder(alpha=0.35, input_size=(128, 128), weights=weights)
-    drawn = [scenes.draw((1, number)) for number in range(24)]
-    images = np.stack([one["image"] for one in drawn]).astype(np.float32) / 127.5 - 1
+    drawn = [scenes.render_scene((1, number)) for number in range(24)]
+    images = np.stack([item["image"] for item in drawn]).astype(np.float32) / 127.5 - 1
     tap = model(images, training=False)["tap2"].numpy()
-    labels = np.stack([one["label"][8::16, 8::16] for one in drawn])
+    labels = np.stack([item["label"][8::16, 8::16] for item in drawn])
     objects = (labels > 0) & (labels != scenes.IGNORE)
     seen, unseen = objects.copy(), objects.copy()
     seen[16:], unseen[:16] = False, False

@@ -24,13 +24,13 @@ RANDOM = [(space, seed) for space in ("auxcell", "template") for seed in range(2
 
 
 def genotypes() -> list[Genotype]:
-    published = [one.genotype for one in spaces.PUBLISHED.values()]
+    published = [item.genotype for item in spaces.PUBLISHED.values()]
     return published + [spaces.get(s).sample(random.Random(seed)) for s, seed in RANDOM]
 
 
 def drawn(genotype: Genotype) -> networks.Blueprint:
     settings = networks.settings.published(genotype.space, width=8, alpha=0.35)
-    return networks.draw(genotype, CLASSES, input_size=SIZE, settings=settings)
+    return networks.blueprint_of(genotype, CLASSES, input_size=SIZE, settings=settings)
 
 
 def pair(genotype: Genotype) -> tuple[networks.Blueprint, tf.keras.Model, dict]:
@@ -70,7 +70,9 @@ def as_dict(outputs: object) -> dict:
 
 
 @pytest.mark.quick(9)
-@pytest.mark.parametrize("genotype", genotypes(), ids=lambda one: f"{one.space}-{one.digest[:4]}")
+@pytest.mark.parametrize(
+    "genotype", genotypes(), ids=lambda item: f"{item.space}-{item.digest[:4]}"
+)
 def test_equals_the_keras_model(genotype: Genotype, images: tf.Tensor) -> None:
     blueprint, model, arrays = pair(genotype)
     for layer in model.layers:

@@ -19,7 +19,7 @@ SEEDS = st.integers(0, 10_000)
 def drawn(space: str, seed: int) -> Blueprint:
     genotype = spaces.get(space).sample(random.Random(seed))
     settings = networks.settings.search(space)
-    return networks.draw(genotype, 11, input_size=(97, 129), settings=settings)
+    return networks.blueprint_of(genotype, 11, input_size=(97, 129), settings=settings)
 
 
 @given(SPACES, SEEDS)
@@ -45,7 +45,7 @@ def test_every_layer_is_in_one_operation_and_products_are_kept(space: str, seed:
 @given(SPACES, SEEDS)
 def test_nodes_read_what_was_computed_before(space: str, seed: int) -> None:
     blueprint = drawn(space, seed)
-    known = {one.name for one in blueprint.layers if one.kind in ("input", "zero")}
+    known = {layer.name for layer in blueprint.layers if layer.kind in ("input", "zero")}
     for node in fused.fuse(blueprint):
         assert set(node.inputs) <= known
         known.add(node.name)
@@ -74,27 +74,27 @@ def test_what_is_no_name_is_refused(text: str) -> None:
 
 
 def test_alikes_differ_in_channels_alone() -> None:
-    one = Op("conv", ((45, 60, 48),), (45, 60, 48), (3, 3))
+    item = Op("conv", ((45, 60, 48),), (45, 60, 48), (3, 3))
     wide = Op("conv", ((45, 60, 96),), (45, 60, 24), (3, 3))
     smaller = Op("conv", ((23, 30, 48),), (23, 30, 48), (3, 3))
-    assert one.alike == wide.alike
-    assert one.alike != smaller.alike
+    assert item.alike == wide.alike
+    assert item.alike != smaller.alike
     joined = Op("concat", ((4, 4, 10), (4, 4, 3)), (4, 4, 13))
     assert joined.counted.inputs == ((4, 4, 7), (4, 4, 6))
 
 
 def test_what_follows_from_zeros_alone_costs_nothing() -> None:
     zeros = "[[[3,3],[3,2],[3,0]],[10,[0,0,10,10],[0,0,10,10],[0,0,10,10]]]"
-    blueprint = networks.draw(spaces.resolve(zeros, "auxcell"), 5, input_size=(64, 64))
+    blueprint = networks.blueprint_of(spaces.resolve(zeros, "auxcell"), 5, input_size=(64, 64))
     assert fused.ops(blueprint).total() == 0
     assert all(node.constant for node in fused.fuse(blueprint))
 
 
 def test_what_is_computed_twice_is_run_once() -> None:
     gaps = "[[[3,3],[3,2],[3,0]],[4,[0,0,4,4],[0,0,0,0],[0,0,0,0]]]"
-    blueprint = networks.draw(spaces.resolve(gaps, "auxcell"), 5, input_size=(64, 64))
+    blueprint = networks.blueprint_of(spaces.resolve(gaps, "auxcell"), 5, input_size=(64, 64))
     means = [node for node in fused.fuse(blueprint) if node.op.kind == "mean"]
     read = [node.inputs for node in means]
     assert len(read) == len(set(read))
-    drawn_means = [one for one in blueprint.deployed().layers if one.kind == "global_pool"]
+    drawn_means = [layer for layer in blueprint.deployed().layers if layer.kind == "global_pool"]
     assert len(drawn_means) > len(means)

@@ -46,8 +46,8 @@ def class_of(name: str, module: str | None = None, **more: Any) -> Any:
     """A change that makes another class of the second layer."""
 
     def change(config: dict[str, Any]) -> None:
-        one = {"class_name": name, "module": module, "registered_name": None, **more}
-        config["config"]["layers"][1] |= one
+        item = {"class_name": name, "module": module, "registered_name": None, **more}
+        config["config"]["layers"][1] |= item
 
     return change
 
@@ -183,10 +183,10 @@ def test_plain_networks_are_read(suffix: str, tmp_path: Path) -> None:
         model.save(path)
         size = 32 if model is encoder else 64
         images = np.random.default_rng(1).uniform(-1, 1, (1, size, size, 3)).astype(np.float32)
-        for one, same in zip(
+        for item, same in zip(
             tf.nest.flatten(model(images)), tf.nest.flatten(read_model(path)(images)), strict=True
         ):
-            np.testing.assert_allclose(one, same, atol=1e-5)
+            np.testing.assert_allclose(item, same, atol=1e-5)
 
 
 def saved_graph(folder: Path, compute: Any) -> Path:
@@ -206,7 +206,7 @@ def test_a_saved_model_that_writes_files_is_refused(tmp_path: Path) -> None:
         return images + tf.cast(tf.strings.length(tf.io.read_file("/etc/hostname")), tf.float32)
 
     def calls(images: Any) -> Any:
-        return tf.numpy_function(lambda one: one, [images], tf.float32)
+        return tf.numpy_function(lambda item: item, [images], tf.float32)
 
     def prints(images: Any) -> Any:
         tf.print("x", output_stream=f"file://{tmp_path / 'written'}")
@@ -259,7 +259,7 @@ def test_a_saved_model_of_keras_teaches_by_its_graph(tmp_path: Path) -> None:
 
     image = tf.keras.Input((None, None, 3))
     x = tf.keras.layers.Dropout(0.5)(tf.keras.layers.Conv2D(5, 8, 8)(image))
-    model = tf.keras.Model(image, tf.keras.layers.Lambda(lambda one: one * 2)(x))
+    model = tf.keras.Model(image, tf.keras.layers.Lambda(lambda item: item * 2)(x))
     model.save(tmp_path / "teacher", save_format="tf")
     taught = load_teacher(tmp_path / "teacher", Segmentation(5), (16, 24))
     images = np.ones((2, 16, 24, 3), np.float32)

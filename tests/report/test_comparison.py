@@ -33,23 +33,26 @@ def ablation(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
 
 
 def row(comparison: Comparison, run: str, stage: str) -> Row:
-    return next(one for one in comparison.rows if (one.run, one.stage) == (run, stage))
+    return next(row for row in comparison.rows if (row.run, row.stage) == (run, stage))
 
 
 def test_rows_are_the_rewards_of_the_trials(ablation: Comparison) -> None:
-    assert [(one.stage, one.run) for one in ablation.rows] == [
+    assert [(row.stage, row.run) for row in ablation.rows] == [
         (stage, run)
         for stage in ("reward", "stage 1", "stage 2")
         for run in ("whole", "no_polyak")
     ]
     run = ablation.runs[1]
-    found, expected = row(ablation, "no_polyak", "reward"), [one.reward for one in run.completed]
+    found, expected = (
+        row(ablation, "no_polyak", "reward"),
+        [trial.reward for trial in run.completed],
+    )
     assert found.rewards == tuple(expected)
     assert found.best == max(expected)
     assert found.mean == pytest.approx(np.mean(expected))
     assert found.median == pytest.approx(np.median(expected))
     assert found.top == pytest.approx(np.mean(sorted(expected, reverse=True)[:10]))
-    seconds = [one.stages[1].reward for one in run.completed if len(one.stages) == 2]
+    seconds = [trial.stages[1].score for trial in run.completed if len(trial.stages) == 2]
     assert row(ablation, "no_polyak", "stage 2").rewards == tuple(seconds)
 
 
@@ -68,7 +71,7 @@ def test_runs_of_the_same_genotypes_are_paired(ablation: Comparison) -> None:
 
 
 def test_what_differs_is_what_makes_the_ablation(ablation: Comparison) -> None:
-    assert [str(one) for one in ablation.differences] == [
+    assert [str(difference) for difference in ablation.differences] == [
         "stage_one.polyak: 0.9 | null",
         "stage_two.polyak: 0.99 | null",
         "seed: 3 | 4",
@@ -79,7 +82,7 @@ def test_what_differs_is_what_makes_the_ablation(ablation: Comparison) -> None:
 def test_a_section_that_one_run_is_without_is_one_difference(tmp_path: Path) -> None:
     both = made(tmp_path / "both", trials=8)
     single = made(tmp_path / "single", trials=8, overrides=["stage_two=null"])
-    told = [str(one) for one in Comparison([both, single]).differences]
+    told = [str(difference) for difference in Comparison([both, single]).differences]
     assert told == ["stage_two: given | null"]
 
 
@@ -98,7 +101,7 @@ def test_time_counts_failed_trials_too(ablation: Comparison) -> None:
     assert len(facts.failed) > 0
     assert len(spent(facts)) == len(rewards(facts, "reward"))
     before = facts.trials[: facts.numbers[facts.completed[20].trial]]
-    assert spent(facts)[20] == pytest.approx(sum(one.seconds for one in before))
+    assert spent(facts)[20] == pytest.approx(sum(item.seconds for item in before))
 
 
 def test_other_data_is_refused(tmp_path: Path) -> None:

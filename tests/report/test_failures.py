@@ -8,11 +8,11 @@ from tests.runs.recorded import trial
 
 def grouped(*reasons: str | None) -> list[tuple[str, int]]:
     trials = [
-        trial(number, (), status="failed", stopped=one) for number, one in enumerate(reasons)
+        trial(number, (), status="failed", stopped=item) for number, item in enumerate(reasons)
     ]
     completed = trial(50, (0.5,), stopped="gate")
     found = run_statistics.group_failures([completed, *trials])
-    return [(one.reason, len(one.trials)) for one in found]
+    return [(item.reason, len(item.trials)) for item in found]
 
 
 @pytest.mark.parametrize(

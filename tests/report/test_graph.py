@@ -33,8 +33,8 @@ def test_every_arrow_joins_two_boxes_and_goes_right(genotype: Genotype) -> None:
 @given(GENOTYPES)
 def test_boxes_do_not_overlap_and_no_arrow_runs_through_one(genotype: Genotype) -> None:
     for panel in panels(genotype):
-        for one, other in itertools.combinations(panel.nodes, 2):
-            assert one.x != other.x or abs(one.y - other.y) >= 2 * HALF_HEIGHT
+        for first, other in itertools.combinations(panel.nodes, 2):
+            assert first.x != other.x or abs(first.y - other.y) >= 2 * HALF_HEIGHT
         for (start, end), way in zip(panel.arrows, routes(panel), strict=True):
             for node in panel.nodes:
                 if node.name in (start, end):
@@ -48,7 +48,7 @@ def test_boxes_do_not_overlap_and_no_arrow_runs_through_one(genotype: Genotype) 
 def test_rows_are_the_strides_of_the_network(seed: int, space: str) -> None:
     genotype = spaces.get(space).sample(random.Random(seed))
     panel = panels(genotype)[0]
-    blueprint = networks.draw(genotype, 3, input_size=(512, 512))
+    blueprint = networks.blueprint_of(genotype, 3, input_size=(512, 512))
     for node in panel.nodes:
         if node.name.startswith("block"):
             ours = [n for n in blueprint.by_name if n.startswith(f"{node.name}.")]
@@ -59,7 +59,7 @@ def test_rows_are_the_strides_of_the_network(seed: int, space: str) -> None:
 
 def test_boxes_speak_the_names_of_the_layers() -> None:
     decoder, cell = panels(spaces.resolve("arch0"))
-    names = networks.draw(spaces.resolve("arch0"), 3, input_size=(64, 64)).by_name
+    names = networks.blueprint_of(spaces.resolve("arch0"), 3, input_size=(64, 64)).by_name
     for node in decoder.nodes:
         assert any(name.startswith(f"{node.name}.") for name in names), node.name
     for node in cell.nodes:
@@ -80,7 +80,7 @@ def test_published_genotypes_are_saved_as_pictures(name: str, tmp_path: Path) ->
 
 
 def test_pictures_are_reproducible(tmp_path: Path) -> None:
-    one = graph.save(spaces.resolve("arch1"), tmp_path / "one", title="arch1")
+    save = graph.save(spaces.resolve("arch1"), tmp_path / "one", title="arch1")
     other = graph.save(spaces.resolve("arch1"), tmp_path / "other", title="arch1")
-    for a, b in zip(one, other, strict=True):
+    for a, b in zip(save, other, strict=True):
         assert a.read_bytes() == b.read_bytes()

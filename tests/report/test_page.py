@@ -140,7 +140,7 @@ def test_failures_that_differ_by_numbers_are_a_row(tmp_path: Path) -> None:
 def test_what_a_run_says_is_text_and_no_markup(tmp_path: Path) -> None:
     run = made(tmp_path / "run", trials=3, failing=2)
     path = next(
-        one for one in (run.folder / files.TRIALS).iterdir() if '"failed"' in one.read_text()
+        item for item in (run.folder / files.TRIALS).iterdir() if '"failed"' in item.read_text()
     )
     told = json.loads(path.read_text()) | {"stopped": "<script>alert(1)</script>"}
     path.write_text(json.dumps(told))
@@ -197,8 +197,8 @@ def scored(folder: Path, scores: Sequence[float], *overrides: str) -> RunStatist
     """Facts of a run whose trials came to these scores, whatever was made up for them."""
     run = made(folder, trials=len(scores), failing=0, overrides=overrides)
     run.__dict__["trials"] = [
-        structs.replace(one, reward=score, score=score)
-        for one, score in zip(run.trials, scores, strict=True)
+        structs.replace(item, reward=score, score=score)
+        for item, score in zip(run.trials, scores, strict=True)
     ]
     return RunStatistics(run)
 

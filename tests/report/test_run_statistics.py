@@ -25,7 +25,7 @@ def facts(
 
 
 def test_every_trial_has_one_end(facts: RunStatistics) -> None:
-    went_on = [one for one in facts.completed if one.stopped != "gate"]
+    went_on = [trial for trial in facts.completed if trial.stopped != "gate"]
     assert len(facts.gated) + len(went_on) + len(facts.failed) == len(facts.trials) == 60
     assert facts.failed
     assert facts.gated
@@ -58,7 +58,7 @@ def test_the_bar_is_the_gate_s_own(tmp_path: Path) -> None:
     for policy, expected in (("paper", {1: 0.3, 2: 0.5}), ("authors", {1: 0.4, 2: 0.6, 3: 0.3})):
         lines = [
             json.dumps({"trial": trial, "reward": 0.5, "goes_on": True, "state": state})
-            for trial, state in ((one, {"policy": policy, "mean": mean}) for one, mean in states)
+            for trial, state in ((item, {"policy": policy, "mean": mean}) for item, mean in states)
         ]
         (run.folder / files.GATE).write_text("\n".join([*lines, '{"trial": "00']))
         assert RunStatistics(Run(run.folder)).bar == expected
@@ -66,7 +66,7 @@ def test_the_bar_is_the_gate_s_own(tmp_path: Path) -> None:
 
 def test_a_trial_s_seconds_are_all_told(facts: RunStatistics) -> None:
     summed = sum(facts.seconds.values())
-    assert summed == pytest.approx([one.seconds for one in facts.trials])
+    assert summed == pytest.approx([trial.seconds for trial in facts.trials])
 
 
 def test_shares_of_a_window_make_up_one(facts: RunStatistics) -> None:
@@ -78,10 +78,10 @@ def test_shares_of_a_window_make_up_one(facts: RunStatistics) -> None:
 
 def test_an_effect_is_the_difference_of_means(facts: RunStatistics) -> None:
     kind = facts.shares[0]
-    chosen = [run_statistics.choices(one.parsed)[kind.kind] for one in facts.completed]
-    rewards = np.array([one.reward for one in facts.completed])
+    chosen = [run_statistics.choices(trial.parsed)[kind.kind] for trial in facts.completed]
+    rewards = np.array([trial.reward for trial in facts.completed])
     for word, (effect, error) in zip(kind.words, kind.effects, strict=True):
-        has = np.array([word in one for one in chosen])
+        has = np.array([word in item for item in chosen])
         if min(has.sum(), (~has).sum()) < 2:
             assert np.isnan(effect)
         else:

@@ -15,7 +15,7 @@ import msgspec
 from nas_tf import spaces
 from nas_tf.config import load
 from nas_tf.config.load import dump
-from nas_tf.config.schema import Experiment
+from nas_tf.config.schema import Config
 from nas_tf.genotype import Genotype
 from nas_tf.runs import Run, Stage, TrialRecord, files
 from nas_tf.runs.trial_store import TrialStore
@@ -72,13 +72,13 @@ def made(
         made_one = _trial(genotype, first, goes_on and not fails, rng, noise)
         seconds = rng.uniform(1, 4) + sum(sum(stage.seconds.values()) for stage in made_one)
         ended = at + timedelta(seconds=seconds)
-        one = TrialRecord(
+        record = TrialRecord(
             trial=f"{number:04d}",
             space=space,
             genotype=str(genotype),
             status="failed" if fails else "completed",
-            reward=0.0 if fails else made_one[-1].reward,
-            score=0.0 if fails else made_one[-1].reward,
+            reward=0.0 if fails else made_one[-1].score,
+            score=0.0 if fails else made_one[-1].score,
             stages=() if fails else made_one,
             stopped=REASONS[number % 2] if fails else None if goes_on else "gate",
             params=int(4e5 + 6e5 * quality(genotype) + 1e5 * rng.random()),
@@ -90,14 +90,14 @@ def made(
             started=at.isoformat(timespec="milliseconds"),
             ended=ended.isoformat(timespec="milliseconds"),
         )
-        shelf.add(one)
+        shelf.add(record)
         at = ended
     if gate:
         _write_gate(folder, lines, seed)
     return Run(folder)
 
 
-def describe(folder: Path, experiment: Experiment, *, oracle: str) -> None:
+def describe(folder: Path, experiment: Config, *, oracle: str) -> None:
     """Writes what made the run."""
     files.write_atomically(folder / files.CONFIG, dump(experiment))
     about = {
@@ -143,7 +143,7 @@ def _trial(
 def _stage(reward: float, steps: int, rng: random.Random) -> Stage:
     begin = rng.uniform(1.8, 2.4)
     return Stage(
-        reward=reward,
+        score=reward,
         metrics={
             "mean_iou": 0.9 * reward,
             "frequency_weighted_iou": min(1.0, 1.3 * reward),
@@ -183,13 +183,16 @@ def reranked(
     describe(folder, experiment, oracle="rerank")
     about = json.loads((folder / files.RUN).read_text(encoding="utf-8"))
     about |= {"asked": {"top": top, "sample": sample}, "max_trials": len(chosen), "of": "made"}
-    about |= {"top": [one.trial for one in chosen[:top]], "sample": [one.trial for one in drawn]}
+    about |= {
+        "top": [trial.trial for trial in chosen[:top]],
+        "sample": [trial.trial for trial in drawn],
+    }
     files.write_atomically(folder / files.RUN, json.dumps(about, indent=1) + "\n")
     rng, shelf = random.Random(run.about["seed"]), TrialStore(folder)
     for number, trial in enumerate(chosen):
         fails = failing and number % failing == failing - 1
         stages = _trial(trial.parsed, quality(trial.parsed) + 0.1, True, rng, 0.01)
-        reward = 0.0 if fails else stages[-1].reward
+        reward = 0.0 if fails else stages[-1].score
         shelf.add(
             msgspec.structs.replace(
                 trial,

@@ -20,8 +20,10 @@ def trial(number: int, rewards: tuple[float, ...], **more: object) -> TrialRecor
         "reward": rewards[-1] if rewards else 0.0,
         "score": rewards[-1] if rewards else 0.0,
         "stages": tuple(
-            Stage(reward=one, metrics={"mean_iou": one / 2}, losses=(1.0,), steps=1, seconds={})
-            for one in rewards
+            Stage(
+                score=reward, metrics={"mean_iou": reward / 2}, losses=(1.0,), steps=1, seconds={}
+            )
+            for reward in rewards
         ),
         "params": 1000 + number,
         "madds": 2000 + number,
@@ -48,6 +50,6 @@ def run(folder: Path, trials: list[TrialRecord], **about: object) -> Run:
     }
     files.write_atomically(folder / files.RUN, json.dumps(told))
     shelf = TrialStore(folder)
-    for one in trials:
-        shelf.add(one)
+    for item in trials:
+        shelf.add(item)
     return Run(folder)

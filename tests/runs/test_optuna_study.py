@@ -41,10 +41,10 @@ def test_everything_is_read_back_by_optuna(tmp_path: Path, storage: str) -> None
         f"4 of 4 trials added to study camvid in {storage}\n"
     )
     study = optuna.load_study(study_name="camvid", storage=storage)
-    states = [one.state.name for one in study.trials]
+    states = [trial.state.name for trial in study.trials]
     assert states == ["COMPLETE", "PRUNED", "FAIL", "COMPLETE"]
-    assert [one.value for one in study.trials] == [0.4, 0.2, None, 0.5]
-    assert [one.intermediate_values for one in study.trials] == [
+    assert [trial.value for trial in study.trials] == [0.4, 0.2, None, 0.5]
+    assert [trial.intermediate_values for trial in study.trials] == [
         {1: 0.3, 2: 0.4},
         {1: 0.2},
         {},
@@ -79,7 +79,7 @@ def test_optuna_computes_with_it(tmp_path: Path, storage: str) -> None:
     )
     assert sum(ranked.values()) == pytest.approx(1)
     frame = study.trials_dataframe()
-    assert list(frame["value"]) == [one.reward for one in many]
+    assert list(frame["value"]) == [trial.reward for trial in many]
     asked = study.ask({"free": optuna.distributions.FloatDistribution(0, 1)})
     assert asked.number == 12
 
@@ -91,7 +91,7 @@ def test_called_again_it_adds_what_has_ended_since(tmp_path: Path, storage: str)
     assert exported(tmp_path / "camvid", storage).startswith("1 of 4 trials added")
     assert exported(tmp_path / "camvid", storage).startswith("0 of 4 trials added")
     study = optuna.load_study(study_name="camvid", storage=storage)
-    assert [one.user_attrs["trial"] for one in study.trials] == ["00", "01", "02", "03"]
+    assert [trial.user_attrs["trial"] for trial in study.trials] == ["00", "01", "02", "03"]
 
 
 def test_a_study_of_something_else_is_left_alone(tmp_path: Path, storage: str) -> None:

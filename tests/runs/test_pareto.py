@@ -35,8 +35,8 @@ def test_a_run_may_be_named_by_a_string(tmp_path: Path) -> None:
 
 def test_the_table_has_score_and_latency(tmp_path: Path) -> None:
     made(tmp_path, trials=3, latency=True, failing=0)
-    one = structs.replace(Run(tmp_path).trials[0], trial="x", score=0.5, reward=0.25)
-    TrialStore(tmp_path).add(one)
+    replace = structs.replace(Run(tmp_path).trials[0], trial="x", score=0.5, reward=0.25)
+    TrialStore(tmp_path).add(replace)
     frame = Run(tmp_path).to_frame().set_index("trial")
     assert (frame.loc["x"].score, frame.loc["x"].reward) == (0.5, 0.25)
-    assert frame.loc["x"].latency_ms == round(one.latency_ms, 3)
+    assert frame.loc["x"].latency_ms == round(replace.latency_ms, 3)

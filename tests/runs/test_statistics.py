@@ -32,7 +32,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     """Spearman's rho of a bivariate normal is 6/pi asin(r/2); 95 % of a hundred, give or take."""
     truth = 6 / np.pi * np.arcsin(0.6 / 2)
     found = [statistics.spearman(*correlated(0.6, 40, seed)) for seed in range(100)]
-    assert 88 <= sum(one.low <= truth <= one.high for one in found) <= 99
+    assert 88 <= sum(item.low <= truth <= item.high for item in found) <= 99
 
 
 @pytest.mark.parametrize(
@@ -82,4 +82,4 @@ def test_no_pairs_or_no_difference_is_none(rewards: list[float]) -> None:
     ("p", "text"), [(0.5, "p = 0.500"), (0.001, "p = 0.001"), (0.00042, "p = 4e-04")]
 )
 def test_a_p_as_it_is_written(p: float, text: str) -> None:
-    assert statistics.told(p) == text
+    assert statistics.format_p(p) == text

@@ -22,10 +22,10 @@ def table(folder: Path) -> list[dict[str, str]]:
 
 
 def test_a_trial_comes_back_as_it_was_kept(tmp_path: Path) -> None:
-    one = trial(3, (0.25, 0.5))
-    TrialStore(tmp_path).add(one)
-    assert TrialStore(tmp_path).all() == [one]
-    assert str(one.parsed) == one.genotype
+    item = trial(3, (0.25, 0.5))
+    TrialStore(tmp_path).add(item)
+    assert TrialStore(tmp_path).all() == [item]
+    assert str(item.parsed) == item.genotype
 
 
 def test_another_process_sees_trials_in_the_order_in_which_they_ended(tmp_path: Path) -> None:
@@ -33,27 +33,27 @@ def test_another_process_sees_trials_in_the_order_in_which_they_ended(tmp_path: 
     for number in (2, 1):
         mine.add(trial(number, (0.5,)))
         theirs.all()
-    assert [one.trial for one in theirs.all()] == ["01", "02"]
+    assert [trial.trial for trial in theirs.all()] == ["01", "02"]
 
 
 def test_a_trial_that_is_kept_again_replaces_itself(tmp_path: Path) -> None:
     shelf = TrialStore(tmp_path)
     for reward in (0.1, 0.2):
         shelf.add(trial(1, (reward,)))
-    assert [one.reward for one in shelf.all()] == [0.2]
+    assert [trial.reward for trial in shelf.all()] == [0.2]
     assert [row["reward"] for row in table(tmp_path)] == ["0.2"]
 
 
 def test_the_table_has_a_row_a_trial(tmp_path: Path) -> None:
     run = made(tmp_path / "run", trials=20)
     rows = table(run.folder)
-    assert [row["trial"] for row in rows] == [one.trial for one in run.trials]
+    assert [row["trial"] for row in rows] == [trial.trial for trial in run.trials]
     assert tuple(rows[0]) == record.COLUMNS
     assert len(run.to_frame()) == 20
-    for row, one in zip(rows, run.trials, strict=True):
-        assert json.loads(row["genotype"]) == json.loads(one.genotype)
-        assert float(row["reward"]) == pytest.approx(one.reward, abs=1e-6)
-        assert (row["stage_two"] == "") == (len(one.stages) < 2)
+    for row, item in zip(rows, run.trials, strict=True):
+        assert json.loads(row["genotype"]) == json.loads(item.genotype)
+        assert float(row["reward"]) == pytest.approx(item.reward, abs=1e-6)
+        assert (row["stage_two"] == "") == (len(item.stages) < 2)
 
 
 @pytest.mark.parametrize("damage", ["cut", "missing", "a row short"])
@@ -92,10 +92,10 @@ def test_however_workers_add_and_die_the_table_has_what_is_kept(
         folder = Path(place)
         shelves, kept = [TrialStore(folder) for _ in range(3)], {}
         for count, (worker, number, what) in enumerate(steps):
-            one = trial(number, (count / 20,))
+            item = trial(number, (count / 20,))
             if what == "added":
-                kept[one.trial] = one
-                found = shelves[worker].add(one)
+                kept[item.trial] = item
+                found = shelves[worker].add(item)
                 assert {each.trial: each for each in found} == kept
                 assert len(found) == len(kept)
                 assert sorted(row["trial"] for row in table(folder)) == sorted(kept)
@@ -122,7 +122,7 @@ def test_workers_in_turn_add_to_one_table(tmp_path: Path) -> None:
     anew = (tmp_path / files.TABLE).stat().st_ino
     for number in range(30, 36):
         found = shelves[number % 3].add(trial(number, (0.5,)))
-        assert [one.reward for one in found if one.trial == "04"] == [0.6]
+        assert [trial.reward for trial in found if trial.trial == "04"] == [0.6]
     assert (tmp_path / files.TABLE).stat().st_ino == anew
 
 
@@ -138,7 +138,7 @@ def test_a_trial_that_cannot_be_written_leaves_no_row(tmp_path: Path) -> None:
     folder.unlink()
     (tmp_path / "away").rename(folder)
     assert [row["trial"] for row in table(tmp_path)] == ["00", "01"]
-    assert [one.trial for one in shelf.add(trial(3, (0.5,)))] == ["00", "01", "03"]
+    assert [item.trial for item in shelf.add(trial(3, (0.5,)))] == ["00", "01", "03"]
 
 
 def test_a_trial_is_added_without_a_look_at_those_before(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_trial_is_added_without_a_look_at_those_before(tmp_path: Path) -> None
         theirs.add(trial(4, (0.5,)))
     before.unlink()
     theirs.add(trial(5, (0.5,)))
-    assert [one.trial for one in mine.add(trial(6, (0.5,)))][-2:] == ["05", "06"]
+    assert [item.trial for item in mine.add(trial(6, (0.5,)))][-2:] == ["05", "06"]
 
 
 def test_a_broken_record_is_named(tmp_path: Path) -> None:
@@ -205,5 +205,7 @@ def test_a_folder_without_a_run_and_a_run_of_another_schema_are_refused(tmp_path
 def test_the_best_are_sorted_and_the_earlier_of_equals_comes_first(tmp_path: Path) -> None:
     run = made(tmp_path / "run", trials=40)
     best = run.best(40)
-    assert [one.reward for one in best] == sorted((o.reward for o in run.completed), reverse=True)
+    assert [trial.reward for trial in best] == sorted(
+        (o.reward for o in run.completed), reverse=True
+    )
     assert len(best) == len(run.completed) < 40

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from nas_tf.config.schema import Experiment
+from nas_tf.config.schema import Config
 from nas_tf.genotype import Genotype
 from nas_tf.search import SearchHyperModel
 from nas_tf.training.result import CandidateResult, StageResult
@@ -26,18 +26,18 @@ class QuickModel(SearchHyperModel):
 class QuickEvaluator:
     """Two stages and the gate between them."""
 
-    def __init__(self, config: Experiment, seconds: float) -> None:
+    def __init__(self, config: Config, seconds: float) -> None:
         self.config, self._seconds = config, seconds
 
     def evaluate(self, genotype: Genotype, gate: Any, **_: Any) -> CandidateResult:
         time.sleep(self._seconds)
         first = quality(genotype)
-        rewards = (first, first + 0.05) if gate.goes_on(first) else (first,)
+        rewards = (first, first + 0.05) if gate.admits(first) else (first,)
         stages = tuple(
-            StageResult(reward=one, metrics={}, losses=(1.0,), steps=1, seconds={"steps": 0.1})
-            for one in rewards
+            StageResult(score=reward, metrics={}, losses=(1.0,), steps=1, seconds={"steps": 0.1})
+            for reward in rewards
         )
         stopped = None if len(rewards) == 2 else "gate"
         return CandidateResult(
-            genotype=genotype, reward=rewards[-1], stages=stages, stopped=stopped, params=1
+            genotype=genotype, score=rewards[-1], stages=stages, stopped=stopped, params=1
         )

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from nas_tf import spaces
-from nas_tf.config.schema import Experiment
+from nas_tf.config.schema import Config
 from nas_tf.search import SearchHyperModel, TwoStageTuner
 from nas_tf.search.hypermodel import OBJECTIVE
 from nas_tf.training.shared_data import SharedData
@@ -20,7 +20,7 @@ TWO_STAGES = {**QUICK, "stage_two": {"epochs": 1, "batch": 128}}
 
 
 def hypermodel(**changes: Any) -> SearchHyperModel:
-    config: Experiment = experiment(**changes)
+    config: Config = experiment(**changes)
     return SearchHyperModel.of(config, spaces.get(config.space))
 
 
@@ -38,9 +38,9 @@ def tuner(folder: Path, oracle: kt.Oracle, model: SearchHyperModel, **options: A
 
 def searched(folder: Path, trials: int = 2, options: Any = None, **changes: Any) -> TwoStageTuner:
     """A finished search of random trials."""
-    one = tuner(folder, random_oracle(trials), hypermodel(**changes), **(options or {}))
-    one.search(verbose=0)
-    return one
+    item = tuner(folder, random_oracle(trials), hypermodel(**changes), **(options or {}))
+    item.search(verbose=0)
+    return item
 
 
 def images(ground: SharedData, count: int = 3) -> np.ndarray:
@@ -59,12 +59,12 @@ class Listed(kt.Oracle):
 
     def __init__(self, genotypes: list[str], **options: Any) -> None:
         super().__init__(objective=OBJECTIVE, max_trials=len(genotypes), **options)
-        found = [spaces.resolve(one) for one in genotypes]
+        found = [spaces.resolve(genotype) for genotype in genotypes]
         self._values = []
-        for one in found:
-            space = spaces.get(one.space)
+        for item in found:
+            space = spaces.get(item.space)
             names = [token.name for token in space.tokens]
-            self._values.append(dict(zip(names, space.encode(one), strict=True)))
+            self._values.append(dict(zip(names, space.encode(item), strict=True)))
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         return {"status": "RUNNING", "values": dict(self._values[len(self.trials)])}
@@ -76,4 +76,4 @@ def rewarded(model: tf.keras.Model, ground: SharedData) -> float:
     for seen, target in ground.validation_images():
         rows = len(tf.nest.flatten(target)[0])
         metrics.update(target, logits(model, seen)[:rows], ground.reward_view.crop)
-    return ground.task.reward(metrics.result())
+    return ground.task.score(metrics.result())

@@ -51,18 +51,18 @@ def test_it_ends_the_search_and_is_no_trials_failure(
     config = experiment(search={"tensorboard": False})
 
     def search(trials: int) -> None:
-        one = model.of(config, spaces.get(config.space))
+        item = model.of(config, spaces.get(config.space))
         oracle = tuner_oracles.RandomOracle(OBJECTIVE, trials, seed=1)
-        tuner_oracles.search(tuner(tmp_path / "run", oracle, one), verbose=0)
+        tuner_oracles.search(tuner(tmp_path / "run", oracle, item), verbose=0)
 
     search(2)
     with small_files(size), pytest.raises(kind, match=r"can't be written: .*; free"):
         search(4)
-    assert [one.status for one in Run(tmp_path / "run").trials] == ["completed"] * 2
+    assert [trial.status for trial in Run(tmp_path / "run").trials] == ["completed"] * 2
     released = '"kind":"release"' in (tmp_path / "run" / NAME).read_text()
     assert released == (kind is EnvironmentFault)
     search(4)
-    assert [one.status for one in Run(tmp_path / "run").trials] == ["completed"] * 4
+    assert [trial.status for trial in Run(tmp_path / "run").trials] == ["completed"] * 4
     assert not list(tmp_path.rglob("*.partial"))
 
 

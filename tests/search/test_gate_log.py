@@ -16,12 +16,12 @@ REWARDS = [0.5, 0.1, 0.6, 0.2, 0.3, 0.7, 0.1, 0.4]
 
 
 def decisions(book: GateLog, rewards: list[float] = REWARDS) -> list[bool]:
-    return [book.of(f"{n:02d}").goes_on(reward) for n, reward in enumerate(rewards)]
+    return [book.of(f"{n:02d}").admits(reward) for n, reward in enumerate(rewards)]
 
 
 def test_it_decides_as_the_gate_does(tmp_path: Path) -> None:
     plain = gate.make(CONFIG.gate, CONFIG.seed)
-    assert decisions(GateLog(tmp_path, CONFIG)) == [plain.goes_on(one) for one in REWARDS]
+    assert decisions(GateLog(tmp_path, CONFIG)) == [plain.admits(item) for item in REWARDS]
 
 
 def test_asked_again_it_answers_the_same_and_learns_nothing(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_book_that_is_deleted_begins_anew(tmp_path: Path) -> None:
 def ask(folder: Path, trials: list[int]) -> None:
     book = GateLog(folder, CONFIG)
     for number in trials:
-        book.of(f"{number:03d}").goes_on(number / 100)
+        book.of(f"{number:03d}").admits(number / 100)
 
 
 @pytest.mark.slow
@@ -70,7 +70,7 @@ def test_workers_share_one_book(tmp_path: Path) -> None:
     assert sorted(line["trial"] for line in lines) == [f"{n:03d}" for n in range(60)]
     plain = gate.make(CONFIG.gate, CONFIG.seed)
     for line in lines:
-        assert plain.goes_on(line["reward"]) == line["goes_on"]
+        assert plain.admits(line["reward"]) == line["goes_on"]
 
 
 @pytest.mark.parametrize(
@@ -88,4 +88,4 @@ def test_a_damaged_book_is_refused_with_the_remedy(tmp_path: Path, was: bytes, n
     path = tmp_path / "gate.jsonl"
     path.write_bytes(path.read_bytes().replace(was, now))
     with pytest.raises(DataError, match=r"gate\.jsonl is damaged: .*put back a copy, or delete"):
-        GateLog(tmp_path, CONFIG).of("new").goes_on(0.5)
+        GateLog(tmp_path, CONFIG).of("new").admits(0.5)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nas_tf import spaces
-from nas_tf.config import Experiment, load
+from nas_tf.config import Config, load
 from nas_tf.errors import ConfigError
 from nas_tf.runs import Run, files
 from nas_tf.search import OBJECTIVE, TwoStageTuner
@@ -19,7 +19,7 @@ CLASSES = 9
 WEIGHTS = [1.0] * 8 + [5.0]
 
 
-def searched(folder: Path, trials: int, *overrides: str, task: Any = None) -> Experiment:
+def searched(folder: Path, trials: int, *overrides: str, task: Any = None) -> Config:
     """The configuration that a search leaves in its folder."""
     model = QuickModel(
         spaces.get("auxcell"), task, config=load("shapes_auxcell", [*overrides, "seed=3"])

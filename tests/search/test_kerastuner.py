@@ -66,25 +66,25 @@ def quickest_first(names: Iterable[str]) -> list[Any]:
 def test_a_tuner_of_kerastuner_searches_and_loads_its_best(name: str, tmp_path: Path) -> None:
     make, options = TUNERS[name]
     model = hypermodel(space="template", **ONE_STAGE)
-    one = make(model, objective=OBJECTIVE, seed=5, directory=tmp_path, **options)
-    one.search(verbose=0)
-    assert statuses(one) == ["COMPLETED"] * TRIALS[name]
-    best = one.oracle.get_best_trials(1)[0]
+    item = make(model, objective=OBJECTIVE, seed=5, directory=tmp_path, **options)
+    item.search(verbose=0)
+    assert statuses(item) == ["COMPLETED"] * TRIALS[name]
+    best = item.oracle.get_best_trials(1)[0]
     assert best.score == best.metrics.get_last_value("stage_1_reward")
     assert best.metrics.get_last_value("params") > 0
     # Features are cached in half precision, so a few pixels may fall to another class.
-    found = rewarded(one.get_best_models(1)[0], model.evaluator().ground)
+    found = rewarded(item.get_best_models(1)[0], model.evaluator().ground)
     assert found == pytest.approx(best.score, abs=2e-3)
 
 
 @pytest.mark.slow
 def test_two_stages_under_random_search_are_those_of_its_checkpoint(tmp_path: Path) -> None:
     model = hypermodel(**TWO_STAGES)
-    one = kt.RandomSearch(model, OBJECTIVE, max_trials=1, seed=5, directory=tmp_path)
-    one.search(verbose=0)
-    best = one.oracle.get_best_trials(1)[0]
+    search = kt.RandomSearch(model, OBJECTIVE, max_trials=1, seed=5, directory=tmp_path)
+    search.search(verbose=0)
+    best = search.oracle.get_best_trials(1)[0]
     assert best.score == best.metrics.get_last_value("stage_2_reward")
-    found = rewarded(one.get_best_models(1)[0], model.evaluator().ground)
+    found = rewarded(search.get_best_models(1)[0], model.evaluator().ground)
     assert found == pytest.approx(best.score, abs=1e-5)
 
 
@@ -92,22 +92,22 @@ def test_two_stages_under_random_search_are_those_of_its_checkpoint(tmp_path: Pa
 @pytest.mark.parametrize("name", quickest_first(ORACLES))
 def test_our_tuner_with_an_oracle_of_kerastuner(name: str, tmp_path: Path) -> None:
     model = hypermodel(space="template", **ONE_STAGE)
-    one = tuner(tmp_path / "run", ORACLES[name](), model)
-    one.search(verbose=0)
-    assert statuses(one) == ["COMPLETED"] * TRIALS[name]
-    table = one.results_dataframe()
-    assert list(table["trial"]) == sorted(one.oracle.trials)
-    steps = [trial.stages[0].steps for trial in Run(one.folder).trials]
+    item = tuner(tmp_path / "run", ORACLES[name](), model)
+    item.search(verbose=0)
+    assert statuses(item) == ["COMPLETED"] * TRIALS[name]
+    table = item.results_dataframe()
+    assert list(table["trial"]) == sorted(item.oracle.trials)
+    steps = [trial.stages[0].steps for trial in Run(item.folder).trials]
     epochs = HALVED if name == "hyperband" else [1] * TRIALS[name]
-    assert steps == [4 * one for one in epochs]
-    best, second = one.best_genotypes(2)
+    assert steps == [4 * epoch for epoch in epochs]
+    best, second = item.best_genotypes(2)
     assert str(best) == table.sort_values("reward", ascending=False)["genotype"].iloc[0]
-    assert model.genotype(one.get_best_hyperparameters(1)[0]) == best
-    assert second in [trial.parsed for trial in Run(one.folder).trials]
-    found = rewarded(one.get_best_models(1)[0], model.evaluator().ground)
+    assert model.genotype(item.get_best_hyperparameters(1)[0]) == best
+    assert second in [trial.parsed for trial in Run(item.folder).trials]
+    found = rewarded(item.get_best_models(1)[0], model.evaluator().ground)
     assert found == pytest.approx(table["reward"].max(), abs=2e-3)
-    record = Run(one.folder).best()[0]
-    shown = CliRunner().invoke(nas_tf, ["show", str(one.folder), "--no-drawing"]).output
+    record = Run(item.folder).best()[0]
+    shown = CliRunner().invoke(nas_tf, ["show", str(item.folder), "--no-drawing"]).output
     costs = f"deployed (nothing dead) {record.params:,} {record.madds:,}"
     assert costs in " ".join(shown.split())
 
@@ -120,19 +120,19 @@ def test_the_model_predicts_what_the_candidate_predicted(space: str, tmp_path: P
         changes["network"] = {"width": 16}
         changes["stage_one"] = {"epochs": 1, "views": 1, "batch": 128, "crop": [65, 65]}
     model = hypermodel(**{**TWO_STAGES, **changes})
-    one = tuner(tmp_path / "run", random_oracle(1), model)
-    one.search(verbose=0)
+    item = tuner(tmp_path / "run", random_oracle(1), model)
+    item.search(verbose=0)
     reread = SearchHyperModel(spaces.get(space))
-    again = tuner(one.folder, random_oracle(1), reread)
+    again = tuner(item.folder, random_oracle(1), reread)
     keras_model = again.get_best_models(1)[0]
     ground, genotype = model.evaluator().ground, again.best_genotypes()[0]
     blueprint = settled.drawer(ground.config, genotype, "search")(ground.reward_view.crop)
-    state = from_arrays(layouts(blueprint), candidate_models.read_arrays(one.folder, "0"))
+    state = from_arrays(layouts(blueprint), candidate_models.read_arrays(item.folder, "0"))
     seen = images(ground)
     predicted = shipped(blueprint, state)(seen).numpy()
     assert np.abs(logits(keras_model, seen) - predicted).max() < 1e-5
     assert rewarded(keras_model, ground) == pytest.approx(
-        Run(one.folder).trials[0].reward, abs=1e-5
+        Run(item.folder).trials[0].reward, abs=1e-5
     )
 
 
@@ -142,8 +142,8 @@ def under_both(folder: Path, genotypes: list[str], model: SearchHyperModel) -> l
     theirs = kt.Tuner(
         oracle=Listed(genotypes), hypermodel=model, directory=folder, project_name="theirs"
     )
-    for one in (ours, theirs):
-        one.search(verbose=0)
+    for item in (ours, theirs):
+        item.search(verbose=0)
     return [ours, theirs]
 
 
@@ -151,11 +151,11 @@ def under_both(folder: Path, genotypes: list[str], model: SearchHyperModel) -> l
 def test_a_candidate_over_a_limit_costs_only_itself(tmp_path: Path) -> None:
     model = hypermodel(**ONE_STAGE, limits={"params": 267_000})
     both = under_both(tmp_path, [HEAVY, LIGHT], model)
-    for one in both:
-        assert one.oracle.trials["0"].score == 0.0
-        assert one.oracle.trials["1"].score > 0.0
-        assert model.genotype(one.get_best_hyperparameters(1)[0]) == spaces.resolve(LIGHT)
-        assert len(one.get_best_models(1)) == 1
+    for item in both:
+        assert item.oracle.trials["0"].score == 0.0
+        assert item.oracle.trials["1"].score > 0.0
+        assert model.genotype(item.get_best_hyperparameters(1)[0]) == spaces.resolve(LIGHT)
+        assert len(item.get_best_models(1)) == 1
     table = both[0].results_dataframe()
     assert list(table["status"]) == ["failed", "completed"]
     assert table["stopped"][0] == "268,657 parameters, the limit is 267,000"
@@ -165,9 +165,9 @@ def test_a_candidate_over_a_limit_costs_only_itself(tmp_path: Path) -> None:
 def test_candidates_that_diverge_fail_with_their_reason(tmp_path: Path) -> None:
     steep = {"learning_rate": 1e30, "clip": None}
     model = hypermodel(**{**ONE_STAGE, "stage_one": {**ONE_STAGE["stage_one"], "decoder": steep}})
-    for one in under_both(tmp_path, [HEAVY, LIGHT], model):
-        assert statuses(one) == ["FAILED", "FAILED"]
-        for trial in one.oracle.trials.values():
+    for item in under_both(tmp_path, [HEAVY, LIGHT], model):
+        assert statuses(item) == ["FAILED", "FAILED"]
+        for trial in item.oracle.trials.values():
             assert "the loss is nan at step" in trial.message
     trials = Run(tmp_path / "ours").trials
     assert [trial.status for trial in trials] == ["failed", "failed"]
@@ -185,13 +185,13 @@ def test_a_crash_is_recorded_and_costs_only_itself(
             broken.append(step)
             raise ValueError("a cable came loose\nand more")
 
-    one = tuner(
+    item = tuner(
         tmp_path / "run", Listed([LIGHT, LIGHT]), hypermodel(**ONE_STAGE), observer=observer
     )
-    one.search(verbose=0)
-    assert statuses(one) == ["FAILED", "COMPLETED"]
-    assert "a cable came loose" in one.oracle.trials["0"].message
-    first, second = Run(one.folder).trials
+    item.search(verbose=0)
+    assert statuses(item) == ["FAILED", "COMPLETED"]
+    assert "a cable came loose" in item.oracle.trials["0"].message
+    first, second = Run(item.folder).trials
     assert (first.status, first.stopped) == ("failed", "ValueError: a cable came loose")
     assert second.status == "completed"
     assert "Traceback" not in capsys.readouterr().err
@@ -207,18 +207,18 @@ def test_a_mistake_is_no_failing_candidate(ours: bool, tmp_path: Path) -> None:
             with pytest.raises(DataError, match="camvid"):
                 tuner(tmp_path / "run", random_oracle(2), model).search(verbose=0)
         else:
-            one = kt.RandomSearch(model, OBJECTIVE, max_trials=2, directory=tmp_path)
+            search = kt.RandomSearch(model, OBJECTIVE, max_trials=2, directory=tmp_path)
             with pytest.raises(kt.errors.FatalError, match="camvid"):
-                one.search(verbose=0)
+                search.search(verbose=0)
 
 
 @pytest.mark.slow
 def test_weights_that_were_not_kept_are_told_of(tmp_path: Path) -> None:
-    one = tuner(tmp_path / "run", Listed([LIGHT, HEAVY]), hypermodel(**ONE_STAGE), kept=1)
-    one.search(verbose=0)
-    assert len(one.get_best_models(1)) == 1
+    item = tuner(tmp_path / "run", Listed([LIGHT, HEAVY]), hypermodel(**ONE_STAGE), kept=1)
+    item.search(verbose=0)
+    assert len(item.get_best_models(1)) == 1
     with pytest.raises(NasTfError, match=r"the weights of trial \d are not kept: those of the"):
-        one.get_best_models(2)
+        item.get_best_models(2)
 
 
 @pytest.mark.slow
@@ -257,7 +257,7 @@ def test_weights_are_those_given_else_the_configuration_s_else_imagenet() -> Non
         SearchHyperModel(space).config("shapes"),
     ]
     here = Path.cwd()
-    assert [one.network.weights for one in found] == [
+    assert [item.network.weights for item in found] == [
         *(f"{here}/mine.h5", None, f"{here}/other.h5", "imagenet")
     ]
 

@@ -64,7 +64,7 @@ def test_a_soft_target_changes_the_reward_and_not_the_score(tmp_path: Path) -> N
     assert len(run.completed) == 3
     for trial in run.completed:
         assert trial.latency_ms == trial.madds / 1e6 > 1
-        assert trial.score == trial.stages[-1].reward
+        assert trial.score == trial.stages[-1].score
         assert trial.reward == pytest.approx(trial.score * trial.latency_ms**-0.5)
         assert oracle.trials[trial.trial].score == trial.reward
     frame = pandas.read_csv(tmp_path / "run" / "trials.csv")
@@ -89,7 +89,7 @@ def test_the_gate_compares_scores(tmp_path: Path) -> None:
     TwoStageTuner(model, oracle, directory=tmp_path, project_name="run").search(verbose=0)
     (trial,) = Run(tmp_path / "run").completed
     (line,) = (tmp_path / "run" / "gate.jsonl").read_text().splitlines()
-    assert json.loads(line)["reward"] == trial.stages[0].reward
+    assert json.loads(line)["reward"] == trial.stages[0].score
     assert trial.reward == pytest.approx(trial.score * trial.params**-3.0)
 
 

@@ -24,8 +24,8 @@ def oracle(trials: int = 2) -> object:
 
 def dying(folder: Path) -> None:
     """A search whose process dies within its first trial."""
-    one = tuner(folder, oracle(1), hypermodel(**ONE_STAGE), observer=lambda *_: os._exit(9))
-    one.search(verbose=0)
+    item = tuner(folder, oracle(1), hypermodel(**ONE_STAGE), observer=lambda *_: os._exit(9))
+    item.search(verbose=0)
 
 
 @pytest.mark.slow
@@ -50,10 +50,10 @@ def test_a_trial_whose_process_died_too_often_is_recorded_as_failed(tmp_path: Pa
 @pytest.mark.slow
 def test_what_cannot_be_written_is_not_the_candidate_s_failure(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    one = tuner(folder, oracle(), hypermodel(**ONE_STAGE))
+    item = tuner(folder, oracle(), hypermodel(**ONE_STAGE))
     (folder / files.WEIGHTS).write_text("in the way")
     with pytest.raises(EnvironmentFault, match=r"run can't be written: .*weights"):
-        one.search(verbose=0)
+        item.search(verbose=0)
     assert Run(folder).trials == []
     (folder / files.WEIGHTS).unlink()
     again: TwoStageTuner = tuner(folder, oracle(), hypermodel(**ONE_STAGE))
@@ -63,8 +63,8 @@ def test_what_cannot_be_written_is_not_the_candidate_s_failure(tmp_path: Path) -
 
 def test_a_run_is_not_gone_on_with_under_another_configuration(tmp_path: Path) -> None:
     run = made(tmp_path / "run", trials=2)
-    one = tuner(run.folder, random_oracle(3), hypermodel(**ONE_STAGE))
+    item = tuner(run.folder, random_oracle(3), hypermodel(**ONE_STAGE))
     kept = (run.folder / files.CONFIG).read_bytes()
     with pytest.raises(ConfigError, match=r"run was begun with \S+=.*, now it is .*: give"):
-        one.search(verbose=0)
+        item.search(verbose=0)
     assert (run.folder / files.CONFIG).read_bytes() == kept

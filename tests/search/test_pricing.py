@@ -22,7 +22,7 @@ PRICE = st.builds(Target, target=COSTS, exponent=st.floats(0.01, 3))
 
 
 def result(score: float, **costs: float) -> CandidateResult:
-    return CandidateResult(genotype=ARCH1, reward=score, **costs)
+    return CandidateResult(genotype=ARCH1, score=score, **costs)
 
 
 def test_the_reward_as_documented() -> None:
@@ -34,7 +34,7 @@ def test_the_reward_as_documented() -> None:
 
 
 def test_a_floor_has_no_price() -> None:
-    failed = CandidateResult(genotype=ARCH1, reward=0.05, madds=10, failed=True)
+    failed = CandidateResult(genotype=ARCH1, score=0.05, madds=10, failed=True)
     assert pricing.reward(Targets(madds=Target(target=1)), failed) == 0.05
 
 
@@ -54,15 +54,17 @@ def test_a_price_is_paid_beyond_the_target_and_grows(
 def table(blueprints: list[Blueprint]) -> Table:
     from nas_tf.networks.fused import ops
 
-    return Table("a processor", 1, "2.15.1", {op: 0.5 for one in blueprints for op in ops(one)})
+    return Table(
+        "a processor", 1, "2.15.1", {op: 0.5 for blueprint in blueprints for op in ops(blueprint)}
+    )
 
 
 def test_a_table_tells_latency_and_what_it_cannot_tell_fails_the_candidate(tmp_path: Path) -> None:
     config = experiment(search={"latency": str(tmp_path / "here.json")})
-    one, *others = pricing.sample(config, 20)
-    (tmp_path / "here.json").write_text(table([one]).to_json())
+    first, *others = pricing.sample(config, 20)
+    (tmp_path / "here.json").write_text(table([first]).to_json())
     told = pricing.latency_of(config)
-    assert told(one) == latency.read(tmp_path / "here.json").predict(one) > 0
+    assert told(first) == latency.read(tmp_path / "here.json").predict(first) > 0
     with pytest.raises(CannotTell, match=r"lacks \d+ operations"):
         [told(other) for other in others]
 
@@ -72,7 +74,7 @@ def test_samples_are_settled_and_of_the_scored_size() -> None:
     config = experiment()
     first, again = (list(pricing.sample(config, 3)) for _ in range(2))
     assert first == again
-    assert {one.input_size for one in first} == {(64, 64)}
+    assert {item.input_size for item in first} == {(64, 64)}
     (wide,) = pricing.sample(config, 1, size=(32, 96))
     assert wide.input_size == (32, 96)
     assert pricing.operations(config, (32, 96)) != pricing.operations(config)
@@ -111,5 +113,5 @@ def test_random_candidates_can_be_told_from_the_settled_sample() -> None:
     """What the check before a search says of the space holds for its other candidates."""
     config = experiment()
     told = pricing.look_up(table(list(pricing.sample(config, pricing.SAMPLED))))
-    times = [told(one) for one in pricing.sample(config, 100, seed=9)]
+    times = [told(item) for item in pricing.sample(config, 100, seed=9)]
     assert max(times) > 10

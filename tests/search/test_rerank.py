@@ -78,9 +78,11 @@ def test_few_trials_are_all_chosen_and_equal_genotypes_once(tmp_path: Path) -> N
     best, drawn = rerank.choose(run, 3, 10, seed=1)
     chosen = {trial.trial: trial for trial in run.trials if trial.trial in best + drawn}
     assert (len(best), len(drawn)) == (3, 1)
-    assert {trial.genotype for trial in chosen.values()} == {str(one) for one in genotypes}
+    assert {trial.genotype for trial in chosen.values()} == {
+        str(genotype) for genotype in genotypes
+    }
     for trial in chosen.values():
-        alike = [one.reward for one in run.trials if one.genotype == trial.genotype]
+        alike = [item.reward for item in run.trials if item.genotype == trial.genotype]
         assert trial.reward == max(alike)
 
 
@@ -161,7 +163,7 @@ def test_a_reranking_that_has_just_begun_says_so_and_is_drawn(tmp_path: Path) ->
     reranking = begun(made(tmp_path / "run", trials=12))
     told = "0 of 3 candidates were trained longer, 4 + 2 epochs instead of 2 + 1."
     assert list(reranked.lines(reranking)) == [told]
-    reranked.draw(reranking).savefig(tmp_path / "empty.png")
+    reranked.ranking_figure(reranking).savefig(tmp_path / "empty.png")
 
 
 @pytest.mark.slow
@@ -171,7 +173,7 @@ def test_a_failing_candidate_costs_only_itself(tmp_path: Path) -> None:
     plain = for_rerank(run.folder / files.CONFIG, 1)
 
     def price(name: str) -> int:
-        genotype = next(one.parsed for one in run.trials if one.trial == name)
+        genotype = next(trial.parsed for trial in run.trials if trial.trial == name)
         return guards.costs(from_config.drawer(plain, genotype, "search")((64, 64))).params
 
     by_price = sorted((trial.trial for trial in run.trials), key=price)
@@ -252,8 +254,8 @@ def test_killed_anywhere_it_goes_on_and_says_what_became_of_the_ranking(tmp_path
     for name, content in kept.items():
         assert (folder / "trials" / name).read_bytes() == content
     trained = Run(folder)
-    assert [one.trial for one in trained.trials] == chosen["top"] + chosen["sample"]
-    assert all(len(one.stages) == 2 for one in trained.completed)
+    assert [trial.trial for trial in trained.trials] == chosen["top"] + chosen["sample"]
+    assert all(len(trial.stages) == 2 for trial in trained.completed)
     assert [stage.steps for stage in trained.trials[0].stages] == [16, 16]
     lines = again.stdout.splitlines()
     assert lines[0].split()[:3] == ["rank", "longer", "search"]

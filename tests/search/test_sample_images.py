@@ -56,15 +56,15 @@ def on_disk(folder: Path) -> np.ndarray:
 )
 def test_it_shows_what_the_best_model_predicts(target: str, stages: dict, tmp_path: Path) -> None:
     model = hypermodel(**{**stages, "data": {"target": target}})
-    one = tuner(tmp_path / "run", Listed(["arch1"]), model)
-    one.search(verbose=0)
-    ground, keras_model = model.evaluator().ground, one.get_best_models(1)[0]
+    item = tuner(tmp_path / "run", Listed(["arch1"]), model)
+    item.search(verbose=0)
+    ground, keras_model = model.evaluator().ground, item.get_best_models(1)[0]
     task = ground.task
     chosen = Split(ground.examples, ground.reward_view, tuple(ground.meta_val)).spread(ROWS)
     [(images, truth)] = chosen.batches(task, ROWS)
     predicted = tf.constant(logits(keras_model, images))
     expected = examples_picture(task, [(images, truth, predicted)])
-    shown = on_disk(one.folder)
+    shown = on_disk(item.folder)
     times = shown.shape[1] // expected.shape[1]
     assert shown.shape == (expected.shape[0] * times, expected.shape[1] * times, 3)
     assert shown.shape[1] >= sample_images.LEAST_WIDTH
@@ -105,18 +105,18 @@ def test_of_workers_that_end_at_once_the_best_stays(tmp_path: Path, ground: Shar
         worker.start()
     for worker in workers:
         worker.join()
-    expected = sample_images.draw(ground, ARCH, candidates[1])
+    expected = sample_images.render(ground, ARCH, candidates[1])
     assert np.array_equal(on_disk(tmp_path), expected)
     assert not list(tmp_path.glob(".*.partial"))
 
 
 @pytest.mark.slow
 def test_a_picture_that_cannot_be_drawn_costs_no_trial(tmp_path: Path) -> None:
-    one = tuner(tmp_path / "run", Listed(["arch1"]), hypermodel(**ONE_STAGE))
-    (one.folder / files.SAMPLES).mkdir(parents=True)
+    item = tuner(tmp_path / "run", Listed(["arch1"]), hypermodel(**ONE_STAGE))
+    (item.folder / files.SAMPLES).mkdir(parents=True)
     with pytest.warns(UserWarning, match="trial 0 can't be shown: "):
-        one.search(verbose=0)
-    assert one.oracle.trials["0"].status == "COMPLETED"
+        item.search(verbose=0)
+    assert item.oracle.trials["0"].status == "COMPLETED"
 
 
 def test_large_pictures_are_made_smaller() -> None:

@@ -29,10 +29,10 @@ PICTURE = np.random.default_rng(1).integers(0, 256, (60, 90, 3), np.uint8)
 
 
 def written(folder: Path, trials: list[TrialRecord], worker: str = "tuner0") -> TensorBoardLog:
-    one = TensorBoardLog(folder, worker, SPACE)
+    log = TensorBoardLog(folder, worker, SPACE)
     for count, done in enumerate(trials, 1):
-        one.add(trials[:count], done, None)
-    return one
+        log.add(trials[:count], done, None)
+    return log
 
 
 def read(folder: Path) -> plugin_event_multiplexer.EventMultiplexer:
@@ -62,7 +62,7 @@ def sessions(folder: Path) -> list[api_pb2.SessionGroup]:
         start_index=0,
         slice_size=100,
         allowed_statuses=list(api_pb2.Status.values()),
-        col_params=[api_pb2.ColParams(metric=one.name) for one in experiment.metric_infos],
+        col_params=[api_pb2.ColParams(metric=info.name) for info in experiment.metric_infos],
     )
     handler = list_session_groups.Handler(asked, backend, "", wanted)
     return sorted(handler.run().session_groups, key=lambda group: group.name)
@@ -89,7 +89,7 @@ def test_tokens_and_figures_are_in_the_hparams_tab(tmp_path: Path) -> None:
     for done, group in zip(TRIALS, found, strict=True):
         tokens = [int(group.hparams[token.name].number_value) for token in SPACE.tokens]
         assert SPACE.decode(tokens) == done.parsed
-        figures = {one.name.tag: one.value for one in group.metric_values}
+        figures = {value.name.tag: value.value for value in group.metric_values}
         assert figures["hparams/reward"] == pytest.approx(done.reward)
         assert figures["hparams/params"] == done.params
         assert ("hparams/stage 2" in figures) == (len(done.stages) > 1)
@@ -117,12 +117,12 @@ def test_workers_write_apart_and_a_resumed_one_goes_on(tmp_path: Path) -> None:
 def test_it_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tensorboard_log, "MOST_SESSIONS", 3)
     monkeypatch.setattr(tensorboard_log, "MOST_PICTURES", 2)
-    one, many = (
+    item, many = (
         TensorBoardLog(tmp_path, "tuner0", SPACE),
         [trial(n, (0.1, 0.2)) for n in range(30)],
     )
     for count, done in enumerate(many, 1):
-        one.add(many[:count], done, PICTURE)
+        item.add(many[:count], done, PICTURE)
     assert len(sessions(tmp_path)) == 3
     assert len(read(tmp_path).Tensors("tuner0", "samples of the best")) == 2
     written = [path for path in (tmp_path / files.BOARD).rglob("*") if path.is_file()]
@@ -131,13 +131,13 @@ def test_it_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_trial_costs_little(tmp_path: Path) -> None:
-    one, many = (
+    item, many = (
         TensorBoardLog(tmp_path, "tuner0", SPACE),
         [trial(n, (0.1, 0.2)) for n in range(40)],
     )
     spent = []
     for count, done in enumerate(many, 1):
         began = time.process_time()
-        one.add(many[:count], done, None)
+        item.add(many[:count], done, None)
         spent.append(time.process_time() - began)
     assert statistics.median(spent) < 0.02

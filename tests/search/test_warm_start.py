@@ -22,7 +22,7 @@ def test_the_best_are_told_as_values_of_their_tokens(tmp_path: Path) -> None:
     run = made(tmp_path / "before", trials=20)
     found = warm_start.first(run.folder, SPACE, 4)
     assert [SPACE.decode([*values.values()]) for values in found] == [
-        one.parsed for one in run.best(4)
+        item.parsed for item in run.best(4)
     ]
     assert len(warm_start.first(run.folder, SPACE, 99)) == len(run.completed)
 
@@ -55,8 +55,8 @@ def test_they_are_the_first_trials(tmp_path: Path, oracle: type) -> None:
         project_name="after",
     )
     tuner.search(verbose=0)
-    tried = [one.parsed for one in Run(tmp_path / "after").trials]
-    assert tried[:5] == [one.parsed for one in before.best(5)]
+    tried = [trial.parsed for trial in Run(tmp_path / "after").trials]
+    assert tried[:5] == [item.parsed for item in before.best(5)]
     assert len(set(tried)) == 8
 
 

@@ -77,15 +77,15 @@ def served(
     typed: bool = False,
 ) -> Endpoint:
     """Serves all versions in a folder."""
-    newest = max(int(one.name) for one in folder.iterdir() if one.name.isdigit())
+    newest = max(int(item.name) for item in folder.iterdir() if item.name.isdigit())
     if GIVEN in os.environ:
         return _running(folder, labels or {}).wait(newest)
     place = tempfile.TemporaryDirectory()
     config = Path(place.name) / "models.config"
     configure(config, MODEL, folder, labels or {})
-    one = started(config, ports=ports, typed=typed)
-    one.place = place
-    return one.wait(newest)
+    item = started(config, ports=ports, typed=typed)
+    item.place = place
+    return item.wait(newest)
 
 
 def started(
@@ -129,6 +129,6 @@ def _running(folder: Path, labels: Mapping[str, int]) -> Endpoint:
 
 
 def _free() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    with socket.socket() as item:
+        item.bind(("127.0.0.1", 0))
+        return item.getsockname()[1]

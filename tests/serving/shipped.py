@@ -27,7 +27,7 @@ def shipment(
     space: str = "auxcell", task: str = "segmentation", seed: int = 0, genotype: str | None = None
 ) -> Shipment:
     chosen = TASKS[task]
-    drawn = networks.draw(
+    drawn = networks.blueprint_of(
         spaces.resolve(genotype) if genotype else spaces.get(space).sample(random.Random(seed)),
         Head(task, chosen.channels),
         input_size=SIZE,
@@ -36,8 +36,8 @@ def shipment(
     told = {"genotype": [1, 2], "origin": {"kind": "test"}}
     if task == "segmentation":
         told |= {"classes": list(CLASSES), "palette": PALETTE}
-    one = Shipment(f"{space}-{task}", chosen, drawn, drawn_arrays(drawn), told)
-    return replace(one, arrays=_spread(one)) if task == "depth" else one
+    item = Shipment(f"{space}-{task}", chosen, drawn, drawn_arrays(drawn), told)
+    return replace(item, arrays=_spread(item)) if task == "depth" else item
 
 
 def _spread(one: Shipment) -> Arrays:

@@ -43,12 +43,13 @@ class Model:
     def __init__(self, config: Any) -> None:
         self.config, self.name = config, config.name
         folder, policy = Path(config.base_path), config.model_version_policy
-        there = {int(one.name): one for one in folder.iterdir() if one.name.isdigit()}
+        there = {int(item.name): item for item in folder.iterdir() if item.name.isdigit()}
         kind = policy.WhichOneof("policy_choice")
         numbers = {"all": there, "specific": policy.specific.versions}.get(kind, [max(there)])
-        self._loaded = {one: tf.saved_model.load(str(there[one])) for one in numbers}
+        self._loaded = {number: tf.saved_model.load(str(there[number])) for number in numbers}
         self._defs = {
-            one: parse_saved_model(str(there[one])).meta_graphs[0].signature_def for one in numbers
+            number: parse_saved_model(str(there[number])).meta_graphs[0].signature_def
+            for number in numbers
         }
 
     def version(self, wanted: int | None, label: str) -> int:
@@ -67,8 +68,8 @@ class Model:
 
     def signatures(self, version: int) -> get_model_metadata_pb2.SignatureDefMap:
         found = get_model_metadata_pb2.SignatureDefMap()
-        for name, one in self._defs[version].items():
-            found.signature_def[name].CopyFrom(one)
+        for name, item in self._defs[version].items():
+            found.signature_def[name].CopyFrom(item)
         return found
 
     def run(self, version: int, signature: str, inputs: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -83,7 +84,7 @@ class Model:
             )
         except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
-        return {name: one.numpy() for name, one in given.items()}
+        return {name: item.numpy() for name, item in given.items()}
 
 
 class Models:
@@ -118,7 +119,7 @@ class Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
     def Predict(self, request: Any, context: Any) -> Any:
         try:
             model, version = self._find(request)
-            inputs = {name: tf.make_ndarray(one) for name, one in request.inputs.items()}
+            inputs = {name: tf.make_ndarray(item) for name, item in request.inputs.items()}
             signature = request.model_spec.signature_name or "serving_default"
             given = model.run(version, signature, inputs)
         except Refused as error:
@@ -209,13 +210,13 @@ class Handler(BaseHTTPRequestHandler):
 
 def _decoded(values: Any, dtype: tf.DType) -> Any:
     if dtype == tf.string:
-        return [base64.b64decode(one["b64"]) for one in values]
+        return [base64.b64decode(value["b64"]) for value in values]
     return np.array(values, dtype.as_numpy_dtype)
 
 
 def _encoded(name: str, values: np.ndarray) -> Any:
     if name.endswith("_bytes"):
-        return [{"b64": base64.b64encode(one).decode()} for one in values.tolist()]
+        return [{"b64": base64.b64encode(item).decode()} for item in values.tolist()]
     return values.tolist()
 
 

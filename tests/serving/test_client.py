@@ -48,9 +48,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=[False, True], ids=["whole", "typed"])
 def endpoint(folder: Path, request: pytest.FixtureRequest) -> Iterator[Endpoint]:
-    one = served(folder, labels={"stable": 1, "canary": 2}, typed=request.param)
-    yield one
-    one.kill()
+    item = served(folder, labels={"stable": 1, "canary": 2}, typed=request.param)
+    yield item
+    item.kill()
 
 
 @pytest.mark.quick(2)
@@ -71,9 +71,9 @@ def test_it_answers_as_the_model_on_disk(endpoint: Endpoint, folder: Path, wire:
 @pytest.mark.parametrize("wire", WIRES)
 def test_a_label_stands_for_a_version(endpoint: Endpoint, folder: Path, wire: str) -> None:
     pixels = pictures()
-    one, two = (saved_model.answers(folder / version)(pixels)["mask"] for version in "12")
-    assert (one != two).any()
-    for label, expected in (("stable", one), ("canary", two), (None, two)):
+    item, two = (saved_model.answers(folder / version)(pixels)["mask"] for version in "12")
+    assert (item != two).any()
+    for label, expected in (("stable", item), ("canary", two), (None, two)):
         with Client(getattr(endpoint, wire), endpoint.model, label=label) as client:
             np.testing.assert_array_equal(client.predict(pixels)["mask"], expected)
     with (
@@ -94,7 +94,7 @@ def test_files_come_back_as_files(endpoint: Endpoint, wire: str) -> None:
         contents.append(content.getvalue())
     with Client(getattr(endpoint, wire), endpoint.model) as client:
         masks = client.predict_files(contents)["mask_png_bytes"]
-    assert [tf.io.decode_png(one).shape[:2] for one in masks] == [SIZE, (80, 40)]
+    assert [tf.io.decode_png(mask).shape[:2] for mask in masks] == [SIZE, (80, 40)]
 
 
 @pytest.mark.parametrize("wire", WIRES)
@@ -218,16 +218,16 @@ def test_a_thousand_requests_side_by_side_keep_their_answers(
 def test_a_server_that_dies_and_returns_costs_time_and_nothing_else(folder: Path) -> None:
     distinct = pictures(20)
     expected = saved_model.answers(folder / "2")(distinct)["mask"]
-    one = served(folder)
-    ports = tuple(int(address.rpartition(":")[2]) for address in (one.grpc, one.rest))
+    item = served(folder)
+    ports = tuple(int(address.rpartition(":")[2]) for address in (item.grpc, item.rest))
     again: list[Endpoint] = []
 
     def die_and_return() -> None:
-        one.kill()
+        item.kill()
         again.append(served(folder, ports=ports))
 
     patience = Patience(attempt=5.0, deadline=120.0)
-    with Client(one.grpc, MODEL, patience=patience) as client:
+    with Client(item.grpc, MODEL, patience=patience) as client:
         stream = (distinct[n % 20] for n in range(200))
         dying = threading.Thread(target=die_and_return)
         for number, given in enumerate(client.predict_many(stream, batch=2, concurrency=8)):
@@ -245,17 +245,17 @@ def test_a_server_that_dies_and_stays_dead_is_told(folder: Path) -> None:
     """What came before is right, and what waits is not asked one after another."""
     distinct = pictures(20)
     expected = saved_model.answers(folder / "2")(distinct)["mask"]
-    one = served(folder)
+    item = served(folder)
     with ExitStack() as clients:
         streams = []
         for wire in WIRES:
-            address = getattr(one, wire)
+            address = getattr(item, wire)
             client = clients.enter_context(Client(address, MODEL, patience=Patience(deadline=10)))
             stream = (distinct[n % 20] for n in range(1000))
             streams.append((address, client.predict_many(stream, batch=2, concurrency=8)))
         for _, answers in streams:
             hold_equal(islice(answers, 40), expected)
-        one.kill()
+        item.kill()
         for address, answers in streams:
             began = time.monotonic()
             with pytest.raises(Busy, match=f"^{address}.* (is not to be reached|did not answer)"):
@@ -283,22 +283,22 @@ def test_a_running_server_takes_models_and_versions_up(
     saved_model.write(shipment(), tmp_path / "other")
     try:
         for models in (folder, tmp_path / "other"):
-            one = served(models, labels={"stable": 1})
+            item = served(models, labels={"stable": 1})
             newest = max(int(path.name) for path in models.iterdir())
             expected = saved_model.answers(models / str(newest))(pictures())["mask"]
-            with Client(one.grpc, one.model) as client:
+            with Client(item.grpc, item.model) as client:
                 np.testing.assert_array_equal(client.predict(pictures())["mask"], expected)
         with (
-            Client(one.grpc, one.model) as by_grpc,
-            Client(one.rest, one.model) as by_rest,
+            Client(item.grpc, item.model) as by_grpc,
+            Client(item.rest, item.model) as by_rest,
         ):
             for client in (by_grpc, by_rest):
                 assert client.predict(pictures())["mask"].shape == (3, *SIZE)
             monkeypatch.setattr("tests.serving.shipped.SIZE", (96, 64))
-            saved_model.write(shipment(), shared / one.model)
+            saved_model.write(shipment(), shared / item.model)
             (shared / "models.config").unlink()
-            configure(shared / "models.config", one.model, shared / one.model, {"stable": 2})
-            one.wait(2)
+            configure(shared / "models.config", item.model, shared / item.model, {"stable": 2})
+            item.wait(2)
             for client in (by_grpc, by_rest):
                 turned = client.predict(pictures(size=(96, 64)))["mask"]
                 assert turned.shape == (3, 96, 64)

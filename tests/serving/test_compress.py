@@ -31,18 +31,18 @@ def lesson(one: Shipment, count: int = 16) -> tf.data.Dataset:
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("space", spaces.SPACES)
 def test_the_fused_model_is_the_network_and_its_weights_go_back(space: str, seed: int) -> None:
-    one = shipment(space, seed=seed)
-    fused = FusedModel(one)
+    first = shipment(space, seed=seed)
+    fused = FusedModel(first)
     pixels = pictures()
-    expected = logits_of(one, pixels)
+    expected = logits_of(first, pixels)
     np.testing.assert_allclose(
         fused.keras(images.normalised(pixels)), expected, rtol=1e-4, atol=1e-5
     )
     weights = {layer.name: layer.get_weights() for layer in fused.keras.layers if layer.weights}
     halved = {name: [0.5 * value for value in values] for name, values in weights.items()}
-    other = FusedModel(one)
+    other = FusedModel(first)
     arrays = fused.arrays(halved)
-    assert arrays.keys() == one.arrays.keys()
+    assert arrays.keys() == first.arrays.keys()
     other.fill(arrays)
     for layer in other.keras.layers:
         if layer.weights:
@@ -58,7 +58,7 @@ def int8_logits_of(one: Shipment, pixels: np.ndarray) -> np.ndarray:
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.representative_dataset = lambda: ([one[None].astype("f4")] for one in pixels)
+    converter.representative_dataset = lambda: ([pixel[None].astype("f4")] for pixel in pixels)
     with quiet.converting():
         interpreter = tf.lite.Interpreter(model_content=converter.convert())
         interpreter.allocate_tensors()
@@ -77,10 +77,10 @@ def test_it_is_rounded_in_training_as_much_as_tflite_rounds_it(space: str) -> No
     """As much and not alike: halves in the image are rounded up here and down there."""
     from serving import fake_quantised
 
-    one, pixels = shipment(space, seed=1), pictures(16)
+    item, pixels = shipment(space, seed=1), pictures(16)
     seen = images.normalised(pixels)
-    rounded = fake_quantised.model(FusedModel(one), [seen])(seen, training=True).numpy()
-    exact, lite = logits_of(one, pixels), int8_logits_of(one, pixels)
+    rounded = fake_quantised.model(FusedModel(item), [seen])(seen, training=True).numpy()
+    exact, lite = logits_of(item, pixels), int8_logits_of(item, pixels)
 
     def off(a: np.ndarray, b: np.ndarray) -> float:
         return float(np.sqrt(((a - b) ** 2).mean()))
@@ -96,16 +96,16 @@ def mask_of(logits: np.ndarray) -> np.ndarray:
 
 @pytest.mark.slow
 def test_what_is_learnt_under_rounding_is_there_in_int8() -> None:
-    one, losses = shipment(seed=1), []
-    stream = lesson(one).map(lambda seen, labels: (seen, (labels + 1) % len(CLASSES)))
+    item, losses = shipment(seed=1), []
+    stream = lesson(item).map(lambda seen, labels: (seen, (labels + 1) % len(CLASSES)))
     tuning = FineTuning(stream, steps=30, rate=1e-3, seen=lambda _, loss: losses.append(loss))
-    after = compress.quantised(one, tuning)
+    after = compress.quantised(item, tuning)
     assert len(losses) == 30
     assert losses[-1] < losses[0]
     pixels = pictures(16)
-    labels = (mask_of(logits_of(one, pixels)) + 1) % len(CLASSES)
+    labels = (mask_of(logits_of(item, pixels)) + 1) % len(CLASSES)
     agreed = []
-    for network in (one, after):
+    for network in (item, after):
         lite = lite_runner.LiteModel(tflite.convert(network, "int8", list(pixels)))
         agreed.append((lite(pixels)["mask"] == labels).mean())
     assert agreed[0] < 0.1
@@ -115,35 +115,35 @@ def test_what_is_learnt_under_rounding_is_there_in_int8() -> None:
 
 @pytest.mark.slow
 def test_pruning_leaves_zeros_that_pack() -> None:
-    one = shipment("dpc")
-    after = compress.pruned(one, FineTuning(lesson(one), steps=12), sparsity=0.6)
-    assert compress.zeros(one) == 0
+    item = shipment("dpc")
+    after = compress.pruned(item, FineTuning(lesson(item), steps=12), sparsity=0.6)
+    assert compress.zeros(item) == 0
     assert compress.zeros(after) == pytest.approx(0.6, abs=0.01)
     depthwise = [layer.name for layer in after.shipped.layers if layer.kind == "depthwise"]
     assert all((after.arrays[name, "kernel"] != 0).all() for name in depthwise)
-    packed = [len(gzip.compress(tflite.convert(network, "fp32"))) for network in (one, after)]
+    packed = [len(gzip.compress(tflite.convert(network, "fp32"))) for network in (item, after)]
     assert packed[1] < 0.65 * packed[0]
 
 
 @pytest.mark.slow
 def test_clustering_leaves_few_values_that_pack() -> None:
-    one = shipment("dpc")
-    after = compress.clustered(one, FineTuning(lesson(one), steps=6), clusters=8)
-    assert compress.distinct(one) > 1000
+    item = shipment("dpc")
+    after = compress.clustered(item, FineTuning(lesson(item), steps=6), clusters=8)
+    assert compress.distinct(item) > 1000
     assert compress.distinct(after) == 8
-    packed = [len(gzip.compress(tflite.convert(network, "fp32"))) for network in (one, after)]
+    packed = [len(gzip.compress(tflite.convert(network, "fp32"))) for network in (item, after)]
     assert packed[1] < 0.4 * packed[0]
 
 
 @pytest.mark.slow
 def test_a_rate_too_high_is_told() -> None:
-    one = shipment("dpc")
+    item = shipment("dpc")
     with pytest.raises(TrainingError, match=r"expected a learning rate below 1e\+38"):
-        compress.clustered(one, FineTuning(lesson(one), steps=9, rate=1e38), clusters=8)
+        compress.clustered(item, FineTuning(lesson(item), steps=9, rate=1e38), clusters=8)
 
 
 def test_another_keras_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
-    one = shipment()
+    item = shipment()
     with pytest.raises(EnvironmentFault, match="TF_USE_LEGACY_KERAS is set"):
-        compress.pruned(one, FineTuning(lesson(one)), sparsity=0.5)
+        compress.pruned(item, FineTuning(lesson(item)), sparsity=0.5)

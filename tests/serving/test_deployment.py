@@ -104,7 +104,7 @@ def test_the_image_is_built_as_its_first_lines_tell(export: Path) -> None:
     assert image == "registry.example.com:5000/maps/street:stable2-canary10"
     copied = [line.split()[1:-1] for line in text.splitlines() if line.startswith("COPY ")]
     assert all((export / source).exists() for sources in copied for source in sources)
-    assert [one for one, *_ in copied[:-1]] == ["savedmodel/2", "savedmodel/10"]
+    assert [item for item, *_ in copied[:-1]] == ["savedmodel/2", "savedmodel/10"]
     compose = (export / "deploy" / "compose.yaml").read_text()
     assert "docker compose -f deploy/compose.yaml up" in compose
     deployed, *_ = yaml.safe_load_all((export / "deploy" / "kubernetes.yaml").read_text())
@@ -130,8 +130,8 @@ def test_names_that_yaml_would_read_as_something_else(export: Path, name: str) -
     compose = yaml.safe_load((export / "deploy" / "compose.yaml").read_text())
     assert list(compose["services"]) == [name]
     kubernetes = (export / "deploy" / "kubernetes.yaml").read_text()
-    for one in yaml.safe_load_all(kubernetes):
-        assert one["metadata"]["name"] == name
+    for item in yaml.safe_load_all(kubernetes):
+        assert item["metadata"]["name"] == name
     deployed, balanced, scaled = yaml.safe_load_all(kubernetes)
     labels = deployed["spec"]["template"]["metadata"]["labels"]
     assert labels == balanced["spec"]["selector"] == {"app": name}
@@ -152,7 +152,7 @@ def test_compose_and_kubernetes_name_what_is_there(export: Path) -> None:
     assert (export / "deploy" / source).resolve() == export / "savedmodel"
     kubernetes = (export / "deploy" / "kubernetes.yaml").read_text()
     deployed, balanced, scaled = yaml.safe_load_all(kubernetes)
-    kinds = [one["kind"] for one in (deployed, balanced, scaled)]
+    kinds = [item["kind"] for item in (deployed, balanced, scaled)]
     assert kinds == ["Deployment", "Service", "HorizontalPodAutoscaler"]
     (container,) = deployed["spec"]["template"]["spec"]["containers"]
     assert {"startupProbe", "readinessProbe", "livenessProbe", "resources"} <= container.keys()

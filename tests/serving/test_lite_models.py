@@ -32,7 +32,7 @@ PLAIN = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 def drawn(space: str, seed: int) -> Blueprint:
     genotype = spaces.get(space).sample(random.Random(seed))
     settings = networks.settings.search(space, width=8, alpha=0.35)
-    return networks.draw(genotype, 5, input_size=(65, 97), settings=settings)
+    return networks.blueprint_of(genotype, 5, input_size=(65, 97), settings=settings)
 
 
 def told(blueprint: Blueprint) -> Counter[str]:
@@ -54,14 +54,14 @@ def operations(op: fused.Op) -> list[str]:
 
 def run(model: bytes) -> tuple[Counter[str], np.ndarray, np.ndarray]:
     """The operations of a model, an image and its logits."""
-    one = tf.lite.Interpreter(model_content=model, experimental_op_resolver_type=PLAIN)
-    names = Counter(op["op_name"] for op in one._get_ops_details())
-    one.allocate_tensors()
-    (given,), (logits,) = one.get_input_details(), one.get_output_details()
+    interpreter = tf.lite.Interpreter(model_content=model, experimental_op_resolver_type=PLAIN)
+    names = Counter(op["op_name"] for op in interpreter._get_ops_details())
+    interpreter.allocate_tensors()
+    (given,), (logits,) = interpreter.get_input_details(), interpreter.get_output_details()
     image = np.random.default_rng(3).uniform(-1, 1, given["shape"]).astype(np.float32)
-    one.set_tensor(given["index"], image)
-    one.invoke()
-    return names, image, one.get_tensor(logits["index"])
+    interpreter.set_tensor(given["index"], image)
+    interpreter.invoke()
+    return names, image, interpreter.get_tensor(logits["index"])
 
 
 @pytest.mark.quick(9)
@@ -93,9 +93,11 @@ def test_an_operation_alone_is_that_operation(space: str) -> None:
 
 
 def run_op(op: fused.Op) -> tuple[Counter[str], None, tuple[int, ...]]:
-    one = tf.lite.Interpreter(
+    interpreter = tf.lite.Interpreter(
         model_content=lite_models.of_op(op), experimental_op_resolver_type=PLAIN
     )
-    names = Counter(detail["op_name"] for detail in one._get_ops_details())
-    assert [tuple(given["shape"][1:]) for given in one.get_input_details()] == list(op.inputs)
-    return names, None, tuple(one.get_output_details()[0]["shape"])
+    names = Counter(detail["op_name"] for detail in interpreter._get_ops_details())
+    assert [tuple(given["shape"][1:]) for given in interpreter.get_input_details()] == list(
+        op.inputs
+    )
+    return names, None, tuple(interpreter.get_output_details()[0]["shape"])

@@ -19,9 +19,9 @@ from tests.serving.shipped import SIZE, TASKS, check_alike, pictures, shipment
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("space", spaces.SPACES)
 def test_it_answers_as_the_keras_model(space: str, task: str) -> None:
-    one, pixels = shipment(space, task, seed=1), pictures()
-    given = exported.OnnxModel(exported.convert(one), one)(pixels)
-    wanted = keras_answers(one)(pixels)
+    item, pixels = shipment(space, task, seed=1), pictures()
+    given = exported.OnnxModel(exported.convert(item), item)(pixels)
+    wanted = keras_answers(item)(pixels)
     check_alike(given, wanted)
 
 
@@ -36,20 +36,22 @@ def test_tensorrt_meets_plain_nodes_of_fixed_sizes(genotype: str) -> None:
         node
         for node in model.graph.node
         if node.op_type == "Conv"
-        and any(one.name == "dilations" and max(one.ints) > 1 for one in node.attribute)
+        and any(item.name == "dilations" and max(item.ints) > 1 for item in node.attribute)
     ]
     assert dilated
     for node in model.graph.node:
         if node.op_type == "Resize":
-            told = {one.name: one.s for one in node.attribute}
+            told = {item.name: item.s for item in node.attribute}
             assert told["mode"] == b"linear"
             assert told["coordinate_transformation_mode"] == b"half_pixel"
     (image,), (mask,) = model.graph.input, model.graph.output
-    sides = [[one.dim_value for one in each.type.tensor_type.shape.dim] for each in (image, mask)]
+    sides = [
+        [item.dim_value for item in each.type.tensor_type.shape.dim] for each in (image, mask)
+    ]
     assert sides == [[1, *SIZE, 3], [1, *SIZE]]
     assert mask.type.tensor_type.elem_type == onnx.TensorProto.INT32
     assert model.opset_import[0].version == exported.OPSET
-    assert {one.key for one in model.metadata_props} == {"name", "weights_sha256"}
+    assert {prop.key for prop in model.metadata_props} == {"name", "weights_sha256"}
 
 
 def test_the_script_for_a_jetson_builds_the_model_beside_it(tmp_path: Path) -> None:
@@ -67,7 +69,7 @@ def test_the_script_for_a_jetson_builds_the_model_beside_it(tmp_path: Path) -> N
     first = [f"--onnx={name}.onnx", "--fp16", f"--saveEngine={name}-fp16.engine"]
     assert told[:4] == [str(tmp_path / "shipped"), *first]
     assert f"--onnx={name}.onnx" in told[4:]
-    assert [one.name for one in (tmp_path / "shipped").iterdir()] == [script.name]
+    assert [item.name for item in (tmp_path / "shipped").iterdir()] == [script.name]
     absent = {**os.environ, "TRTEXEC": str(tmp_path / "none")}
     done = subprocess.run([script], env=absent, cwd=tmp_path, capture_output=True, text=True)
     assert (done.stdout, done.returncode) == ("", 4)

@@ -40,8 +40,8 @@ def file_of(pixels: np.ndarray, kind: str = "png") -> bytes:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shipment, Path]:
-    one = shipment()
-    return one, saved_model.write(one, tmp_path_factory.mktemp("exported"))
+    item = shipment()
+    return item, saved_model.write(item, tmp_path_factory.mktemp("exported"))
 
 
 @functools.lru_cache(2)
@@ -60,16 +60,16 @@ def signature(folder: Path, name: str) -> object:
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("space", spaces.SPACES)
 def test_it_answers_as_the_keras_model(space: str, task: str, tmp_path: Path) -> None:
-    one = shipment(space, task, seed=1)
-    folder, pixels = saved_model.write(one, tmp_path), pictures()
+    item = shipment(space, task, seed=1)
+    folder, pixels = saved_model.write(item, tmp_path), pictures()
     assert folder == tmp_path / "1"
     logits = signature(folder, LOGITS)(images=tf.constant(pixels))["logits"].numpy()
-    expected = logits_of(one, pixels)
+    expected = logits_of(item, pixels)
     # Rounding is as large as what the last bias takes away.
-    heights = [expected, *(one.arrays[key] for key in one.arrays if key[1] == "bias")]
+    heights = [expected, *(item.arrays[key] for key in item.arrays if key[1] == "bias")]
     most = max(1.0, *(np.abs(values).max() for values in heights))
     assert np.abs(logits - expected).max() < 1e-5 * most
-    given, wanted = saved_model.answers(folder)(pixels), keras_answers(one)(pixels)
+    given, wanted = saved_model.answers(folder)(pixels), keras_answers(item)(pixels)
     assert given.keys() == wanted.keys()
     assert task != "depth" or tells(wanted["depth"])
     for name, values in given.items():
@@ -92,7 +92,7 @@ def test_files_of_any_size_are_answered_at_their_own(exported: tuple[Shipment, P
     files = [file_of(pixels[0]), file_of(other, "jpeg"), file_of(pixels[1])]
     given = signature(folder, FILES)(image_bytes=tf.constant(files))
     assert given.keys() == {"mask_png_bytes"}
-    masks = [tf.io.decode_png(one).numpy()[..., 0] for one in given["mask_png_bytes"]]
+    masks = [tf.io.decode_png(item).numpy()[..., 0] for item in given["mask_png_bytes"]]
     assert [mask.shape for mask in masks] == [SIZE, (160, 40), SIZE]
     whole = saved_model.answers(folder)(pixels[:2])["mask"]
     np.testing.assert_array_equal(masks[0], whole[0])
@@ -113,8 +113,8 @@ def test_joints_are_told_in_the_pixels_of_the_file(tmp_path: Path) -> None:
     larger = pixels[0].repeat(3, 0).repeat(2, 1)
     ask = signature(folder, FILES)
     own, found = (
-        ask(image_bytes=tf.constant([file_of(one)]))["keypoints"].numpy()[0]
-        for one in (pixels[0], larger)
+        ask(image_bytes=tf.constant([file_of(item)]))["keypoints"].numpy()[0]
+        for item in (pixels[0], larger)
     )
     moved = (own[:, :2] + 0.5) * (2, 3) - 0.5
     assert np.abs(found[:, :2] - moved).max() < 4
@@ -128,14 +128,17 @@ def test_probabilities_are_those_of_the_logits(exported: tuple[Shipment, Path]) 
 
 
 def test_weights_are_constants_in_one_copy(exported: tuple[Shipment, Path]) -> None:
-    one, folder = exported
+    item, folder = exported
     assert sum(path.stat().st_size for path in (folder / "variables").iterdir()) < 10_000
     (whole,) = parse_saved_model(str(folder)).meta_graphs
     functions = whole.graph_def.library.function
-    nodes = [*whole.graph_def.node, *(node for one in functions for node in one.node_def)]
+    nodes = [
+        *whole.graph_def.node,
+        *(node for function in functions for node in function.node_def),
+    ]
     constants = [node.attr["value"].tensor for node in nodes if node.op == "Const"]
     weights = sum(tf.make_ndarray(value).nbytes for value in constants if value.dtype == 1)
-    assert 0.9 < weights / (4 * one.about()["parameters"]) < 1.1
+    assert 0.9 < weights / (4 * item.about()["parameters"]) < 1.1
 
 
 @pytest.mark.parametrize(
@@ -181,9 +184,9 @@ def test_one_pixel_is_a_picture(exported: tuple[Shipment, Path]) -> None:
 
 
 def test_it_says_what_it_is(exported: tuple[Shipment, Path]) -> None:
-    one, folder = exported
+    item, folder = exported
     told = saved_model.about(folder)
-    assert told == one.about()
+    assert told == item.about()
     assert told["input"] == {
         "size": [64, 96],
         "channels": "RGB",
@@ -203,24 +206,24 @@ def test_the_warm_up_asks_what_the_model_answers(exported: tuple[Shipment, Path]
     for record in records.as_numpy_iterator():
         request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
         name = request.model_spec.signature_name
-        given = {key: tf.constant(tf.make_ndarray(one)) for key, one in request.inputs.items()}
+        given = {key: tf.constant(tf.make_ndarray(item)) for key, item in request.inputs.items()}
         assert signature(folder, name)(**given)
         asked.append(name)
     assert asked == [DEFAULT, FILES]
 
 
 def test_versions_go_up_and_are_not_written_over(tmp_path: Path) -> None:
-    one = shipment()
-    assert saved_model.write(one, tmp_path).name == "1"
-    assert saved_model.write(one, tmp_path, version=7).name == "7"
+    item = shipment()
+    assert saved_model.write(item, tmp_path).name == "1"
+    assert saved_model.write(item, tmp_path, version=7).name == "7"
     before = (tmp_path / "7" / "saved_model.pb").read_bytes()
     with pytest.raises(ConfigError) as error:
-        saved_model.write(one, tmp_path, version=7)
+        saved_model.write(item, tmp_path, version=7)
     assert str(error.value) == f"{tmp_path / '7'} exists, expected another version such as 8"
     assert (tmp_path / "7" / "saved_model.pb").read_bytes() == before
-    assert saved_model.write(one, tmp_path).name == "8"
+    assert saved_model.write(item, tmp_path).name == "8"
     with pytest.raises(ConfigError, match=r"^version is 0, expected 1 or more$"):
-        saved_model.write(one, tmp_path, version=0)
+        saved_model.write(item, tmp_path, version=0)
     assert {path.name for path in tmp_path.iterdir()} == {"1", "7", "8"}
 
 
@@ -242,7 +245,7 @@ def test_killed_while_it_writes_it_leaves_no_version(tmp_path: Path) -> None:
     assert (left / "1" / "saved_model.pb").stat().st_size > 10_000
     assert not left.name.isdigit()
     assert saved_model.write(shipment(), tmp_path) == tmp_path / "1"
-    assert [one.name for one in tmp_path.iterdir()] == ["1"]
+    assert [item.name for item in tmp_path.iterdir()] == ["1"]
 
 
 def test_what_another_process_writes_is_left_alone(tmp_path: Path) -> None:
@@ -253,11 +256,11 @@ def test_what_another_process_writes_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_weights_of_another_network_are_refused() -> None:
-    one = shipment()
-    (layer, role), value = next(iter(one.arrays.items()))
+    item = shipment()
+    (layer, role), value = next(iter(item.arrays.items()))
     for arrays in (
-        {key: array for key, array in one.arrays.items() if key != (layer, role)},
-        {**one.arrays, (layer, role): value[:1]},
+        {key: array for key, array in item.arrays.items() if key != (layer, role)},
+        {**item.arrays, (layer, role): value[:1]},
     ):
         with pytest.raises(WeightsError, match=f"layer {layer} needs a {role} of shape"):
-            Shipment("other", one.task, one.blueprint, arrays)
+            Shipment("other", item.task, item.blueprint, arrays)

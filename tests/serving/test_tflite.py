@@ -49,8 +49,8 @@ def converted(one: Shipment, kind: tflite.Kind) -> bytes:
 
 @functools.cache
 def of_task(space: str, task: str, kind: tflite.Kind) -> tuple[Shipment, bytes]:
-    one = shipment(space, task, seed=1)
-    return one, converted(one, kind)
+    item = shipment(space, task, seed=1)
+    return item, converted(item, kind)
 
 
 @functools.cache
@@ -111,13 +111,13 @@ def test_xnnpack_takes_all_but_the_last_steps_in_one_piece(
 
 @pytest.mark.slow
 def test_the_kinds_are_near_each_other_and_smaller(runtime: ModuleType) -> None:
-    one = shipment(genotype="arch0")
+    item = shipment(genotype="arch0")
     contents = {kind: of_genotype("arch0", kind) for kind in tflite.KINDS}
     sizes = [len(contents[kind]) for kind in tflite.KINDS]
     assert sizes[0] > 1.6 * sizes[1] > 1.6 * sizes[2]
-    formats = {kind: LiteModel(one, runtime=runtime) for kind, one in contents.items()}
+    formats = {kind: LiteModel(item, runtime=runtime) for kind, item in contents.items()}
     examples = [(pictures(4, seed=seed), tf.zeros((4, *SIZE), tf.uint8)) for seed in range(3)]
-    found = compare(one, formats, examples)
+    found = compare(item, formats, examples)
     assert list(found) == ["keras", *tflite.KINDS]
     assert found["keras"].agreement == 1
     assert found["fp32"].agreement > 0.999
@@ -147,9 +147,9 @@ def normalisation_of(metadata: bytes) -> tuple[list[float], list[float]]:
 
 
 def test_it_says_what_it_is(tmp_path: Path) -> None:
-    (one, content), path = of_task("auxcell", "segmentation", "fp32"), tmp_path / "one.tflite"
+    (item, content), path = of_task("auxcell", "segmentation", "fp32"), tmp_path / "one.tflite"
     path.write_bytes(content)
-    assert lite_metadata.read(path) == one.about() | {"kind": "fp32"}
+    assert lite_metadata.read(path) == item.about() | {"kind": "fp32"}
     with zipfile.ZipFile(path) as files:
         assert files.read("labels.txt").decode().split() == list(CLASSES)
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
@@ -184,8 +184,8 @@ def test_a_model_that_was_cut_off_anywhere_is_refused(tmp_path: Path, kind: tfli
 
 
 def test_the_same_shipment_gives_the_same_file() -> None:
-    one, content = of_task("auxcell", "segmentation", "int8")
-    assert converted(one, "int8") == content
+    item, content = of_task("auxcell", "segmentation", "int8")
+    assert converted(item, "int8") == content
 
 
 def test_images_that_do_not_fit_are_refused() -> None:

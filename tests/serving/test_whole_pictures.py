@@ -27,25 +27,25 @@ SHAPES = {"landscape": (80, 136), "portrait": (136, 80), "square": (96, 96)}
 
 def network(task: str = "segmentation") -> Shipment:
     """A shipment whose classes are alike in number, so that masks hold several."""
-    one = replace(shipment(task=task), resize=Resize(longer=96))
+    item = replace(shipment(task=task), resize=Resize(longer=96))
     if task != "segmentation":
-        return one
-    logits = graph.network(one.blueprint, one.arrays)(images.normalised(pictures(8)))
-    head = next(layer.name for layer in reversed(one.shipped.layers) if layer.kind == "conv")
-    bias = one.arrays[head, "bias"] - np.median(logits, axis=(0, 1, 2))
-    return replace(one, arrays=one.arrays | {(head, "bias"): bias.astype(np.float32)})
+        return item
+    logits = graph.network(item.blueprint, item.arrays)(images.normalised(pictures(8)))
+    head = next(layer.name for layer in reversed(item.shipped.layers) if layer.kind == "conv")
+    bias = item.arrays[head, "bias"] - np.median(logits, axis=(0, 1, 2))
+    return replace(item, arrays=item.arrays | {(head, "bias"): bias.astype(np.float32)})
 
 
 @pytest.fixture(scope="module")
 def runtimes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, object]:
-    one = network()
-    folder = saved_model.write(one, tmp_path_factory.mktemp("whole"))
+    item = network()
+    folder = saved_model.write(item, tmp_path_factory.mktemp("whole"))
     loaded = tf.saved_model.load(str(folder))
     return {
         "files": lambda file: loaded.signatures[FILES](image_bytes=tf.constant([file])),
         "saved_model": (saved_model.about(folder), saved_model.answers(folder)),
-        "tflite": (one.about(), LiteModel(tflite.convert(one, "fp32"))),
-        "scorer": _scorer(one),
+        "tflite": (item.about(), LiteModel(tflite.convert(item, "fp32"))),
+        "scorer": _scorer(item),
     }
 
 
@@ -115,10 +115,10 @@ def test_sixteen_bits(runtimes: Mapping[str, object], shape: str) -> None:
 
 
 def test_larger_pictures_are_answered_window_by_window(tmp_path: Path) -> None:
-    one = replace(shipment(), resize=Resize())
-    ask = saved_model.answers(saved_model.write(one, tmp_path))
+    item = replace(shipment(), resize=Resize())
+    ask = saved_model.answers(saved_model.write(item, tmp_path))
     picture = pictures(1, size=(160, 96))[0]
-    mask = whole_picture.answer(ask, one.about(), picture)["mask"]
+    mask = whole_picture.answer(ask, item.about(), picture)["mask"]
     windows = InputGeometry(SIZE, Resize()).cut(picture).numpy()
     assert len(windows) == 3
     # The first window owns the rows up to the middle of what it shares with the second.

@@ -163,7 +163,7 @@ def test_one_network_has_one_canonical_form_where_no_skip_or_zero_makes_sums_coi
         genotype = start = space.decode(tokens)
         forms.setdefault(fingerprint(genotype), set()).add(space.canonical(genotype))
     assert len(forms) > 100
-    assert all(len(one) == 1 for one in forms.values())
+    assert all(len(form) == 1 for form in forms.values())
 
 
 @pytest.mark.slow

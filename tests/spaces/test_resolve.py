@@ -51,11 +51,11 @@ def test_bad_names_and_texts(text: object, space: str | None, message: str) -> N
 
 
 def test_a_genotype_is_hashable_ordered_and_named() -> None:
-    one, other = spaces.resolve("arch0"), spaces.resolve("arch1")
-    assert len({one, other, spaces.resolve(str(one))}) == 2
-    assert sorted([one, other]) == [other, one]
-    assert len(one.digest) == 12
-    assert one.digest != other.digest
+    first, other = spaces.resolve("arch0"), spaces.resolve("arch1")
+    assert len({first, other, spaces.resolve(str(first))}) == 2
+    assert sorted([first, other]) == [other, first]
+    assert len(first.digest) == 12
+    assert first.digest != other.digest
 
 
 @pytest.mark.parametrize(

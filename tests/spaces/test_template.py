@@ -49,9 +49,9 @@ def test_bad_tokens_are_named(place: tuple[str, int, int], value: object, messag
 def test_unused_and_equal_templates_do_not_make_a_network_differ() -> None:
     space = TemplateSpace(templates=3, blocks=2)
     blocks = "[[0,1,{},1,0],[1,2,{},0,0]]"
-    one = space.parse(f"[[[1,2,0],[1,2,0],[5,5,1]],{blocks.format(0, 1)}]")
+    parse = space.parse(f"[[[1,2,0],[1,2,0],[5,5,1]],{blocks.format(0, 1)}]")
     other = space.parse(f"[[[4,4,1],[0,0,0],[1,2,0]],{blocks.format(2, 2)}]")
-    assert space.canonical(one) == space.canonical(other)
+    assert space.canonical(parse) == space.canonical(other)
 
 
 def test_a_single_instance_is_symmetric_and_a_repeated_one_is_not() -> None:
@@ -88,5 +88,5 @@ def test_canonical_agrees_with_the_identity_of_graphs() -> None:
         prints.setdefault(space.canonical(genotype), set()).add(fingerprint(genotype))
         forms.setdefault(fingerprint(genotype), set()).add(space.canonical(genotype))
     assert len(forms) > 200
-    assert all(len(one) == 1 for one in prints.values())
-    assert all(len(one) == 1 for one in forms.values())
+    assert all(len(item) == 1 for item in prints.values())
+    assert all(len(form) == 1 for form in forms.values())

@@ -52,7 +52,7 @@ class TestOks(PoseContract):
 @given(st.integers(0, 10_000))
 def test_a_drawn_joint_is_read_back_to_a_pixel(seed: int) -> None:
     points = people(seed, 3, JOINTS, (64, 96))
-    found, peaks = heatmaps.read(heatmaps.draw(tf.constant(points), (64, 96)))
+    found, peaks = heatmaps.decode(heatmaps.render(tf.constant(points), (64, 96)))
     seen = points[:, 0, :, 2] > 0
     away = np.abs(found.numpy() - points[:, 0, :, :2]).max(-1)
     assert away[seen].max() <= 1.01  # a quarter of the stride, half a pixel each way
@@ -60,7 +60,7 @@ def test_a_drawn_joint_is_read_back_to_a_pixel(seed: int) -> None:
 
 
 def test_a_heatmap_by_hand() -> None:
-    maps = heatmaps.draw(tf.constant([[[[17.5, 9.5, 2.0], [0.0, 0.0, 0.0]]]]), (32, 40))
+    maps = heatmaps.render(tf.constant([[[[17.5, 9.5, 2.0], [0.0, 0.0, 0.0]]]]), (32, 40))
     assert maps.shape == (1, 8, 10, 2)
     row, column = np.mgrid[:8, :10]
     expected = np.exp(-((column - 4.0) ** 2 + (row - 2.0) ** 2) / 8)
@@ -70,9 +70,9 @@ def test_a_heatmap_by_hand() -> None:
 
 def test_sizes_that_are_no_multiple_of_the_stride() -> None:
     points = people(3, 4, JOINTS, (61, 83))
-    maps = heatmaps.draw(tf.constant(points), (61, 83))
+    maps = heatmaps.render(tf.constant(points), (61, 83))
     assert maps.shape[1:3] == (16, 21)
-    found, _ = heatmaps.read(maps)
+    found, _ = heatmaps.decode(maps)
     seen = points[:, 0, :, 2] > 0
     assert np.abs(found.numpy() - points[:, 0, :, :2]).max(-1)[seen].max() <= 1.01
 
@@ -85,7 +85,7 @@ def test_pckh_by_hand(seed: int) -> None:
         "head_size": np.array([[8.0], [20.0], [0.0]], np.float32),
     }
     logits = tf.random.stateless_normal((3, 16, 24, JOINTS), (seed, 2))
-    found = heatmaps.read(logits)[0].numpy()
+    found = heatmaps.decode(logits)[0].numpy()
     metrics = Pose(JOINTS).metrics()
     metrics.update(target, logits, size)
     for row, joint in zip(metrics.table(), range(JOINTS), strict=True):
@@ -104,7 +104,7 @@ def test_pckh_by_hand(seed: int) -> None:
 def test_a_joint_at_the_very_threshold_of_pckh_is_hit() -> None:
     logits = np.zeros((1, 16, 24, 1), np.float32)
     logits[0, 5, 4] = 1
-    [[[x, y]]], _ = heatmaps.read(tf.constant(logits))
+    [[[x, y]]], _ = heatmaps.decode(tf.constant(logits))
     for away, share in ((4.0, 1.0), (4.25, 0.0)):
         metrics = Pose(1).metrics()
         keypoints = np.array([[[[x + away, y, 2]]]], np.float32)
@@ -124,7 +124,7 @@ def test_pckh_of_a_data_set_weighs_joints_by_their_number_and_leaves_some_out() 
     shown[:, 0, 2, 0] += 40
     metrics = Pose(3, unscored=[2]).metrics()
     target = {"keypoints": points, "head_size": np.full((3, 1), 10, np.float32)}
-    metrics.update(target, heatmaps.draw(tf.constant(shown), (64, 96)), (64, 96))
+    metrics.update(target, heatmaps.render(tf.constant(shown), (64, 96)), (64, 96))
     assert metrics.result()["pckh@0.5"] == pytest.approx(0.8)
 
 
@@ -136,7 +136,7 @@ def test_maps_without_a_finite_value_are_near_nothing(score: str) -> None:
     metrics = task.metrics()
     broken = tf.fill((1, 16, 24, 17), float("nan"))
     metrics.update({"keypoints": points, **extra}, broken, (64, 96))
-    assert task.reward(metrics.result()) == 0
+    assert task.score(metrics.result()) == 0
 
 
 def test_oks_by_hand() -> None:
@@ -147,7 +147,7 @@ def test_oks_by_hand() -> None:
     true = target["keypoints"][0, 0]
     shifted = true.copy()
     shifted[:, 0] += 3
-    found = heatmaps.read(heatmaps.draw(tf.constant(shifted[None, None]), size))[0].numpy()[0]
+    found = heatmaps.decode(heatmaps.render(tf.constant(shifted[None, None]), size))[0].numpy()[0]
     squared = ((found - true[:, :2]) ** 2).sum(-1)
     falloff = np.exp(-squared / (2 * 700.0 * (2 * np.array(COCO_SIGMAS)) ** 2))
     oks = falloff[true[:, 2] > 0].mean()
@@ -170,7 +170,7 @@ def test_oks_takes_its_figures_from_pycocotools() -> None:
         points = people(seed, 2, 17, size)
         rough = points + np.random.default_rng(seed).normal(0, 2.5, points.shape) * [1, 1, 0]
         area = np.full((2, 1), 800.0, np.float32)
-        maps = heatmaps.draw(tf.constant(rough, tf.float32), size)
+        maps = heatmaps.render(tf.constant(rough, tf.float32), size)
         metrics.update({"keypoints": points, "area": area}, maps, size)
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
@@ -193,8 +193,8 @@ def test_the_flip_test_gives_left_and_right_their_places() -> None:
     mirrored = points.copy()
     mirrored[..., 0] = np.where(points[..., 2] > 0, 95 - points[..., 0], 0)
     mirrored[:, :, [0, 1, 2, 3]] = mirrored[:, :, [1, 0, 3, 2]]
-    maps = heatmaps.draw(tf.constant(points), (64, 96))
-    turned = task.unflipped(heatmaps.draw(tf.constant(mirrored), (64, 96)))
+    maps = heatmaps.render(tf.constant(points), (64, 96))
+    turned = task.unflipped(heatmaps.render(tf.constant(mirrored), (64, 96)))
     np.testing.assert_allclose(turned, maps, atol=1e-5)
 
 

@@ -63,7 +63,7 @@ def test_figures_are_those_of_a_count_by_hand(seed: int, background: int | None)
     present = [c for c in range(CLASSES) if (truth == c).any()]
     rewarded = [c for c in present if c != background]
     assert result["reward"] == pytest.approx(reward_by_hand(truth, predicted, rewarded))
-    assert task.reward(result) == result["reward"]
+    assert task.score(result) == result["reward"]
     if not present:
         return
     iou = jaccard_score(truth, predicted, labels=present, average=None, zero_division=0)

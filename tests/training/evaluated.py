@@ -9,7 +9,7 @@ import msgspec
 import tensorflow as tf
 
 from nas_tf import networks, spaces
-from nas_tf.config.schema import Experiment, Gate, Limits, Optimiser
+from nas_tf.config.schema import Config, Gate, Limits, Optimiser
 from nas_tf.data import pipeline
 from nas_tf.data.examples import Examples
 from nas_tf.data.presets import preset
@@ -34,7 +34,7 @@ SMALL = {
 }
 
 
-def experiment(**changes: Any) -> Experiment:
+def experiment(**changes: Any) -> Config:
     """The small experiment with sections changed key by key."""
     content = json.loads(json.dumps(SMALL))
     for key, value in changes.items():
@@ -42,15 +42,15 @@ def experiment(**changes: Any) -> Experiment:
             content[key] |= value
         else:
             content[key] = value
-    return msgspec.convert(content, Experiment)
+    return msgspec.convert(content, Config)
 
 
 @functools.cache
 def _ground(text: str) -> SharedData:
-    return SharedData(msgspec.json.decode(text, type=Experiment))
+    return SharedData(msgspec.json.decode(text, type=Config))
 
 
-def evaluator(config: Experiment) -> TwoStage:
+def evaluator(config: Config) -> TwoStage:
     """Experiments that differ in nothing the groundwork reads share it."""
     plain = msgspec.structs.replace(
         config,
@@ -61,9 +61,9 @@ def evaluator(config: Experiment) -> TwoStage:
     return TwoStage(config, _ground(msgspec.json.encode(plain).decode()))
 
 
-def evaluate(genotype: Any, config: Experiment | None = None, **options: Any) -> CandidateResult:
-    one = evaluator(config or experiment())
-    return one.evaluate(genotype, gate.make(one.config.gate, 1), **options)
+def evaluate(genotype: Any, config: Config | None = None, **options: Any) -> CandidateResult:
+    item = evaluator(config or experiment())
+    return item.evaluate(genotype, gate.make(item.config.gate, 1), **options)
 
 
 def calibrated_encoder(path: Path, alpha: float = 0.35) -> Path:

@@ -25,7 +25,7 @@ def settings(auxiliary: str = "cell") -> networks.Settings:
 
 
 def drawn(auxiliary: str = "cell", genotype: Genotype = SIMPLE) -> Blueprint:
-    return networks.draw(genotype, CLASSES, input_size=SIZE, settings=settings(auxiliary))
+    return networks.blueprint_of(genotype, CLASSES, input_size=SIZE, settings=settings(auxiliary))
 
 
 def learner(blueprint: Blueprint | None = None, task: Task | None = None, **recipe) -> Learner:

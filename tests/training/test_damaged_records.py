@@ -40,10 +40,10 @@ def damage(monkeypatch: pytest.MonkeyPatch) -> Callable[[Examples], None]:
 
 @pytest.mark.slow
 def test_in_a_full_training(tmp_path: Path, damage: Callable) -> None:
-    one = training(tmp_path)
-    damage(one._data[0].examples)
+    item = training(tmp_path)
+    damage(item._data[0].examples)
     with pytest.raises(DataError, match=TOLD):
-        next(one.epochs())
+        next(item.epochs())
 
 
 @pytest.mark.slow

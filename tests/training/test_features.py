@@ -102,9 +102,9 @@ def test_a_stream_goes_on_where_it_is_told(cache: FeatureCache) -> None:
     whole = list(cache.epoch(batch=4, seed=3, epoch=2))
     assert len(whole) == 5
     rest = list(cache.epoch(batch=4, seed=3, epoch=2, start=3))
-    for one, other in zip(whole[3:], rest, strict=True):
+    for first, other in zip(whole[3:], rest, strict=True):
         for field in cache.fields:
-            np.testing.assert_array_equal(one[field], other[field])
+            np.testing.assert_array_equal(first[field], other[field])
     in_order = list(cache.in_order(batch=8))
     assert [len(batch["target"]) for batch in in_order] == [8, 8, 5]
     np.testing.assert_array_equal(in_order[0]["tap3"], cache.rows(range(8))["tap3"])

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from nas_tf import networks, spaces
-from nas_tf.config.schema import Experiment, Full
+from nas_tf.config.schema import Config, Full
 from nas_tf.data.examples import Examples
 from nas_tf.data.presets import preset
 from nas_tf.errors import ConfigError, DataError, TrainingError
@@ -40,7 +40,7 @@ def training(folder: Path, full: dict | None = None) -> FullTraining:
     settings = msgspec.convert(full or FULL, Full)
     examples = Examples("shapes", "train")
     task = task_of(examples.info)
-    drawn = networks.draw(
+    drawn = networks.blueprint_of(
         SIMPLE,
         task.channels,
         input_size=CROP,
@@ -81,8 +81,8 @@ def ends(one: FullTraining) -> list[tuple[int, int, float]]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list, dict]:
-    one = training(tmp_path_factory.mktemp("undisturbed"))
-    return ends(one), vectors(one)
+    item = training(tmp_path_factory.mktemp("undisturbed"))
+    return ends(item), vectors(item)
 
 
 def vectors(one: FullTraining) -> dict[str, np.ndarray]:
@@ -94,33 +94,33 @@ def vectors(one: FullTraining) -> dict[str, np.ndarray]:
 
 
 def test_steps_lead_to_their_places(tmp_path: Path) -> None:
-    one = training(tmp_path)
-    assert one.steps == 600 // 64 + 2 * 6
-    assert one.place(0) == Place(0, 0, 0)
-    assert one.place(8) == Place(0, 0, 8)
-    assert one.place(9) == Place(1, 0, 0)
-    assert one.place(16) == Place(1, 1, 1)
+    item = training(tmp_path)
+    assert item.steps == 600 // 64 + 2 * 6
+    assert item.place(0) == Place(0, 0, 0)
+    assert item.place(8) == Place(0, 0, 8)
+    assert item.place(9) == Place(1, 0, 0)
+    assert item.place(16) == Place(1, 1, 1)
 
 
 def test_rates_and_frozen_statistics_follow_the_paper(tmp_path: Path) -> None:
-    one = training(tmp_path)
-    assert not one._is_frozen(0, 0, 8)
-    assert [one._is_frozen(1, *divmod(step, 6)) for step in (0, 5, 6, 11)] == [
+    item = training(tmp_path)
+    assert not item._is_frozen(0, 0, 8)
+    assert [item._is_frozen(1, *divmod(step, 6)) for step in (0, 5, 6, 11)] == [
         False,
         False,
         True,
         True,
     ]
-    assert one._rates(1, 3, frozen=False) == {"encoder": 1e-3, "decoder": 3e-3}
-    assert one._rates(1, 7, frozen=True) == {"encoder": 5e-4, "decoder": 1.5e-3}
+    assert item._rates(1, 3, frozen=False) == {"encoder": 1e-3, "decoder": 3e-3}
+    assert item._rates(1, 7, frozen=True) == {"encoder": 5e-4, "decoder": 1.5e-3}
 
 
 @pytest.mark.slow
 def test_statistics_stay_once_they_are_frozen(tmp_path: Path) -> None:
     full = {**FULL, "stages": STAGES[1:], "polyak": None}
-    one, seen = training(tmp_path, full), []
-    for _ in one.epochs():
-        seen.append(one.state.statistics["encoder"])
+    item, seen = training(tmp_path, full), []
+    for _ in item.epochs():
+        seen.append(item.state.statistics["encoder"])
     np.testing.assert_array_equal(*seen)
 
 
@@ -163,7 +163,7 @@ def test_a_broken_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> None
     )
 
 
-def whole(**full: object) -> Experiment:
+def whole(**full: object) -> Config:
     stages = [{"epochs": 2, "batch": 100, "crop": list(CROP)}]
     return experiment(full={"stages": stages, **full})
 

@@ -18,20 +18,20 @@ LARGE = b"x" * 200_000
 
 def test_a_file_is_written_whole_or_nothing_is_left(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.bin"
-    with folders.whole(path) as partial:
+    with folders.atomic_file(path) as partial:
         partial.write_bytes(b"old")
     told = r"a\.bin can't be written: File too large; free some space"
     with (
         small_files(100_000),
         pytest.raises(EnvironmentFault, match=told),
-        folders.whole(path) as partial,
+        folders.atomic_file(path) as partial,
     ):
         partial.write_bytes(LARGE)
-    with suppress(KeyboardInterrupt), folders.whole(path) as partial:
+    with suppress(KeyboardInterrupt), folders.atomic_file(path) as partial:
         partial.write_bytes(LARGE)
         raise KeyboardInterrupt
     assert path.read_bytes() == b"old"
-    assert [one.name for one in path.parent.iterdir()] == ["a.bin"]
+    assert [item.name for item in path.parent.iterdir()] == ["a.bin"]
 
 
 def test_other_errors_are_left_as_they_are(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_a_keras_model_leaves_nothing_behind(tmp_path: Path) -> None:
     with (
         small_files(100_000),
         pytest.raises(EnvironmentFault, match=r"best\.keras can't be written"),
-        folders.whole(path) as partial,
+        folders.atomic_file(path) as partial,
     ):
         model.save(partial)
     assert not list(tmp_path.iterdir())
@@ -72,7 +72,7 @@ def test_a_history_keeps_what_it_had(tmp_path: Path) -> None:
     with small_files(1000), pytest.raises(EnvironmentFault, match=r"history\.csv can't be"):
         history.add({"step": "2" * 2000})
     assert [row["step"] for row in History(path).rows] == ["1"]
-    assert [one.name for one in tmp_path.iterdir()] == ["history.csv"]
+    assert [item.name for item in tmp_path.iterdir()] == ["history.csv"]
 
 
 def test_a_part_of_a_feature_shard_is_taken_away(tmp_path: Path) -> None:

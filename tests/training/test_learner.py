@@ -30,7 +30,7 @@ def softmax_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
 @pytest.mark.parametrize("distillation", [0.0, 0.3])
 @pytest.mark.parametrize("weight", [0.0, 0.15])
 def test_the_loss_is_its_formula(distillation: float, weight: float) -> None:
-    one = small.learner(distillation=distillation, auxiliary_weight=weight)
+    learner = small.learner(distillation=distillation, auxiliary_weight=weight)
     rng = np.random.default_rng(0)
     shape = (2, 4, 6)
     logits = {name: rng.normal(size=(*shape, 4)) for name in ("logits", "aux1", "aux2")}
@@ -40,7 +40,7 @@ def test_the_loss_is_its_formula(distillation: float, weight: float) -> None:
         expected += weight * softmax_cross_entropy(logits[name], labels)
     expected += distillation * np.mean((logits["logits"] - teacher) ** 2)
     given = {name: tf.constant(value, tf.float32) for name, value in logits.items()}
-    loss = one.loss(given, tf.constant(labels), tf.constant(teacher, tf.float16))
+    loss = learner.loss(given, tf.constant(labels), tf.constant(teacher, tf.float16))
     assert float(loss) == pytest.approx(expected, rel=1e-3)
 
 
@@ -54,7 +54,7 @@ def test_without_a_teacher_there_is_no_distance() -> None:
 def test_gradients_are_clipped_then_decayed() -> None:
     settings = Optimiser(clip=3.0, weight_decay=0.1)
     gradient, weights = np.array([3.0, -4.0, 12.0]), np.array([1.0, 2.0, -1.0])
-    seen = optimizers.seen_gradient(settings, tf.constant(gradient), tf.constant(weights))
+    seen = optimizers.effective_gradient(settings, tf.constant(gradient), tf.constant(weights))
     np.testing.assert_allclose(seen, gradient * 3 / 13 + 0.1 * weights, rtol=1e-6)
 
 
@@ -78,34 +78,36 @@ def test_polyak_averages_as_addons_does() -> None:
 
 
 def test_averages_and_their_statistics_follow_the_formula() -> None:
-    one = small.learner(polyak=0.9, momentum=0.5)
-    expected = one.trainable["decoder"].numpy()
-    statistics, batch_means = one.statistics["decoder"].numpy(), []
+    learner = small.learner(polyak=0.9, momentum=0.5)
+    expected = learner.trainable["decoder"].numpy()
+    statistics, batch_means = learner.statistics["decoder"].numpy(), []
     before = statistics.copy()
     for seed in range(3):
-        one.step(*small.batch(seed), small.RATES)
-        expected = 0.9 * expected + 0.1 * one.trainable["decoder"].numpy()
-        running = one.statistics["decoder"].numpy()
+        learner.step(*small.batch(seed), small.RATES)
+        expected = 0.9 * expected + 0.1 * learner.trainable["decoder"].numpy()
+        running = learner.statistics["decoder"].numpy()
         batch_means.append(2 * running - before)
         before = running
     for measured in batch_means:
         statistics = 0.9 * statistics + 0.1 * measured
-    np.testing.assert_allclose(one.state().trainable["decoder"], expected, atol=1e-6)
-    np.testing.assert_allclose(one.state().statistics["decoder"], statistics, atol=1e-4)
+    np.testing.assert_allclose(learner.state().trainable["decoder"], expected, atol=1e-6)
+    np.testing.assert_allclose(learner.state().statistics["decoder"], statistics, atol=1e-4)
 
 
 def test_without_polyak_the_live_weights_are_shown() -> None:
-    one = small.learner()
-    one.step(*small.batch(), small.RATES)
-    np.testing.assert_array_equal(one.state().trainable["encoder"], one.trainable["encoder"])
+    learner = small.learner()
+    learner.step(*small.batch(), small.RATES)
+    np.testing.assert_array_equal(
+        learner.state().trainable["encoder"], learner.trainable["encoder"]
+    )
 
 
 def test_statistics_fit_the_averaged_weights() -> None:
     """Averaged over the same past, they are near those measured anew under the averages."""
-    one = small.learner(polyak=0.9)
+    learner = small.learner(polyak=0.9)
     for _ in range(40):
-        one.step(*small.batch(1), small.RATES)
-    state, network = one.state(), one._network
+        learner.step(*small.batch(1), small.RATES)
+    state, network = learner.state(), learner._network
     _, measured = network(
         small.batch(1)[0], state.trainable, state.statistics, training=frozenset(network.parts)
     )
@@ -161,7 +163,7 @@ def test_a_learner_leaves_no_graph_behind() -> None:
 
     def graphs() -> int:
         gc.collect()
-        return sum(type(one).__name__ == "FuncGraph" for one in gc.get_objects())
+        return sum(type(item).__name__ == "FuncGraph" for item in gc.get_objects())
 
     def learn() -> None:
         small.learner(polyak=0.9).step(*small.batch(), small.RATES)
@@ -173,25 +175,25 @@ def test_a_learner_leaves_no_graph_behind() -> None:
 
 
 def test_frozen_parts_and_statistics_stay() -> None:
-    one = small.learner(optimisers={"decoder": small.ADAM}, normalising=frozenset({"decoder"}))
-    before = {part: vector.numpy() for part, vector in one.trainable.items()}
-    statistics = one.statistics["encoder"].numpy()
-    one.step(*small.batch(), {"decoder": 0.01})
-    np.testing.assert_array_equal(one.trainable["encoder"], before["encoder"])
-    np.testing.assert_array_equal(one.statistics["encoder"], statistics)
-    assert np.abs(one.trainable["decoder"].numpy() - before["decoder"]).max() > 0
+    learner = small.learner(optimisers={"decoder": small.ADAM}, normalising=frozenset({"decoder"}))
+    before = {part: vector.numpy() for part, vector in learner.trainable.items()}
+    statistics = learner.statistics["encoder"].numpy()
+    learner.step(*small.batch(), {"decoder": 0.01})
+    np.testing.assert_array_equal(learner.trainable["encoder"], before["encoder"])
+    np.testing.assert_array_equal(learner.statistics["encoder"], statistics)
+    assert np.abs(learner.trainable["decoder"].numpy() - before["decoder"]).max() > 0
 
 
 def test_one_trace_serves_all_steps_and_rates() -> None:
-    one = small.learner()
+    learner = small.learner()
     for seed in range(3):
-        one.step(*small.batch(seed), {"encoder": 0.1 / (seed + 1), "decoder": 0.01})
-    assert one._step.experimental_get_tracing_count() == 1
+        learner.step(*small.batch(seed), {"encoder": 0.1 / (seed + 1), "decoder": 0.01})
+    assert learner._step.experimental_get_tracing_count() == 1
 
 
 def test_it_learns_to_tell_one_batch() -> None:
-    one = small.learner(auxiliary_weight=0.15, loss_at="logits")
-    losses = [float(one.step(*small.batch(), small.RATES)) for _ in range(20)]
+    learner = small.learner(auxiliary_weight=0.15, loss_at="logits")
+    losses = [float(learner.step(*small.batch(), small.RATES)) for _ in range(20)]
     assert losses[-1] < 0.7 * losses[0]
 
 

@@ -9,7 +9,7 @@ import yaml
 from PIL import Image
 
 from nas_tf import config, spaces
-from nas_tf.config.schema import Experiment, Resize, View
+from nas_tf.config.schema import Config, Resize, View
 from nas_tf.errors import NasTfError
 from nas_tf.input_geometry import InputGeometry
 from nas_tf.search import SearchHyperModel, TwoStageTuner
@@ -32,7 +32,7 @@ CLASSES = [f"class {n}" for n in range(9)]
 
 
 @pytest.fixture
-def load(tmp_path: Path) -> Callable[..., Experiment]:
+def load(tmp_path: Path) -> Callable[..., Config]:
     """The small configuration with overrides."""
     (tmp_path / "small.yaml").write_text(SMALL)
     return lambda *overrides: config.load(tmp_path / "small.yaml", overrides)
@@ -58,7 +58,7 @@ def own(tmp_path: Path) -> Callable[..., str]:
     return write
 
 
-def refused(check: Callable[[Experiment], None], whole: Experiment) -> str:
+def refused(check: Callable[[Config], None], whole: Config) -> str:
     with pytest.raises(NasTfError) as error:
         check(whole)
     assert "\n" not in str(error.value)
@@ -106,7 +106,7 @@ def refused(check: Callable[[Experiment], None], whole: Experiment) -> str:
 def test_what_no_search_can_do(load, tmp_path: Path, overrides: list[str], line: str) -> None:
     whole = load(*overrides)
     assert refused(preflight.before_search, whole) == line
-    assert refused(lambda one: SharedData(one, root=tmp_path / "cache"), whole) == line
+    assert refused(lambda item: SharedData(item, root=tmp_path / "cache"), whole) == line
     assert not (tmp_path / "cache").exists()
 
 
@@ -154,7 +154,7 @@ def test_what_no_full_training_can_do(
     whole = load(*overrides)
     assert refused(preflight.before_training, whole) == line
     arch1 = spaces.resolve("arch1")
-    assert refused(lambda one: FullRun(one, arch1, tmp_path / "run"), whole) == line
+    assert refused(lambda item: FullRun(item, arch1, tmp_path / "run"), whole) == line
     assert not (tmp_path / "run").exists()
 
 
@@ -173,8 +173,8 @@ def test_absent_imagenet_weights_are_refused_before_data_are_opened(
     arch1 = spaces.resolve("arch1")
     for check in (
         search_preflight.check,
-        lambda one: SharedData(one, root=tmp_path / "cache"),
-        lambda one: FullRun(one, arch1, tmp_path / "run"),
+        lambda item: SharedData(item, root=tmp_path / "cache"),
+        lambda item: FullRun(item, arch1, tmp_path / "run"),
     ):
         line = refused(check, whole)
         assert line.startswith("ImageNet weights are not on this machine")
@@ -240,6 +240,6 @@ def test_a_tuner_is_refused_before_it_describes_its_run(load, tmp_path: Path) ->
     model = SearchHyperModel.of(whole, spaces.get("auxcell"))
     oracle = RandomOracle(OBJECTIVE, max_trials=1, seed=1)
     tuner = TwoStageTuner(model, oracle, directory=tmp_path, project_name="run")
-    line = refused(lambda one: tuner.search(verbose=0), whole)
+    line = refused(lambda item: tuner.search(verbose=0), whole)
     assert line.startswith("stage_one.batch is 541 and meta-train of shapes has 540")
     assert not (tuner.folder / "run.json").exists()

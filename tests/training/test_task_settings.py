@@ -35,8 +35,8 @@ def test_the_background_is_left_out_of_the_reward_alone(background: int | str) -
     labels[0, 0] = 1
     logits = tf.one_hot(np.where(labels == 1, 2, 0), CLASSES) * 9.0
     plain, without = made("label").metrics(), made("label", background=background).metrics()
-    for one in (plain, without):
-        one.update(tf.constant(labels), logits, (8, 8))
+    for item in (plain, without):
+        item.update(tf.constant(labels), logits, (8, 8))
     told, rest = plain.result(), without.result()
     assert told.pop("reward") > 0.5
     assert rest.pop("reward") == 0
@@ -133,7 +133,7 @@ def test_settings_that_do_not_fit_are_told_before_anything_is_computed(
 )
 def test_a_task_that_is_given_is_what_the_configuration_then_makes(data, task) -> None:
     """It trains and scores in place of the configuration's, and a run keeps it."""
-    own = schema.Experiment(space="auxcell", data=schema.Data(**data))
+    own = schema.Config(space="auxcell", data=schema.Data(**data))
     if task.name == "segmentation":
         own = structs.replace(own, task=schema.Task(background="background"))
     kept = SearchHyperModel(spaces.get("auxcell"), task, config=own).config()

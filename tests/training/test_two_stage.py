@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 
 from nas_tf import spaces
-from nas_tf.config.schema import Experiment
+from nas_tf.config.schema import Config
 from nas_tf.errors import ConfigError, DataError, WeightsError
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
@@ -50,7 +50,7 @@ class Recording(Learner):
 class Evaluated:
     """One candidate through both stages, whose settings all differ between the stages."""
 
-    config: Experiment
+    config: Config
     result: CandidateResult
     heard: list[tuple[str, int, int, float]]
     learners: list[Recording]
@@ -88,7 +88,7 @@ def both() -> Evaluated:
 def test_both_stages_are_run_and_booked(both: Evaluated) -> None:
     result, heard = both.result, both.heard
     assert [len(result.stages), result.stopped, result.failed] == [2, None, False]
-    assert result.reward == result.stages[-1].reward
+    assert result.score == result.stages[-1].score
     for number, stage in enumerate(result.stages, 1):
         assert stage.steps == 540 // 32
         books = {"build", "trace", "input", "steps", "validate", "validate_trace"}
@@ -98,22 +98,22 @@ def test_both_stages_are_run_and_booked(both: Evaluated) -> None:
         mine = [step for step in heard if step[0] == f"stage {number}"]
         assert [step[1:3] for step in mine] == [(n + 1, stage.steps) for n in range(stage.steps)]
     record = json.loads(json.dumps(result.to_dict()))
-    assert record["stages"][0]["reward"] == result.stages[0].reward
+    assert record["stages"][0]["score"] == result.stages[0].score
 
 
 def test_each_stage_trains_as_it_is_configured(both: Evaluated) -> None:
     first, second = both.learners
-    one, two = both.config.stage_one, both.config.stage_two
-    assert first.recipe.optimisers == {"decoder": one.decoder}
+    item, two = both.config.stage_one, both.config.stage_two
+    assert first.recipe.optimisers == {"decoder": item.decoder}
     assert second.recipe.optimisers == {"encoder": two.encoder, "decoder": two.decoder}
-    for learner, stage in ((first, one), (second, two)):
+    for learner, stage in ((first, item), (second, two)):
         recipe = learner.recipe
         assert recipe.normalising == frozenset(recipe.optimisers)
         assert recipe.polyak == stage.polyak
         assert recipe.auxiliary_weight == stage.auxiliary_weight
-        rates = {part: one.learning_rate for part, one in recipe.optimisers.items()}
+        rates = {part: item.learning_rate for part, item in recipe.optimisers.items()}
         assert learner.rates == [rates] * (540 // 32)
-    assert (first.recipe.distillation, second.recipe.distillation) == (one.distillation, 0.0)
+    assert (first.recipe.distillation, second.recipe.distillation) == (item.distillation, 0.0)
 
 
 def test_stage_two_goes_on_from_stage_one_and_its_result_is_scored(both: Evaluated) -> None:
@@ -139,7 +139,7 @@ def test_the_same_seed_gives_the_same_losses_and_another_does_not() -> None:
     config = experiment(**ONLY_ONE)
     first, again = evaluate(SIMPLE, config), evaluate(SIMPLE, config)
     assert first.stages[0].losses == again.stages[0].losses
-    assert first.reward == again.reward
+    assert first.score == again.score
     other = evaluate(SIMPLE, config, seed=2)
     assert other.stages[0].losses != first.stages[0].losses
 
@@ -162,16 +162,16 @@ def test_the_other_tasks_are_the_same_code(target: str) -> None:
     config = experiment(data={"target": target}, stage_one={"batch": 64}, stage_two={"batch": 64})
     result = evaluate(SIMPLE, config)
     assert not result.failed, result.stopped
-    assert all(0 <= stage.reward <= 1 for stage in result.stages)
+    assert all(0 <= stage.score <= 1 for stage in result.stages)
 
 
 def test_the_gate_stops_the_weak() -> None:
-    one = evaluator(experiment(gate={"probability": 0.0}))
-    strict = gate.make(one.config.gate, 1)
-    strict.goes_on(1.0)
-    result = one.evaluate(SIMPLE, strict)
+    item = evaluator(experiment(gate={"probability": 0.0}))
+    strict = gate.make(item.config.gate, 1)
+    strict.admits(1.0)
+    result = item.evaluate(SIMPLE, strict)
     assert (result.stopped, result.failed, len(result.stages)) == ("gate", False, 1)
-    assert result.reward == result.stages[0].reward
+    assert result.score == result.stages[0].score
 
 
 @pytest.mark.parametrize(
@@ -187,16 +187,16 @@ def test_the_gate_stops_the_weak() -> None:
 def test_beyond_a_limit_is_the_floor_with_the_reason(limits: dict, reason: str) -> None:
     result = evaluate(SIMPLE, experiment(limits={**limits, "floor": 0.05}))
     assert result.failed
-    assert result.reward == 0.05
+    assert result.score == 0.05
     assert re.fullmatch(reason, result.stopped)
 
 
 def test_a_candidate_that_diverges_costs_only_itself() -> None:
     config = experiment(stage_one={"decoder": {"learning_rate": 1e30}})
-    one = evaluator(config)
+    item = evaluator(config)
     opened = gate.make(config.gate, 1)
-    result = one.evaluate(SIMPLE, opened)
-    assert (result.failed, result.reward, opened.seen) == (True, 0.0, 0)
+    result = item.evaluate(SIMPLE, opened)
+    assert (result.failed, result.score, opened.seen) == (True, 0.0, 0)
     assert result.stopped == "the loss is nan at step 2 of stage 1"
 
 
@@ -212,9 +212,9 @@ evaluator(greedy)
 held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (held + (3 << 29),) * 2)
 result = evaluate(spaces.resolve("arch0"), greedy)
-print(result.failed, result.reward, result.stopped.split(":")[0])
+print(result.failed, result.score, result.stopped.split(":")[0])
 after = evaluate(SIMPLE, small)
-print(after.reward == before.reward)
+print(after.score == before.score)
 """
 
 
@@ -341,5 +341,5 @@ def test_arch0_learns_what_a_decoder_of_zeros_cannot() -> None:
         stage_one={"epochs": 2, "batch": 16, "crop": [128, 128]},
     )
     zeros = "[[[3,3],[3,2],[3,0]],[10,[0,0,10,10],[0,0,10,10],[0,0,10,10]]]"
-    learnt = evaluate(spaces.resolve("arch0"), config).reward
-    assert learnt > 1.5 * evaluate(spaces.resolve(zeros, "auxcell"), config).reward
+    learnt = evaluate(spaces.resolve("arch0"), config).score
+    assert learnt > 1.5 * evaluate(spaces.resolve(zeros, "auxcell"), config).score

@@ -47,7 +47,7 @@ def cache():
         yield
 
 
-def scorer_of(whole: config.Experiment, **how: object) -> tuple[Scorer, object]:
+def scorer_of(whole: config.Config, **how: object) -> tuple[Scorer, object]:
     draw = from_config.drawer(whole, spaces.resolve("arch2"), "published")
     size = from_config.geometry(whole).size
     blueprint = draw(size).deployed()

@@ -50,7 +50,7 @@ def test_probabilities_of_a_position_sum_to_one() -> None:
     whole = np.exp(small.log_probs(every).sum(axis=1))
     assert whole.sum() == pytest.approx(1, abs=1e-6)
     drawn, _ = small.sample(range(20_000))
-    counts = np.array([(drawn == one).all(axis=1).mean() for one in every])
+    counts = np.array([(drawn == item).all(axis=1).mean() for item in every])
     assert np.abs(counts - whole).max() < 0.01
 
 
@@ -154,9 +154,9 @@ def test_gradients_are_clipped_to_the_norm() -> None:
     for clip in (1e-3, 1e3):
         learner = Controller(AUXCELL, seed=9, gradient_clip=clip)
         learner.train(batch(learner, 8))
-        moments = [one.numpy() for one in learner._state if one.name.startswith("m/")]
+        moments = [item.numpy() for item in learner._state if item.name.startswith("m/")]
         assert len(moments) == len(learner._weights)
-        norms[clip] = 10 * np.linalg.norm([np.linalg.norm(one) for one in moments])
+        norms[clip] = 10 * np.linalg.norm([np.linalg.norm(moment) for moment in moments])
     assert norms[1e-3] == pytest.approx(1e-3, rel=1e-3)
     assert norms[1e3] > 2e-3
 
@@ -177,8 +177,8 @@ def test_restored_it_goes_on_bit_for_bit() -> None:
     kept = first.arrays()
     second = Controller(AUXCELL, seed=9)
     second.restore(kept)
-    for one in (first, second):
-        one.train(batch(one, 8, 99))
+    for item in (first, second):
+        item.train(batch(item, 8, 99))
     for mine, other in zip(first.arrays(), second.arrays(), strict=True):
         np.testing.assert_array_equal(mine, other)
 
@@ -195,8 +195,8 @@ def test_what_else_the_process_does_changes_nothing() -> None:
     try:
         other = Controller(AUXCELL, seed=9)
         tf.keras.backend.clear_session()
-        for one in (plain, other):
-            one.train(batch(one, 8))
+        for first in (plain, other):
+            first.train(batch(first, 8))
     finally:
         tf.keras.mixed_precision.set_global_policy("float32")
     for mine, its in zip(plain.arrays(), other.arrays(), strict=True):

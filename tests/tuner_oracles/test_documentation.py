@@ -58,7 +58,7 @@ def test_the_manifest() -> None:
 
     def told(job: dict) -> dict[str, str]:
         container = job["spec"]["template"]["spec"]["containers"][0]
-        return {one["name"]: one.get("value") for one in container["env"]}
+        return {item["name"]: item.get("value") for item in container["env"]}
 
     commands = [
         job["spec"]["template"]["spec"]["containers"][0]["command"] for job in (chief, worker)
@@ -74,7 +74,7 @@ def test_the_manifest() -> None:
     assert told(chief)["KERASTUNER_ORACLE_PORT"] == told(worker)["KERASTUNER_ORACLE_PORT"] == port
     labels = {
         name: part["spec"]["template"]["metadata"]["labels"]
-        for (_, name), part in (one for one in parts.items() if one[0][0] == "Job")
+        for (_, name), part in (part for part in parts.items() if part[0][0] == "Job")
     }
     policy = parts["NetworkPolicy", "search-chief"]["spec"]
     assert policy["podSelector"]["matchLabels"] == labels["search-chief"]

@@ -72,9 +72,9 @@ def test_keras_tuners_own_tuner_searches_and_goes_on(tmp_path: Path) -> None:
 def test_overwriting_begins_anew(tmp_path: Path) -> None:
     x, y = data()
     for _ in range(2):
-        one = tuner(RandomOracle("val_loss", 2, seed=1), tmp_path, overwrite=True)
-        search(one, x, y, validation_data=(x, y), epochs=1, verbose=0)
-        assert len(one.oracle.trials) == 2
+        item = tuner(RandomOracle("val_loss", 2, seed=1), tmp_path, overwrite=True)
+        search(item, x, y, validation_data=(x, y), epochs=1, verbose=0)
+        assert len(item.oracle.trials) == 2
 
 
 def test_a_model_built_of_a_best_trial_does_not_change_the_space(tmp_path: Path) -> None:
@@ -137,9 +137,9 @@ def fails(hp: kt.HyperParameters) -> None:
 def test_a_space_that_grows_at_its_ends_is_refused_before_any_trial(
     tmp_path: Path, ask: Any, new: str
 ) -> None:
-    one = kt.Tuner(RandomOracle("val_loss", 9), Grows(ask), directory=tmp_path)
+    item = kt.Tuner(RandomOracle("val_loss", 9), Grows(ask), directory=tmp_path)
     with pytest.raises(SpaceError, match=f"not every build asks for {new}, so"):
-        search(one, verbose=0)
+        search(item, verbose=0)
     assert not list(tmp_path.rglob("trial_*"))
 
 
@@ -152,11 +152,11 @@ def test_a_space_that_grows_elsewhere_is_refused_before_a_network_is_trained(
             hp.Choice("later", [1, 2])
 
     model = Grows(ask)
-    one = kt.Tuner(RandomOracle("val_loss", 9, seed=1), model, directory=tmp_path)
+    item = kt.Tuner(RandomOracle("val_loss", 9, seed=1), model, directory=tmp_path)
     with pytest.raises(SpaceError, match="asks for 'late', 'later', so"):
-        search(one, verbose=0)
-    assert model.fits == len(one.oracle.end_order) < 3
-    assert {trial.status for trial in one.oracle.trials.values()} <= {"COMPLETED", "RUNNING"}
+        search(item, verbose=0)
+    assert model.fits == len(item.oracle.end_order) < 3
+    assert {trial.status for trial in item.oracle.trials.values()} <= {"COMPLETED", "RUNNING"}
 
 
 def test_a_space_that_is_asked_for_in_full_is_searched(tmp_path: Path) -> None:
@@ -165,9 +165,9 @@ def test_a_space_that_is_asked_for_in_full_is_searched(tmp_path: Path) -> None:
         for number in range(3):
             hp.Choice(f"act{number}", ["relu", "tanh"])
 
-    one = kt.Tuner(RandomOracle("val_loss", 4, seed=1), Grows(ask), directory=tmp_path)
-    search(one, verbose=0)
-    assert [trial.status for trial in one.oracle.trials.values()] == ["COMPLETED"] * 4
+    item = kt.Tuner(RandomOracle("val_loss", 4, seed=1), Grows(ask), directory=tmp_path)
+    search(item, verbose=0)
+    assert [trial.status for trial in item.oracle.trials.values()] == ["COMPLETED"] * 4
 
 
 def test_continuous_hyperparameters_are_refused_before_any_trial(tmp_path: Path) -> None:
@@ -333,9 +333,9 @@ class Scored(kt.engine.base_tuner.BaseTuner):
 def test_a_full_disk_ends_the_search_and_is_no_trials_failure(tmp_path: Path, room: int) -> None:
     drive(made(tmp_path, 9), 3)
     size = (tmp_path / "search/ledger.jsonl").stat().st_size
-    one = Scored(made(tmp_path, 9), directory=str(tmp_path), project_name="search")
+    scored = Scored(made(tmp_path, 9), directory=str(tmp_path), project_name="search")
     with small_files(size + room), pytest.raises(Unwritable, match="free some space, then start"):
-        search(one, verbose=0)
+        search(scored, verbose=0)
     again = Scored(made(tmp_path, 9), directory=str(tmp_path), project_name="search")
     search(again, verbose=0)
     assert [trial.status for trial in again.oracle.trials.values()] == ["COMPLETED"] * 9

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.e2e.disk import small_files
 from tests.tuner_oracles.searches import GOAL, drive, outcome, place, space
 from tuner_oracles import RandomOracle
-from tuner_oracles.ledger import NAME, Ledger, LedgerError, Unwritable, write_whole
+from tuner_oracles.ledger import NAME, Ledger, LedgerError, Unwritable, write_atomically
 
 FIELDS = st.dictionaries(
     st.text(min_size=1).filter(lambda key: key not in ("n", "kind", "crc")),
@@ -130,9 +130,9 @@ def test_a_full_disk_is_told_and_leaves_the_ledger_whole(tmp_path: Path) -> None
 
 def test_a_file_that_does_not_fit_is_left_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
-    write_whole(path, b"{}")
+    write_atomically(path, b"{}")
     with small_files(10), pytest.raises(Unwritable, match=r"state\.json can't be written"):
-        write_whole(path, b"x" * 100)
+        write_atomically(path, b"x" * 100)
     assert path.read_bytes() == b"{}"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -172,7 +172,7 @@ def searched(folder: Path) -> RandomOracle:
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
-    write_whole(path, b"{}")
-    write_whole(path, json.dumps({"a": 1}).encode(), sync=True)
+    write_atomically(path, b"{}")
+    write_atomically(path, json.dumps({"a": 1}).encode(), sync=True)
     assert path.read_text() == '{"a": 1}'
     assert list(tmp_path.iterdir()) == [path]

@@ -98,8 +98,8 @@ class TestPPO(OracleContract):
 )
 def test_those_that_learn_beat_random(tmp_path: Path, oracle: type, given: dict) -> None:
     def late_mean(made: type, name: str, given: dict) -> float:
-        one = place(made(GOAL, 150, hyperparameters=space(10), seed=1, **given), tmp_path / name)
-        drive(one)
-        return sum(score(values) for _, values, *_ in outcome(one)[-50:]) / 50
+        item = place(made(GOAL, 150, hyperparameters=space(10), seed=1, **given), tmp_path / name)
+        drive(item)
+        return sum(score(values) for _, values, *_ in outcome(item)[-50:]) / 50
 
     assert late_mean(oracle, "learns", given) > late_mean(RandomOracle, "random", {}) + 0.15

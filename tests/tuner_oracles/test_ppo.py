@@ -40,38 +40,38 @@ def test_the_baseline_follows_rewards_and_begins_with_the_first() -> None:
 
 
 def test_an_update_comes_after_so_many_results() -> None:
-    one = searcher()
+    item = searcher()
     versions = []
     for number in range(9):
-        one.learn(one.propose(number), 0.5)
-        versions.append(one.version)
+        item.learn(item.propose(number), 0.5)
+        versions.append(item.version)
     assert versions == [0, 0, 0, 1, 1, 1, 1, 2, 2]
 
 
 def test_results_of_a_policy_too_long_gone_are_dropped() -> None:
-    one = searcher()
-    late = one.propose(0)
+    item = searcher()
+    late = item.propose(0)
     assert late.policy["version"] == 0
     for number in range(1, 13):
-        one.learn(one.propose(number), 0.5)
+        item.learn(item.propose(number), 0.5)
         if number == 8:
-            assert one.version == 2
-            one.learn(late, 0.5)
-    assert (one.version, one.dropped) == (3, 0)
-    one.learn(late, 9.0)
-    assert one.dropped == 1
+            assert item.version == 2
+            item.learn(late, 0.5)
+    assert (item.version, item.dropped) == (3, 0)
+    item.learn(late, 9.0)
+    assert item.dropped == 1
 
 
 @pytest.mark.parametrize("scaled", [False, True])
 def test_advantages_are_rewards_less_the_baseline_by_its_spread_if_wanted(scaled: bool) -> None:
-    one = searcher(scale_rewards=scaled)
+    item = searcher(scale_rewards=scaled)
     rewards = np.array([0.2, 0.9, 0.4])
     for number, reward in enumerate(rewards):
-        one.learn(one.propose(number), reward)
-    spread = one.baseline.spread
+        item.learn(item.propose(number), reward)
+    spread = item.baseline.spread
     assert 0 < spread < 0.5
-    expected = (rewards - one.baseline.mean) / (spread if scaled else 1.0)
-    np.testing.assert_allclose(one._batch(list(one._window)).advantages, expected)
+    expected = (rewards - item.baseline.mean) / (spread if scaled else 1.0)
+    np.testing.assert_allclose(item._batch(list(item._window)).advantages, expected)
 
 
 def test_late_results_are_weighed_against_the_policy_that_proposed_them(tmp_path: Path) -> None:
@@ -85,55 +85,55 @@ def test_late_results_are_weighed_against_the_policy_that_proposed_them(tmp_path
     assert [episode.reward for episode in second] == [0.5, 0.625, 0.75, 0.875]
     fresh = PPOOracle(GOAL, 100, hyperparameters=space(), seed=2, **SMALL)
     place(fresh, tmp_path / "fresh").create_trial("a")
-    untrained = fresh.searcher._controller.log_probs(np.array([one.tokens for one in second]))
-    np.testing.assert_allclose([one.log_probs for one in second], untrained, atol=1e-6)
+    untrained = fresh.searcher._controller.log_probs(np.array([item.tokens for item in second]))
+    np.testing.assert_allclose([item.log_probs for item in second], untrained, atol=1e-6)
 
 
 def test_a_failure_is_as_bad_as_the_worst_and_leaves_the_baseline() -> None:
-    one = searcher(window=8, minibatch=4, every=8)
-    one.learn_failure(one.propose(0))
-    assert not one._window, "nothing to compare with yet"
+    item = searcher(window=8, minibatch=4, every=8)
+    item.learn_failure(item.propose(0))
+    assert not item._window, "nothing to compare with yet"
     for number, reward in enumerate((0.4, 0.6, 0.5)):
-        one.learn(one.propose(number), reward)
-    before = one.baseline.mean
-    one.learn_failure(one.propose(9))
-    assert one._window[-1].reward == 0.4
-    assert one.baseline.mean == before
+        item.learn(item.propose(number), reward)
+    before = item.baseline.mean
+    item.learn_failure(item.propose(9))
+    assert item._window[-1].reward == 0.4
+    assert item.baseline.mean == before
 
 
 def test_repeats_teach_less_each_time_and_make_up_half_of_an_update() -> None:
-    one = searcher(window=8, minibatch=4, every=8, repeat_cost=0.5)
+    item = searcher(window=8, minibatch=4, every=8, repeat_cost=0.5)
     for number, reward in enumerate((0.4, 0.6)):
-        one.learn(one.propose(number), reward)
-    spread = one.baseline.spread
-    again = one.propose(5)
+        item.learn(item.propose(number), reward)
+    spread = item.baseline.spread
+    again = item.propose(5)
     for _ in range(6):
-        one.learn(again, 0.6, known=True)
-    taken = [episode.reward for episode in one._window][2:]
+        item.learn(again, 0.6, known=True)
+    taken = [episode.reward for episode in item._window][2:]
     assert len(taken) == 4, "half of eight"
     assert taken[0] == pytest.approx(0.6 - 0.5 * spread, abs=0.02)
     assert taken == sorted(taken, reverse=True)
 
 
 def test_what_the_policy_did_not_draw_teaches_nothing() -> None:
-    one = searcher()
-    one.learn(Proposal((0, 0, 0, 0)), 1.0)
-    assert not one._window
+    item = searcher()
+    item.learn(Proposal((0, 0, 0, 0)), 1.0)
+    assert not item._window
 
 
 def test_what_was_given_to_be_tried_first_teaches_as_its_own_draws_do() -> None:
-    one = searcher(passes=20, learning_rate=0.01)
-    drawn = one.propose(0)
-    assert one.given(drawn.tokens).policy == {
+    item = searcher(passes=20, learning_rate=0.01)
+    drawn = item.propose(0)
+    assert item.given(drawn.tokens).policy == {
         "log_probs": pytest.approx(drawn.policy["log_probs"], abs=1e-5),
         "version": 0,
     }
     good, bad = (1, 2, 3, 0), (0, 0, 0, 3)
-    before = one.given(good).policy["log_probs"]
+    before = item.given(good).policy["log_probs"]
     for vector in (bad, good, bad, good):
-        one.learn(one.given(vector), float(vector == good))
-    assert one.version == 1
-    assert sum(one.given(good).policy["log_probs"]) > sum(before) + 0.1
+        item.learn(item.given(vector), float(vector == good))
+    assert item.version == 1
+    assert sum(item.given(good).policy["log_probs"]) > sum(before) + 0.1
 
 
 @pytest.mark.slow

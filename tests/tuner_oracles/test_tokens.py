@@ -60,7 +60,7 @@ def test_values_are_those_keras_tuner_draws() -> None:
     tokens = Tokens(everything())
     hp = everything()
     for seed in range(50):
-        drawn = {one.name: one.random_sample(seed) for one in hp.space}
+        drawn = {item.name: item.random_sample(seed) for item in hp.space}
         assert tokens.values(tokens.vector(drawn)) == drawn
 
 

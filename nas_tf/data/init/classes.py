@@ -177,7 +177,7 @@ def _of_colours(values: Values, names: ClassNames | None) -> Classes:
         return Classes(names.names, names.colours, True, tuple(strange), notes)
     if len(values.pixels) > _MOST_COLOURS:
         raise _soft(values, "colours")
-    seen = sorted(values.pixels, key=lambda one: (one != 0, -values.pixels[one]))
+    seen = sorted(values.pixels, key=lambda pixel: (pixel != 0, -values.pixels[pixel]))
     notes: tuple[str, ...] = ()
     if names is not None:
         notes = (f"{names.path.name} has no colours and the masks have: it is not used",)

@@ -78,7 +78,7 @@ def _cityscapes(root: Path) -> Arrangement | None:
     images, labels = "leftImg8bit/{split}/{name}_leftImg8bit.png", "gtFine/{split}/{name}_gtFine_"
     if not (root / "leftImg8bit").is_dir() or not (root / "gtFine").is_dir():
         return None
-    there = [one for one in Place(root, images).splits() if one in ("train", "val")]
+    there = [split for split in Place(root, images).splits() if split in ("train", "val")]
     for kind in ("labelTrainIds.png", "labelIds.png"):
         if there and Place(root, labels + kind).names(there[0]):
             return Arrangement(
@@ -163,14 +163,18 @@ def _folders(root: Path) -> Arrangement | None:
         kind, pattern, split = _meaning(parts)
         groups.setdefault((kind, pattern), Counter())[split] += 1
     best = {
-        kind: max((one for one in groups if one[0] == kind), key=lambda one: groups[one].total())
+        kind: max(
+            (group for group in groups if group[0] == kind), key=lambda one: groups[one].total()
+        )
         for kind in {kind for kind, _ in groups}
     }
     pictures = best.get("image") or best.get("")
     if pictures is None:
         return None
     splits = {split for split in groups[pictures] if split}
-    first = sorted(splits, key=lambda one: _SPLITS[one.lower()] != "train")[0] if splits else None
+    first = (
+        sorted(splits, key=lambda split: _SPLITS[split.lower()] != "train")[0] if splits else None
+    )
     images, labels = pictures[1], best.get("label", ("", ""))[1]
     pair = _pair(root, images, labels, first) if "label" in best else _same(root, images, first)
     depth = _pair(root, images, best["depth"][1], first) if "depth" in best else None
@@ -277,7 +281,7 @@ def _same(root: Path, images: str, split: str | None) -> tuple[str, str] | None:
             return pattern, pattern + ending
     suffixes = Counter(path.suffix for paths in names.values() for path in paths)
     both = [name for name, paths in names.items() if len(paths) == 2]
-    photo = next((one for one in suffixes if one.lower() in (".jpg", ".jpeg")), None)
+    photo = next((suffix for suffix in suffixes if suffix.lower() in (".jpg", ".jpeg")), None)
     return (pattern + photo, f"{pattern}.png") if both and photo and ".png" in suffixes else None
 
 
