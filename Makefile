@@ -39,7 +39,6 @@ fuzz: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports
 
 # The site has an environment of its own: what makes it and TensorFlow 2.15 do not go together.
 $(DOCS)/.ready: constraints-docs.txt

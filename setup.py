@@ -53,7 +53,6 @@ EXTRAS = {
         "pytest-cov>=5",
         "cryptography>=42",
         "hypothesis>=6.100",
-        "import-linter>=2",
         "scikit-learn>=1.3",
         "optuna>=4",
         "SQLAlchemy>=2",

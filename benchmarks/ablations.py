@@ -1,15 +1,15 @@
-"""What Polyak averages, a teacher and auxiliaries do to rewards: the CVPR paper's Figures 3 and 4.
+"""Effects of Polyak averages, a teacher and auxiliaries on rewards: CVPR paper, Figures 3 and 4.
 
 python benchmarks/ablations.py run --out OUT --teacher FILE camvid_auxcell \
-    'stage_one.crop=[192,192]' stage_two=null threads=1         # goes on where it was stopped
+    'stage_one.crop=[192,192]' stage_two=null threads=1         # resumes where it was stopped
 python benchmarks/ablations.py tell --out OUT --page ablations --docs docs/results
 python benchmarks/ablations.py run --out LONG --like OUT --count 12 --variants classifier,none \
     camvid_auxcell 'stage_one.crop=[192,192]' stage_one.epochs=25 stage_two=null threads=1
 
-The same seeded genotypes are evaluated as configured and with one thing changed, genotype by
-genotype, so that what is there at any time is paired. With ``--like`` they are genotypes of
-another folder, spread over its rewards from the best to the worst; the page then tells whether
-the two rank alike.
+The same seeded genotypes are evaluated as configured and with one change, genotype by genotype, so
+that the results are paired at any time. With ``--like`` the genotypes are those of another folder,
+spread over its rewards from the best to the worst; the page then states whether the two folders
+rank them alike.
 """
 
 import argparse
@@ -45,11 +45,11 @@ GENOTYPES, SEED = 24, 7
 STANDARD = "polyak,none"
 RESULTS, ABOUT = "results.jsonl", "about.json"
 Rewards = Mapping[str, Mapping[str, float]]
-"""By variant and genotype."""
+"""Rewards by variant and genotype."""
 
 
 def chosen(space: str, count: int) -> list[Genotype]:
-    """Different genotypes by the seed."""
+    """Samples ``count`` distinct genotypes by the seed."""
     rng, found = random.Random(SEED), {}
     while len(found) < count:
         sample = spaces.get(space).sample(rng)
@@ -58,7 +58,7 @@ def chosen(space: str, count: int) -> list[Genotype]:
 
 
 def spread(rewards: Mapping[str, float], count: int) -> list[str]:
-    """Genotypes from the best to the worst, each next one in the middle of the widest gap."""
+    """Returns genotypes from best to worst, each further one in the middle of the widest gap."""
     ranked = sorted(rewards, key=lambda reward: -rewards[reward])
     if count > len(ranked):
         raise SystemExit(f"--count is {count}, expected at most the {len(ranked)} genotypes there")
@@ -71,13 +71,13 @@ def spread(rewards: Mapping[str, float], count: int) -> list[str]:
 
 
 def changes(names: str, teacher: Path | None) -> dict[str, tuple[str, ...]]:
-    """Overrides by variant, the unchanged configuration first."""
+    """Returns overrides by variant, the unchanged configuration first."""
     found: dict[str, tuple[str, ...]] = {BASE: ()}
     for name in filter(None, names.split(",")):
         if name not in VARIANTS:
             raise SystemExit(f"--variants has {name}, expected some of {', '.join(VARIANTS)}")
-        told, overrides = VARIANTS[name]
-        found[told] = overrides
+        title, overrides = VARIANTS[name]
+        found[title] = overrides
     if teacher is not None:
         found[TEACHER] = (f"teacher={teacher}",)
     return found
@@ -90,7 +90,7 @@ def run(
     genotypes: Sequence[Genotype],
     variants: Mapping[str, tuple[str, ...]],
 ) -> None:
-    """Evaluates what is absent."""
+    """Evaluates the genotypes and variants whose results are absent."""
     quiet.load("tensorflow")
     from nas_tf.training import gate, hardware
     from nas_tf.training.shared_data import SharedData
@@ -118,20 +118,20 @@ def run(
 
 
 def _append(path: Path, line: str) -> None:
-    """Behind whatever a kill may have cut short."""
-    whole = not path.exists() or path.read_bytes()[-1:] == b"\n"
+    """Appends a line, on a new line even if a kill cut the last one short."""
+    is_complete = not path.exists() or path.read_bytes()[-1:] == b"\n"
     with path.open("a", encoding="utf-8") as file:
-        file.write(f"{'' if whole else chr(10)}{line}\n")
+        file.write(f"{'' if is_complete else chr(10)}{line}\n")
 
 
 def _claim(out: Path, config: Config) -> None:
-    """Writes what is run, or refuses a folder of something else."""
+    """Records command and configuration; refuses a folder of another configuration."""
     out.mkdir(parents=True, exist_ok=True)
     command = shlex.join(["python", "benchmarks/ablations.py", *sys.argv[1:]])
-    kept = out / ABOUT
+    path = out / ABOUT
     about = {"commands": [], "config": dump(config)}
-    if kept.exists():
-        before = json.loads(kept.read_text(encoding="utf-8"))
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
         if before["config"] != about["config"]:
             raise SystemExit(
                 f"{out} holds results by another configuration, expected another --out"
@@ -139,11 +139,11 @@ def _claim(out: Path, config: Config) -> None:
         about = before
     if command not in about["commands"]:
         about["commands"].append(command)
-    kept.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 def read(out: Path) -> dict[str, dict[str, float]]:
-    """Rewards by variant and genotype, without failures and lines that a kill cut short."""
+    """Reads rewards by variant and genotype, without failures and incomplete lines."""
     found: dict[str, dict[str, float]] = {}
     path = out / RESULTS
     if path.exists():
@@ -158,12 +158,12 @@ def read(out: Path) -> dict[str, dict[str, float]]:
 
 
 def table(rewards: Rewards) -> Iterator[str]:
-    """Each variant against the configuration as it is, over the genotypes that have both."""
+    """Yields a row per variant against the base configuration, over the genotypes of both."""
     yield "| variant | genotypes | mean reward | best | minus as configured | higher | rank |"
     yield "|---|---:|---:|---:|---|---:|---|"
-    for name, mine in rewards.items():
-        common = [key for key in mine if key in rewards[BASE]]
-        off, on = ([item[key] for key in common] for item in (mine, rewards[BASE]))
+    for name, own in rewards.items():
+        common = [key for key in own if key in rewards[BASE]]
+        off, on = ([item[key] for key in common] for item in (own, rewards[BASE]))
         cells = [str(len(off)), f"{np.mean(off):.4f}", f"{np.max(off):.4f}"]
         if name == BASE:
             cells += ["", "", ""]
@@ -173,10 +173,10 @@ def table(rewards: Rewards) -> Iterator[str]:
         yield f"| {name} | {' | '.join(cells)} |"
 
 
-def draw(rewards: Rewards, path: Path, theirs: Mapping[str, float] | None) -> str:
-    """Variants beside each other, and against another folder's rewards; returns what is seen."""
+def draw(rewards: Rewards, path: Path, other: Mapping[str, float] | None) -> str:
+    """Plots the variants, and the rewards against another folder's; returns the caption."""
     panels: list[tuple[Callable[[Axes], None], str]] = []
-    if len(rewards) > 1 or theirs is None:
+    if len(rewards) > 1 or other is None:
         panels.append(
             (
                 lambda axes: _variants(axes, rewards),
@@ -184,75 +184,75 @@ def draw(rewards: Rewards, path: Path, theirs: Mapping[str, float] | None) -> st
                 "configured and with one thing changed",
             )
         )
-    if theirs is not None:
+    if other is not None:
         panels.append(
             (
-                lambda axes: _against(axes, rewards[BASE], theirs),
+                lambda axes: _against(axes, rewards[BASE], other),
                 "a dot a genotype, its reward there against the one here",
             )
         )
     with paper():
         figure, axes = sheet(1, len(panels), size=(3.5 + 3.5 * len(panels), 3.6))
-        for item, (panel, _) in zip(axes, panels, strict=True):
-            panel(item)
+        for panel_axes, (plot, _) in zip(axes, panels, strict=True):
+            plot(panel_axes)
         figure.savefig(path)
-    return "; next to it ".join(told for _, told in panels)
+    return "; next to it ".join(caption for _, caption in panels)
 
 
 def _variants(axes: Axes, rewards: Rewards) -> None:
-    for column, (name, mine) in enumerate(rewards.items()):
-        values = list(mine.values())
+    for column, (name, own) in enumerate(rewards.items()):
+        values = list(own.values())
         axes.scatter([column] * len(values), values, s=14, color=CYCLE[column], zorder=3)
         axes.hlines(np.median(values), column - 0.2, column + 0.2, color=CYCLE[column], lw=2)
-        for key, value in mine.items():
+        for key, value in own.items():
             if name != BASE and key in rewards[BASE]:
                 axes.plot([0, column], [rewards[BASE][key], value], color="0.85", lw=0.5)
     axes.set_xticks(range(len(rewards)), list(rewards))
     axes.set_ylabel("reward")
 
 
-def _against(axes: Axes, mine: Mapping[str, float], theirs: Mapping[str, float]) -> None:
-    common = [key for key in mine if key in theirs]
-    axes.scatter([theirs[key] for key in common], [mine[key] for key in common], s=18)
+def _against(axes: Axes, own: Mapping[str, float], other: Mapping[str, float]) -> None:
+    common = [key for key in own if key in other]
+    axes.scatter([other[key] for key in common], [own[key] for key in common], s=18)
     axes.set_xlabel("reward there")
     axes.set_ylabel("reward here")
 
 
-def tell(out: Path, docs: Path, page: str, like: Path | None) -> None:
-    """The page, its figure and every reward as CSV."""
+def write_page(out: Path, docs: Path, page: str, like: Path | None) -> None:
+    """Writes the page, its figure and a CSV of every reward."""
     rewards, about = read(out), json.loads((out / ABOUT).read_text(encoding="utf-8"))
-    theirs = read(like)[BASE] if like else None
-    seen = draw(rewards, docs / f"{page}.svg", theirs)
+    other = read(like)[BASE] if like else None
+    caption = draw(rewards, docs / f"{page}.svg", other)
     with (docs / f"{page}.csv").open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["variant", "reward", "genotype"])
-        for name, mine in rewards.items():
-            rows.writerows([name, value, genotype] for genotype, value in mine.items())
+        for name, own in rewards.items():
+            rows.writerows([name, value, genotype] for genotype, value in own.items())
     text = PAGE.format(
         commands="\n".join(f"    {_named(command, out, like)}" for command in about["commands"]),
         seed=SEED,
         table="\n".join(table(rewards)),
         page=page,
-        seen=textwrap.fill(f"*{seen[0].upper()}{seen[1:]}.*", 99),
-        ranks=_ranks(rewards[BASE], theirs, like.name) if like else "",
+        caption=textwrap.fill(f"*{caption[0].upper()}{caption[1:]}.*", 99),
+        ranks=_ranks(rewards[BASE], other, like.name) if like else "",
     )
     (docs / f"{page}.md").write_text(text, encoding="utf-8")
 
 
 def _named(command: str, out: Path, like: Path | None) -> str:
-    """A command with the folders by names that tell nothing of this machine."""
+    """Returns a command without the folders' locations on this machine."""
     names = {str(out): f"out/{out.name}"} | ({str(like): f"out/{like.name}"} if like else {})
     words = (names.get(word, word) for word in shlex.split(command))
     return shlex.join(Path(word).name if word.startswith("/") else word for word in words)
 
 
-def _ranks(mine: Mapping[str, float], theirs: Mapping[str, float], name: str) -> str:
-    """Whether the genotypes rank here as they did in the other folder."""
-    common = [key for key in mine if key in theirs]
-    a, b = ([item[key] for key in common] for item in (theirs, mine))
+def _ranks(own: Mapping[str, float], other: Mapping[str, float], name: str) -> str:
+    """Returns the section that compares the ranking with that of the other folder."""
+    common = [key for key in own if key in other]
+    a, b = ([item[key] for key in common] for item in (other, own))
     rows = "".join(
-        f"| {theirs[key]:.4f} | {mine[key]:.4f} | `{key}` |\n"
-        for key in sorted(common, key=lambda key: -theirs[key])
+        f"| {other[key]:.4f} | {own[key]:.4f} | `{key}` |\n"
+        for key in sorted(common, key=lambda key: -other[key])
     )
     rank = spearman(a, b) or "ρ can't be told of so few or equal rewards"
     return (
@@ -273,7 +273,7 @@ Commands, genotypes by seed {seed}, rewards on meta-val:
 
 ![rewards]({page}.svg)
 
-{seen}
+{caption}
 
 Every reward is in [{page}.csv]({page}.csv). Differences are told with the p of
 Wilcoxon's signed-rank test, `higher` is how often the changed one has the higher reward, and
@@ -282,7 +282,7 @@ Wilcoxon's signed-rank test, `higher` is how often the changed one has the highe
 
 
 def main() -> None:
-    """Runs or tells."""
+    """Runs the ablations, or writes their page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("run", "tell"))
     parser.add_argument("--out", type=Path, required=True)
@@ -294,18 +294,18 @@ def main() -> None:
     parser.add_argument("--like", type=Path, help="a folder whose genotypes are taken")
     parser.add_argument("config", nargs="?", default="camvid_auxcell")
     parser.add_argument("overrides", nargs="*")
-    given = parser.parse_intermixed_args()
-    if given.what == "tell":
-        tell(given.out, given.docs, given.page, given.like)
+    arguments = parser.parse_intermixed_args()
+    if arguments.what == "tell":
+        write_page(arguments.out, arguments.docs, arguments.page, arguments.like)
         return
-    space = load(given.config, given.overrides).space
-    if given.like is None:
-        genotypes = chosen(space, given.count)
+    space = load(arguments.config, arguments.overrides).space
+    if arguments.like is None:
+        genotypes = chosen(space, arguments.count)
     else:
-        texts = spread(read(given.like)[BASE], given.count)
+        texts = spread(read(arguments.like)[BASE], arguments.count)
         genotypes = [spaces.get(space).parse(text) for text in texts]
-    variants = changes(given.variants, given.teacher)
-    run(given.out, given.config, given.overrides, genotypes, variants)
+    variants = changes(arguments.variants, arguments.teacher)
+    run(arguments.out, arguments.config, arguments.overrides, genotypes, variants)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How long one Keras network takes to build, for published and random genotypes.
+"""Measures how long a Keras network takes to build, for published and random genotypes.
 
 python benchmarks/build.py [--count 10]
 """
@@ -12,9 +12,9 @@ from nas_tf import networks, spaces
 
 
 def main() -> None:
-    """Prints median and worst seconds a space, under search and published settings."""
+    """Prints median and worst seconds per space, with search and published settings."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=10, help="random genotypes a space")
+    parser.add_argument("--count", type=int, default=10, help="random genotypes per space")
     count = parser.parse_args().count
     networks.build(spaces.resolve("arch0"), 11, input_size=(256, 256))  # the first in the process
     for name in spaces.SPACES:

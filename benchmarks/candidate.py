@@ -1,12 +1,12 @@
-"""What one candidate costs: fixed costs, steps, workers, and PyTorch beside it.
+"""Measures the cost of a candidate: fixed costs, steps, workers, and PyTorch for comparison.
 
     NAS_TF_DATA=... python benchmarks/candidate.py [--only steps] [--reference PATH --python PATH]
 
 Parts: ``stage_one`` runs five epochs on CamVid's features through the evaluator itself;
-``steps`` times the step on random features of 256x256 at batch 8, one thread, as the authors'
-code is timed beside it with ``--reference`` (a checkout) and ``--python`` (one with PyTorch);
-``workers`` counts the steps of two single-thread processes against one; ``fit`` takes Keras's
-``fit`` apart. Every ratio is of figures taken in turns in this one run.
+``steps`` times the step on random features of 256x256 at batch 8, one thread, and likewise the
+authors' code with ``--reference`` (a checkout) and ``--python`` (one with PyTorch); ``workers``
+counts the steps of two single-thread processes against one; ``fit`` breaks down the cost of
+Keras's ``fit``. Every ratio is of figures that were measured in turns in the same run.
 """
 
 import argparse
@@ -32,14 +32,14 @@ FORMS = ("float32", "bfloat16")
 
 
 def candidates() -> dict[str, Genotype]:
-    """The published genotypes and five random ones."""
+    """Returns the published genotypes and five random ones, by name."""
     space = spaces.get("auxcell")
     found = {name: spaces.resolve(name) for name in ("arch0", "arch1", "arch2")}
     return found | {f"random{n}": space.sample(random.Random(n)) for n in range(1, 6)}
 
 
 def in_child(*arguments: str) -> list[dict[str, Any]]:
-    """Runs a part of this script in a fresh process; the JSON lines it prints."""
+    """Runs a part of this script in a new process and returns the JSON lines it prints."""
     done = subprocess.run(
         [sys.executable, __file__, *arguments], capture_output=True, text=True, check=True
     )
@@ -47,19 +47,19 @@ def in_child(*arguments: str) -> list[dict[str, Any]]:
 
 
 def stage_one(threads: int, precision: str) -> None:
-    """Prints where the time of five epochs on CamVid goes."""
+    """Prints a breakdown of the time of five epochs on CamVid."""
     print(f"stage one on CamVid, 5 epochs at batch 16, {precision}, {threads} thread(s)")
     print("genotype   build  trace  input  steps  validate  (trace)  reward  fixed s  overhead")
     rows = in_child("--child", "stage_one", "--threads", str(threads), "--precision", precision)
     fixed, overhead = [], []
     for row in rows:
-        item = row["seconds"]
-        fixed.append(item["build"] + item["trace"] + item["validate_trace"])
-        whole = sum(item.values())
-        overhead.append((fixed[-1] + item["input"]) / whole)
+        seconds = row["seconds"]
+        fixed.append(seconds["build"] + seconds["trace"] + seconds["validate_trace"])
+        overhead.append((fixed[-1] + seconds["input"]) / sum(seconds.values()))
         print(
-            f"{row['name']:9} {item['build']:6.2f} {item['trace']:6.2f} {item['input']:6.2f} "
-            f"{item['steps']:6.1f} {item['validate']:9.2f} {item['validate_trace']:8.2f} "
+            f"{row['name']:9} {seconds['build']:6.2f} {seconds['trace']:6.2f} "
+            f"{seconds['input']:6.2f} {seconds['steps']:6.1f} {seconds['validate']:9.2f} "
+            f"{seconds['validate_trace']:8.2f} "
             f"{row['reward']:7.4f} {fixed[-1]:8.2f} {overhead[-1]:9.1%}"
         )
     later = fixed[1:]
@@ -71,7 +71,7 @@ def stage_one(threads: int, precision: str) -> None:
 
 
 def stage_one_child(options: argparse.Namespace) -> None:
-    """The evaluator on CamVid, a JSON line a candidate."""
+    """Runs the evaluator on CamVid and prints a JSON line per candidate."""
     quiet.load("tensorflow")
     from nas_tf.config import load
     from nas_tf.data import prepare
@@ -90,20 +90,20 @@ def stage_one_child(options: argparse.Namespace) -> None:
 
 
 def steps(options: argparse.Namespace) -> None:
-    """Prints seconds of a step and of a prediction, ours and theirs, and the ratios."""
+    """Prints seconds of a step and of a prediction, ours and the authors', and the ratios."""
     best: dict[str, dict[str, list[float]]] = {}
 
-    def note(form: str, rows: list[dict[str, Any]]) -> None:
+    def record(form: str, rows: list[dict[str, Any]]) -> None:
         for name, row in zip(candidates(), rows, strict=True):
             known = best.setdefault(form, {}).get(name, [9e9, 9e9])
             best[form][name] = [min(known[0], row["step"]), min(known[1], row["evaluate"])]
 
     for _ in range(options.rounds):
         for form in FORMS:
-            note(form, in_child("--child", "steps", "--precision", form))
+            record(form, in_child("--child", "steps", "--precision", form))
         if options.reference:
             for layout in ("channels_last", "contiguous"):
-                note(f"PyTorch {layout}", reference(options, layout))
+                record(f"PyTorch {layout}", reference(options, layout))
     print(f"a step at {SIZE}x{SIZE}, batch {BATCH}, one thread: seconds (of a prediction)")
     print("genotype  " + "".join(f"{form:>24}" for form in best))
     for name in candidates():
@@ -119,7 +119,7 @@ def steps(options: argparse.Namespace) -> None:
 
 
 def reference(options: argparse.Namespace, layout: str) -> list[dict[str, Any]]:
-    """The authors' step, timed by the script beside this one."""
+    """Times the authors' step by ``reference_step.py``."""
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
         for genotype in candidates().values():
             file.write(json.dumps(genotype.parts) + "\n")
@@ -136,7 +136,7 @@ def reference(options: argparse.Namespace, layout: str) -> list[dict[str, Any]]:
 
 
 def random_batch() -> tuple[dict[str, Any], Any, Any]:
-    """Features, labels and teacher logits of the size that the authors' code is timed with."""
+    """Returns features, labels and teacher logits of the size used for the authors' code."""
     tf = quiet.load("tensorflow")
     rng = np.random.default_rng(0)
     taps = {
@@ -149,16 +149,18 @@ def random_batch() -> tuple[dict[str, Any], Any, Any]:
 
 
 def decoder(genotype: Genotype) -> Any:
-    """What stage one trains, at the benchmark's size."""
+    """Returns the blueprint of the decoder that stage one trains, at the benchmark's size."""
     from nas_tf.networks.backbones import TAP_LAYERS
 
     settings = networks.settings.search("auxcell")
-    drawn = networks.blueprint_of(genotype, CLASSES, input_size=(SIZE, SIZE), settings=settings)
-    return drawn.decoder(TAP_LAYERS)
+    blueprint = networks.blueprint_of(
+        genotype, CLASSES, input_size=(SIZE, SIZE), settings=settings
+    )
+    return blueprint.decoder(TAP_LAYERS)
 
 
-def learner(drawn: Any, precision: str) -> Any:
-    """Stage one's learner of a decoder."""
+def learner(blueprint: Any, precision: str) -> Any:
+    """Returns stage one's learner of a decoder."""
     from nas_tf.config.schema import StageOne
     from nas_tf.networks.arrays import layouts
     from nas_tf.networks.state import from_arrays, initial_arrays
@@ -174,14 +176,15 @@ def learner(drawn: Any, precision: str) -> Any:
         distillation=stage.distillation,
         auxiliary_weight=stage.auxiliary_weight,
     )
-    state = from_arrays(layouts(drawn), initial_arrays(drawn, seed=1))
-    made = hardware.precision(precision)
+    parts = layouts(blueprint)
+    state = from_arrays(parts, initial_arrays(blueprint, seed=1))
     task = Segmentation(CLASSES, ignore_label=255)
-    return Learner(drawn, task, recipe, state, layouts(drawn), precision=made)
+    policy = hardware.precision(precision)
+    return Learner(blueprint, task, recipe, state, parts, precision=policy)
 
 
 def steps_child(options: argparse.Namespace) -> None:
-    """Our step, a JSON line a candidate."""
+    """Times our step and prints a JSON line per candidate."""
     tf = quiet.load("tensorflow")
     from nas_tf.training import hardware
     from nas_tf.training.scoring import shipped
@@ -189,16 +192,16 @@ def steps_child(options: argparse.Namespace) -> None:
     hardware.use_threads(1)
     taps, labels, teacher = random_batch()
     for genotype in candidates().values():
-        drawn = decoder(genotype)
-        item = learner(drawn, options.precision)
+        blueprint = decoder(genotype)
+        item = learner(blueprint, options.precision)
         step = shortest(lambda item=item: item.step(taps, labels, {"decoder": 3e-3}, teacher))
-        run = tf.function(shipped(drawn, item.state()), autograph=False)
+        run = tf.function(shipped(blueprint, item.state()), autograph=False)
         predict = shortest(lambda run=run: run(taps))
         print(json.dumps({"step": round(step, 4), "evaluate": round(predict, 4)}), flush=True)
 
 
 def shortest(work: Callable[[], Any], times: int = 6) -> float:
-    """Seconds of the quickest call after one that does not count."""
+    """Returns the seconds of the fastest call, after one that is not counted."""
     np.asarray(work())
     seconds = []
     for _ in range(times):
@@ -209,7 +212,7 @@ def shortest(work: Callable[[], Any], times: int = 6) -> float:
 
 
 def workers(options: argparse.Namespace) -> None:
-    """Prints the steps a second of one and of two single-thread processes, in turns."""
+    """Prints the steps per second of one and of two single-thread processes, in turns."""
     ratios, rates = [], []
     for _ in range(options.rounds):
         alone, both = (_together(count, options.precision) for count in (1, 2))
@@ -223,18 +226,18 @@ def workers(options: argparse.Namespace) -> None:
 
 
 def _together(count: int, precision: str) -> float:
-    """Steps a second of so many processes over the same ten seconds."""
+    """Returns the steps per second of ``count`` processes over the same ten seconds."""
     command = [sys.executable, __file__, "--child", "worker", "--precision", precision]
-    begin = str(time.time() + 25)
+    start = str(time.time() + 25)
     running = [
-        subprocess.Popen([*command, "--begin", begin], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([*command, "--begin", start], stdout=subprocess.PIPE, text=True)
         for _ in range(count)
     ]
     return sum(float(item.communicate()[0]) for item in running)
 
 
 def worker_child(options: argparse.Namespace) -> None:
-    """Waits for the common beginning, then counts the steps of ten seconds."""
+    """Waits for the common start, then counts the steps of ten seconds."""
     quiet.load("tensorflow")
     from nas_tf.training import hardware
 
@@ -252,7 +255,7 @@ def worker_child(options: argparse.Namespace) -> None:
 
 
 def fit(options: argparse.Namespace) -> None:
-    """Prints what the first step costs by each of five ways, beyond what a step takes."""
+    """Prints the cost of the first step beyond that of a later one, in each of five ways."""
     print("first step of arch0 beyond a step's own time, float32, and operations of its graph")
     ways = ("fit", "fit, SGD", "step, Adam a variable", "step, gradients only", "ours")
     for way in ways:
@@ -262,7 +265,7 @@ def fit(options: argparse.Namespace) -> None:
 
 
 def fit_child(options: argparse.Namespace) -> None:
-    """One of the ways, the second model in its process."""
+    """Measures one of the ways on the second model of a process."""
     quiet.load("tensorflow")
     from nas_tf.training import hardware
 
@@ -321,7 +324,7 @@ def _first_step(way: str) -> dict[str, Any]:
 
 
 def _operations(step: Any, data: Any) -> int:
-    """Operations of the graph that ``fit`` runs, those of its inner functions too."""
+    """Counts operations of the graph that ``fit`` runs, including its inner functions."""
     graph = step.get_concrete_function(iter(data)).graph
     inner = graph.as_graph_def().library.function
     return len(graph.get_operations()) + sum(len(item.node_def) for item in inner)
@@ -335,7 +338,7 @@ def _excess(work: Callable[[], Any]) -> float:
 
 
 def main() -> None:
-    """Runs the parts asked for."""
+    """Runs the requested parts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=PARTS, action="append")
     parser.add_argument("--rounds", type=int, default=2)

@@ -1,4 +1,4 @@
-"""What the controller costs on this CPU: a proposal, an update, a checkpoint, after warm-up.
+"""Times the controller on this CPU: a proposal, an update and a checkpoint, after warm-up.
 
 python benchmarks/controller.py
 """
@@ -17,23 +17,23 @@ ROUNDS = 30
 
 
 def median_ms(work: Callable[[int], object]) -> float:
-    """Median milliseconds of a call."""
+    """Returns the median milliseconds of a call."""
     taken = []
     for number in range(ROUNDS):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         work(number)
-        taken.append(time.perf_counter() - begun)
+        taken.append(time.perf_counter() - start)
     return statistics.median(taken) * 1000
 
 
 def measure(space: str, preset: str) -> str:
-    """One line of figures."""
+    """Returns a line of figures for a space and a preset."""
     tokens = [Token(token.name, tuple(range(token.size))) for token in spaces.get(space).tokens]
     searcher = PPOSearcher(PRESETS[preset])
-    searcher.begin([token for token in tokens if len(token.values) > 1], seed=1)
-    begun = time.perf_counter()
+    searcher.start([token for token in tokens if len(token.values) > 1], seed=1)
+    start = time.perf_counter()
     searcher.warm_up()
-    warm = time.perf_counter() - begun
+    warm_up = time.perf_counter() - start
     proposal = median_ms(searcher.propose)
     for number in range(searcher.config.window):
         searcher._window.append(_episode(searcher, number))
@@ -44,7 +44,7 @@ def measure(space: str, preset: str) -> str:
         checkpoint = median_ms(lambda _: _checkpoint(searcher, Path(folder)))
     traces = searcher._controller._trained.experimental_get_tracing_count()
     return (
-        f"{space:9} {preset:6} warm-up {warm:5.2f} s  proposal {proposal:5.2f} ms  "
+        f"{space:9} {preset:6} warm-up {warm_up:5.2f} s  proposal {proposal:5.2f} ms  "
         f"update {update:6.1f} ms  checkpoint {checkpoint:5.1f} ms  training traced {traces} x"
     )
 
@@ -62,7 +62,7 @@ def _checkpoint(searcher: PPOSearcher, folder: Path) -> None:
 
 
 def main() -> None:
-    """Every space with every preset."""
+    """Prints a line for every space with every preset."""
     quiet.load("tensorflow")
     for space in spaces.SPACES:
         for preset in PRESETS:

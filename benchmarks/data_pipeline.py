@@ -1,4 +1,4 @@
-"""Images a second through the input pipeline, for each view of a prepared dataset.
+"""Measures images per second through the input pipeline, for each view of a prepared dataset.
 
 Run: python benchmarks/data_pipeline.py camvid
 """
@@ -15,7 +15,7 @@ BATCH, WARM, STEPS = 16, 5, 40
 
 
 def speed(examples: Examples, stage: str) -> float:
-    """Images a second, after a warm-up."""
+    """Returns images per second, after a warm-up."""
     label = TargetSpec("label", TargetKind.LABEL, examples.info.ignore_label)
     view = preset(examples.info.name, stage)
     stream = iter(training(examples, label, view, batch=BATCH, seed=1))
@@ -28,7 +28,7 @@ def speed(examples: Examples, stage: str) -> float:
 
 
 def main(name: str) -> None:
-    """Prints a line for each stage, decoded in memory and from records."""
+    """Prints a line for each stage, with decoded examples in memory and from records."""
     sources = {
         "memory": Examples(name, "train", cache_bytes=CACHE_BYTES),
         "records": Examples(name, "train", cache_bytes=0),

@@ -1,10 +1,10 @@
 """Our TFLite models against public ones, timed in turns in one run.
 
-python benchmarks/deploy.py --out OUT [PEER.tflite ...]     # converts what is absent, then times
+python benchmarks/deploy.py --out OUT [PEER.tflite ...]   # converts absent models, then times all
 python benchmarks/deploy.py --out OUT --docs docs/results [PEER.tflite ...]
 
 Published genotypes with random weights and statistics, 21 classes, at the peers' size: latency
-does not depend on what a network has learnt. Ratios are to the first peer in int8 on the same
+does not depend on the weights. Ratios are to the first peer in int8 on the same
 runtime and threads.
 """
 
@@ -33,22 +33,22 @@ CLASSES, SIZE, SAMPLES, ROUNDS = 21, (513, 513), 8, 5
 
 
 def shipment(name: str, size: tuple[int, int] = SIZE) -> Shipment:
-    """A published network, or the best found, as it would be shipped."""
+    """Returns a published network, or the best found, as a shipment."""
     text = GENOTYPES[name]
     space = None if text in spaces.PUBLISHED else "auxcell"
     genotype, task = spaces.resolve(text, space), Segmentation(CLASSES)
-    drawn = networks.blueprint_of(
+    blueprint = networks.blueprint_of(
         genotype,
         Head(task.name, task.channels),
         input_size=size,
         settings=networks.settings.published(genotype.space),
     )
-    told = {"classes": [str(n) for n in range(CLASSES)], "origin": {"kind": "random weights"}}
-    return Shipment(name, task, drawn, drawn_arrays(drawn.deployed()), told)
+    facts = {"classes": [str(n) for n in range(CLASSES)], "origin": {"kind": "random weights"}}
+    return Shipment(name, task, blueprint, random_arrays(blueprint.deployed()), facts)
 
 
-def drawn_arrays(blueprint: networks.Blueprint) -> Arrays:
-    """Random weights and statistics: those of a beginning would give integers odd ranges."""
+def random_arrays(blueprint: networks.Blueprint) -> Arrays:
+    """Samples weights and statistics: initial ones would give int8 unusual ranges."""
     arrays, rng = initial_arrays(blueprint, seed=1), np.random.default_rng(2)
     ranges = {"gamma": (0.5, 1.5), "beta": (-0.2, 0.2), "mean": (-0.2, 0.2), "variance": (0.5, 2)}
     for (layer, role), value in arrays.items():
@@ -57,8 +57,8 @@ def drawn_arrays(blueprint: networks.Blueprint) -> Arrays:
     return arrays
 
 
-def made(out: Path) -> Iterator[Path]:
-    """Our models, each converted once."""
+def converted(out: Path) -> Iterator[Path]:
+    """Converts our models that are absent and yields the paths of all."""
     rng = np.random.default_rng(1)
     samples = [rng.integers(0, 256, (*SIZE, 3), dtype=np.uint8) for _ in range(SAMPLES)]
     for name in GENOTYPES:
@@ -70,29 +70,33 @@ def made(out: Path) -> Iterator[Path]:
 
 
 def main() -> None:
-    """Prints a table, and writes it where asked to."""
+    """Prints a table, and writes the page if ``--docs`` is given."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("peers", nargs="*", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--docs", type=Path)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
-    paths = [*given.peers, *made(given.out)]
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    paths = [*arguments.peers, *converted(arguments.out)]
     contents = {path: path.read_bytes() for path in paths}
-    rows = list(measure.time_in_turns(contents, lite_runner.runtimes(), (1, 2), given.rounds))
-    first = given.peers[0].name if given.peers else paths[0].name
+    rows = list(measure.time_in_turns(contents, lite_runner.runtimes(), (1, 2), arguments.rounds))
+    first = arguments.peers[0].name if arguments.peers else paths[0].name
     lines = [*table(rows, first), "", *goal(rows, first)]
     print("\n".join(lines))
-    if given.docs:
+    if arguments.docs:
         text = "\n".join(
-            [*HEAD.format(device=measure.device(), rounds=given.rounds).splitlines(), "", *lines]
+            [
+                *HEAD.format(device=measure.device(), rounds=arguments.rounds).splitlines(),
+                "",
+                *lines,
+            ]
         )
-        (given.docs / "deploy.md").write_text(f"{text}\n", encoding="utf-8")
+        (arguments.docs / "deploy.md").write_text(f"{text}\n", encoding="utf-8")
 
 
 def table(rows: list[measure.TimedModel], first: str) -> Iterator[str]:
-    """A row a model; for each runtime and number of threads milliseconds and the ratio."""
+    """Yields a row per model: milliseconds and ratio for each runtime and number of threads."""
     columns = list(dict.fromkeys((row.runtime, row.threads) for row in rows))
     found = {(row.name, row.runtime, row.threads): np.median(row.medians) for row in rows}
     sizes = {row.name: row.size for row in rows}
@@ -108,7 +112,7 @@ def table(rows: list[measure.TimedModel], first: str) -> Iterator[str]:
 
 
 def goal(rows: list[measure.TimedModel], first: str) -> Iterator[str]:
-    """How our int8 models stand to the goal, on each runtime and number of threads."""
+    """Compares our int8 models with the goal, for each runtime and number of threads."""
     yield f"The goal for int8 is at most {GOAL} of the first model's time:"
     yield ""
     for runtime, threads in dict.fromkeys((row.runtime, row.threads) for row in rows):

@@ -1,4 +1,4 @@
-"""Draws every published genotype into a folder; the README's picture is one of them.
+"""Draws every published genotype into a folder; the README shows one of these pictures.
 
 python benchmarks/draw_published.py --out docs/pictures
 """
@@ -11,7 +11,7 @@ from nas_tf.report import graph
 
 
 def main() -> None:
-    """Writes SVG, PNG and Graphviz text of each."""
+    """Writes SVG, PNG and Graphviz text of each genotype."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     folder = parser.parse_args().out

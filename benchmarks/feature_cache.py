@@ -1,9 +1,9 @@
-"""The feature cache on CamVid: how fast it is built, and whether reading it ever costs a step.
+"""Measures the feature cache on CamVid: the speed of its build, and the cost of reading it.
 
     NAS_TF_DATA=... python benchmarks/feature_cache.py [--images 128] [--rounds 3] [--steps 12]
 
-Prints two ratios, each measured interleaved: images a second of the build over those of the bare
-encoder, and seconds of a stage-one step with input over those of the step alone.
+Prints two ratios, each of interleaved measurements: images per second of the build over those of
+the bare encoder, and seconds of a stage-one step with input over those of the step alone.
 """
 
 import argparse
@@ -31,14 +31,14 @@ BATCH = 16
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Time of one call."""
+    """Returns the seconds of a call."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def build_ratio(images: int, rounds: int, folder: Path) -> FeatureCache:
-    """Alternates bare encoding with whole builds."""
+    """Alternates bare encoding with complete builds; prints ratios and returns the cache."""
     prepare("camvid")
     examples = Examples("camvid", "train")
     view = preset("camvid", "evaluate")
@@ -52,7 +52,7 @@ def build_ratio(images: int, rounds: int, folder: Path) -> FeatureCache:
     in_memory[-1] = tf.pad(in_memory[-1], [[0, BATCH - len(in_memory[-1])]] + [[0, 0]] * 3)
 
     def bare_pass() -> tuple[float, float]:
-        """Seconds from the trace of the graph on, and seconds an image once it runs."""
+        """Returns seconds including the trace of the graph, and seconds per image once it runs."""
         start = time.perf_counter()
         bare = tf.function(lambda x: encoder(x, training=False), autograph=False)
         bare(in_memory[0])
@@ -62,8 +62,8 @@ def build_ratio(images: int, rounds: int, folder: Path) -> FeatureCache:
         end = time.perf_counter()
         return end - start, (end - running) / (images - BATCH)
 
-    def build(place: Path) -> tuple[float, float]:
-        """The same of a build; it runs from its first shard to its last."""
+    def build(root: Path) -> tuple[float, float]:
+        """Returns the seconds of a build, and seconds per image from its first shard on."""
         shards: list[tuple[float, int]] = []
         start = time.perf_counter()
         cache_split(
@@ -72,7 +72,7 @@ def build_ratio(images: int, rounds: int, folder: Path) -> FeatureCache:
             view,
             encoder,
             subset=subset,
-            root=place,
+            root=root,
             progress=lambda done, _: shards.append((time.perf_counter(), done)),
         )
         (first, before), (last, after) = shards[0], shards[-1]
@@ -97,7 +97,7 @@ def build_ratio(images: int, rounds: int, folder: Path) -> FeatureCache:
 
 
 def input_ratio(cache: FeatureCache, steps: int, rounds: int) -> None:
-    """Alternates stage-one steps on one batch with steps on the streamed cache."""
+    """Alternates stage-one steps on a fixed batch with steps on the streamed cache."""
     settings = networks.settings.search("auxcell")
     arch0 = spaces.resolve("arch0")
     decoder = networks.build_decoder(arch0, 11, input_size=(360, 480), settings=settings)
@@ -115,11 +115,11 @@ def input_ratio(cache: FeatureCache, steps: int, rounds: int) -> None:
         optimiser.apply_gradients(zip(gradients, decoder.trainable_weights, strict=True))
         return loss
 
-    item = next(iter(cache.epoch(batch=BATCH, seed=0, epoch=0)))
-    step(item)
+    fixed = next(iter(cache.epoch(batch=BATCH, seed=0, epoch=0)))
+    step(fixed)
     alone, streamed = [], []
     for round_ in range(rounds):
-        alone.append(seconds(lambda: [step(item) for _ in range(steps)]))
+        alone.append(seconds(lambda: [step(fixed) for _ in range(steps)]))
         stream = iter(cache.epoch(batch=BATCH, seed=0, epoch=round_).repeat().take(steps))
         streamed.append(seconds(lambda stream=stream: [step(batch) for batch in stream]))
     ratios = np.array(streamed) / np.array(alone)
@@ -131,7 +131,7 @@ def input_ratio(cache: FeatureCache, steps: int, rounds: int) -> None:
 
 
 def main() -> None:
-    """Runs both."""
+    """Runs both measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=367)
     parser.add_argument("--rounds", type=int, default=3)

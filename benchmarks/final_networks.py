@@ -1,10 +1,10 @@
-"""Trained networks beside each other: accuracy by class, costs, and what they are as int8 TFLite.
+"""Compares trained networks: accuracy by class, costs, and their int8 TFLite models.
 
 python benchmarks/final_networks.py --out OUT --docs docs/results runs/camvid_auxcell-arch0 ...
 
 Takes folders of `nas-tf train` on one data set. Writes final_networks.md and .csv into --docs; the
-models, and a picture of images, truths and predictions, into --out, for photographs may not be
-ours to publish. A model that is there is not converted again.
+models, and a picture of images, truths and predictions, into --out, since the photographs may not
+be ours to publish. An existing model is not converted again.
 """
 
 import argparse
@@ -38,10 +38,10 @@ SAMPLES, SHOWN = 100, 4
 
 @dataclass(frozen=True)
 class Trained:
-    """One network: its folder's name, what it is, how it trained, its models and their scores."""
+    """A trained network: name of its folder, network, training record, models and their scores."""
 
     name: str
-    found: trained.Found
+    found: trained.LoadedNetwork
     record: Mapping[str, Any]
     models: Mapping[str, bytes]
     scores: Mapping[str, parity.Parity]
@@ -65,27 +65,27 @@ def network_of(folder: Path, out: Path) -> Trained:
     return Trained(folder.name, found, record, models, scores)
 
 
-def timed(all_of_them: Sequence[Trained], rounds: int) -> dict[tuple[str, str, int], float]:
-    """Milliseconds by model, runtime and threads, all models in turns."""
+def timed(networks: Sequence[Trained], rounds: int) -> dict[tuple[str, str, int], float]:
+    """Returns milliseconds by model, runtime and threads, with all models timed in turns."""
     contents = {
         Path(f"{item.name}-{kind}"): content
-        for item in all_of_them
+        for item in networks
         for kind, content in item.models.items()
     }
     rows = measure.time_in_turns(contents, lite_runner.runtimes(), (1, 2), rounds)
     return {(row.name, row.runtime, row.threads): median(row.medians) for row in rows}
 
 
-def costs(all_of_them: Sequence[Trained], times: Mapping[Any, float]) -> Iterator[str]:
-    """A row a network."""
+def costs(networks: Sequence[Trained], times: Mapping[Any, float]) -> Iterator[str]:
+    """Yields the rows of the table of costs, one per network."""
     runtimes = list(lite_runner.runtimes())
-    figure = parity.headline(all_of_them[0].found.shipment.task)
+    figure = parity.headline(networks[0].found.shipment.task)
     columns = ["network", "epochs", "hours", "parameters", "multiply-adds", figure, "as int8"]
     columns += ["int8 bytes", *(f"int8, {runtime}, 1 / 2 threads, ms" for runtime in runtimes)]
     yield f"| {' | '.join(columns)} |"
     yield f"|---|{'---:|' * (len(columns) - 1)}"
-    for item in all_of_them:
-        about, stages = item.found.shipment.about(), item.found.config.full.stages
+    for item in networks:
+        about, stages = item.found.shipment.about(), item.found.config.full_training.stages
         cells = [item.name, str(sum(stage.epochs for stage in stages))]
         cells += [f"{item.record['seconds'] / 3600:.1f}", f"{about['parameters']:,}"]
         cells += [f"{about['multiply_adds'] / 1e9:.2f} B"]
@@ -97,11 +97,11 @@ def costs(all_of_them: Sequence[Trained], times: Mapping[Any, float]) -> Iterato
         yield f"| {' | '.join(cells)} |"
 
 
-def by_class(all_of_them: Sequence[Trained]) -> list[list[str]]:
-    """A row a class or a joint, a column a network: the first figure of each."""
-    tables = [item.record["table"] for item in all_of_them]
+def by_class(networks: Sequence[Trained]) -> list[list[str]]:
+    """Returns a row per class or joint and a column per network, with the first figure of each."""
+    tables = [item.record["table"] for item in networks]
     label, figure = list(tables[0][0])[:2]
-    rows = [[label, *(item.name for item in all_of_them)]]
+    rows = [[label, *(item.name for item in networks)]]
     for lines in zip(*tables, strict=True):
         values = (line[figure] for line in lines)
         shown = ("–" if value is None else f"{value:.4f}" for value in values)
@@ -109,14 +109,14 @@ def by_class(all_of_them: Sequence[Trained]) -> list[list[str]]:
     return rows
 
 
-def picture(all_of_them: Sequence[Trained], path: Path) -> None:
-    """Rows of examples: image, truth, and what each network sees."""
+def picture(networks: Sequence[Trained], path: Path) -> None:
+    """Writes rows of examples: image, truth, and every network's prediction."""
     columns = []
-    for item in all_of_them:
+    for item in networks:
         ask = parity.keras_answers(item.found.shipment)
         task, rows = item.found.shipment.task, []
         config, size = item.found.config, item.found.shipment.size
-        shown = from_config.shown(config, item.record["split"], size).spread(SHOWN)
+        shown = from_config.shown_pictures(config, item.record["split"], size).spread(SHOWN)
         for images, target in shown.batches(task, SHOWN):
             pixels = as_bytes(images)
             logits = parity.as_logits(task, ask(pixels))
@@ -157,16 +157,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--docs", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
-    names = [folder.name for folder in given.runs]
+    arguments = parser.parse_args()
+    names = [folder.name for folder in arguments.runs]
     if len(set(names)) < len(names):
         parser.error(f"folders of one name: {' '.join(names)}")
-    for folder in (given.out, given.docs):
+    for folder in (arguments.out, arguments.docs):
         folder.mkdir(parents=True, exist_ok=True)
-    found = [network_of(folder, given.out) for folder in given.runs]
-    picture(found, given.out / "predictions.png")
+    found = [network_of(folder, arguments.out) for folder in arguments.runs]
+    picture(found, arguments.out / "predictions.png")
     rows = by_class(found)
-    with (given.docs / "final_networks.csv").open("w", encoding="utf-8", newline="") as file:
+    with (arguments.docs / "final_networks.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
     first = found[0]
     config = first.found.config
@@ -178,22 +178,23 @@ def main() -> None:
         split=first.record["split"],
         size="x".join(map(str, first.found.shipment.size)),
         samples=SAMPLES,
-        rounds=given.rounds,
-        costs="\n".join(costs(found, timed(found, given.rounds))),
+        rounds=arguments.rounds,
+        costs="\n".join(costs(found, timed(found, arguments.rounds))),
         figure=list(first.record["table"][0])[1],
         classes="\n".join(_table(rows)),
         commands="\n".join(f"- {item.name}: {_genotype(item)}" for item in found),
     )
-    (given.docs / "final_networks.md").write_text(text, encoding="utf-8")
+    (arguments.docs / "final_networks.md").write_text(text, encoding="utf-8")
 
 
-def _genotype(one: Trained) -> str:
-    full = one.found.config.full.stages[0]
+def _genotype(network: Trained) -> str:
+    config = network.found.config
+    full = config.full_training.stages[0]
     return (
-        f"`{one.found.genotype}`, width {one.found.config.network.width or 'as published'}, batch "
+        f"`{network.found.genotype}`, width {config.network.width or 'as published'}, batch "
         f"{full.batch}, encoder {full.encoder.kind} {full.encoder.learning_rate:g}, decoder "
         f"{full.decoder.kind} {full.decoder.learning_rate:g}, {full.schedule.kind} schedule, "
-        f"losses at {one.found.config.full.loss_at}, seed {one.found.config.seed}"
+        f"losses at {config.full_training.loss_at}, seed {config.seed}"
     )
 
 

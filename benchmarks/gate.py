@@ -1,9 +1,9 @@
-"""How many candidates the paper's gate lets through, by how fast its chance falls.
+"""Measures how many candidates the paper's gate admits, by how fast its chance falls.
 
 python benchmarks/gate.py docs/results/camvid_search/*/trials.csv --docs docs/results
 
 Replays the gate on the stage-one rewards of finished searches, in their order and, for longer
-searches, drawn from them with replacement; by many seeds, for one search has one.
+searches, sampled from them with replacement; by many seeds, since a search has only one.
 """
 
 import argparse
@@ -22,26 +22,26 @@ SEEDS = 50
 
 
 def rewards(path: Path) -> list[float]:
-    """Of stage one, in the order in which trials were proposed."""
+    """Reads the rewards of stage one, in the order in which trials were proposed."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: row["trial"])
     return [float(row["stage_one"]) for row in rows if row["stage_one"]]
 
 
 def passed(values: Sequence[float], anneal: float, seed: int) -> float:
-    """The share that goes on."""
-    make = gate.make(schema.Gate(anneal=anneal), seed)
-    return float(np.mean([make.admits(value) for value in values]))
+    """Returns the share of candidates that the gate admits to stage two."""
+    admission = gate.make(schema.Gate(anneal=anneal), seed)
+    return float(np.mean([admission.admits(value) for value in values]))
 
 
 def rows(found: dict[str, list[float]], seeds: int) -> Iterator[list[str]]:
-    """A row a search, then a row a budget."""
+    """Yields a row per search, then a row per budget."""
     for name, values in found.items():
         yield [name, str(len(values)), *_shares([values] * seeds)]
     pool = np.concatenate(list(found.values()))
     for budget in BUDGETS:
-        drawn = (np.random.default_rng((seed, budget)).choice(pool, budget) for seed in range(5))
-        yield ["drawn from all", f"{budget:,}", *_shares([item.tolist() for item in drawn])]
+        sampled = (np.random.default_rng((seed, budget)).choice(pool, budget) for seed in range(5))
+        yield ["drawn from all", f"{budget:,}", *_shares([item.tolist() for item in sampled])]
 
 
 def _shares(searches: Sequence[Sequence[float]]) -> Iterator[str]:
@@ -73,16 +73,16 @@ def main() -> None:
     parser.add_argument("tables", type=Path, nargs="+", help="trials.csv of searches")
     parser.add_argument("--docs", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=SEEDS)
-    given = parser.parse_args()
-    found = {path.parent.name: rewards(path) for path in given.tables}
+    arguments = parser.parse_args()
+    found = {path.parent.name: rewards(path) for path in arguments.tables}
     text = PAGE.format(
         names=" ".join(f"{name}/trials.csv" for name in found),
-        seeds=given.seeds,
+        seeds=arguments.seeds,
         anneals=" | ".join(f"anneal {item:g}" for item in ANNEALS),
         bars="---:|" * len(ANNEALS),
-        rows="\n".join(f"| {' | '.join(row)} |" for row in rows(found, given.seeds)),
+        rows="\n".join(f"| {' | '.join(row)} |" for row in rows(found, arguments.seeds)),
     )
-    (given.docs / "gate.md").write_text(text, encoding="utf-8")
+    (arguments.docs / "gate.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

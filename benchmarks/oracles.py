@@ -1,12 +1,12 @@
-"""How fast oracles learn: rewards over trials on synthetic spaces, against KerasTuner's own.
+"""Measures how fast oracles learn: rewards over trials on synthetic spaces, against KerasTuner's.
 
-python benchmarks/oracles.py run --out out/oracles            # every run is kept; go on any time
+python benchmarks/oracles.py run --out out/oracles            # every run is saved; resumes
 python benchmarks/oracles.py tell --out out/oracles --docs docs/results
 
 Every reward of the published runs is in docs/results/oracles_runs.tar.gz; extracted into out/,
-`run` makes what is absent.
+`run` computes only absent runs.
 
-The reward is a hidden table: each value of each token has a worth, of which a part is shared by
+The reward is a hidden table: each value of each token has a worth, part of which is shared by
 tokens of one kind (a good operation is good in most places), pairs of tokens interact, and noise
 is added. It is scaled so that random vectors have mean 0.5 and standard deviation 0.05.
 """
@@ -30,7 +30,7 @@ from nas_tf import quiet, spaces
 SPREAD, NOISE = 0.05, 0.01
 SEEDS = range(1, 11)
 PROBLEMS = ("auxcell", "template", "xception")
-# Trials a run: a Gaussian process over hundreds of trials takes seconds a proposal.
+# Trials per run: a Gaussian process over hundreds of trials takes seconds per proposal.
 ORACLES = {
     "PPO": 1000,
     "evolution": 1000,
@@ -44,7 +44,7 @@ LONG = "PPO, papers' settings"
 
 
 class Reward:
-    """The hidden table of one problem; noise is drawn by trial, alike for all oracles."""
+    """The hidden table of one problem; noise is sampled per trial, the same for all oracles."""
 
     def __init__(self, sizes: dict[str, int], seed: int) -> None:
         self.names = list(sizes)
@@ -62,13 +62,13 @@ class Reward:
             (first, second, rng.normal(size=(counts[first], counts[second])))
             for first, second in (pairs[index] for index in chosen)
         ]
-        drawn = [[rng.integers(size) for size in counts] for _ in range(3000)]
-        raw = [self._raw(vector) for vector in drawn]
+        vectors = [[rng.integers(size) for size in counts] for _ in range(3000)]
+        raw = [self._raw(vector) for vector in vectors]
         self.mean, self.std = float(np.mean(raw)), float(np.std(raw))
         self.noise = np.random.default_rng([seed, 78])
 
     def __call__(self, vector: list[int]) -> float:
-        """The reward of one trial."""
+        """Returns the reward of a trial."""
         z = (self._raw(vector) - self.mean) / self.std
         return 0.5 + SPREAD * z + self.noise.normal(0, NOISE)
 
@@ -78,7 +78,7 @@ class Reward:
 
 
 def hyperparameters(problem: str) -> Any:
-    """The problem's space as KerasTuner has it."""
+    """Returns the problem's space as KerasTuner's hyperparameters."""
     import keras_tuner as kt
 
     hp = kt.HyperParameters()
@@ -92,7 +92,7 @@ def hyperparameters(problem: str) -> Any:
 
 
 def make(oracle: str, trials: int, seed: int, hp: Any) -> Any:
-    """An oracle with its default settings."""
+    """Makes an oracle with its default settings."""
     import keras_tuner as kt
 
     import tuner_oracles
@@ -114,12 +114,12 @@ def make(oracle: str, trials: int, seed: int, hp: Any) -> Any:
 
 
 def path_of(out: Path, problem: str, oracle: str, seed: int) -> Path:
-    """Where a run is kept."""
+    """Returns the path of a run's file."""
     return out / f"{problem}--{re.sub(r'[^A-Za-z0-9]+', '_', oracle)}--{seed}.json"
 
 
 def search(problem: str, oracle: str, seed: int, out: Path) -> Path:
-    """One search from start to end; its rewards and the oracle's seconds go to a file."""
+    """Runs a complete search; its rewards and the oracle's seconds are written to a file."""
     path = path_of(out, problem, oracle, seed)
     if path.exists():
         return path
@@ -131,29 +131,29 @@ def search(problem: str, oracle: str, seed: int, out: Path) -> Path:
     reward = Reward({name: len(choices) for name, choices in values.items()}, seed)
     rewards, seconds = [], []
     with tempfile.TemporaryDirectory() as folder:
-        made = make(oracle, ORACLES[oracle], seed, hp)
-        made.verbose = 0
-        made._set_project_dir(folder, "search")
+        searcher = make(oracle, ORACLES[oracle], seed, hp)
+        searcher.verbose = 0
+        searcher._set_project_dir(folder, "search")
         while True:
-            begun = time.perf_counter()
-            trial = made.create_trial("tuner0")
-            taken = time.perf_counter() - begun
+            start = time.perf_counter()
+            trial = searcher.create_trial("tuner0")
+            taken = time.perf_counter() - start
             if trial.status == "STOPPED":
                 break
-            told = trial.hyperparameters.values
-            rewards.append(reward([values[name].index(told[name]) for name in values]))
-            begun = time.perf_counter()
-            made.update_trial(trial.trial_id, {"reward": rewards[-1]})
+            chosen = trial.hyperparameters.values
+            rewards.append(reward([values[name].index(chosen[name]) for name in values]))
+            start = time.perf_counter()
+            searcher.update_trial(trial.trial_id, {"reward": rewards[-1]})
             trial.status = "COMPLETED"
-            made.end_trial(trial)
-            seconds.append(taken + time.perf_counter() - begun)
+            searcher.end_trial(trial)
+            seconds.append(taken + time.perf_counter() - start)
     done = {"rewards": np.round(rewards, 5).tolist(), "seconds": np.round(seconds, 5).tolist()}
     path.write_text(json.dumps(done))
     return path
 
 
 def run(out: Path, only: list[str], problems: list[str], jobs: int) -> None:
-    """All searches that are not there yet."""
+    """Runs all searches that are absent."""
     out.mkdir(parents=True, exist_ok=True)
     wanted = [
         (problem, oracle, seed)
@@ -163,14 +163,14 @@ def run(out: Path, only: list[str], problems: list[str], jobs: int) -> None:
         if not (oracle == LONG and problem == "xception")
     ]
     with ProcessPoolExecutor(jobs) as pool:
-        begun = time.time()
+        start = time.time()
         futures = [pool.submit(search, *item, out) for item in wanted]
         for count, future in enumerate(as_completed(futures), 1):
-            print(f"{count}/{len(wanted)} {time.time() - begun:.0f} s {future.result().name}")
+            print(f"{count}/{len(wanted)} {time.time() - start:.0f} s {future.result().name}")
 
 
 def gather(out: Path) -> dict[tuple[str, str], np.ndarray]:
-    """Rewards by problem and oracle, one row a seed, of the runs that are there."""
+    """Reads rewards by problem and oracle, one row per seed, of the existing runs."""
     found = {}
     for problem, oracle in itertools.product(PROBLEMS, ORACLES):
         paths = [path_of(out, problem, oracle, seed) for seed in SEEDS]
@@ -182,12 +182,12 @@ def gather(out: Path) -> dict[tuple[str, str], np.ndarray]:
 
 
 def late(rewards: np.ndarray, end: int) -> np.ndarray:
-    """Mean of the 100 rewards up to a trial, by seed."""
+    """Returns the mean of the 100 rewards up to a trial, by seed."""
     return rewards[:, max(0, end - 100) : end].mean(axis=1)
 
 
-def tell(out: Path, docs: Path) -> None:
-    """The table, the CSV and the figure of the runs that are there."""
+def write_page(out: Path, docs: Path) -> None:
+    """Writes the page, the CSV and the figure of the existing runs."""
     found = gather(out)
     (docs / "oracles.md").write_text(page(found, seconds_a_trial(out)))
     with (docs / "oracles.csv").open("w", newline="") as file:
@@ -202,7 +202,7 @@ def tell(out: Path, docs: Path) -> None:
 
 
 def page(found: dict[tuple[str, str], np.ndarray], seconds: dict[str, tuple[float, float]]) -> str:
-    """The results as a page of the documentation."""
+    """Returns the results as a page of the documentation."""
     lines = [
         "# How fast the oracles learn",
         "",
@@ -239,7 +239,7 @@ def page(found: dict[tuple[str, str], np.ndarray], seconds: dict[str, tuple[floa
 
 
 def table(problem: str, found: dict[tuple[str, str], np.ndarray]) -> list[str]:
-    """One problem's rows."""
+    """Returns the rows of a problem's table."""
     from scipy.stats import mannwhitneyu
 
     marks = (100, 300, 1000, 5000)
@@ -255,26 +255,26 @@ def table(problem: str, found: dict[tuple[str, str], np.ndarray]) -> list[str]:
         cells += [f"{rewards[:, :n].max(axis=1).mean():.3f}" if n <= length else "" for n in marks]
         p = ""
         if random is not None and "random" not in oracle:
-            mine, its = late(rewards, length), late(random, random.shape[1])
-            p = f"{mannwhitneyu(mine, its, alternative='greater').pvalue:.2e}"
+            own, uniform = late(rewards, length), late(random, random.shape[1])
+            p = f"{mannwhitneyu(own, uniform, alternative='greater').pvalue:.2e}"
         rows.append(f"| {oracle} | {len(rewards)} | {' | '.join(cells)} | {p} |")
     return rows
 
 
 def seconds_a_trial(out: Path) -> dict[str, tuple[float, float]]:
-    """Median and 99th percentile of milliseconds a trial, without each search's first trials."""
-    told = {}
+    """Returns median and 99th percentile of milliseconds per trial, without the first trials."""
+    found = {}
     for oracle in ORACLES:
         paths = [path_of(out, problem, oracle, seed) for problem in PROBLEMS for seed in SEEDS]
         runs = [json.loads(path.read_text())["seconds"][20:] for path in paths if path.exists()]
         if runs:
-            every = np.concatenate(runs) * 1000
-            told[oracle] = float(np.median(every)), float(np.percentile(every, 99))
-    return told
+            times = np.concatenate(runs) * 1000
+            found[oracle] = float(np.median(times)), float(np.percentile(times, 99))
+    return found
 
 
 def draw(found: dict[tuple[str, str], np.ndarray]) -> Any:
-    """Best so far above, mean of the last 100 below; bands are the seeds' quartiles."""
+    """Plots best so far above, mean of the last 100 below; bands are the seeds' quartiles."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 7), layout="constrained")
@@ -290,9 +290,9 @@ def draw(found: dict[tuple[str, str], np.ndarray]) -> Any:
         style = "--" if "KerasTuner" in oracle or "," in oracle else "-"
         color = f"C{list(ORACLES).index(oracle)}"
         for axis, values in ((upper, best), (lower, mean)):
-            drawn = values[:, 4::5]
-            axis.plot(trials[4::5], drawn.mean(axis=0), style, color=color, label=oracle)
-            low, high = np.percentile(drawn, [25, 75], axis=0)
+            plotted = values[:, 4::5]
+            axis.plot(trials[4::5], plotted.mean(axis=0), style, color=color, label=oracle)
+            low, high = np.percentile(plotted, [25, 75], axis=0)
             axis.fill_between(trials[4::5], low, high, color=color, alpha=0.12, linewidth=0)
             axis.grid(alpha=0.3)
         upper.set_title(problem)
@@ -304,7 +304,7 @@ def draw(found: dict[tuple[str, str], np.ndarray]) -> Any:
 
 
 def main() -> None:
-    """Runs, or tells what was run."""
+    """Runs the searches, or writes their page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("run", "tell"))
     parser.add_argument("--out", type=Path, default=Path("out/oracles"))
@@ -312,11 +312,11 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=tuple(ORACLES), default=[])
     parser.add_argument("--problems", nargs="*", choices=PROBLEMS, default=[])
     parser.add_argument("--jobs", type=int, default=2)
-    told = parser.parse_args()
-    if told.what == "run":
-        run(told.out, told.only, told.problems, told.jobs)
+    arguments = parser.parse_args()
+    if arguments.what == "run":
+        run(arguments.out, arguments.only, arguments.problems, arguments.jobs)
     else:
-        tell(told.out, told.docs)
+        write_page(arguments.out, arguments.docs)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
     python benchmarks/reference_step.py --checkout PATH --genotypes FILE [--layout contiguous]
 
 Runs under a Python that has PyTorch, not under ours; PATH is a checkout of nas-segm-pytorch. FILE
-has one genotype a line in the paper's brackets. The step is stage one of their search: features
+has one genotype per line in the paper's brackets. The step is stage one of their search: features
 to logits, cross-entropy of logits and auxiliaries at the finest tap's size, distance to a
-teacher, gradient clip, Adam, Polyak average. A prediction of theirs computes the auxiliary cells
-too, which ours leaves out. Prints one JSON object a genotype.
+teacher, gradient clip, Adam, Polyak average. Their prediction also computes the auxiliary cells,
+which ours leaves out. Prints one JSON object per genotype.
 """
 
 import argparse
@@ -20,7 +20,7 @@ CHANNELS, STRIDES = (24, 32, 96, 320), (4, 8, 16, 32)
 
 
 def parsed() -> argparse.Namespace:
-    """The command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkout", type=Path, required=True)
     parser.add_argument("--genotypes", type=Path, required=True)
@@ -37,7 +37,7 @@ def parsed() -> argparse.Namespace:
 
 
 class Step:
-    """A decoder of theirs with random features, and everything a step does with it."""
+    """A decoder of the authors with random features, and the work of a step on it."""
 
     def __init__(self, torch: Any, decoder: Any, options: argparse.Namespace) -> None:
         self.torch, self.decoder = torch, decoder
@@ -63,7 +63,7 @@ class Step:
         )
 
     def train(self) -> None:
-        """One update."""
+        """Runs one update."""
         functional = self.torch.nn.functional
         self.optimiser.zero_grad()
         logits, auxiliaries = self.decoder(self.taps)
@@ -83,19 +83,19 @@ class Step:
                 average.mul_(0.9).add_(weights, alpha=0.1)
 
     def evaluate(self) -> None:
-        """One prediction."""
+        """Runs one prediction."""
         with self.torch.no_grad():
             self._enlarged(self.decoder(self.taps)[0]).argmax(1)
 
 
 def refuse(line: str) -> NoReturn:
-    """Ends with one line on standard error."""
+    """Exits with one line on standard error."""
     print(line, file=sys.stderr)
     sys.exit(2)
 
 
 def shortest(work: Any, times: int) -> float:
-    """Seconds of the quickest call after one that does not count."""
+    """Returns the seconds of the fastest call, after one that is not counted."""
     work()
     seconds = []
     for _ in range(times):
@@ -110,7 +110,7 @@ def main() -> None:
     options = parsed()
     source = options.checkout / "src"
     if not (source / "nn" / "micro_decoders.py").exists():
-        refuse(f"{options.checkout} is no checkout of nas-segm-pytorch")
+        refuse(f"{options.checkout} is not a checkout of nas-segm-pytorch")
     sys.path.insert(0, str(source))
     try:
         import torch

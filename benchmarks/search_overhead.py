@@ -1,4 +1,4 @@
-"""What a search adds to its trials' own time: oracle, ledger, records, TensorBoard, pictures.
+"""Measures a search's overhead over its trials: oracle, ledger, records, TensorBoard, pictures.
 
 python benchmarks/search_overhead.py RUN
 """
@@ -15,14 +15,14 @@ from nas_tf.runs import Run, TrialRecord
 
 
 def gaps(run: Run) -> Iterator[float]:
-    """Seconds from the end of a trial to the beginning of its worker's next."""
+    """Yields the seconds from the end of a trial to the start of its worker's next."""
     by_worker: dict[str, list[TrialRecord]] = {}
     for trial in run.trials:
         by_worker.setdefault(trial.worker, []).append(trial)
     for trials in by_worker.values():
-        for item, after in itertools.pairwise(trials):
-            begins, ended = map(datetime.fromisoformat, (after.started, item.ended))
-            yield (begins - ended).total_seconds()
+        for before, after in itertools.pairwise(trials):
+            started, ended = map(datetime.fromisoformat, (after.started, before.ended))
+            yield (started - ended).total_seconds()
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
         f"between trials: median {np.median(waits):.2f} s, most {waits.max():.2f} s, in all "
         f"{waits.sum() / own:.1%} of the trials' time"
     )
-    print(f"within trials, beside their stages: {(own - staged) / own:.1%}")
+    print(f"within trials, outside their stages: {(own - staged) / own:.1%}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A page of results from real searches: commands, figures, the best, and how the runs compare.
+"""Writes a page of results of real searches: commands, figures, the best, and a comparison.
 
 python benchmarks/search_results.py --title "Searching on CamVid" --machine "2 cores, no GPU" \
     --out docs/results/camvid_search runs/camvid_ppo runs/camvid_random
@@ -18,7 +18,7 @@ from nas_tf.runs import Run, files
 
 SHOWN = 5
 COLUMNS = {
-    **{"reward": "reward", "one": "stage 1", "two": "stage 2"},
+    **{"reward": "reward", "stage_one": "stage 1", "stage_two": "stage 2"},
     **{"params": "parameters", "madds": "multiply-adds", "trial": "trial", "genotype": "genotype"},
 }
 
@@ -28,17 +28,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--title", required=True)
-    parser.add_argument("--machine", required=True, help="What it ran on, and beside what.")
+    parser.add_argument("--machine", required=True, help="The machine, and what else ran on it.")
     parser.add_argument("--out", type=Path, required=True, help="Without a suffix.")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     lines = write(
-        [Run(folder) for folder in given.runs], given.out, title=given.title, machine=given.machine
+        [Run(folder) for folder in arguments.runs],
+        arguments.out,
+        title=arguments.title,
+        machine=arguments.machine,
     )
-    given.out.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    arguments.out.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def write(runs: Sequence[Run], out: Path, *, title: str, machine: str) -> list[str]:
-    """Copies pictures and tables into ``out``; returns the page's lines."""
+    """Copies pictures and tables into ``out`` and returns the page's lines."""
     lines = [f"# {title}", "", f"Machine: {machine}", ""]
     if len(runs) > 1:
         lines += _compared(Comparison(runs), out / "compared")
@@ -48,7 +51,7 @@ def write(runs: Sequence[Run], out: Path, *, title: str, machine: str) -> list[s
 
 
 def _compared(comparison: Comparison, folder: Path) -> Iterator[str]:
-    """Each run against the first, stage by stage."""
+    """Yields the comparison of each run with the first, stage by stage."""
     comparison_page.write(comparison, folder)
     (folder / comparison_page.PAGE).unlink()
     yield f"## {' against '.join(comparison.names)}"
@@ -56,15 +59,15 @@ def _compared(comparison: Comparison, folder: Path) -> Iterator[str]:
     yield f"Command: `nas-tf compare {' '.join(comparison.names)}`"
     yield ""
     yield from _table({"of": row.stage, **comparison_page.cells(row)} for row in comparison.rows)
-    told = "; ".join(str(difference) for difference in comparison.differences)
-    yield f"The runs differ in {told or 'no key of the configuration'}."
+    differences = "; ".join(str(difference) for difference in comparison.differences)
+    yield f"The runs differ in {differences or 'no key of the configuration'}."
     yield ""
     for name, (title, caption, _) in comparison_page.PLOTS.items():
         yield from _picture(folder, name, title, caption)
 
 
 def _of_run(run: Run, folder: Path) -> Iterator[str]:
-    """One run by itself, from its report."""
+    """Yields the section of a single run, from its report."""
     page.write(run)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(run.folder / files.TABLE, folder / "trials.csv")
@@ -91,7 +94,7 @@ def _of_run(run: Run, folder: Path) -> Iterator[str]:
 
 
 def _picture(folder: Path, name: str, title: str, caption: str) -> Iterator[str]:
-    """A figure by its SVG; its PNG twin is not kept."""
+    """Yields a figure by its SVG, and deletes the PNG copy."""
     (folder / f"{name}.png").unlink(missing_ok=True)
     where = folder.relative_to(folder.parents[1])
     yield f"![{title}]({where.as_posix()}/{name}.svg)"

@@ -1,4 +1,4 @@
-"""How fast the search spaces are: 1,000 genotypes each, and `nas-tf cost` on 100 rows.
+"""Times the search spaces on 1,000 genotypes each, and `nas-tf cost` on 100 rows.
 
 python benchmarks/spaces.py
 """
@@ -15,7 +15,7 @@ COUNT = 1000
 
 
 def seconds(name: str) -> dict[str, float]:
-    """Times each verb over all genotypes."""
+    """Times each operation over all genotypes."""
     space = spaces.get(name)
     rng = random.Random(0)
     taken = {}
@@ -28,15 +28,15 @@ def seconds(name: str) -> dict[str, float]:
         ("round-trip", lambda: [space.parse(space.spell(genotype)) for genotype in genotypes]),
         ("canonical", lambda: [space.canonical(genotype) for genotype in genotypes]),
     ):
-        begun = time.perf_counter()
+        began = time.perf_counter()
         work()
-        taken[verb] = time.perf_counter() - begun
+        taken[verb] = time.perf_counter() - began
     taken["total"] = time.perf_counter() - start
     return taken
 
 
 def cost_seconds() -> float:
-    """Time of ``nas-tf cost`` on 100 rows of the default space, start-up included."""
+    """Times ``nas-tf cost`` on 100 rows of the default space, start-up included."""
     space = spaces.get("auxcell")
     rng = random.Random(1)
     rows = "\n".join(json.dumps({"genotype": str(space.sample(rng))}) for _ in range(100))
@@ -49,7 +49,7 @@ def cost_seconds() -> float:
 
 
 def main() -> None:
-    """Prints one line a space."""
+    """Prints one line per space."""
     for name in spaces.SPACES:
         parts = "  ".join(f"{verb} {taken:.3f} s" for verb, taken in seconds(name).items())
         print(f"{name:9} {COUNT} genotypes: {parts}")

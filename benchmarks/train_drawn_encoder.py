@@ -1,11 +1,11 @@
-"""Trains the encoder of `network.weights=drawn`: MobileNetV2 on drawn scenes, from a fixed seed.
+"""Trains the encoder of `network.weights=drawn`: MobileNetV2 on rendered scenes, by a fixed seed.
 
 python benchmarks/train_drawn_encoder.py --out OUT --ship drawn_mobilenet_v2_0.35.h5
 
-Scenes are drawn from seeds that no split of `shapes` uses. A small feature pyramid predicts the
-classes from every tap, so that each of them learns what a decoder can read; the pyramid is thrown
-away. Scenes and the state of the last epoch are kept in --out, and the same command goes on from
-there. --ship writes the encoder in half precision, as the package has it.
+Scenes are rendered from seeds that no split of `shapes` uses. A small feature pyramid predicts the
+classes from every tap, so that each of them learns features that a decoder can use; the pyramid is
+discarded. Scenes and the state of the last epoch are saved in --out, and the same command resumes
+from there. --ship writes the encoder in half precision, as the package includes it.
 """
 
 import argparse
@@ -37,20 +37,20 @@ from nas_tf.training.learner import Learner, Recipe  # noqa: E402
 from nas_tf.training.optimizers import learning_rate_factor  # noqa: E402
 
 SEED = 17
-"""The first number of the scenes' seeds; the splits of `shapes` have 0, 1 and 2."""
+"""The first number of the scenes' seeds; the splits of `shapes` use 0, 1 and 2."""
 SIZE = (scenes.SIZE, scenes.SIZE)
 WIDTH, BATCH, HELD_OUT = 48, 16, 100
 BACKGROUND = 0.4
-"""Weight of the background in the loss: it fills most of every scene."""
+"""The weight of the background in the loss: it fills most of every scene."""
 ADAM = Optimiser(learning_rate=3e-3)
 SCHEDULE = Schedule(kind="poly", warmup_steps=100)
 
 
 def pyramid(alpha: float) -> Blueprint:
-    """The encoder under a feature pyramid that predicts at every tap's stride."""
+    """Builds the encoder with a feature pyramid that predicts at every tap's stride."""
     draft = Draft(SIZE)
     taps = MobileNetV2(alpha=alpha).taps(draft)
-    draft.begin("decoder", epsilon=1e-5, momentum=0.9)
+    draft.start_part("decoder", epsilon=1e-5, momentum=0.9)
     above = None
     for stage in reversed(range(len(taps))):
         above = _level(draft, taps[stage], above, stage)
@@ -58,7 +58,7 @@ def pyramid(alpha: float) -> Blueprint:
 
 
 def _level(draft: Draft, tap: Layer, above: Layer | None, stage: int) -> Layer:
-    """A level of the pyramid with its prediction; the finest one is the network's own."""
+    """Adds a level of the pyramid and its prediction; the finest is the network's output."""
     x = draft.batch_norm(draft.conv(tap, f"lateral{stage}", WIDTH), f"lateral{stage}.norm")
     if above is not None:
         x = draft.add(x, draft.resize(above, x, f"up{stage}"), f"sum{stage}")
@@ -70,8 +70,8 @@ def _level(draft: Draft, tap: Layer, above: Layer | None, stage: int) -> Layer:
     return x
 
 
-def drawn(folder: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images and labels of so many scenes, drawn once."""
+def rendered(folder: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns images and labels of ``count`` scenes, which are rendered once."""
     path = folder / f"scenes-{count}.npz"
     if not path.exists():
         began = time.perf_counter()
@@ -79,9 +79,9 @@ def drawn(folder: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
             pairs = list(pool.map(_scene, range(count), chunksize=50))
         images, labels = (np.stack(item) for item in zip(*pairs, strict=True))
         np.savez(path, images=images, labels=labels)
-        print(f"{count} scenes drawn in {time.perf_counter() - began:.0f} s", flush=True)
-    with np.load(path) as kept:
-        return kept["images"], kept["labels"]
+        print(f"{count} scenes rendered in {time.perf_counter() - began:.0f} s", flush=True)
+    with np.load(path) as stored:
+        return stored["images"], stored["labels"]
 
 
 def _scene(number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -92,7 +92,7 @@ def _scene(number: int) -> tuple[np.ndarray, np.ndarray]:
 def batches(
     images: np.ndarray, labels: np.ndarray, epoch: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """An epoch's batches: every scene once, half of them mirrored."""
+    """Yields an epoch's batches: every scene once, half of them mirrored."""
     rng = np.random.default_rng((SEED, epoch))
     order = rng.permutation(len(images))
     for first in range(0, len(order) - BATCH + 1, BATCH):
@@ -105,7 +105,7 @@ def batches(
 
 
 class Training:
-    """The pyramid, what it has learnt, and where it stands."""
+    """The training of the pyramid, with its weights, optimiser and progress in checkpoints."""
 
     def __init__(self, folder: Path, alpha: float, epochs: int) -> None:
         blueprint = pyramid(alpha)
@@ -146,7 +146,7 @@ class Training:
             )
 
     def score(self, images: np.ndarray, labels: np.ndarray) -> float:
-        """The reward on scenes that were not trained on."""
+        """Returns the score on scenes that were not trained on."""
         metrics, state = self.task.metrics(), self.learner.state()
         for first in range(0, len(images), BATCH):
             image = (images[first : first + BATCH] / 127.5 - 1).astype(np.float32)
@@ -156,7 +156,7 @@ class Training:
 
 
 def ship(training: Training, path: Path) -> None:
-    """Writes the encoder alone, a group a layer and its arrays in Keras's order, as float16."""
+    """Writes the encoder alone as float16: a group per layer, its arrays in Keras's order."""
     arrays = to_arrays({"encoder": training.parts["encoder"]}, training.learner.state())
     with h5py.File(path, "w") as file:
         for layer in dict.fromkeys(layer for layer, _ in arrays):
@@ -175,15 +175,15 @@ def main() -> None:
     parser.add_argument("--alpha", type=float, default=0.35)
     parser.add_argument("--scenes", type=int, default=4000)
     parser.add_argument("--epochs", type=int, default=14)
-    parser.add_argument("--ship", type=Path, help="The file to write in the end.")
-    chosen = parser.parse_args()
-    chosen.out.mkdir(parents=True, exist_ok=True)
+    parser.add_argument("--ship", type=Path, help="The file to write at the end.")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
     hardware.use_threads(None)
-    images, labels = drawn(chosen.out, chosen.scenes)
-    training = Training(chosen.out / "checkpoints", chosen.alpha, chosen.epochs)
+    images, labels = rendered(arguments.out, arguments.scenes)
+    training = Training(arguments.out / "checkpoints", arguments.alpha, arguments.epochs)
     training.run(images, labels)
-    if chosen.ship is not None:
-        ship(training, chosen.ship)
+    if arguments.ship is not None:
+        ship(training, arguments.ship)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""A trained network taken to other tasks: the CVPR paper's Tables 2 and 3 on the embedded scenes.
+"""Transfers a trained network to other tasks: CVPR paper, Tables 2 and 3, on the embedded scenes.
 
 python benchmarks/transfer.py run --out OUT --epochs depth=20,pose=60 runs/camvid_auxcell-arch0
 python benchmarks/transfer.py tell --out OUT --docs docs/results
 
-For every task the network goes on from its trained weights, and is trained anew from its encoder's
-ImageNet weights, by the same recipe for as long: the difference is what it brings along. These are
-runs of `nas-tf finetune` and `nas-tf train`, which go on where they were stopped.
+For every task the network is trained once from its trained weights and once from its encoder's
+ImageNet weights, by the same recipe for as long: the difference is the gain of the transfer. These
+are runs of `nas-tf finetune` and `nas-tf train`, which resume where they were stopped.
 """
 
 import argparse
@@ -29,11 +29,11 @@ ABOUT = "transfer.json"
 def commands(
     trained: Path, out: Path, epochs: Mapping[str, int], overrides: Sequence[str]
 ) -> dict[str, list[str]]:
-    """Arguments of nas-tf by the name of a run."""
+    """Returns the arguments of nas-tf by the name of a run."""
     genotype = Genotype.from_json((trained / "genotype.json").read_text(encoding="utf-8"))
     found = {}
     for task, count in epochs.items():
-        recipe = ["--config", TASKS[task], f"full.stages.0.epochs={count}", *overrides]
+        recipe = ["--config", TASKS[task], f"full_training.stages.0.epochs={count}", *overrides]
         for way in WAYS:
             name = f"{task}-{way}"
             first = ["finetune", str(trained), "--task", task]
@@ -44,7 +44,7 @@ def commands(
 
 
 def run(out: Path, wanted: Mapping[str, list[str]]) -> None:
-    """All trainings, one after another."""
+    """Runs all trainings, one after another."""
     out.mkdir(parents=True, exist_ok=True)
     about = out / ABOUT
     before = json.loads(about.read_text(encoding="utf-8")) if about.exists() else {}
@@ -57,14 +57,13 @@ def run(out: Path, wanted: Mapping[str, list[str]]) -> None:
             subprocess.run([sys.executable, "-m", "nas_tf", *arguments], check=True)
 
 
-def tell(out: Path, docs: Path) -> None:
-    """The page and its figures as CSV."""
-    asked = json.loads((out / ABOUT).read_text(encoding="utf-8"))
+def write_page(out: Path, docs: Path) -> None:
+    """Writes the page, and its figures as CSV."""
+    runs = json.loads((out / ABOUT).read_text(encoding="utf-8"))
     records = {
-        name: json.loads((out / name / "result.json").read_text(encoding="utf-8"))
-        for name in asked
+        name: json.loads((out / name / "result.json").read_text(encoding="utf-8")) for name in runs
     }
-    tasks = list(dict.fromkeys(name.rpartition("-")[0] for name in asked))
+    tasks = list(dict.fromkeys(name.rpartition("-")[0] for name in runs))
     rows = [
         (task, figure, *values) for task in tasks for figure, *values in figures(task, records)
     ]
@@ -75,12 +74,12 @@ def tell(out: Path, docs: Path) -> None:
     for task in tasks:
         picture = out / f"{task}-transferred" / "predictions.png"
         shutil.copyfile(picture, docs / f"transfer_{task}.png")
-    sections = "\n".join(_section(task, records, asked) for task in tasks)
+    sections = "\n".join(_section(task, records, runs) for task in tasks)
     (docs / "transfer.md").write_text(PAGE.format(sections=sections), encoding="utf-8")
 
 
 def figures(task: str, records: Mapping[str, Any]) -> Iterator[tuple[str, float, float]]:
-    """A figure by both ways: those of the whole, then those of every joint."""
+    """Yields figures of both ways: first those of the task, then those of every joint."""
     both = [records[f"{task}-{way}"] for way in WAYS]
     for key in both[0]["result"]:
         yield key, *(item["result"][key] for item in both)
@@ -90,7 +89,7 @@ def figures(task: str, records: Mapping[str, Any]) -> Iterator[tuple[str, float,
             yield f"{lines[0][label]}, {rest[0]}", *(line[rest[0]] for line in lines)
 
 
-def _section(task: str, records: Mapping[str, Any], asked: Mapping[str, list[str]]) -> str:
+def _section(task: str, records: Mapping[str, Any], runs: Mapping[str, list[str]]) -> str:
     names = [f"{task}-{way}" for way in WAYS]
     rows = "\n".join(
         f"| {figure} | {' | '.join(_cell(value) for value in values)} |"
@@ -102,7 +101,7 @@ def _section(task: str, records: Mapping[str, Any], asked: Mapping[str, list[str
         minutes=" and ".join(f"{records[name]['seconds'] / 60:.0f}" for name in names),
         ways=" | ".join(WAYS.values()),
         rows=rows,
-        commands="\n".join(f"    nas-tf {_spelt(asked[name])}" for name in names),
+        commands="\n".join(f"    nas-tf {_typed(runs[name])}" for name in names),
     )
 
 
@@ -110,8 +109,8 @@ def _cell(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
 
 
-def _spelt(arguments: list[str]) -> str:
-    """As typed, with folders by names that tell nothing of this machine."""
+def _typed(arguments: list[str]) -> str:
+    """Returns the arguments as typed, without the folders' locations on this machine."""
     return shlex.join(
         f"runs/{Path(argument).name}"
         if "/" in argument and not argument.startswith("[")
@@ -147,7 +146,7 @@ SECTION = """
 
 
 def main() -> None:
-    """Runs or tells."""
+    """Runs the trainings, or writes their page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("run", "tell"))
     parser.add_argument("trained", type=Path, nargs="?", help="a folder of `nas-tf train`")
@@ -155,14 +154,14 @@ def main() -> None:
     parser.add_argument("--docs", type=Path, default=Path("docs/results"))
     parser.add_argument("--epochs", default="depth=20,pose=60")
     parser.add_argument("overrides", nargs="*", help="key=value for all trainings")
-    given = parser.parse_intermixed_args()
-    if given.what == "tell":
-        tell(given.out, given.docs)
+    arguments = parser.parse_intermixed_args()
+    if arguments.what == "tell":
+        write_page(arguments.out, arguments.docs)
         return
-    if given.trained is None:
+    if arguments.trained is None:
         parser.error("run takes the folder of a trained network")
-    epochs = {task: int(count) for task, _, count in map(_parted, given.epochs.split(","))}
-    run(given.out, commands(given.trained, given.out, epochs, given.overrides))
+    epochs = {task: int(count) for task, _, count in map(_parted, arguments.epochs.split(","))}
+    run(arguments.out, commands(arguments.trained, arguments.out, epochs, arguments.overrides))
 
 
 def _parted(text: str) -> tuple[str, str, str]:

@@ -1,6 +1,6 @@
 """nas_tf: search small, fast networks for dense prediction and take them to production.
 
-Importing this package loads no TensorFlow; each room is imported when first used.
+Importing this package loads no TensorFlow; each subpackage is imported at its first use.
 """
 
 import importlib
@@ -8,13 +8,13 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_ROOMS = ("networks", "report", "runs", "search", "spaces", "tasks")
+_SUBPACKAGES = ("networks", "report", "runs", "search", "spaces", "tasks")
 _SEARCH = ("SearchHyperModel", "TwoStageTuner")
-__all__ = ["__version__", *_ROOMS, *_SEARCH]
+__all__ = ["__version__", *_SUBPACKAGES, *_SEARCH]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
+    if name in _SUBPACKAGES:
         return importlib.import_module(f"nas_tf.{name}")
     if name in _SEARCH:
         return getattr(importlib.import_module("nas_tf.search"), name)

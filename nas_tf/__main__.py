@@ -1,4 +1,4 @@
-"""``python -m nas_tf``: the command line."""
+"""Runs the command line for ``python -m nas_tf``."""
 
 from nas_tf.cli import main
 

@@ -1,6 +1,6 @@
-"""The errors a person meets. Each message says what, where, and what is accepted.
+"""The errors that a user meets. Each message states the value, its place and what is expected.
 
-The command line prints the message on one line and leaves with ``exit_code``.
+The command line prints the message on one line and exits with ``exit_code``.
 """
 
 import difflib
@@ -12,13 +12,13 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class NasTfError(Exception):
-    """Base of every error that is the user's to mend."""
+    """Base of every error that the user can fix."""
 
     exit_code = 1
 
 
 class GenotypeError(NasTfError):
-    """A genotype, or a token of it, that its search space does not contain."""
+    """A genotype, or one of its tokens, that the search space does not contain."""
 
     exit_code = 2
 
@@ -30,19 +30,19 @@ class ConfigError(NasTfError):
 
 
 class WeightsError(NasTfError):
-    """A weights file that is absent or belongs to another network."""
+    """A weights file that is missing or belongs to another network."""
 
     exit_code = 2
 
 
 class DataError(NasTfError):
-    """A data set, image or label that is absent, broken or does not match."""
+    """A data set, image or label that is missing, damaged or does not match."""
 
     exit_code = 3
 
 
 class EnvironmentFault(NasTfError):
-    """Something of this machine that is missing: a package, a device, disk space, the network."""
+    """Something that this machine is missing: a package, a device, disk space or the network."""
 
     exit_code = 4
 
@@ -54,23 +54,23 @@ class ServingError(NasTfError):
 
 
 class TrainingError(NasTfError):
-    """A training that came to no usable end."""
+    """A training without a usable result."""
 
     exit_code = 5
 
 
-def meant(word: str, accepted: Iterable[str]) -> str:
-    """A question that names the nearest of what is accepted; nothing where none is near."""
-    near = difflib.get_close_matches(word[:60], list(accepted), n=1)
-    return f", did you mean {near[0]}?" if near else ""
+def did_you_mean(word: str, accepted: Iterable[str]) -> str:
+    """Returns a question that suggests the nearest accepted word; empty if none is near."""
+    matches = difflib.get_close_matches(word[:60], list(accepted), n=1)
+    return f", did you mean {matches[0]}?" if matches else ""
 
 
 def full_disk(error: BaseException, place: object) -> EnvironmentFault | None:
-    """A full disk, or quota, as the error a person meets; None where it is something else.
+    """Returns the error to report if the cause is a full disk or quota, else None.
 
-    Libraries written in C++ raise errors of their own, which hold the system's words only.
+    Libraries written in C++ raise errors of their own, which contain the system's message only.
     """
-    reason = next((found for one in _chain(error) if (found := _full(one))), None)
+    reason = next((text for cause in _chain(error) if (text := _full(cause))), None)
     if reason is None:
         return None
     return EnvironmentFault(
@@ -79,14 +79,14 @@ def full_disk(error: BaseException, place: object) -> EnvironmentFault | None:
 
 
 def _full(error: BaseException) -> str | None:
-    """The system's words for a full disk, if the error is one."""
+    """Returns the system's message of a full disk if the error has it, else None."""
     if isinstance(error, OSError) and error.errno in _FULL:
         return error.strerror
-    return next((words for words in map(os.strerror, _FULL) if words in str(error)), None)
+    return next((text for text in map(os.strerror, _FULL) if text in str(error)), None)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and those that led to it."""
+    """Yields an error and its causes."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

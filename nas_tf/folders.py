@@ -1,4 +1,4 @@
-"""Folders that a user names, and files that are written there as a whole."""
+"""Folders that the user names, and atomic writing of files."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -9,20 +9,20 @@ from nas_tf.errors import ConfigError, NasTfError, full_disk
 
 
 def cache(kind: str) -> Path:
-    """Where what can be computed again is kept: $NAS_TF_CACHE/KIND, else ~/.cache/nas_tf/KIND."""
+    """Returns the folder of a cache: $NAS_TF_CACHE/KIND, else ~/.cache/nas_tf/KIND."""
     root = os.environ.get("NAS_TF_CACHE") or Path.home() / ".cache" / "nas_tf"
     return Path(root) / kind
 
 
 def data() -> Path | None:
-    """The files of data sets and ImageNet weights: $NAS_TF_DATA, None where it is not set."""
+    """Returns the folder of data sets and ImageNet weights: $NAS_TF_DATA, else None."""
     root = os.environ.get("NAS_TF_DATA")
     return Path(root) if root else None
 
 
 def refuse_others(folder: Path, known: Collection[str]) -> None:
-    """Raises where a folder holds files and none of those by which a run of ours is known."""
-    names = {one.name for one in folder.iterdir()} if folder.is_dir() else set()
+    """Raises if a folder contains files, but none of those that identify a run."""
+    names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
     if names and names.isdisjoint(known):
         raise ConfigError(
             f"{folder} holds {min(names)} and no run, expected a new folder, or one of a run"
@@ -30,29 +30,30 @@ def refuse_others(folder: Path, known: Collection[str]) -> None:
 
 
 @contextmanager
-def room_in(place: Path) -> Iterator[None]:
-    """A disk that is full is told with the name of a place, whichever library met it."""
+def reporting_full_disk(path: Path) -> Iterator[None]:
+    """Raises ``EnvironmentFault`` with a path if any library in the block meets a full disk."""
     try:
         yield
     except NasTfError:
         raise
     except Exception as error:
-        if told := full_disk(error, place):
-            raise told from error
+        if fault := full_disk(error, path):
+            raise fault from error
         raise
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Gives a name to write a file under, which takes its own name when it is complete.
+    """Yields a temporary path to write to, which is renamed to ``path`` when it is complete.
 
-    Nothing is left of a file that can't be completed: on a full disk it would take the room that
-    the next attempt needs.
+    Readers see the old file or the complete new one. Nothing is left of a file that cannot be
+    completed: on a full disk it would take the space that the next attempt needs. One process at
+    a time may write a path.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".part-{path.name}")
     try:
-        with room_in(path):
+        with reporting_full_disk(path):
             yield partial
             _sync(partial)
             partial.replace(path)

@@ -1,4 +1,4 @@
-"""The genotype: the one value that search, networks, training, runs and reports share."""
+"""The genotype: the value that search, networks, training, runs and reports share."""
 
 import hashlib
 import json
@@ -13,10 +13,15 @@ Parts: TypeAlias = "tuple[int | Parts, ...]"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Genotype:
-    """A network as its search space writes it: nested tuples of integers, in the paper's order.
+    """A network in the notation of its search space: nested tuples of integers, as in the paper.
+
+    It is immutable and hashable::
+
+        genotype = Genotype.of("auxcell", [[[0, 3], [2, 3]], [2, [0, 1, 9, 9]]])
+        assert Genotype.from_json(genotype.to_json()) == genotype
 
     Args:
-        space: Name of the search space that reads the parts, such as ``auxcell``.
+        space: Name of the search space that interprets the parts, such as ``auxcell``.
         parts: The paper's brackets as tuples.
     """
 
@@ -25,12 +30,12 @@ class Genotype:
 
     @classmethod
     def of(cls, space: str, brackets: Sequence[Any]) -> "Genotype":
-        """Freezes nested lists of integers into a genotype."""
+        """Returns the genotype of nested lists of integers."""
         return cls(space, _freeze(brackets))
 
     @classmethod
     def from_json(cls, text: str) -> "Genotype":
-        """Reads what ``to_json`` wrote."""
+        """Parses the text that ``to_json`` returned."""
         try:
             record = json.loads(text)
             return cls.of(record["space"], record["genotype"])
@@ -41,12 +46,12 @@ class Genotype:
             ) from error
 
     def to_json(self) -> str:
-        """One line that names the space, for run directories and artefacts."""
+        """Returns a line with the space and the parts, for run folders and artefacts."""
         return json.dumps({"space": self.space, "genotype": self.parts}, separators=(",", ":"))
 
     @property
     def digest(self) -> str:
-        """Twelve hexadecimal digits that name this genotype in file names."""
+        """Twelve hexadecimal digits that identify this genotype in file names."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
 
     def __str__(self) -> str:

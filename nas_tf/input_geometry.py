@@ -1,7 +1,7 @@
-"""How a picture of any size becomes a network's input, and how its answer comes back.
+"""Turns pictures of any size into a network's inputs, and its predictions back into their size.
 
 A picture is resized by a rule, then padded to the input's size, or covered by overlapping windows
-of it where it is larger. Each pixel's answer is taken from the window whose centre is nearest and
+of it if it is larger. Each pixel's prediction comes from the window whose centre is nearest and is
 enlarged to the picture's own size by the nearest pixel. Training resizes by the same rule, and
 scoring, prediction and exported signatures all call this module, so that they agree.
 """
@@ -17,21 +17,25 @@ from nas_tf.errors import ConfigError
 Size = tuple[int, int]
 
 GREY = 127
-"""What a picture is padded with; a network sees it as 0."""
+"""The value that pictures are padded with, which normalisation maps to 0."""
 _LONGEST = 1 << 16
 OVERLAP = 4
-"""Neighbouring windows share at least this part of their side: a quarter."""
+"""Neighbouring windows share at least 1 / ``OVERLAP`` of their side."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resize:
-    """The size that a picture is brought to before anything else: one rule, or none of them.
+    """A rule by which a picture is resized first; at most one argument has a value.
+
+    ::
+
+        height, width = Resize(longer=512).size((1080, 1920))
 
     Args:
         longer: The longer side becomes this many pixels.
         shorter: The shorter side becomes this many pixels.
-        longer_at_most: As ``longer``, but smaller pictures stay as they are.
-        exact: Height and width, whatever the proportions were.
+        longer_at_most: Like ``longer``, but smaller pictures keep their size.
+        exact: Height and width, regardless of the proportions.
     """
 
     longer: int | None = None
@@ -41,18 +45,18 @@ class Resize:
 
     @classmethod
     def of(cls, rule: Mapping[str, Any]) -> "Resize":
-        """The rule that a model's metadata or a configuration states; without a key, none."""
+        """Returns the rule that a model's metadata state; no key means no resizing."""
         exact = rule.get("exact")
         lengths = {key: _side(value) for key, value in rule.items() if key != "exact"}
         return cls(**lengths, exact=None if exact is None else _sides(exact))
 
     def to_dict(self) -> dict[str, Any]:
-        """The rule as metadata state it."""
+        """Returns the rule as it is written to metadata."""
         given = {key: value for key, value in asdict(self).items() if value is not None}
         return given | ({"exact": list(self.exact)} if self.exact else {})
 
     def size(self, own: tf.Tensor) -> tf.Tensor:
-        """Height and width after resizing a picture of such; int64, works in a graph."""
+        """Returns height and width of a resized picture as int64; works in a graph."""
         own = tf.cast(own, tf.int64)
         if self.exact is not None:
             return tf.constant(self.exact, tf.int64)
@@ -68,13 +72,19 @@ class Resize:
 
 @dataclass(frozen=True, slots=True)
 class InputGeometry:
-    """A network's input size, and how pictures of other sizes are brought to it.
+    """A network's input size, and the rule that fits pictures of other sizes to it.
+
+    ::
+
+        geometry = InputGeometry((256, 512), Resize(longer=1024))
+        windows = geometry.cut(picture)
+        mask = geometry.joined(labels_of_windows, picture.shape[:2])
 
     Args:
         size: Height and width of the input.
-        resize: What happens to a picture first.
-        windows: Whether a picture that is still larger is covered by windows; otherwise it is
-            shrunk until it fits, as poses need, whose joints no window may cut.
+        resize: Rule that resizes a picture first.
+        windows: If true, windows cover a picture that is still larger; otherwise it is shrunk
+            until it fits, as for poses, whose joints no window may separate.
     """
 
     size: Size
@@ -83,7 +93,7 @@ class InputGeometry:
 
     @classmethod
     def of(cls, about: Mapping[str, Any]) -> "InputGeometry":
-        """The geometry that a model's metadata state; before 0.2 pictures were stretched."""
+        """Returns the geometry in a model's metadata; before 0.2 pictures were stretched."""
         given = about["input"]
         try:
             size = _sides(given["size"])
@@ -97,7 +107,7 @@ class InputGeometry:
             ) from error
 
     def to_dict(self) -> dict[str, Any]:
-        """The geometry as metadata state it."""
+        """Returns the geometry as it is written to metadata."""
         return {
             "size": list(self.size),
             "resize": self.resize.to_dict(),
@@ -107,18 +117,18 @@ class InputGeometry:
         }
 
     def resized_size(self, own: tf.Tensor) -> tf.Tensor:
-        """Height and width of a picture as the network sees it, before padding."""
+        """Returns height and width of a picture as the network reads it, before padding."""
         size = self.resize.size(own)
         if self.windows:
             return size
         limit = tf.constant(self.size, tf.int64)
-        # The side that leaves the input by more decides; a picture that fits stays as it is.
+        # The side with the larger ratio to the input decides; a picture that fits keeps its size.
         tall = size[0] * limit[1] > size[1] * limit[0]
         most, side = tf.where(tall, limit[0], limit[1]), tf.where(tall, size[0], size[1])
         return _scaled(size, tf.minimum(most, side), side)
 
     def cut(self, picture: tf.Tensor) -> tf.Tensor:
-        """The windows [count, height, width, 3] of a picture, as bytes, row by row."""
+        """Returns the windows [count, height, width, 3] of a picture, as bytes, row by row."""
         picture = resized(picture, self.resized_size(tf.shape(picture)[:2]))
         size = tf.shape(picture, tf.int64)[:2]
         rows, columns = (_starts(size[n], self.size[n]) for n in (0, 1))
@@ -128,14 +138,14 @@ class InputGeometry:
         padded = tf.pad(picture, padding, constant_values=tf.cast(GREY, picture.dtype))
         height, width = self.size
         for axis, (starts, side) in enumerate(((rows, height), (columns, width))):
-            places = starts[:, None] + before[axis] + tf.range(side, dtype=tf.int64)
-            padded = tf.gather(padded, tf.reshape(places, [-1]), axis=axis)
+            indices = starts[:, None] + before[axis] + tf.range(side, dtype=tf.int64)
+            padded = tf.gather(padded, tf.reshape(indices, [-1]), axis=axis)
         shape = (tf.size(rows), height, tf.size(columns), width, 3)
         windows = tf.transpose(tf.reshape(padded, shape), (0, 2, 1, 3, 4))
         return tf.reshape(windows, (-1, height, width, 3))
 
     def joined(self, maps: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
-        """Maps [count, height, width] of a picture's windows as one map of the picture's size."""
+        """Joins maps [count, height, width] of the windows to a map of the picture's size."""
         own = tf.cast(own, tf.int64)
         size = self.resized_size(own)
         rows, columns = (_starts(size[n], self.size[n]) for n in (0, 1))
@@ -146,34 +156,34 @@ class InputGeometry:
         grid = tf.gather(grid, _sources(own[0], size[0], height, rows), axis=0)
         return tf.gather(grid, _sources(own[1], size[1], width, columns), axis=1)
 
-    def points(self, found: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
-        """Points [..., (x, y)] in the input as places in a picture that has one window."""
+    def points(self, points: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
+        """Maps points [..., (x, y)] in the input to the picture, which must have one window."""
         size = self.resized_size(own)
         starts = [_starts(size[n], self.size[n])[0] for n in (1, 0)]
         factors = tf.cast(own, tf.float32) / tf.cast(size, tf.float32)
-        return (found + tf.cast(tf.stack(starts), tf.float32) + 0.5) * factors[::-1] - 0.5
+        return (points + tf.cast(tf.stack(starts), tf.float32) + 0.5) * factors[::-1] - 0.5
 
 
 def resized(picture: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """A picture as bytes at a size, smoothed where it shrinks; untouched at its own."""
+    """Returns a picture as bytes at a size, with antialiasing; unchanged at its own size."""
 
-    def changed() -> tf.Tensor:
+    def resize() -> tf.Tensor:
         floats = tf.image.resize(picture, tf.cast(size, tf.int32), antialias=True)
         return tf.cast(tf.clip_by_value(tf.round(floats), 0, 255), tf.uint8)
 
     same = tf.reduce_all(tf.shape(picture, tf.int64)[:2] == tf.cast(size, tf.int64))
-    return tf.cond(same, lambda: tf.cast(picture, tf.uint8), changed)
+    return tf.cond(same, lambda: tf.cast(picture, tf.uint8), resize)
 
 
 def resized_map(values: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """A map [height, width] at a size; each value is that of the nearest pixel."""
+    """Returns a map [height, width] at a size, with the value of the nearest pixel."""
     own, size = tf.shape(values, tf.int64), tf.cast(size, tf.int64)
     values = tf.gather(values, _nearest(size[0], own[0]), axis=0)
     return tf.gather(values, _nearest(size[1], own[1]), axis=1)
 
 
 def _side(value: Any) -> int:
-    """A number of pixels, or ValueError."""
+    """Returns a number of pixels, or raises ``ValueError``."""
     if not isinstance(value, int) or not 1 <= value <= _LONGEST:
         raise ValueError(value)
     return value
@@ -184,14 +194,14 @@ def _sides(value: Any) -> Size:
     return height, width
 
 
-def _scaled(size: tf.Tensor, to: int | tf.Tensor, side: tf.Tensor) -> tf.Tensor:
-    """A size times ``to`` / ``side``, rounded half up, at least one pixel."""
-    to = tf.cast(to, tf.int64)
-    return tf.maximum((2 * size * to + side) // (2 * side), 1)
+def _scaled(size: tf.Tensor, target: int | tf.Tensor, side: tf.Tensor) -> tf.Tensor:
+    """Returns a size times ``target`` / ``side``, rounded half up, at least one pixel."""
+    target = tf.cast(target, tf.int64)
+    return tf.maximum((2 * size * target + side) // (2 * side), 1)
 
 
 def _starts(length: tf.Tensor, window: int) -> tf.Tensor:
-    """Where windows begin along an axis; negative where one is larger than the picture."""
+    """Returns the starts of windows along an axis; negative if one exceeds the picture."""
     step = window - window // OVERLAP
     beyond = tf.maximum(length - window, 0)
     count = 1 + (beyond + step - 1) // step
@@ -200,13 +210,13 @@ def _starts(length: tf.Tensor, window: int) -> tf.Tensor:
 
 
 def _sources(own: tf.Tensor, length: tf.Tensor, window: int, starts: tf.Tensor) -> tf.Tensor:
-    """For each pixel of the picture along an axis, its place in the windows laid end to end."""
-    places = _nearest(own, length)
+    """Returns each pixel's index, along an axis, in the concatenation of the windows."""
+    nearest = _nearest(own, length)
     borders = (starts[:-1] + window + starts[1:]) // 2
-    owner = tf.searchsorted(borders, places, side="right", out_type=tf.int64)
-    return owner * window + places - tf.gather(starts, owner)
+    owner = tf.searchsorted(borders, nearest, side="right", out_type=tf.int64)
+    return owner * window + nearest - tf.gather(starts, owner)
 
 
 def _nearest(count: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-    """The nearest of ``length`` pixels for each of ``count`` along an axis, by their centres."""
+    """Returns, for each of ``count`` pixels, the nearest of ``length``, by their centres."""
     return (2 * tf.range(count) + 1) * length // (2 * count)

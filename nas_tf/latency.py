@@ -1,7 +1,8 @@
-"""How long networks take on a device, told from its operations, each timed there once.
+"""Predicts the latency of networks on a device from its operations, each timed there once.
 
-A table is a JSON file that ``nas-tf profile-ops`` writes. The time of a network is the sum of its
-operations'; one that differs from timed ones in channels alone is scaled from the nearest.
+A table is a JSON file that ``nas-tf profile-ops`` writes. The latency of a network is the sum of
+its operations' times; an operation that differs from timed ones in channels alone is scaled from
+the nearest.
 """
 
 import math
@@ -18,16 +19,16 @@ from nas_tf.networks.fused import Op, ops
 
 SCHEMA = 1
 SCALED_BY = 4.0
-"""How many times more or less work an operation may be than the one it is scaled from."""
+"""The largest ratio of the work of an operation to that of the one it is scaled from."""
 _SHOWN = 3
 
 
 class NotMeasured(ConfigError):
-    """Operations that a table neither has nor has the like of."""
+    """Operations of which a table has neither a time nor a similar one to scale from."""
 
 
 class _File(msgspec.Struct, kw_only=True):
-    """A table as it is written; times are medians in milliseconds."""
+    """The content of a table's file; times are medians in milliseconds."""
 
     schema: int
     device: str
@@ -38,14 +39,14 @@ class _File(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True)
 class Table:
-    """Times of operations in milliseconds, and of what machine they are.
+    """Times of operations in milliseconds, and the machine that they were measured on.
 
     Args:
-        device: The processor's name.
-        threads: How many threads an operation was given.
+        device: Name of the processor.
+        threads: Number of threads per operation.
         tensorflow: Version of the interpreter.
         times: Medians by operation.
-        name: What errors call the table: its path.
+        name: Name of the table in errors: its path.
     """
 
     device: str
@@ -55,42 +56,46 @@ class Table:
     name: str = "the latency table"
 
     def predict(self, blueprint: Blueprint) -> float:
-        """Milliseconds of a network as shipped."""
+        """Returns the milliseconds of an exported network."""
         counted = ops(blueprint)
         self.check(counted)
         return sum(count * self.time(op) for op, count in counted.items())
 
     def check(self, counted: Iterable[Op]) -> None:
-        """Raises ``NotMeasured`` naming what cannot be told."""
+        """Raises ``NotMeasured`` with the operations that have no time."""
         unknown = sorted({str(op) for op in counted if self.time(op) is None})
         if not unknown:
             return
         more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
         raise NotMeasured(
-            f"{self.name} lacks {len(unknown)} operations ({'; '.join(unknown[:_SHOWN])}{more}): "
-            f"nas-tf profile-ops with the same configuration and --out {self.name} adds them, on "
-            f"the device it is of ({self.device})"
+            f"{self.name} is missing {len(unknown)} operations "
+            f"({'; '.join(unknown[:_SHOWN])}{more}): nas-tf profile-ops with the same "
+            f"configuration and --out {self.name} adds them, on its device ({self.device})"
         )
 
     def time(self, op: Op) -> float | None:
-        """Milliseconds of an operation: timed, or scaled from the nearest of its like."""
+        """Returns an operation's milliseconds, timed or scaled from the nearest similar one."""
         if op in self.times:
             return self.times[op]
-        near = min(self._alikes.get(op.alike, ()), key=lambda o: _apart(o, op), default=None)
-        if near is None or _apart(near, op) > math.log(SCALED_BY):
+        nearest = min(
+            self._similar.get(op.without_channels, ()),
+            key=lambda o: _distance(o, op),
+            default=None,
+        )
+        if nearest is None or _distance(nearest, op) > math.log(SCALED_BY):
             return None
-        return self.times[near] * op.work / near.work
+        return self.times[nearest] * op.work / nearest.work
 
     def missing(self, wanted: Iterable[Op]) -> list[Op]:
-        """Operations that were not timed, in a settled order."""
+        """Returns the operations without a time, sorted."""
         return sorted({op for op in wanted if op not in self.times}, key=str)
 
     def adding(self, times: Mapping[Op, float]) -> "Table":
-        """With more operations."""
+        """Returns a table with more operations."""
         return replace(self, times={**self.times, **times})
 
     def to_json(self) -> str:
-        """The file's content."""
+        """Returns the content of the table's file."""
         times = {str(op): round(self.times[op], 6) for op in sorted(self.times, key=str)}
         file = _File(
             schema=SCHEMA,
@@ -102,15 +107,15 @@ class Table:
         return msgspec.json.format(msgspec.json.encode(file), indent=1).decode() + "\n"
 
     @cached_property
-    def _alikes(self) -> dict[Op, list[Op]]:
+    def _similar(self) -> dict[Op, list[Op]]:
         found: dict[Op, list[Op]] = {}
         for op in self.times:
-            found.setdefault(op.alike, []).append(op)
+            found.setdefault(op.without_channels, []).append(op)
         return found
 
 
 def read(path: Path) -> Table:
-    """Reads a table; anything else at its place is a ``ConfigError``."""
+    """Reads a table; raises ``ConfigError`` if the file is missing or is none."""
     try:
         file = msgspec.json.decode(path.read_bytes(), type=_File)
         times = {Op.parse(text): ms for text, ms in file.ops.items()}
@@ -120,15 +125,15 @@ def read(path: Path) -> Table:
         ) from None
     except (msgspec.MsgspecError, ValueError, TypeError, OSError) as error:
         raise ConfigError(
-            f"{path} is no latency table ({error}), expected one that nas-tf profile-ops wrote"
+            f"{path} is not a latency table ({error}), expected one that nas-tf profile-ops wrote"
         ) from None
     if file.schema != SCHEMA:
         raise ConfigError(
-            f"latency table {path} is of schema {file.schema}, expected {SCHEMA}: make it anew "
+            f"latency table {path} is of schema {file.schema}, expected {SCHEMA}: write it again "
             "with nas-tf profile-ops"
         )
     return Table(file.device, file.threads, file.tensorflow, times, str(path))
 
 
-def _apart(one: Op, other: Op) -> float:
-    return abs(math.log(one.work / other.work))
+def _distance(first: Op, second: Op) -> float:
+    return abs(math.log(first.work / second.work))

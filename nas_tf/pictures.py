@@ -1,7 +1,7 @@
-"""Pictures from files: checked before they are decoded, turned upright, and given as RGB bytes.
+"""Reads pictures from files: checks them before decoding and returns upright RGB bytes.
 
-Data sets, ``nas-tf predict`` and the graph behind ``image_bytes`` (``serving.images``) read the
-same file as the same pixels. 16 bits a channel become their high byte, as in TensorFlow's decoder;
+Data sets, ``nas-tf predict`` and the graph behind ``image_bytes`` (``serving.images``) decode a
+file to the same pixels. 16 bits per channel become their high byte, as in TensorFlow's decoder;
 alpha is dropped.
 """
 
@@ -20,11 +20,11 @@ REFUSED_SUFFIXES = (
     *(".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl", ".jfif", ".psd", ".raw", ".dng"),
     *(".cr2", ".nef", ".arw", ".tga", ".ppm", ".pgm", ".exr", ".svg"),
 )
-"""Names of pictures that are not read: they are named rather than passed over."""
+"""Suffixes of pictures that are not supported, which raise an error instead of being skipped."""
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
-"""What Pillow may take a file for, whatever its suffix: anything else is refused."""
+"""Formats that Pillow may detect, regardless of the suffix; any other raises an error."""
 MAX_PIXELS, LIMIT = 1 << 26, "NAS_TF_MAX_PIXELS"
-"""Pixels that are decoded at most, unless the variable says otherwise: three bytes each."""
+"""The most pixels that are decoded, at three bytes each, and the variable that overrides it."""
 
 _EXPECTED = "expected a JPEG, PNG, BMP, TIFF or WebP file"
 _SIGNATURES = {
@@ -39,7 +39,7 @@ _ORIENTATION = 0x0112
 
 
 def max_pixels() -> int:
-    """The most pixels that a picture may have: NAS_TF_MAX_PIXELS, or some 67 million."""
+    """Returns the most pixels that a picture may have: NAS_TF_MAX_PIXELS, or about 67 million."""
     text = os.environ.get(LIMIT)
     if text is None:
         return MAX_PIXELS
@@ -53,7 +53,7 @@ def max_pixels() -> int:
 
 
 def read(path: Path) -> np.ndarray:
-    """The RGB bytes [height, width, 3] of a picture; a huge one is refused by its header alone."""
+    """Returns a picture's RGB bytes [height, width, 3]; the header alone refuses a huge one."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -62,36 +62,36 @@ def read(path: Path) -> np.ndarray:
 
 
 def decoded(content: bytes, name: str) -> np.ndarray:
-    """The RGB bytes of the content of a file; ``name`` is what errors call it."""
+    """Returns the RGB bytes of the content of a file; errors refer to it by ``name``."""
     return np.asarray(rgb(opened(content, name), name))
 
 
 def opened(content: bytes, name: str, *, turn: bool = True) -> Image.Image:
-    """A picture in its own mode, decoded, and turned upright if asked for."""
+    """Returns a decoded picture in its own mode, turned upright if ``turn``."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own limit, and damaged metadata
             with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
                 _check(picture, name)
-                way = orientation(picture) if turn else 1
+                exif_orientation = orientation(picture) if turn else 1
                 picture.load()
-                return upright(picture, way)
+                return upright(picture, exif_orientation)
     except UnidentifiedImageError as error:
         kind = _kind(content)
-        what = f"{kind} file" if kind else "not a picture"
-        raise DataError(f"{name} is {what}, {_EXPECTED}") from error
+        found = f"{kind} file" if kind else "not a picture"
+        raise DataError(f"{name} is {found}, {_EXPECTED}") from error
     except Image.DecompressionBombError as error:
         raise DataError(f"{name} has too many pixels, {_remedy()}") from error
     except DataError:
         raise
-    except Exception as error:  # what Pillow raises on a damaged file is any of a dozen kinds
+    except Exception as error:  # Pillow raises a dozen kinds on damaged files
         raise DataError(f"{name} is damaged") from error
 
 
 def orientation(picture: Image.Image) -> int:
-    """How a picture is to be turned, 1 to 8, by the EXIF data that come before its pixels.
+    """Returns the EXIF orientation of a picture, 1 to 8, from the data before its pixels.
 
-    A TIFF file is not: Pillow turns it as it is decoded.
+    It is 1 for a TIFF file, which Pillow turns when it decodes it.
     """
     if picture.format == "TIFF":
         return 1
@@ -99,21 +99,21 @@ def orientation(picture: Image.Image) -> int:
         exif = Image.Exif()
         exif.load(picture.info.get("exif", b""))
         turn = exif.get(_ORIENTATION, 1)
-    except Exception:  # what is damaged turns nothing
+    except Exception:  # damaged EXIF data turn nothing
         return 1
     return turn if turn in range(1, 9) else 1
 
 
-def upright(picture: Image.Image, way: int) -> Image.Image:
-    """A picture turned as an EXIF orientation says."""
-    turned = picture.transpose(Image.Transpose.TRANSPOSE) if way > 4 else picture.copy()
-    if way in (2, 3, 6, 7):
+def upright(picture: Image.Image, orientation: int) -> Image.Image:
+    """Returns a picture turned upright by its EXIF orientation."""
+    turned = picture.transpose(Image.Transpose.TRANSPOSE) if orientation > 4 else picture.copy()
+    if orientation in (2, 3, 6, 7):
         turned = ImageOps.mirror(turned)
-    return ImageOps.flip(turned) if way in (3, 4, 7, 8) else turned
+    return ImageOps.flip(turned) if orientation in (3, 4, 7, 8) else turned
 
 
 def _check(picture: Image.Image, name: str) -> None:
-    """Raises on what is refused by its header."""
+    """Raises if the header shows too many pixels or several pages."""
     limit = max_pixels()
     if picture.width * picture.height > limit:
         raise DataError(f"{name} has {picture.width}x{picture.height} pixels, {_remedy(limit)}")
@@ -130,7 +130,7 @@ def _remedy(limit: int | None = None) -> str:
 
 
 def rgb(picture: Image.Image, name: str) -> Image.Image:
-    """A picture in RGB; the high byte of 16 bits, since Pillow would make most of it white."""
+    """Returns a picture in RGB, with the high byte of 16 bits, which Pillow would clip."""
     if picture.mode.startswith("I"):
         grey = np.asarray(picture).astype(np.int64)
         if not 0 <= grey.min() <= grey.max() < 1 << 16:
@@ -143,7 +143,7 @@ def rgb(picture: Image.Image, name: str) -> Image.Image:
 
 
 def _kind(content: bytes) -> str | None:
-    """What a file is that is no picture that can be read, by its first bytes."""
+    """Returns the kind of an unsupported file, by its first bytes; None if it is unknown."""
     if content[4:8] == b"ftyp":
         return _BRANDS.get(content[8:12])
     return next((kind for start, kind in _SIGNATURES.items() if content.startswith(start)), None)

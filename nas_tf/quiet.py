@@ -1,7 +1,7 @@
-"""The one place that silences the known noise of importing TensorFlow and its companions.
+"""Silences the known noise of importing TensorFlow and its companions; nothing else does.
 
-Only lines listed here are dropped, and only while importing: anything else the libraries
-say at import is passed on. Afterwards one warning is dropped, that functions are traced again.
+Only lines listed here are dropped, and only during the import: anything else that the libraries
+print is passed on. Afterwards a single warning is dropped: that functions are traced again.
 """
 
 import importlib
@@ -52,41 +52,42 @@ def load(name: str) -> ModuleType:
     """Imports a module of the TensorFlow family without its known import noise."""
     if name in sys.modules:
         return sys.modules[name]
-    with _only_news(_NOISE), warnings.catch_warnings():
+    with _without_noise(_NOISE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"\s*TensorFlow Addons \(TFA\) has ended")
         module = importlib.import_module(name)
         if name == "tensorflow":
             module.config.list_physical_devices("GPU")  # probes CUDA here, not at the first op
-            module.get_logger().addFilter(_is_news)
+            module.get_logger().addFilter(_is_not_retracing)
     return module
 
 
-def _is_news(line: logging.LogRecord) -> bool:
-    """Every candidate is another network, so its functions are traced anew."""
-    return "triggered tf.function retracing" not in str(line.msg)
+def _is_not_retracing(record: logging.LogRecord) -> bool:
+    """Returns False for retracing warnings: every candidate is a new network with new graphs."""
+    return "triggered tf.function retracing" not in str(record.msg)
 
 
 def converting() -> AbstractContextManager[None]:
-    """Holds back what the writers of other formats, and TFLite's interpreter, say every time."""
-    return _only_news(_CONVERTER)
+    """Suppresses the known output of format converters and TFLite's interpreter."""
+    return _without_noise(_CONVERTER)
 
 
 @contextmanager
-def _only_news(noise: re.Pattern[bytes]) -> Iterator[None]:
-    """Holds back what reaches file descriptor 2 and passes on all but the known noise.
+def _without_noise(noise: re.Pattern[bytes]) -> Iterator[None]:
+    """Holds back the output to file descriptor 2 and passes on all but the known noise.
 
-    ``sys.stderr`` itself stays in place: libraries keep a reference to it at import.
+    It affects the whole process. ``sys.stderr`` itself stays in place, since libraries keep a
+    reference to it at import.
     """
     sys.stderr.flush()
-    kept = os.dup(2)
+    original = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
             yield
         finally:
             sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(original, 2)
+            os.close(original)
             held.seek(0)
-            with open(2, "wb", closefd=False) as told:
-                told.writelines(line for line in held if not noise.search(line))
+            with open(2, "wb", closefd=False) as stderr:
+                stderr.writelines(line for line in held if not noise.search(line))

@@ -1,8 +1,4 @@
-"""The client of an endpoint: checks before it sends, asks again while that may help, gives NumPy.
-
-with Client("grpc://localhost:8500", "street") as street:
-    mask = street.predict(images)["mask"]
-"""
+"""The client of an endpoint: checks requests before sending, retries, returns NumPy arrays."""
 
 import asyncio
 import random
@@ -27,13 +23,15 @@ _SCHEMES = ("grpc", "http", "https")
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait, in seconds.
+    """Timeouts and retries of requests, in seconds.
 
     Args:
-        attempt: For one answer.
-        deadline: For an answer with all its attempts; within it, what fails is asked again.
-        attempts: At most so many; as many as the deadline lets if not given.
-        first: Before the second attempt; it doubles from one to the next, to ``longest``.
+        attempt: The timeout of a single attempt.
+        deadline: The time for an answer with all its attempts; failed attempts are retried
+            within it.
+        attempts: The largest number of attempts; limited by the deadline alone if not given.
+        first: The pause before the second attempt; it doubles with every further attempt.
+        longest: The longest pause.
     """
 
     attempt: float = 10.0
@@ -43,7 +41,7 @@ class Patience:
     longest: float = 5.0
 
     def waits(self) -> Iterator[float]:
-        """Pauses between attempts, each drawn so that clients do not come back together."""
+        """Yields pauses between attempts, randomised so that clients do not retry all at once."""
         pause = self.first
         while True:
             yield pause * random.uniform(0.5, 1.0)
@@ -51,14 +49,19 @@ class Patience:
 
 
 class Client:
-    """Asks one model of an endpoint; safe to be used by several threads.
+    """Sends requests to one model of an endpoint; several threads may share a client.
+
+    Used as a context manager it closes its connections at the end; otherwise call ``close``::
+
+        with Client("grpc://localhost:8500", "street") as street:
+            mask = street.predict(images)["mask"]
 
     Args:
-        endpoint: ``grpc://host:port`` or ``http://host:port``.
-        model: The name the server has for it.
-        version: Of the model; the newest that the server has loaded if not given.
-        label: Of the version, such as ``stable``, where the server has labels.
-        patience: How long to wait for answers.
+        endpoint: The address, ``grpc://host:port`` or ``http://host:port``.
+        model: The name of the model on the server.
+        version: The version of the model; the newest that the server has loaded if not given.
+        label: The label of the version, such as ``stable``, where the server has labels.
+        patience: Timeouts and retries.
     """
 
     def __init__(
@@ -70,16 +73,16 @@ class Client:
         label: str | None = None,
         patience: Patience | None = None,
     ) -> None:
-        scheme, _, place = endpoint.partition("://")
-        if scheme not in _SCHEMES or not place.strip("/"):
+        scheme, _, host = endpoint.partition("://")
+        if scheme not in _SCHEMES or not host.strip("/"):
             raise ConfigError(
-                f"endpoint is {endpoint!r}, expected such as grpc://localhost:8500 or "
+                f"endpoint is {endpoint!r}, expected an address such as grpc://localhost:8500 or "
                 "http://localhost:8501"
             )
         if version is not None and label is not None:
             raise ConfigError("version and label are both given, expected one of them")
-        where = place.strip("/") if scheme == "grpc" else endpoint.rstrip("/")
-        self._wire = _wire(scheme)(where, model, version=version, label=label)
+        address = host.strip("/") if scheme == "grpc" else endpoint.rstrip("/")
+        self._wire = _wire_class(scheme)(address, model, version=version, label=label)
         self._patience = patience or Patience()
         self._signatures: dict[str, Signature] | None = None
 
@@ -93,51 +96,51 @@ class Client:
 
     @property
     def signatures(self) -> dict[str, Signature]:
-        """What the model can be asked; looked up once, and again when a request does not fit."""
-        return self._looked_up() if self._signatures is None else self._signatures
+        """The model's signatures; fetched once, and again when a request does not fit them."""
+        return self._fetch_signatures() if self._signatures is None else self._signatures
 
     def predict(self, images: np.ndarray, *, signature: str = DEFAULT) -> dict[str, np.ndarray]:
-        """The answer to images as bytes [batch, height, width, 3] of the network's size."""
-        return self._ask(signature, {IMAGES: np.asarray(images)})
+        """Returns the answer to uint8 images [batch, height, width, 3] of the network's size."""
+        return self._request(signature, {IMAGES: np.asarray(images)})
 
     def predict_files(self, files: Sequence[bytes]) -> dict[str, np.ndarray]:
-        """The answer to the contents of JPEG and PNG files, at the size of each."""
+        """Returns the answer to the contents of JPEG and PNG files, at the size of each."""
         contents = np.empty(len(files), dtype=object)
         contents[:] = files
-        return self._ask(FILES, {FILES: contents})
+        return self._request(FILES, {FILES: contents})
 
     async def predict_async(
         self, images: np.ndarray, *, signature: str = DEFAULT
     ) -> dict[str, np.ndarray]:
-        """``predict``, awaited."""
+        """Runs ``predict`` in a thread, to be awaited."""
         return await asyncio.to_thread(self.predict, images, signature=signature)
 
     def predict_many(
         self, images: Iterable[np.ndarray], *, batch: int = 4, concurrency: int = 8
     ) -> Iterator[dict[str, np.ndarray]]:
-        """The answers to single images, in their order, asked in batches side by side.
+        """Yields the answers to single images, in their order; batches are sent concurrently.
 
-        The first that fails ends it: what waits then is not asked any more.
+        The first failure ends the iteration: batches that still wait are not sent.
         """
         pool = ThreadPoolExecutor(concurrency)
         try:
             stacks = map(np.stack, _batches(self._checked(images), batch))
-            for given in _in_order(pool, self.predict, stacks, 2 * concurrency):
-                for number in range(len(next(iter(given.values())))):
-                    yield {name: values[number] for name, values in given.items()}
+            for answer in _in_order(pool, self.predict, stacks, 2 * concurrency):
+                for number in range(len(next(iter(answer.values())))):
+                    yield {name: values[number] for name, values in answer.items()}
         finally:
             pool.shutdown(cancel_futures=True)
 
     def close(self) -> None:
-        """Lets go of connections."""
+        """Closes the connections."""
         self._wire.close()
 
-    def _ask(self, signature: str, inputs: Arrays) -> dict[str, np.ndarray]:
+    def _request(self, signature: str, inputs: Arrays) -> dict[str, np.ndarray]:
         self._check(signature, inputs)
-        return self._patiently(partial(self._wire.predict, signature, inputs))
+        return self._retried(partial(self._wire.predict, signature, inputs))
 
     def _checked(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Images of a stream; one that does not fit is told by its number."""
+        """Yields the images of a stream; an error states the number of one that does not fit."""
         for number, image in enumerate(map(np.asarray, images), 1):
             try:
                 self._check(DEFAULT, {IMAGES: image[None]})
@@ -146,29 +149,30 @@ class Client:
             yield image
 
     def _check(self, signature: str, inputs: Arrays) -> None:
-        """A request that the server would refuse is refused here, in clearer words.
+        """Raises if the server would refuse a request, with a clearer message than the server's.
 
-        Not before signatures were looked up anew: the server may have taken up another version.
+        Signatures are fetched again first: the server may have loaded another version.
         """
-        had = self._signatures
+        cached = self._signatures
         try:
-            _fit(signature, inputs, self.signatures)
+            _check_fit(signature, inputs, self.signatures)
         except (ConfigError, DataError):
-            if had is None:
+            if cached is None:
                 raise
-            _fit(signature, inputs, self._looked_up())
+            _check_fit(signature, inputs, self._fetch_signatures())
 
-    def _looked_up(self) -> dict[str, Signature]:
-        self._signatures = self._patiently(self._wire.signatures)
+    def _fetch_signatures(self) -> dict[str, Signature]:
+        self._signatures = self._retried(self._wire.signatures)
         return self._signatures
 
-    def _patiently(self, ask: Callable[[float], T]) -> T:
+    def _retried(self, attempt: Callable[[float], T]) -> T:
+        """Returns the result of ``attempt``, which is called with its timeout, after retries."""
         patience, end = self._patience, time.monotonic() + self._patience.deadline
         pauses = enumerate(patience.waits(), 1)
         while True:
             left = end - time.monotonic()
             try:
-                return ask(min(patience.attempt, max(left, 1e-3)))
+                return attempt(min(patience.attempt, max(left, 1e-3)))
             except Busy:
                 number, pause = next(pauses)
                 if number == patience.attempts or time.monotonic() + pause >= end:
@@ -176,25 +180,25 @@ class Client:
             time.sleep(pause)
 
 
-def _wire(scheme: str) -> Callable[..., Wire]:
-    """What goes by a scheme, imported when asked for: each needs packages of its own."""
+def _wire_class(scheme: str) -> Callable[..., Wire]:
+    """Imports and returns the wire of a scheme, on demand: each needs packages of its own."""
     try:
         if scheme == "grpc":
-            from serving.wire_grpc import GrpcWire as Found
+            from serving.wire_grpc import GrpcWire as wire_class
         else:
-            from serving.wire_rest import RestWire as Found
+            from serving.wire_rest import RestWire as wire_class
     except ModuleNotFoundError as error:
         raise EnvironmentFault(
             f"{scheme}:// needs {error.name}: pip install 'nas-tf[serving]'"
         ) from error
-    return Found
+    return wire_class
 
 
-def _fit(signature: str, inputs: Arrays, found: Mapping[str, Signature]) -> None:
-    """Raises if there is no such signature or it takes something else."""
-    if signature not in found:
-        raise ConfigError(f"signature {signature!r} is unknown, the model has {', '.join(found)}")
-    wanted = found[signature].inputs
+def _check_fit(signature: str, inputs: Arrays, known: Mapping[str, Signature]) -> None:
+    """Raises if the signature is unknown or takes other inputs."""
+    if signature not in known:
+        raise ConfigError(f"signature {signature!r} is unknown, the model has {', '.join(known)}")
+    wanted = known[signature].inputs
     if wanted.keys() != inputs.keys():
         raise ConfigError(
             f"signature {signature} takes {', '.join(wanted)}, not {', '.join(inputs)}"
@@ -214,13 +218,13 @@ def _batches(images: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarra
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, ask: Callable[[T], R], stacks: Iterable[T], most: int
+    pool: ThreadPoolExecutor, predict: Callable[[T], R], stacks: Iterable[T], limit: int
 ) -> Iterator[R]:
-    """Results in the order of their stacks, with no more than so many waiting."""
-    waiting = []
+    """Yields results in the order of their stacks, with at most ``limit`` of them pending."""
+    pending = []
     for stack in stacks:
-        waiting.append(pool.submit(ask, stack))
-        if len(waiting) >= most:
-            yield waiting.pop(0).result()
-    for one in waiting:
-        yield one.result()
+        pending.append(pool.submit(predict, stack))
+        if len(pending) >= limit:
+            yield pending.pop(0).result()
+    for future in pending:
+        yield future.result()

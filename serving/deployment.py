@@ -1,4 +1,4 @@
-"""Files to run an export by: for Docker, Compose and Kubernetes, filled in and ready."""
+"""Writes the files that deploy an export with Docker, Compose and Kubernetes."""
 
 import json
 import re
@@ -22,16 +22,16 @@ _NEEDED = (
     _METADATA,
 )
 SERVER = "tensorflow/serving:2.15.1"
-_MOST = 42
-_NAME = re.compile(rf"[a-z]([-a-z0-9]{{0,{_MOST - 2}}}[a-z0-9])?")
+_LONGEST_NAME = 42
+_NAME = re.compile(rf"[a-z]([-a-z0-9]{{0,{_LONGEST_NAME - 2}}}[a-z0-9])?")
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"(?:[a-zA-Z0-9.-]+(?::\d+)?/)?{_PART}(?:/{_PART})*")
 
 
 def versions(folder: Path) -> list[int]:
-    """The versions in the ``savedmodel`` folder of an export, oldest first."""
+    """Returns the versions in the ``savedmodel`` folder of an export, oldest first."""
     found = sorted(
-        int(one.name) for one in (folder / "savedmodel").glob("*") if one.name.isdigit()
+        int(path.name) for path in (folder / "savedmodel").glob("*") if path.name.isdigit()
     )
     if not found:
         raise ConfigError(
@@ -41,11 +41,13 @@ def versions(folder: Path) -> list[int]:
 
 
 def check_complete(folder: Path, version: int) -> None:
-    """Raises where a version lacks a file that a server, or a client's drawing, needs."""
+    """Raises if a version is missing a file that a server or a client's overlay needs."""
     place = folder / "savedmodel" / str(version)
-    lacks = [name for name in _NEEDED if not any(one.stat().st_size for one in place.glob(name))]
-    if lacks:
-        fault = f"it lacks {lacks[0].rstrip('-*')}"
+    missing = [
+        name for name in _NEEDED if not any(path.stat().st_size for path in place.glob(name))
+    ]
+    if missing:
+        fault = f"{missing[0].rstrip('-*')} is missing"
     elif fault := _unreadable(place / _METADATA):
         fault = f"{_METADATA} is damaged ({fault})"
     else:
@@ -57,38 +59,38 @@ def check_complete(folder: Path, version: int) -> None:
 
 
 def _unreadable(path: Path) -> str | None:
-    """What is wrong with a file that must hold a JSON object, if anything is."""
+    """Returns the fault of a file that must hold a JSON object, if it has one."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         return str(error)
-    return None if isinstance(found, dict) else "it is not an object"
+    return None if isinstance(found, dict) else "it is not a JSON object"
 
 
 def name_of(text: str) -> str:
-    """A name that TF Serving, Docker and Kubernetes all accept, from any text."""
+    """Turns any text into a name that TF Serving, Docker and Kubernetes all accept."""
     name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     name = name if name[:1].isalpha() else f"model-{name}"
-    return name[:_MOST].strip("-")
+    return name[:_LONGEST_NAME].strip("-")
 
 
 def named(name: str) -> str:
-    """The name, if all of them accept it."""
+    """Returns the name, or raises if TF Serving, Docker or Kubernetes would not accept it."""
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            f"name is {name!r}, expected at most {_MOST} lower-case letters, digits and hyphens "
-            f"such as {name_of(name)}"
+            f"name is {name!r}, expected at most {_LONGEST_NAME} lower-case letters, digits and "
+            f"hyphens such as {name_of(name)}"
         )
     return name
 
 
 @dataclass(frozen=True)
 class Release:
-    """Which versions are served.
+    """The versions that are served, by their labels.
 
     Args:
-        stable: The one that clients ask for by the label ``stable``.
-        canary: One that is tried beside it, by the label ``canary``.
+        stable: The version that clients request by the label ``stable``.
+        canary: A version that is tried next to it, by the label ``canary``.
     """
 
     stable: int
@@ -97,24 +99,24 @@ class Release:
     @property
     def labels(self) -> dict[str, int]:
         """The versions by their labels."""
-        given = {"stable": self.stable, "canary": self.canary}
-        return {label: number for label, number in given.items() if number is not None}
+        labels = {"stable": self.stable, "canary": self.canary}
+        return {label: number for label, number in labels.items() if number is not None}
 
     @property
     def numbers(self) -> list[int]:
-        """Those that the server loads."""
+        """The versions that the server loads, in ascending order."""
         return sorted(set(self.labels.values()))
 
     @property
     def tag(self) -> str:
-        """Of an image with it: another release has another, so that Kubernetes rolls it out."""
+        """The tag of the image; every release has its own, so that Kubernetes rolls it out."""
         return "-".join(f"{label}{number}" for label, number in self.labels.items())
 
 
 def write(
     folder: Path, name: str, release: Release, *, image: str | None = None, threads: int = 2
 ) -> list[Path]:
-    """Writes all files into ``folder/deploy``, for the image repository or one called ``name``."""
+    """Writes all files into ``folder/deploy``; the image repository is ``image`` or ``name``."""
     _check(folder, named(name), release, image)
     numbers = release.numbers
     values = {
@@ -151,16 +153,18 @@ def _check(folder: Path, name: str, release: Release, image: str | None) -> None
     for number in release.numbers:
         check_complete(folder, number)
     if release.canary == release.stable:
-        raise ConfigError(f"canary is {release.canary} as stable is, expected another version")
+        raise ConfigError(
+            f"canary is {release.canary}, the same as stable, expected another version"
+        )
     if image is not None and not _REPOSITORY.fullmatch(image):
         raise ConfigError(
             f"image is {image!r}, expected a repository without a tag such as "
-            f"registry.example.com/{name}: the tag tells the versions"
+            f"registry.example.com/{name}: the tag names the versions"
         )
 
 
 def write_jetson(path: Path) -> Path:
-    """Writes, beside an ONNX model, the script that makes engines of it on a Jetson."""
+    """Writes, next to an ONNX model, the script that builds engines from it on a Jetson."""
     text = (resources.files("serving") / "deploy" / "jetson.sh").read_text(encoding="utf-8")
     script = path.with_suffix(".jetson.sh")
     script.write_text(text, encoding="utf-8")
@@ -169,12 +173,12 @@ def write_jetson(path: Path) -> Path:
 
 
 def compose_command(folder: Path) -> list[str]:
-    """What starts, in Docker, the versions that ``write`` wrote files for."""
+    """Returns the Docker Compose command that serves the release that ``write`` wrote."""
     return ["docker", "compose", "-f", str((folder / "deploy" / "compose.yaml").resolve()), "up"]
 
 
 def docker_command(folder: Path, name: str) -> list[str]:
-    """What starts the newest version in Docker, on ports of this machine alone."""
+    """Returns the Docker command that serves the newest version, on loopback ports only."""
     return [
         *("docker", "run", "--rm", "-p", "127.0.0.1:8500:8500", "-p", "127.0.0.1:8501:8501"),
         *("-v", f"{(folder / 'savedmodel').resolve()}:/models/{name}:ro"),

@@ -1,42 +1,42 @@
 """The EXIF orientation of JPEG and PNG files, read and applied within a TensorFlow graph.
 
-TensorFlow's decoders ignore it. What is damaged counts as no orientation, work is bounded, and no
-place outside the file is looked at, whatever the file says.
+TensorFlow's decoders ignore it. Damaged EXIF data count as no orientation; the work is bounded,
+and nothing outside the file is read, whatever offsets the file states.
 """
 
 import tensorflow as tf
 
 _HEAD = 1 << 18
-"""Bytes of a file that are looked at: EXIF data come before the pixels."""
-_MOST_SEGMENTS, _MOST_ENTRIES = 256, 256
+"""The number of bytes of a file that are read: EXIF data come before the pixels."""
+_MAX_SEGMENTS, _MAX_ENTRIES = 256, 256
 _TAG, _SHORT, _LONG = 0x0112, 3, 4
 
 
 def orientation(file: tf.Tensor, is_png: tf.Tensor) -> tf.Tensor:
-    """1 to 8, of the bytes of a JPEG or PNG file."""
+    """Returns the orientation, 1 to 8, from the bytes of a JPEG or PNG file."""
     head = tf.cast(tf.io.decode_raw(tf.strings.substr(file, 0, _HEAD), tf.uint8), tf.int64)
     start = tf.cond(is_png, lambda: _exif_of_png(head), lambda: _exif_of_jpeg(head))
-    return tf.cond(start > 0, lambda: _of_tiff(head[start:]), lambda: tf.constant(1, tf.int64))
+    return tf.cond(start > 0, lambda: _in_tiff(head[start:]), lambda: tf.constant(1, tf.int64))
 
 
 def turned(picture: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """A picture [height, width, channels] upright."""
+    """Turns a picture [height, width, channels] of an orientation upright."""
 
-    def among(*values: int) -> tf.Tensor:
+    def is_any_of(*values: int) -> tf.Tensor:
         return tf.reduce_any(orientation == tf.constant(values, tf.int64))
 
     picture = tf.cond(orientation > 4, lambda: tf.transpose(picture, (1, 0, 2)), lambda: picture)
-    picture = tf.cond(among(2, 3, 6, 7), lambda: tf.reverse(picture, [1]), lambda: picture)
-    return tf.cond(among(3, 4, 7, 8), lambda: tf.reverse(picture, [0]), lambda: picture)
+    picture = tf.cond(is_any_of(2, 3, 6, 7), lambda: tf.reverse(picture, [1]), lambda: picture)
+    return tf.cond(is_any_of(3, 4, 7, 8), lambda: tf.reverse(picture, [0]), lambda: picture)
 
 
 def _exif_of_jpeg(head: tf.Tensor) -> tf.Tensor:
-    """Where the TIFF header of the EXIF segment begins; 0 where there is none."""
+    """Returns the position of the TIFF header of the EXIF segment, or 0 if there is none."""
 
-    def going_on(n: tf.Tensor, place: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
+    def continues(n: tf.Tensor, place: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
         marker = _at(head, place, 2)
         is_segment = (marker[0] == 0xFF) & (marker[1] != 0xDA) & (marker[1] != 0xD9)
-        return (n < _MOST_SEGMENTS) & (found == 0) & is_segment
+        return (n < _MAX_SEGMENTS) & (found == 0) & is_segment
 
     def step(n: tf.Tensor, place: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, ...]:
         segment = _at(head, place, 10)
@@ -44,33 +44,33 @@ def _exif_of_jpeg(head: tf.Tensor) -> tf.Tensor:
         found = tf.where((segment[1] == 0xE1) & exif, place + 10, found)
         return n + 1, place + 2 + _number(segment[2:4], big=True), found
 
-    return _walk(going_on, step, 2)
+    return _walk(continues, step, 2)
 
 
 def _exif_of_png(head: tf.Tensor) -> tf.Tensor:
-    """Where the TIFF header of the eXIf chunk before the pixels begins; 0 where there is none."""
+    """Returns the position of the TIFF header of the eXIf chunk before the pixels, or 0."""
 
     def is_chunk(place: tf.Tensor, name: bytes) -> tf.Tensor:
         return tf.reduce_all(_at(head, place + 4, 4) == tf.constant([*name], tf.int64))
 
-    def going_on(n: tf.Tensor, place: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
+    def continues(n: tf.Tensor, place: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
         inside = place < tf.size(head, tf.int64)
-        return (n < _MOST_SEGMENTS) & (found == 0) & inside & ~is_chunk(place, b"IDAT")
+        return (n < _MAX_SEGMENTS) & (found == 0) & inside & ~is_chunk(place, b"IDAT")
 
     def step(n: tf.Tensor, place: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, ...]:
         found = tf.where(is_chunk(place, b"eXIf"), place + 8, found)
         return n + 1, place + 12 + _number(_at(head, place, 4), big=True), found
 
-    return _walk(going_on, step, 8)
+    return _walk(continues, step, 8)
 
 
-def _walk(going_on: object, step: object, first: int) -> tf.Tensor:
+def _walk(continues: object, step: object, first: int) -> tf.Tensor:
     start = [tf.constant(value, tf.int64) for value in (0, first, 0)]
-    return tf.while_loop(going_on, step, start, maximum_iterations=_MOST_SEGMENTS)[2]
+    return tf.while_loop(continues, step, start, maximum_iterations=_MAX_SEGMENTS)[2]
 
 
-def _of_tiff(tiff: tf.Tensor) -> tf.Tensor:
-    """The orientation in the first directory of a TIFF header; 1 where it is not there."""
+def _in_tiff(tiff: tf.Tensor) -> tf.Tensor:
+    """Returns the orientation in the first directory of a TIFF header, or 1 if there is none."""
     header = _at(tiff, tf.constant(0, tf.int64), 8)
     big = header[0] == ord("M")
     known = (header[0] == header[1]) & (big | (header[0] == ord("I")))
@@ -81,27 +81,27 @@ def _of_tiff(tiff: tf.Tensor) -> tf.Tensor:
 
     directory = number(header[4:8])
     count = number(_at(tiff, directory, 2))
-    entries = directory + 2 + 12 * tf.range(_MOST_ENTRIES, dtype=tf.int64)
-    there = (tf.range(_MOST_ENTRIES, dtype=tf.int64) < count) & (
+    entries = directory + 2 + 12 * tf.range(_MAX_ENTRIES, dtype=tf.int64)
+    present = (tf.range(_MAX_ENTRIES, dtype=tf.int64) < count) & (
         entries + 12 <= tf.size(tiff, tf.int64)
     )
     fields = _at(tiff, entries[:, None], 12)
     kinds = number(fields[:, 2:4])
     values = tf.where(kinds == _SHORT, number(fields[:, 8:10]), number(fields[:, 8:12]))
-    fitting = there & (number(fields[:, 0:2]) == _TAG) & ((kinds == _SHORT) | (kinds == _LONG))
-    found = tf.reduce_max(tf.where(fitting, values, 0))
+    matching = present & (number(fields[:, 0:2]) == _TAG) & ((kinds == _SHORT) | (kinds == _LONG))
+    found = tf.reduce_max(tf.where(matching, values, 0))
     return tf.where(known & magic & (found >= 1) & (found <= 8), found, 1)
 
 
 def _at(head: tf.Tensor, place: tf.Tensor, count: int) -> tf.Tensor:
-    """So many bytes from a place on; beyond the end they are 0."""
+    """Returns ``count`` bytes from a position on; bytes beyond the end are 0."""
     places = place + tf.range(count, dtype=tf.int64)
     inside = (places >= 0) & (places < tf.size(head, tf.int64))
     return tf.where(inside, tf.gather(tf.pad(head, [[0, 1]]), tf.where(inside, places, 0)), 0)
 
 
 def _number(digits: tf.Tensor, *, big: bool) -> tf.Tensor:
-    """The number that bytes spell along the last axis."""
+    """Returns the integer that bytes along the last axis encode, big- or little-endian."""
     count = digits.shape[-1]
     powers = [256**n for n in range(count)]
     return tf.reduce_sum(digits * tf.constant(powers[::-1] if big else powers, tf.int64), -1)

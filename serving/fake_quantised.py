@@ -1,7 +1,7 @@
 """A Keras model whose weights and activations are rounded to 8 bits while it trains, by tfmot.
 
-What is rounded follows TFLite: kernels channel by channel, and what every operation gives after
-its activation; resizing and pooling keep the range of what they read.
+Rounding follows TFLite: kernels per channel, and the output of every operation after its
+activation; resizing and pooling keep the range of their input.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,8 +15,8 @@ from tensorflow import keras
 from nas_tf.networks.keras_model import Resize
 from serving.fused_model import NORMALISED, FusedModel, Zeros
 
-_KERNELS = {keras.layers.Conv2D: "kernel", keras.layers.DepthwiseConv2D: "depthwise_kernel"}
-_KEEPS_RANGE = (Resize, Zeros, keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
+_KERNEL_NAMES = {keras.layers.Conv2D: "kernel", keras.layers.DepthwiseConv2D: "depthwise_kernel"}
+_RANGE_PRESERVING = (Resize, Zeros, keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
 _OUTPUT = tfmot.quantization.keras.quantizers.MovingAverageQuantizer(
     num_bits=8, per_axis=False, symmetric=False, narrow_range=False
 )
@@ -24,32 +24,32 @@ _Ranges = Mapping[str, tuple[float, float]]
 
 
 def model(fused: FusedModel, images: Iterable[tf.Tensor]) -> keras.Model:
-    """The fused model with roundings, whose ranges are first those of ``images``."""
-    names = _last_layers(fused)
+    """Returns the fused model with fake quantisation, its initial ranges those of ``images``."""
+    names = _rounded_outputs(fused)
     ranges = _ranges(fused.keras, names, images)
 
     def rounded(layer: keras.layers.Layer) -> keras.layers.Layer:
-        kernel, last = _KERNELS.get(type(layer)), layer.name in names
-        if kernel is None and not last:
+        kernel, rounds_output = _KERNEL_NAMES.get(type(layer)), layer.name in names
+        if kernel is None and not rounds_output:
             return layer
-        return tfmot.quantization.keras.QuantizeWrapperV2(layer, _Rounding(kernel, last))
+        return tfmot.quantization.keras.QuantizeWrapperV2(layer, _Rounding(kernel, rounds_output))
 
-    made = keras.models.clone_model(fused.keras, clone_function=rounded)
-    _begin_with(made, ranges)
-    return made
+    quantised = keras.models.clone_model(fused.keras, clone_function=rounded)
+    _set_ranges(quantised, ranges)
+    return quantised
 
 
-def weights(made: keras.Model) -> dict[str, list[np.ndarray]]:
-    """Kernels and biases as they train, not rounded, by the names of the plain layers."""
+def weights(quantised: keras.Model) -> dict[str, list[np.ndarray]]:
+    """Returns the trained kernels and biases, not rounded, by the names of the plain layers."""
     return {
-        wrapper.layer.name: [one.numpy() for one in _kernel_first(wrapper)]
-        for wrapper in made.layers
+        wrapper.layer.name: [variable.numpy() for variable in _kernel_first(wrapper)]
+        for wrapper in quantised.layers
         if wrapper.trainable_weights
     }
 
 
 class _KernelQuantizer(tfmot.quantization.keras.quantizers.LastValueQuantizer):
-    """Rounds a kernel channel by channel, a depthwise one too, whose channels are not last."""
+    """Rounds a kernel per channel, including depthwise kernels, whose channels are not last."""
 
     def __init__(self, *, depthwise: bool) -> None:
         super().__init__(num_bits=8, per_axis=True, symmetric=True, narrow_range=True)
@@ -60,12 +60,12 @@ class _KernelQuantizer(tfmot.quantization.keras.quantizers.LastValueQuantizer):
         return super().build(tf.TensorShape(shape), name, layer)
 
     def __call__(self, inputs: tf.Tensor, training: bool, weights: Any, **more: Any) -> tf.Tensor:
-        turned = tf.transpose(inputs, self._order)
-        return tf.transpose(super().__call__(turned, training, weights, **more), self._order)
+        transposed = tf.transpose(inputs, self._order)
+        return tf.transpose(super().__call__(transposed, training, weights, **more), self._order)
 
 
 class _Rounding(tfmot.quantization.keras.QuantizeConfig):
-    """Of a layer its kernel, by the name of its attribute, and what it gives where it is last."""
+    """Quantises a layer's kernel, named by its attribute, and its output if ``output`` is set."""
 
     def __init__(self, kernel: str | None, output: bool) -> None:
         self._kernel, self._output = kernel, output
@@ -93,32 +93,32 @@ class _Rounding(tfmot.quantization.keras.QuantizeConfig):
         return {"kernel": self._kernel, "output": self._output}
 
 
-def _last_layers(fused: FusedModel) -> list[str]:
-    """The layers that give the image and what operations give, after activations."""
+def _rounded_outputs(fused: FusedModel) -> list[str]:
+    """Returns the layers of the image and of the operations' outputs after activations."""
     last = [fused.keras.get_layer(NORMALISED), *map(fused.last_layer, fused.nodes)]
-    return [layer.name for layer in last if not isinstance(layer, _KEEPS_RANGE)]
+    return [layer.name for layer in last if not isinstance(layer, _RANGE_PRESERVING)]
 
 
 def _ranges(plain: keras.Model, names: list[str], images: Iterable[tf.Tensor]) -> _Ranges:
-    """The least and the most that layers give, zero always among them."""
+    """Returns the minimum and maximum of layers' outputs over images, extended to include zero."""
     outputs = [plain.get_layer(name).output for name in names]
     inner = keras.Model(plain.input, outputs)
 
     @tf.function(autograph=False)
     def extremes(batch: tf.Tensor) -> tf.Tensor:
-        given = tf.nest.flatten(inner(batch))
-        return tf.stack([(tf.reduce_min(one), tf.reduce_max(one)) for one in given])
+        activations = tf.nest.flatten(inner(batch))
+        return tf.stack([(tf.reduce_min(x), tf.reduce_max(x)) for x in activations])
 
-    seen = np.stack([extremes(batch).numpy() for batch in images])
-    least, most = seen[..., 0].min(0), seen[..., 1].max(0)
+    per_batch = np.stack([extremes(batch).numpy() for batch in images])
+    lowest, highest = per_batch[..., 0].min(0), per_batch[..., 1].max(0)
     return {
         name: (min(0.0, low), max(0.0, high))
-        for name, low, high in zip(names, least, most, strict=True)
+        for name, low, high in zip(names, lowest, highest, strict=True)
     }
 
 
-def _begin_with(made: keras.Model, ranges: _Ranges) -> None:
-    for wrapper in made.layers:
+def _set_ranges(quantised: keras.Model, ranges: _Ranges) -> None:
+    for wrapper in quantised.layers:
         for variable in wrapper.non_trainable_weights:
             kind = variable.name.rpartition("/")[2]
             if kind.startswith("output_m"):

@@ -1,4 +1,4 @@
-"""Weights of a shipped network's fused operations, from those of its layers and back."""
+"""Folds layers' weights into those of a shipped network's fused operations, and back."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from nas_tf.networks.state import Arrays
 
 @dataclass(frozen=True)
 class Weights:
-    """Of a convolution its kernel and bias, of an ``affine`` its factors and terms."""
+    """The kernel and bias of a convolution, or the factors and terms of an ``affine``."""
 
     kernel: np.ndarray
     bias: np.ndarray
 
 
 def folded(node: Node, arrays: Arrays) -> Weights | None:
-    """The weights of an operation with the normalisation behind it worked in."""
+    """Returns the weights of an operation with its normalisation folded in."""
     first = node.layers[0]
     factors, terms = np.ones(first.channels), np.zeros(first.channels)
     for layer in node.layers:
@@ -33,15 +33,15 @@ def folded(node: Node, arrays: Arrays) -> Weights | None:
         return None
     kernel = arrays[first.name, "kernel"]
     bias = arrays.get((first.name, "bias"), 0.0)
-    along = factors[:, None] if node.op.kind == "depthwise" else factors
-    return _weights(kernel * along, bias * factors + terms)
+    broadcast = factors[:, None] if node.op.kind == "depthwise" else factors
+    return _weights(kernel * broadcast, bias * factors + terms)
 
 
 def unfolded(nodes: Sequence[Node], weights: Mapping[str, Weights], arrays: Arrays) -> Arrays:
-    """Arrays of layers that fold into ``weights``, which are by the operations' names.
+    """Returns layers' arrays that fold into ``weights``, a mapping by operations' names.
 
-    Kernels are those of the operations; a normalisation behind one only adds its bias. Layers of
-    other operations keep what they have.
+    Kernels are taken from the operations; the normalisation after one only adds its bias. Layers
+    of other operations keep their arrays.
     """
     found = dict(arrays)
     for node in nodes:

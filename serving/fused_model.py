@@ -1,6 +1,6 @@
-"""A shipped network's fused operations as a Keras model, for tools that change Keras models.
+"""A shipped network's fused operations as a Keras model, for tools that modify Keras models.
 
-Normalisation is folded into the convolutions, so weights train as they will be shipped.
+Normalisation is folded into the convolutions, so weights train as they will be exported.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,30 +16,30 @@ from serving.folding import Weights, folded, unfolded
 from serving.shipment import Shipment
 
 NORMALISED = "normalised"
-"""The layer that gives the image as it is, for those who change it."""
+"""The name of the identity layer after the input, which quantisation wraps."""
 _ACTIVATED = "_activated"
 _AFFINE, _CONV, _DEPTHWISE = "affine", "conv", "depthwise"
 
 
 @keras.utils.register_keras_serializable("nas_tf")
 class Zeros(keras.layers.Layer):
-    """A map of zeros for every image of a batch."""
+    """A layer that returns a map of zeros for every image of a batch."""
 
     def __init__(self, shape: tuple[int, int, int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.shape = tuple(shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Reads the size of the batch alone."""
+        """Returns the zeros; only the batch size of ``inputs`` is read."""
         return tf.zeros((tf.shape(inputs)[0], *self.shape))
 
     def get_config(self) -> dict[str, Any]:
-        """The shape."""
+        """Returns the configuration with the shape."""
         return {**super().get_config(), "shape": self.shape}
 
 
 class FusedModel:
-    """A shipment's operations as Keras layers of the same names, weights going in and out."""
+    """A shipment's operations as Keras layers of the same names; converts weights both ways."""
 
     def __init__(self, shipment: Shipment) -> None:
         self.shipment = shipment
@@ -48,7 +48,7 @@ class FusedModel:
         self.fill(shipment.arrays)
 
     def fill(self, arrays: Arrays) -> None:
-        """Takes weights from a network's arrays."""
+        """Sets the layers' weights from a network's arrays."""
         for node in self.nodes:
             weights = folded(node, arrays)
             if weights is not None and node.layers[0].kind != "subsample":
@@ -59,13 +59,13 @@ class FusedModel:
                 layer.set_weights([kernel, weights.bias][: len(layer.weights)])
 
     def last_layer(self, node: Node) -> keras.layers.Layer:
-        """Gives what an operation gives: its activation where it has one."""
+        """Returns the layer of an operation's output: its activation if it has one."""
         names = {layer.name for layer in self.keras.layers}
         activated = f"{node.name}{_ACTIVATED}"
         return self.keras.get_layer(activated if activated in names else node.name)
 
     def arrays(self, values: Mapping[str, list[Any]]) -> Arrays:
-        """A network's arrays, given kernel and bias by the names of layers."""
+        """Returns a network's arrays from kernels and biases by the names of layers."""
         weights = {}
         for node in self.nodes:
             if node.name in values:
@@ -78,23 +78,23 @@ class FusedModel:
     def _built(self) -> keras.Model:
         blueprint = self.shipment.shipped
         (image,) = (layer for layer in blueprint.layers if layer.kind == "input")
-        given = keras.Input((*image.size, image.channels), name=image.name)
-        tensors = {image.name: keras.layers.Activation("linear", name=NORMALISED)(given)}
+        inputs = keras.Input((*image.size, image.channels), name=image.name)
+        tensors = {image.name: keras.layers.Activation("linear", name=NORMALISED)(inputs)}
         for layer in blueprint.layers:
             if layer.kind == "zero":
                 zeros = Zeros((*layer.size, layer.channels), name=layer.name)
                 tensors[layer.name] = zeros(tensors[image.name])
         for node in self.nodes:
             read = [tensors[name] for name in node.inputs]
-            made = _MADE[node.op.kind](node, self._has_bias(node))
-            y = made(read if len(read) > 1 else read[0])
+            layer = _LAYERS[node.op.kind](node, self._has_bias(node))
+            y = layer(read if len(read) > 1 else read[0])
             if node.most is not None and node.op.kind != "relu":
                 y = keras.layers.ReLU(node.most or None, name=f"{node.name}{_ACTIVATED}")(y)
             tensors[node.name] = y
-        return keras.Model(given, tensors[self.nodes[-1].name], name="fused")
+        return keras.Model(inputs, tensors[self.nodes[-1].name], name="fused")
 
     def _has_bias(self, node: Node) -> bool:
-        """Whether the network has a place for one: its own, or in a normalisation."""
+        """Returns whether the network can store a bias: its own, or in a normalisation."""
         own = (node.layers[0].name, "bias") in self.shipment.arrays
         return own or any(layer.kind == "batch_norm" for layer in node.layers)
 
@@ -121,7 +121,7 @@ def _depthwise(node: Node, bias: bool) -> keras.layers.Layer:
     )
 
 
-_MADE: Mapping[str, Callable[[Node, bool], keras.layers.Layer]] = {
+_LAYERS: Mapping[str, Callable[[Node, bool], keras.layers.Layer]] = {
     _CONV: _conv,
     _DEPTHWISE: _depthwise,
     _AFFINE: lambda node, bias: keras.layers.DepthwiseConv2D(1, use_bias=bias, name=node.name),

@@ -1,4 +1,4 @@
-"""A shipped network as a function of images: fused operations, its weights as constants."""
+"""A shipped network as a TensorFlow function: fused operations with constant weights."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,11 +12,11 @@ from serving import folding
 
 
 def network(
-    blueprint: Blueprint, arrays: Arrays, *, whole: bool = True
+    blueprint: Blueprint, arrays: Arrays, *, for_conversion: bool = True
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """From images in [-1, 1] to logits, as shipped: normalisation folded into convolutions.
+    """Returns the function from images in [-1, 1] to logits, with normalisation folded in.
 
-    Auxiliaries and branches that nobody reads are gone. ``whole`` is that of ``emit``.
+    Auxiliaries and unused branches are removed. See ``emit`` for ``for_conversion``.
     """
     shipped, nodes = blueprint.deployed(), fuse(blueprint)
     (image,) = (layer for layer in shipped.layers if layer.kind == "input")
@@ -30,7 +30,10 @@ def network(
                 tensors[layer.name] = tf.zeros((batch, *layer.size, layer.channels))
         for node in nodes:
             read = [tensors[name] for name in node.inputs]
-            tensors[node.name] = emit(node.op, node.most, read, folded[node.name], whole=whole)
+            weights = folded[node.name]
+            tensors[node.name] = emit(
+                node.op, node.most, read, weights, for_conversion=for_conversion
+            )
         return tensors[nodes[-1].name]
 
     return logits
@@ -42,19 +45,20 @@ def emit(
     read: Sequence[tf.Tensor],
     weights: folding.Weights | None,
     *,
-    whole: bool = True,
+    for_conversion: bool = True,
 ) -> tf.Tensor:
-    """One operation and its activation.
+    """Emits one operation and its activation.
 
-    ``whole`` is for TFLite: a dilated depthwise convolution is one operation, which TensorFlow
-    lacks on the CPU, and no more maps are joined at once than XNNPACK takes.
+    ``for_conversion`` suits TFLite and ONNX: a dilated depthwise convolution is one operation,
+    which TensorFlow does not have on the CPU, and at most four maps are concatenated at once,
+    the limit of XNNPACK.
     """
     if op.kind == "relu":
         return _activated(read[0], most or 0.0)
-    if op.kind == "depthwise" and not whole:
+    if op.kind == "depthwise" and not for_conversion:
         y = _depthwise_in_pieces(op, read, weights)
-    elif op.kind == "concat" and whole:
-        y = _joined_by_fours(read)
+    elif op.kind == "concat" and for_conversion:
+        y = _concat_by_fours(read)
     else:
         y = _EMITTED[op.kind](op, read, weights)
     return y if most is None else _activated(y, most)
@@ -81,13 +85,13 @@ def _depthwise(op: Op, read: Sequence[tf.Tensor], weights: folding.Weights) -> t
 
 
 def _depthwise_in_pieces(op: Op, read: Sequence[tf.Tensor], weights: folding.Weights) -> tf.Tensor:
-    """Around a dilated one TensorFlow puts a pair of SpaceToBatch and BatchToSpace."""
+    """Emits a depthwise convolution; TensorFlow wraps a dilated one in SpaceToBatch and back."""
     strides, dilations = (1, *op.stride, 1), op.rate if max(op.rate) > 1 else None
     y = tf.nn.depthwise_conv2d(read[0], weights.kernel, strides, "SAME", dilations=dilations)
     return tf.nn.bias_add(y, weights.bias)
 
 
-def _joined_by_fours(read: Sequence[tf.Tensor]) -> tf.Tensor:
+def _concat_by_fours(read: Sequence[tf.Tensor]) -> tf.Tensor:
     joined, *rest = read
     while rest:
         joined, rest = tf.concat([joined, *rest[:3]], -1), rest[3:]

@@ -1,7 +1,8 @@
-"""What a TFLite model says of itself: in its own metadata, and in files that unzip takes out.
+"""Metadata of TFLite models: writes them, reads them back, and checks that files are complete.
 
-The metadata follow the schema of TFLite (``metadata_schema.fbs``), so that its readers show name,
-input and labels; ``metadata.json`` beside them says everything.
+The metadata follow TFLite's schema (``metadata_schema.fbs``), so that its tools show name, input
+and labels. Files that ``unzip`` can extract are appended to the model: the labels, and
+``metadata.json`` with all the metadata.
 """
 
 import io
@@ -17,33 +18,33 @@ from tensorflow.lite.python import schema_py_generated as schema
 
 from nas_tf.errors import ConfigError
 
-LABELS, WHOLE = "labels.txt", "metadata.json"
+LABELS, METADATA = "labels.txt", "metadata.json"
 _NAME, _IDENTIFIER, _TFLITE = b"TFLITE_METADATA", b"M001", b"TFL3"
-_SEE, _ANEW = f"see {WHOLE}", "expected a whole file: copy or export it anew"
+_SEE, _REMEDY = f"see {METADATA}", "expected a complete file: copy or export it again"
 _VALUE_LABELS, _IMAGE, _RGB, _NORMALIZATION = 3, 2, 1, 1
 
 
 def attached(model: bytes, about: Mapping[str, Any]) -> bytes:
-    """The model with its metadata."""
-    whole = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
+    """Returns the model with its metadata and the appended files."""
+    tables = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
     inputs, outputs = (
-        [whole.subgraphs[0].tensors[place].name.decode() for place in places]
-        for places in (whole.subgraphs[0].inputs, whole.subgraphs[0].outputs)
+        [tables.subgraphs[0].tensors[place].name.decode() for place in places]
+        for places in (tables.subgraphs[0].inputs, tables.subgraphs[0].outputs)
     )
     buffer = schema.BufferT()
     buffer.data = list(_metadata(about, inputs, outputs))
     entry = schema.MetadataT()
-    entry.name, entry.buffer = _NAME, len(whole.buffers)
-    whole.buffers.append(buffer)
-    whole.metadata = [*(whole.metadata or ()), entry]
-    whole.description = about["name"].encode()
+    entry.name, entry.buffer = _NAME, len(tables.buffers)
+    tables.buffers.append(buffer)
+    tables.metadata = [*(tables.metadata or ()), entry]
+    tables.description = about["name"].encode()
     builder = flatbuffers.Builder(len(model))
-    builder.Finish(whole.Pack(builder), _TFLITE)
+    builder.Finish(tables.Pack(builder), _TFLITE)
     return _with_files(bytes(builder.Output()), about)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What a model that was exported here says of itself."""
+    """Reads the metadata of a model that ``nas-tf export`` wrote; raises ConfigError otherwise."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -51,32 +52,34 @@ def read(path: Path) -> dict[str, Any]:
     check(path, content)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as files:
-            return json.loads(files.read(WHOLE))
+            return json.loads(files.read(METADATA))
     except (KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         if _SEE.encode() in content:
-            raise ConfigError(f"{path} is damaged: its {WHOLE} cannot be read, {_ANEW}") from error
+            raise ConfigError(
+                f"{path} is damaged: its {METADATA} cannot be read, {_REMEDY}"
+            ) from error
         raise ConfigError(
-            f"{path} holds no {WHOLE}, expected a TFLite model that nas-tf export wrote"
+            f"{path} holds no {METADATA}, expected a TFLite model that nas-tf export wrote"
         ) from error
 
 
 def check(path: Path, content: bytes) -> None:
-    """Raises where a file's content is no TFLite model by its first bytes, or not a whole one."""
+    """Raises if a file's content does not start as a TFLite model does, or is not complete."""
     if content[4:8] != _TFLITE:
-        raise ConfigError(f"{path} is no TFLite model, expected such as nas-tf export writes")
+        raise ConfigError(f"{path} is not a TFLite model, expected one that nas-tf export wrote")
     try:
         check_complete(content)
     except ValueError as error:
-        raise ConfigError(f"{path} is {error}, {_ANEW}") from error
+        raise ConfigError(f"{path} is {error}, {_REMEDY}") from error
 
 
 def _with_files(model: bytes, about: Mapping[str, Any]) -> bytes:
-    """A TFLite file may end in a ZIP archive, which holds the files its metadata name."""
+    """Appends the files that the metadata name, as the ZIP archive that may end a TFLite file."""
     file = io.BytesIO(model)
     with zipfile.ZipFile(file, "a") as archive:
         for name, text in (
             (LABELS, "\n".join(_labels(about)) + "\n"),
-            (WHOLE, json.dumps(about, indent=1) + "\n"),
+            (METADATA, json.dumps(about, indent=1) + "\n"),
         ):
             archive.writestr(zipfile.ZipInfo(name), text)
     return file.getvalue()
@@ -87,25 +90,25 @@ def _labels(about: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _metadata(about: Mapping[str, Any], inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
-    """Tables are written from the leaves up; numbers are places of fields in the schema."""
+    """Builds the metadata: tables from the leaves up, fields by their positions in the schema."""
     builder = flatbuffers.Builder(1024)
     properties = _table(builder, 2, [(0, "int8", _RGB)])
     content = _table(builder, 3, [(0, "uint8", _IMAGE), (1, "table", properties)])
-    told = "RGB of 0-255; normalisation is within the model"
+    text = "RGB of 0-255; normalisation is within the model"
     image = _tensor(
-        builder, inputs[0], told, [(3, "table", content), (4, "table", _as_it_is(builder))]
+        builder, inputs[0], text, [(3, "table", content), (4, "table", _identity(builder))]
     )
-    read = []
+    output_tensors = []
     for name in outputs:
-        more = []
+        fields = []
         if about["task"] == "segmentation":
             labels = _table(builder, 5, [(0, "text", LABELS), (2, "int8", _VALUE_LABELS)])
-            more = [(6, "table", _vector(builder, [labels]))]
-        read.append(_tensor(builder, name, about["task"], more))
+            fields = [(6, "table", _vector(builder, [labels]))]
+        output_tensors.append(_tensor(builder, name, about["task"], fields))
     subgraph = _table(
         builder,
         10,
-        [(2, "table", _vector(builder, [image])), (3, "table", _vector(builder, read))],
+        [(2, "table", _vector(builder, [image])), (3, "table", _vector(builder, output_tensors))],
     )
     description = f"{about['task']}; weights {about['weights_sha256'][:12]}; {_SEE}"
     model = _table(
@@ -122,8 +125,8 @@ def _metadata(about: Mapping[str, Any], inputs: Sequence[str], outputs: Sequence
     return bytes(builder.Output())
 
 
-def _as_it_is(builder: flatbuffers.Builder) -> int:
-    """Pixels less 0 by 1, without which readers refuse a model that takes floats."""
+def _identity(builder: flatbuffers.Builder) -> int:
+    """Adds normalisation by mean 0 and deviation 1, which readers require of float inputs."""
     mean, std = _floats(builder, [0.0]), _floats(builder, [1.0])
     options = _table(builder, 2, [(0, "table", mean), (1, "table", std)])
     unit = _table(builder, 2, [(0, "uint8", _NORMALIZATION), (1, "table", options)])
@@ -131,19 +134,19 @@ def _as_it_is(builder: flatbuffers.Builder) -> int:
 
 
 def _tensor(
-    builder: flatbuffers.Builder, name: str, told: str, more: Sequence[tuple[int, str, int]]
+    builder: flatbuffers.Builder, name: str, text: str, fields: Sequence[tuple[int, str, int]]
 ) -> int:
-    return _table(builder, 7, [(0, "text", name), (1, "text", told), *more])
+    return _table(builder, 7, [(0, "text", name), (1, "text", text), *fields])
 
 
 def _table(builder: flatbuffers.Builder, size: int, fields: Sequence[tuple[int, str, Any]]) -> int:
-    """A table of so many fields, those given set; strings are written before it begins."""
-    ready = [
+    """Adds a table of ``size`` fields and sets those given; strings must be written before it."""
+    resolved = [
         (place, kind, builder.CreateString(value) if kind == "text" else value)
         for place, kind, value in fields
     ]
     builder.StartObject(size)
-    for place, kind, value in ready:
+    for place, kind, value in resolved:
         if kind == "int8":
             builder.PrependInt8Slot(place, value, 0)
         elif kind == "uint8":
@@ -168,7 +171,7 @@ def _floats(builder: flatbuffers.Builder, values: Sequence[float]) -> int:
 
 
 class _Within(bytes):
-    """Bytes whose slices must lie within them, with the zero that ends a text."""
+    """Bytes that raise on slices beyond their end, with room for the zero that ends a text."""
 
     def __getitem__(self, place: Any) -> Any:
         if isinstance(place, slice) and place.stop >= len(self):
@@ -177,25 +180,26 @@ class _Within(bytes):
 
 
 def check_complete(content: bytes) -> None:
-    """Raises ValueError where a part of a model lies beyond its end, as in one that was cut off.
+    """Raises ValueError if parts of a model are beyond its end, as in a file that was cut off.
 
-    Everything that the model holds is read once; its schema's readers go by NumPy's bounds.
+    All tables of the model are read once, because TFLite would end the process on damage; the
+    schema's readers raise by NumPy's checks of bounds.
     """
     try:
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(_Within(content), 0))
         for graph in model.subgraphs:
             for buffer in graph.operators or ():
-                _lies_within(
+                _check_within(
                     content, buffer.largeCustomOptionsOffset, buffer.largeCustomOptionsSize
                 )
         for buffer in model.buffers:
-            _lies_within(content, buffer.offset, buffer.size)
-    # Damage may show as anything: numbers that unpack to nonsense, texts, absent tables.
+            _check_within(content, buffer.offset, buffer.size)
+    # Damage can raise anything: numbers unpack to nonsense, texts break, tables are absent.
     except Exception as error:
         raise ValueError("damaged: a part of it is missing or broken") from error
 
 
-def _lies_within(content: bytes, offset: int, size: int) -> None:
-    """Of what lies behind the tables, in models that are larger than offsets reach."""
+def _check_within(content: bytes, offset: int, size: int) -> None:
+    """Raises if data behind the tables, as models beyond 2 GiB have, are not within the file."""
     if offset + size > len(content):
         raise IndexError(f"byte {offset + size} of {len(content)}")

@@ -1,4 +1,4 @@
-"""TFLite models of single operations and of whole networks, built from the same fused operations.
+"""TFLite models of single operations and of networks, built from the same fused operations.
 
 Keras would leave a pair of SPACE_TO_BATCH and BATCH_TO_SPACE around every dilated depthwise
 convolution; here each operation is one of TFLite's, on one image of a fixed size.
@@ -18,15 +18,15 @@ from serving.folding import Weights
 
 
 def of_op(op: Op) -> bytes:
-    """A model of one operation with random weights."""
+    """Returns a model of one operation with random weights."""
     weights = _random(op)
     return convert(lambda *read: graph.emit(op, None, read, weights), op.inputs)
 
 
 def of_network(blueprint: Blueprint, arrays: "Arrays | None" = None) -> bytes:
-    """A model of a network as shipped, from one image in [-1, 1] to its logits.
+    """Returns a model of a network as shipped, from one image in [-1, 1] to its logits.
 
-    Without arrays its weights are random, which takes as long.
+    Without arrays its weights are random, which does not change its latency.
     """
     shipped = blueprint.deployed()
     values = initial_arrays(shipped, seed=1) if arrays is None else arrays
@@ -35,7 +35,7 @@ def of_network(blueprint: Blueprint, arrays: "Arrays | None" = None) -> bytes:
 
 
 def convert(function: Callable[..., tf.Tensor], shapes: Sequence[Shape]) -> bytes:
-    """The model of a function of single float images of fixed sizes."""
+    """Converts a function of single float images of fixed sizes to a model."""
     specs = [tf.TensorSpec((1, *shape), tf.float32) for shape in shapes]
     module = tf.Module()
     module.run = tf.function(function, autograph=False)

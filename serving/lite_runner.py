@@ -1,4 +1,4 @@
-"""A TFLite model that answers images: for scores, for pictures, and for comparing runtimes."""
+"""Runs TFLite models on images: for scores, for pictures, and to compare runtimes."""
 
 from collections.abc import Mapping
 from types import ModuleType
@@ -13,7 +13,7 @@ from serving import answers, lite_metadata
 
 
 def runtimes() -> dict[str, ModuleType]:
-    """TensorFlow's TFLite, and what followed it where that is installed (extra ``litert``)."""
+    """Returns TensorFlow's TFLite and, where the extra ``litert`` is installed, its successor."""
     found: dict[str, ModuleType] = {"TensorFlow": tf.lite}
     try:
         from ai_edge_litert import interpreter
@@ -23,28 +23,33 @@ def runtimes() -> dict[str, ModuleType]:
 
 
 def opened(content: bytes, *, threads: int, runtime: ModuleType | None = None) -> Any:
-    """An interpreter that is ready to run a model; ValueError or RuntimeError where none can be.
+    """Returns an interpreter that is ready to run a model; raises ValueError or RuntimeError.
 
-    TensorFlow's own operations, some of which write files, would be run by Python's TFLite too:
-    a model with any is refused. So is one that is damaged, which would end the process.
+    Models with TensorFlow's own operations are refused: Python's TFLite would run them, and some
+    write files. So are damaged models, which would end the process.
     """
     lite_metadata.check_complete(content)
     with quiet.converting():
-        one = (runtime or tf.lite).Interpreter(model_content=content, num_threads=threads)
-        names = [operation["op_name"] for operation in one._get_ops_details()]
+        interpreter = (runtime or tf.lite).Interpreter(model_content=content, num_threads=threads)
+        names = [operation["op_name"] for operation in interpreter._get_ops_details()]
         if flex := [name for name in names if name.startswith("Flex")]:
-            raise ValueError(f"it holds {flex[0]}, expected operations of TFLite alone")
-        one.allocate_tensors()
-    return one
+            raise ValueError(f"it holds {flex[0]}, expected only operations of TFLite itself")
+        interpreter.allocate_tensors()
+    return interpreter
 
 
 class LiteModel:
-    """A model on so many threads; its outputs go by the names of its signature.
+    """A TFLite model that answers images, with outputs by the names of its signature.
+
+    Threads must not share a model: its interpreter holds the buffers of one call::
+
+        model = LiteModel(Path("street-int8.tflite").read_bytes(), threads=2)
+        mask = model(images)["mask"]
 
     Args:
-        content: The model.
-        threads: Of the interpreter.
-        runtime: Whose interpreter, one of ``runtimes()``.
+        content: The content of the model file.
+        threads: The number of threads of the interpreter.
+        runtime: The module with the interpreter, one of ``runtimes()``.
     """
 
     def __init__(
@@ -60,20 +65,20 @@ class LiteModel:
 
     @property
     def partitions(self) -> int:
-        """In how many pieces XNNPACK runs it; one is best."""
+        """The number of pieces in which XNNPACK runs the model; one is best."""
         details = self._interpreter._get_ops_details()
         return sum(detail["op_name"] == "DELEGATE" for detail in details)
 
     @property
     def operations(self) -> list[str]:
-        """Names of its operations in order, those of the delegate left out."""
+        """The names of its operations in order, without those of the delegate."""
         details = self._interpreter._get_ops_details()
         return [detail["op_name"] for detail in details if detail["op_name"] != "DELEGATE"]
 
     def __call__(self, images: np.ndarray) -> Mapping[str, Any]:
-        """The answers to images as bytes [batch, height, width, 3], one after another.
+        """Returns the answers to uint8 images [batch, height, width, 3], run one after another.
 
-        Where a model gives heatmaps alone, as in int8, joints are read from them here.
+        If the model returns heatmaps only, as in int8, joints are decoded from them here.
         """
         if images.dtype != np.uint8 or images.shape[1:] != (*self.size, 3):
             raise DataError(
@@ -81,8 +86,8 @@ class LiteModel:
                 f"{(*self.size, 3)}"
             )
         dtype = self._input["dtype"]
-        each = [self._run(image=image[None].astype(dtype)) for image in images]
-        found = {name: np.concatenate([one[name] for one in each]) for name in each[0]}
-        if found.keys() == {"heatmaps"}:
-            found["keypoints"] = answers.joints(tf.constant(found["heatmaps"])).numpy()
-        return found
+        single = [self._run(image=image[None].astype(dtype)) for image in images]
+        batched = {name: np.concatenate([answer[name] for answer in single]) for name in single[0]}
+        if batched.keys() == {"heatmaps"}:
+            batched["keypoints"] = answers.joints(tf.constant(batched["heatmaps"])).numpy()
+        return batched

@@ -1,4 +1,4 @@
-"""Load on an endpoint: so many requests side by side, and how long each took."""
+"""Load tests of an endpoint: sends concurrent requests and measures how long each takes."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,12 +12,12 @@ from nas_tf.errors import ServingError
 
 @dataclass(frozen=True)
 class Load:
-    """What came of it.
+    """The results of a load test.
 
     Args:
-        seconds: From the first request to the last answer.
+        seconds: The time from the first request to the last answer.
         taken: Seconds of every answered request.
-        refused: Reasons of those that failed.
+        refused: Error messages of the requests that failed.
     """
 
     seconds: float
@@ -26,29 +26,29 @@ class Load:
 
     @property
     def throughput(self) -> float:
-        """Answers a second."""
+        """The number of answers per second."""
         return len(self.taken) / max(self.seconds, 1e-9)
 
     def percentile(self, share: float) -> float:
-        """Milliseconds within which so many percent were answered."""
+        """Returns the milliseconds within which ``share`` percent of requests were answered."""
         return 1e3 * float(np.percentile(self.taken, share)) if self.taken else float("nan")
 
 
 def run(ask: Callable[[], object], *, requests: int, concurrency: int) -> Load:
-    """Asks the same again and again; one request before it is not counted."""
+    """Sends the same request repeatedly and measures it, after one that is not counted."""
     ask()
 
     def once(_: int) -> float | str:
-        began = time.perf_counter()
+        start = time.perf_counter()
         try:
             ask()
         except ServingError as error:
             return str(error)
-        return time.perf_counter() - began
+        return time.perf_counter() - start
 
-    began = time.perf_counter()
+    start = time.perf_counter()
     with ThreadPoolExecutor(concurrency) as pool:
-        came = list(pool.map(once, range(requests)))
-    seconds = time.perf_counter() - began
-    taken = [one for one in came if isinstance(one, float)]
-    return Load(seconds, taken, [one for one in came if isinstance(one, str)])
+        outcomes = list(pool.map(once, range(requests)))
+    seconds = time.perf_counter() - start
+    taken = [outcome for outcome in outcomes if isinstance(outcome, float)]
+    return Load(seconds, taken, [outcome for outcome in outcomes if isinstance(outcome, str)])

@@ -1,8 +1,9 @@
-"""How latency is measured: TFLite's interpreter with XNNPACK, fixed threads, warmed, the median.
+"""Measures latency: TFLite's interpreter with XNNPACK, fixed threads, after warm-up, the median.
 
-One thread is timed by the processor's clock, which on an idle machine is that on the wall and on a
-busy one leaves other processes out; several threads by the clock on the wall. What is timed are
-inference graphs of their own, so that a network in training mode cannot be.
+One thread is timed by CPU time, which on an idle machine equals wall time and on a busy one
+excludes other processes; several threads are timed by wall time. Only inference graphs are timed,
+so a network in training mode cannot be measured by mistake. ``time_in_turns`` alternates between
+models, runtimes and numbers of threads, so that changes of the machine's speed affect all alike.
 """
 
 import platform
@@ -21,12 +22,12 @@ from serving import lite_models, lite_runner
 
 WARMUPS = 10
 RUNS = 50
-_LEAST = 7
+_MIN_RUNS = 7
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds of one run, over so many."""
+    """Milliseconds of a run: the median and the 90th percentile of ``runs`` runs."""
 
     median_ms: float
     p90_ms: float
@@ -43,22 +44,22 @@ def time_model(
     """Times a TFLite model on random input: 50 runs after 10, fewer if they take too long.
 
     Args:
-        content: The model.
-        threads: Of the interpreter.
-        seconds: After which no further run begins, once there are seven.
-        runtime: Whose interpreter, ``tf.lite`` or a module that has the same.
+        content: The content of the model file.
+        threads: The number of threads of the interpreter.
+        seconds: The time after which no further run starts, once there are seven.
+        runtime: The module with the interpreter, ``tf.lite`` or one with the same interface.
     """
     interpreter = _ready(content, threads, runtime)
     clock = time.thread_time if threads == 1 else time.perf_counter
     for _ in _until(WARMUPS, seconds / 4):
         interpreter.invoke()
-    taken = []
+    times_ms = []
     for _ in _until(RUNS, seconds):
-        began = clock()
+        start = clock()
         interpreter.invoke()
-        taken.append(1e3 * (clock() - began))
-    median, p90 = np.percentile(taken, (50, 90))
-    return Timing(float(median), float(p90), len(taken))
+        times_ms.append(1e3 * (clock() - start))
+    median, p90 = np.percentile(times_ms, (50, 90))
+    return Timing(float(median), float(p90), len(times_ms))
 
 
 def time_network(blueprint: Blueprint, *, threads: int = 1) -> Timing:
@@ -67,7 +68,7 @@ def time_network(blueprint: Blueprint, *, threads: int = 1) -> Timing:
 
 
 def device() -> str:
-    """The processor's name."""
+    """Returns the processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -90,21 +91,21 @@ def _ready(content: bytes, threads: int, runtime: ModuleType | None) -> Any:
     return interpreter
 
 
-def _until(most: int, seconds: float) -> Iterator[int]:
-    """Counts to ``most``, or to the least number if the time is up."""
+def _until(limit: int, seconds: float) -> Iterator[int]:
+    """Counts up to ``limit``, or to the minimum number of runs if the time is up."""
     end = time.perf_counter() + seconds
-    for count in range(most):
-        if count >= _LEAST and time.perf_counter() > end:
+    for count in range(limit):
+        if count >= _MIN_RUNS and time.perf_counter() > end:
             return
         yield count
 
 
-_SECONDS = 2.0
+_SECONDS_PER_TURN = 2.0
 
 
 @dataclass(frozen=True)
 class TimedModel:
-    """A model by one runtime on so many threads: the median of every round."""
+    """A model's timing by one runtime and number of threads: the median of every round."""
 
     name: str
     size: int
@@ -119,7 +120,7 @@ def time_in_turns(
     counts: Sequence[int],
     rounds: int,
 ) -> Iterable[TimedModel]:
-    """A row for each model, runtime and number of threads."""
+    """Times models in turns; yields a row for each model, runtime and number of threads."""
     medians: dict[tuple[Path, str, int], list[float]] = {}
     for _ in range(rounds):
         for threads in counts:
@@ -128,12 +129,14 @@ def time_in_turns(
                     medians.setdefault((path, runtime, threads), []).append(
                         _median(path, content, threads, module)
                     )
-    for (path, runtime, threads), taken in medians.items():
-        yield TimedModel(path.name, len(contents[path]), runtime, threads, taken)
+    for (path, runtime, threads), per_round in medians.items():
+        yield TimedModel(path.name, len(contents[path]), runtime, threads, per_round)
 
 
 def _median(path: Path, content: bytes, threads: int, module: ModuleType) -> float:
     try:
-        return time_model(content, threads=threads, seconds=_SECONDS, runtime=module).median_ms
+        return time_model(
+            content, threads=threads, seconds=_SECONDS_PER_TURN, runtime=module
+        ).median_ms
     except (ValueError, RuntimeError) as error:
-        raise ConfigError(f"{path} is no TFLite model that runs here: {error}") from error
+        raise ConfigError(f"{path} is not a TFLite model that runs here: {error}") from error

@@ -1,7 +1,7 @@
 """A shipment as ONNX, from which TensorRT builds engines on a Jetson; checked in ONNX Runtime.
 
-The batch is one and every size fixed, as TensorRT likes best: no shape is computed on the device.
-Images are floats of 0–255; labels are int32, which all versions of TensorRT give out.
+The batch is one and every size is fixed, which suits TensorRT best: the device computes no shapes.
+Images are floats of 0–255; labels are int32, which all versions of TensorRT can output.
 """
 
 import warnings
@@ -23,14 +23,14 @@ IMAGE = "image"
 
 
 def check_installed() -> None:
-    """Raises where a package that is needed here is missing."""
+    """Raises if a package that this module needs is missing."""
     for name in ("tf2onnx", "onnxruntime"):
-        _needed(name)
+        _import(name)
 
 
 def convert(shipment: Shipment) -> bytes:
-    """The model; of poses it gives the heatmaps, which are read outside."""
-    tf2onnx = _needed("tf2onnx")
+    """Returns the model; for poses it outputs heatmaps, which the caller has to decode."""
+    tf2onnx = _import("tf2onnx")
     network = graph.network(shipment.blueprint, shipment.arrays)
 
     def run(image: tf.Tensor) -> answers.Answer:
@@ -48,10 +48,10 @@ def convert(shipment: Shipment) -> bytes:
 
 
 class OnnxModel:
-    """A model in ONNX Runtime, answering as the other formats do."""
+    """A model in ONNX Runtime that answers as the other formats do."""
 
     def __init__(self, content: bytes, shipment: Shipment, *, threads: int = 1) -> None:
-        runtime = _needed("onnxruntime")
+        runtime = _import("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         self._session = runtime.InferenceSession(
@@ -61,13 +61,13 @@ class OnnxModel:
         self._names = [output.name for output in self._session.get_outputs()]
 
     def __call__(self, pixels: np.ndarray) -> Mapping[str, Any]:
-        """The answers to images as bytes, one after another."""
-        each = [
+        """Returns the answers to uint8 images, run one after another."""
+        single = [
             self._session.run(self._names, {IMAGE: image[None].astype(np.float32)})
             for image in pixels
         ]
         found = {
-            name: np.concatenate([one[place] for one in each])
+            name: np.concatenate([outputs[place] for outputs in single])
             for place, name in enumerate(self._names)
         }
         if isinstance(self._task, Segmentation):
@@ -81,10 +81,10 @@ def _answer(shipment: Shipment, logits: tf.Tensor) -> answers.Answer:
     if isinstance(shipment.task, Segmentation):
         labels = tf.argmax(enlarged(logits, shipment.size), -1, output_type=tf.int32)
         return {"mask": labels}
-    return answers.unread(shipment.task, logits, shipment.size)
+    return answers.undecoded_answer(shipment.task, logits, shipment.size)
 
 
-def _needed(name: str) -> Any:
+def _import(name: str) -> Any:
     import importlib
 
     try:

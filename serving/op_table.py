@@ -1,4 +1,4 @@
-"""Latency tables filled on this machine, one small model an operation."""
+"""Fills latency tables on this machine by timing one small model per operation."""
 
 import functools
 import math
@@ -12,23 +12,23 @@ from nas_tf.latency import Table
 from nas_tf.networks.fused import Op
 from serving import lite_models, measure
 
-_SECONDS_AN_OP = 0.25
-_SECONDS_UNSAVED = 5.0
+_SECONDS_PER_OP = 0.25
+_SAVE_SECONDS = 5.0
 
 
 def empty(threads: int) -> Table:
-    """A table of this machine without operations."""
+    """Returns a table of this machine without operations."""
     return Table(measure.device(), threads, tf.__version__, {})
 
 
 def check_same(table: Table, threads: int) -> None:
-    """Refuses to add to a table of other conditions."""
+    """Raises if a table was measured under other conditions than here."""
     here = empty(threads)
-    for what in ("device", "threads", "tensorflow"):
-        was, now = getattr(table, what), getattr(here, what)
+    for field in ("device", "threads", "tensorflow"):
+        was, now = getattr(table, field), getattr(here, field)
         if was != now:
             raise ConfigError(
-                f"{table.name} was measured with {what} {was}, here it is {now}: "
+                f"{table.name} was measured with {field} {was}, here it is {now}: "
                 "give another --out"
             )
 
@@ -40,10 +40,10 @@ def fill(
     save: Callable[[Table], None],
     progress: Callable[[int, int], None] | None = None,
 ) -> Table:
-    """Times the operations that a table lacks; what is done is saved every few seconds.
+    """Times the operations that are missing from a table; saves the table every few seconds.
 
-    The first is saved at once, so that a file that cannot be written costs no time. Whatever ends
-    it, what was timed is saved.
+    The first is saved at once, so that a file that cannot be written is found before time is
+    spent. All times so far are saved however the function ends.
     """
     missing = table.missing(wanted)
     times: dict[Op, float] = {}
@@ -53,7 +53,7 @@ def fill(
             if progress is not None:
                 progress(done, len(missing))
             times[op] = time_op(op, table.threads)
-            if time.monotonic() - saved > _SECONDS_UNSAVED:
+            if time.monotonic() - saved > _SAVE_SECONDS:
                 save(table.adding(times))
                 saved = time.monotonic()
     finally:
@@ -66,16 +66,16 @@ def fill(
 
 
 def time_op(op: Op, threads: int) -> float:
-    """Milliseconds of one operation here, without those of calling the interpreter."""
-    return max(0.0, _time(op, threads) - _calling(threads))
+    """Returns the milliseconds of one operation here, without the interpreter's overhead."""
+    return max(0.0, _time(op, threads) - _call_overhead(threads))
 
 
 @functools.cache
-def _calling(threads: int) -> float:
-    """What next to nothing takes: a network pays it once, not with every operation."""
+def _call_overhead(threads: int) -> float:
+    """Times a trivial operation: a network pays this overhead once, not with every operation."""
     return _time(Op("relu", ((1, 1, 1),), (1, 1, 1)), threads)
 
 
 def _time(op: Op, threads: int) -> float:
     model = lite_models.of_op(op)
-    return measure.time_model(model, threads=threads, seconds=_SECONDS_AN_OP).median_ms
+    return measure.time_model(model, threads=threads, seconds=_SECONDS_PER_OP).median_ms

@@ -1,4 +1,4 @@
-"""The same images through every format: how well each answers, and how near the Keras model."""
+"""Compares formats on the same images: the score of each, and its agreement with Keras."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ Examples = Iterable[tuple[np.ndarray, Any]]
 
 @dataclass(frozen=True)
 class Parity:
-    """How one format did.
+    """The results of one format.
 
     Args:
-        reward: The task's own, on these images.
-        result: All of the task's figures.
-        agreement: Share of answers like the Keras model's: equal labels, depths within one
-            percent, joints within a pixel.
+        score: The task's score on these images.
+        result: All figures of the task.
+        agreement: The share of answers that match the Keras model's: equal labels, depths within
+            one percent, joints within a pixel.
     """
 
     score: float
@@ -37,16 +37,16 @@ class Parity:
 
 
 def headline(task: Task) -> str:
-    """The one of a task's figures that is told first: between 0 and 1, and the more the better."""
+    """Returns the name of a task's headline figure, which is between 0 and 1, higher is better."""
     if isinstance(task, Segmentation):
         return "mean_iou"
     if isinstance(task, Depth):
         return "delta1"
-    return "pckh@0.5" if task.score == "pckh" else "ap"
+    return "pckh@0.5" if task.scoring == "pckh" else "ap"
 
 
 def keras_answers(shipment: Shipment) -> Answers:
-    """What the Keras model answers, before anything was folded or converted."""
+    """Returns the answers of the Keras model, before anything is folded or converted."""
     model = realise(shipment.shipped, name="reference")
     fill_model(model, shipment.arrays)
 
@@ -55,86 +55,92 @@ def keras_answers(shipment: Shipment) -> Answers:
         logits = model(images.normalised(pixels), training=False)
         return answers.answer(shipment.task, logits, shipment.size)
 
-    return lambda pixels: {key: one.numpy() for key, one in run(tf.constant(pixels)).items()}
+    def ask(pixels: np.ndarray) -> Mapping[str, Any]:
+        return {name: values.numpy() for name, values in run(tf.constant(pixels)).items()}
+
+    return ask
 
 
 def compare(
     shipment: Shipment, formats: Mapping[str, Answers], pictures: WholePictures | Examples
 ) -> dict[str, Parity]:
-    """Every format on the same pictures, whole where they are; ``keras`` is the first of them."""
+    """Scores every format on the same pictures or views; ``keras`` is the first of them."""
     task = shipment.task
-    everyone = {"keras": keras_answers(shipment), **formats}
-    metrics = {name: task.metrics() for name in everyone}
-    shares: dict[str, list[np.ndarray]] = {name: [] for name in everyone}
-    whole = isinstance(pictures, WholePictures)
-    for target, given in _of_whole(everyone, pictures) if whole else _of_views(everyone, pictures):
-        for name, answer in given.items():
-            if whole:
+    models = {"keras": keras_answers(shipment), **formats}
+    metrics = {name: task.metrics() for name in models}
+    shares: dict[str, list[np.ndarray]] = {name: [] for name in models}
+    is_whole = isinstance(pictures, WholePictures)
+    answered_by_all = _of_whole if is_whole else _of_views
+    for target, answers_by_name in answered_by_all(models, pictures):
+        for name, answer in answers_by_name.items():
+            if is_whole:
                 metrics[name].add(target, answer[_map_of(answer)])
             else:
                 metrics[name].update(target, as_logits(task, answer), shipment.size)
-            shares[name].append(_alike(task, answer, given["keras"]))
+            shares[name].append(_matching_shares(task, answer, answers_by_name["keras"]))
     found = {}
-    for name, gathered in metrics.items():
-        result = gathered.result()
+    for name, accumulated in metrics.items():
+        result = accumulated.result()
         share = float(np.mean(np.concatenate(shares[name])))
         found[name] = Parity(task.score(result), result, share)
     return found
 
 
 def answered(ask: Answers, pictures: WholePictures) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The target and the answered map of each whole picture, as batches of one."""
+    """Yields the target and the predicted map of each whole picture, as batches of one."""
 
     def answer(windows: np.ndarray) -> Any:
-        given = ask(windows)
-        return given[_map_of(given)]
+        maps = ask(windows)
+        return maps[_map_of(maps)]
 
-    for scored in pictures.answered(answer, _BATCH):
-        yield scored.target[None], scored.answer[None]
+    for scored in pictures.predictions(answer, _BATCH):
+        yield scored.target[None], scored.prediction[None]
 
 
 def _of_whole(
-    everyone: Mapping[str, Answers], pictures: WholePictures
+    models: Mapping[str, Answers], pictures: WholePictures
 ) -> Iterator[tuple[Any, Mapping[str, Mapping[str, Any]]]]:
-    """The target and everyone's answer of each whole picture, as batches of one."""
+    """Yields the target and all models' answers of each whole picture, as batches of one."""
 
     def answer(windows: np.ndarray) -> Mapping[str, Mapping[str, Any]]:
-        given = {name: ask(windows) for name, ask in everyone.items()}
-        return {name: {(key := _map_of(one)): one[key]} for name, one in given.items()}
+        maps = {name: ask(windows) for name, ask in models.items()}
+        return {name: {(key := _map_of(found)): found[key]} for name, found in maps.items()}
 
-    for scored in pictures.answered(answer, _BATCH):
-        yield scored.target[None], tf.nest.map_structure(lambda one: one[None], scored.answer)
+    for scored in pictures.predictions(answer, _BATCH):
+        yield scored.target[None], tf.nest.map_structure(lambda x: x[None], scored.prediction)
 
 
 def _of_views(
-    everyone: Mapping[str, Answers], examples: Examples
+    models: Mapping[str, Answers], examples: Examples
 ) -> Iterator[tuple[Any, Mapping[str, Mapping[str, Any]]]]:
-    """Targets and everyone's answers, batch by batch."""
+    """Yields targets and all models' answers, batch by batch."""
     for pixels, target in examples:
-        yield target, {name: ask(pixels) for name, ask in everyone.items()}
+        yield target, {name: ask(pixels) for name, ask in models.items()}
 
 
 def _map_of(answer: Mapping[str, Any]) -> str:
-    """The name of the map that a dense task's answer holds."""
+    """Returns the name of the map in a dense task's answer."""
     return next(name for name in ("mask", "depth") if name in answer)
 
 
-def as_logits(task: Task, given: Mapping[str, Any]) -> tf.Tensor:
-    """An answer in the place of the logits that it was read from."""
+def as_logits(task: Task, answer: Mapping[str, Any]) -> tf.Tensor:
+    """Returns logits that decode to an answer, for metrics that take logits."""
     if isinstance(task, Segmentation):
-        return tf.one_hot(given["mask"], task.channels)
+        return tf.one_hot(answer["mask"], task.channels)
     if isinstance(task, Depth):
-        return tf.constant(given["depth"])[..., None]
-    return tf.constant(given["heatmaps"])
+        return tf.constant(answer["depth"])[..., None]
+    return tf.constant(answer["heatmaps"])
 
 
-def _alike(task: Task, given: Mapping[str, Any], expected: Mapping[str, Any]) -> np.ndarray:
-    """For every image the share of its answers that are alike."""
+def _matching_shares(
+    task: Task, answer: Mapping[str, Any], expected: Mapping[str, Any]
+) -> np.ndarray:
+    """Returns for every image the share of its answers that match the expected ones."""
     if isinstance(task, Segmentation):
-        same = given["mask"] == expected["mask"]
+        same = answer["mask"] == expected["mask"]
     elif isinstance(task, Depth):
-        same = np.abs(given["depth"] - expected["depth"]) <= 0.01 * expected["depth"]
+        same = np.abs(answer["depth"] - expected["depth"]) <= 0.01 * expected["depth"]
     else:
-        off = given["keypoints"][..., :2] - expected["keypoints"][..., :2]
-        same = np.hypot(off[..., 0], off[..., 1]) <= 1
+        offsets = answer["keypoints"][..., :2] - expected["keypoints"][..., :2]
+        same = np.hypot(offsets[..., 0], offsets[..., 1]) <= 1
     return same.reshape(len(same), -1).mean(-1)

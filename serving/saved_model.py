@@ -1,4 +1,4 @@
-"""A shipment as a directory that TF Serving loads: versions, signatures, warm-up, metadata."""
+"""Writes a shipment as a directory that TF Serving loads, and reads versions back."""
 
 import importlib
 import json
@@ -22,7 +22,7 @@ WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
 
 
 def check_installed() -> None:
-    """Raises where a package that is needed here is missing."""
+    """Raises if a package that this module needs is missing."""
     try:
         importlib.import_module("tensorflow_serving.apis.prediction_log_pb2")
     except ImportError as error:
@@ -32,21 +32,21 @@ def check_installed() -> None:
 
 
 def write(shipment: Shipment, folder: Path, *, version: int | None = None) -> Path:
-    """Writes ``folder/VERSION``, the next one where none is given, and returns it.
+    """Writes ``folder/VERSION``, by default the next version, and returns its path.
 
-    It is written beside and renamed, so that a server never sees a part of it. A version that is
-    there is not written over.
+    The version is atomic: it is written next to its place and renamed, so that a server never
+    sees a part of it. An existing version is not overwritten.
     """
     final = place(folder, version)
-    with staged.stage(folder) as beside:
-        whole = beside / final.name
-        _write(shipment, whole)
-        whole.rename(final)
+    with staged.stage(folder) as stage:
+        complete = stage / final.name
+        _write(shipment, complete)
+        complete.rename(final)
     return final
 
 
 def place(folder: Path, version: int | None) -> Path:
-    """Where a version goes, the next one where none is given."""
+    """Returns the folder for a new version, by default the next one; raises if it exists."""
     version = _next(folder) if version is None else version
     final = folder / str(version)
     if version < 1:
@@ -57,63 +57,63 @@ def place(folder: Path, version: int | None) -> Path:
 
 
 def about(folder: Path) -> dict[str, Any]:
-    """What an exported version says of itself."""
+    """Reads the metadata of an exported version."""
     path = folder / "assets" / METADATA
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(told, dict) or not told.keys() >= _NEEDED:
-            raise ValueError(f"it lacks some of {', '.join(sorted(_NEEDED))}")
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(metadata, dict) or not metadata.keys() >= _NEEDED:
+            raise ValueError(f"some of {', '.join(sorted(_NEEDED))} are missing")
     except OSError as error:
-        there = inside(folder)
+        exported = inside(folder)
         raise ConfigError(
             f"{folder} holds no assets/{METADATA}, expected a version that nas-tf export wrote"
-            + (f", such as {there[0]}" if there else "")
+            + (f", such as {exported[0]}" if exported else "")
         ) from error
     except ValueError as error:
         raise ConfigError(
-            f"{path} is damaged ({error}), expected what nas-tf export wrote: export the "
+            f"{path} is damaged ({error}), expected the file that nas-tf export wrote: export the "
             "network again, which writes the next version"
         ) from error
-    return told
+    return metadata
 
 
 def inside(folder: Path) -> list[Path]:
-    """The exported models that lie in a folder: versions, then TFLite files."""
+    """Returns the exported models that are in a folder: versions, then TFLite files."""
     graphs = (*folder.glob("*/saved_model.pb"), *folder.glob("*/*/saved_model.pb"))
     return [*sorted(graph.parent for graph in graphs), *sorted(folder.glob("*.tflite"))]
 
 
 def answers(folder: Path) -> Callable[[np.ndarray], Mapping[str, Any]]:
-    """What a version answers to images as bytes, in this process."""
+    """Loads a version in this process; returns a function from uint8 images to answers."""
     try:
         loaded = read_graph(folder)
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise ConfigError(
-            f"{folder} is damaged or a part of a version, expected all that nas-tf export wrote: "
+            f"{folder} is damaged or incomplete, expected a version as nas-tf export wrote it: "
             f"{error}"
         ) from error
 
     def ask(images: np.ndarray) -> Mapping[str, Any]:
-        given = loaded.signatures[DEFAULT](**{IMAGES: tf.constant(images)})
-        return {name: one.numpy() for name, one in given.items()}
+        answer = loaded.signatures[DEFAULT](**{IMAGES: tf.constant(images)})
+        return {name: values.numpy() for name, values in answer.items()}
 
     return ask
 
 
 def _write(shipment: Shipment, partial: Path) -> None:
     partial.mkdir(parents=True)
-    beside = partial / METADATA
-    beside.write_text(json.dumps(shipment.about(), indent=1) + "\n", encoding="utf-8")
+    source = partial / METADATA
+    source.write_text(json.dumps(shipment.about(), indent=1) + "\n", encoding="utf-8")
     assets = tf.Module()
-    assets.metadata = tf.saved_model.Asset(str(beside))
+    assets.metadata = tf.saved_model.Asset(str(source))
     with quiet.converting():
         tf.saved_model.save(assets, str(partial), signatures=Served(shipment).signatures())
-    beside.unlink()
+    source.unlink()
     _write_warm_up(shipment, partial)
 
 
 def _write_warm_up(shipment: Shipment, folder: Path) -> None:
-    """Requests that a server answers before it takes others: the first would be slow."""
+    """Writes warm-up requests, which a server answers first: real first requests would be slow."""
     path = folder / WARM_UP
     path.parent.mkdir()
     with tf.io.TFRecordWriter(str(path)) as writer:
@@ -138,5 +138,5 @@ def _requests(shipment: Shipment) -> Iterator[Any]:
 
 
 def _next(folder: Path) -> int:
-    versions = [int(one.name) for one in folder.glob("*") if one.name.isdigit()]
+    versions = [int(path.name) for path in folder.glob("*") if path.name.isdigit()]
     return max(versions, default=0) + 1

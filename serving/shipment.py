@@ -1,4 +1,4 @@
-"""What is shipped: a trained network at one input size, its task, and what is known of it."""
+"""The shipment: a trained network at one input size, its task, and facts about it."""
 
 import hashlib
 from collections.abc import Mapping
@@ -18,20 +18,20 @@ from nas_tf.tasks import DenseMetrics, Task
 
 SCHEMA = 1
 SMALLEST, LARGEST = 32, 4096
-"""Sides of the images that a network may be shipped for."""
+"""Smallest and largest side of the images that a network may be shipped for."""
 
 
 @dataclass(frozen=True)
 class Shipment:
-    """A network with its weights.
+    """A trained network that can be exported.
 
     Args:
-        name: What it is called.
-        task: What it predicts.
+        name: The name of the network.
+        task: The task that it predicts.
         blueprint: Its layers at the size of the images it will take.
         arrays: Its weights; there may be more than it needs.
-        told: Whatever else its files should say: genotype, classes, where it comes from.
-        resize: How pictures are resized before they are padded to the input or cut into windows;
+        facts: Further entries of its metadata: genotype, classes, origin.
+        resize: The resizing of pictures before they are padded to the input or cut into windows;
             None stretches them to the input.
     """
 
@@ -39,7 +39,7 @@ class Shipment:
     task: Task
     blueprint: Blueprint
     arrays: Arrays
-    told: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
     resize: Resize | None = None
 
     def __post_init__(self) -> None:
@@ -55,45 +55,45 @@ class Shipment:
                 has = "none" if found is None else f"one of shape {found.shape}"
                 raise WeightsError(
                     f"{self.name}: layer {key[0]} needs a {key[1]} of shape {value.shape}, the "
-                    f"weights have {has}: they are of another network"
+                    f"weights have {has}: they belong to another network"
                 )
 
     @property
     def size(self) -> Size:
-        """Height and width of the images it takes."""
+        """Height and width of the images that the network takes."""
         return self.blueprint.input_size
 
     @cached_property
     def geometry(self) -> InputGeometry:
-        """How pictures of any size are brought to the input, and answers back."""
+        """The mapping of pictures of any size to the input, and of answers back."""
         resize = Resize(exact=self.size) if self.resize is None else self.resize
         return InputGeometry(self.size, resize, isinstance(self.task.metrics(), DenseMetrics))
 
     @cached_property
     def shipped(self) -> Blueprint:
-        """Without auxiliaries and what nobody reads."""
+        """The blueprint without auxiliaries and unused layers."""
         return self.blueprint.deployed()
 
     @cached_property
     def digest(self) -> str:
-        """Names the weights: SHA-256 of all arrays that are used."""
-        seen = hashlib.sha256()
+        """The SHA-256 of all arrays in use, which identifies the weights."""
+        digest = hashlib.sha256()
         for layer, role in sorted(initial_arrays(self.shipped, seed=0)):
-            seen.update(f"{layer}|{role}|".encode())
-            seen.update(self.arrays[layer, role].astype("<f4").tobytes())
-        return seen.hexdigest()
+            digest.update(f"{layer}|{role}|".encode())
+            digest.update(self.arrays[layer, role].astype("<f4").tobytes())
+        return digest.hexdigest()
 
     def about(self) -> dict[str, Any]:
-        """What its files say of it."""
-        counted = cost(self.shipped)
+        """Returns the metadata that exported files carry."""
+        network_cost = cost(self.shipped)
         return {
             "schema": SCHEMA,
             "name": self.name,
             "task": self.task.name,
             "input": {**self.geometry.to_dict(), "channels": "RGB", "dtype": "uint8"},
-            "parameters": counted.params,
-            "multiply_adds": counted.madds,
+            "parameters": network_cost.params,
+            "multiply_adds": network_cost.madds,
             "weights_sha256": self.digest,
             "versions": {"nas_tf": metadata.version("nas-tf"), "tensorflow": tf.__version__},
-            **self.told,
+            **self.facts,
         }

@@ -1,4 +1,4 @@
-"""What an endpoint can be asked: a network and its task as functions of images."""
+"""The signatures of an endpoint: a network and its task as functions of images."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,29 +11,29 @@ from serving.answers import Answer
 from serving.shipment import Shipment
 
 DEFAULT, FILES, LOGITS, PROBABILITIES = "serving_default", "image_bytes", "logits", "probabilities"
-_FIRST = ("mask", "depth", "keypoints")
+_PRIMARY = ("mask", "depth", "keypoints")
 CHUNK = 16
-"""Windows that are computed at once, so that a large picture takes no more memory."""
+"""The number of windows that are computed at once, which bounds the memory of large pictures."""
 IMAGES = "images"
-"""Name of the input of all signatures but that of files, whose input is named like it."""
+"""The input of all signatures except ``image_bytes``, whose input has the signature's name."""
 
 
 class Served:
     """A network as TF Serving runs it; batches may be of any size, images of one.
 
-    Its weights are constants: TensorFlow then folds what it can, which variables forbid. It is no
-    ``tf.Module``, for what is saved traces the functions of a module anew, weights and all.
+    Its weights are constants, so that TensorFlow can fold them, which variables would prevent. It
+    is not a ``tf.Module``: saving one traces its functions again, with another copy of weights.
     """
 
     def __init__(self, shipment: Shipment) -> None:
         self._task, self._size = shipment.task, shipment.size
         self._geometry = shipment.geometry
-        network = graph.network(shipment.blueprint, shipment.arrays, whole=False)
+        network = graph.network(shipment.blueprint, shipment.arrays, for_conversion=False)
         spec = tf.TensorSpec((None, *self._size, 3), tf.float32)
         self._logits = tf.function(network, input_signature=[spec], autograph=False)
 
     def signatures(self) -> Mapping[str, Any]:
-        """The concrete functions by the names of their signatures."""
+        """Returns the concrete functions by the names of their signatures."""
         pixels = tf.TensorSpec((None, *self._size, 3), tf.uint8, name=IMAGES)
         files = tf.TensorSpec((None,), tf.string, name=FILES)
         found = {
@@ -47,12 +47,12 @@ class Served:
 
     @tf.function(autograph=False)
     def answered(self, images: tf.Tensor) -> Answer:
-        """Labels, depths or joints of images of the network's size."""
-        return answers.answer(self._task, self._of(images), self._size)
+        """Returns labels, depths or joints of images of the network's size."""
+        return answers.answer(self._task, self._scaled_logits(images), self._size)
 
     @tf.function(autograph=False)
     def pictured(self, image_bytes: tf.Tensor) -> Answer:
-        """The answer to JPEG and PNG files of any size, at their own size."""
+        """Returns the answer to JPEG and PNG files of any size, at their own size."""
         windows = tf.RaggedTensorSpec((None, *self._size, 3), tf.uint8, ragged_rank=0)
         cut, sizes = tf.map_fn(
             self._cut, image_bytes, fn_output_signature=(windows, tf.TensorSpec((2,), tf.int32))
@@ -64,13 +64,13 @@ class Served:
         picture = images.upright(file)
         return self._geometry.cut(picture), tf.shape(picture)[:2]
 
-    def _first_answer(self, windows: tf.Tensor) -> tf.Tensor:
-        given = answers.answer(self._task, self._of(windows), self._size)
-        return given[next(name for name in _FIRST if name in given)]
+    def _primary_answer(self, windows: tf.Tensor) -> tf.Tensor:
+        answer = answers.answer(self._task, self._scaled_logits(windows), self._size)
+        return answer[next(name for name in _PRIMARY if name in answer)]
 
     def _in_chunks(self, windows: tf.Tensor) -> tf.Tensor:
-        """Labels, depths or joints of windows, a bounded number of them at a time."""
-        chunk = tf.function(self._first_answer, autograph=False).get_concrete_function(
+        """Returns labels, depths or joints of windows, computed ``CHUNK`` windows at a time."""
+        chunk = tf.function(self._primary_answer, autograph=False).get_concrete_function(
             tf.TensorSpec((None, *self._size, 3), tf.uint8)
         )
         (output,) = chunk.outputs
@@ -84,13 +84,13 @@ class Served:
 
     @tf.function(autograph=False)
     def logits(self, images: tf.Tensor) -> Answer:
-        """The network's own output, at its own resolution."""
-        return {"logits": self._of(images)}
+        """Returns the network's output at its own resolution."""
+        return {"logits": self._scaled_logits(images)}
 
     @tf.function(autograph=False)
     def probabilities(self, images: tf.Tensor) -> Answer:
-        """Of the classes, at the resolution of the logits."""
-        return {"probabilities": tf.nn.softmax(self._of(images))}
+        """Returns the probabilities of the classes, at the resolution of the logits."""
+        return {"probabilities": tf.nn.softmax(self._scaled_logits(images))}
 
-    def _of(self, pixels: tf.Tensor) -> tf.Tensor:
+    def _scaled_logits(self, pixels: tf.Tensor) -> tf.Tensor:
         return self._logits(images.normalised(pixels))

@@ -1,4 +1,4 @@
-"""Where exports are written before they are whole."""
+"""Temporary folders in which exports are written until they are complete."""
 
 import fcntl
 import os
@@ -13,11 +13,11 @@ _PARTIAL = ".partial"
 
 @contextmanager
 def stage(folder: Path) -> Iterator[Path]:
-    """A hidden folder within another, to rename things out of; whatever is left goes at the end,
-    and so does the other if it was made here and nothing came into it.
+    """Makes a hidden folder within another, from which complete exports are renamed.
 
-    It is locked for as long as its process lives, so that those of killed ones are known and
-    removed by the next.
+    At the end it is removed, and so is the other folder if it was made here and is empty. Each
+    process locks its hidden folder, so that the next process recognises and removes the folders of
+    killed ones. Several processes may stage exports in one folder.
     """
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -25,13 +25,13 @@ def stage(folder: Path) -> Iterator[Path]:
         if _is_free(old):
             shutil.rmtree(old, ignore_errors=True)
     path = Path(tempfile.mkdtemp(prefix=".", suffix=_PARTIAL, dir=folder))
-    held = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        fcntl.flock(held, fcntl.LOCK_SH)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
-        os.close(held)
+        os.close(descriptor)
         if is_new:
             with suppress(OSError):
                 folder.rmdir()
@@ -39,13 +39,13 @@ def stage(folder: Path) -> Iterator[Path]:
 
 def _is_free(path: Path) -> bool:
     try:
-        asked = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
     except OSError:
         return False
     try:
-        fcntl.flock(asked, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     finally:
-        os.close(asked)
+        os.close(descriptor)
     return True

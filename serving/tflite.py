@@ -1,7 +1,7 @@
 """A shipment as a TFLite model: RGB pixels of 0–255 in, labels, depths or joints out.
 
-Dilated convolutions stay single operations because the input's size is fixed; normalisation, the
-enlarging of the logits and what a task reads from them are within the model.
+Dilated convolutions stay single operations because the input's size is fixed. The model includes
+normalisation, the resizing of the logits, and the task's decoding of them.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -21,16 +21,17 @@ LEAST_SAMPLES = 8
 
 
 def convert(shipment: Shipment, kind: Kind, samples: Iterable[np.ndarray] = ()) -> bytes:
-    """The model of one kind, with its metadata and the file of its labels.
+    """Returns the model of one kind, with its metadata and the file of its labels.
 
     Args:
-        shipment: What is converted.
-        kind: ``fp32``; ``fp16``, half the size; ``int8``, a quarter, which takes bytes, the others
-            the same as floats. Of poses int8 gives the heatmaps alone: TFLite ends the process
-            where joints are to be read from maps that were quantised.
-        samples: For int8, images as bytes [height, width, 3] that its ranges are taken from.
+        shipment: The network to convert.
+        kind: ``fp32``; ``fp16``, half the size; ``int8``, a quarter. ``int8`` takes bytes, the
+            others the same values as floats. For poses ``int8`` returns heatmaps only: TFLite
+            ends the process when joints are decoded from quantised maps.
+        samples: For ``int8``, uint8 images [height, width, 3] that calibrate its ranges.
     """
-    converter = _converter(shipment, answers.unread if kind == "int8" else answers.answer)
+    answer = answers.undecoded_answer if kind == "int8" else answers.answer
+    converter = _converter(shipment, answer)
     if kind == "fp16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
@@ -47,9 +48,9 @@ def convert(shipment: Shipment, kind: Kind, samples: Iterable[np.ndarray] = ()) 
 def _converter(
     shipment: Shipment, answer: Callable[..., answers.Answer]
 ) -> tf.lite.TFLiteConverter:
-    """Of a function of one image, as floats: a cast would be an operation that no delegate runs.
+    """Returns a converter for one float image; a cast from bytes is an operation no delegate runs.
 
-    The quantiser makes them bytes.
+    The quantiser changes the input to bytes.
     """
     network = graph.network(shipment.blueprint, shipment.arrays)
 
@@ -67,17 +68,17 @@ def _converter(
 def _representative(
     shipment: Shipment, samples: Iterable[np.ndarray]
 ) -> Callable[[], Iterable[list[np.ndarray]]]:
-    seen = list(samples)
-    check_samples(shipment, seen)
-    return lambda: ([sample[None].astype(np.float32)] for sample in seen)
+    calibration = list(samples)
+    check_samples(shipment, calibration)
+    return lambda: ([image[None].astype(np.float32)] for image in calibration)
 
 
 def check_samples(shipment: Shipment, samples: Sequence[np.ndarray]) -> None:
-    """Raises where int8 could not take its ranges from these."""
+    """Raises if the samples are too few or of the wrong shape to calibrate int8."""
     if len(samples) < LEAST_SAMPLES:
         raise ConfigError(
             f"int8 takes its ranges from images and got {len(samples)}, expected {LEAST_SAMPLES} "
-            "or more that are like those it will see"
+            "or more that resemble those it will see"
         )
     wanted = (*shipment.size, 3)
     for sample in samples:

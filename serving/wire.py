@@ -1,4 +1,4 @@
-"""What both ways to an endpoint have in common: signatures, and the two kinds of refusal."""
+"""Types that both wires to an endpoint share: signatures, and the error that is worth a retry."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ Arrays = Mapping[str, np.ndarray]
 
 
 class Busy(ServingError):
-    """The endpoint did not answer this time; asking again may help."""
+    """The endpoint did not answer this time; a retry may help."""
 
 
 @dataclass(frozen=True)
 class TensorShape:
-    """Type and shape of an input or output; None where any length will do."""
+    """Type and shape of an input or output; None stands for any length."""
 
     dtype: str
     shape: tuple[int | None, ...]
@@ -27,7 +27,7 @@ class TensorShape:
         return f"{self.dtype} [{sides}]"
 
     def takes(self, values: np.ndarray) -> bool:
-        """Whether an array is of this type and shape."""
+        """Returns whether an array is of this type and shape."""
         kind = "string" if values.dtype == object else values.dtype.name
         return (
             kind == self.dtype
@@ -41,25 +41,25 @@ class TensorShape:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a signature takes and gives, by name."""
+    """Inputs and outputs of a signature, by name."""
 
     inputs: Mapping[str, TensorShape]
     outputs: Mapping[str, TensorShape]
 
 
 class Wire(Protocol):
-    """One way to an endpoint; safe to be used by several threads."""
+    """A protocol to an endpoint; several threads may share a wire."""
 
     def signatures(self, timeout: float) -> dict[str, Signature]:
-        """All signatures of the model."""
+        """Returns all signatures of the model."""
 
     def predict(self, signature: str, inputs: Arrays, timeout: float) -> dict[str, np.ndarray]:
-        """The answer to one request."""
+        """Returns the answer to one request."""
 
     def close(self) -> None:
-        """Lets go of connections."""
+        """Closes the connections."""
 
 
 def shape_of(dims: Any) -> tuple[int | None, ...]:
-    """A shape from the sizes of its sides, of which -1 is any."""
+    """Returns a shape from the sizes of its sides, of which -1 stands for any."""
     return tuple(None if int(size) < 0 else int(size) for size in dims)

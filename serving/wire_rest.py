@@ -1,4 +1,4 @@
-"""An endpoint by REST, for where only HTTP passes; files travel in base64, arrays as lists."""
+"""The REST wire, for networks that only pass HTTP; sends files in base64, arrays as lists."""
 
 import base64
 import json
@@ -16,32 +16,33 @@ import urllib3
 from nas_tf.errors import ServingError
 from serving.wire import Arrays, Busy, Signature, TensorShape, shape_of
 
-_AGAIN = (429, 502, 503, 504)
+_RETRIED = (429, 502, 503, 504)
 _CONNECTIONS = 32
-_PIECE = 1 << 20
+_PIECE_BYTES = 1 << 20
 
 
 class _Watched:
-    """Hangs up on a server whose headers drip: every line comes in time, the whole never would."""
+    """Limits the total time of headers, since a timeout that restarts with every line does not."""
 
     def getresponse(self) -> urllib3.BaseHTTPResponse:
-        over, line = threading.Event(), self.sock
+        """Returns the response, or closes the connection when the time is up."""
+        timed_out, connection = threading.Event(), self.sock
 
         def hang_up() -> None:
-            over.set()
+            timed_out.set()
             with suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
 
-        watch = threading.Timer(self.timeout, hang_up)
-        watch.daemon = True
-        watch.start()
+        timer = threading.Timer(self.timeout, hang_up)
+        timer.daemon = True
+        timer.start()
         try:
             reply = super().getresponse()
         except (HTTPException, OSError) as error:
-            raise (TimeoutError() if over.is_set() else error) from error
+            raise (TimeoutError() if timed_out.is_set() else error) from error
         finally:
-            watch.cancel()
-        if over.is_set():  # what had come by then passes for whole headers
+            timer.cancel()
+        if timed_out.is_set():  # headers that were cut off then can look complete
             raise TimeoutError
         return reply
 
@@ -58,45 +59,45 @@ class RestWire:
     """The REST interface at ``http://host:port``."""
 
     def __init__(
-        self, place: str, model: str, *, version: int | None = None, label: str | None = None
+        self, address: str, model: str, *, version: int | None = None, label: str | None = None
     ) -> None:
-        address = f"{place}/v1/models/{model}"
+        url = f"{address}/v1/models/{model}"
         if version is not None:
-            address += f"/versions/{version}"
+            url += f"/versions/{version}"
         elif label is not None:
-            address += f"/labels/{label}"
-        self._address = address
+            url += f"/labels/{label}"
+        self._url = url
         self._known: dict[str, Signature] = {}
         self._pool = urllib3.PoolManager(maxsize=_CONNECTIONS, retries=False)
         self._pool.pool_classes_by_scheme = {"http": _Http, "https": _Https}
 
     def signatures(self, timeout: float) -> dict[str, Signature]:
-        """From the model's metadata."""
-        told = self._call("GET", f"{self._address}/metadata", timeout)
-        with self._as_agreed("signatures"):
-            found = told["metadata"]["signature_def"]["signature_def"]
+        """Reads the signatures from the model's metadata."""
+        reply = self._call("GET", f"{self._url}/metadata", timeout)
+        with self._parsing("signatures"):
+            found = reply["metadata"]["signature_def"]["signature_def"]
             self._known = {
-                name: Signature(_shapes(one["inputs"]), _shapes(one["outputs"]))
-                for name, one in found.items()
+                name: Signature(_shapes(signature["inputs"]), _shapes(signature["outputs"]))
+                for name, signature in found.items()
                 if not name.startswith("__")
             }
         return self._known
 
     def predict(self, signature: str, inputs: Arrays, timeout: float) -> dict[str, np.ndarray]:
-        """One request in columns: every input as one list."""
+        """Sends one request in columnar format, every input as one list; returns its outputs."""
         if not self._known:
             self.signatures(timeout)
         body = {
             "signature_name": signature,
-            "inputs": {name: _sent(values) for name, values in inputs.items()},
+            "inputs": {name: _encoded(values) for name, values in inputs.items()},
         }
-        reply = self._call("POST", f"{self._address}:predict", timeout, body)
-        with self._as_agreed("outputs"):
-            told, outputs = reply["outputs"], self._known[signature].outputs
-            if len(outputs) == 1:  # then the server leaves the name out
+        reply = self._call("POST", f"{self._url}:predict", timeout, body)
+        with self._parsing("outputs"):
+            values, outputs = reply["outputs"], self._known[signature].outputs
+            if len(outputs) == 1:  # then the server omits the name
                 (name,) = outputs
-                told = {name: told}
-            return {name: _received(told[name], shape) for name, shape in outputs.items()}
+                values = {name: values}
+            return {name: _decoded(values[name], shape) for name, shape in outputs.items()}
 
     def close(self) -> None:
         """Closes all connections."""
@@ -109,43 +110,44 @@ class RestWire:
             reply = self._pool.request(
                 method, url, body=content, timeout=timeout, preload_content=False
             )
-            told = _json(_whole(reply, end))
-        except urllib3.exceptions.NewConnectionError as error:  # by its class a timeout too
-            raise Busy(f"{url} is not to be reached: {error}") from error
+            answer = _json(_read_all(reply, end))
+        except urllib3.exceptions.NewConnectionError as error:  # its class is a timeout too
+            raise Busy(f"{url} cannot be reached: {error}") from error
         except (urllib3.exceptions.TimeoutError, TimeoutError) as error:
             raise Busy(f"{url} did not answer within {timeout:.3g} s") from error
         except urllib3.exceptions.HTTPError as error:
-            if "CERTIFICATE_VERIFY_FAILED" in str(error):  # the one fault that time does not mend
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):  # the only fault that retries cannot fix
                 raise ServingError(
-                    f"{url} is not to be trusted: {error}; SSL_CERT_FILE names a file of "
-                    "certificates to trust"
+                    f"{url} is not trusted: {error}; set SSL_CERT_FILE to a file of certificates "
+                    "to trust"
                 ) from error
-            raise Busy(f"{url} is not to be reached: {error}") from error
-        if reply.status in _AGAIN:
+            raise Busy(f"{url} cannot be reached: {error}") from error
+        if reply.status in _RETRIED:
             raise Busy(f"{url} is busy ({reply.status})")
-        if reply.status != 200 or not isinstance(told, dict):
-            why = told.get("error", "") if isinstance(told, dict) else "it answers no JSON object"
-            raise ServingError(f"{url} refuses ({reply.status}): {' '.join(str(why).split())}")
-        return told
+        if reply.status != 200 or not isinstance(answer, dict):
+            is_object = isinstance(answer, dict)
+            reason = answer.get("error", "") if is_object else "the answer is not a JSON object"
+            raise ServingError(f"{url} refuses ({reply.status}): {' '.join(str(reason).split())}")
+        return answer
 
     @contextmanager
-    def _as_agreed(self, what: str) -> Iterator[None]:
-        """What another service than TF Serving answers is told for what it is."""
+    def _parsing(self, part: str) -> Iterator[None]:
+        """Turns errors of parsing into a ServingError: the service is probably not TF Serving."""
         try:
             yield
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise ServingError(
-                f"{self._address} gives no {what} that can be read, expected TF Serving's REST"
+                f"{self._url} returned no readable {part}, expected TF Serving's REST API"
             ) from error
 
 
-def _whole(reply: urllib3.BaseHTTPResponse, end: float) -> bytes:
-    """All of an answer in the time for it, which the pool would grant to every piece anew."""
+def _read_all(reply: urllib3.BaseHTTPResponse, end: float) -> bytes:
+    """Reads an answer until ``end``; the pool's own timeout would restart with every piece."""
     pieces = []
     while (left := end - time.monotonic()) > 0:
         if reply.connection is not None and reply.connection.sock is not None:
             reply.connection.sock.settimeout(left)
-        piece = reply.read1(_PIECE)
+        piece = reply.read1(_PIECE_BYTES)
         if not piece:
             return b"".join(pieces)
         pieces.append(piece)
@@ -160,13 +162,13 @@ def _json(content: bytes) -> Any:
         return None
 
 
-def _sent(values: np.ndarray) -> Any:
+def _encoded(values: np.ndarray) -> Any:
     if values.dtype == object:
-        return [{"b64": base64.b64encode(one).decode()} for one in values.tolist()]
+        return [{"b64": base64.b64encode(item).decode()} for item in values.tolist()]
     return values.tolist()
 
 
-def _received(values: Sequence[Any], shape: TensorShape) -> np.ndarray:
+def _decoded(values: Sequence[Any], shape: TensorShape) -> np.ndarray:
     if shape.dtype == "string":
         files = [base64.b64decode(value["b64"]) for value in values]
         return np.array(files, dtype=object)
@@ -174,12 +176,12 @@ def _received(values: Sequence[Any], shape: TensorShape) -> np.ndarray:
 
 
 def _shapes(tensors: Mapping[str, Any]) -> dict[str, TensorShape]:
-    """Types go by the names of their enumeration, such as DT_UINT8."""
+    """Returns shapes by name; types are named as in their enumeration, such as DT_UINT8."""
     names = {"float": "float32", "double": "float64"}
     return {
         key: TensorShape(
-            names.get(kind := one["dtype"].removeprefix("DT_").lower(), kind),
-            shape_of(side["size"] for side in one["tensor_shape"].get("dim", ())),
+            names.get(kind := tensor["dtype"].removeprefix("DT_").lower(), kind),
+            shape_of(side["size"] for side in tensor["tensor_shape"].get("dim", ())),
         )
-        for key, one in tensors.items()
+        for key, tensor in tensors.items()
     }

@@ -1,4 +1,4 @@
-"""Settings of the whole test run."""
+"""Settings of a complete test run."""
 
 import gc
 import logging
@@ -37,7 +37,7 @@ settings.load_profile("nas_tf")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Makes a folder that this process shares with the workers that it starts."""
+    """Creates a folder that this process shares with the workers that it starts."""
     if SHARED not in os.environ:
         os.environ[SHARED] = tempfile.mkdtemp(prefix="nas_tf_tests_")
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(SHARED)))
@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def own_log() -> Iterator[None]:
-    """A command that is run in a test takes the package's log over for that test alone."""
+    """Restores the package's logger, which a command in a test configures."""
     logger = logging.getLogger("nas_tf")
     handlers, propagate = list(logger.handlers), logger.propagate
     yield
@@ -57,16 +57,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     With NAS_TF_ALL=1 nothing is dropped.
     """
-    seen: Counter[tuple[str, str]] = Counter()
-    kept, left_out = [], []
+    counts: Counter[tuple[str, str]] = Counter()
+    selected, left_out = [], []
     for item in items:
         key = item.location[0], getattr(item, "originalname", item.name)
         quick, sampled = (item.get_closest_marker(name) for name in ("quick", "sampled"))
-        if quick is not None and seen[key] % quick.args[0]:
+        if quick is not None and counts[key] % quick.args[0]:
             item.add_marker(pytest.mark.slow)
-        is_left_out = sampled is not None and seen[key] % sampled.args[0] and not IS_WHOLE
-        seen[key] += 1
-        (left_out if is_left_out else kept).append(item)
+        is_left_out = sampled is not None and counts[key] % sampled.args[0] and not IS_WHOLE
+        counts[key] += 1
+        (left_out if is_left_out else selected).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = kept
+        items[:] = selected

@@ -1,4 +1,4 @@
-"""The embedded data set and features of it, computed once for all tests."""
+"""Prepares the embedded data set once for all tests."""
 
 import os
 import shutil
@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 SHARED = "NAS_TF_TESTS_SHARED"
-"""The variable that names a folder which all processes of a test run share."""
+"""The environment variable with the folder that all processes of a test run share."""
 
 
 def shared_cache() -> Path:
-    """A folder for ``NAS_TF_CACHE`` of tests that only add to it; ``shapes`` is prepared there."""
+    """Returns a folder with ``shapes`` for ``NAS_TF_CACHE`` of tests that only add to it."""
     from nas_tf.data import store  # imports TensorFlow, which not every test needs
 
     shared = Path(os.environ[SHARED])
@@ -22,6 +22,6 @@ def shared_cache() -> Path:
 
 
 def with_shapes(cache: Path) -> Path:
-    """A folder of a test's own for ``NAS_TF_CACHE``, in which ``shapes`` is prepared."""
+    """Returns a folder for ``NAS_TF_CACHE`` of a single test, in which ``shapes`` is prepared."""
     shutil.copytree(shared_cache() / "data", cache / "data", dirs_exist_ok=True)
     return cache

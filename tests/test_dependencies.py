@@ -1,4 +1,4 @@
-"""What the packages import is what setup.py asks for, by itself and not through another."""
+"""setup.py requires what the packages import, directly and not through another package."""
 
 import ast
 import sys
@@ -16,12 +16,12 @@ MAY_NEED = {
     "serving": ("serving", "litert", "onnx"),
     "tuner_oracles": (),
 }
-"""The extras whose packages a package may import beside the core's."""
+"""The extras whose packages a package may import in addition to the core's."""
 PROVIDED = packages_distributions()
 
 
-def asked() -> dict[str, set[str]]:
-    """Names of the distributions that setup.py lists, of the core under an empty name."""
+def required() -> dict[str, set[str]]:
+    """Returns the distributions that setup.py requires, of the core under an empty name."""
     tree = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
     values = {
         node.targets[0].id: ast.literal_eval(node.value)
@@ -30,20 +30,20 @@ def asked() -> dict[str, set[str]]:
     }
     lists = {"": values["CORE"], **values["EXTRAS"]}
     return {
-        name: {canonicalize_name(Requirement(item).name) for item in ones}
-        for name, ones in lists.items()
+        name: {canonicalize_name(Requirement(item).name) for item in requirements}
+        for name, requirements in lists.items()
     }
 
 
 def foreign(path: Path) -> set[str]:
-    """Top-level modules that a file imports and that are neither Python's nor ours."""
+    """Returns imported top-level modules that are neither Python's nor this repository's."""
     tops = {name.split(".")[0] for name in imports(path)}
     return tops - set(sys.stdlib_module_names) - set(PACKAGES)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_every_import_is_asked_for(package: str) -> None:
-    lists = asked()
+def test_every_import_is_required(package: str) -> None:
+    lists = required()
     accepted = lists[""].union(*(lists[extra] for extra in MAY_NEED[package]))
     for path in sorted((ROOT / package).rglob("*.py")):
         for module in foreign(path):
@@ -51,8 +51,8 @@ def test_every_import_is_asked_for(package: str) -> None:
             assert found & accepted, f"{path.relative_to(ROOT)} imports {module}"
 
 
-def test_what_an_extra_brings_is_there_to_be_tested() -> None:
-    lists = asked()
-    extras = set().union(*(lists[extra] for ones in MAY_NEED.values() for extra in ones))
+def test_packages_of_extras_are_installed_for_tests() -> None:
+    lists = required()
+    extras = set().union(*(lists[extra] for names in MAY_NEED.values() for extra in names))
     assert extras - lists["serving"] <= lists["dev"]
     assert "tensorflow-addons" in lists[""]

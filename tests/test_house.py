@@ -1,8 +1,10 @@
 """The house rules that a machine can check."""
 
 import ast
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,41 @@ MAY_IMPORT = {
     "quiet": set(),
     "__init__": set(),
 }
+DIALECT = {
+    *(
+        "told",
+        "tell",
+        "tells",
+        "hear",
+        "hears",
+        "heard",
+        "anew",
+        "earn",
+        "earned",
+        "begun",
+        "lies",
+    ),
+    *("beside", "lacks", "mend", "dear", "foretell"),
+}
+"""Words that are no part of an identifier: CONTRIBUTING has the standard ones."""
+TOO_VAGUE = {"one", "whole", "keep"}
+"""Words that are no identifier by themselves."""
+FRAGMENT = re.compile(r"(What|Whether|How|Where|When|Who|Whose|Which|Those|That|Of|As|The same)\b")
+"""Beginnings of docstrings that neither name a thing nor say what a function does."""
+MAY_NOT_LOAD = {
+    "genotype": {"tensorflow", "keras_tuner", "numpy"},
+    "spaces": {"tensorflow", "keras_tuner", "numpy"},
+    "runs": {"tensorflow", "keras_tuner"},
+    "latency": {"tensorflow", "keras_tuner"},
+    "report": {"tensorflow", "keras_tuner"},
+    "config": {"tensorflow", "keras_tuner", "numpy"},
+    "networks": {"keras_tuner", "tf_agents"},
+    "tasks": {"keras_tuner", "tf_agents"},
+    "data": {"keras_tuner", "tf_agents"},
+    "training": {"keras_tuner", "tf_agents"},
+    "search": {"tf_agents"},
+}
+"""Libraries that no file of a room imports, in functions neither."""
 TENSORFLOW_FREE = (
     "nas_tf.genotype",
     "nas_tf.pictures",
@@ -49,15 +86,26 @@ TENSORFLOW_FREE = (
 )
 
 
-def imports(path: Path) -> set[str]:
-    """Full names of what a file imports, inside functions too."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def imports(path: Path, *, for_types: bool = True) -> set[str]:
+    """Full names of what a file imports, in functions too."""
+    found, tree = set(), ast.parse(path.read_text(encoding="utf-8"))
+    if not for_types:
+        tree.body = [node for node in tree.body if not is_for_types(node)]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
+
+
+def is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def room_of(module: str) -> str:
@@ -77,7 +125,27 @@ def test_imports_go_one_way(path: Path) -> None:
     ours = {room_of(name) for name in names if name.split(".")[0] == "nas_tf"}
     allowed = MAY_IMPORT[room] | EVERYWHERE | {room}
     assert ours <= allowed | {"__version__"}, f"{room} imports {sorted(ours - allowed)}"
-    assert not [name for name in names if name.split(".")[0] in ("serving", "tuner_oracles")]
+    libraries = {name.split(".")[0] for name in names}
+    assert not libraries & {"serving", "tuner_oracles"}
+    assert not libraries & MAY_NOT_LOAD.get(room, set()), f"{room} loads no such library"
+
+
+def test_no_files_import_each_other() -> None:
+    """An import that only a type checker follows does not count."""
+    modules = {module_of(path): path for path in FILES}
+    following = {
+        module: {
+            target
+            for name in imports(path, for_types=False)
+            if (target := name if name in modules else name.rpartition(".")[0]) in modules
+        }
+        for module, path in modules.items()
+    }
+    while free := {module for module, targets in following.items() if not targets}:
+        following = {
+            module: targets - free for module, targets in following.items() if module not in free
+        }
+    assert not following, "these files import each other, or one that does"
 
 
 def test_light_rooms_load_no_tensorflow() -> None:
@@ -87,6 +155,38 @@ def test_light_rooms_load_no_tensorflow() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
+
+
+def identifiers(tree: ast.AST) -> Iterator[str]:
+    """The names that a file gives to anything."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.arg(arg=name) | ast.keyword(arg=str(name)):
+                yield name
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield name
+            case ast.alias(asname=str(name)) | ast.ExceptHandler(name=str(name)):
+                yield name
+
+
+@pytest.mark.parametrize("place", [*PACKAGES, "tests", "benchmarks"])
+def test_identifiers_are_plain_english(place: str) -> None:
+    for path in sorted((ROOT / place).rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = {name.strip("_").lower() for name in identifiers(tree)}
+        vague = names & TOO_VAGUE | {name for name in names if DIALECT & {*name.split("_")}}
+        assert not vague, f"{path.relative_to(ROOT)}: see the vocabulary in CONTRIBUTING.md"
+
+
+@pytest.mark.parametrize("place", PACKAGES)
+def test_docstrings_are_sentences_or_name_the_thing(place: str) -> None:
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    for path in sorted((ROOT / place).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            text = ast.get_docstring(node) if isinstance(node, documented) else None
+            assert text is None or not FRAGMENT.match(text), f"{path.relative_to(ROOT)}: {text}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

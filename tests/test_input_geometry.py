@@ -1,4 +1,4 @@
-"""Pictures of any size become inputs and answers come back, by one geometry."""
+"""Pictures of any size become inputs, and predictions return to their size."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ INPUTS = st.tuples(st.integers(16, 48), st.integers(16, 48))
 
 
 def numbered(size: tuple[int, int]) -> np.ndarray:
-    """A picture whose first two channels say where each pixel is."""
+    """Returns a picture whose first two channels are the position of each pixel."""
     rows, columns = np.mgrid[: size[0], : size[1]]
     return np.stack([rows, columns, rows ^ columns], -1).astype(np.uint8)
 
@@ -49,16 +49,16 @@ def test_answers_come_back_by_the_nearest_pixel(
     geometry = InputGeometry(size, rule)
     small = geometry.resized_size(own).numpy()
     assert small.min() >= 1
-    whole = InputGeometry(tuple(small)).cut(numbered(tuple(small)))[0]
-    maps = InputGeometry(size).cut(whole.numpy())[..., 0]
+    resized = InputGeometry(tuple(small)).cut(numbered(tuple(small)))[0]
+    maps = InputGeometry(size).cut(resized.numpy())[..., 0]
     joined = geometry.joined(maps, own).numpy()
     rows, columns = (
         (2 * np.arange(side) + 1) * length // (2 * side)
         for side, length in zip(own, small, strict=True)
     )
-    nearest = whole.numpy()[rows][:, columns, 0]
+    nearest = resized.numpy()[rows][:, columns, 0]
     np.testing.assert_array_equal(joined, nearest)
-    np.testing.assert_array_equal(resized_map(whole[..., 0], tf.constant(own)), nearest)
+    np.testing.assert_array_equal(resized_map(resized[..., 0], tf.constant(own)), nearest)
 
 
 @FEWER

@@ -1,4 +1,4 @@
-"""Latency tables: sums, what is scaled, what is refused, and the file."""
+"""Latency tables: sums, scaled operations, errors and the file."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from nas_tf.errors import ConfigError
 from nas_tf.latency import NotMeasured, Table
 from nas_tf.networks import fused
 from nas_tf.networks.fused import Op
-from tests.networks.test_fused import SEEDS, SPACES, drawn
+from tests.networks.test_fused import SEEDS, SPACES, blueprint_of
 
 TIMES = st.floats(0, 1e3)
 
@@ -27,12 +27,12 @@ def table(times: dict[Op, float]) -> Table:
 
 @given(SPACES, SEEDS, st.randoms())
 def test_a_network_takes_the_sum_of_its_operations(space: str, seed: int, rng) -> None:
-    blueprint = drawn(space, seed)
+    blueprint = blueprint_of(space, seed)
     counted = fused.ops(blueprint)
-    whole = table({op: rng.uniform(0, 5) for op in counted})
-    total = sum(whole.times[op] * count for op, count in counted.items())
-    assert whole.predict(blueprint) == pytest.approx(total)
-    assert whole.missing(counted) == []
+    known = table({op: rng.uniform(0, 5) for op in counted})
+    total = sum(known.times[op] * count for op, count in counted.items())
+    assert known.predict(blueprint) == pytest.approx(total)
+    assert known.missing(counted) == []
 
 
 @given(st.dictionaries(st.integers(1, 500).map(conv), TIMES, max_size=5))
@@ -45,7 +45,7 @@ def test_tables_come_back_from_their_files(tmp_path_factory, times: dict[Op, flo
     assert read.name == str(path)
 
 
-def test_what_differs_in_channels_is_scaled_from_the_nearest() -> None:
+def test_operations_that_differ_in_channels_are_scaled_from_the_nearest() -> None:
     known = table({conv(16): 1.0, conv(64): 10.0})
     assert known.time(conv(64)) == 10.0
     assert known.time(conv(60)) == pytest.approx(10.0 * conv(60).work / conv(64).work)
@@ -56,14 +56,14 @@ def test_what_differs_in_channels_is_scaled_from_the_nearest() -> None:
     assert known.adding({conv(20): 3.0}).time(conv(20)) == 3.0
 
 
-def test_what_cannot_be_told_is_named_with_the_command() -> None:
-    lacking = [Op("add", ((n, n, 8),) * 2, (n, n, 8)) for n in range(1, 6)]
+def test_operations_without_a_time_are_named_with_the_command() -> None:
+    unknown = [Op("add", ((n, n, 8),) * 2, (n, n, 8)) for n in range(1, 6)]
     with pytest.raises(NotMeasured) as caught:
-        table({}).check(lacking)
+        table({}).check(unknown)
     assert str(caught.value) == (
-        "here.json lacks 5 operations (add: 1x1x8 1x1x8 > 1x1x8; add: 2x2x8 2x2x8 > 2x2x8; "
+        "here.json is missing 5 operations (add: 1x1x8 1x1x8 > 1x1x8; add: 2x2x8 2x2x8 > 2x2x8; "
         "add: 3x3x8 3x3x8 > 3x3x8 and 2 more): nas-tf profile-ops with the same configuration and "
-        "--out here.json adds them, on the device it is of (a processor)"
+        "--out here.json adds them, on its device (a processor)"
     )
 
 
@@ -71,15 +71,15 @@ def test_what_cannot_be_told_is_named_with_the_command() -> None:
     ("content", "line"),
     [
         (None, "latency table T does not exist: nas-tf profile-ops CONFIG --out T makes it"),
-        ("{", r"T is no latency table \(.*\), expected one that nas-tf profile-ops wrote"),
-        ("[]", r"T is no latency table \(.*\), expected one that nas-tf profile-ops wrote"),
+        ("{", r"T is not a latency table \(.*\), expected one that nas-tf profile-ops wrote"),
+        ("[]", r"T is not a latency table \(.*\), expected one that nas-tf profile-ops wrote"),
         (
             table({}).to_json().replace("{}", '{"conv": 1.0}'),
-            r"T is no latency table \(.*\), expected one that nas-tf profile-ops wrote",
+            r"T is not a latency table \(.*\), expected one that nas-tf profile-ops wrote",
         ),
         (
             table({}).to_json().replace('"schema": 1', '"schema": 9'),
-            "latency table T is of schema 9, expected 1: make it anew with nas-tf profile-ops",
+            "latency table T is of schema 9, expected 1: write it again with nas-tf profile-ops",
         ),
     ],
 )

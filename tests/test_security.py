@@ -1,4 +1,4 @@
-"""SECURITY.md is so: what is not in the code, what is refused in folders, where ports listen.
+"""The promises of SECURITY.md: unsafe code, files in folders that are refused, and open ports.
 
 Model files are in ``networks/test_model_files.py``.
 """
@@ -37,7 +37,7 @@ READER = ROOT / "nas_tf" / "networks" / "model_files.py"
 
 
 def unsafe(source: str) -> Iterator[str]:
-    """What a source does that no source of ours may do."""
+    """Yields the unsafe constructs of a source, which this repository must not use."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names if name.name.split(".")[0] in MODULES)
@@ -61,7 +61,7 @@ def unsafe(source: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_code_is_made_of_data(path: Path) -> None:
+def test_data_are_never_run_as_code(path: Path) -> None:
     found = set(unsafe(path.read_text(encoding="utf-8")))
     if path == READER:
         assert found == {"keras.models.load_model", "tf.saved_model.load"}
@@ -100,17 +100,17 @@ def test_weights_files_of_objects_are_refused(tmp_path: Path) -> None:
     [("../../elsewhere", "is no record of a trial"), ("1", "it is of trial '1'; delete it")],
 )
 def test_a_trial_is_of_the_name_of_its_file(name: str, line: str, tmp_path: Path) -> None:
-    """Its name says where its weights lie: one that led elsewhere would be followed."""
+    """The name determines the path of the weights, so that a path in it would be followed."""
     from nas_tf.runs import record
 
     moment = "2026-01-01T00:00:00+00:00"
-    told = {"trial": name, "space": "dpc", "genotype": "[]", "status": "completed", "reward": 1}
-    told |= {"score": 1, "started": moment, "ended": moment}
+    content = {"trial": name, "space": "dpc", "genotype": "[]", "status": "completed", "reward": 1}
+    content |= {"score": 1, "started": moment, "ended": moment}
     path = tmp_path / "0.json"
-    path.write_text(json.dumps(told), encoding="utf-8")
+    path.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(DataError, match=line):
         record.read(path)
-    path.write_text(json.dumps(told | {"trial": "0"}), encoding="utf-8")
+    path.write_text(json.dumps(content | {"trial": "0"}), encoding="utf-8")
     assert record.read(path).trial == "0"
 
 
@@ -120,13 +120,13 @@ def test_a_controller_is_read_from_its_own_folder(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     for name in ("elsewhere.npz", "run/own.npz"):
         np.savez(tmp_path / name, np.zeros(3))
-    taken = {}
+    loaded = {}
     for name in (str(tmp_path / "elsewhere.npz"), "../elsewhere.npz", "own.npz"):
         digest = hashlib.sha256((tmp_path / "run" / name).read_bytes()).hexdigest()
         searcher = PPOSearcher(PRESETS["fast"])
         searcher.recover(tmp_path / "run", [{"file": name, "sha256": digest, "version": 1}])
-        taken[name] = searcher._checkpoint is not None
-    assert list(taken.values()) == [False, False, True]
+        loaded[name] = searcher._checkpoint is not None
+    assert list(loaded.values()) == [False, False, True]
 
 
 def test_a_list_of_images_stays_in_its_folder(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_list_of_images_stays_in_its_folder(tmp_path: Path) -> None:
     (tmp_path / "own" / "train.txt").write_text("../../secret.png\n", encoding="utf-8")
     settings = tmp_path / "own" / "dataset.yaml"
     for listing, line in (
-        ("train.txt", "names '../../secret.png', expected a place in"),
+        ("train.txt", "names '../../secret.png', expected a path in"),
         ("../train.txt", r"splits.train is ../train.txt, expected a list file .* inside the data"),
     ):
         settings.write_text(f"classes: [one]\nsplits: {{train: {listing}}}\n", encoding="utf-8")
@@ -159,7 +159,7 @@ def test_a_huge_image_of_a_data_folder_is_refused_by_its_header(tmp_path: Path) 
 
 @pytest.mark.slow
 def test_the_chief_listens_at_loopback_alone(tmp_path: Path) -> None:
-    """As ``python -m tuner_oracles`` starts it; ``nas-tf search --workers`` uses the same."""
+    """``python -m tuner_oracles`` and ``nas-tf search --workers`` start it in the same way."""
     cluster = subprocess.Popen(
         [
             *(sys.executable, "-m", "tuner_oracles", "--workers", "1"),
@@ -172,7 +172,7 @@ def test_the_chief_listens_at_loopback_alone(tmp_path: Path) -> None:
     try:
         processes.wait_for(lambda: processes.results(tmp_path), 120)
         first = psutil.Process(cluster.pid)
-        heard = [
+        addresses = [
             ip_address(connection.laddr.ip)
             for process in (first, *first.children(recursive=True))
             for connection in process.net_connections("inet")
@@ -181,8 +181,8 @@ def test_the_chief_listens_at_loopback_alone(tmp_path: Path) -> None:
     finally:
         cluster.terminate()
         cluster.wait(60)
-    assert len(heard) == 1
-    assert (getattr(heard[0], "ipv4_mapped", None) or heard[0]).is_loopback
+    assert len(addresses) == 1
+    assert (getattr(addresses[0], "ipv4_mapped", None) or addresses[0]).is_loopback
 
 
 def test_ports_of_servers_are_published_at_loopback() -> None:
@@ -196,6 +196,6 @@ def test_ports_of_servers_are_published_at_loopback() -> None:
     assert all(item.startswith("127.0.0.1:") for item in published)
 
 
-def test_the_pages_say_that_the_port_is_open_to_who_reaches_it() -> None:
+def test_the_pages_state_that_the_port_is_open() -> None:
     for page in ("docs/how-to/cluster.md", "SECURITY.md"):
         assert "neither authenticated nor encrypted" in (ROOT / page).read_text(encoding="utf-8")

@@ -1,8 +1,15 @@
 """KerasTuner oracles for any HyperModel of discrete hyperparameters.
 
 All of them resume exactly after a kill and share one interface (``DurableOracle``); ``search``
-runs a tuner alone, as chief or as worker. This package imports keras_tuner and tf_agents, when
-a name is first asked for, and never nas_tf.
+runs a tuner alone, as chief or as worker. This package imports keras_tuner and tf_agents when
+a name is first used, and never imports nas_tf::
+
+    import keras_tuner as kt
+    import tuner_oracles
+
+    oracle = tuner_oracles.PPOOracle("val_loss", max_trials=200, seed=1)
+    tuner = kt.Tuner(oracle, build_model, directory="runs", project_name="small")
+    tuner_oracles.search(tuner, x, y, validation_data=(x_val, y_val), epochs=3)
 """
 
 import importlib

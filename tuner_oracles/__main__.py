@@ -1,4 +1,4 @@
-"""``python -m tuner_oracles``: a chief and workers on one machine."""
+"""Runs ``python -m tuner_oracles``: a chief and workers on one machine."""
 
 import sys
 

@@ -1,6 +1,6 @@
-"""The parts of the controller that are tf-agents': networks, agent, time steps, trajectories.
+"""The parts of the controller from tf-agents: networks, agent, time steps, trajectories.
 
-Imported through ``controller.py`` only: tf-agents takes seconds to import.
+This module is imported through ``controller.py`` only: tf-agents takes seconds to import.
 """
 
 from typing import Any
@@ -19,15 +19,15 @@ _FIRST, _MID, _LAST = 0, 1, 2
 
 
 class Actor(network.Network):
-    """LSTM over (position, previous token); logits of the position's own symbols.
+    """An LSTM over (position, previous token) that outputs logits of the position's own symbols.
 
-    The authors' controller never sees what it drew; here each token is drawn given those
-    before it. Layers are named: variables are sorted by name, and Keras's numbering depends on
-    what else the process has built.
+    The authors' controller does not receive its own samples as input; here each token is sampled
+    given the previous ones. Layers have names since variables are sorted by name, and Keras's
+    numbering depends on all other layers that the process has built.
     """
 
-    def __init__(self, closed: np.ndarray, units: int, layers: int) -> None:
-        length, symbols = closed.shape
+    def __init__(self, mask: np.ndarray, units: int, layers: int) -> None:
+        length, symbols = mask.shape
         spec = _observation_spec(length, symbols)
         body = lstm_encoding_network.LSTMEncodingNetwork(
             spec,
@@ -45,7 +45,7 @@ class Actor(network.Network):
         super().__init__(spec, body.state_spec, "actor")
         self._body = body
         self._heads = tf.keras.layers.Dense(symbols, name="heads")
-        self._closed = tf.constant(closed)
+        self._mask = tf.constant(mask)
 
     def call(
         self,
@@ -54,16 +54,16 @@ class Actor(network.Network):
         network_state: Any = (),
         training: Any = False,
     ) -> tuple[Any, Any]:
-        """The next token's distribution."""
+        """Returns the next token's distribution and the LSTM's state."""
         hidden, state = self._body(
             observation, step_type=step_type, network_state=network_state, training=training
         )
-        logits = self._heads(hidden) + tf.gather(self._closed, observation["position"])
+        logits = self._heads(hidden) + tf.gather(self._mask, observation["position"])
         return tfp.distributions.Categorical(logits=logits, dtype=tf.int32), state
 
 
 class NoCritic(network.Network):
-    """A value of zero everywhere: the papers have a reward baseline and no critic."""
+    """A critic whose value is always zero: the papers have a reward baseline and no critic."""
 
     def __init__(self, length: int, symbols: int) -> None:
         super().__init__(_observation_spec(length, symbols), (), "no_critic")
@@ -75,12 +75,12 @@ class NoCritic(network.Network):
         network_state: Any = (),
         training: Any = False,
     ) -> tuple[Any, Any]:
-        """Zeros."""
+        """Returns zeros."""
         return tf.zeros_like(observation["position"], tf.float32), network_state
 
 
 class BaselineAgent(ppo_clip_agent.PPOClipAgent):
-    """PPO whose advantage is reward less baseline, told in every frame's reward.
+    """PPO whose advantage, reward less baseline, is stored as the reward of every frame.
 
     tf-agents always normalises advantages within the batch, which would replace the baseline by
     the batch's mean and leave a batch of one without a gradient.
@@ -93,16 +93,16 @@ class BaselineAgent(ppo_clip_agent.PPOClipAgent):
         log_probs: Any,
         advantages: Any,
         *args: Any,
-        **more: Any,
+        **kwargs: Any,
     ) -> Any:
-        """The clipped loss with the advantages of the trajectory's rewards."""
+        """Returns the clipped loss; the trajectory's rewards are the advantages."""
         return super().policy_gradient_loss(
-            time_steps, actions, log_probs, time_steps.reward, *args, **more
+            time_steps, actions, log_probs, time_steps.reward, *args, **kwargs
         )
 
 
 def agent(
-    closed: np.ndarray,
+    mask: np.ndarray,
     units: int,
     layers: int,
     optimizer: Any,
@@ -111,13 +111,13 @@ def agent(
     entropy: float,
     gradient_clip: float,
 ) -> BaselineAgent:
-    """The agent for tokens whose other symbols are closed."""
-    length, symbols = closed.shape
+    """Builds the agent for tokens whose foreign symbols are masked."""
+    length, symbols = mask.shape
     return BaselineAgent(
         ts.time_step_spec(_observation_spec(length, symbols)),
         tensor_spec.BoundedTensorSpec((), tf.int32, 0, symbols - 1),
         optimizer=optimizer,
-        actor_net=Actor(closed, units, layers),
+        actor_net=Actor(mask, units, layers),
         value_net=NoCritic(length, symbols),
         importance_ratio_clipping=clip,
         entropy_regularization=entropy,
@@ -132,25 +132,25 @@ def agent(
 
 
 def time_step(position: tf.Tensor, previous: tf.Tensor) -> ts.TimeStep:
-    """The frame in which the token of one position is drawn, for a batch of episodes."""
-    first = tf.where(position == 0, _FIRST, _MID)
-    like = tf.zeros_like(previous)
+    """Returns the frame that samples the token of a position, for a batch of episodes."""
+    step_type = tf.where(position == 0, _FIRST, _MID)
+    zeros = tf.zeros_like(previous)
     return ts.TimeStep(
-        like + first,
-        tf.cast(like, tf.float32),
+        zeros + step_type,
+        tf.cast(zeros, tf.float32),
         tf.ones_like(previous, tf.float32),
-        {"position": like + position, "previous": previous},
+        {"position": zeros + position, "previous": previous},
     )
 
 
 def time_steps(symbols: np.ndarray, start: int) -> ts.TimeStep:
-    """All frames of given episodes."""
+    """Returns all frames of complete episodes."""
     frames = _frames(symbols, start)
     zeros = np.zeros(symbols.shape, np.float32)
-    kinds = np.full(symbols.shape, _MID, np.int32)
-    kinds[:, 0] = _FIRST
+    step_types = np.full(symbols.shape, _MID, np.int32)
+    step_types[:, 0] = _FIRST
     return ts.TimeStep(
-        *map(tf.constant, (kinds, zeros, zeros + 1)),
+        *map(tf.constant, (step_types, zeros, zeros + 1)),
         {name: tf.constant(array) for name, array in frames.items()},
     )
 
@@ -158,10 +158,10 @@ def time_steps(symbols: np.ndarray, start: int) -> ts.TimeStep:
 def episodes(
     symbols: np.ndarray, log_probs: np.ndarray, advantages: np.ndarray, alphabet: int
 ) -> trajectory.Trajectory:
-    """Episodes as tf-agents trains on them: one frame a token, and a last one that only ends.
+    """Converts episodes to a tf-agents trajectory: a frame for each token, and one that ends it.
 
-    The policy that drew them is given by distributions with the recorded probability on the
-    token drawn and all else on another symbol: only the ratio at the drawn token counts.
+    The policy that sampled them is represented by distributions with the recorded probability on
+    the sampled token and the rest on another symbol: only the ratio at that token counts.
     """
     symbols, log_probs = (
         np.concatenate([array, array[:, -1:]], axis=1) for array in (symbols, log_probs)
@@ -171,20 +171,22 @@ def episodes(
     others = np.log(np.maximum(-np.expm1(log_probs.astype(np.float64)), 1e-30))
     np.put_along_axis(logits, (symbols[..., None] + 1) % alphabet, others[..., None], -1)
     np.put_along_axis(logits, symbols[..., None], log_probs[..., None], -1)
-    kinds = np.full(shape, _MID, np.int32)
-    kinds[:, 0], kinds[:, -1] = _FIRST, _LAST
-    next_kinds = np.roll(kinds, -1, axis=1)
+    step_types = np.full(shape, _MID, np.int32)
+    step_types[:, 0], step_types[:, -1] = _FIRST, _LAST
+    next_step_types = np.roll(step_types, -1, axis=1)
     discounts = np.ones(shape, np.float32)
     discounts[:, -2] = 0
     rewards = np.repeat(advantages.astype(np.float32)[:, None], shape[1], axis=1)
     frames = _frames(symbols, alphabet)
-    frames["position"][:, -1] -= 1  # the last frame draws nothing; any position in range will do
+    frames["position"][:, -1] -= (
+        1  # the last frame samples nothing; any position in range is valid
+    )
     return trajectory.Trajectory(
-        step_type=tf.constant(kinds),
+        step_type=tf.constant(step_types),
         observation={name: tf.constant(array) for name, array in frames.items()},
         action=tf.constant(symbols.astype(np.int32)),
         policy_info={"dist_params": {"logits": tf.constant(logits)}},
-        next_step_type=tf.constant(next_kinds),
+        next_step_type=tf.constant(next_step_types),
         reward=tf.constant(rewards),
         discount=tf.constant(discounts),
     )

@@ -1,7 +1,7 @@
 """The recurrent controller of both papers and its PPO training, on tf-agents.
 
-One token a time step: an LSTM reads the position and the previous token, and a head for each
-kind of token and vocabulary gives the next one's distribution.
+Each time step is one token: an LSTM reads the position and the previous token, and a head for
+each kind of token and vocabulary outputs the distribution of the next one.
 """
 
 import importlib
@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-_CLOSED = -1e9  # finite: an infinite logit makes the entropy's gradient NaN
+_MASKED = -1e9  # finite: an infinite logit makes the entropy's gradient NaN
 
 
 @dataclass(frozen=True)
 class Alphabet:
-    """Tokens as symbols of one alphabet, in which each kind of token and vocabulary has a part."""
+    """The tokens as symbols of an alphabet with a part for each kind of token and vocabulary."""
 
     first: tuple[int, ...]
     sizes: tuple[int, ...]
@@ -29,7 +29,7 @@ class Alphabet:
 
     @classmethod
     def of(cls, tokens: Sequence[Any]) -> "Alphabet":
-        """Gives tokens of the same kind and vocabulary the same part."""
+        """Builds the alphabet; tokens of the same kind and vocabulary share a part."""
         parts: dict[Any, int] = {}
         first, symbols = [], 0
         for token in tokens:
@@ -42,20 +42,20 @@ class Alphabet:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Positions by symbols."""
+        """The numbers of positions and symbols."""
         return len(self.sizes), self.symbols
 
     @cached_property
-    def closed(self) -> np.ndarray:
-        """What is added to the logits of each position: 0 for its own symbols."""
-        table = np.full(self.shape, _CLOSED, np.float32)
+    def mask(self) -> np.ndarray:
+        """The summand of each position's logits: 0 for its own symbols, -1e9 for all others."""
+        table = np.full(self.shape, _MASKED, np.float32)
         for row, first, size in zip(table, self.first, self.sizes, strict=True):
             row[first : first + size] = 0
         return table
 
 
 class Batch(NamedTuple):
-    """Episodes to learn from: token vectors, their log-probabilities when drawn, advantages."""
+    """Episodes to learn from: token vectors, log-probabilities when sampled, advantages."""
 
     tokens: np.ndarray
     log_probs: np.ndarray
@@ -67,6 +67,10 @@ class Controller:
 
     Defaults are the papers': two layers of 100 units, weights uniform in ±0.1, clip 0.1, Adam at
     1e-4, gradients clipped to norm 2, no entropy bonus. It always runs on the CPU in float32.
+
+    The caller serialises calls: an instance is not safe for threads, and while a method runs it
+    sets Keras' global precision policy, which it restores. Its state is in memory only; ``arrays``
+    and ``restore`` save and load all of it, bit for bit.
     """
 
     def __init__(
@@ -85,10 +89,10 @@ class Controller:
         self.seed = seed
         self._first = np.asarray(self.alphabet.first, np.int32)
         self._parts = _tf_agents_parts()
-        with _here():
+        with _on_cpu_in_float32():
             optimizer = tf.keras.optimizers.Adam(learning_rate)
             self._agent = self._parts.agent(
-                self.alphabet.closed,
+                self.alphabet.mask,
                 units,
                 layers,
                 optimizer,
@@ -102,56 +106,56 @@ class Controller:
             )
             optimizer.build(self._weights)
         self._state = [*self._weights, *optimizer.variables]
-        self._start()
+        self._initialise()
         noise = tf.TensorSpec([None, *self.alphabet.shape], tf.float32)
         self._unrolled = tf.function(self._unroll, input_signature=[noise], autograph=False)
         self._trained = tf.function(self._agent.train, autograph=False)
 
     def sample(self, numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Token vectors of the draws of these numbers, and each token's log-probability.
+        """Samples a token vector for each number; also returns each token's log-probability.
 
-        A draw depends on the seed, its number and the weights, not on what is drawn beside it.
+        A sample depends on the seed, its number and the weights, not on others of the same call.
         """
         noise = np.stack(
             [self._rng(number).gumbel(size=self.alphabet.shape) for number in numbers]
         )
-        with _here():
+        with _on_cpu_in_float32():
             symbols, log_probs = self._unrolled(tf.constant(noise, tf.float32))
         return symbols.numpy() - self._first, log_probs.numpy()
 
     def log_probs(self, tokens: np.ndarray) -> np.ndarray:
-        """The log-probability of each token of given vectors under the present policy."""
+        """Returns the log-probability of each token of the vectors under the present policy."""
         symbols = np.asarray(tokens, np.int32) + self._first
         steps = self._parts.time_steps(symbols, self.alphabet.symbols)
         policy = self._agent.collect_policy
-        with _here():
-            told = policy.distribution(steps, policy.get_initial_state(len(symbols)))
-            return told.action.log_prob(symbols).numpy()
+        with _on_cpu_in_float32():
+            step = policy.distribution(steps, policy.get_initial_state(len(symbols)))
+            return step.action.log_prob(symbols).numpy()
 
     def train(self, batch: Batch) -> dict[str, float]:
-        """One Adam step; batches of one size are traced once."""
+        """Takes one Adam step and returns its metrics; batches of equal size are traced once."""
         symbols = batch.tokens + self._first
-        with _here():
-            told = self._trained(
+        with _on_cpu_in_float32():
+            metrics = self._trained(
                 self._parts.episodes(
                     symbols, batch.log_probs, batch.advantages, self.alphabet.symbols
                 )
             ).extra
         return {
-            "policy_loss": float(told.policy_gradient_loss),
-            "clip_fraction": float(told.clip_fraction),
+            "policy_loss": float(metrics.policy_gradient_loss),
+            "clip_fraction": float(metrics.clip_fraction),
         }
 
     def arrays(self) -> list[np.ndarray]:
-        """All that training changes: weights and Adam's slots."""
+        """Returns all state that training changes: weights and Adam's slots."""
         return [variable.numpy() for variable in self._state]
 
     def restore(self, arrays: Sequence[np.ndarray]) -> None:
-        """Puts back what ``arrays`` gave."""
+        """Restores the state that ``arrays`` has returned."""
         for variable, array in zip(self._state, arrays, strict=True):
             variable.assign(array)
 
-    def _start(self) -> None:
+    def _initialise(self) -> None:
         rng = np.random.default_rng([self.seed, 0])
         for variable in self._weights:
             variable.assign(rng.uniform(-0.1, 0.1, variable.shape))
@@ -160,31 +164,33 @@ class Controller:
         return np.random.default_rng([self.seed, 1, number])
 
     def _unroll(self, noise: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Draws token by token: the largest of logits plus Gumbel noise is a categorical draw."""
+        """Samples token by token: the largest logit plus Gumbel noise is a categorical sample."""
         policy = self._agent.collect_policy
         length, count = len(self.alphabet.sizes), tf.shape(noise)[0]
 
-        def step(position: tf.Tensor, previous: tf.Tensor, state: Any, *drawn: Any) -> tuple:
-            told = policy.distribution(self._parts.time_step(position, previous), state)
-            symbol = tf.argmax(told.action.logits + noise[:, position], -1, tf.int32)
-            kept = (symbol, told.action.log_prob(symbol))
-            arrays = [array.write(position, one) for array, one in zip(drawn, kept, strict=True)]
-            return position + 1, symbol, told.state, *arrays
+        def step(position: tf.Tensor, previous: tf.Tensor, state: Any, *arrays: Any) -> tuple:
+            policy_step = policy.distribution(self._parts.time_step(position, previous), state)
+            symbol = tf.argmax(policy_step.action.logits + noise[:, position], -1, tf.int32)
+            sampled = (symbol, policy_step.action.log_prob(symbol))
+            written = [
+                array.write(position, value) for array, value in zip(arrays, sampled, strict=True)
+            ]
+            return position + 1, symbol, policy_step.state, *written
 
-        begin = (
+        start = (
             tf.constant(0),
             tf.fill([count], self.alphabet.symbols),
             policy.get_initial_state(count),
             tf.TensorArray(tf.int32, length, element_shape=[None]),
             tf.TensorArray(tf.float32, length, element_shape=[None]),
         )
-        *_, symbols, log_probs = tf.while_loop(lambda place, *_: place < length, step, begin)
+        *_, symbols, log_probs = tf.while_loop(lambda position, *_: position < length, step, start)
         return tf.transpose(symbols.stack()), tf.transpose(log_probs.stack())
 
 
 @contextmanager
-def _here() -> Iterator[None]:
-    """On the CPU, in float32, whatever the trials' policy is: -1e9 overflows in float16."""
+def _on_cpu_in_float32() -> Iterator[None]:
+    """Runs the block on the CPU in float32, whatever the trials use: -1e9 overflows in float16."""
     policy = tf.keras.mixed_precision.global_policy()
     tf.keras.mixed_precision.set_global_policy("float32")
     try:
@@ -195,7 +201,7 @@ def _here() -> Iterator[None]:
 
 
 def _tf_agents_parts() -> ModuleType:
-    """``agent.py``, whose import takes seconds, without the notice that gym prints at import."""
+    """Imports ``agent.py``, which takes seconds, without the notice that gym prints at import."""
     silent = ModuleType("gym_notices.notices")
     silent.notices = {}
     sys.modules.setdefault("gym_notices.notices", silent)

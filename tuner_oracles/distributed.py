@@ -1,7 +1,7 @@
-"""``search``: KerasTuner's ``tuner.search`` for one process, a chief or a worker, that survives.
+"""``search``: a ``tuner.search`` that survives kills, for one process, a chief or a worker.
 
-Which of them a process is, KerasTuner's environment variables say: ``KERASTUNER_TUNER_ID``
-(a name with "chief" in it is the chief's), ``KERASTUNER_ORACLE_IP``, ``KERASTUNER_ORACLE_PORT``.
+KerasTuner's environment variables define the role of a process: ``KERASTUNER_TUNER_ID`` (a name
+that contains "chief" is the chief's), ``KERASTUNER_ORACLE_IP`` and ``KERASTUNER_ORACLE_PORT``.
 """
 
 import errno
@@ -21,15 +21,19 @@ from keras_tuner.src import protos
 from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
-from tuner_oracles import tokens
 from tuner_oracles.durable import DurableOracle
 from tuner_oracles.launch import announce_trial_end
 from tuner_oracles.ledger import LedgerError, Unwritable
+from tuner_oracles.tokens import (
+    hyperparameter_names,
+    refuse_late_at_ends,
+    refuse_late_in_builds,
+)
 from tuner_oracles.worker import SERVICE, SteadyClient
 
 PATIENCE = 600.0
-_WORDS = ("hello", "beat", "end", "release", "leave")
-_CALLS = 64  # at once: busy, the oracle answers heartbeats only
+_METHODS = ("hello", "beat", "end", "release", "leave")
+_CALLS = 64  # at the same time: a busy oracle answers heartbeats only
 
 
 def search(
@@ -39,50 +43,58 @@ def search(
     on_end: Callable[[], None] | None = None,
     **kwargs: Any,
 ) -> None:
-    """Runs a tuner's search with one of our oracles; arguments are ``tuner.search``'s.
+    """Runs a tuner's search with an oracle of this package; arguments are ``tuner.search``'s.
 
-    ``patience``: seconds that a worker waits for an absent chief, and a chief for a first worker.
-    ``on_end``: what a chief calls when trials have ended, one or several.
+    ``patience`` is the time in seconds that a worker waits for an absent chief, and a chief for
+    workers. A chief calls ``on_end`` in this thread when one or more trials have ended.
+
+    Each process calls this once for its tuner and is blocked until its share of the search has
+    ended. The process without a chief, or the chief, owns the ledger; workers only run trials.
+    Any process may be killed and started again with the same script: results that were reported
+    are never lost, and a worker's running trial is run again.
     """
     if is_worker():
         client = SteadyClient(_durable(tuner.oracle._oracle), patience)
         tuner.oracle = client
         if _builds(tuner):
-            tokens.watch(tuner, lambda: client.known)
-        with client.alive(), _full_disk_told(tuner):
+            refuse_late_in_builds(tuner, lambda: client.known)
+        with client.alive(), _full_disk_reported(tuner):
             tuner.search(*args, **kwargs)
         return
     oracle = _durable(tuner.oracle)
-    with _full_disk_told(tuner):
-        tuner.save()  # KerasTuner does so after the first trial only, and begins anew without
+    with _full_disk_reported(tuner):
+        tuner.save()  # KerasTuner saves after the first trial only, and else would not resume
         if _builds(tuner):
-            tokens.refuse_before(tuner.hypermodel.build, oracle.ends())
-            tokens.watch(tuner, lambda: tokens.names(oracle.hyperparameters))
+            refuse_late_at_ends(tuner.hypermodel.build, oracle.ends())
+            refuse_late_in_builds(tuner, lambda: hyperparameter_names(oracle.hyperparameters))
         if distribution.is_chief_oracle():
             oracle.verbose = kwargs.get("verbose", oracle.verbose)
             serve(oracle, patience, on_end)
             return
         try:
             tuner.search(*args, **kwargs)
-        except BaseException:  # the search ends, and not by the trial's fault
+        except BaseException:  # the search ends, which is no failure of the trial
             with suppress(LedgerError):
                 oracle.release(tuner.tuner_id)
             raise
 
 
 def _builds(tuner: kt.engine.base_tuner.BaseTuner) -> bool:
-    """Whether a tuner builds a model for each trial, so that its builds say what is asked for."""
+    """Returns whether a tuner builds a model for each trial, so that its builds can be checked."""
     return isinstance(tuner, kt.Tuner) and tuner.hypermodel is not None
 
 
 def is_worker() -> bool:
-    """Whether this process only runs the trials of a chief, so that it knows no results."""
+    """Returns whether this process only runs trials for a chief, so that it knows no results."""
     return distribution.has_chief_oracle() and not distribution.is_chief_oracle()
 
 
 @contextmanager
-def _full_disk_told(tuner: kt.engine.base_tuner.BaseTuner) -> Iterator[None]:
-    """KerasTuner writes a tuner's file after every trial, by TensorFlow, whose error it is."""
+def _full_disk_reported(tuner: kt.engine.base_tuner.BaseTuner) -> Iterator[None]:
+    """Raises ``Unwritable`` for TensorFlow's error when the tuner's own file can't be written.
+
+    KerasTuner writes that file through TensorFlow after every trial.
+    """
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
@@ -97,52 +109,55 @@ def serve(
     patience: float = PATIENCE,
     on_end: Callable[[], None] | None = None,
 ) -> None:
-    """Serves an oracle as chief until every trial has ended and the workers have gone.
+    """Serves an oracle as chief until every trial has ended and the workers have left.
 
-    With trials left and no worker for longer than ``patience`` it ends with an error; started
-    again, it goes on.
+    With trials left and no worker for longer than ``patience`` it raises ``TimeoutError``; started
+    again, it resumes. Calls of workers are answered in threads of the server; ``on_end`` is called
+    in the calling thread.
     """
     address = _free_address()
     oracle.warm_up()
-    guard = _Guard()
+    guard = _FaultGuard()
     server = grpc.server(
         ThreadPoolExecutor(_CALLS), interceptors=[guard], options=[("grpc.so_reuseport", 0)]
     )
     protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(oracle), server)
-    server.add_generic_rpc_handlers((_Workers(oracle),))
+    server.add_generic_rpc_handlers((_WorkerService(oracle),))
     try:
         server.add_insecure_port(address)
     except RuntimeError:
-        raise OSError(f"the chief can't listen at {address}: another took it just now") from None
-    oracle.leases.renew()
-    tell = _teller(oracle, on_end)
+        raise OSError(
+            f"the chief can't listen at {address}: another process has just taken it"
+        ) from None
+    oracle.leases.extend_all()
+    report = _reporter(oracle, on_end)
     server.start()
     try:
-        _until_over(oracle, guard, patience, tell)
+        _wait_until_over(oracle, guard, patience, report)
     finally:
         server.stop(grace=2).wait()
 
 
 def _free_address() -> str:
-    """Where the chief listens; what is wrong with the place, gRPC would say at length."""
+    """Returns the chief's address; raises a clear error if it is unusable, as gRPC does not."""
     ip, port = os.environ["KERASTUNER_ORACLE_IP"], os.environ["KERASTUNER_ORACLE_PORT"]
     if not port.isdecimal():
         raise ValueError(f"KERASTUNER_ORACLE_PORT is {port!r}, expected a number")
     try:
-        place = (ip.strip("[]"), int(port))
-        family = socket.getaddrinfo(*place, type=socket.SOCK_STREAM)[0][0]
-        socket.create_server(place, family=family).close()
+        address = (ip.strip("[]"), int(port))
+        family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
+        socket.create_server(address, family=family).close()
     except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise OSError(f"the chief can't listen at {ip}:{port}: {why}") from None
-    return f"[{place[0]}]:{port}" if family == socket.AF_INET6 else f"{ip}:{port}"
+        reason = getattr(error, "strerror", None) or error
+        raise OSError(f"the chief can't listen at {ip}:{port}: {reason}") from None
+    return f"[{address[0]}]:{port}" if family == socket.AF_INET6 else f"{ip}:{port}"
 
 
-def _teller(oracle: DurableOracle, on_end: Callable[[], None] | None) -> Callable[[], None]:
-    """Tells of trials that have ended since it was called last, or made."""
+def _reporter(oracle: DurableOracle, on_end: Callable[[], None] | None) -> Callable[[], None]:
+    """Returns a function that announces trials that have ended since its last call."""
     ended = len(oracle.end_order)
 
-    def tell() -> None:
+    def report() -> None:
         nonlocal ended
         if len(oracle.end_order) > ended:
             ended = len(oracle.end_order)
@@ -150,11 +165,11 @@ def _teller(oracle: DurableOracle, on_end: Callable[[], None] | None) -> Callabl
             if on_end is not None:
                 on_end()
 
-    return tell
+    return report
 
 
-def _until_over(
-    oracle: DurableOracle, guard: "_Guard", patience: float, tell: Callable[[], None]
+def _wait_until_over(
+    oracle: DurableOracle, guard: "_FaultGuard", patience: float, report: Callable[[], None]
 ) -> None:
     alone_since = time.monotonic()
     while True:
@@ -164,15 +179,15 @@ def _until_over(
         oracle.reap()
         alone = not oracle.leases.present()
         over = alone and oracle.over()
-        tell()
+        report()
         if over:
             return
         if not alone:
             alone_since = time.monotonic()
         elif time.monotonic() - alone_since > patience:
             raise TimeoutError(
-                f"no worker was heard of for {patience:g} s and trials are left: start this "
-                "again, with workers, to go on"
+                f"no worker has called for {patience:g} s and trials are left: start this again, "
+                "with workers, to resume"
             )
 
 
@@ -185,14 +200,14 @@ def _durable(oracle: Any) -> DurableOracle:
     return oracle
 
 
-class _Guard(grpc.ServerInterceptor):
-    """Keeps a fault of the ledger, which ends the chief: workers wait for it to come back."""
+class _FaultGuard(grpc.ServerInterceptor):
+    """Stores a fault of the ledger, which ends the chief; workers wait for its restart."""
 
     def __init__(self) -> None:
         self.fault: LedgerError | None = None
 
     def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
-        """The handler of a call, whose fault is kept."""
+        """Returns the handler of a call; a fault in it is stored and sent as UNAVAILABLE."""
         handler = continuation(details)
         if handler is None:
             return None
@@ -209,21 +224,21 @@ class _Guard(grpc.ServerInterceptor):
         )
 
 
-class _Workers(grpc.GenericRpcHandler):
-    """What workers say beside KerasTuner's service: a word, and with it a list as JSON."""
+class _WorkerService(grpc.GenericRpcHandler):
+    """The calls of workers besides KerasTuner's service: a method and its arguments as JSON."""
 
     def __init__(self, oracle: DurableOracle) -> None:
         self._oracle = oracle
 
     def service(self, details: Any) -> Any:
-        """The handler of one call, if it is ours."""
-        word = details.method.removeprefix(SERVICE)
-        if word not in _WORDS:
+        """Returns the handler of a call, or None for calls of other services."""
+        name = details.method.removeprefix(SERVICE)
+        if name not in _METHODS:
             return None
-        act = getattr(self._oracle, word)
+        method = getattr(self._oracle, name)
 
         def answer(request: bytes, _: Any) -> bytes:
-            act(*json.loads(request))
+            method(*json.loads(request))
             return b""
 
         return grpc.unary_unary_rpc_method_handler(answer)

@@ -1,7 +1,7 @@
-"""The oracle under all of ours: a KerasTuner oracle that survives.
+"""The base class of all oracles here: a KerasTuner oracle that survives kills.
 
-What KerasTuner 1.4.8 does itself is in ``recorded.py`` and here instead of in calls to
-``super()``, where a kill between two of its writes, an exception under its lock, a retried
+This module and ``recorded.py`` implement themselves much of what KerasTuner 1.4.8 does, instead
+of calling ``super()``: there a kill between two writes, an exception under the lock, a retried
 call or a silent worker would lose or repeat trials.
 """
 
@@ -15,33 +15,49 @@ import keras_tuner as kt
 from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
-from tuner_oracles import tokens
 from tuner_oracles.leases import Leases
 from tuner_oracles.ledger import uninterrupted
 from tuner_oracles.proposals import Exhausted, Proposals
 from tuner_oracles.recorded import RecordedOracle
 from tuner_oracles.searcher import Proposal, Searcher
+from tuner_oracles.tokens import hyperparameter_names, refuse_late
 
 _LOG = logging.getLogger(__name__)
 LONGEST_MESSAGE = 4000
 
 
 class DurableOracle(RecordedOracle):
-    """A KerasTuner oracle that loses nothing, whatever is killed whenever.
+    """A KerasTuner oracle that loses no result, whichever process is killed at any moment.
 
     ``objective``, ``max_trials``, ``hyperparameters`` and ``seed`` are KerasTuner's. Further:
 
     - ``first``: values to try before anything is proposed, such as the best of another search; the
-      searcher learns from them as from its own.
+      searcher learns from them as from its own proposals.
     - ``duplicates``: "avoid" proposes no vector twice (a controller still learns from the known
       score), "run" trains it again.
-    - ``canonical``: gives the values of a trial a key, equal for those that are the same network.
-    - ``feasible``: says of the values whether they are worth a trial; others are drawn anew and
-      counted in ``refused``.
-    - ``max_retries_per_trial``: how often a crashed trial is run again.
-    - ``max_deaths_per_trial``: after how many deaths of its process a trial counts as failed.
-    - ``max_consecutive_failed_trials``: after how many the search stops; None never stops it.
-    - ``heartbeat_timeout``: seconds of silence after which a worker has lost its trial.
+    - ``canonical``: a function from a trial's values to a key, equal for equal networks.
+    - ``feasible``: a function from values to whether they are worth a trial; others are sampled
+      again and counted in ``proposals.refused``.
+    - ``max_retries_per_trial``: the number of further runs of a crashed trial.
+    - ``max_deaths_per_trial``: the number of deaths of its process after which a trial fails.
+    - ``max_consecutive_failed_trials``: the number of failures in a row that stops the search;
+      None never stops it.
+    - ``heartbeat_timeout``: the seconds of silence after which a worker loses its trial.
+
+    **Threads.** Once the tuner is built, all methods may be called from any thread; they take one
+    lock. ``beat`` alone does not wait for it, so heartbeats count while the oracle is busy.
+    ``canonical``, ``feasible`` and the searcher are called under it and must not call the oracle.
+
+    **Processes.** One process at a time owns a search: it locks ``ledger.jsonl`` in the project's
+    folder at the first use of the oracle. A second process is refused with ``ledger.Busy``; a
+    second oracle in the same process takes over. Workers own no state: they ask a chief
+    (``distributed.search``) for trials and never open the ledger.
+
+    **Kills.** Each proposal, metric and result is on disk before its call returns. After a kill,
+    a new oracle with the same settings and folder resumes: every result counts once, running
+    trials are run again (or stay with a chief's living workers), and with the same seed and
+    results the same proposals follow. Lost are a trial's progress within its run, and counters of
+    the process such as ``stop_reason``.
     """
 
     def __init__(
@@ -80,19 +96,19 @@ class DurableOracle(RecordedOracle):
         self.leases = Leases(heartbeat_timeout)
         self._failures = 0
 
-    # What KerasTuner asks of an oracle.
+    # The methods that KerasTuner calls.
 
     def create_trial(self, tuner_id: str) -> Trial:
-        """The next trial of a tuner, or word that there is none (for now)."""
+        """Returns a tuner's next trial, or one with status IDLE or STOPPED if there is none."""
         with self._lock:
-            self._wake()
-            self.leases.seen(tuner_id)
+            self._ensure_open()
+            self.leases.renew(tuner_id)
             self.reap()
             self.tuner_ids.add(tuner_id)
             if tuner_id in self.ongoing_trials:
                 return self.ongoing_trials[tuner_id]
-            if (trial_id := self._next(tuner_id)) is None:
-                return self._nothing(tuner_id)
+            if (trial_id := self._next_trial_id(tuner_id)) is None:
+                return self._no_trial(tuner_id)
             trial = self.trials[trial_id]
             trial.hyperparameters = self._own_hyperparameters(trial.hyperparameters.values)
             self._save_trial(trial)
@@ -100,74 +116,78 @@ class DurableOracle(RecordedOracle):
             return trial
 
     def update_trial(self, trial_id: str, metrics: dict[str, float], step: int = 0) -> Trial:
-        """Takes in the metrics of a running trial; those of an ended one are ignored."""
+        """Records the metrics of a running trial; those of an ended one are ignored."""
         with self._lock:
-            self._wake()
-            trial = self._told(trial_id)
-            if trial_id in self._proposals:
+            self._ensure_open()
+            trial = self._existing(trial_id)
+            if trial_id in self._unfinished:
                 self._check_objective_found(metrics)
-                plain = {name: _plain(value) for name, value in metrics.items()}
-                self._commit("report", trial=trial_id, metrics=plain, step=int(step or 0))
+                values = {name: _json_number(value) for name, value in metrics.items()}
+                self._commit("report", trial=trial_id, metrics=values, step=int(step or 0))
                 self._save_trial(trial)
             return trial
 
     def end_trial(self, trial: Trial) -> None:
-        """Takes in how a trial ended; the first word counts, later ones are ignored."""
+        """Records how a trial ended; the first call counts, later ones are ignored."""
         with self._lock:
-            self._wake()
-            tokens.refuse(tokens.names(trial.hyperparameters), tokens.names(self.hyperparameters))
+            self._ensure_open()
+            refuse_late(
+                hyperparameter_names(trial.hyperparameters),
+                hyperparameter_names(self.hyperparameters),
+            )
             held = trial.trial_id not in self._retry_queue
-            self._take_end(trial.trial_id, trial.status, trial.message, held)
+            self._accept_end(trial.trial_id, trial.status, trial.message, held)
 
     def get_trial(self, trial_id: str) -> Trial:
-        """A trial by its id."""
+        """Returns the trial of an id; raises ``ValueError`` if there is none."""
         with self._lock:
-            self._wake()
-            return self._unshared(self._told(trial_id))
+            self._ensure_open()
+            return self._with_own_hyperparameters(self._existing(trial_id))
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
-        """The best completed trials, then the others."""
+        """Returns the best completed trials, best first, then the others."""
         with self._lock:
-            if self._begun():
-                self._wake()
-            return [self._unshared(trial) for trial in super().get_best_trials(num_trials)]
+            if self._has_ledger():
+                self._ensure_open()
+            best = super().get_best_trials(num_trials)
+            return [self._with_own_hyperparameters(trial) for trial in best]
 
-    # What distribution asks of it.
+    # The methods that a chief calls for its workers.
 
     def hello(self, tuner_id: str) -> None:
-        """A worker process begins; what one of its name was doing died with it."""
+        """Registers a started worker process; a trial of its predecessor is queued again."""
         with self._lock:
-            self._wake()
+            self._ensure_open()
             self.leases.beat(tuner_id)
-            self._give_back(tuner_id)
+            self._requeue_trial_of(tuner_id)
 
     def beat(self, tuner_id: str) -> None:
-        """A worker is alive; heard also while the oracle is busy."""
+        """Records a worker's heartbeat; counts also while the oracle is busy."""
         self.leases.beat(tuner_id)
 
     def end(self, tuner_id: str, trial_id: str, status: str, message: str | None) -> None:
-        """A worker says how its trial ended, which KerasTuner's call says without the reason."""
+        """Records how a worker's trial ended, with the reason that KerasTuner's call omits."""
         with self._lock:
-            self._wake()
-            mine = self.ongoing_trials.get(tuner_id)
-            held = mine is not None and mine.trial_id == trial_id
-            self._take_end(trial_id, status, message, held)
+            self._ensure_open()
+            trial = self.ongoing_trials.get(tuner_id)
+            held = trial is not None and trial.trial_id == trial_id
+            self._accept_end(trial_id, status, message, held)
 
     def release(self, tuner_id: str) -> None:
-        """A tuner stops on request: its trial is taken up later, and no death is counted."""
+        """Queues the trial of a tuner that stops on request; no death is counted."""
         with self._lock:
             if self._ledger is not None and (trial := self.ongoing_trials.get(tuner_id)):
                 self._commit("release", trial=trial.trial_id)
 
     def leave(self, tuner_id: str) -> None:
-        """A worker has gone."""
+        """Removes a worker that has ended or fallen silent, and queues its trial again."""
         with self._lock:
-            self._give_back(tuner_id)
-            self.leases.left(tuner_id)
+            self._requeue_trial_of(tuner_id)
+            self.leases.remove(tuner_id)
             self.tuner_ids.discard(tuner_id)
 
     def reap(self) -> None:
-        """Takes the trials of silent workers back."""
+        """Removes silent workers, whose trials go to others."""
         with self._lock:
             for tuner_id in self.leases.expired():
                 if tuner_id in self.ongoing_trials:
@@ -175,49 +195,51 @@ class DurableOracle(RecordedOracle):
                 self.leave(tuner_id)
 
     def over(self) -> bool:
-        """Whether every trial there will be has ended."""
+        """Returns whether all trials have ended and no other will start."""
         with self._lock:
-            self._wake()
-            return not (self._room() or self._retry_queue or self.ongoing_trials)
+            self._ensure_open()
+            return not (self._may_propose() or self._retry_queue or self.ongoing_trials)
 
     def ends(self) -> list[kt.HyperParameters]:
-        """The first values of all hyperparameters, and the last."""
+        """Returns the two ends of the space: all first values, and all last values."""
         with self._lock:
-            self._wake()
+            self._ensure_open()
             first, last = [0] * len(self.tokens.sizes), [size - 1 for size in self.tokens.sizes]
-            return [self._own_hyperparameters(self.tokens.values(one)) for one in (first, last)]
+            return [
+                self._own_hyperparameters(self.tokens.values(vector)) for vector in (first, last)
+            ]
 
     def warm_up(self) -> None:
-        """Wakes the searcher and does what makes its first call slow."""
+        """Opens the ledger and does in advance whatever makes the searcher's first call slow."""
         with self._lock:
-            self._wake()
+            self._ensure_open()
             self.searcher.warm_up()
 
-    def _take_up(self, tuner_ids: set[str]) -> None:
-        """A chief's workers may live on and report; in one process the trial died with it."""
+    def _adopt_running(self, tuner_ids: set[str]) -> None:
+        """Leaves trials to a chief's workers, which may still run; else queues them again."""
         for tuner_id in sorted(tuner_ids):
             if not distribution.is_chief_oracle():
-                self._give_back(tuner_id)
+                self._requeue_trial_of(tuner_id)
             elif tuner_id in self.ongoing_trials:
                 self.leases.beat(tuner_id)
             else:
                 self.leases.expect(tuner_id)
 
-    # One trial's way.
+    # The life of a trial.
 
-    def _next(self, tuner_id: str) -> str | None:
+    def _next_trial_id(self, tuner_id: str) -> str | None:
         if self._retry_queue:
             trial_id = self._retry_queue[0]
             self._commit("attempt", trial=trial_id, tuner=tuner_id)
             return trial_id
-        if not self._room():
+        if not self._may_propose():
             return None
         try:
-            proposal = self.draws.next(self._known)
+            proposal = self.proposals.next(self._commit_known)
         except Exhausted as end:
             self._stop(str(end))
             return None
-        width = len(next(iter(self.trials), str(self.max_trials or 0)))  # as the search began
+        width = len(next(iter(self.trials), str(self.max_trials or 0)))  # as at the start
         trial_id = f"{len(self.trials):0{width}d}"
         self._commit(
             "proposal",
@@ -225,40 +247,40 @@ class DurableOracle(RecordedOracle):
             tuner=tuner_id,
             tokens=list(proposal.tokens),
             policy=proposal.policy,
-            drawn=self.draws.count,
+            drawn=self.proposals.count,
         )
         return trial_id
 
-    def _known(self, proposal: Proposal, reward: float) -> None:
-        """A proposal of known score: something to learn from, at no trial's cost."""
+    def _commit_known(self, proposal: Proposal, reward: float) -> None:
+        """Records a proposal of known reward, from which the searcher learns without a trial."""
         self._commit(
             "known",
             tokens=list(proposal.tokens),
             policy=proposal.policy,
             reward=reward,
-            drawn=self.draws.count,
-            repeats=self.draws.repeats,
+            drawn=self.proposals.count,
+            repeats=self.proposals.repeats,
         )
 
-    def _nothing(self, tuner_id: str) -> Trial:
-        """IDLE for a steady worker while others may still lose their trials, else STOPPED."""
-        if self.ongoing_trials and self.leases.beats(tuner_id):
+    def _no_trial(self, tuner_id: str) -> Trial:
+        """Returns IDLE if the worker has a heartbeat and may inherit a trial, else STOPPED."""
+        if self.ongoing_trials and self.leases.has_heartbeat(tuner_id):
             status = TrialStatus.IDLE
         else:
             status = TrialStatus.STOPPED
             self.save()
             self.tuner_ids.discard(tuner_id)
-            self.leases.left(tuner_id)
+            self.leases.remove(tuner_id)
         return Trial(hyperparameters=self._own_hyperparameters({}), trial_id="", status=status)
 
-    def _take_end(self, trial_id: str, status: str, message: str | None, held: bool) -> None:
-        """An end of a trial that the teller does not hold counts only if it brings a score.
+    def _accept_end(self, trial_id: str, status: str, message: str | None, held: bool) -> None:
+        """Ends a trial; a caller that does not hold it must bring a score, or is ignored.
 
-        It is a call repeated after the chief died, or comes from a worker thought dead.
+        Such a call was repeated after the chief died, or comes from a worker presumed dead.
         """
-        trial = self._told(trial_id)
+        trial = self._existing(trial_id)
         scored = status == TrialStatus.COMPLETED and trial.metrics.exists(self.objective.name)
-        if trial_id in self._proposals and (held or scored):
+        if trial_id in self._unfinished and (held or scored):
             self._end(trial, status, message)
 
     def _end(self, trial: Trial, status: str, message: str | None) -> None:
@@ -293,22 +315,22 @@ class DurableOracle(RecordedOracle):
             self._display.trial_start.pop(trial.trial_id)
             self._display.trial_number.pop(trial.trial_id)
 
-    def _give_back(self, tuner_id: str) -> None:
-        """Queues the trial of a tuner that died with it, or fails it if it has killed too many."""
+    def _requeue_trial_of(self, tuner_id: str) -> None:
+        """Queues the trial of a dead tuner again, or fails it after too many deaths."""
         with uninterrupted():
             trial = self.ongoing_trials.pop(tuner_id, None)
             if trial is None:
                 return
-            deaths = self._handed[trial.trial_id] - self._run_times[trial.trial_id]
+            deaths = self._assignments[trial.trial_id] - self._run_times[trial.trial_id]
             if deaths < self.max_deaths_per_trial:
                 self._retry_queue.append(trial.trial_id)
                 return
             self._end(trial, TrialStatus.FAILED, f"the process that ran it died {deaths} times")
 
     def _count_failure(self, trial: Trial) -> None:
-        """Stops the search after too many in a row; taken up again, it counts anew.
+        """Stops the search after too many failures in a row; a resumed one counts from zero.
 
-        A run that is tried again neither counts nor ends a row.
+        A run that is retried neither counts as a failure nor ends a row.
         """
         if trial.status == TrialStatus.COMPLETED:
             self._failures = 0
@@ -316,35 +338,35 @@ class DurableOracle(RecordedOracle):
             return
         self._failures += 1
         if self._failures == self.failure_limit:
-            last = (trial.message or "").strip().rpartition("\n")[2]
-            self._stop(f"{self._failures} trials failed in a row; the last: {last}")
+            reason = (trial.message or "").strip().rpartition("\n")[2]
+            self._stop(f"{self._failures} trials failed in a row; the last: {reason}")
 
     def _stop(self, reason: str) -> None:
         if self.stop_reason is None:
             self.stop_reason = reason
             warnings.warn(f"the search stops: {reason}", stacklevel=2)
 
-    def _room(self) -> bool:
-        """Whether another trial may be proposed."""
+    def _may_propose(self) -> bool:
+        """Returns whether another trial may be proposed."""
         return self.stop_reason is None and not (
             self.max_trials and len(self.trials) >= self.max_trials
         )
 
-    # Trials as others see them.
+    # Trials as callers receive them.
 
-    def _told(self, trial_id: str) -> Trial:
+    def _existing(self, trial_id: str) -> Trial:
         if trial_id not in self.trials:
             raise ValueError(f"there is no trial {trial_id!r} in {self._project_dir}")
         return self.trials[trial_id]
 
-    def _unshared(self, trial: Trial) -> Trial:
-        """A trial whose hyperparameters a HyperModel may add to."""
+    def _with_own_hyperparameters(self, trial: Trial) -> Trial:
+        """Returns the trial with hyperparameters of its own, to which a HyperModel may add."""
         if trial.hyperparameters.space is self.hyperparameters.space:
             trial.hyperparameters = self._own_hyperparameters(trial.hyperparameters.values)
         return trial
 
 
-def _plain(value: Any) -> float | str:
-    """A metric as JSON has it; what is not finite is spelt out."""
+def _json_number(value: Any) -> float | str:
+    """Returns a metric as JSON allows it: numbers that are not finite are spelt out."""
     number = float(value)
     return number if math.isfinite(number) else str(number)

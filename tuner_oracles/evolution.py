@@ -1,4 +1,4 @@
-"""Regularised evolution (Real et al., AAAI 2019): the oldest dies, not the worst."""
+"""Regularised evolution (Real et al., AAAI 2019): the oldest member dies, not the worst."""
 
 from collections import deque
 from typing import Any
@@ -8,7 +8,7 @@ from tuner_oracles.searcher import Proposal, Searcher, Vector
 
 
 class EvolutionSearcher(Searcher):
-    """The winner of a tournament among the latest ``population``, with one token changed."""
+    """Proposes the winner of a tournament among the latest ``population``, one token changed."""
 
     def __init__(self, population: int = 40, tournament: int = 8) -> None:
         if population < 2:
@@ -16,30 +16,34 @@ class EvolutionSearcher(Searcher):
         if not 1 <= tournament <= population:
             raise ValueError(f"tournament is {tournament}, expected 1–{population}")
         self.population, self.tournament = population, tournament
-        self._living: deque[tuple[float, Vector]] = deque(maxlen=population)
+        self._members: deque[tuple[float, Vector]] = deque(maxlen=population)
 
     def propose(self, number: int) -> Proposal:
-        """A uniform vector until the population is full, then a child of a tournament's best."""
+        """Samples uniformly until the population is full, then mutates a tournament's winner."""
         rng = self.rng(number)
-        if len(self._living) < self.population:
+        if len(self._members) < self.population:
             return Proposal(self.uniform(rng))
-        parent = max(rng.sample(list(self._living), self.tournament), key=lambda one: one[0])
+        rivals = rng.sample(list(self._members), self.tournament)
+        parent = max(rivals, key=lambda member: member[0])
         return Proposal(self.mutate(parent[1], rng))
 
     def learn(self, proposal: Proposal, reward: float, *, known: bool = False) -> None:
-        """The newcomer lives; the oldest dies."""
-        self._living.append((reward, proposal.tokens))
+        """Adds a member to the population; the oldest one leaves it."""
+        self._members.append((reward, proposal.tokens))
 
     def settings(self) -> dict[str, Any]:
-        """The sizes of population and tournament."""
+        """Returns the sizes of population and tournament."""
         return {"population": self.population, "tournament": self.tournament}
 
 
 class EvolutionOracle(DurableOracle):
     """Regularised evolution as a KerasTuner oracle.
 
-    ``population``: how many of the latest live. ``tournament``: how many of them compete to be
-    parent. Others as of ``DurableOracle``.
+    ``population`` is the number of latest trials that may be parents, ``tournament`` the number
+    of them that compete. Other arguments, and the promises on threads, processes and kills, are
+    those of ``DurableOracle``::
+
+        oracle = EvolutionOracle("val_loss", max_trials=100, population=20, tournament=5)
     """
 
     def __init__(

@@ -1,9 +1,9 @@
-"""A chief and its workers on one machine, started, watched and restarted.
+"""Runs a chief and its workers on one machine: starts, watches and restarts them.
 
     python -m tuner_oracles --workers 3 my_search.py [arguments]
 
-The script is run once for each of them and calls ``tuner_oracles.search``; environment variables
-tell it which one it is.
+Each process runs the script, which calls ``tuner_oracles.search``; environment variables define
+whether it is the chief or a worker.
 """
 
 import argparse
@@ -20,8 +20,8 @@ from contextlib import suppress
 
 CHIEF = "chief"
 _GRACE = 30.0
-_LATEST = 5.0
-"""So many seconds after a trial's end its chief has told of it, busy as it may be."""
+_REPORT_SECONDS = 5.0
+"""The seconds within which even a busy chief announces that a trial has ended."""
 _LAUNCHED = "TUNER_ORACLES_LAUNCHED"
 _ENDED = "\x03"
 
@@ -29,9 +29,16 @@ _ENDED = "\x03"
 class Cluster:
     """One chief and ``workers`` workers running ``command``.
 
-    A process that dies is started again under its name, ``restarts`` times at most before another
-    trial ends; one that ends with a status in ``hopeless`` would do so again, and ends all.
-    ``hear`` gets what they say, by name and line; if it is not given, that is printed.
+    A process that dies is started again under its name, at most ``restarts`` times until another
+    trial ends. One that ends with a status in ``fatal`` would do so again, and ends all others.
+    ``on_line`` is called with the name of a process and each line of its output, from one thread
+    for each process; by default the lines are printed.
+
+    This object owns the processes: ``run`` returns only when all have ended, and on Ctrl-C it
+    stops the workers first, which return their trials, then the chief. If this process is killed,
+    the children end with it (on Linux); the search resumes when the same command runs again::
+
+        status = Cluster([sys.executable, "my_search.py"], workers=3).run()
     """
 
     def __init__(
@@ -42,9 +49,9 @@ class Cluster:
         address: str = "127.0.0.1",
         port: int | None = None,
         restarts: int = 5,
-        hopeless: Collection[int] = (),
+        fatal: Collection[int] = (),
         env: Mapping[str, str] | None = None,
-        hear: Callable[[str, str], None] | None = None,
+        on_line: Callable[[str, str], None] | None = None,
     ) -> None:
         if workers < 1:
             raise ValueError(f"workers is {workers}, expected 1 or more")
@@ -53,13 +60,13 @@ class Cluster:
         self.address, self.port = address, port or _free_port(address)
         self.processes: dict[str, subprocess.Popen] = {}
         self._env = dict(os.environ if env is None else env)
-        self._hopeless, self._hear = hopeless, hear or _print
+        self._fatal, self._on_line = fatal, on_line or _print
         self._restarts = restarts
-        self._left = dict.fromkeys(self.names, restarts)
-        self._deaf = False
+        self._restarts_left = dict.fromkeys(self.names, restarts)
+        self._output_failed = False
 
     def run(self) -> int:
-        """Starts all and waits for the end; the exit status to end with."""
+        """Starts all processes, waits until the search has ended and returns the exit status."""
         try:
             for name in self.names:
                 self._start(name)
@@ -77,28 +84,28 @@ class Cluster:
                 return 0
             for name in self.names:
                 status = self.processes[name].poll()
-                if status in self._hopeless:
+                if status in self._fatal:
                     return status
-                if status and not self._again(name, status):
+                if status and not self._restart(name, status):
                     return 1
 
-    def _again(self, name: str, status: int) -> bool:
-        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-        if not self._may_again(name):
-            _tell(f"{name} {how}, once too often; what was earned is kept")
+    def _restart(self, name: str, status: int) -> bool:
+        end = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+        if not self._may_restart(name):
+            _print_error(f"{name} {end}, too often in a row; all results so far are stored")
             return False
-        self._left[name] -= 1
-        _tell(f"{name} {how}; starting it again")
+        self._restarts_left[name] -= 1
+        _print_error(f"{name} {end}; starting it again")
         time.sleep(0.5)
         self._start(name)
         return True
 
-    def _may_again(self, name: str) -> bool:
-        """The chief may not yet have told that the trial before this one has ended."""
-        end = time.monotonic() + _LATEST
-        while self._left[name] == 0 and time.monotonic() < end:
+    def _may_restart(self, name: str) -> bool:
+        """Waits for the chief, which may not have announced the end of an earlier trial yet."""
+        end = time.monotonic() + _REPORT_SECONDS
+        while self._restarts_left[name] == 0 and time.monotonic() < end:
             time.sleep(0.05)
-        return self._left[name] > 0
+        return self._restarts_left[name] > 0
 
     def _start(self, name: str) -> None:
         process = subprocess.Popen(
@@ -116,32 +123,32 @@ class Cluster:
             text=True,
             errors="replace",
             start_new_session=True,  # Ctrl-C reaches this process only, which passes it on
-            preexec_fn=_begin,
+            preexec_fn=_prepare_child,
         )
         self.processes[name] = process
         threading.Thread(target=self._relay, args=(name, process), daemon=True).start()
 
     def _relay(self, name: str, process: subprocess.Popen) -> None:
-        """Passes on what a process says, come what may: its pipe full, it would hang."""
+        """Passes on a process's output despite any error: with a full pipe it would hang."""
         assert process.stdout is not None
         for line in process.stdout:
             if line.rstrip().endswith(_ENDED):
-                self._left = dict.fromkeys(self.names, self._restarts)
-            said = line.replace(_ENDED, "").rstrip()
+                self._restarts_left = dict.fromkeys(self.names, self._restarts)
+            text = line.replace(_ENDED, "").rstrip()
             try:
-                if said:
-                    self._hear(name, said)
+                if text:
+                    self._on_line(name, text)
             except Exception as error:
-                self._tell_deaf(error)
+                self._report_output_error(error)
 
-    def _tell_deaf(self, error: Exception) -> None:
-        if not self._deaf:
-            self._deaf = True
+    def _report_output_error(self, error: Exception) -> None:
+        if not self._output_failed:
+            self._output_failed = True
             with suppress(OSError):
-                _tell(f"what {', '.join(self.names)} say can't be shown: {error!r}")
+                _print_error(f"the output of {', '.join(self.names)} can't be shown: {error!r}")
 
     def _end(self) -> None:
-        """Ctrl-C for the workers, then for the chief: they tell it which trials they leave."""
+        """Interrupts the workers, then the chief, to which they return their trials."""
         for names in (self.names[1:], [CHIEF]):
             processes = [self.processes[name] for name in names if name in self.processes]
             for process in processes:
@@ -151,37 +158,42 @@ class Cluster:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line."""
+    """Runs the command line and returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m tuner_oracles",
         description="Run a script that calls tuner_oracles.search as a chief and workers.",
     )
-    parser.add_argument("--workers", type=int, required=True, help="how many workers")
+    parser.add_argument("--workers", type=int, required=True, help="number of workers")
     parser.add_argument("--port", type=int, help="the chief's port (default: a free one)")
-    parser.add_argument("--restarts", type=int, default=5, help="of each process, at most")
+    parser.add_argument(
+        "--restarts",
+        type=int,
+        default=5,
+        help="of each process at most, until another trial ends (default: 5)",
+    )
     parser.add_argument("script")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
-    told = parser.parse_args(arguments)
-    if told.workers < 1:
-        parser.error(f"--workers is {told.workers}, expected 1 or more")
-    if not os.path.isfile(told.script):
-        parser.error(f"there is no script {told.script}")
-    command = [sys.executable, told.script, *told.arguments]
-    status = Cluster(command, told.workers, port=told.port, restarts=told.restarts).run()
+    options = parser.parse_args(arguments)
+    if options.workers < 1:
+        parser.error(f"--workers is {options.workers}, expected 1 or more")
+    if not os.path.isfile(options.script):
+        parser.error(f"there is no script {options.script}")
+    command = [sys.executable, options.script, *options.arguments]
+    status = Cluster(command, options.workers, port=options.port, restarts=options.restarts).run()
     if status == 130:
-        _tell("stopped; run the same command again to go on")
+        _print_error("stopped; run the same command again to resume")
     return status
 
 
 def announce_trial_end() -> None:
-    """A chief tells who launched it that a trial has ended, by a line that is not shown."""
+    """Announces to a launching ``Cluster`` that a trial has ended, by a line that is not shown."""
     if _LAUNCHED in os.environ:
         with suppress(OSError):
             os.write(1, f"{_ENDED}\n".encode())
 
 
 def _wait(processes: Iterable[subprocess.Popen]) -> None:
-    """Gives those that still run some time, then kills them."""
+    """Waits until the processes end; kills those that still run after ``_GRACE`` seconds."""
     end = time.monotonic() + _GRACE
     for process in processes:
         try:
@@ -191,7 +203,7 @@ def _wait(processes: Iterable[subprocess.Popen]) -> None:
             process.wait()
 
 
-def _tell(line: str) -> None:
+def _print_error(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
@@ -206,10 +218,11 @@ def _free_port(address: str) -> int:
         return probe.getsockname()[1]
 
 
-def _begin() -> None:
-    """In a child: Ctrl-C works, also where the parent was told to ignore it.
+def _prepare_child() -> None:
+    """Enables Ctrl-C in a child, also if the parent ignores it.
 
-    On Linux, whatever ends the parent ends the child, or the search's folder stayed in use.
+    On Linux the child ends with its parent, however that ends: else it would keep the search's
+    folder in use.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform == "linux":

@@ -1,19 +1,23 @@
-"""Who is alive: a worker that says so from time to time keeps its trial, a silent one loses it."""
+"""Leases: a worker that sends heartbeats keeps its trial, a silent one loses it."""
 
 import math
 import threading
 import time
 from collections.abc import Callable
 
-EXPECTED = 30.0
-"""So many seconds a chief that was started again waits for workers that it knows of."""
+RETURN_SECONDS = 30.0
+"""The seconds that a restarted chief waits for known workers that hold no trial."""
 
 
 class Leases:
-    """Until when each worker is taken to live.
+    """The time until which each worker counts as alive.
 
-    Only workers that have promised to be heard of (``beat``) can expire: stock KerasTuner
-    workers say nothing while a trial runs, however long it takes.
+    Only workers that have promised heartbeats (``beat``) can expire: KerasTuner's own workers
+    send nothing while a trial runs, however long it takes.
+
+    Every method may be called from any thread: ``beat`` does not wait for the oracle's lock, so
+    heartbeats arrive while the oracle is busy. Leases live in memory only; a restarted chief
+    builds them again from its ledger.
     """
 
     def __init__(self, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -24,46 +28,46 @@ class Leases:
         self._lock = threading.RLock()
         self._ends: dict[str, float] = {}
 
-    def seen(self, worker: str) -> None:
-        """A worker has called."""
+    def renew(self, worker: str) -> None:
+        """Renews the lease of a worker that has called; it does not expire without heartbeats."""
         with self._lock:
-            if self.beats(worker):
+            if self.has_heartbeat(worker):
                 self.beat(worker)
             else:
                 self._ends[worker] = math.inf
 
     def beat(self, worker: str) -> None:
-        """A worker has called and will go on doing so."""
+        """Renews the lease of a worker that has called and promises to call again."""
         with self._lock:
             self._ends[worker] = self._clock() + self.timeout
 
     def expect(self, worker: str) -> None:
-        """A worker without a trial may come again, but is not waited for as long."""
+        """Grants a short lease to a known worker without a trial, which may return."""
         with self._lock:
-            self._ends[worker] = self._clock() + min(EXPECTED, self.timeout)
+            self._ends[worker] = self._clock() + min(RETURN_SECONDS, self.timeout)
 
-    def renew(self) -> None:
-        """The chief listens from now on only: nobody could be heard before."""
+    def extend_all(self) -> None:
+        """Extends all leases when the chief begins to listen: no worker could call before."""
         with self._lock:
-            least = self._clock() + min(EXPECTED, self.timeout)
+            least = self._clock() + min(RETURN_SECONDS, self.timeout)
             self._ends = {worker: max(end, least) for worker, end in self._ends.items()}
 
-    def left(self, worker: str) -> None:
-        """A worker has ended, or is given up."""
+    def remove(self, worker: str) -> None:
+        """Removes the lease of a worker that has ended or is given up."""
         with self._lock:
             self._ends.pop(worker, None)
 
-    def beats(self, worker: str) -> bool:
-        """Whether a worker has promised to be heard of."""
+    def has_heartbeat(self, worker: str) -> bool:
+        """Returns whether a worker has promised heartbeats."""
         return self._ends.get(worker, math.inf) < math.inf
 
     def expired(self) -> list[str]:
-        """Workers that promised to be heard of and were not, for longer than the timeout."""
+        """Returns the workers whose promised heartbeats have not come within the timeout."""
         with self._lock:
             now = self._clock()
             return [worker for worker, end in self._ends.items() if end < now]
 
     def present(self) -> list[str]:
-        """Workers heard of and not yet gone."""
+        """Returns the workers that have called and have not left."""
         with self._lock:
             return list(self._ends)

@@ -1,8 +1,9 @@
-"""The ledger: an append-only, fsynced record of everything a search must not lose.
+"""The ledger: an append-only, fsynced record of everything that a search must not lose.
 
-One JSON object a line, with its number and a checksum. Whatever is killed whenever leaves a
-whole ledger, but for its last line: a truncated one is cut off, since nobody was told that it
-was written. Any other damage is refused.
+Each line is one JSON object with its number and a checksum. A kill at any moment leaves an intact
+ledger but for its last line: a truncated one is cut off, since no caller has learned that it was
+written. Any other damage is refused. This module also writes files atomically and defers signals
+(``uninterrupted``), so that an interrupt never separates a record from its effect.
 """
 
 import errno
@@ -26,25 +27,25 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class LedgerError(kt.errors.FatalRuntimeError):
-    """A ledger that can't be read or belongs to somebody else.
+    """A ledger that can't be read or belongs to another search or process.
 
-    KerasTuner ends the search on it: it is no trial's failure.
+    KerasTuner ends the search on this error instead of counting a failed trial.
     """
 
 
 class Unwritable(LedgerError):
-    """A file of a search that can't be written; what was written before is whole."""
+    """A file of a search that can't be written; its earlier content is intact."""
 
     def __init__(self, path: Path | str, error: OSError) -> None:
-        remedy = "free some space" if error.errno in _FULL else "see to it that it can be"
+        remedy = "free some space" if error.errno in _FULL else "make it writable"
         super().__init__(
-            f"{path} can't be written: {error.strerror or error}; {remedy}, then start the same "
-            "again to go on"
+            f"{path} can't be written: {error.strerror or error}; {remedy}, then run the same "
+            "command again to resume"
         )
 
 
 class Busy(LedgerError):
-    """A ledger that another process is writing."""
+    """A ledger that another process holds open."""
 
     def __init__(self, path: Path) -> None:
         self.fault = f"{path} is in use: another process is running this search"
@@ -52,21 +53,28 @@ class Busy(LedgerError):
 
 
 class Lost(LedgerError):
-    """A ledger that is gone or damaged, while the trials' own files may still be there."""
+    """A ledger that is gone or damaged, while the files of its trials may still exist."""
 
     def __init__(self, fault: str) -> None:
         self.fault = fault
         super().__init__(
-            f"{fault}; put back a copy of the file, or begin anew with overwrite=True or another "
-            "project_name, where first= tries the best values of this search again"
+            f"{fault}; put back a copy of the file, or start from scratch with overwrite=True or "
+            "another project_name, where first= tries the best values of this search again"
         )
 
 
 class Ledger:
-    """An open ledger of ``count`` records; ``records`` are those found when it was opened.
+    """An open ledger of ``count`` records; ``records`` holds those found when it was opened.
 
-    The file stays locked while it is open, so that no two processes write one search. Opened
-    again within a process (as when a notebook's cell is run again) the newer one takes over.
+    The file stays locked (``flock``) while it is open, so that two processes never write the same
+    search; the lock ends with the process. If it is opened again within a process, as when a
+    notebook's cell is run again, the newer instance takes over and the older one raises. An
+    instance has no lock for threads: its owner, the oracle, calls it under its own lock. A record
+    that ``append`` has returned survives a kill or power cut::
+
+        ledger = Ledger(Path("search/ledger.jsonl"))
+        ledger.append("note", text="started")
+        ledger.close()
     """
 
     _open: ClassVar["WeakValueDictionary[Path, Ledger]"] = WeakValueDictionary()
@@ -94,7 +102,10 @@ class Ledger:
             sync_folder(path.parent)
 
     def append(self, kind: str, **fields: Any) -> Record:
-        """Writes one record; it is on disk when this returns."""
+        """Writes one record and returns it; it is on disk by then.
+
+        On an error the file is cut back to its previous end and the record does not exist.
+        """
         record = {"n": self.count, "kind": kind, **fields}
         body = json.dumps(record, allow_nan=False, separators=(",", ":"))
         self._write(f'{{"crc":"{_checksum(body)}",{body[1:]}\n'.encode())
@@ -102,7 +113,7 @@ class Ledger:
         return record
 
     def close(self) -> None:
-        """Lets go of the file and its lock."""
+        """Closes the file, which releases its lock."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -128,7 +139,7 @@ class Ledger:
         *lines, rest = content.split(b"\n")
         records = [self._parse(line, number) for number, line in enumerate(lines)]
         if rest:
-            self._mend(rest, len(content) - len(rest), records)
+            self._repair_end(rest, len(content) - len(rest), records)
         return records
 
     def _parse(self, line: bytes, number: int) -> Record:
@@ -136,15 +147,15 @@ class Ledger:
             record = json.loads(line)
             crc = record.pop("crc")
             body = json.dumps(record, allow_nan=False, separators=(",", ":"))
-            whole = crc == _checksum(body) and record["n"] == number
+            intact = crc == _checksum(body) and record["n"] == number
         except (ValueError, KeyError, TypeError, AttributeError):
-            whole = False
-        if not whole:
+            intact = False
+        if not intact:
             raise Lost(f"{self.path} line {number + 1} is damaged")
         return record
 
-    def _mend(self, rest: bytes, start: int, records: list[Record]) -> None:
-        """The last line has no end: kept if it is whole all the same, else cut off."""
+    def _repair_end(self, rest: bytes, start: int, records: list[Record]) -> None:
+        """Ends an unterminated last line if its record is intact, else cuts it off."""
         try:
             records.append(self._parse(rest, len(records)))
             os.write(self._file, b"\n")
@@ -156,8 +167,8 @@ class Ledger:
 def write_atomically(path: Path, content: bytes, *, sync: bool = False) -> None:
     """Writes a file so that a reader finds the old content or the new one, never a part.
 
-    Its folder is made. ``sync`` waits until it is on disk: for what can't be made again from the
-    ledger.
+    Creates its folder. ``sync`` waits until the content is on disk, for files that can't be
+    written again from the ledger. Threads must not write the same path at the same time.
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -175,7 +186,7 @@ def write_atomically(path: Path, content: bytes, *, sync: bool = False) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes sure that a new file's name is on disk too."""
+    """Waits until the name of a new file in a folder is on disk too."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -192,23 +203,24 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Puts off what handles Ctrl-C and termination to the end of the block.
+    """Defers the handlers of Ctrl-C and termination to the end of the block.
 
-    Python runs such handlers in the main thread alone: in another one there is nothing to put off.
+    Python runs such handlers in the main thread only: in any other thread there is nothing to
+    defer. SIGKILL can't be deferred.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _: came.append(number))
+    received: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _: received.append(number))
         for number in _SIGNALS
         if callable(signal.getsignal(number))
     }
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
-        for number in came:
+        for number in received:
             signal.raise_signal(number)

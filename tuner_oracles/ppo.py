@@ -1,8 +1,8 @@
 """The papers' controller as a KerasTuner oracle: PPO on the log-probabilities of its proposals.
 
-A result may come late and out of order: its proposal carries the log-probabilities with which it
-was drawn, so the importance ratio is taken against the policy that proposed it, and a proposal
-of a policy too long gone is dropped.
+A result may arrive late and out of order: its proposal carries the log-probabilities with which
+it was sampled, so the importance ratio is taken against the policy that proposed it, and a
+proposal of a policy that was updated too often since is dropped.
 """
 
 import dataclasses
@@ -25,21 +25,23 @@ if TYPE_CHECKING:
     from tuner_oracles.controller import Controller
 
 _CHECKPOINT_EVERY = 16
-_KEPT = 2
+_CHECKPOINTS = 2
 
 
 @dataclass(frozen=True)
 class PPOSettings:
-    """What PPO trains and how; the defaults are the papers' (their code where they are silent).
+    """The settings of PPO; defaults are the papers', or their code's where the papers give none.
 
-    - ``units``, ``layers``: of the LSTM. ``clip``: of the importance ratio of each token.
-    - ``learning_rate``: Adam's. ``entropy``: weight of the entropy bonus. ``gradient_clip``: norm.
-    - ``baseline_decay``: of the running mean of rewards, from which advantages are taken;
-      ``scale_rewards`` divides them by the running standard deviation too.
-    - ``window``: how many of the latest episodes are trained on, after ``every`` so many results,
-      in ``passes`` over them, ``minibatch`` an Adam step. The authors take 100 steps of one
-      episode after every result; five of twenty cost a twentieth.
-    - ``max_lag``: results of a policy that was updated more often since are dropped.
+    - ``units``, ``layers``: the size of the LSTM. ``clip``: the bound on the importance ratio of
+      each token.
+    - ``learning_rate``: Adam's. ``entropy``: the weight of the entropy bonus. ``gradient_clip``:
+      the largest norm of the gradient.
+    - ``baseline_decay``: the decay of the running mean of rewards, which advantages are relative
+      to; ``scale_rewards`` also divides them by the running standard deviation.
+    - ``window``: the number of latest episodes to train on, after each ``every`` results, in
+      ``passes`` over them with ``minibatch`` episodes per Adam step. The authors take 100 steps
+      of one episode after every result; five of twenty cost a twentieth.
+    - ``max_lag``: the number of updates of its policy after which a result is dropped.
     - ``repeat_cost``: see ``PPOSearcher.learn``.
     """
 
@@ -105,7 +107,7 @@ class Episode(NamedTuple):
 
 
 class Baseline:
-    """Running mean and spread of the rewards: what a reward is compared with."""
+    """The running mean and spread of the rewards, which each reward is compared with."""
 
     def __init__(self, decay: float) -> None:
         self.decay = decay
@@ -113,22 +115,26 @@ class Baseline:
         self._variance = 0.0
 
     def update(self, reward: float) -> None:
-        """Takes in a reward; the first one is the mean."""
+        """Adds a reward; the first one is the mean."""
         if math.isnan(self.mean):
             self.mean = reward
             return
-        off = reward - self.mean
-        self.mean += (1 - self.decay) * off
-        self._variance = self.decay * (self._variance + (1 - self.decay) * off * off)
+        deviation = reward - self.mean
+        self.mean += (1 - self.decay) * deviation
+        self._variance = self.decay * (self._variance + (1 - self.decay) * deviation * deviation)
 
     @property
     def spread(self) -> float:
-        """The standard deviation, or 1 while rewards are all alike."""
+        """The standard deviation, or 1 while all rewards are equal."""
         return math.sqrt(self._variance) or 1.0
 
 
 class PPOSearcher(Searcher):
-    """Draws from the controller's policy and trains it on the latest rewards."""
+    """Samples from the controller's policy and trains it on the latest rewards.
+
+    The controller is built at its first use. Its weights are saved after some updates; a kill
+    between two checkpoints costs time only, as the updates since are computed again.
+    """
 
     learns_from_known = True
 
@@ -139,42 +145,42 @@ class PPOSearcher(Searcher):
         self.baseline = Baseline(config.baseline_decay)
         self._window: deque[Episode] = deque(maxlen=config.window)
         self._fresh = self._known = self._since_checkpoint = 0
-        self._floor = math.inf
+        self._worst = math.inf
         self._repeats: Counter[Vector] = Counter()
-        self._made: Controller | None = None
+        self._built: Controller | None = None
         self._checkpoint: tuple[int, list[np.ndarray]] | None = None
 
-    def begin(self, tokens: Sequence[Any], seed: int) -> None:
-        """Keeps the tokens: the controller is made when it is first needed."""
-        super().begin(tokens, seed)
+    def start(self, tokens: Sequence[Any], seed: int) -> None:
+        """Stores the tokens: the controller is built when it is first needed."""
+        super().start(tokens, seed)
         self._tokens = tokens
 
     def settings(self) -> dict[str, Any]:
-        """All of PPO's."""
+        """Returns all settings of PPO."""
         return dataclasses.asdict(self.config)
 
     def propose(self, number: int) -> Proposal:
-        """A draw from the policy, with the log-probability of each token."""
+        """Samples from the policy; stores the log-probability of each token in the proposal."""
         if not self.sizes:
             return Proposal(())
         tokens, log_probs = self._controller.sample([number])
         policy = {"log_probs": log_probs[0].tolist(), "version": self.version}
         return Proposal(tuple(tokens[0].tolist()), policy)
 
-    def given(self, vector: Vector) -> Proposal:
-        """With the log-probabilities that it has now, so that the policy learns from it too."""
+    def as_proposal(self, vector: Vector) -> Proposal:
+        """Adds the vector's present log-probabilities, so that the policy learns from it too."""
         if not self.sizes:
             return Proposal(vector)
         log_probs = self._controller.log_probs(np.asarray([vector]))
         return Proposal(vector, {"log_probs": log_probs[0].tolist(), "version": self.version})
 
     def learn(self, proposal: Proposal, reward: float, *, known: bool = False) -> None:
-        """Takes in an episode; known ones make up half of an update at most.
+        """Adds an episode; those of known reward make up half of an update at most.
 
-        Each repeat of a vector is worth less than the last by ``repeat_cost`` standard deviations:
-        at full worth the policy trains on its own echo until it says nothing else.
+        Each repeat of a vector yields ``repeat_cost`` standard deviations less than the previous
+        one: at full reward the policy reinforces its own repeats until it proposes nothing else.
         """
-        self._floor = min(self._floor, reward)
+        self._worst = min(self._worst, reward)
         if not proposal.policy or (known and self._known >= max(1, self.config.every // 2)):
             return
         self._known += known
@@ -183,31 +189,31 @@ class PPOSearcher(Searcher):
             self._repeats[proposal.tokens] += 1
             cost = self.config.repeat_cost * self.baseline.spread
             reward -= cost * self._repeats[proposal.tokens]
-        self._take(proposal, reward)
+        self._add_episode(proposal, reward)
 
     def learn_failure(self, proposal: Proposal) -> None:
-        """A failed trial is as bad as the worst that ended well; the baseline does not see it."""
-        if proposal.policy and self._floor < math.inf:
-            self._take(proposal, self._floor)
+        """Rewards a failed trial as the worst completed one and leaves the baseline as it is."""
+        if proposal.policy and self._worst < math.inf:
+            self._add_episode(proposal, self._worst)
 
     def checkpoint(self, folder: Path) -> dict[str, Any] | None:
-        """Saves the controller after an update, unless the last time was a few trials ago."""
-        if self._made is None or self._fresh or self._since_checkpoint < _CHECKPOINT_EVERY:
+        """Saves the controller after an update if enough trials have ended since the last time."""
+        if self._built is None or self._fresh or self._since_checkpoint < _CHECKPOINT_EVERY:
             return None
         self._since_checkpoint = 0
         content = io.BytesIO()
-        np.savez(content, *self._made.arrays())
+        np.savez(content, *self._built.arrays())
         path = folder / f"controller-{self.version:06d}.npz"
         write_atomically(path, content.getvalue(), sync=True)
-        for old in sorted(folder.glob("controller-*.npz"))[:-_KEPT]:
+        for old in sorted(folder.glob("controller-*.npz"))[:-_CHECKPOINTS]:
             old.unlink()
         digest = hashlib.sha256(content.getvalue()).hexdigest()
         return {"file": path.name, "sha256": digest, "version": self.version}
 
     def recover(self, folder: Path, records: Sequence[dict[str, Any]]) -> None:
-        """Takes the newest whole checkpoint; without one all updates are made again."""
+        """Loads the newest intact checkpoint; without one all updates are computed again."""
         for record in reversed(records):
-            path = folder / Path(record["file"]).name  # never elsewhere, whatever is written there
+            path = folder / Path(record["file"]).name  # never outside, whatever the record says
             if not path.exists():
                 continue
             content = path.read_bytes()
@@ -222,24 +228,24 @@ class PPOSearcher(Searcher):
 
         if not self.sizes:
             return
-        before = self._controller.arrays()
+        saved = self._controller.arrays()
         tokens, log_probs = self._controller.sample([0] * self.config.minibatch)
         self._controller.sample([0])
         self._controller.train(Batch(tokens, log_probs, np.zeros(len(tokens))))
-        self._controller.restore(before)
+        self._controller.restore(saved)
 
     @property
     def _controller(self) -> "Controller":
-        if self._made is None:
+        if self._built is None:
             from tuner_oracles.controller import Controller
 
-            chosen = ("units", "layers", "clip", "learning_rate", "entropy", "gradient_clip")
-            self._made = Controller(
-                self._tokens, self.seed, **{name: getattr(self.config, name) for name in chosen}
+            names = ("units", "layers", "clip", "learning_rate", "entropy", "gradient_clip")
+            self._built = Controller(
+                self._tokens, self.seed, **{name: getattr(self.config, name) for name in names}
             )
-        return self._made
+        return self._built
 
-    def _take(self, proposal: Proposal, reward: float) -> None:
+    def _add_episode(self, proposal: Proposal, reward: float) -> None:
         if self.version - proposal.policy["version"] > self.config.max_lag:
             self.dropped += 1
             return
@@ -251,7 +257,7 @@ class PPOSearcher(Searcher):
             self._fresh = self._known = 0
 
     def _update(self) -> None:
-        """Trains on the window, unless a checkpoint that is still ahead has done so."""
+        """Trains on the window, unless a loaded checkpoint already includes this update."""
         self.version += 1
         if self._checkpoint is not None:
             version, arrays = self._checkpoint
@@ -283,8 +289,11 @@ class PPOOracle(DurableOracle):
     """A recurrent controller trained by PPO, as in both papers, for any discrete HyperModel.
 
     ``preset``: "fast" learns within hundreds of trials, "paper" has the papers' settings, which
-    want thousands. Any field of ``PPOSettings`` can be given to override the preset's; other
-    arguments are those of ``DurableOracle``.
+    need thousands. Any field of ``PPOSettings`` may be passed and overrides the preset's. Other
+    arguments, and the promises on threads, processes and kills, are those of ``DurableOracle``;
+    the controller always runs on the CPU of the process that owns the search::
+
+        oracle = PPOOracle("val_loss", max_trials=300, preset="fast", entropy=0.05)
     """
 
     def __init__(
@@ -298,6 +307,6 @@ class PPOOracle(DurableOracle):
         if preset not in PRESETS:
             raise ValueError(f"preset is {preset!r}, expected {' or '.join(map(repr, PRESETS))}")
         fields = {field.name for field in dataclasses.fields(PPOSettings)}
-        given = {name: arguments.pop(name) for name in fields & set(arguments)}
-        config = dataclasses.replace(PRESETS[preset], **given)
+        overrides = {name: arguments.pop(name) for name in fields & set(arguments)}
+        config = dataclasses.replace(PRESETS[preset], **overrides)
         super().__init__(PPOSearcher(config), objective, max_trials, **arguments)

@@ -1,4 +1,4 @@
-"""Uniform random search: the baseline both papers compare the controller with."""
+"""Random and near-best search: the baseline of both papers, and the DPC paper's own method."""
 
 import heapq
 from typing import Any
@@ -8,22 +8,27 @@ from tuner_oracles.searcher import Proposal, Searcher, Vector
 
 
 class RandomSearcher(Searcher):
-    """Every token uniform, whatever was learned."""
+    """Samples every token uniformly and learns nothing."""
 
     def propose(self, number: int) -> Proposal:
-        """A uniform vector."""
+        """Samples a uniform vector."""
         return Proposal(self.uniform(self.rng(number)))
 
 
 class RandomOracle(DurableOracle):
-    """Uniform random search that resumes exactly; arguments as of ``DurableOracle``."""
+    """Uniform random search that resumes exactly; see ``DurableOracle`` for the arguments.
+
+    For example::
+
+        oracle = RandomOracle("val_loss", max_trials=100, seed=1)
+    """
 
     def __init__(self, objective: Any = None, max_trials: int | None = None, **common: Any):
         super().__init__(RandomSearcher(), objective, max_trials, **common)
 
 
 class NearBestSearcher(Searcher):
-    """With probability ``near`` one of the ``top`` best vectors with one token changed."""
+    """Mutates one of the ``top`` best vectors with probability ``near``, or samples uniformly."""
 
     def __init__(self, near: float = 0.7, top: int = 10) -> None:
         if not 0 <= near <= 1:
@@ -34,7 +39,7 @@ class NearBestSearcher(Searcher):
         self._best: list[tuple[float, Vector]] = []
 
     def propose(self, number: int) -> Proposal:
-        """A neighbour of one of the best, or a uniform vector."""
+        """Returns a neighbour of one of the best vectors, or a uniform one."""
         rng = self.rng(number)
         if self._best and rng.random() < self.near:
             ranked = sorted(self._best, reverse=True)
@@ -42,21 +47,24 @@ class NearBestSearcher(Searcher):
         return Proposal(self.uniform(rng))
 
     def learn(self, proposal: Proposal, reward: float, *, known: bool = False) -> None:
-        """Keeps the best vectors."""
+        """Stores the vector if it is among the best."""
         heapq.heappush(self._best, (reward, proposal.tokens))
         if len(self._best) > self.top:
             heapq.heappop(self._best)
 
     def settings(self) -> dict[str, Any]:
-        """The mixture."""
+        """Returns the probability of a neighbour and the number of best vectors."""
         return {"near": self.near, "top": self.top}
 
 
 class NearBestOracle(DurableOracle):
     """Uniform samples mixed with neighbours of the best, as in the DPC paper.
 
-    ``near``: probability of a neighbour. ``top``: of how many best. Others as of
-    ``DurableOracle``.
+    ``near`` is the probability of a neighbour, ``top`` the number of best vectors that it is
+    chosen from. Other arguments, and the promises on threads, processes and kills, are those of
+    ``DurableOracle``::
+
+        oracle = NearBestOracle("val_loss", max_trials=100, near=0.8, top=5)
     """
 
     def __init__(

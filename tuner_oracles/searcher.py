@@ -1,9 +1,8 @@
-"""The pure half of an oracle: what is proposed next, given what was learned so far.
+"""The pure half of an oracle: it proposes token vectors and learns from their rewards.
 
-A searcher knows token vectors and rewards, not KerasTuner, trials or files. Whatever is random
-in it is drawn from the search's seed and the number of the draw, and whatever it learns comes
-in the order of the ledger; so the same seed and rewards give the same proposals, also when a
-search is taken up again.
+A searcher knows token vectors and rewards, not KerasTuner, trials or files. All its randomness is
+seeded with the search's seed and the number of the sample, and rewards reach it in the order of
+the ledger; so the same seed and rewards yield the same proposals, also when a search is resumed.
 """
 
 import random
@@ -17,10 +16,10 @@ Vector = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Proposal:
-    """A token vector, and what its searcher wants to know again when the reward is there.
+    """A token vector, and the facts that its searcher needs again when the reward arrives.
 
     ``policy`` is JSON: for PPO the log-probability of each token and the policy's version. A
-    proposal without it was not drawn from the searcher's policy and teaches it nothing.
+    proposal without it was not sampled from the searcher's policy and teaches it nothing.
     """
 
     tokens: Vector
@@ -28,54 +27,60 @@ class Proposal:
 
 
 class Searcher:
-    """Proposes token vectors and learns from rewards, of which more is better."""
+    """The base class of searchers: proposes token vectors and maximises their reward.
 
-    #: Whether proposals of known reward are worth learning from without another trial.
+    A searcher belongs to one oracle, which calls it under its lock: methods are never called
+    concurrently and need no locks of their own. Its state is not saved; after a kill the oracle
+    replays the ledger through ``learn`` and ``learn_failure``. For that to restore the state
+    exactly, randomness must come from ``rng`` and knowledge from these two methods alone.
+    """
+
+    #: True if proposals of known reward are worth learning from without another trial.
     learns_from_known = False
 
-    def begin(self, tokens: Sequence[Any], seed: int) -> None:
-        """Told once, before anything else: the tokens to decide and the search's seed."""
+    def start(self, tokens: Sequence[Any], seed: int) -> None:
+        """Sets the tokens to decide and the search's seed; called once, before all others."""
         self.sizes = tuple(len(token.values) for token in tokens)
         self.seed = seed
 
     def propose(self, number: int) -> Proposal:
-        """The proposal of draw ``number``."""
+        """Returns the proposal of sample ``number``."""
         raise NotImplementedError
 
-    def given(self, vector: Vector) -> Proposal:
-        """A vector that a person wants tried, as one that this searcher had proposed."""
+    def as_proposal(self, vector: Vector) -> Proposal:
+        """Returns a vector that the user wants tried as if this searcher had proposed it."""
         return Proposal(vector)
 
     def learn(self, proposal: Proposal, reward: float, *, known: bool = False) -> None:
-        """Takes in a reward; ``known`` if it was looked up and no trial was spent on it."""
+        """Learns from a reward; ``known`` if it was looked up and no trial was spent on it."""
 
     def learn_failure(self, proposal: Proposal) -> None:
-        """Takes in that a proposal's trial failed."""
+        """Learns that a proposal's trial failed."""
 
     def settings(self) -> dict[str, Any]:
-        """What makes this searcher what it is; a search goes on only under the same."""
+        """Returns the settings that define this searcher; a search resumes only under the same."""
         return {}
 
     def checkpoint(self, folder: Path) -> dict[str, Any] | None:
-        """Writes state that would be slow to learn again; the record that finds it, if any."""
+        """Writes state that is slow to learn again; returns the record that locates it, if any."""
         return None
 
     def recover(self, folder: Path, records: Sequence[dict[str, Any]]) -> None:
-        """Before a ledger is learned again: takes the newest whole checkpoint of ``records``."""
+        """Loads the newest intact checkpoint of ``records``, before a ledger is replayed."""
 
     def warm_up(self) -> None:
-        """Does whatever makes the first call slow."""
+        """Does in advance whatever makes the first call slow."""
 
     def rng(self, number: int, purpose: str = "propose") -> random.Random:
-        """The source of randomness of one draw."""
+        """Returns the random generator of one sample."""
         return random.Random(f"{self.seed}/{purpose}/{number}")
 
     def uniform(self, rng: random.Random) -> Vector:
-        """A token vector drawn uniformly."""
+        """Samples a token vector uniformly."""
         return tuple(rng.randrange(size) for size in self.sizes)
 
     def mutate(self, vector: Vector, rng: random.Random) -> Vector:
-        """The vector with one token, chosen uniformly, set to another of its values."""
+        """Returns the vector with one token, chosen uniformly, set to another of its values."""
         place = rng.randrange(len(self.sizes))
         value = rng.randrange(self.sizes[place] - 1)
         value += value >= vector[place]

@@ -1,6 +1,8 @@
-"""HyperParameters to token vectors and back: the only translator between the two.
+"""Tokens: translates HyperParameters to token vectors and back, and refuses late ones.
 
-A token is one decision: the index of a hyperparameter's value in its vocabulary.
+A token is one decision: the index of a hyperparameter's value in its vocabulary. The tokens of a
+search are fixed when it starts, so a hyperparameter that only some builds of the model ask for
+("late") is refused: before the search at the ends of the space, and in each trial before training.
 """
 
 import itertools
@@ -14,13 +16,13 @@ from typing import Any
 
 import keras_tuner as kt
 
-LARGEST = 1000
+MAX_VALUES = 1000
 
 
 class SpaceError(kt.errors.FatalValueError):
     """A search space, or a value in it, that an oracle of tokens can't work with.
 
-    KerasTuner ends the search on it: it is no trial's failure.
+    KerasTuner ends the search on this error instead of counting a failed trial.
     """
 
 
@@ -33,15 +35,18 @@ class Token:
 
     @property
     def kind(self) -> str:
-        """The name without its numbers: tokens of one kind and vocabulary share a head."""
+        """The name without its numbers: tokens of the same kind and vocabulary share a head."""
         return re.sub(r"\d+", "", self.name)
 
 
 class Tokens:
-    """A static list of discrete hyperparameters, seen as a vector of tokens.
+    """A static list of discrete hyperparameters, represented as a vector of tokens.
 
-    Hyperparameters of a single value decide nothing and take no token; their value is
-    filled in by ``values``.
+    Hyperparameters of a single value decide nothing and take no token; ``values`` fills in
+    their value. Instances never change after construction, so threads may share them::
+
+        tokens = Tokens(hyperparameters)
+        assert tokens.vector(tokens.values([0] * len(tokens.sizes))) == (0,) * len(tokens.sizes)
     """
 
     def __init__(self, hyperparameters: kt.HyperParameters) -> None:
@@ -56,16 +61,16 @@ class Tokens:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """How many values each token may take."""
+        """The number of values of each token."""
         return tuple(len(token.values) for token in self.tokens)
 
     @cached_property
     def size(self) -> int:
-        """How many token vectors there are."""
+        """The number of token vectors."""
         return math.prod(self.sizes)
 
     def values(self, vector: Sequence[int]) -> dict[str, Any]:
-        """The hyperparameter values a token vector spells, all of them, in declared order."""
+        """Returns the values of all hyperparameters for a token vector, in declared order."""
         chosen = {
             token.name: token.values[index]
             for token, index in zip(self.tokens, vector, strict=True)
@@ -73,7 +78,7 @@ class Tokens:
         return self._first | chosen
 
     def vector(self, values: Mapping[str, Any]) -> tuple[int, ...]:
-        """The token vector of hyperparameter values; the inverse of ``values``."""
+        """Returns the token vector of hyperparameter values; the inverse of ``values``."""
         return tuple(self._index(token, values) for token in self.tokens)
 
     def _index(self, token: Token, values: Mapping[str, Any]) -> int:
@@ -88,7 +93,7 @@ class Tokens:
 
 
 def vocabulary(hp: Any) -> tuple[Any, ...]:
-    """All values of one hyperparameter, or a clear error where they can't be listed."""
+    """Returns all values of a hyperparameter; raises a clear error if they can't be listed."""
     if hp.conditions:
         raise SpaceError(
             f"hyperparameter {hp.name!r} is conditional ({', '.join(map(str, _scopes(hp)))}), "
@@ -104,9 +109,9 @@ def vocabulary(hp: Any) -> tuple[Any, ...]:
         values = tuple(range(hp.min_value, hp.max_value + 1))
     else:
         values = tuple(hp.values)
-    if len(values) > LARGEST:
+    if len(values) > MAX_VALUES:
         raise SpaceError(
-            f"hyperparameter {hp.name!r} has {len(values)} values, expected {LARGEST} at most: "
+            f"hyperparameter {hp.name!r} has {len(values)} values, expected {MAX_VALUES} at most: "
             "give it a larger step"
         )
     return tuple(dict.fromkeys(values))
@@ -116,41 +121,43 @@ def _scopes(hp: Any) -> list[str]:
     return [f"{condition.name} in {condition.values}" for condition in hp.conditions]
 
 
-def names(hyperparameters: kt.HyperParameters) -> list[str]:
-    """The names of the hyperparameters that were asked for, in order."""
+def hyperparameter_names(hyperparameters: kt.HyperParameters) -> list[str]:
+    """Returns the names of the hyperparameters that were requested, in order."""
     return [hp.name for hp in hyperparameters.space]
 
 
-def refuse(asked: Iterable[str], known: Iterable[str]) -> None:
-    """Raises if something is asked for that a search does not know."""
-    if new := [name for name in dict.fromkeys(asked) if name not in set(known)]:
+def refuse_late(requested: Iterable[str], known: Iterable[str]) -> None:
+    """Raises ``SpaceError`` if a requested hyperparameter is not known to the search."""
+    if late := [name for name in dict.fromkeys(requested) if name not in set(known)]:
         raise SpaceError(
-            f"not every build asks for {', '.join(map(repr, new))}, so the search can't decide "
+            f"not every build asks for {', '.join(map(repr, late))}, so the search can't decide "
             "this: ask for every hyperparameter in each build, also where it does not apply, as "
             "with layers = hp.Int('layers', 1, 6) and "
             "acts = [hp.Choice(f'act{i}', ['relu', 'tanh']) for i in range(6)]"
         )
 
 
-def refuse_before(build: Callable[[Any], Any], ends: Sequence[kt.HyperParameters]) -> None:
-    """Builds at the ends of a space, and raises if that asks for something new.
+def refuse_late_at_ends(build: Callable[[Any], Any], ends: Sequence[kt.HyperParameters]) -> None:
+    """Builds a model at the ends of a space and refuses hyperparameters that appear there.
 
-    A build that fails is left to the trial that proposes it.
+    An exception in a build is ignored here: the trial that proposes these values reports it.
     """
-    known = names(ends[0])
+    known = hyperparameter_names(ends[0])
     for values in ends:
         with suppress(Exception):
             build(values)
-    refuse(itertools.chain.from_iterable(map(names, ends)), known)
+    refuse_late(itertools.chain.from_iterable(map(hyperparameter_names, ends)), known)
 
 
-def watch(tuner: kt.engine.base_tuner.BaseTuner, known: Callable[[], Iterable[str]]) -> None:
-    """Has a tuner's hypermodel raise before it trains what asks for something new."""
+def refuse_late_in_builds(
+    tuner: kt.engine.base_tuner.BaseTuner, known: Callable[[], Iterable[str]]
+) -> None:
+    """Wraps ``build`` of a tuner's hypermodel to refuse late hyperparameters before training."""
     build = tuner.hypermodel.build
 
-    def watched(hyperparameters: kt.HyperParameters) -> Any:
-        built = build(hyperparameters)
-        refuse(names(hyperparameters), known())
-        return built
+    def checked(hyperparameters: kt.HyperParameters) -> Any:
+        model = build(hyperparameters)
+        refuse_late(hyperparameter_names(hyperparameters), known())
+        return model
 
-    tuner.hypermodel.build = watched
+    tuner.hypermodel.build = checked

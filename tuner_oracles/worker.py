@@ -1,4 +1,4 @@
-"""A worker's side of a distributed search: a client that waits for its chief, and a heartbeat."""
+"""The worker's side of a distributed search: a client that waits for its chief, a heartbeat."""
 
 import json
 import os
@@ -14,18 +14,18 @@ from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_client import OracleClient
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
-from tuner_oracles import tokens
 from tuner_oracles.durable import LONGEST_MESSAGE
+from tuner_oracles.tokens import hyperparameter_names, refuse_late
 
 SERVICE = "/tuner_oracles.Workers/"
 _IDLE_SECONDS = 1.0
-_LONGEST_CALL = 60.0
-_LONGEST_WORD = 5.0
-_BEATS_A_TIMEOUT = 4
-# A lost connection is tried again often; gRPC's default pauses grow to two minutes.
+_CALL_SECONDS = 60.0
+_NOTICE_SECONDS = 5.0
+_BEATS_PER_TIMEOUT = 4
+# A lost connection is retried often; gRPC's default pauses grow to two minutes.
 _CHANNEL = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 2000)]
 
-_PASSING = (
+_TRANSIENT = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.CANCELLED,  # by a chief that ended in the middle of the call
@@ -37,10 +37,12 @@ class ChiefLost(kt.errors.FatalError):
 
 
 class SteadyClient(OracleClient):
-    """KerasTuner's client, but calls outlast a chief that is killed and started again.
+    """KerasTuner's client, whose calls outlast a chief that is killed and started again.
 
-    Calls can be repeated without harm: the oracle gives a tuner its trial again, and takes the
-    first end of a trial only.
+    Repeated calls are harmless: the oracle returns a tuner's running trial again, and counts the
+    first end of a trial only. The client belongs to one worker process, which runs one trial at a
+    time in one thread; ``alive`` adds a thread of its own for heartbeats. It stores nothing on
+    disk: if the worker is killed, its chief gives the trial to another.
     """
 
     def __init__(self, oracle: Any, patience: float) -> None:
@@ -50,55 +52,55 @@ class SteadyClient(OracleClient):
         self.known: list[str] = []
         self._address = address
         self._channel = grpc.insecure_channel(address, options=_CHANNEL)
-        self.stub = _Patient(protos.get_service_grpc().OracleStub(self._channel), self)
-        self._interval = oracle.leases.timeout / _BEATS_A_TIMEOUT
+        self.stub = _PatientStub(protos.get_service_grpc().OracleStub(self._channel), self)
+        self._interval = oracle.leases.timeout / _BEATS_PER_TIMEOUT
 
     def create_trial(self, tuner_id: str) -> Trial:
-        """The next trial; where there is none yet, not at once: KerasTuner asks without pause."""
+        """Returns the next trial; waits a second if there is none yet, as KerasTuner does not."""
         trial = super().create_trial(tuner_id)
-        self.known = tokens.names(trial.hyperparameters)
+        self.known = hyperparameter_names(trial.hyperparameters)
         if trial.status == TrialStatus.IDLE:
             time.sleep(_IDLE_SECONDS)
         return trial
 
     def end_trial(self, trial: Trial) -> None:
-        """How a trial ended, and why: KerasTuner's own call leaves the reason out."""
-        tokens.refuse(tokens.names(trial.hyperparameters), self.known)
+        """Reports how and why a trial ended: KerasTuner's own call omits the reason."""
+        refuse_late(hyperparameter_names(trial.hyperparameters), self.known)
         if self.should_report:
             message = trial.message and trial.message[-LONGEST_MESSAGE:]
-            told = [self.tuner_id, trial.trial_id, trial.status, message]
-            self.patiently(self._tell("end"), json.dumps(told).encode())
+            arguments = [self.tuner_id, trial.trial_id, trial.status, message]
+            self.patiently(self._method("end"), json.dumps(arguments).encode())
 
     @contextmanager
     def alive(self) -> Iterator[None]:
-        """Says hello to the chief, beats until the end, and leaves.
+        """Registers with the chief, sends heartbeats during the block, and leaves at its end.
 
         An interrupted trial is released.
         """
-        self.patiently(self._tell("hello"), self._name)
+        self.patiently(self._method("hello"), self._identity)
         ended = threading.Event()
         thread = threading.Thread(target=self._beat, args=(ended,), daemon=True)
         thread.start()
         try:
             yield
         except (Exception, KeyboardInterrupt):
-            self._try("release")
+            self._notify("release")
             raise
         finally:
             ended.set()
-            thread.join()  # or a last beat would come after the leave
-            self._try("leave")
+            thread.join()  # else a last heartbeat could follow "leave"
+            self._notify("leave")
             self._channel.close()
 
     def patiently(self, call: Any, request: Any) -> Any:
-        """Repeats a call until the chief answers."""
+        """Repeats a call until the chief answers; raises ``ChiefLost`` after ``patience``."""
         end = time.monotonic() + self._patience
         while True:
             left = end - time.monotonic()
             try:
-                return call(request, wait_for_ready=True, timeout=min(left, _LONGEST_CALL))
+                return call(request, wait_for_ready=True, timeout=min(left, _CALL_SECONDS))
             except grpc.RpcError as error:
-                if error.code() not in _PASSING:
+                if error.code() not in _TRANSIENT:
                     raise RuntimeError(f"the chief refused: {error.details()}") from None
                 if time.monotonic() >= end:
                     raise ChiefLost(
@@ -108,26 +110,26 @@ class SteadyClient(OracleClient):
                     ) from None
                 time.sleep(min(0.1, max(0.0, left)))
 
-    def _tell(self, word: str) -> Any:
-        return self._channel.unary_unary(SERVICE + word)
+    def _method(self, name: str) -> Any:
+        return self._channel.unary_unary(SERVICE + name)
 
-    def _try(self, word: str) -> None:
-        """Says a word to a chief that may have gone."""
+    def _notify(self, name: str) -> None:
+        """Calls a method of a chief that may have ended; ignores failures."""
         with suppress(grpc.RpcError):
-            self._tell(word)(self._name, timeout=_LONGEST_WORD)
+            self._method(name)(self._identity, timeout=_NOTICE_SECONDS)
 
     @property
-    def _name(self) -> bytes:
+    def _identity(self) -> bytes:
         return json.dumps([self.tuner_id]).encode()
 
     def _beat(self, ended: threading.Event) -> None:
-        tell = self._tell("beat")
+        beat = self._method("beat")
         while not ended.wait(self._interval):
             with suppress(grpc.RpcError):
-                tell(self._name, timeout=self._interval)
+                beat(self._identity, timeout=self._interval)
 
 
-class _Patient:
+class _PatientStub:
     """A gRPC stub whose calls are repeated until they are answered."""
 
     def __init__(self, stub: Any, client: SteadyClient) -> None:

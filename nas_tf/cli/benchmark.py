@@ -1,4 +1,4 @@
-"""``nas-tf benchmark``: how long TFLite models take here."""
+"""``nas-tf benchmark``: measures the latency of TFLite models on this machine."""
 
 from pathlib import Path
 from statistics import median
@@ -15,18 +15,20 @@ from nas_tf.errors import ConfigError
 @click.option(
     "--threads", default="1,2", show_default=True, help="Numbers of threads, separated by commas."
 )
-@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
+@click.option(
+    "--rounds", type=click.IntRange(1), default=3, show_default=True, help="Number of rounds."
+)
 def command(models: tuple[Path, ...], threads: str, rounds: int) -> None:
     """Measure the latency of TFLite MODELS on this machine, in turns.
 
-    Medians of the rounds' medians, and the range of those, by TensorFlow's interpreter and, where
-    it is installed (nas-tf[litert]), by LiteRT, which newer phones run.
+    Prints the median and the range of the rounds' medians, in TensorFlow's interpreter and, if
+    nas-tf[litert] is installed, in LiteRT, which newer phones use.
 
     \b
     nas-tf benchmark exports/arch0/*.tflite
-    nas-tf benchmark one.tflite other.tflite --threads 4 --rounds 5
+    nas-tf benchmark first.tflite second.tflite --threads 4 --rounds 5
     """
-    counts = _counts(threads)
+    thread_counts = _thread_counts(threads)
     contents = {path: _read(path) for path in models}
     from nas_tf import quiet
 
@@ -39,7 +41,7 @@ def command(models: tuple[Path, ...], threads: str, rounds: int) -> None:
     for name in ("model", "bytes", "runtime", "threads", "median ms", "range"):
         table.add_column(name, justify="left" if name in ("model", "runtime") else "right")
     with timing.warn_if_busy():
-        rows = list(measure.time_in_turns(contents, lite_runner.runtimes(), counts, rounds))
+        rows = list(measure.time_in_turns(contents, lite_runner.runtimes(), thread_counts, rounds))
     for row in rows:
         times = sorted(row.medians)
         table.add_row(
@@ -53,9 +55,9 @@ def command(models: tuple[Path, ...], threads: str, rounds: int) -> None:
     tables.console().print(table)
 
 
-def _counts(text: str) -> list[int]:
+def _thread_counts(text: str) -> list[int]:
     try:
-        counts = [int(one) for one in text.split(",")]
+        counts = [int(number) for number in text.split(",")]
     except ValueError:
         counts = []
     if not counts or min(counts) < 1:
@@ -65,5 +67,5 @@ def _counts(text: str) -> list[int]:
 
 def _read(path: Path) -> bytes:
     if not path.is_file():
-        raise ConfigError(f"{path} is no file, expected a TFLite model")
+        raise ConfigError(f"{path} is not a file, expected a TFLite model")
     return path.read_bytes()

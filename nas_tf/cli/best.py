@@ -1,4 +1,4 @@
-"""``nas-tf best``: the best trials of a run, for people and for pipes."""
+"""``nas-tf best``: prints the best trials of a run as a table, CSV, JSON or genotypes."""
 
 import csv
 import sys
@@ -20,7 +20,7 @@ from nas_tf.runs.record import COLUMNS
 @click.option(
     "--pareto",
     type=click.Choice(("params", "madds", "latency_ms")),
-    help="Only the Pareto front of score and this cost, cheapest first.",
+    help="Print only the Pareto front of score and this cost, cheapest first.",
 )
 @click.option(
     "--format",
@@ -41,8 +41,8 @@ def command(run: Run, top: int, pareto: str | None, form: str) -> None:
     """
     trials = run.pareto(pareto) if pareto else run.best(top)
     if not trials:
-        lacking = f"trial with {pareto}" if pareto and run.completed else "trial yet"
-        raise ConfigError(f"{run.folder} has no completed {lacking}: {len(run.trials)} ended")
+        wanted = f"trial with {pareto}" if pareto and run.completed else "trial yet"
+        raise ConfigError(f"{run.folder} has no completed {wanted}: {len(run.trials)} ended")
     if form == "table":
         tables.console().print(tables.best(trials))
     elif form == "genotypes":

@@ -1,4 +1,4 @@
-"""``nas-tf build``: the Keras model of a genotype, as a file."""
+"""``nas-tf build``: saves the Keras model of a genotype."""
 
 from pathlib import Path
 
@@ -21,14 +21,19 @@ from nas_tf.errors import ConfigError
     type=click.Choice(["cell", "classifier", "none"]),
     default="none",
     show_default=True,
-    help="What each block of an auxiliary-cell decoder predicts with.",
+    help="Auxiliary head of each block of an auxiliary-cell decoder.",
 )
 @click.option(
     "--weights",
     metavar="imagenet|FILE",
-    help="Weights of the encoder; random without this option.",
+    help="Weights of the encoder (default: random).",
 )
-@click.option("--out", type=options.OUT_FILE, required=True, help="A .keras file.")
+@click.option(
+    "--out",
+    type=options.OUT_FILE,
+    required=True,
+    help="File of the model; its name ends in .keras.",
+)
 def command(
     genotype: str,
     space: str | None,
@@ -40,20 +45,24 @@ def command(
     weights: str | None,
     out: Path,
 ) -> None:
-    """Build the Keras model of GENOTYPE and save it; without --input it takes any size.
+    """Build the Keras model of GENOTYPE and save it.
+
+    Without --input the model accepts images of any size.
 
     \b
     nas-tf build wacv-arch0 --classes 11 --out wacv-arch0.keras --weights imagenet
     """
     if out.suffix != ".keras":
         raise ConfigError(f"--out is {out}, expected a name that ends in .keras")
-    found = spaces.resolve(genotype, space)
+    resolved = spaces.resolve(genotype, space)
     chosen = options.given(width=width, sep_repeats=sep_repeats)
-    settings = networks.settings.published(found.space, **chosen, auxiliary=auxiliary)
+    settings = networks.settings.published(resolved.space, **chosen, auxiliary=auxiliary)
     head = networks.heads.segmentation(classes if classes is not None else 21)
-    networks.blueprint_of(found, head, input_size=input_size, settings=settings)
+    networks.blueprint_of(resolved, head, input_size=input_size, settings=settings)
     quiet.load("tensorflow")
-    model = networks.build(found, head, input_size=input_size, settings=settings, weights=weights)
+    model = networks.build(
+        resolved, head, input_size=input_size, settings=settings, weights=weights
+    )
     with folders.atomic_file(out) as partial:
         model.save(partial)
     trainable = sum(weight.shape.num_elements() for weight in model.trainable_weights)

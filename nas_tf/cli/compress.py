@@ -1,4 +1,4 @@
-"""``nas-tf compress``: quantise, prune or cluster a trained network by fine-tuning it."""
+"""``nas-tf compress``: quantises, prunes or clusters a trained network by fine-tuning it."""
 
 import gzip
 from collections.abc import Callable, Mapping
@@ -15,21 +15,21 @@ from nas_tf.cli import options, tables
 from nas_tf.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nas_tf.cli.trained import Found
+    from nas_tf.cli.trained import LoadedNetwork
     from serving.compress import FineTuning
     from serving.parity import Parity
     from serving.shipment import Shipment
 
 _SAMPLES, _ROUNDS = 100, 3
-_TIMES = ("ms, 1 thread", "ms, 2 threads")
+_LATENCY_HEADINGS = ("ms, 1 thread", "ms, 2 threads")
 
 
 @click.group("compress")
 def command() -> None:
     """Quantise, prune or cluster a trained network by fine-tuning it.
 
-    The result is a folder like that of a training, which nas-tf export accepts. A table compares
-    the network before and after, both as int8 TFLite.
+    Writes a folder that nas-tf export and nas-tf score accept, like the folder of a training. A
+    table compares the network before and after, both as int8 TFLite models.
 
     \b
     nas-tf compress qat runs/camvid_auxcell-arch0
@@ -38,27 +38,37 @@ def command() -> None:
     """
 
 
-def _shared(rate: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The options of all ways, with the learning rate that suits one."""
+def _shared_options(rate: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Returns a decorator that adds the options of all methods; ``rate`` is a default."""
     return lambda run: _with_options(run, rate)
 
 
 def _with_options(run: Callable[..., None], rate: float) -> Callable[..., None]:
-    for one in reversed(
+    for decorator in reversed(
         (
             click.argument("source", metavar="RUN"),
             click.option(
                 "--out",
                 type=options.OUT_FOLDER,
-                help="runs/NAME-qat, -pruned or -clustered if not given.",
+                help="Folder of the result (default: runs/NAME-qat, -pruned or -clustered).",
             ),
             click.option("--trial", help="Trial of a search (default: the best)."),
-            click.option(
-                "--weights", type=click.Choice(["last", "best"]), default="last", show_default=True
-            ),
+            options.WEIGHTS,
             options.INPUT,
-            click.option("--steps", type=click.IntRange(1), default=200, show_default=True),
-            click.option("--batch", type=click.IntRange(1), default=8, show_default=True),
+            click.option(
+                "--steps",
+                type=click.IntRange(1),
+                default=200,
+                show_default=True,
+                help="Number of fine-tuning steps.",
+            ),
+            click.option(
+                "--batch",
+                type=click.IntRange(1),
+                default=8,
+                show_default=True,
+                help="Number of images in a batch.",
+            ),
             click.option(
                 "--rate",
                 type=click.FloatRange(0.0, min_open=True),
@@ -66,25 +76,27 @@ def _with_options(run: Callable[..., None], rate: float) -> Callable[..., None]:
                 show_default=True,
                 help="Initial learning rate; it decays to zero.",
             ),
-            click.option("--seed", type=int, default=1, show_default=True),
+            click.option(
+                "--seed", type=int, default=1, show_default=True, help="Seed of the data order."
+            ),
             click.option(
                 "--check",
                 type=click.IntRange(1),
                 default=100,
                 show_default=True,
-                help="Images of the validation split that before and after are compared on.",
+                help="Number of validation images on which before and after are compared.",
             ),
         )
     ):
-        run = one(run)
+        run = decorator(run)
     return run
 
 
 @command.command("qat")
-@_shared(rate=1e-5)
+@_shared_options(rate=1e-5)
 def qat(**given: Any) -> None:
-    """Train with weights and activations rounded to 8 bits."""
-    _run("qat", lambda one, tuning: _ways().quantised(one, tuning), **given)
+    """Fine-tune with weights and activations quantised to 8 bits."""
+    _run("qat", lambda shipment, tuning: _methods().quantised(shipment, tuning), **given)
 
 
 @command.command("prune")
@@ -93,12 +105,16 @@ def qat(**given: Any) -> None:
     type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True),
     default=0.5,
     show_default=True,
-    help="Share of kernel values that become zero.",
+    help="Share of kernel weights that become zero.",
 )
-@_shared(rate=1e-4)
+@_shared_options(rate=1e-4)
 def prune(sparsity: float, **given: Any) -> None:
-    """Make kernels sparse, so that files pack smaller."""
-    _run("pruned", lambda one, tuning: _ways().pruned(one, tuning, sparsity=sparsity), **given)
+    """Set small weights of kernels to zero, so that files compress better."""
+    _run(
+        "pruned",
+        lambda shipment, tuning: _methods().pruned(shipment, tuning, sparsity=sparsity),
+        **given,
+    )
 
 
 @command.command("cluster")
@@ -107,17 +123,19 @@ def prune(sparsity: float, **given: Any) -> None:
     type=click.IntRange(2, 256),
     default=16,
     show_default=True,
-    help="Values that each kernel is made of.",
+    help="Number of distinct values in each kernel.",
 )
-@_shared(rate=1e-4)
+@_shared_options(rate=1e-4)
 def cluster(clusters: int, **given: Any) -> None:
-    """Make kernels of a few values each, so that files pack smaller."""
+    """Limit each kernel to a few values, so that files compress better."""
     _run(
-        "clustered", lambda one, tuning: _ways().clustered(one, tuning, clusters=clusters), **given
+        "clustered",
+        lambda shipment, tuning: _methods().clustered(shipment, tuning, clusters=clusters),
+        **given,
     )
 
 
-def _ways() -> Any:
+def _methods() -> Any:
     from serving import compress
 
     return compress
@@ -125,7 +143,7 @@ def _ways() -> Any:
 
 def _run(
     kind: str,
-    way: "Callable[[Shipment, FineTuning], Shipment]",
+    method: "Callable[[Shipment, FineTuning], Shipment]",
     *,
     source: str,
     out: Path | None,
@@ -148,51 +166,54 @@ def _run(
 
     toolkit()
     if out is not None and out.exists():
-        raise ConfigError(_there(out))
-    found = trained.find(source, trial=trial, which=weights, size=input_size)
-    folder = out or Path("runs") / f"{found.shipment.name}-{kind}"
+        raise ConfigError(_exists(out))
+    network = trained.find(source, trial=trial, which=weights, size=input_size)
+    folder = out or Path("runs") / f"{network.shipment.name}-{kind}"
     if folder.exists():
-        raise ConfigError(_there(folder))
-    stream, console = found.stream(batch, seed), Console(stderr=True)
-    with console.status("looking at the network as it is ..."):
-        comparison = _Comparison(found, check)
+        raise ConfigError(_exists(folder))
+    stream, console = network.stream(batch, seed), Console(stderr=True)
+    with console.status("measuring the network before compression ..."):
+        comparison = _Comparison(network, check)
     with live_line(console) as line:
-        line.start(f"fine-tuning {found.shipment.name}", steps)
-        tuning = FineTuning(stream, steps, rate, line.at)
-        done = replace(found, shipment=way(found.shipment, tuning))
-    trained.save_network(done, folder)
-    with console.status(f"comparing on {check} images of {found.config.data.val_split} ..."):
-        told, result = comparison.told(done)
-    split = found.config.data.val_split
+        line.start(f"fine-tuning {network.shipment.name}", steps)
+        tuning = FineTuning(stream, steps, rate, line.update)
+        compressed = replace(network, shipment=method(network.shipment, tuning))
+    trained.save_network(compressed, folder)
+    split = network.config.data.val_split
+    with console.status(f"comparing on {check} images of {split} ..."):
+        table, result = comparison.compare(compressed)
     trained.add_result(folder, {"result": result, "split": split, "images": comparison.images})
-    tables.console().print(told)
+    tables.console().print(table)
     tables.console().print(f"wrote {folder}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _there(folder: Path) -> str:
-    return f"{folder} exists, expected another --out (nas-tf score and export take what is there)"
+def _exists(folder: Path) -> str:
+    return f"{folder} exists, expected another --out (nas-tf score and nas-tf export accept it)"
 
 
 class _Comparison:
-    """A network as int8 TFLite before and after; whatever could fail of it fails before."""
+    """Compares a network as int8 TFLite before and after; conversion errors are raised before."""
 
-    def __init__(self, found: "Found", count: int) -> None:
+    def __init__(self, network: "LoadedNetwork", count: int) -> None:
         from nas_tf.data.whole_pictures import WholePictures
 
-        self._samples = list(found.samples(_SAMPLES))
-        self._pictures = found.pictures(found.config.data.val_split, count)
-        whole = isinstance(self._pictures, WholePictures)
-        batches = (len(images) for images, _ in (() if whole else self._pictures))
-        self.images = len(self._pictures) if whole else sum(batches)
-        self._before = found.shipment, *self._of(found.shipment)
+        self._samples = list(network.samples(_SAMPLES))
+        self._pictures = network.pictures(network.config.data.val_split, count)
+        are_whole = isinstance(self._pictures, WholePictures)
+        batch_sizes = (len(images) for images, _ in (() if are_whole else self._pictures))
+        self.images = len(self._pictures) if are_whole else sum(batch_sizes)
+        self._before = network.shipment, *self._measure(network.shipment)
 
-    def told(self, after: "Found") -> tuple[Table, Mapping[str, float]]:
-        """How good, large and fast both are, and the figures of the one after."""
+    def compare(self, after: "LoadedNetwork") -> tuple[Table, Mapping[str, float]]:
+        """Returns a table of accuracy, size and latency of both, and the figures after."""
         import tensorflow as tf
 
         from serving import compress, measure, parity
 
-        both = {"before": self._before, "after": (after.shipment, *self._of(after.shipment))}
+        both = {
+            "before": self._before,
+            "after": (after.shipment, *self._measure(after.shipment)),
+        }
         contents = {Path(name): model for name, (_, model, _) in both.items()}
         rows = measure.time_in_turns(contents, {"TensorFlow": tf.lite}, (1, 2), _ROUNDS)
         times = {(row.name, row.threads): median(row.medians) for row in rows}
@@ -200,21 +221,28 @@ class _Comparison:
         table.add_column("")
         figure = parity.headline(after.shipment.task)
         figures = (figure, f"int8 {figure}")
-        for name in (*figures, "zeros", "values", "int8 bytes", "packed", *_TIMES):
+        for name in (
+            *figures,
+            "zeros",
+            "distinct values",
+            "int8 bytes",
+            "gzipped",
+            *_LATENCY_HEADINGS,
+        ):
             table.add_column(name, justify="right")
-        for name, (shipment, model, did) in both.items():
+        for name, (shipment, model, compared) in both.items():
             table.add_row(
                 name,
-                *(f"{did[kind].result[figure]:.4f}" for kind in ("keras", "int8")),
+                *(f"{compared[kind].result[figure]:.4f}" for kind in ("keras", "int8")),
                 f"{compress.zeros(shipment):.1%}",
                 f"{compress.distinct(shipment):,}",
                 f"{len(model):,}",
                 f"{len(gzip.compress(model, 9)):,}",
                 *(f"{times[name, threads]:.1f}" for threads in (1, 2)),
             )
-        return table, did["keras"].result
+        return table, compared["keras"].result
 
-    def _of(self, shipment: "Shipment") -> tuple[bytes, "Mapping[str, Parity]"]:
+    def _measure(self, shipment: "Shipment") -> tuple[bytes, "Mapping[str, Parity]"]:
         from serving import lite_runner, parity, tflite
 
         model = tflite.convert(shipment, "int8", self._samples)

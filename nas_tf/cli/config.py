@@ -1,4 +1,4 @@
-"""``nas-tf config``: list the shipped configurations, and show one as it is resolved."""
+"""``nas-tf config``: lists the shipped configurations, and prints a resolved one."""
 
 import itertools
 import re
@@ -14,7 +14,7 @@ from nas_tf.errors import ConfigError
 
 @click.group("config")
 def command() -> None:
-    """List the shipped configurations, and show one with every key.
+    """List the shipped configurations, and print one with every key.
 
     \b
     nas-tf config list
@@ -24,16 +24,16 @@ def command() -> None:
 
 @command.command("list")
 def list_configurations() -> None:
-    """Show every shipped configuration: its space, data set and what it is."""
-    table = Table("name", "space", "data", "what", box=None, pad_edge=False)
+    """List the shipped configurations with space, data set and description."""
+    table = Table("name", "space", "data", "description", box=None, pad_edge=False)
     for name in config.names():
         shipped = config.load(name)
-        table.add_row(name, shipped.space, shipped.data.name, _what(source_text(name)))
+        table.add_row(name, shipped.space, shipped.data.name, _description(source_text(name)))
     tables.console().print(table)
 
 
-def _what(text: str) -> str:
-    """The first clause of the comment that a file begins with."""
+def _description(text: str) -> str:
+    """Returns the first clause of the comment at the head of a file."""
     lines = itertools.takewhile(lambda line: line.startswith("# "), text.splitlines())
     comment = " ".join(line.removeprefix("# ") for line in lines)
     return re.split(r"[.:;] |\.$", comment)[0]
@@ -44,14 +44,14 @@ def _what(text: str) -> str:
 @options.OVERRIDES
 @click.option("--source", is_flag=True, help="Print the file itself, with its comments.")
 def show(name: str, overrides: tuple[str, ...], source: bool) -> None:
-    """Print a configuration as YAML: every key, with overrides applied and defaults filled in.
+    """Print a configuration as YAML, with every key and all overrides.
 
     \b
     nas-tf config show quickstart
-    nas-tf config show mine.yaml stage_two=null > whole.yaml
+    nas-tf config show mine.yaml stage_two=null > complete.yaml
     nas-tf config show voc_auxcell --source
     """
     if source and overrides:
         raise ConfigError(f"--source prints the file itself, expected no {overrides[0]}")
-    whole = config.load(name, overrides)
-    click.echo(source_text(name) if source else config.dump(whole), nl=False)
+    resolved = config.load(name, overrides)
+    click.echo(source_text(name) if source else config.dump(resolved), nl=False)

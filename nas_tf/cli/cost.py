@@ -1,4 +1,4 @@
-"""``nas-tf cost``: counts of many genotypes, JSON lines in and out."""
+"""``nas-tf cost``: counts the costs of many genotypes, reading and writing JSON lines."""
 
 import json
 from collections.abc import Iterator
@@ -14,28 +14,31 @@ _KEYS = ("genotype", "width", "sep_repeats", "num_classes", "input")
 
 
 @click.command("cost")
-@click.option("--space", required=True, metavar="SPACE", help="auxcell, template or dpc.")
+@click.option(
+    "--space", required=True, metavar="SPACE", help="Search space: auxcell, template or dpc."
+)
 @click.option(
     "--file",
     "rows",
     type=click.File(encoding="utf-8", errors="replace"),
     default="-",
     show_default=True,
+    help="File of the rows; - is standard input.",
 )
 def command(space: str, rows: IO[str]) -> None:
-    """Count parameters and multiply-adds of many genotypes.
+    """Count the parameters and multiply-adds of many genotypes.
 
-    Reads one JSON object a line: genotype in the paper's notation, and optionally width,
+    Reads a JSON object per line: genotype in the paper's notation, and optionally width,
     sep_repeats, num_classes and input [height, width]; the defaults are the published settings.
-    Writes one JSON object a line: the counts, or an error.
+    Writes a JSON object per line: the counts, or an error.
 
     \b
     nas-tf cost --space auxcell --file rows.jsonl
     """
-    searched = spaces.get(space)
+    search_space = spaces.get(space)
     for row in _rows(rows):
         try:
-            result = _counted(searched, json.loads(row))
+            result = _counts(search_space, json.loads(row))
         except (json.JSONDecodeError, RecursionError) as error:
             result = {"error": f"not JSON: {error}"}
         except NasTfError as error:
@@ -47,7 +50,7 @@ def _rows(file: IO[str]) -> Iterator[str]:
     return (line for line in file if line.strip())
 
 
-def _counted(space: spaces.SearchSpace, row: Any) -> dict[str, Any]:
+def _counts(space: spaces.SearchSpace, row: Any) -> dict[str, Any]:
     if not isinstance(row, dict) or "genotype" not in row:
         raise ConfigError(f'row {row!r} has no genotype, expected {{"genotype": …}}')
     unknown = sorted(set(row) - set(_KEYS))
@@ -55,20 +58,20 @@ def _counted(space: spaces.SearchSpace, row: Any) -> dict[str, Any]:
         raise ConfigError(f"key {unknown[0]!r} is unknown, expected {', '.join(_KEYS)}")
     given = row["genotype"]
     genotype = spaces.resolve(given, space.name) if isinstance(given, str) else space.parse(given)
-    like = next(p for p in spaces.PUBLISHED.values() if p.genotype.space == space.name)
+    published = next(p for p in spaces.PUBLISHED.values() if p.genotype.space == space.name)
     chosen = {key: row[key] for key in ("width", "sep_repeats") if row.get(key) is not None}
     blueprint = networks.blueprint_of(
         genotype,
-        _classes(row.get("num_classes", like.num_classes)),
-        input_size=checked_size(row.get("input")) or like.input_size,
+        _classes(row.get("num_classes", published.num_classes)),
+        input_size=checked_size(row.get("input")) or published.input_size,
         settings=networks.settings.published(space.name, **chosen),
     )
-    whole, shipped = networks.cost(blueprint), networks.cost(blueprint.deployed())
+    cost, shipped = networks.cost(blueprint), networks.cost(blueprint.deployed())
     keys = ("params_decoder", "params_encoder", "params_aux")
     keys += ("madds_decoder", "madds_encoder", "madds_aux")
     return {
-        **{key: getattr(whole, key) for key in keys},
-        "output": list(whole.output),
+        **{key: getattr(cost, key) for key in keys},
+        "output": list(cost.output),
         "deployed": {"params": shipped.params, "madds": shipped.madds},
     }
 

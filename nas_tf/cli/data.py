@@ -1,4 +1,4 @@
-"""``nas-tf data``: describe, list, prepare, check, show and cache datasets."""
+"""``nas-tf data``: describes, lists, prepares, checks, shows and caches data sets."""
 
 import shlex
 from pathlib import Path
@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 _SOURCE = click.option(
     "--source",
     type=click.Path(path_type=Path),
-    help="Folder with the dataset's own files; $NAS_TF_DATA/NAME if not given.",
+    help="Folder with the data set's own files (default: $NAS_TF_DATA/NAME).",
 )
-_SHOWN_PROBLEMS = 20
+_MAX_PROBLEMS = 20
+
+_SPLIT = click.option("--split", default="train", show_default=True, help="Split of the data set.")
 
 
 @click.group("data")
 def command() -> None:
-    """Describe, list, prepare, check, show and cache datasets.
+    """Describe, list, prepare, check, show and cache data sets.
 
     \b
     nas-tf data list
@@ -38,7 +40,7 @@ def command() -> None:
 
 @command.command("list")
 def list_datasets() -> None:
-    """Show every dataset: targets, classes, splits, and whether it is ready."""
+    """List the data sets with targets, classes, splits and state."""
     from nas_tf.data import DATASETS, prepared
     from nas_tf.data.store import data_dir
 
@@ -47,9 +49,9 @@ def list_datasets() -> None:
     missing = []
     for name, builder in DATASETS.items():
         info, ready = builder.INFO, prepared(name)
-        here = root is not None and (root / name).is_dir()
-        if ready is None and here:
-            missing.append(f"{name}: its files are in {root / name}, nas-tf data prepare {name}")
+        has_source = root is not None and (root / name).is_dir()
+        if ready is None and has_source:
+            missing.append(f"{name}: found in {root / name}; run nas-tf data prepare {name}")
         elif ready is None:
             missing.append(f"{name}: {info.how_to_get}.")
         splits = ready.splits if ready else info.splits
@@ -58,34 +60,34 @@ def list_datasets() -> None:
             " ".join(info.targets),
             str(len(info.classes) or "–"),
             " ".join(f"{split} {count}" for split, count in splits.items()),
-            "ready" if ready else "to prepare" if here else "not prepared",
+            "ready" if ready else "source found" if has_source else "not prepared",
         )
     tables.console().print(table)
-    click.echo(f"\nPrepared data: {data_dir()}. Your own files: folder:DIR.")
+    click.echo(f"\nPrepared data: {data_dir()}. Your own data: folder:DIR.")
     for line in missing:
         click.echo(line)
 
 
 @command.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--overwrite", is_flag=True, help="Write dataset.yaml again.")
+@click.option("--overwrite", is_flag=True, help="Overwrite dataset.yaml.")
 def init(folder: Path, overwrite: bool) -> None:
-    """Inspect a folder of pictures and masks and write its dataset.yaml.
+    """Inspect a folder of pictures and masks, and write its dataset.yaml.
 
-    Pictures are neither changed nor moved. Layouts of VOC, Cityscapes and COCO are known.
+    Pictures are neither changed nor moved. The layouts of VOC, Cityscapes and COCO are recognised.
     """
     from nas_tf.data.init import inspect, write
 
     with Console(stderr=True).status(f"Reading {escape(str(folder))} ..."):
-        found = inspect(folder)
-    written = write(found, overwrite=overwrite)
-    for line in found.lines:
+        inspected = inspect(folder)
+    written = write(inspected, overwrite=overwrite)
+    for line in inspected.lines:
         click.echo(line)
     for path in written:
         click.echo(f"wrote {path}")
     name = shlex.quote(f"folder:{folder}")
     click.echo(
-        f"\nRead {written[0].name}, then go on with\n"
+        f"\nRead {written[0].name}, then run\n"
         f"  nas-tf data check {name}\n"
         f"  nas-tf data show {name}\n"
         f"  nas-tf search {name} --trials 2\n"
@@ -97,9 +99,11 @@ def init(folder: Path, overwrite: bool) -> None:
 @click.argument("name")
 @_SOURCE
 @click.option("--skip-broken", is_flag=True, help="Leave out examples that cannot be read.")
-@click.option("--again", is_flag=True, help="Prepare anew even if it was done before.")
+@click.option(
+    "--again", is_flag=True, help="Prepare the data set again if it is already prepared."
+)
 def prepare(name: str, source: Path | None, skip_broken: bool, again: bool) -> None:
-    """Read, check and store a dataset where training finds it."""
+    """Read, check and store a data set for training."""
     from nas_tf.data import prepare as run
 
     with Console(stderr=True).status(f"Preparing {escape(name)} ..."):
@@ -109,14 +113,14 @@ def prepare(name: str, source: Path | None, skip_broken: bool, again: bool) -> N
     for line in done.broken:
         click.echo(f"left out: {line}")
     if done.absent:
-        click.echo(f"not there: {', '.join(done.absent)}")
+        click.echo(f"missing splits: {', '.join(done.absent)}")
 
 
 @command.command()
 @click.argument("name")
 @_SOURCE
 def check(name: str, source: Path | None) -> None:
-    """Read every file once and report what is wrong with which; exit code 3 if anything is."""
+    """Read every file and report all faults; if any, the exit code is 3."""
     from nas_tf.data.check import check as run
 
     with Console(stderr=True).status(f"Reading {escape(name)} ..."):
@@ -126,26 +130,26 @@ def check(name: str, source: Path | None) -> None:
     if report.info.classes:
         tables.console().print(_histogram(report))
     if report.absent:
-        click.echo(f"not there: {', '.join(report.absent)}")
+        click.echo(f"missing splits: {', '.join(report.absent)}")
     for line in report.notes:
         click.echo(f"note: {line}")
     problems = report.problems
-    for line in problems[:_SHOWN_PROBLEMS]:
+    for line in problems[:_MAX_PROBLEMS]:
         click.echo(line)
-    if len(problems) > _SHOWN_PROBLEMS:
-        click.echo(f"and {len(problems) - _SHOWN_PROBLEMS} more")
+    if len(problems) > _MAX_PROBLEMS:
+        click.echo(f"and {len(problems) - _MAX_PROBLEMS} more")
     if problems:
         raise DataError(
-            f"{name} has {len(problems)} broken examples: mend them or leave them out with "
+            f"{name} has {len(problems)} broken examples: repair them, or leave them out with "
             f"nas-tf data prepare {shlex.quote(name)} --skip-broken"
         )
 
 
 @command.command()
 @click.argument("name")
-@click.option("--split", default="train", show_default=True)
-@click.option("--count", default=6, show_default=True, help="How many examples.")
-@click.option("--out", type=OUT_FILE, help="Picture to write.")
+@_SPLIT
+@click.option("--count", default=6, show_default=True, help="Number of examples.")
+@click.option("--out", type=OUT_FILE, help="Picture to write (default: NAME-SPLIT.png).")
 def show(name: str, split: str, count: int, out: Path | None) -> None:
     """Draw examples: images, labels, overlays and class shares."""
     from nas_tf.data.example_sheet import save_sheet, sheet
@@ -159,17 +163,29 @@ def show(name: str, split: str, count: int, out: Path | None) -> None:
 
 @command.command()
 @click.argument("name")
-@click.option("--split", default="train", show_default=True)
-@click.option("--target", help="label, depth or keypoints; the dataset's first if not given.")
-@click.option("--stage", default="stage_one", show_default=True, help="Whose view is taken.")
-@click.option("--crop", type=SizeType(), help="Size of a view, where no preset has one.")
-@click.option("--views", type=click.IntRange(min=1), default=1, show_default=True)
+@_SPLIT
+@click.option("--target", help="label, depth or keypoints (default: the data set's first).")
+@click.option("--stage", default="stage_one", show_default=True, help="Stage whose view is taken.")
+@click.option("--crop", type=SizeType(), help="Size of a view, if the data set has no preset.")
+@click.option(
+    "--views",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of views of each image.",
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the views.")
-@click.option("--alpha", type=float, default=1.0, show_default=True, help="Encoder's width.")
-@click.option("--weights", metavar="imagenet|drawn|FILE", default="imagenet", show_default=True)
+@click.option("--alpha", type=float, default=1.0, show_default=True, help="Width of the encoder.")
+@click.option(
+    "--weights",
+    metavar="imagenet|drawn|FILE",
+    default="imagenet",
+    show_default=True,
+    help="Weights of the encoder.",
+)
 @click.option("--single-precision", is_flag=True, help="Store float32 instead of float16.")
 def cache(name: str, split: str, views: int, seed: int, **options: Any) -> None:
-    """Compute and store the encoder's features of a split, for stage one of a search."""
+    """Compute and store the encoder's features of a split, for searches."""
     from nas_tf import networks
     from nas_tf.data.examples import Examples
     from nas_tf.data.presets import preset
@@ -204,7 +220,7 @@ def cache(name: str, split: str, views: int, seed: int, **options: Any) -> None:
 
 
 def _print_split(split: "SplitReport") -> None:
-    """Found and published counts, and what is broken."""
+    """Prints the number of examples, the published number if it differs, and the faults."""
     published = ""
     if split.expected is not None and split.expected != split.count:
         published = f" (published: {split.expected})"
@@ -212,13 +228,13 @@ def _print_split(split: "SplitReport") -> None:
 
 
 def _histogram(report: "Report") -> Table:
-    """Share of each class in each split, in per cent of the labelled pixels."""
+    """Returns a table of each class's share of the labelled pixels in each split, in per cent."""
     table = Table("class", box=None, pad_edge=False)
     for name in report.splits:
         table.add_column(f"{name} %", justify="right")
-    for place, name in enumerate(report.info.classes):
-        shares = (f"{100 * split.shares[place]:.2f}" for split in report.splits.values())
-        table.add_row(f"{place} {escape(name)}", *shares)
+    for index, name in enumerate(report.info.classes):
+        shares = (f"{100 * split.shares[index]:.2f}" for split in report.splits.values())
+        table.add_row(f"{index} {escape(name)}", *shares)
     ignored = (f"{split.ignored:,} px" for split in report.splits.values())
     table.add_row(f"{report.info.ignore_label} ignored", *ignored)
     return table

@@ -1,4 +1,4 @@
-"""What ``nas-tf doctor`` finds without TensorFlow: packages, machine, folders, tools."""
+"""The checks of ``nas-tf doctor`` that need no TensorFlow: packages, machine, folders, tools."""
 
 import os
 import shutil
@@ -21,9 +21,9 @@ from nas_tf import folders
 OWN = "nas-tf"
 GIB = 2**30
 _INSTALL = "pip install -c constraints.txt -e . in the clone"
-_ROOM = (
-    "make room (what is in the caches is made anew when it is asked for), or set NAS_TF_CACHE to "
-    "another disk"
+_FREE_SPACE = (
+    "free some space (caches are rebuilt when they are needed), or set NAS_TF_CACHE to a folder "
+    "on another disk"
 )
 _LITTLE_MEMORY = 4 * GIB
 _LITTLE_DISK, _NO_DISK = 10 * GIB, GIB
@@ -32,7 +32,7 @@ _TOOLS = {
     "TF Serving": (("tensorflow_model_server",), "serving exports without Docker"),
     "Chromium": (
         ("chromium", "google-chrome", "chrome"),
-        "the tests that look at reports in a browser",
+        "tests that open reports in a browser",
     ),
 }
 
@@ -41,16 +41,25 @@ State = Literal["ok", "note", "problem"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: how it is, and what to do where it should be otherwise."""
+    """The result of one check, with a remedy if the state is not ``ok``."""
 
     subject: str
     state: State
-    told: str
+    message: str
     remedy: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        """Returns the entries that ``nas-tf doctor --json`` prints."""
+        return {
+            "subject": self.subject,
+            "state": self.state,
+            "told": self.message,
+            "remedy": self.remedy,
+        }
 
 
 def python() -> Finding:
-    """Whether this interpreter is one that the package asks for."""
+    """Checks that the package supports this interpreter's version."""
     version = ".".join(map(str, sys.version_info[:3]))
     wanted = _own_metadata()["Requires-Python"] if installed() else ">=3.11,<3.12"
     if version in SpecifierSet(wanted):
@@ -59,12 +68,12 @@ def python() -> Finding:
         "Python",
         "problem",
         f"{version}, expected {wanted}",
-        "make a virtual environment with Python 3.11: make PYTHON=python3.11 test",
+        "create a virtual environment with Python 3.11: make PYTHON=python3.11 test",
     )
 
 
 def installed() -> bool:
-    """Whether nas-tf has been installed, so that it can say what it asks for."""
+    """Returns whether nas-tf is installed, so that its requirements are known."""
     try:
         _own_metadata()
     except metadata.PackageNotFoundError:
@@ -73,118 +82,118 @@ def installed() -> bool:
 
 
 def packages() -> Iterator[Finding]:
-    """Every package that is pinned or bounded from above, and those of the others that are off."""
+    """Checks required packages; lists those with a pinned or upper version, and all faults."""
     if not installed():
-        yield Finding(OWN, "problem", "not installed: its requirements are not known", _INSTALL)
+        yield Finding(OWN, "problem", "not installed, so its requirements are unknown", _INSTALL)
         return
     core = [requirement for requirement in _requirements() if requirement.marker is None]
-    fine = 0
+    count = 0
     for requirement in core:
-        wrong = next(_lacking(requirement), None)
-        bounded = any(one.operator in ("==", "<", "<=", "~=") for one in requirement.specifier)
-        if wrong:
+        fault = next(_unmet(requirement), None)
+        bounded = any(part.operator in ("==", "<", "<=", "~=") for part in requirement.specifier)
+        if fault:
             yield Finding(
-                requirement.name, "problem", wrong, f"pip install '{requirement}', or {_INSTALL}"
+                requirement.name, "problem", fault, f"pip install '{requirement}', or {_INSTALL}"
             )
         elif bounded:
             yield Finding(requirement.name, "ok", metadata.version(requirement.name))
         else:
-            fine += 1
-    yield Finding("other packages", "ok", f"{fine} as asked for")
+            count += 1
+    yield Finding("other packages", "ok", f"{count} installed as required")
 
 
 def extras() -> Iterator[Finding]:
-    """Which of the optional parts can be used."""
+    """Checks which optional extras are installed."""
     if not installed():
         return
     for extra in _own_metadata().get_all("Provides-Extra"):
-        wanted = [
+        required = [
             requirement
             for requirement in _requirements()
             if requirement.marker is not None and requirement.marker.evaluate({"extra": extra})
         ]
-        lacking = [text for one in wanted for text in _lacking(one)]
-        if lacking:
+        faults = [text for requirement in required for text in _unmet(requirement)]
+        if faults:
             remedy = f"if you need it: pip install '{OWN}[{extra}]'"
-            yield Finding(f"extra {extra}", "note", _few(lacking), remedy)
+            yield Finding(f"extra {extra}", "note", _first_two(faults), remedy)
         else:
-            names = ", ".join(one.name for one in wanted)
+            names = ", ".join(requirement.name for requirement in required)
             yield Finding(f"extra {extra}", "ok", names)
 
 
 def memory() -> Finding:
-    """What is free of the machine's memory; a container may have less."""
-    told = psutil.virtual_memory()
-    line = f"{told.available / GIB:.1f} of {told.total / GIB:.1f} GiB available"
-    if told.available >= _LITTLE_MEMORY:
+    """Checks the machine's available memory; a container may have less."""
+    usage = psutil.virtual_memory()
+    line = f"{usage.available / GIB:.1f} of {usage.total / GIB:.1f} GiB available"
+    if usage.available >= _LITTLE_MEMORY:
         return Finding("memory", "ok", line)
-    return Finding("memory", "note", line, "a search of one worker is safe from 4 GiB on")
+    return Finding("memory", "note", line, "a search with one worker needs up to 4 GiB")
 
 
 def caches() -> Iterator[Finding]:
-    """Whether prepared data and features can be written, and what room there is."""
+    """Checks that prepared data and features can be written, and the space that is left."""
     for kind in ("data", "features"):
         folder = folders.cache(kind)
-        there = _nearest(folder)
+        existing = _nearest(folder)
         try:
-            with tempfile.TemporaryFile(dir=there):
-                free = shutil.disk_usage(there).free
+            with tempfile.TemporaryFile(dir=existing):
+                free = shutil.disk_usage(existing).free
         except OSError as error:
             yield Finding(
                 f"cache of {kind}",
                 "problem",
                 f"{folder} cannot be written: {error.strerror}",
-                "set NAS_TF_CACHE to a folder that can",
+                "set NAS_TF_CACHE to a writable folder",
             )
             continue
         line = f"{folder}, {_used(folder) / GIB:.1f} GiB used, {free / GIB:.1f} GiB free"
         state: State = "problem" if free < _NO_DISK else "note" if free < _LITTLE_DISK else "ok"
-        remedy = "" if state == "ok" else _ROOM
+        remedy = "" if state == "ok" else _FREE_SPACE
         yield Finding(f"cache of {kind}", state, line, remedy)
 
 
 def data_folder() -> Finding:
-    """Whether NAS_TF_DATA names a folder."""
+    """Checks that NAS_TF_DATA names a folder."""
     root = folders.data()
     if root is None:
         return Finding(
             "NAS_TF_DATA",
             "note",
             "not set",
-            "set it to the folder with data sets, or give nas-tf data prepare a --source",
+            "set it to the folder with your data sets, or use nas-tf data prepare --source",
         )
     if root.is_dir():
         return Finding("NAS_TF_DATA", "ok", str(root))
     return Finding(
         "NAS_TF_DATA",
         "problem",
-        f"{root} is no folder",
-        "set it to the folder with data sets, or unset it",
+        f"{root} is not a folder",
+        "set it to the folder with your data sets, or unset it",
     )
 
 
 def cores() -> Finding:
-    """How many this process may use."""
+    """Reports the number of processor cores that this process may use."""
     usable = len(os.sched_getaffinity(0))
     return Finding("cores", "ok", f"{usable} of {os.cpu_count()}")
 
 
 def tools() -> Iterator[Finding]:
-    """Programs that some commands call."""
+    """Checks programs that some commands call."""
     for name, (programs, use) in _TOOLS.items():
         found = next(filter(None, map(shutil.which, programs)), None)
-        if found and name == "Docker" and not answers(found):
+        if found and name == "Docker" and not daemon_answers(found):
             yield Finding(
-                name, "note", f"{found}, its daemon does not answer", f"start it for {use}"
+                name, "note", f"{found}, but its daemon does not answer", f"start it for {use}"
             )
         elif found:
             yield Finding(name, "ok", found)
         else:
-            yield Finding(name, "note", "not found", f"needed for {use} only")
+            yield Finding(name, "note", "not found", f"needed only for {use}")
 
 
-def answers(docker: str) -> bool:
-    """Whether there is a daemon behind the program."""
+def daemon_answers(docker: str) -> bool:
+    """Returns whether the Docker daemon answers the client program ``docker``."""
     try:
         return not subprocess.run([docker, "info"], capture_output=True, timeout=10).returncode
     except (OSError, subprocess.TimeoutExpired):
@@ -199,8 +208,8 @@ def _requirements() -> list[Requirement]:
     return [Requirement(line) for line in metadata.requires(OWN) or ()]
 
 
-def _lacking(requirement: Requirement) -> Iterator[str]:
-    """What is absent or of another version, with the packages of the requirement's own extras."""
+def _unmet(requirement: Requirement) -> Iterator[str]:
+    """Yields each package, those of the requirement's extras included, that does not meet it."""
     name, wanted = requirement.name, requirement.specifier
     try:
         version = metadata.version(name)
@@ -211,11 +220,11 @@ def _lacking(requirement: Requirement) -> Iterator[str]:
         yield f"{name} is {version}, expected {wanted}"
     for line in metadata.requires(name) or () if requirement.extras else ():
         inner = Requirement(line)
-        if inner.marker and _is_of(inner, requirement.extras):
-            yield from _lacking(inner)
+        if inner.marker and _is_in_extras(inner, requirement.extras):
+            yield from _unmet(inner)
 
 
-def _is_of(requirement: Requirement, extras: Iterable[str]) -> bool:
+def _is_in_extras(requirement: Requirement, extras: Iterable[str]) -> bool:
     marker = requirement.marker
     assert marker is not None
     return not marker.evaluate({"extra": ""}) and any(
@@ -223,21 +232,21 @@ def _is_of(requirement: Requirement, extras: Iterable[str]) -> bool:
     )
 
 
-def _few(texts: list[str]) -> str:
+def _first_two(texts: list[str]) -> str:
     more = f" and {len(texts) - 2} more" if len(texts) > 2 else ""
     return ", ".join(texts[:2]) + more
 
 
 def _used(folder: Path) -> int:
-    """What lies below a folder; others may take files away meanwhile."""
+    """Returns the bytes of all files below a folder; others may delete files meanwhile."""
     used = 0
-    for place, _, names in os.walk(folder):
+    for parent, _, names in os.walk(folder):
         for name in names:
             with suppress(OSError):
-                used += os.lstat(os.path.join(place, name)).st_size
+                used += os.lstat(os.path.join(parent, name)).st_size
     return used
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder itself, or the innermost above it that exists."""
-    return next(one for one in (folder, *folder.parents) if one.exists())
+    """Returns the folder itself, or the nearest folder above it that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())

@@ -1,7 +1,7 @@
-"""What TensorFlow sees, asked in a process of its own: one that does not fit may end it.
+"""The checks of ``nas-tf doctor`` that import TensorFlow, which may crash the process.
 
-Run as ``python -m nas_tf.cli.doctor_probe``; each answer is a line of JSON on standard
-output, so that what came before a crash is known.
+``nas-tf doctor`` therefore runs this module as a process, ``python -m nas_tf.cli.doctor_probe``.
+Each answer is printed as a line of JSON, so that the answers before a crash are known.
 """
 
 import json
@@ -24,25 +24,25 @@ COMPANIONS = (
 
 
 def main() -> None:
-    """Tells of TensorFlow, then of what needs it."""
-    if not _tell("tensorflow", _tensorflow):
+    """Prints the state of TensorFlow, then that of the packages that need it."""
+    if not _answer("tensorflow", _tensorflow):
         return
     for name in COMPANIONS:
-        _tell(name, partial(_version, name))
-    _tell("arithmetic", _arithmetic)
-    _tell("weights", _weights)
-    _tell("data", _data)
+        _answer(name, partial(_version, name))
+    _answer("arithmetic", _arithmetic)
+    _answer("weights", _weights)
+    _answer("data", _data)
 
 
-def _tell(topic: str, ask: Callable[[], Any]) -> bool:
+def _answer(topic: str, probe: Callable[[], Any]) -> bool:
     try:
-        answer: dict[str, Any] = {"said": ask()}
+        answer: dict[str, Any] = {"value": probe()}
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         answer = {"error": f"{type(error).__name__}: {reason}"}
     sys.stdout.write(json.dumps({"topic": topic, **answer}) + "\n")
     sys.stdout.flush()
-    return "said" in answer
+    return "value" in answer
 
 
 def _tensorflow() -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _tensorflow() -> dict[str, Any]:
     details = map(tf.config.experimental.get_device_details, gpus)
     return {
         "version": tf.__version__,
-        "gpus": [detail.get("device_name", "of unknown name") for detail in details],
+        "gpus": [detail.get("device_name", "unknown name") for detail in details],
     }
 
 
@@ -60,7 +60,7 @@ def _arithmetic() -> str:
 
     kind = hardware.precision("auto")
     if kind.compute.name == "float32":
-        return "float32; no instructions for bfloat16"
+        return "float32; the processor has no bfloat16 instructions"
     return f"bfloat16, {'matrix instructions (AMX)' if kind.dense else 'without AMX'}"
 
 
@@ -69,9 +69,9 @@ def _version(name: str) -> str:
 
 
 def _weights() -> str | None:
-    from nas_tf.networks.weights import imagenet_at_hand
+    from nas_tf.networks.weights import local_imagenet_file
 
-    found = imagenet_at_hand(1.0)
+    found = local_imagenet_file(1.0)
     return str(found) if found else None
 
 
@@ -79,7 +79,7 @@ def _data() -> dict[str, dict[str, int] | None]:
     from nas_tf.data import DATASETS, prepared
 
     found = {name: prepared(name) for name in DATASETS}
-    return {name: dict(one.splits) if one else None for name, one in found.items()}
+    return {name: dict(ready.splits) if ready else None for name, ready in found.items()}
 
 
 if __name__ == "__main__":

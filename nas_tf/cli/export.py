@@ -1,4 +1,4 @@
-"""``nas-tf export``: a network as what phones, boards and servers run."""
+"""``nas-tf export``: exports a network for phones, boards and servers, and compares formats."""
 
 import os
 from collections.abc import Mapping
@@ -18,26 +18,32 @@ from nas_tf.errors import ConfigError, DataError
 if TYPE_CHECKING:
     import numpy as np
 
-    from nas_tf.cli.trained import Found
+    from nas_tf.cli.trained import LoadedNetwork
     from serving.parity import Answers, Parity
     from serving.shipment import Shipment
 
 FORMATS = ("savedmodel", "fp32", "fp16", "int8", "onnx")
 _GROUPS = {"tflite": FORMATS[1:4]}
-_SAMPLES, _MOST_LOST = 100, 0.01
+_SAMPLES, _ACCEPTED_LOSS = 100, 0.01
 _THREADS, _ROUNDS = (1, 2), 3
 
 
 @click.command("export")
 @click.argument("source", metavar="RUN|GENOTYPE")
 @options.OVERRIDES
-@click.option("--to", "formats", default="savedmodel,tflite", show_default=True)
+@click.option(
+    "--to",
+    "formats",
+    default="savedmodel,tflite",
+    show_default=True,
+    help="Formats, separated by commas.",
+)
 @click.option(
     "--out", type=options.OUT_FOLDER, help="Folder of the exports (default: exports/NAME)."
 )
-@click.option("--config", metavar="NAME|FILE", help="Configuration, where a GENOTYPE is exported.")
-@click.option("--trial", help="Trial of a search (default: the best).")
-@click.option("--weights", type=click.Choice(["last", "best"]), default="last", show_default=True)
+@click.option("--config", "config_name", metavar="NAME|FILE", help="Configuration of a GENOTYPE.")
+@options.TRIAL
+@options.WEIGHTS
 @options.INPUT
 @click.option("--version", type=int, help="Version of the SavedModel (default: the next).")
 @click.option(
@@ -45,24 +51,24 @@ _THREADS, _ROUNDS = (1, 2), 3
     type=click.IntRange(0),
     default=40,
     show_default=True,
-    help="Number of images on which the formats are compared; 0 for none.",
+    help="Number of validation images on which the formats are compared; 0 for none.",
 )
 def command(
     source: str,
     overrides: tuple[str, ...],
     formats: str,
     out: Path | None,
-    config: str | None,
+    config_name: str | None,
     trial: str | None,
     weights: str,
     input_size: tuple[int, int] | None,
     version: int | None,
     check: int,
 ) -> None:
-    """Export the network of RUN, a training's or a search's folder, and compare all formats.
+    """Export the network of RUN, a training or a search, and compare all formats.
 
-    Formats are savedmodel for TF Serving; fp32, fp16 and int8 for TFLite, or tflite for all three;
-    and onnx for a Jetson. A GENOTYPE is exported with random weights, to measure its speed.
+    The formats are savedmodel for TF Serving; fp32, fp16 and int8 for TFLite, or tflite for all
+    three; and onnx for a Jetson. A GENOTYPE is exported with random weights, to measure its speed.
 
     \b
     nas-tf export runs/camvid_auxcell-arch0
@@ -70,10 +76,10 @@ def command(
     nas-tf export arch0 --config shapes_auxcell --to tflite --check 0
     """
     wanted = _formats(formats)
-    if config is None and not os.path.exists(source):
+    if config_name is None and not os.path.exists(source):
         raise ConfigError(
-            f"{source} is no folder, expected one that nas-tf train or nas-tf search wrote, or a "
-            "genotype with --config"
+            f"{source} is not a folder, expected one that nas-tf train or nas-tf search wrote, "
+            "or a genotype with --config"
         )
     from nas_tf import quiet
 
@@ -82,50 +88,55 @@ def command(
     from nas_tf.cli import trained
     from serving import parity
 
-    found = trained.find(
+    network = trained.find(
         source,
-        config=config,
+        config_name=config_name,
         overrides=overrides,
         trial=trial,
         which=weights,
         size=input_size,
     )
-    folder = out or Path("exports") / found.shipment.name
+    folder = out or Path("exports") / network.shipment.name
     console = Console(stderr=True)
-    written = _write(found, folder, wanted, version, console)
-    compared = _compare(found, written, check, console) if check else {}
-    _tell(written, compared, parity.headline(found.shipment.task))
+    written = _write(network, folder, wanted, version, console)
+    compared = _compare(network, written, check, console) if check else {}
+    _print_table(written, compared, parity.headline(network.shipment.task))
 
 
 def _formats(text: str) -> list[str]:
     wanted: list[str] = []
     for name in text.split(","):
-        for one in _GROUPS.get(name, (name,)):
-            if one not in FORMATS:
+        for kind in _GROUPS.get(name, (name,)):
+            if kind not in FORMATS:
                 raise ConfigError(
-                    f"format {one!r} is unknown, expected some of {', '.join(FORMATS)}, tflite"
+                    f"format {kind!r} is unknown, expected some of {', '.join(FORMATS)}, tflite"
                 )
-            wanted.append(one)
-    return [one for one in FORMATS if one in wanted]
+            wanted.append(kind)
+    return [kind for kind in FORMATS if kind in wanted]
 
 
 def _write(
-    found: "Found", folder: Path, wanted: list[str], version: int | None, console: Console
+    network: "LoadedNetwork",
+    folder: Path,
+    wanted: list[str],
+    version: int | None,
+    console: Console,
 ) -> dict[str, Path]:
-    """All formats or none: what fails of any leaves nothing that would be in its own way."""
+    """Writes all formats or none: a failure leaves no file that would block the next attempt."""
     from serving import staged, tflite
 
-    finals = _places(found.shipment.name, folder, wanted, version)
-    samples = list(found.samples(_SAMPLES)) if "int8" in wanted else []
+    finals = _paths(network.shipment.name, folder, wanted, version)
+    samples = list(network.samples(_SAMPLES)) if "int8" in wanted else []
     if "int8" in wanted:
-        tflite.check_samples(found.shipment, samples)
+        tflite.check_samples(network.shipment, samples)
     try:
-        with folders.room_in(folder), staged.stage(folder) as beside:
-            for one, path in finals.items():
-                with console.status(f"writing {one} ..."):
-                    _convert(found.shipment, one, beside / path.relative_to(folder), samples)
-            for path in (*beside.glob("*.*"), *beside.glob("savedmodel/*")):
-                final = folder / path.relative_to(beside)
+        with folders.reporting_full_disk(folder), staged.stage(folder) as staging:
+            for kind, path in finals.items():
+                with console.status(f"writing {kind} ..."):
+                    staged_path = staging / path.relative_to(folder)
+                    _convert(network.shipment, kind, staged_path, samples)
+            for path in (*staging.glob("*.*"), *staging.glob("savedmodel/*")):
+                final = folder / path.relative_to(staging)
                 final.parent.mkdir(exist_ok=True)
                 path.rename(final)
     except OSError as error:
@@ -135,87 +146,89 @@ def _write(
     return finals
 
 
-def _places(name: str, folder: Path, wanted: list[str], version: int | None) -> dict[str, Path]:
-    """Where each format goes; raises where one is there, or a package for it is not."""
+def _paths(name: str, folder: Path, wanted: list[str], version: int | None) -> dict[str, Path]:
+    """Returns each format's path; raises if one exists or a package for it is missing."""
     from serving import onnx, saved_model
 
-    found = {}
-    for one in wanted:
-        found[one] = path = folder / _file(name, one)
+    paths = {}
+    for kind in wanted:
+        paths[kind] = path = folder / _file_name(name, kind)
         if path.is_file():
             raise ConfigError(f"{path} exists, expected another --out")
     if "savedmodel" in wanted:
         saved_model.check_installed()
-        found["savedmodel"] = saved_model.place(found["savedmodel"], version)
+        paths["savedmodel"] = saved_model.place(paths["savedmodel"], version)
     if "onnx" in wanted:
         onnx.check_installed()
-    return found
+    return paths
 
 
-def _convert(shipment: "Shipment", one: str, path: Path, samples: "list[np.ndarray]") -> None:
+def _convert(shipment: "Shipment", kind: str, path: Path, samples: "list[np.ndarray]") -> None:
     from nas_tf.runs.files import write_bytes_atomically
     from serving import deployment, onnx, saved_model, tflite
 
-    if one == "savedmodel":
+    if kind == "savedmodel":
         saved_model.write(shipment, path.parent, version=int(path.name))
-    elif one == "onnx":
+    elif kind == "onnx":
         write_bytes_atomically(path, onnx.convert(shipment))
         deployment.write_jetson(path)
     else:
-        write_bytes_atomically(path, tflite.convert(shipment, one, samples))
+        write_bytes_atomically(path, tflite.convert(shipment, kind, samples))
 
 
-def _file(name: str, one: str) -> str:
-    return {"savedmodel": "savedmodel", "onnx": f"{name}.onnx"}.get(one, f"{name}-{one}.tflite")
+def _file_name(name: str, kind: str) -> str:
+    return {"savedmodel": "savedmodel", "onnx": f"{name}.onnx"}.get(kind, f"{name}-{kind}.tflite")
 
 
 def _compare(
-    found: "Found", written: dict[str, Path], count: int, console: Console
+    network: "LoadedNetwork", written: dict[str, Path], count: int, console: Console
 ) -> "dict[str, Parity]":
     from serving import parity
 
-    split = found.config.data.val_split
-    answers = {one: _answers(found.shipment, one, path) for one, path in written.items()}
+    split, shipment = network.config.data.val_split, network.shipment
+    answers = {kind: _answers(shipment, kind, path) for kind, path in written.items()}
     try:
         with console.status(f"comparing on {count} images of {split} ..."):
-            compared = parity.compare(found.shipment, answers, found.pictures(split, count))
+            compared = parity.compare(shipment, answers, network.pictures(split, count))
     except DataError as error:
-        console.print(f"not compared: {error}", highlight=False, markup=False, soft_wrap=True)
+        console.print(
+            f"formats are not compared: {error}", highlight=False, markup=False, soft_wrap=True
+        )
         return {}
-    if warning := lost_by_int8(compared, parity.headline(found.shipment.task)):
+    if warning := int8_warning(compared, parity.headline(shipment.task)):
         console.print(warning, highlight=False, soft_wrap=True)
     return compared
 
 
-def _answers(shipment: "Shipment", one: str, path: Path) -> "Answers":
+def _answers(shipment: "Shipment", kind: str, path: Path) -> "Answers":
     from serving import lite_runner, onnx, saved_model
 
-    if one == "savedmodel":
+    if kind == "savedmodel":
         return saved_model.answers(path)
-    if one == "onnx":
+    if kind == "onnx":
         return onnx.OnnxModel(path.read_bytes(), shipment)
     return lite_runner.LiteModel(path.read_bytes(), threads=2)
 
 
-def lost_by_int8(compared: "Mapping[str, Parity]", figure: str) -> str:
-    """A line where int8 loses more than a point of a figure; nothing where it does not."""
+def int8_warning(compared: "Mapping[str, Parity]", figure: str) -> str:
+    """Returns a warning if int8 loses more than a point of a figure, else an empty text."""
     if "int8" not in compared:
         return ""
     lost = compared["keras"].result[figure] - compared["int8"].result[figure]
-    if lost <= _MOST_LOST:
+    if lost <= _ACCEPTED_LOSS:
         return ""
     return f"warning: int8 loses {100 * lost:.1f} points of {figure}; nas-tf compress qat may help"
 
 
-def _tell(written: dict[str, Path], compared: "dict[str, Parity]", figure: str) -> None:
-    """A row a format: how large, how fast by each runtime here, how good, and where it is."""
+def _print_table(written: dict[str, Path], compared: "dict[str, Parity]", figure: str) -> None:
+    """Prints a row per format: size, latency in each runtime, accuracy and path."""
     from serving import lite_runner
 
     runtimes = lite_runner.runtimes()
     times = _times(written, runtimes)
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("format")
-    heads = ("bytes", *(f"{runtime}, ms" for runtime in runtimes), figure, "points", "like Keras")
+    heads = ("bytes", *(f"{runtime}, ms" for runtime in runtimes), figure, "points", "agreement")
     for name in heads:
         table.add_column(name, justify="right")
     table.add_column("")
@@ -223,9 +236,9 @@ def _tell(written: dict[str, Path], compared: "dict[str, Parity]", figure: str) 
         path, cells = written.get(name), ["", "", ""]
         if compared:
             value = compared[name].result[figure]
-            off = 100 * (value - compared["keras"].result[figure])
-            told = "" if name == "keras" else f"{off:+.2f}"
-            cells = [f"{value:.4f}", told, f"{compared[name].agreement:.2%}"]
+            difference = 100 * (value - compared["keras"].result[figure])
+            points = "" if name == "keras" else f"{difference:+.2f}"
+            cells = [f"{value:.4f}", points, f"{compared[name].agreement:.2%}"]
         table.add_row(
             name,
             f"{_size(path):,}" if path else "",
@@ -238,15 +251,18 @@ def _tell(written: dict[str, Path], compared: "dict[str, Parity]", figure: str) 
         )
     tables.console().print(table)
     if compared:
-        tables.console().print(f"points are of {figure}, more or less than the Keras model has")
+        tables.console().print(
+            f"points: difference in {figure} from the Keras model; agreement: share of matching "
+            "predictions"
+        )
     if times:
-        tables.console().print("milliseconds are medians with 1 / 2 threads, in turns")
+        tables.console().print("ms: medians with 1 / 2 threads, measured in turns")
 
 
 def _times(
     written: dict[str, Path], runtimes: "Mapping[str, ModuleType]"
 ) -> dict[tuple[str, str], list[str]]:
-    """Medians of each TFLite model by each runtime, by the number of threads."""
+    """Returns each TFLite model's medians in each runtime, one per number of threads."""
     from serving import measure
 
     paths = [path for path in written.values() if path.suffix == ".tflite"]

@@ -1,4 +1,4 @@
-"""``nas-tf finetune``: a trained network goes on to another task or data set."""
+"""``nas-tf finetune``: trains a trained network further, on another task or data set."""
 
 from pathlib import Path
 
@@ -11,7 +11,9 @@ from nas_tf.genotype import Genotype
 
 @click.command("finetune")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--task", type=click.Choice(list(options.TARGETS)), required=True)
+@click.option(
+    "--task", type=click.Choice(list(options.TARGETS)), required=True, help="The new task."
+)
 @options.CONFIG
 @options.OVERRIDES
 @click.option(
@@ -20,12 +22,12 @@ from nas_tf.genotype import Genotype
     help="Folder of the new run (default: RUN-TASK).",
 )
 def command(
-    run: Path, task: str, config: str, overrides: tuple[str, ...], out: Path | None
+    run: Path, task: str, config_name: str, overrides: tuple[str, ...], out: Path | None
 ) -> None:
     """Train the network of RUN, a folder that `nas-tf train` wrote, on another task.
 
-    All weights are kept except those of the heads, whose number of outputs changes. The width is
-    the network's own, whatever the configuration says.
+    All weights are reused except those of the heads, whose number of outputs changes. The width
+    and the encoder are those of the trained network, not those of the configuration.
 
     \b
     nas-tf finetune runs/camvid_auxcell-arch0 --task depth --config shapes_depth
@@ -39,10 +41,10 @@ def command(
 
     genotype = _genotype(run)
     target = options.TARGETS[task]
-    other = (key for one, keys in TASK_KEYS.items() if one != target for key in keys)
+    foreign = (key for other, keys in TASK_KEYS.items() if other != target for key in keys)
     own = (f"space={genotype.space}", f"data.target={target}", *_network(run))
-    own += tuple(f"task.{key}=null" for key in other)
-    experiment = load(config, (*own, *overrides))
+    own += tuple(f"task.{key}=null" for key in foreign)
+    config = load(config_name, (*own, *overrides))
     weights = next(
         (run / name for name in ("last.keras", "best.keras") if (run / name).exists()), None
     )
@@ -52,23 +54,23 @@ def command(
     from nas_tf.training.full_run import start_from
 
     folder = out or run.with_name(f"{run.name}-{task}")
-    train(experiment, genotype, folder, title=f"training {task}", start=start_from(weights))
+    train(config, genotype, folder, title=f"training {task}", start=start_from(weights))
 
 
 def _network(run: Path) -> list[str]:
-    """Overrides that draw the network as RUN did: with others its weights would not fit.
+    """Returns the overrides that build the network of RUN, which its weights fit.
 
-    The encoder's are among them, so none are read from elsewhere.
+    The weights contain the encoder's, so ``network.weights`` is null.
     """
-    from nas_tf.cli.trained import record
-    from nas_tf.config import load
+    from nas_tf.cli.trained import read_result
+    from nas_tf.config.load import load_saved
     from nas_tf.training.from_config import settings_for
 
     path, result = run / "config.yaml", run / "result.json"
     if not path.exists():
         return []
-    config, told = load(path), record(result) if result.exists() else {}
-    own = settings_for(config, told.get("phase", "published"))
+    config, recorded = load_saved(path), read_result(result) if result.exists() else {}
+    own = settings_for(config, recorded.get("phase", "published"))
     keys = ("width", "alpha") if config.space == "dpc" else ("width", "sep_repeats", "alpha")
     return ["network.weights=null", *(f"network.{key}={getattr(own, key)}" for key in keys)]
 

@@ -1,4 +1,4 @@
-"""``nas-tf loadtest``: how much an endpoint answers, and how soon."""
+"""``nas-tf loadtest``: measures the latency and throughput of an endpoint under load."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,12 +16,32 @@ if TYPE_CHECKING:
 
 @click.command("loadtest")
 @click.argument("endpoint", metavar="URL/NAME")
-@click.option("--requests", type=click.IntRange(1), default=200, show_default=True)
-@click.option("--concurrency", type=click.IntRange(1, 256), default=8, show_default=True)
-@click.option("--batch", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option(
+    "--requests",
+    type=click.IntRange(1),
+    default=200,
+    show_default=True,
+    help="Number of requests.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 256),
+    default=8,
+    show_default=True,
+    help="Number of requests at a time.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Number of images in a request.",
+)
 @endpoints.VERSION
 @endpoints.LABEL
-@click.option("--signature", default="serving_default", show_default=True)
+@click.option(
+    "--signature", default="serving_default", show_default=True, help="Signature to call."
+)
 def command(
     endpoint: str,
     requests: int,
@@ -33,7 +53,7 @@ def command(
 ) -> None:
     """Measure the latency and throughput of a served model, with images of noise.
 
-    Failed requests are counted and not repeated.
+    Failed requests are counted; they are not repeated.
 
     \b
     nas-tf loadtest grpc://localhost:8500/street --label stable
@@ -48,36 +68,38 @@ def command(
 
     once = Patience(attempts=1)
     with Client(address, name, version=version, label=label, patience=once) as client:
-        ask = _question(client, signature, batch)
-        came = load_test.run(ask, requests=requests, concurrency=concurrency)
-    if came.taken:
+        send = _request(client, signature, batch)
+        load = load_test.run(send, requests=requests, concurrency=concurrency)
+    if load.taken:
         click.echo(
-            f"{len(came.taken)} of {requests} answered in {came.seconds:.1f} s: "
-            f"{came.throughput:.1f}/s of {batch} images each, {concurrency} at a time; "
-            + ", ".join(f"p{share} {came.percentile(share):.0f} ms" for share in (50, 95, 99))
+            f"{len(load.taken)} of {requests} requests answered in {load.seconds:.1f} s: "
+            f"{load.throughput:.1f} requests/s, images per request: {batch}, at a time: "
+            f"{concurrency}; latency "
+            + ", ".join(f"p{share} {load.percentile(share):.0f} ms" for share in (50, 95, 99))
         )
-    if came.refused:
-        reason, count = Counter(came.refused).most_common(1)[0]
-        raise ServingError(f"{len(came.refused)} requests failed, {count} with: {reason}")
+    if load.refused:
+        reason, count = Counter(load.refused).most_common(1)[0]
+        raise ServingError(f"{len(load.refused)} requests failed, {count} with: {reason}")
 
 
-def _question(client: "Client", signature: str, batch: int) -> Callable[[], object]:
-    """What asks a signature for a batch of noise, as arrays or as JPEG files."""
+def _request(client: "Client", signature: str, batch: int) -> Callable[[], object]:
+    """Returns a function that sends a batch of noise to a signature, as arrays or JPEG files."""
     import numpy as np
     import tensorflow as tf
 
     from serving.signatures import DEFAULT, FILES, IMAGES
 
-    found = client.signatures
-    if signature not in found:
-        raise ConfigError(f"--signature is {signature!r}, expected one of {', '.join(found)}")
-    by_files = FILES in found[signature].inputs
-    sized = found.get(DEFAULT if by_files else signature)
+    signatures = client.signatures
+    if signature not in signatures:
+        names = ", ".join(signatures)
+        raise ConfigError(f"--signature is {signature!r}, expected one of {names}")
+    by_files = FILES in signatures[signature].inputs
+    sized = signatures.get(DEFAULT if by_files else signature)
     shape = sized.inputs[IMAGES].shape if sized and IMAGES in sized.inputs else ()
     if len(shape) != 4 or None in shape[1:]:
         raise ConfigError(
-            f"signature {signature} takes {_told(found[signature].inputs)}, expected images of "
-            "one size, as of a model that nas-tf export wrote"
+            f"signature {signature} takes {_list(signatures[signature].inputs)}, expected images "
+            "of a fixed size, as a model that nas-tf export wrote does"
         )
     noise = np.random.default_rng(1).integers(0, 256, (batch, *shape[1:]), dtype=np.uint8)
     if not by_files:
@@ -86,5 +108,5 @@ def _question(client: "Client", signature: str, batch: int) -> Callable[[], obje
     return lambda: client.predict_files(files)
 
 
-def _told(inputs: "Mapping[str, TensorShape]") -> str:
-    return ", ".join(f"{name} {one}" for name, one in inputs.items())
+def _list(inputs: "Mapping[str, TensorShape]") -> str:
+    return ", ".join(f"{name} {shape}" for name, shape in inputs.items())

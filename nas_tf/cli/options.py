@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options and arguments that several commands share, and the checks of their values."""
 
 import os
 import re
@@ -15,36 +15,36 @@ from nas_tf.runs import Run, record
 from nas_tf.spaces import PUBLISHED
 
 TARGETS = {"segmentation": "label", "depth": "depth", "pose": "keypoints"}
-"""What data sets call that which a task predicts."""
+"""The target in a data set that each task predicts."""
 
 
 class SizeType(click.ParamType):
-    """A size written as HEIGHTxWIDTH."""
+    """A size, written as HEIGHTxWIDTH."""
 
     name = "HxW"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
-        """Reads ``360x480``."""
+        """Returns height and width of a text such as ``360x480``."""
         if isinstance(value, tuple):
             return value
         match = re.fullmatch(r"(\d+)[x×](\d+)", value)
         if match is None:
-            raise ConfigError(f"size {value!r} is not HEIGHTxWIDTH, expected such as 360x480")
+            raise ConfigError(f"size is {value!r}, expected HEIGHTxWIDTH such as 360x480")
         return int(match[1]), int(match[2])
 
 
 class RunType(click.ParamType):
-    """The folder of a run."""
+    """A run, given by its folder."""
 
     name = "RUN"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Run:
-        """Opens the run."""
-        return opened(Path(value))
+        """Returns the run, after its genotypes were checked."""
+        return open_run(Path(value))
 
 
-def opened(folder: Path) -> Run:
-    """A run whose genotypes can be told: one that was damaged is refused before it is drawn."""
+def open_run(folder: Path) -> Run:
+    """Opens a run; raises DataError if a trial's genotype is damaged, before anything is drawn."""
     run = Run(folder)
     for trial in run.trials:
         path = record.path_of(folder, trial.trial)
@@ -60,16 +60,17 @@ def opened(folder: Path) -> Run:
 
 
 class Writable(click.Path):
-    """Where something is to be written; that it can be is known before anything is computed."""
+    """A path to write to; it is checked for permission before anything is computed."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Path:
-        """Looks at the path, or at the nearest folder that is there."""
+        """Returns the path; checks it, or the nearest folder above it that exists."""
         path = Path(super().convert(value, param, ctx))
-        there = next(one for one in (path, *path.absolute().parents) if os.path.lexists(one))
-        if there != path and not there.is_dir():
-            reason = f"{there} is no folder"
-        elif not os.access(there, os.W_OK):
-            reason = f"no permission to write to {there}"
+        candidates = (path, *path.absolute().parents)
+        existing = next(candidate for candidate in candidates if os.path.lexists(candidate))
+        if existing != path and not existing.is_dir():
+            reason = f"{existing} is not a folder"
+        elif not os.access(existing, os.W_OK):
+            reason = f"no permission to write to {existing}"
         else:
             return path
         raise ConfigError(f"{path} cannot be written: {reason}, expected another --out")
@@ -78,37 +79,50 @@ class Writable(click.Path):
 OUT_FOLDER = Writable(file_okay=False)
 OUT_FILE = Writable(dir_okay=False)
 RUN = click.argument("run", type=RunType(), metavar="RUN")
-SPACE = click.option("--space", metavar="SPACE", help="Read brackets as a genotype of this space.")
-WIDTH = click.option("--width", type=int, help="Channels of the decoder.")
-SEP_REPEATS = click.option("--sep-repeats", type=int, help="Repeats of separable convolutions.")
+SPACE = click.option(
+    "--space", metavar="SPACE", help="Search space of a genotype that is written in brackets."
+)
+WIDTH = click.option("--width", type=int, help="Number of channels of the decoder.")
+SEP_REPEATS = click.option(
+    "--sep-repeats", type=int, help="Number of repeats of separable convolutions."
+)
 CLASSES = click.option("--classes", type=int, help="Number of classes.")
 INPUT = click.option("--input", "input_size", type=SizeType(), help="Size of the input image.")
+TRIAL = click.option("--trial", help="Trial of a search (default: the best).")
+WEIGHTS = click.option(
+    "--weights",
+    type=click.Choice(["last", "best"]),
+    default="last",
+    show_default=True,
+    help="Weights of a training: those of its last step or of its best validation score.",
+)
 
 CONFIG = click.option(
     "--config",
+    "config_name",
     required=True,
     metavar="NAME|FILE|folder:DIR",
-    help="A shipped configuration, a YAML file, or your own data.",
+    help="A shipped configuration, a YAML file, or a folder with your own data.",
 )
 OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 
 
 def short_name(text: str, genotype: Genotype) -> str:
-    """A published name as it is; brackets by their digest."""
+    """Returns a published name unchanged, and the digest of a genotype in brackets."""
     return text if text in PUBLISHED else f"{genotype.space}-{genotype.digest}"
 
 
 def given(**values: Any) -> dict[str, Any]:
-    """The options that were given."""
+    """Returns the options that were given a value."""
     return {key: value for key, value in values.items() if value is not None}
 
 
 def drawable(path: Path) -> Path:
-    """The path, if its name tells a format that pictures are written in."""
+    """Returns the path if its suffix names a picture format; else raises ConfigError."""
     from PIL import Image
 
     if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
-        raise ConfigError(f"--out is {path}, expected a picture's name such as {path.stem}.png")
+        raise ConfigError(f"--out is {path}, expected a picture such as {path.stem}.png")
     return path
 
 
@@ -120,20 +134,22 @@ LABEL = click.option(
 )
 
 
-def endpoint_and_model(text: str, what: str) -> tuple[str, str]:
-    """The server's address and the model's name, of ``grpc://localhost:8500/NAME``."""
+def endpoint_and_model(text: str, option: str) -> tuple[str, str]:
+    """Splits ``grpc://localhost:8500/NAME`` into the server's address and the model's name."""
     address, _, name = text.rpartition("/")
     if "://" not in address or not name:
-        raise ConfigError(f"{what} is {text!r}, expected such as grpc://localhost:8500/NAME")
+        raise ConfigError(
+            f"{option} is {text!r}, expected a URL such as grpc://localhost:8500/NAME"
+        )
     return address, name
 
 
 def read_exported(model: Path) -> tuple[Mapping[str, Any], Callable[..., Mapping[str, Any]]]:
-    """What a model says of itself, and what answers batches of images by it."""
+    """Returns the metadata of an exported model, and a function that runs it on image batches."""
     from serving import lite_metadata, lite_runner, saved_model
 
     if model.is_dir():
         return saved_model.about(model), saved_model.answers(model)
     if not model.exists():
-        raise ConfigError(f"{model} does not exist, expected what nas-tf export wrote")
+        raise ConfigError(f"{model} does not exist, expected a model that nas-tf export wrote")
     return lite_metadata.read(model), lite_runner.LiteModel(model.read_bytes(), threads=2)

@@ -1,17 +1,79 @@
-"""KerasTuner's own oracles, as a search of ours needs them."""
+"""The oracles of a search: those of ``tuner_oracles``, and KerasTuner's own."""
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
 import keras_tuner as kt
+from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.engine.trial import Trial
 
+import tuner_oracles
+from nas_tf import spaces
+from nas_tf.config.schema import Config
+from nas_tf.errors import ConfigError, EnvironmentFault
 from nas_tf.runs import files
+from nas_tf.search import warm_start
+from nas_tf.search.hypermodel import OBJECTIVE
+from nas_tf.spaces import SearchSpace
+
+MOST_FAILURES = 10
+"""The number of failed trials in a row that ends a search, the same for all oracles."""
 
 
-class _Whole(kt.Oracle):
-    """Writes its files whole: KerasTuner writes them in place, and a kill in between ends all."""
+def oracle_of(
+    config: Config, space: SearchSpace, first: list[dict[str, int]] | None = None
+) -> kt.Oracle:
+    """Returns the oracle that a configuration names.
+
+    ``first`` are the values of the first trials, which an oracle of ``tuner_oracles`` proposes
+    before its own.
+    """
+    search = config.search
+    common: dict[str, Any] = {"max_trials": search.trials, "seed": config.seed}
+    own = {
+        "ppo": tuner_oracles.PPOOracle,
+        "random": tuner_oracles.RandomOracle,
+        "near-best": tuner_oracles.NearBestOracle,
+        "evolution": tuner_oracles.EvolutionOracle,
+    }
+    if search.oracle in own:
+        if search.oracle == "ppo":
+            common["preset"] = search.preset
+        return own[search.oracle](OBJECTIVE, canonical=_canonical(space), first=first, **common)
+    if distribution.has_chief_oracle():
+        raise ConfigError(
+            f"oracle {search.oracle} is KerasTuner's own and loses trials when a worker dies, "
+            f"expected one of {', '.join(own)} with workers"
+        )
+    limits = {"objective": OBJECTIVE, "max_consecutive_failed_trials": MOST_FAILURES}
+    seed = config.seed + 1  # KerasTuner takes 0 for no seed
+    if search.oracle == "bayesian":
+        if importlib.util.find_spec("sklearn") is None:
+            raise EnvironmentFault(
+                "oracle bayesian needs scikit-learn: pip install 'nas-tf[bayesian]'"
+            )
+        return Bayesian(max_trials=search.trials, seed=seed, **limits)
+    return Hyperband(search.trials, config.stage_one.epochs, seed=seed, **limits)
+
+
+def first_trials(config: Config, folder: Path) -> list[dict[str, int]] | None:
+    """Returns the best genotypes of the run of ``search.warm_start``, for the first trials.
+
+    Returns None in a worker, whose chief has them, and for a search that has already started.
+    """
+    search = config.search
+    has_chief = distribution.has_chief_oracle() and not distribution.is_chief_oracle()
+    if search.warm_start is None or has_chief or (folder / files.RUN).exists():
+        return None
+    return warm_start.first(
+        Path(search.warm_start), spaces.get(config.space), search.warm_start_count
+    )
+
+
+class _AtomicFiles(kt.Oracle):
+    """Replaces files atomically: KerasTuner writes in place, and a kill would damage them."""
 
     def save(self) -> None:
         """Writes ``oracle.json``."""
@@ -22,16 +84,22 @@ class _Whole(kt.Oracle):
         files.write_atomically(path, json.dumps(trial.get_state()))
 
 
-class Bayesian(_Whole, kt.oracles.BayesianOptimizationOracle):
+class Bayesian(_AtomicFiles, kt.oracles.BayesianOptimizationOracle):
     """Bayesian optimisation by a Gaussian process (needs scikit-learn)."""
 
 
-class Hyperband(_Whole, kt.oracles.HyperbandOracle):
-    """Hyperband that sweeps again and again until so many trials were run.
+class Hyperband(_AtomicFiles, kt.oracles.HyperbandOracle):
+    """Hyperband that repeats its sweeps until it has run ``trials`` trials.
 
-    KerasTuner's own ends after a number of sweeps, which says little of what a search will cost.
+    KerasTuner's own ends after a number of sweeps, which does not determine a search's cost.
     """
 
     def __init__(self, trials: int, epochs: int, **options: Any) -> None:
         super().__init__(max_epochs=epochs, hyperband_iterations=None, **options)
         self.max_trials = trials
+
+
+def _canonical(space: SearchSpace) -> Any:
+    """Returns a function by which trials of equal networks have equal keys."""
+    names = [token.name for token in space.tokens]
+    return lambda values: space.canonical(space.decode([values[name] for name in names]))

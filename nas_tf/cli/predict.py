@@ -1,4 +1,4 @@
-"""``nas-tf predict``: what an exported network answers to pictures, drawn over them."""
+"""``nas-tf predict``: draws the predictions of an exported or served network on pictures."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-_SENT = (".jpg", ".jpeg", ".png")
-_PATIENCE = 10.0
-"""Seconds that a person waits for a server that may not be there; programs wait longer."""
+_SENT_AS_FILES = (".jpg", ".jpeg", ".png")
+_TIMEOUT_SECONDS = 10.0
+"""The time to wait for a server; shorter than for programs, since a person waits."""
 
 About = Mapping[str, Any]
 Answer = Mapping[str, Any]
@@ -32,19 +32,19 @@ Predict = Callable[[Path, "np.ndarray"], tuple[About, Answer]]
 @click.option(
     "--like",
     type=click.Path(path_type=Path),
-    help="With --endpoint: the exported version whose classes and colours it has.",
+    help="With --endpoint: an exported version with the same classes and colours.",
 )
 @options.VERSION
 @options.LABEL
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Overlay to write (default: PICTURE-overlay.png), or a folder for several pictures.",
+    help="Overlay to write (default: PICTURE-overlay.png); for several pictures, a folder.",
 )
 @click.option(
     "--mask",
     type=click.Path(path_type=Path),
-    help="Write the class indices, or the depths in 1/256 m, as PNG; overlays only with --out.",
+    help="PNG file of the class indices, or of depths in 1/256 m; no overlay without --out.",
 )
 def command(
     places: tuple[Path, ...],
@@ -55,26 +55,26 @@ def command(
     out: Path | None,
     mask: Path | None,
 ) -> None:
-    """Draw the predictions of a network over pictures of any size.
+    """Draw the predictions of a network on pictures of any size.
 
-    MODEL is a TFLite file or a SavedModel's version that `nas-tf export` wrote. A picture is
-    resized as in training, and its prediction is returned at the picture's own size.
+    MODEL is a TFLite file or a version of a SavedModel that `nas-tf export` wrote. A picture is
+    resized as in training, and its prediction is resized to the picture's own size.
 
     \b
     nas-tf predict exports/street/street-int8.tflite photo.jpg
-    nas-tf predict exports/street/savedmodel/1 photos/ --out seen/ --mask masks/
+    nas-tf predict exports/street/savedmodel/1 photos/ --out overlays/ --mask masks/
     nas-tf predict --endpoint grpc://localhost:8500/street photo.jpg --label stable
     """
     if not endpoint and (like, version, label) != (None, None, None):
         raise ConfigError("--like, --version or --label is given, expected --endpoint with it")
-    given = places if endpoint else places[1:]
-    if not given:
+    inputs = places if endpoint else places[1:]
+    if not inputs:
         raise ConfigError(
-            f"given: {' '.join(map(str, places))}; expected "
+            f"the argument is {' '.join(map(str, places))}, expected "
             + ("a picture or a folder with --endpoint" if endpoint else "MODEL and a picture")
         )
-    jobs = _jobs(given, out, mask)
-    reader = _Pictures(len(jobs) > 1 or any(place.is_dir() for place in given))
+    jobs = _jobs(inputs, out, mask)
+    reader = _Pictures(len(jobs) > 1 or any(path.is_dir() for path in inputs))
     first = reader.read(jobs[0][0])
     from nas_tf import quiet
 
@@ -92,100 +92,100 @@ def command(
 
 
 Job = tuple[Path, Path | None, Path | None]
-"""A picture, and where its overlay and its values go."""
+"""A picture, and the paths of its overlay and its values."""
 
 
 def _jobs(places: Sequence[Path], out: Path | None, mask: Path | None) -> list[Job]:
-    """What is read and what is written, checked before anything is computed."""
+    """Returns the pictures and output paths, checked before anything is computed."""
     if len(places) == 1 and not places[0].is_dir():
         (image,) = places
         overlay = out or (None if mask else image.with_name(f"{image.stem}-overlay.png"))
-        return [(image, overlay and _file(overlay), mask and _file(mask))]
+        return [(image, overlay and _checked(overlay), mask and _checked(mask))]
     jobs: list[Job] = []
     for place in places:
         base = place if place.is_dir() else place.parent
-        found = _listed(place) if place.is_dir() else [place]
+        paths = _pictures_in(place) if place.is_dir() else [place]
         overlays = out or (None if mask else base.with_name(f"{base.resolve().name}-overlays"))
-        for path in found:
+        for path in paths:
             name = path.relative_to(base).with_suffix(".png")
             jobs.append((path, overlays and overlays / name, mask and mask / name))
     targets = [target for _, *pair in jobs for target in pair if target is not None]
-    if twice := {str(target) for target in targets if targets.count(target) > 1}:
+    if repeated := {str(target) for target in targets if targets.count(target) > 1}:
         raise ConfigError(
-            f"two pictures would be written to {min(twice)}, expected pictures of different names"
+            f"two pictures would be written to {min(repeated)}, expected different names"
         )
     for folder in {target.parent for target in targets}:
         options.OUT_FOLDER.convert(folder, None, None)
     return jobs
 
 
-def _listed(folder: Path) -> list[Path]:
-    named = pictures.SUFFIXES + pictures.REFUSED_SUFFIXES
-    found = sorted(one for one in folder.rglob("*") if one.suffix.lower() in named)
-    if not found:
+def _pictures_in(folder: Path) -> list[Path]:
+    suffixes = pictures.SUFFIXES + pictures.REFUSED_SUFFIXES
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+    if not paths:
         accepted = ", ".join(pictures.SUFFIXES)
-        raise DataError(f"{folder} holds no picture, expected files of {accepted}")
-    return found
+        raise DataError(f"{folder} holds no picture, expected files that end in {accepted}")
+    return paths
 
 
-def _file(path: Path) -> Path:
+def _checked(path: Path) -> Path:
     return options.OUT_FILE.convert(options.drawable(path), None, None)
 
 
 class _Pictures:
-    """Reads pictures; of several, one that cannot be read costs only itself."""
+    """Reads pictures; if there are several, skips unreadable ones and counts them."""
 
     def __init__(self, several: bool) -> None:
-        self._several, self._unread = several, 0
+        self._several, self._skipped = several, 0
 
     def read(self, path: Path) -> "np.ndarray | None":
-        """Upright RGB bytes, or None for a picture that was named as unreadable."""
+        """Returns upright RGB bytes, or None for a picture that was skipped."""
         try:
             return pictures.read(path)
         except DataError as error:
             if not self._several:
                 raise
-            self._unread += 1
+            self._skipped += 1
             click.echo(f"skipped: {error}", err=True)
             return None
 
     def finish(self, count: int) -> None:
-        """Ends with an error where pictures were skipped."""
-        if self._unread:
-            raise DataError(f"{self._unread} of {count} pictures could not be read")
+        """Raises DataError if pictures were skipped."""
+        if self._skipped:
+            raise DataError(f"{self._skipped} of {count} pictures could not be read")
 
 
 def _by_file(model: Path) -> Predict:
-    """Predicts by an exported model in a file."""
+    """Returns a function that predicts with an exported model."""
     from serving import whole_picture
 
-    about, ask = options.read_exported(model)
-    return lambda path, picture: (about, whole_picture.answer(ask, about, picture))
+    about, run = options.read_exported(model)
+    return lambda path, picture: (about, whole_picture.answer(run, about, picture))
 
 
 def _by_server(stack: ExitStack, endpoint: str, like: Path | None, **which: Any) -> Predict:
-    """Predicts by a server, which is sent the file itself."""
+    """Returns a function that predicts with a server, to which the file itself is sent."""
     from serving import images, saved_model
     from serving.client import Client, Patience
 
     address, name = options.endpoint_and_model(endpoint, "--endpoint")
     about = saved_model.about(like) if like else {}
     client = stack.enter_context(
-        Client(address, name, patience=Patience(deadline=_PATIENCE), **which)
+        Client(address, name, patience=Patience(deadline=_TIMEOUT_SECONDS), **which)
     )
 
     def predict(path: Path, picture: "np.ndarray") -> tuple[About, Answer]:
-        content = path.read_bytes() if path.suffix.lower() in _SENT else _png(picture)
-        asking = f"asking {escape(endpoint)} for up to {_PATIENCE:.0f} s ..."
-        with Console(stderr=True).status(asking):
-            given = client.predict_files([content])
-        return about, {key: images.maps(parts[0]) for key, parts in given.items()}
+        content = path.read_bytes() if path.suffix.lower() in _SENT_AS_FILES else _png(picture)
+        waiting = f"waiting for {escape(endpoint)} for up to {_TIMEOUT_SECONDS:.0f} s ..."
+        with Console(stderr=True).status(waiting):
+            answers = client.predict_files([content])
+        return about, {key: images.decode_map(parts[0]) for key, parts in answers.items()}
 
     return predict
 
 
 def _png(picture: "np.ndarray") -> bytes:
-    """A picture as a file that a server reads, where its own is of another format."""
+    """Encodes a picture as PNG, for a server that cannot read its own format."""
     import io
 
     from PIL import Image
@@ -203,9 +203,9 @@ def _write(
     from serving import overlay as drawing
 
     about, answer = predict(path, picture)
-    at_own_size = {**about, "input": {"size": list(picture.shape[:2])}}
+    full_size = {**about, "input": {"size": list(picture.shape[:2])}}
     if overlay is not None:
-        _save(Image.fromarray(drawing.draw(picture, answer, at_own_size)), overlay)
+        _save(Image.fromarray(drawing.draw(picture, answer, full_size)), overlay)
     if values is not None:
         _save(drawing.values(answer, about), values)
 
@@ -215,8 +215,8 @@ def _save(picture: "Image.Image", path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         picture.save(path)
     except OSError as error:
-        where = error.filename or path
+        failed_path = error.filename or path
         raise full_disk(error, path) or ConfigError(
-            f"{path} cannot be written: {error.strerror or error} ({where})"
+            f"{path} cannot be written: {error.strerror or error} ({failed_path})"
         ) from error
     click.echo(f"wrote {path}")

@@ -1,4 +1,4 @@
-"""``nas-tf profile-ops``: a latency table of this machine for a space's operations."""
+"""``nas-tf profile-ops``: measures a latency table of a space's operations on this machine."""
 
 import time
 from pathlib import Path
@@ -17,21 +17,25 @@ from nas_tf.errors import ConfigError
 if TYPE_CHECKING:
     from nas_tf.latency import Table
 
-_PLAIN, _CHECK_SEED = "shapes_auxcell", 1001
+_DEFAULT_CONFIG, _CHECK_SEED = "shapes_auxcell", 1001
 
 
 @click.command("profile-ops")
-@click.argument("config", metavar="NAME|FILE", required=False)
+@click.argument("config_name", metavar="NAME|FILE", required=False)
 @options.OVERRIDES
 @click.option(
     "--space",
     type=click.Choice(tuple(spaces.SPACES)),
-    help="Space to time, instead of a configuration's.",
+    help="Space to measure, instead of a configuration's.",
 )
 @options.INPUT
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
 @click.option(
-    "--check", type=click.IntRange(1), help="Also time this many whole networks, and compare."
+    "--threads", type=click.IntRange(1), default=1, show_default=True, help="Number of threads."
+)
+@click.option(
+    "--check",
+    type=click.IntRange(1),
+    help="Number of complete networks to measure and compare with their predictions.",
 )
 @click.option(
     "--out",
@@ -40,7 +44,7 @@ _PLAIN, _CHECK_SEED = "shapes_auxcell", 1001
     help="JSON file of the table; an existing table is extended.",
 )
 def command(
-    config: str | None,
+    config_name: str | None,
     overrides: tuple[str, ...],
     space: str | None,
     input_size: tuple[int, int] | None,
@@ -50,44 +54,47 @@ def command(
 ) -> None:
     """Measure the latency of a space's operations in TFLite on this machine.
 
-    A search with search.latency=TABLE adds them up for every candidate. After an interruption the
-    same command resumes; only missing operations are timed.
+    A search with search.latency=TABLE predicts the latency of a candidate as the sum of its
+    operations. After an interruption, the same command resumes; it measures only operations that
+    are missing from the table.
 
     \b
     nas-tf profile-ops camvid_auxcell --out tables/here.json --check 10
     nas-tf profile-ops --space dpc --input 513x513 --out tables/here.json
     """
-    experiment = _experiment(config, overrides, space, input_size)
+    config = _config(config_name, overrides, space, input_size)
     console = Console(stderr=True)
     try:
         with timing.warn_if_busy():
-            table = _fill(experiment, input_size, threads, out, console)
+            table = _fill(config, input_size, threads, out, console)
             if check:
-                _compare(experiment, input_size, table, check, console)
+                _compare(config, input_size, table, check, console)
     except KeyboardInterrupt:
         console.print(
-            f"stopped; the same command resumes from here ({out})", highlight=False, markup=False
+            f"stopped; the same command resumes the measurement in {out}",
+            highlight=False,
+            markup=False,
         )
         raise click.exceptions.Exit(130) from None
 
 
-def _experiment(
-    config: str | None,
+def _config(
+    name: str | None,
     overrides: tuple[str, ...],
     space: str | None,
     input_size: tuple[int, int] | None,
 ) -> Config:
-    """The configuration, or the embedded one with another space."""
-    if config is None or "=" in config:
+    """Loads the named configuration, or a default one for ``--space``."""
+    if name is None or "=" in name:
         if space is None or input_size is None:
             raise ConfigError("no configuration is given, expected one, or --space and --input")
-        overrides = (config, *overrides) if config else overrides
-        config = _PLAIN
-    return load(config, [*overrides, f"space={space}"] if space else overrides)
+        overrides = (name, *overrides) if name else overrides
+        name = _DEFAULT_CONFIG
+    return load(name, [*overrides, f"space={space}"] if space else overrides)
 
 
 def _fill(
-    experiment: Config,
+    config: Config,
     size: tuple[int, int] | None,
     threads: int,
     out: Path,
@@ -104,31 +111,31 @@ def _fill(
 
     table = latency.read(out) if out.exists() else op_table.empty(threads)
     op_table.check_same(table, threads)
-    began, had = time.perf_counter(), len(table.times)
-    wanted = pricing.operations(experiment, size)
+    started, count_before = time.perf_counter(), len(table.times)
+    wanted = pricing.operations(config, size)
     with live_line(console) as line:
         table = op_table.fill(
             table,
             wanted,
-            save=lambda one: files.write_atomically(out, one.to_json()),
+            save=lambda extended: files.write_atomically(out, extended.to_json()),
             progress=lambda done, total: line.rows("operations", done, total),
         )
     click.echo(
-        f"{len(table.times)} operations in {out}, {len(table.times) - had} of them timed now in "
-        f"{time.perf_counter() - began:.0f} s ({table.device}, threads: {threads}); "
+        f"{len(table.times)} operations in {out}, {len(table.times) - count_before} of them "
+        f"measured in {time.perf_counter() - started:.0f} s ({table.device}, threads: {threads}); "
         f"use it with search.latency={out}"
     )
     return table
 
 
 def _compare(
-    experiment: Config,
+    config: Config,
     size: tuple[int, int] | None,
     table: "Table",
     count: int,
     console: Console,
 ) -> None:
-    """Sums of operations against whole networks."""
+    """Compares sums of operations with the measured latencies of complete networks."""
     from nas_tf.cli.live import live_line
     from nas_tf.runs.statistics import spearman
     from nas_tf.search import pricing
@@ -137,17 +144,18 @@ def _compare(
     predicted, measured = [], []
     with live_line(console) as line:
         line.rows("networks", 0, count)
-        for blueprint in pricing.sample(experiment, count, seed=_CHECK_SEED, size=size):
-            ours = table.predict(blueprint)
-            timed = measure.time_network(blueprint, threads=table.threads).median_ms
-            predicted.append(ours)
-            measured.append(timed)
+        for blueprint in pricing.sample(config, count, seed=_CHECK_SEED, size=size):
+            prediction = table.predict(blueprint)
+            latency = measure.time_network(blueprint, threads=table.threads).median_ms
+            predicted.append(prediction)
+            measured.append(latency)
             line.rows("networks", len(predicted), count)
-            line.say(
-                f"{ours:8.2f} ms predicted, {timed:8.2f} ms measured, ratio {ours / timed:.2f}"
+            line.print_line(
+                f"{prediction:8.2f} ms predicted, {latency:8.2f} ms measured, "
+                f"ratio {prediction / latency:.2f}"
             )
-    ratios = sorted(one / other for one, other in zip(predicted, measured, strict=True))
-    correlation = spearman(predicted, measured) or "needs four or more"
+    ratios = sorted(guess / actual for guess, actual in zip(predicted, measured, strict=True))
+    correlation = spearman(predicted, measured) or "needs four or more networks"
     click.echo(
         f"predicted / measured: median {median(ratios):.2f}, {ratios[0]:.2f} to "
         f"{ratios[-1]:.2f}; rank correlation {correlation}"

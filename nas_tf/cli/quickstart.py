@@ -1,4 +1,4 @@
-"""``nas-tf quickstart``: a whole search in minutes, on scenes drawn here."""
+"""``nas-tf quickstart``: a complete search on synthetic scenes, in minutes."""
 
 from pathlib import Path
 
@@ -21,13 +21,13 @@ CONFIG, TEACHER = "quickstart", "arch0"
     type=options.OUT_FOLDER,
     default=Path("runs/quickstart"),
     show_default=True,
-    help="Folder of the run; the teacher is saved next to it as NAME-teacher.",
+    help="Folder of the run; the teacher is saved next to it, as NAME-teacher.",
 )
 def command(overrides: tuple[str, ...], workers: int, out: Path) -> None:
-    """Train a small teacher, search with it, and write a report: minutes on two cores.
+    """Train a small teacher, search with it, and write a report, in minutes on two cores.
 
-    Needs no files and no network: scenes are drawn, and the encoder comes with the package. The
-    oracle is near-best, which learns from the first result on. After an interruption the same
+    Needs no files and no network: scenes are rendered, and the encoder is part of the package. The
+    oracle is near-best, which learns from the first result on. After an interruption, the same
     command resumes.
 
     \b
@@ -35,17 +35,17 @@ def command(overrides: tuple[str, ...], workers: int, out: Path) -> None:
     nas-tf quickstart search.trials=40 --out runs/longer
     """
     teacher = out.with_name(f"{out.name}-teacher")
-    every = list(overrides)
+    settings = list(overrides)
     if not (teacher / "result.json").exists():
-        _teach(load(CONFIG, every), teacher)
-    every.append(f"teacher={teacher / 'last.keras'}")
-    conduct(CONFIG, every, out, workers=workers, resume=(out / files.RUN).exists())
+        _train_teacher(load(CONFIG, settings), teacher)
+    settings.append(f"teacher={teacher / 'last.keras'}")
+    conduct(CONFIG, settings, out, workers=workers, resume=(out / files.RUN).exists())
 
 
-def _teach(experiment: Config, folder: Path) -> None:
+def _train_teacher(config: Config, folder: Path) -> None:
     from nas_tf import quiet
 
     quiet.load("tensorflow")
     from nas_tf.cli.train import run
 
-    run(experiment, spaces.resolve(TEACHER), folder, title="training the teacher")
+    run(config, spaces.resolve(TEACHER), folder, title="training the teacher")

@@ -1,4 +1,4 @@
-"""``nas-tf report``: a run as one HTML page with pictures."""
+"""``nas-tf report``: writes the report of a run, an HTML page with figures."""
 
 import click
 
@@ -9,7 +9,7 @@ from nas_tf.runs import Run
 @click.command("report")
 @options.RUN
 def command(run: Run) -> None:
-    """Draw the report of RUN: one HTML page, and its pictures as SVG and PNG.
+    """Write the report of RUN: an HTML page, and its figures as SVG and PNG.
 
     \b
     nas-tf report runs/camvid_auxcell-ppo

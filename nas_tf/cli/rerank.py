@@ -1,4 +1,4 @@
-"""``nas-tf rerank``: the best of a search and a sample of the rest, trained longer."""
+"""``nas-tf rerank``: trains the best of a search and a sample of the others longer."""
 
 import shlex
 import sys
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nas_tf.cli.live import Line
     from nas_tf.config.schema import Config
 
-_TIMES = 5
+_EPOCHS_FACTOR = 5
 
 
 @click.command("rerank")
@@ -33,58 +33,59 @@ _TIMES = 5
     type=click.IntRange(0),
     default=10,
     show_default=True,
-    help="Number of further trials, spread evenly over the ranks of the rest.",
+    help="Number of further trials, spread evenly over the ranks of the others.",
 )
 @click.option(
     "--config",
+    "config_name",
     metavar="NAME|FILE",
     help="Configuration (default: the run's own, with more epochs).",
 )
 @click.option(
     "--epochs-times",
     type=click.IntRange(1),
-    help=f"Factor on the run's numbers of epochs.  [default: {_TIMES}]",
+    help=f"Factor by which the epochs are multiplied.  [default: {_EPOCHS_FACTOR}]",
 )
 def command(
     run: Path,
     overrides: tuple[str, ...],
     top: int,
     sample: int,
-    config: str | None,
+    config_name: str | None,
     epochs_times: int | None,
 ) -> None:
-    """Train the best trials of RUN and a sample of the rest longer, and check the ranking.
+    """Train the best trials of RUN and a sample of the others longer, and check the ranking.
 
-    Uses the run's own configuration with five times the epochs, and every candidate reaches stage
-    two. The same command resumes after an interruption. Results are saved in RUN/rerank, and the
-    run's report shows them.
+    The configuration is the run's own with five times the epochs, and every candidate reaches
+    stage two. After an interruption, the same command resumes. Results are saved in RUN/rerank
+    and are part of the run's report.
 
     \b
     nas-tf rerank runs/camvid_auxcell-ppo
     nas-tf rerank runs/camvid_auxcell-ppo --top 5 --sample 15 --epochs-times 3
     nas-tf rerank runs/camvid_auxcell-ppo stage_two.epochs=20 limits.seconds=null
     """
-    if config is not None and epochs_times is not None:
-        raise ConfigError("--config and --epochs-times are given, expected one of them")
+    if config_name is not None and epochs_times is not None:
+        raise ConfigError("both --config and --epochs-times are given, expected one of them")
     searched = Run(run)
     if not searched.completed:
         raise DataError(f"{run} has no completed trial yet, expected one at least")
-    if config is None:
-        experiment = for_rerank(run / files.CONFIG, epochs_times or _TIMES, overrides)
+    if config_name is None:
+        config = for_rerank(run / files.CONFIG, epochs_times or _EPOCHS_FACTOR, overrides)
     else:
-        experiment = load(config, ["gate.policy=open", *overrides])
+        config = load(config_name, ["gate.policy=open", *overrides])
     from nas_tf import quiet
 
     quiet.load("tensorflow")
     quiet.load("keras_tuner")
     from nas_tf.search import rerank
 
-    reranking = rerank.begin(searched, experiment, top=top, sample=sample)
-    _train(reranking, experiment)
-    _tell(Reranking(searched, Run(reranking.longer.folder)))
+    reranking = rerank.start(searched, config, top=top, sample=sample)
+    _train(reranking, config)
+    _print_result(Reranking(searched, Run(reranking.longer.folder)))
 
 
-def _train(reranking: Reranking, experiment: "Config") -> None:
+def _train(reranking: Reranking, config: "Config") -> None:
     from nas_tf.cli.live import live_line
     from nas_tf.search import rerank
 
@@ -92,49 +93,49 @@ def _train(reranking: Reranking, experiment: "Config") -> None:
     count = len(reranking.top) + len(reranking.sample)
     done = count - len(rerank.remaining(reranking))
     if done and done < count:
-        console.print(f"resumes after {done} of {count} candidates", highlight=False)
+        console.print(f"resuming after {done} of {count} candidates", highlight=False)
     try:
         with live_line(console) as line:
-            candidates = _Candidates(line, done, count)
+            candidates = _CandidateProgress(line, done, count)
             rerank.train(
                 reranking,
-                experiment,
+                config,
                 observer=candidates.step,
                 progress=line.rows,
-                on_trial=candidates.ended,
+                on_trial=candidates.on_trial,
             )
     except KeyboardInterrupt:
         click.echo(f"stopped; resume with: nas-tf {shlex.join(sys.argv[1:])}", err=True)
         raise click.exceptions.Exit(130) from None
 
 
-class _Candidates:
-    """The live line over all candidates: which one, and what remains."""
+class _CandidateProgress:
+    """Shows on a live line the number of the candidate, and prints the time left after each."""
 
     def __init__(self, line: "Line", done: int, count: int) -> None:
         self._line, self._done, self._count = line, done, count
-        self._spent: list[float] = []
+        self._seconds: list[float] = []
 
-    def step(self, what: str, done: int, total: int, loss: float) -> None:
-        """A step of a stage of the present candidate."""
-        self._line.step(f"{self._done + 1}/{self._count} {what}", done, total, loss)
+    def step(self, stage: str, done: int, total: int, loss: float) -> None:
+        """Shows a step of a stage of the current candidate."""
+        self._line.step(f"{self._done + 1}/{self._count} {stage}", done, total, loss)
 
-    def ended(self, before: TrialRecord, after: TrialRecord) -> None:
-        """A candidate and what became of it, and the time left at the speed so far."""
+    def on_trial(self, before: TrialRecord, after: TrialRecord) -> None:
+        """Prints the scores of a candidate before and after, and the time left."""
         from nas_tf.report.formatting import duration
 
         self._done += 1
-        self._spent.append(after.seconds)
-        left = (self._count - self._done) * sum(self._spent) / len(self._spent)
-        became = f"failed: {after.stopped}" if after.status == "failed" else f"{after.score:.4f}"
-        self._line.say(
-            f"{self._done}/{self._count} trial {after.trial}: {before.score:.4f} → {became}, "
+        self._seconds.append(after.seconds)
+        left = (self._count - self._done) * sum(self._seconds) / len(self._seconds)
+        outcome = f"failed: {after.stopped}" if after.status == "failed" else f"{after.score:.4f}"
+        self._line.print_line(
+            f"{self._done}/{self._count} trial {after.trial}: {before.score:.4f} → {outcome}, "
             f"{after.seconds:.0f} s, {duration(left)} left"
         )
 
 
-def _tell(reranking: Reranking) -> None:
-    """The ranks before and after, what follows from them, and where the picture is."""
+def _print_result(reranking: Reranking) -> None:
+    """Prints the ranks before and after, the conclusions, and the path of the figure."""
     from nas_tf.report import document, reranked
     from nas_tf.report.run_statistics import RunStatistics
 
@@ -144,16 +145,17 @@ def _tell(reranking: Reranking) -> None:
         console.print(
             f"trial {trial.trial} failed: {trial.stopped}", highlight=False, markup=False
         )
-    honesty = RunStatistics(reranking.run).honesty
-    if honesty:
+    correlation = RunStatistics(reranking.run).stage_correlation
+    if correlation:
         console.print(
-            f"Stage one against stage two in the search: Spearman's {honesty}.", highlight=False
+            f"Stage one against stage two in the search: Spearman's {correlation}.",
+            highlight=False,
         )
     for line in reranked.lines(reranking):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    picture = reranking.longer.folder / "ranking"
-    document.save_figure(reranked.ranking_figure(reranking), picture)
-    console.print(f"{picture}.svg", highlight=False, markup=False, soft_wrap=True)
+    figure = reranking.longer.folder / "ranking"
+    document.save_figure(reranked.ranking_figure(reranking), figure)
+    console.print(f"{figure}.svg", highlight=False, markup=False, soft_wrap=True)
 
 
 def _table(reranking: Reranking) -> Table:

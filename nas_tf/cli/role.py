@@ -1,4 +1,4 @@
-"""What ``nas-tf search`` is where KerasTuner's variables make it one of many processes."""
+"""The role of a ``nas-tf search`` in a cluster, as KerasTuner's variables assign it."""
 
 import os
 from pathlib import Path
@@ -10,40 +10,40 @@ _NAME, _IP, _PORT = "KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_O
 
 
 def is_one_of_many() -> bool:
-    """Whether this is a chief or a worker."""
+    """Returns whether this process is a chief or a worker."""
     return _NAME in os.environ
 
 
 def is_chief_by_hand() -> bool:
-    """Whether this is a chief that a person started; ``--workers`` shows its own."""
+    """Returns whether this is a chief that ``--workers`` did not start."""
     return live.PIPED not in os.environ and "chief" in os.environ.get(_NAME, "")
 
 
 def check(workers: int) -> None:
-    """Raises where variables are lacking or wrong: it would quietly search alone."""
+    """Raises ConfigError if variables are missing or wrong: it would search alone unnoticed."""
     given = [name for name in (_NAME, _IP, _PORT) if name in os.environ]
-    lacking = " and ".join(name for name in (_NAME, _IP, _PORT) if name not in given)
+    missing = " and ".join(name for name in (_NAME, _IP, _PORT) if name not in given)
     if not given:
         return
-    if lacking:
+    if missing:
         raise ConfigError(
-            f"{given[0]} is set without {lacking}: a process of a cluster needs all three, one "
-            "that searches alone none"
+            f"{given[0]} is set without {missing}, expected all three for a process of a "
+            "cluster, and none for a search in one process"
         )
     if not os.environ[_PORT].isdecimal():
         raise ConfigError(f"{_PORT} is {os.environ[_PORT]!r}, expected a number")
     if workers > 1:
         raise ConfigError(
-            f"--workers {workers} starts a chief and workers of its own, and {_NAME} says that "
-            f"this is {os.environ[_NAME]}: expected one or the other"
+            f"--workers is {workers} and {_NAME} is {os.environ[_NAME]}, expected only one of "
+            "them: --workers starts its own chief and workers"
         )
 
 
-def part(folder: Path) -> str:
-    """What a process that was started by hand does, for the line that says so."""
+def describe(folder: Path) -> str:
+    """Returns a line that says what this process does, or nothing if ``--workers`` started it."""
     if live.PIPED in os.environ:
         return ""
     place = f"{os.environ[_IP]}:{os.environ[_PORT]}"
     if is_chief_by_hand():
-        return f"chief at {place} of the search in {folder}, until all trials have ended"
-    return f"{os.environ[_NAME]} of the search in {folder}, asks the chief at {place}"
+        return f"serving as chief of the search in {folder} at {place} until all trials have ended"
+    return f"working as {os.environ[_NAME]} on the search in {folder} for the chief at {place}"

@@ -1,4 +1,4 @@
-"""``nas-tf score``: the task's figures of a trained or exported network on a split."""
+"""``nas-tf score``: scores a trained or exported network on a split of a data set."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -24,18 +24,20 @@ _BATCH = 8
 @click.command("score")
 @click.argument("source", metavar="RUN|MODEL")
 @click.option("--data", metavar="NAME", help="Data set (default: that of the training).")
-@click.option("--split", default="val", show_default=True)
+@click.option("--split", default="val", show_default=True, help="Split of the data set.")
 @click.option(
     "--scales",
     default="1",
     show_default=True,
-    help="Scales to average over, such as 0.75,1,1.25 (RUN only).",
+    help="Scales whose predictions are averaged, such as 0.75,1,1.25 (RUN only).",
 )
-@click.option("--flip", is_flag=True, help="Average with mirror images (RUN only).")
-@click.option("--trial", help="Trial of a search (default: the best).")
-@click.option("--weights", type=click.Choice(["last", "best"]), default="last", show_default=True)
+@click.option(
+    "--flip", is_flag=True, help="Average with the predictions of mirrored images (RUN only)."
+)
+@options.TRIAL
+@options.WEIGHTS
 @options.INPUT
-@click.option("--out", type=options.OUT_FILE, help="JSON file for the figures.")
+@click.option("--out", type=options.OUT_FILE, help="JSON file of the figures.")
 def command(
     source: str,
     data: str | None,
@@ -49,8 +51,8 @@ def command(
 ) -> None:
     """Score a network on a split of its data set, or of another with the same classes.
 
-    RUN is the folder of a training, a compression or a search. MODEL is a TFLite file or a
-    SavedModel's version that `nas-tf export` wrote; it is scored at its own size.
+    RUN is the folder of a training, a compression or a search. MODEL is a TFLite file or a version
+    of a SavedModel that `nas-tf export` wrote; it is scored at its own input size.
 
     \b
     nas-tf score runs/camvid_auxcell-arch0 --split test
@@ -74,75 +76,83 @@ def command(
     from nas_tf.runs.files import write_atomically
 
     if is_export:
-        asked = _of_model(path, data, split)
+        job = _model_job(path, data, split)
     else:
-        _refuse_export(path)
-        found = trained.find(source, trial=trial, which=weights)
-        how = Evaluation(batch=_BATCH, scales=sizes, flip=flip)
-        asked = _of_run(found, data, split, how, input_size)
-    told = _tell(source, split, asked)
+        _refuse_export_folder(path)
+        network = trained.find(source, trial=trial, which=weights)
+        evaluation = Evaluation(batch=_BATCH, scales=sizes, flip=flip)
+        job = _run_job(network, data, split, evaluation, input_size)
+    figures = _score(source, split, job)
     if out is not None:
-        told = {"source": source, **told, "scales": list(sizes), "flip": flip}
-        write_atomically(out, json.dumps(told, indent=1) + "\n")
+        record = {"source": source, **figures, "scales": list(sizes), "flip": flip}
+        write_atomically(out, json.dumps(record, indent=1) + "\n")
 
 
-def _refuse_export(folder: Path) -> None:
-    """Raises where a folder holds several models, of which one is to be named."""
+def _refuse_export_folder(folder: Path) -> None:
+    """Raises ConfigError for a folder of exported models, and names the models."""
     from nas_tf.runs import files
     from nas_tf.training.full_run import GENOTYPE
     from serving import saved_model
 
-    there = saved_model.inside(folder)
-    if there and not any((folder / one).exists() for one in (GENOTYPE, files.RUN)):
+    models = saved_model.inside(folder)
+    if models and not any((folder / name).exists() for name in (GENOTYPE, files.RUN)):
         raise ConfigError(
             f"{folder} is a folder of exported models, expected one of them: "
-            + ", ".join(map(str, there))
+            + ", ".join(map(str, models))
         )
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What is scored.
+class _Job:
+    """The network and the data of a score.
 
     Args:
-        score: Gathers the figures; it is given what to call with the number of pictures done.
-        seen: How pictures are seen, in words.
-        trial: Whose network it is, where it is a search's.
-        how: By what more than one look at every image, in words.
+        score: Computes the figures; it is called with a function that receives the number of
+            finished pictures.
+        data: The name of the data set.
+        size: Height and width of the network's input.
+        count: The number of pictures.
+        view: A description of the way in which pictures are read.
+        trial: The trial whose network it is, if it comes from a search.
+        averaging: A description of the scales and mirror images that are averaged.
     """
 
     score: Callable[[Callable[[int], None]], "Metrics"]
     data: str
     size: tuple[int, int]
     count: int
-    seen: str
+    view: str
     trial: str | None = None
-    how: str = ""
+    averaging: str = ""
 
 
-def _tell(source: str, split: str, asked: _Asked) -> dict[str, Any]:
+def _score(source: str, split: str, job: _Job) -> dict[str, Any]:
     """Scores, prints the figures and returns them."""
     from nas_tf.cli.live import live_line
 
     with live_line(Console(stderr=True)) as line:
-        metrics = asked.score(lambda done: line.rows(f"scoring {source}", done, asked.count))
+        metrics = job.score(lambda done: line.rows(f"scoring {source}", done, job.count))
     result, console = dict(metrics.result()), tables.console()
     console.print(tables.figures(metrics.table()))
     text = ", ".join(f"{key} {value:.4f}" for key, value in result.items())
-    whose = f"trial {asked.trial} on " if asked.trial is not None else ""
+    trial = f"trial {job.trial} on " if job.trial is not None else ""
     console.print(
-        f"{whose}{asked.data} {split}, {asked.count} images, {asked.seen}{asked.how}: {text}"
+        f"{trial}{job.data} {split}, {job.count} images, {job.view}{job.averaging}: {text}"
     )
-    told = {"data": asked.data, "split": split, "images": asked.count, "size": list(asked.size)}
-    told["seen"] = asked.seen
-    if asked.trial is not None:
-        told["trial"] = asked.trial
-    return told | {"result": result, "table": metrics.table()}
+    figures = {"data": job.data, "split": split, "images": job.count, "size": list(job.size)}
+    figures["seen"] = job.view
+    if job.trial is not None:
+        figures["trial"] = job.trial
+    return figures | {"result": result, "table": metrics.table()}
 
 
-def _of_run(
-    found: Any, data: str | None, split: str, how: "Evaluation", size: tuple[int, int] | None
-) -> _Asked:
+def _run_job(
+    network: Any,
+    data: str | None,
+    split: str,
+    evaluation: "Evaluation",
+    size: tuple[int, int] | None,
+) -> _Job:
     from msgspec import structs
 
     from nas_tf.networks.arrays import layouts
@@ -150,47 +160,47 @@ def _of_run(
     from nas_tf.training import from_config
     from nas_tf.training.scoring import Scorer
 
-    config = found.config
+    config = network.config
     name = data or config.data.name
-    told = found.shipment.told
-    names = told.get("classes") or told.get("joints")
-    task = _task(name, found.shipment.task.name, names, config.task)
+    facts = network.shipment.facts
+    names = facts.get("classes") or facts.get("joints")
+    task = _task(name, network.shipment.task.name, names, config.task)
     config = structs.replace(config, data=structs.replace(config.data, name=name))
-    size = size or from_config.geometry(config, found.shipment.size).size
-    pictures = from_config.scored(config, split, size)
-    draw = from_config.drawer(found.config, found.genotype, found.phase)
-    parts = layouts(draw(size).deployed())
-    state = from_arrays(parts, found.shipment.arrays)
-    scorer = Scorer(draw, task, parts, size, how)
-    return _Asked(
+    size = size or from_config.geometry(config, network.shipment.size).size
+    pictures = from_config.scored_pictures(config, split, size)
+    build = from_config.blueprint_builder(network.config, network.genotype, network.phase)
+    parts = layouts(build(size).deployed())
+    state = from_arrays(parts, network.shipment.arrays)
+    scorer = Scorer(build, task, parts, size, evaluation)
+    return _Job(
         lambda progress: scorer.score(state, pictures, progress),
         name,
         size,
         len(pictures),
-        _seen(pictures, size),
-        told["origin"].get("trial"),
-        _told(how),
+        _view(pictures, size),
+        facts["origin"].get("trial"),
+        _averaging(evaluation),
     )
 
 
-def _seen(pictures: Any, size: tuple[int, int]) -> str:
-    """How pictures are seen: whole, or through the data set's own view."""
+def _view(pictures: Any, size: tuple[int, int]) -> str:
+    """Describes the view of pictures: whole, or the data set's own."""
     from nas_tf.data.whole_pictures import WholePictures
 
-    at = "x".join(map(str, size))
+    text = "x".join(map(str, size))
     if not isinstance(pictures, WholePictures):
-        return f"in the data set's own view of {at}"
-    return f"whole, in windows of {at}"
+        return f"in the data set's own view of {text}"
+    return f"whole, in windows of {text}"
 
 
-def _told(how: "Evaluation") -> str:
-    """Scales and mirror images, where there are any."""
-    sizes = ", ".join(f"{scale:g}" for scale in how.scales)
+def _averaging(evaluation: "Evaluation") -> str:
+    """Describes the scales and mirror images that are averaged, if there are any."""
+    sizes = ", ".join(f"{scale:g}" for scale in evaluation.scales)
     scaled = "" if sizes == "1" else f", scales {sizes}"
-    return scaled + (", mirror images too" if how.flip else "")
+    return scaled + (", mirror images too" if evaluation.flip else "")
 
 
-def _of_model(path: Path, data: str | None, split: str) -> _Asked:
+def _model_job(path: Path, data: str | None, split: str) -> _Job:
     from nas_tf.data.examples import Examples
     from nas_tf.data.presets import preset
     from nas_tf.data.whole_pictures import WholePictures
@@ -198,7 +208,7 @@ def _of_model(path: Path, data: str | None, split: str) -> _Asked:
     from nas_tf.training.scoring import Split
     from serving import images, parity
 
-    about, ask = options.read_exported(path)
+    about, predict = options.read_exported(path)
     name, geometry = data or about["data"], InputGeometry.of(about)
     names = about.get("classes") or about.get("joints")
     task = _task(name, about["task"], names, _settings(about))
@@ -211,22 +221,22 @@ def _of_model(path: Path, data: str | None, split: str) -> _Asked:
     def score(progress: Callable[[int], None]) -> "Metrics":
         done = 0
         if geometry.windows:
-            for done, scored in enumerate(parity.answered(ask, pictures), 1):
+            for done, scored in enumerate(parity.answered(predict, pictures), 1):
                 metrics.add(*scored)
                 progress(done)
             return metrics
-        for seen, target in pictures.batches(task, _BATCH):
-            answer = parity.as_logits(task, ask(images.as_bytes(seen)))
+        for batch, target in pictures.batches(task, _BATCH):
+            answer = parity.as_logits(task, predict(images.as_bytes(batch)))
             metrics.update(target, answer, geometry.size)
-            progress(done := done + len(seen))
+            progress(done := done + len(batch))
         return metrics
 
     size = geometry.size
-    return _Asked(score, name, size, len(examples), _seen(pictures, size))
+    return _Job(score, name, size, len(examples), _view(pictures, size))
 
 
 def _settings(about: Mapping[str, Any]) -> "Settings":
-    """How the task of an exported network is scored; what an older version wrote says nothing."""
+    """Returns the task settings of an exported network, or defaults if it records none."""
     from nas_tf.config.schema import Task as Settings
 
     try:
@@ -238,7 +248,7 @@ def _settings(about: Mapping[str, Any]) -> "Settings":
 
 
 def _task(data: str, kind: str, names: Sequence[str] | None, settings: "Settings") -> "Task":
-    """The data set's, with the network's settings, classes and joints."""
+    """Returns the data set's task with the network's settings; refuses other classes or joints."""
     from nas_tf.data.registry import dataset_info
     from nas_tf.training.split_cache import task_of
 
@@ -246,19 +256,19 @@ def _task(data: str, kind: str, names: Sequence[str] | None, settings: "Settings
     own = {"segmentation": info.classes, "pose": info.joints}.get(kind)
     if names is not None and own is not None and list(names) != list(own):
         raise ConfigError(
-            f"the network was made for {len(names)} outputs ({', '.join(names)}) and {data} has "
-            f"{len(own)} ({', '.join(own)}), expected a data set with those it was trained on"
+            f"the network was trained for {len(names)} outputs ({', '.join(names)}) and {data} "
+            f"has {len(own)} ({', '.join(own)}), expected a data set with the same ones"
         )
     return task_of(info, options.TARGETS[kind], settings)
 
 
 def _scales(text: str) -> tuple[float, ...]:
     try:
-        sizes = tuple(float(one) for one in text.split(","))
+        sizes = tuple(float(scale) for scale in text.split(","))
     except ValueError:
         sizes = ()
     if not sizes or not all(0.1 <= size <= 4 for size in sizes):
         raise ConfigError(
-            f"--scales is {text!r}, expected numbers of 0.1 to 4 such as 0.75,1,1.25"
+            f"--scales is {text!r}, expected numbers from 0.1 to 4, such as 0.75,1,1.25"
         )
     return sizes

@@ -1,4 +1,4 @@
-"""``nas-tf search``: from a configuration to a run's folder full of trials."""
+"""``nas-tf search``: searches a space as a configuration says, in one process or several."""
 
 import json
 import os
@@ -23,17 +23,25 @@ from nas_tf.runs import Run, files
 
 
 @click.command("search")
-@click.argument("config", metavar="NAME|FILE|folder:DIR")
+@click.argument("config_name", metavar="NAME|FILE|folder:DIR")
 @options.OVERRIDES
-@click.option("--space", type=click.Choice(tuple(spaces.SPACES)), help="Search another space.")
+@click.option(
+    "--space",
+    type=click.Choice(tuple(spaces.SPACES)),
+    help="Space to search, instead of the configuration's.",
+)
 @click.option(
     "--oracle",
     type=click.Choice(get_args(Oracle)),
-    help="Search algorithm; below some 200 trials evolution finds more than PPO.",
+    help="Search algorithm; below about 200 trials, evolution finds more than PPO.",
 )
-@click.option("--trials", type=click.IntRange(1), help="Number of candidates.")
+@click.option("--trials", type=click.IntRange(1), help="Number of candidates to evaluate.")
 @click.option(
-    "--begin-with", metavar="RUN", help="Evaluate the best genotypes of another run first."
+    "--warm-start",
+    "--begin-with",
+    "begin_with",
+    metavar="RUN",
+    help="Another run, whose best genotypes are evaluated first; formerly --begin-with.",
 )
 @click.option("--workers", type=click.IntRange(1), default=1, help="Number of worker processes.")
 @click.option("--resume", is_flag=True, help="Resume the run in the folder.")
@@ -43,7 +51,7 @@ from nas_tf.runs import Run, files
     help="Folder of the run (default: runs/CONFIG-ORACLE).",
 )
 def command(
-    config: str,
+    config_name: str,
     overrides: tuple[str, ...],
     space: str | None,
     oracle: str | None,
@@ -53,7 +61,7 @@ def command(
     resume: bool,
     out: Path | None,
 ) -> None:
-    """Search for the best networks on a data set; everything is saved in one folder.
+    """Search for the best networks on a data set; all results are saved in one folder.
 
     \b
     nas-tf search shapes_auxcell --trials 20
@@ -67,55 +75,55 @@ def command(
             "space": space,
             "search.oracle": oracle,
             "search.trials": trials,
-            "search.begin_with": begin_with and json.dumps(begin_with),
+            "search.warm_start": begin_with and json.dumps(begin_with),
         }
     )
-    every = [*overrides, *(f"{key}={value}" for key, value in given.items())]
-    name = f"{run_name(config)}-{load(config, every).search.oracle}"
-    conduct(config, every, out or Path("runs") / name, workers=workers, resume=resume)
+    settings = [*overrides, *(f"{key}={value}" for key, value in given.items())]
+    name = f"{run_name(config_name)}-{load(config_name, settings).search.oracle}"
+    conduct(config_name, settings, out or Path("runs") / name, workers=workers, resume=resume)
 
 
 def conduct(
-    config: str, overrides: Sequence[str], folder: Path, *, workers: int, resume: bool
+    config_name: str, overrides: Sequence[str], folder: Path, *, workers: int, resume: bool
 ) -> None:
-    """Searches into a folder, tells the best, and draws the report."""
-    every = list(overrides)
+    """Searches in a folder, prints the best trials, and writes the report."""
+    settings = list(overrides)
     role.check(workers)
     leads = not role.is_one_of_many()
-    if workers > 1 and not any(one.startswith("threads=") for one in every):
-        every.append(f"threads={max(1, (os.cpu_count() or 1) // workers)}")
-    experiment = load(config, every)
-    if workers > 1 and experiment.search.oracle in KERASTUNERS_OWN:
-        others = [one for one in get_args(Oracle) if one not in KERASTUNERS_OWN]
+    if workers > 1 and not any(setting.startswith("threads=") for setting in settings):
+        settings.append(f"threads={max(1, (os.cpu_count() or 1) // workers)}")
+    config = load(config_name, settings)
+    if workers > 1 and config.search.oracle in KERASTUNERS_OWN:
+        others = [name for name in get_args(Oracle) if name not in KERASTUNERS_OWN]
         raise ConfigError(
-            f"oracle {experiment.search.oracle} is KerasTuner's own and loses trials when a "
+            f"oracle {config.search.oracle} is KerasTuner's own and loses trials when a "
             f"worker dies, expected one of {', '.join(others)} with --workers"
         )
-    begins = _begins(folder, experiment, resume) if leads else role.part(folder)
+    announcement = _announcement(folder, config, resume) if leads else role.describe(folder)
     if workers > 1 and leads:
-        _check_files(experiment, folder)
-        click.echo(begins, err=True)
-        _many(config, every, folder, workers)
+        _check_files(config, folder)
+        click.echo(announcement, err=True)
+        _search_with_workers(config_name, settings, folder, workers)
     else:
-        _one(experiment, folder, begins, leads=leads)
+        _search_here(config, folder, announcement, leads=leads)
     if leads or (role.is_chief_by_hand() and (folder / files.RUN).exists()):
-        _tell(folder)
+        _print_result(folder)
 
 
-def _begins(folder: Path, experiment: Config, resume: bool) -> str:
-    """What the search does, for the line that says so; an unlawful folder is refused."""
-    done, most = _check_folder(folder, experiment, resume), experiment.search.trials
+def _announcement(folder: Path, config: Config, resume: bool) -> str:
+    """Returns a line that says what the search does; raises if the folder is not accepted."""
+    done, most = _check_folder(folder, config, resume), config.search.trials
     if done >= most:
-        return f"all {done} trials of {folder} have ended; with a larger --trials it goes on"
+        return f"all {done} trials of {folder} have ended; give a larger --trials to continue"
     if done:
-        return f"resumes {folder} after {done} trials, up to {most} trials"
+        return f"resuming {folder} after {done} trials, up to {most} trials"
     is_new = not (folder / files.RUN).exists()
-    fresh = f"no run to resume in {folder}: " if resume and is_new else ""
-    return f"{fresh}searches into {folder}, up to {most} trials"
+    note = f"no run to resume in {folder}: " if resume and is_new else ""
+    return f"{note}searching in {folder}, up to {most} trials"
 
 
-def _check_folder(folder: Path, experiment: Config, resume: bool) -> int:
-    """How many trials a run has; one is neither overwritten nor gone on with by mistake."""
+def _check_folder(folder: Path, config: Config, resume: bool) -> int:
+    """Returns a run's number of trials; refuses to overwrite it, or to resume it unasked."""
     if not (folder / files.RUN).exists():
         folders.refuse_others(folder, (files.LOCK, "oracle.json", "ledger.jsonl", "chief.json"))
         return 0
@@ -123,38 +131,41 @@ def _check_folder(folder: Path, experiment: Config, resume: bool) -> int:
     if not resume:
         raise ConfigError(
             f"{folder} holds a run of {done} trials: add --resume to continue it, or give "
-            "another folder by --out"
+            "another folder with --out"
         )
-    resumed.check(folder, experiment)
+    resumed.check(folder, config)
     return done
 
 
-def _check_files(experiment: Config, folder: Path) -> None:
-    """What is wrong with data or a file is told here once, not by every worker."""
+def _check_files(config: Config, folder: Path) -> None:
+    """Raises errors of data and files here, so that they are not printed by every worker."""
     from nas_tf import quiet
 
     quiet.load("tensorflow")
     quiet.load("keras_tuner")
-    from nas_tf.cli.search_run import tried_first
+    from nas_tf.cli.oracles import first_trials
     from nas_tf.search import preflight
 
-    preflight.check(experiment)
-    tried_first(experiment, folder)
+    preflight.check(config)
+    first_trials(config, folder)
 
 
-def _many(config: str, overrides: Sequence[str], folder: Path, workers: int) -> None:
+def _search_with_workers(
+    config_name: str, overrides: Sequence[str], folder: Path, workers: int
+) -> None:
     from tuner_oracles.launch import Cluster
 
-    command = [sys.executable, "-m", "nas_tf", "search", config, *overrides, "--out", str(folder)]
+    arguments = ["search", config_name, *overrides, "--out", str(folder)]
+    command = [sys.executable, "-m", "nas_tf", *arguments]
     mistakes = {error.exit_code for error in NasTfError.__subclasses__()} - {1}
     console = Console(stderr=True)
     with bars(console) as shown:
         status = Cluster(
             command,
             workers,
-            hopeless=mistakes,
+            fatal=mistakes,
             env={**os.environ, live.PIPED: "1"},
-            hear=live.Relay(shown, console).hear,
+            on_line=live.Relay(shown, console).on_line,
         ).run()
     if status == 130:
         raise _interrupted()
@@ -164,8 +175,8 @@ def _many(config: str, overrides: Sequence[str], folder: Path, workers: int) -> 
         raise TrainingError(f"the search in {folder} ended early; add --resume to continue it")
 
 
-def _one(experiment: Config, folder: Path, begins: str, *, leads: bool) -> None:
-    """This process's share; only one that leads says how to go on."""
+def _search_here(config: Config, folder: Path, announcement: str, *, leads: bool) -> None:
+    """Searches in this process; if it leads, prints how to resume when it is interrupted."""
     from nas_tf import quiet
 
     quiet.load("tensorflow")
@@ -174,7 +185,7 @@ def _one(experiment: Config, folder: Path, begins: str, *, leads: bool) -> None:
 
     console = Console(stderr=True)
     try:
-        run(experiment, folder, console, begins)
+        run(config, folder, console, announcement)
     except KeyboardInterrupt:
         if leads:
             raise _interrupted() from None
@@ -182,16 +193,16 @@ def _one(experiment: Config, folder: Path, begins: str, *, leads: bool) -> None:
 
 
 def _interrupted() -> click.exceptions.Exit:
-    """The command that goes on: the same, of a search with --resume."""
-    arguments = [one for one in sys.argv[1:] if one != "--resume"]
+    """Prints the command that resumes: the same one, for a search with --resume."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--resume"]
     if arguments[0] == "search":
         arguments.append("--resume")
     click.echo(f"stopped; resume with: nas-tf {shlex.join(arguments)}", err=True)
     return click.exceptions.Exit(130)
 
 
-def _tell(folder: Path) -> None:
-    """The best of the run as a table, and where its report is."""
+def _print_result(folder: Path) -> None:
+    """Prints a table of the best trials, writes the report, and prints its path."""
     from nas_tf.report import page
     from nas_tf.report.run_statistics import RunStatistics
 
@@ -199,7 +210,7 @@ def _tell(folder: Path) -> None:
     failed = len(run.trials) - len(run.completed)
     if not run.completed:
         last = f", the last: {run.trials[-1].stopped}" if run.trials else ""
-        raise TrainingError(f"no trial of {folder} came to a reward, {failed} failed{last}")
+        raise TrainingError(f"no trial of {folder} has a reward, {failed} failed{last}")
     stopped = sum(trial.stopped == "gate" for trial in run.trials)
     gate = f"{stopped} stopped by the gate, " if run.has_gate else ""
     console = tables.console()

@@ -1,4 +1,4 @@
-"""``nas-tf serve``: an exported SavedModel behind TF Serving."""
+"""``nas-tf serve``: serves an exported SavedModel with TF Serving, or prints how."""
 
 import shlex
 import shutil
@@ -14,9 +14,9 @@ from nas_tf.errors import ConfigError, EnvironmentFault
 @click.command("serve")
 @click.argument("export", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--name", help="Name of the model (default: the folder's name).")
-@click.option("--files", is_flag=True, help="Also write files for Docker and Kubernetes.")
+@click.option("--files", is_flag=True, help="Write files for Docker and Kubernetes.")
 @click.option(
-    "--stable", type=int, help="With --files: the version that clients get (default: the newest)."
+    "--stable", type=int, help="With --files: the version for clients (default: the newest)."
 )
 @click.option("--canary", type=int, help="With --files: a second version to try in production.")
 @click.option(
@@ -32,7 +32,7 @@ def command(
     image: str | None,
     start: bool,
 ) -> None:
-    """Show how TF Serving serves EXPORT, a folder that `nas-tf export` wrote, or start it.
+    """Print how to serve EXPORT, a folder that `nas-tf export` wrote, with TF Serving.
 
     \b
     nas-tf serve exports/street
@@ -54,39 +54,39 @@ def command(
             click.echo(f"wrote {path}")
         docker = deployment.compose_command(export)
         click.echo(
-            f"{release.tag} as {name}, by Docker:\n  {shlex.join(docker)}\n"
-            "or as the first lines of Dockerfile and kubernetes.yaml tell\n"
-            f"then: {_question(name, *release.labels)}"
+            f"serve {release.tag} as {name} with Docker:\n  {shlex.join(docker)}\n"
+            "or follow the first lines of Dockerfile or kubernetes.yaml\n"
+            f"then: {_predict_command(name, *release.labels)}"
         )
     else:
         deployment.check_complete(export, newest)
         docker = deployment.docker_command(export, name)
         base = shlex.quote(str((export / "savedmodel").resolve()))
         click.echo(
-            f"version {newest} as {name}, by Docker:\n  {shlex.join(docker)}\n"
-            "or by a tensorflow_model_server of 2.15 or newer:\n"
+            f"serve version {newest} as {name} with Docker:\n  {shlex.join(docker)}\n"
+            "or with tensorflow_model_server 2.15 or newer:\n"
             f"  tensorflow_model_server --port=8500 --rest_api_port=8501 --model_name={name} "
             f"--model_base_path={base}\n"
-            f"then: {_question(name)}"
+            f"then: {_predict_command(name)}"
         )
     if start:
         raise click.exceptions.Exit(subprocess.run(docker).returncode)
 
 
 def _check_docker() -> None:
-    """Raises where nothing can be started, before anything is written or advised."""
+    """Raises EnvironmentFault if Docker cannot start anything, before anything is written."""
     docker = shutil.which("docker")
     if docker is None:
-        raise EnvironmentFault("--start needs Docker and there is none on this machine")
-    if not doctor_checks.answers(docker):
+        raise EnvironmentFault("--start needs Docker, which is not installed")
+    if not doctor_checks.daemon_answers(docker):
         raise EnvironmentFault(
-            f"--start needs Docker, and the daemon of {docker} does not answer: start it, or see "
-            "without --start how tensorflow_model_server is called"
+            f"--start needs Docker, and the daemon of {docker} does not answer: start it, or run "
+            "the same without --start for the command of tensorflow_model_server"
         )
 
 
-def _question(name: str, label: str = "", *others: str) -> str:
-    """The command that asks what was started, by the first of its labels if it has any."""
-    which = f" --label {label}" if label else ""
+def _predict_command(name: str, label: str = "", *others: str) -> str:
+    """Returns the command that predicts with the served model, by its first label if any."""
+    option = f" --label {label}" if label else ""
     more = f" (or {', '.join(others)})" if others else ""
-    return f"nas-tf predict --endpoint grpc://localhost:8500/{name} photo.jpg{which}{more}"
+    return f"nas-tf predict --endpoint grpc://localhost:8500/{name} photo.jpg{option}{more}"

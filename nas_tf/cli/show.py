@@ -1,4 +1,4 @@
-"""``nas-tf show``: one genotype, or a trial, in words, numbers, shapes and a drawing."""
+"""``nas-tf show``: describes and draws a genotype or a trial, with its costs and shapes."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ from nas_tf.cli import options, tables
 from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
 from nas_tf.networks import Blueprint
-from nas_tf.networks.by_position import by_place
+from nas_tf.networks.by_position import by_position
 from nas_tf.networks.heads import Head
 from nas_tf.report.formatting import milliseconds
 from nas_tf.runs import Run, Stage, TrialRecord, files
@@ -23,7 +23,7 @@ from nas_tf.spaces import PUBLISHED, Published
 
 @click.command("show")
 @click.argument("genotype", metavar="GENOTYPE|RUN")
-@click.option("--trial", metavar="ID", help="Which trial of RUN; the best if not given.")
+@click.option("--trial", metavar="ID", help="Trial of RUN (default: the best).")
 @options.SPACE
 @options.WIDTH
 @options.SEP_REPEATS
@@ -34,9 +34,9 @@ from nas_tf.spaces import PUBLISHED, Published
     "--out",
     type=options.OUT_FOLDER,
     default=Path(),
-    help="Folder for the drawing (SVG, PNG and Graphviz text).",
+    help="Folder of the drawing (SVG, PNG and Graphviz files).",
 )
-@click.option("--no-drawing", is_flag=True, help="Print only.")
+@click.option("--no-drawing", is_flag=True, help="Print only, without a drawing.")
 def command(
     genotype: str,
     trial: str | None,
@@ -49,7 +49,7 @@ def command(
     out: Path,
     no_drawing: bool,
 ) -> None:
-    """Describe, cost and draw GENOTYPE (a published name, or brackets), or a trial of RUN.
+    """Describe and draw GENOTYPE, a published name or brackets, or a trial of RUN.
 
     \b
     nas-tf show arch0
@@ -59,40 +59,40 @@ def command(
     console = tables.console()
     given = options.given(width=width, sep_repeats=sep_repeats)
     if os.path.exists(Path(genotype) / files.RUN):
-        run = options.opened(Path(genotype))
+        run = options.open_run(Path(genotype))
         record = find_trial(run, trial)
         describe_trial(console, run, record)
-        found, published = record.parsed, _published(record.parsed)
+        resolved, published = record.parsed, _published(record.parsed)
         blueprint = blueprint_of_trial(run, record, given, classes, input_size)
     else:
-        found = _genotype(genotype, trial, space)
-        published = _published(found)
-        like = published or first_published(found.space)
+        resolved = _genotype(genotype, trial, space)
+        published = _published(resolved)
+        reference = published or first_published(resolved.space)
         blueprint = networks.blueprint_of(
-            found,
-            like.num_classes if classes is None else classes,
-            input_size=input_size or like.input_size,
-            settings=networks.settings.published(found.space, **given),
+            resolved,
+            reference.num_classes if classes is None else classes,
+            input_size=input_size or reference.input_size,
+            settings=networks.settings.published(resolved.space, **given),
         )
-    name = published.name if published else f"{found.space}-{found.digest}"
-    _print_words(console, name, found, published)
+    name = published.name if published else f"{resolved.space}-{resolved.digest}"
+    _print_description(console, name, resolved, published)
     _print_costs(console, blueprint, published)
     _print_layers(console, blueprint.live(), every=layers)
     if not no_drawing:
         from nas_tf.report import graph
 
-        for path in graph.save(found, out / name, title=name):
+        for path in graph.save(resolved, out / name, title=name):
             console.print(f"drawing: {path}", highlight=False, markup=False)
 
 
 def _genotype(text: str, trial: str | None, space: str | None) -> Genotype:
-    """The one that is written."""
+    """Returns the genotype of a published name or of brackets."""
     if trial is not None:
-        raise ConfigError(f"--trial {trial} needs the folder of a run, not {text!r}")
+        raise ConfigError(f"--trial {trial} is given with {text!r}, expected the folder of a run")
     if "/" in text or os.path.exists(text):
         raise ConfigError(
-            f"{text} holds no run ({files.RUN}), expected the folder of one, a published "
-            "name, or brackets"
+            f"{text} holds no run ({files.RUN}), expected the folder of a run, a published name, "
+            "or brackets"
         )
     return spaces.resolve(text, space)
 
@@ -101,7 +101,7 @@ def _published(genotype: Genotype) -> Published | None:
     return next((p for p in spaces.PUBLISHED.values() if p.genotype == genotype), None)
 
 
-def _print_words(
+def _print_description(
     console: Console, name: str, genotype: Genotype, published: Published | None
 ) -> None:
     source = f" · {published.paper}" if published else ""
@@ -115,25 +115,25 @@ def _print_words(
 def _print_costs(
     console: Console, blueprint: networks.Blueprint, published: Published | None
 ) -> None:
-    whole, shipped = networks.cost(blueprint), networks.cost(blueprint.deployed())
+    cost, shipped = networks.cost(blueprint), networks.cost(blueprint.deployed())
     table = Table(box=None, pad_edge=False)
     for title in ("", "parameters", "multiply-adds"):
         table.add_column(title, justify="right" if title else "left")
     for label, params, madds in (
-        ("encoder", whole.params_encoder, whole.madds_encoder),
-        ("decoder", whole.params_decoder, whole.madds_decoder),
-        ("network as published", whole.params, whole.madds),
-        ("deployed (nothing dead)", shipped.params, shipped.madds),
-        ("auxiliaries (training only)", whole.params_aux, whole.madds_aux),
+        ("encoder", cost.params_encoder, cost.madds_encoder),
+        ("decoder", cost.params_decoder, cost.madds_decoder),
+        ("network as published", cost.params, cost.madds),
+        ("deployed (without unused layers)", shipped.params, shipped.madds),
+        ("auxiliary heads (training only)", cost.params_aux, cost.madds_aux),
     ):
         table.add_row(label, f"{params:,}", f"{madds:,}")
     console.print(table)
     height, width = blueprint.input_size
-    seen = shipped.receptive_field
-    field = "the whole image" if seen is None else f"{seen[0]}x{seen[1]}"
+    sides = shipped.receptive_field
+    field = "the whole image" if sides is None else f"{sides[0]}x{sides[1]}"
     lines = [
-        f"input {height}x{width}, output {whole.output[0]}x{whole.output[1]}, "
-        f"output stride {whole.output_stride}, receptive field {field}, "
+        f"input {height}x{width}, output {cost.output[0]}x{cost.output[1]}, "
+        f"output stride {cost.output_stride}, receptive field {field}, "
         f"peak activations {shipped.peak_activation_bytes / 2**20:.1f} MiB (float32, batch 1)",
         f"convention: {networks.CONVENTION}",
     ]
@@ -146,31 +146,31 @@ def _print_costs(
 
 def _print_layers(console: Console, blueprint: networks.Blueprint, *, every: bool) -> None:
     table = Table(box=None, pad_edge=False)
-    for title in ("layer" if every else "place", "output", "parameters", "multiply-adds"):
-        table.add_column(title, justify="left" if title in ("layer", "place") else "right")
-    for row in by_place(blueprint, every=every):
+    for title in ("layer" if every else "position", "output", "parameters", "multiply-adds"):
+        table.add_column(title, justify="left" if title in ("layer", "position") else "right")
+    for row in by_position(blueprint, every=every):
         height, width = row.size
         shape = f"{height}x{width}x{row.channels}"
-        table.add_row(row.place, shape, f"{row.params:,}", f"{row.madds:,}")
+        table.add_row(row.position, shape, f"{row.params:,}", f"{row.madds:,}")
     console.print(table)
 
 
 def find_trial(run: Run, trial: str | None) -> TrialRecord:
-    """The trial of a number or identifier; the best if none is given."""
+    """Returns the trial with a number or identifier, or the best if none is given."""
     if trial is None:
         if best := run.best():
             return best[0]
         raise ConfigError(f"{run.folder} has no completed trial yet: {len(run.trials)} ended")
-    for one in run.trials:
-        if one.trial == trial or one.trial.lstrip("0") == trial.lstrip("0"):
-            return one
-    names = [trial.trial for trial in run.trials]
-    known = f"one of {names[0]} to {names[-1]}" if names else "none, for none has ended"
+    for record in run.trials:
+        if record.trial == trial or record.trial.lstrip("0") == trial.lstrip("0"):
+            return record
+    names = [record.trial for record in run.trials]
+    known = f"one of {names[0]} to {names[-1]}" if names else "none, since none has ended"
     raise ConfigError(f"trial is {trial!r}, expected {known}")
 
 
 def first_published(space: str) -> Published:
-    """The published network whose outputs and size stand for those of its space."""
+    """Returns a published network of a space, whose outputs and size serve as defaults."""
     return next(p for p in PUBLISHED.values() if p.genotype.space == space)
 
 
@@ -181,23 +181,23 @@ def blueprint_of_trial(
     outputs: int | None,
     input_size: tuple[int, int] | None,
 ) -> Blueprint:
-    """As the run drew its candidates when it counted what they cost, but for what is given.
+    """Builds the network as the run did to count its costs, except for what is given.
 
-    Runs of versions that did not tell their outputs and input are drawn as the paper's were.
+    Old runs record neither outputs nor input size; the paper's are taken for them.
     """
-    genotype, told = trial.parsed, run.about
+    genotype, about = trial.parsed, run.about
     own = {
         key: run.settings[f"network.{key}"]
         for key in ("width", "sep_repeats", "auxiliary", "alpha")
         if run.settings.get(f"network.{key}") is not None
     }
     try:
-        if told["outputs"] is not None and told["input"] is not None:
-            head: Head | int = Head(told["task"], told["outputs"])
-            size = tuple(told["input"])
+        if about["outputs"] is not None and about["input"] is not None:
+            head: Head | int = Head(about["task"], about["outputs"])
+            size = tuple(about["input"])
         else:
-            like = first_published(genotype.space)
-            head, size = like.num_classes, like.input_size
+            reference = first_published(genotype.space)
+            head, size = reference.num_classes, reference.input_size
         return networks.blueprint_of(
             genotype,
             head if outputs is None else outputs,
@@ -208,25 +208,25 @@ def blueprint_of_trial(
         if given or outputs is not None or input_size is not None:
             raise
         raise ConfigError(
-            f"trial {trial.trial} of {run.folder} can't be drawn: {error}; {files.RUN} and "
-            f"{files.CONFIG} there say how"
+            f"trial {trial.trial} of {run.folder} can't be built: {error}; its {files.RUN} or "
+            f"{files.CONFIG} is damaged"
         ) from error
 
 
 def describe_trial(console: Console, run: Run, trial: TrialRecord) -> None:
-    """What became of the trial, and what its network costs."""
+    """Prints the outcome of a trial and the costs of its network."""
     ranked = [trial.trial for trial in run.best(len(run.trials))]
     known = trial.trial in ranked
-    place = f" number {ranked.index(trial.trial) + 1} of {len(ranked)}" if known else ""
-    console.print(f"[bold]trial {trial.trial}[/] of {escape(str(run.folder))}{place}")
-    console.print(_fate(trial), markup=False)
+    rank = f", rank {ranked.index(trial.trial) + 1} of {len(ranked)}" if known else ""
+    console.print(f"[bold]trial {trial.trial}[/] of {escape(str(run.folder))}{rank}")
+    console.print(_outcome(trial), markup=False)
     if trial.params:
         latency = f", {milliseconds(trial.latency_ms)}" if trial.latency_ms else ""
         console.print(
-            f"shipped: {trial.params:,} parameters, {trial.madds:,} multiply-adds{latency}"
+            f"deployed: {trial.params:,} parameters, {trial.madds:,} multiply-adds{latency}"
         )
     console.print(
-        f"seed {trial.seed}, {trial.seconds:.0f} s on {trial.worker}, from {trial.started}",
+        f"seed {trial.seed}, {trial.seconds:.0f} s on {trial.worker}, started {trial.started}",
         markup=False,
     )
     if trial.stages:
@@ -234,12 +234,12 @@ def describe_trial(console: Console, run: Run, trial: TrialRecord) -> None:
     console.print()
 
 
-def _fate(trial: TrialRecord) -> str:
+def _outcome(trial: TrialRecord) -> str:
     if trial.status == "failed":
         return f"failed: {trial.stopped}; the oracle received {trial.reward:.4f}"
     stopped = ", stopped by the gate" if trial.stopped == "gate" else ""
-    priced = f" (score {trial.score:.4f})" if trial.score != trial.reward else ""
-    return f"reward {trial.reward:.4f}{priced}{stopped}"
+    score = f" (score {trial.score:.4f})" if trial.score != trial.reward else ""
+    return f"reward {trial.reward:.4f}{score}{stopped}"
 
 
 def _stages(stages: tuple[Stage, ...]) -> Table:

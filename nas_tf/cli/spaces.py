@@ -1,4 +1,4 @@
-"""``nas-tf spaces``: what can be searched."""
+"""``nas-tf spaces``: lists the search spaces and published genotypes."""
 
 import click
 from rich.console import Console
@@ -15,8 +15,16 @@ from nas_tf.cli import tables
     metavar="SPACE",
     help="Estimate the number of distinct networks in this space.",
 )
-@click.option("--samples", type=click.IntRange(min=2), default=2000, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--samples",
+    type=click.IntRange(min=2),
+    default=2000,
+    show_default=True,
+    help="With --distinct: number of sampled genotypes.",
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="With --distinct: seed of the samples."
+)
 def command(distinct: str | None, samples: int, seed: int) -> None:
     """List the search spaces and published genotypes.
 
@@ -25,7 +33,7 @@ def command(distinct: str | None, samples: int, seed: int) -> None:
     nas-tf spaces --distinct auxcell
     """
     if distinct is not None:
-        _print_census(spaces.get(distinct), samples, seed)
+        _print_estimate(spaces.get(distinct), samples, seed)
         return
     table = Table(box=None, pad_edge=False)
     for title in ("space", "tokens", "genotypes", "published genotypes"):
@@ -37,7 +45,7 @@ def command(distinct: str | None, samples: int, seed: int) -> None:
     tables.console().print(table)
 
 
-def _print_census(space: spaces.SearchSpace, samples: int, seed: int) -> None:
+def _print_estimate(space: spaces.SearchSpace, samples: int, seed: int) -> None:
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("sampling", total=samples)
@@ -45,7 +53,7 @@ def _print_census(space: spaces.SearchSpace, samples: int, seed: int) -> None:
             space,
             samples=samples,
             seed=seed,
-            progress=lambda n: progress.update(task, completed=n),
+            progress=lambda done: progress.update(task, completed=done),
         )
     click.echo(
         f"{space.name}: {space.size:.3g} genotypes, about {count:.2g} ± {error:.1g} distinct "

@@ -1,4 +1,4 @@
-"""``nas-tf status``: how a run stands, while it runs and after."""
+"""``nas-tf status``: prints the progress of a run, while it runs and afterwards."""
 
 import json
 from datetime import UTC, datetime
@@ -12,8 +12,8 @@ from nas_tf.report import run_statistics
 from nas_tf.report.formatting import duration
 from nas_tf.runs import Run, files
 
-_ACTIVE = 3.0
-"""A run is taken to be alive if it ended a trial within so many times its mean trial."""
+_ACTIVE_TRIALS = 3.0
+"""The number of mean trial times after which a run without a new trial counts as stopped."""
 
 
 @click.command("status")
@@ -26,30 +26,30 @@ def command(run: Run, as_json: bool) -> None:
     nas-tf status runs/camvid_auxcell-ppo
     watch nas-tf status runs/camvid_auxcell-ppo
     """
-    told = figures(run)
+    facts = figures(run)
     if as_json:
-        click.echo(json.dumps(told))
+        click.echo(json.dumps(facts))
         return
     about = run.about
     console = tables.console()
-    made = f"{about['space']} on {about['data']}, {about['oracle']}, seed {about['seed']}"
-    console.print(f"[bold]{escape(str(run.folder))}[/]: {escape(made)}")
-    console.print(f"{told['trials']}/{told['of']} trials, {_state(told)}")
-    if told["completed"]:
-        gated = f"{told['gated']} stopped by the gate, " if run.has_gate else ""
+    search = f"{about['space']} on {about['data']}, {about['oracle']}, seed {about['seed']}"
+    console.print(f"[bold]{escape(str(run.folder))}[/]: {escape(search)}")
+    console.print(f"{facts['trials']}/{facts['of']} trials, {_state(facts)}")
+    if facts["completed"]:
+        gated = f"{facts['gated']} stopped by the gate, " if run.has_gate else ""
         console.print(
-            f"best {told['best']:.4f}, median {told['median']:.4f}, mean of the last 20 "
-            f"{told['mean_of_last_20']:.4f}; {gated}{told['failed']} failed"
+            f"best {facts['best']:.4f}, median {facts['median']:.4f}, mean of the last 20 "
+            f"{facts['mean_of_last_20']:.4f}; {gated}{facts['failed']} failed"
         )
-        console.print(f"the best: {tables.line(run.best()[0])}", markup=False)
-    for reason, count in told["failures"].items():
+        console.print(f"best: {tables.line(run.best()[0])}", markup=False)
+    for reason, count in facts["failures"].items():
         console.print(f"{count} failed: {reason}", markup=False)
     if (run.folder / files.REPORT).exists():
         console.print(f"report: {run.folder / files.REPORT}", markup=False)
 
 
 def figures(run: Run) -> dict[str, object]:
-    """What ``status`` says, by name."""
+    """Returns the figures that ``nas-tf status --json`` prints."""
     rewards = [trial.reward for trial in run.completed]
     seconds = [trial.seconds for trial in run.trials]
     last = run.trials[-1].ended if run.trials else None
@@ -76,12 +76,12 @@ def _since(moment: str) -> float:
     return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
 
 
-def _state(told: dict) -> str:
-    if not told["trials"]:
+def _state(facts: dict) -> str:
+    if not facts["trials"]:
         return "none ended yet"
-    if told["of"] and told["trials"] >= told["of"]:
-        return f"finished {duration(told['seconds_since_last'])} ago"
-    ago = duration(told["seconds_since_last"])
-    if told["seconds_since_last"] < _ACTIVE * told["seconds_a_trial"]:
-        return f"the last ended {ago} ago, a trial takes {duration(told['seconds_a_trial'])}"
-    return f"the last ended {ago} ago: stopped? Its command with --resume goes on"
+    if facts["of"] and facts["trials"] >= facts["of"]:
+        return f"finished {duration(facts['seconds_since_last'])} ago"
+    ago = duration(facts["seconds_since_last"])
+    if facts["seconds_since_last"] < _ACTIVE_TRIALS * facts["seconds_a_trial"]:
+        return f"the last ended {ago} ago, a trial takes {duration(facts['seconds_a_trial'])}"
+    return f"the last ended {ago} ago: if the search has stopped, --resume continues it"

@@ -1,4 +1,4 @@
-"""Tables of trials for the terminal."""
+"""Tables and lines about trials, and the console on which they are printed."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,28 +10,28 @@ from rich.table import Table
 from nas_tf.report.formatting import milliseconds
 from nas_tf.runs import TrialRecord
 
-_WIDE = 4000
+_UNLIMITED_WIDTH = 4000
 
 
 def console() -> Console:
-    """Where tables are printed; piped, they are as wide as they need be."""
+    """Returns the console of standard output; if it is piped, tables are not narrowed."""
     plain = Console(soft_wrap=True, highlight=False)
-    return plain if plain.is_terminal else _Piped(width=_WIDE, highlight=False)
+    return plain if plain.is_terminal else _Piped(width=_UNLIMITED_WIDTH, highlight=False)
 
 
 class _Piped(Console):
-    """Leaves out the blanks that fill up the lines of tables."""
+    """A console that strips the spaces with which tables fill their lines."""
 
-    def print(self, *objects: Any, **how: Any) -> None:
-        """Prints without blanks at the ends of lines."""
-        with self.capture() as filled:
-            super().print(*objects, **how)
-        text = re.sub(r" +$", "", filled.get(), flags=re.MULTILINE)
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Prints without spaces at the ends of lines."""
+        with self.capture() as captured:
+            super().print(*objects, **options)
+        text = re.sub(r" +$", "", captured.get(), flags=re.MULTILINE)
         super().print(text, end="", highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def best(trials: Sequence[TrialRecord]) -> Table:
-    """Trials with their rewards and costs."""
+    """Returns a table of trials with their rewards and costs."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("reward", "stage 1", "stage 2", "parameters", "multiply-adds", "trial"):
         table.add_column(name, justify="right")
@@ -52,7 +52,7 @@ def best(trials: Sequence[TrialRecord]) -> Table:
 
 
 def figures(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A task's figures, a row a class or a joint."""
+    """Returns a table of a task's figures, with a row per class or joint."""
     table = Table(box=None, pad_edge=False)
     for key, value in rows[0].items():
         table.add_column(key, justify="left" if isinstance(value, str) else "right")
@@ -62,15 +62,15 @@ def figures(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def line(trial: TrialRecord) -> str:
-    """One finished trial in a line."""
+    """Returns a line about a finished trial."""
     if trial.status == "failed":
         return f"trial {trial.trial} failed after {trial.seconds:.0f} s: {trial.stopped}"
     stages = " → ".join(f"{stage.score:.4f}" for stage in trial.stages)
     stopped = ", stopped by the gate" if trial.stopped == "gate" else ""
-    priced = f", {trial.reward:.4f} for its costs" if trial.reward != trial.score else ""
+    after_costs = f", {trial.reward:.4f} after costs" if trial.reward != trial.score else ""
     latency = "" if trial.latency_ms is None else f", {milliseconds(trial.latency_ms)}"
     return (
-        f"trial {trial.trial}: reward {stages}{priced}{stopped}, "
+        f"trial {trial.trial}: reward {stages}{after_costs}{stopped}, "
         f"{trial.params / 1e6:.2f} M parameters, {trial.madds / 1e9:.2f} B multiply-adds"
         f"{latency}, {trial.seconds:.0f} s"
     )

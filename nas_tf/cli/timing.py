@@ -1,4 +1,4 @@
-"""Latency measured on this machine, for commands whose configuration asks for it."""
+"""Measurement of a network's latency on this machine, and a warning if others disturb it."""
 
 import os
 import time
@@ -15,23 +15,25 @@ if TYPE_CHECKING:
     from nas_tf.training.two_stage import Latency
 
 
-def measured_latency(experiment: Config) -> "Latency | None":
-    """Times every network itself, if ``search.latency`` is ``tflite``."""
+def measured_latency(config: Config) -> "Latency | None":
+    """Returns a function that measures a network, if ``search.latency`` is ``tflite``."""
     from nas_tf.search.pricing import TFLITE
 
-    if experiment.search.latency != TFLITE:
+    if config.search.latency != TFLITE:
         return None
     from serving import measure
 
     return lambda blueprint: measure.time_network(blueprint).median_ms
 
 
-CROWDED = "other processes used the processor while this was measured: times are too long"
-_FULL, _MUCH = 0.75, 0.3
+BUSY_WARNING = (
+    "warning: other processes used the processor during the measurement; the times are too long"
+)
+_NEARLY_ALL, _NOTICEABLE = 0.75, 0.3
 
 
 class ProcessorUse(NamedTuple):
-    """Seconds: of the clock, of all processors, and of them by this process and its children."""
+    """Seconds of the clock, of use of all processors, and of use by this process and children."""
 
     clock: float
     busy: float
@@ -39,7 +41,7 @@ class ProcessorUse(NamedTuple):
 
 
 def processor_use() -> ProcessorUse:
-    """What was used until now."""
+    """Returns the processor use up to now."""
     times = psutil.cpu_times()
     idle = times.idle + getattr(times, "iowait", 0.0)
     guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # in user and nice
@@ -47,17 +49,17 @@ def processor_use() -> ProcessorUse:
 
 
 def is_busy(before: ProcessorUse, after: ProcessorUse, processors: int) -> bool:
-    """Whether others took a good part of processors that were nearly all in use."""
+    """Returns whether others used a part of the processors while nearly all were in use."""
     seconds = max(after.clock - before.clock, 1e-9)
     busy = (after.busy - before.busy) / seconds
     others = busy - (after.own - before.own) / seconds
-    return others > _MUCH and busy > _FULL * processors
+    return others > _NOTICEABLE and busy > _NEARLY_ALL * processors
 
 
 @contextmanager
 def warn_if_busy(measured: Callable[[], ProcessorUse] = processor_use) -> Iterator[None]:
-    """Prints a line after times were measured if other processes were in their way."""
+    """Prints a warning at the end of the block if other processes disturbed its measurements."""
     before = measured()
     yield
     if is_busy(before, measured(), os.cpu_count() or 1):
-        click.echo(CROWDED, err=True)
+        click.echo(BUSY_WARNING, err=True)

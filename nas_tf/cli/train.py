@@ -1,4 +1,4 @@
-"""``nas-tf train``: full training of one genotype."""
+"""``nas-tf train``: trains a genotype in full, with a live line, a table and a plot."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,22 +22,22 @@ from nas_tf.report.formatting import duration
 @click.option(
     "--out",
     type=options.OUT_FOLDER,
-    help="Folder of the run (default: runs/CONFIG-GENOTYPE); it is resumed if it exists.",
+    help="Folder of the run (default: runs/CONFIG-GENOTYPE); an existing run is resumed.",
 )
-def command(genotype: str, config: str, overrides: tuple[str, ...], out: Path | None) -> None:
-    """Train GENOTYPE in full; after an interruption the same command resumes exactly.
+def command(genotype: str, config_name: str, overrides: tuple[str, ...], out: Path | None) -> None:
+    """Train GENOTYPE in full; after an interruption, the same command resumes the training.
 
     \b
     nas-tf train arch0 --config camvid_auxcell
-    nas-tf train arch0 --config shapes_auxcell full.stages.0.epochs=3 --out runs/short
+    nas-tf train arch0 --config shapes_auxcell full_training.stages.0.epochs=3 --out runs/short
     """
     from nas_tf.config.load import load
     from nas_tf.config.paths import run_name
 
-    experiment = load(config, overrides)
-    found = spaces.resolve(genotype, experiment.space)
-    folder = out or Path("runs") / f"{run_name(config)}-{options.short_name(genotype, found)}"
-    run(experiment, found, folder, title=f"training {genotype}")
+    config = load(config_name, overrides)
+    resolved = spaces.resolve(genotype, config.space)
+    name = f"{run_name(config_name)}-{options.short_name(genotype, resolved)}"
+    run(config, resolved, out or Path("runs") / name, title=f"training {genotype}")
 
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def run(
     title: str,
     start: Callable[..., Any] | None = None,
 ) -> "Finished":
-    """Trains with a live line; ends with a table, and where everything is."""
+    """Trains with a live line, then prints a table of figures and the paths of all files."""
     from nas_tf.report import plots
     from nas_tf.training import hardware
     from nas_tf.training.full_run import FullRun
@@ -65,26 +65,28 @@ def run(
         line.start(title, training.training.steps, training.training.steps_done)
         try:
             finished = training.run(
-                line.at, lambda end, row: _epoch_line(line, training, end, row)
+                line.update, lambda end, row: _print_epoch(line, training, end, row)
             )
         except KeyboardInterrupt:
             training.save()
-            console.print(f"stopped; the same command resumes from here ({folder})", markup=False)
+            console.print(
+                f"stopped; the same command resumes the training in {folder}", markup=False
+            )
             raise click.exceptions.Exit(130) from None
-    drawing = folder / "curve.svg"
-    plots.save(folder / "history.csv", drawing, title=title)
-    _print_result(training, finished, drawing)
+    plot = folder / "curve.svg"
+    plots.save(folder / "history.csv", plot, title=title)
+    _print_result(training, finished, plot)
     return finished
 
 
 def _announce(console: Console, training: "FullRun", threads: int) -> None:
     config = training.config
-    epochs = sum(stage.epochs for stage in config.full.stages)
+    epochs = sum(stage.epochs for stage in config.full_training.stages)
     count = sum(layout.trainable.size for layout in training.training.parts.values())
     console.print(
         f"{config.data.name} {config.data.train_split}, {training.task.name}, {epochs} epochs, "
         f"{training.training.steps} steps, {count:,} trainable parameters, "
-        f"{config.precision} precision, {threads} threads; kept in {training.folder}",
+        f"{config.precision} precision, {threads} threads; saved in {training.folder}",
         highlight=False,
         markup=False,
         soft_wrap=True,
@@ -93,23 +95,23 @@ def _announce(console: Console, training: "FullRun", threads: int) -> None:
         console.print(f"resuming after step {training.training.steps_done}", highlight=False)
 
 
-def _epoch_line(
+def _print_epoch(
     line: Line, training: "FullRun", end: Any, figures: Mapping[str, float] | None
 ) -> None:
     text = f"stage {end.stage + 1} epoch {end.epoch + 1}: loss {end.loss:.4f}"
     if figures is not None:
         text += "".join(f", {key} {value:.4f}" for key, value in figures.items())
-    line.say(f"{text} ({end.seconds:.0f} s)")
+    line.print_line(f"{text} ({end.seconds:.0f} s)")
 
 
-def _print_result(training: "FullRun", finished: "Finished", drawing: Path) -> None:
+def _print_result(training: "FullRun", finished: "Finished", plot: Path) -> None:
     console = tables.console()
     console.print(tables.figures(finished.metrics.table()))
     figures = ", ".join(f"{key} {value:.4f}" for key, value in finished.result.items())
     console.print(
         f"{training.config.data.val_split} split, last weights: {figures}; "
-        f"{duration(finished.seconds)} of training",
+        f"training took {duration(finished.seconds)}",
         highlight=False,
     )
-    for path in (*finished.files, drawing):
+    for path in (*finished.files, plot):
         console.print(f"  {path}", highlight=False, markup=False)

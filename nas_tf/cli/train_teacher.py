@@ -1,4 +1,4 @@
-"""``nas-tf train-teacher``: a wide network that candidates learn to imitate."""
+"""``nas-tf train-teacher``: trains a wide network that candidates learn to imitate."""
 
 from pathlib import Path
 
@@ -13,18 +13,24 @@ from nas_tf.errors import ConfigError
 @options.CONFIG
 @options.OVERRIDES
 @click.option("--genotype", default="arch0", show_default=True, help="Genotype of the decoder.")
-@click.option("--width", type=click.IntRange(min=1), default=128, show_default=True)
+@click.option(
+    "--width",
+    type=click.IntRange(min=1),
+    default=128,
+    show_default=True,
+    help="Number of channels of the decoder.",
+)
 @click.option(
     "--out",
     type=options.OUT_FOLDER,
     help="Folder of the run (default: runs/CONFIG-teacher).",
 )
 def command(
-    config: str, overrides: tuple[str, ...], genotype: str, width: int, out: Path | None
+    config_name: str, overrides: tuple[str, ...], genotype: str, width: int, out: Path | None
 ) -> None:
     """Train a teacher on the data of a configuration: a published decoder at a large width.
 
-    Pass the result to a search or an evaluation as teacher=FOLDER/last.keras.
+    To use the teacher, give teacher=FOLDER/last.keras to a search or an evaluation.
 
     \b
     nas-tf train-teacher --config camvid_auxcell --width 128
@@ -33,11 +39,11 @@ def command(
     from nas_tf.config import load
     from nas_tf.config.paths import run_name
 
-    found = spaces.resolve(genotype)
-    own = (f"space={found.space}", f"network.width={width}", "teacher=null")
-    experiment = load(config, (*overrides, *own))
-    if found.space == "dpc":
-        raise ConfigError("--genotype is of space dpc, expected one that takes any image size")
-    folder = out or Path("runs") / f"{run_name(config)}-teacher"
-    run(experiment, found, folder, title="training the teacher")
+    resolved = spaces.resolve(genotype)
+    settings = (f"space={resolved.space}", f"network.width={width}", "teacher=null")
+    config = load(config_name, (*overrides, *settings))
+    if resolved.space == "dpc":
+        raise ConfigError("--genotype is of space dpc, expected one that accepts any image size")
+    folder = out or Path("runs") / f"{run_name(config_name)}-teacher"
+    run(config, resolved, folder, title="training the teacher")
     click.echo(f"use it with teacher={folder / 'last.keras'}")

@@ -1,4 +1,4 @@
-"""What ``export`` ships: the network a person names, with all that is known of it, and images."""
+"""Loads a network that a command names, by run or genotype, and saves compressed ones."""
 
 import itertools
 import json
@@ -15,7 +15,7 @@ import tensorflow as tf
 from msgspec import structs
 
 from nas_tf import folders, spaces
-from nas_tf.config.load import dump, load
+from nas_tf.config.load import dump, load, load_saved
 from nas_tf.config.schema import Config
 from nas_tf.data import pipeline
 from nas_tf.data.registry import dataset_info
@@ -36,12 +36,12 @@ from serving.images import as_bytes
 from serving.shipment import Shipment
 
 _BATCH = 4
-_TOLD = ("split", "images", "result", "steps", "compressed")
+_RECORDED = ("split", "images", "result", "steps", "compressed")
 
 
 @dataclass(frozen=True)
-class Found:
-    """A shipment, the experiment it comes from, and in which phase's settings it is drawn."""
+class LoadedNetwork:
+    """A network that can be exported, with its configuration and the phase of its settings."""
 
     shipment: Shipment
     config: Config
@@ -51,16 +51,16 @@ class Found:
     def pictures(
         self, split: str, count: int | None = None
     ) -> WholePictures | list[tuple[np.ndarray, Any]]:
-        """Some or all pictures of a split: whole, or batches of persons with their targets."""
-        found = from_config.scored(self.config, split, self.shipment.size)
-        if isinstance(found, WholePictures):
-            found = replace(found, geometry=self.shipment.geometry)
+        """Returns some or all pictures of a split: whole, or batches of persons with targets."""
+        pictures = from_config.scored_pictures(self.config, split, self.shipment.size)
+        if isinstance(pictures, WholePictures):
+            pictures = replace(pictures, geometry=self.shipment.geometry)
         if count is not None:
-            found = found.spread(count)
-        return found if isinstance(found, WholePictures) else self._batches(found)
+            pictures = pictures.spread(count)
+        return pictures if isinstance(pictures, WholePictures) else self._batches(pictures)
 
     def stream(self, batch: int, seed: int) -> tf.data.Dataset:
-        """Endless batches of the training split as full training sees it, for fine-tuning."""
+        """Returns endless batches of the training split, in full training's view."""
         task, size = self.shipment.task, self.shipment.size
         examples = from_config.training_examples(self.config)
         view = from_config.view_of(self.config, "full", size)
@@ -70,10 +70,10 @@ class Found:
         return batches.map(lambda images, target: (images, task.encode(target, size)))
 
     def samples(self, count: int) -> Iterator[np.ndarray]:
-        """Single images of the training split, which ranges of integers are taken from."""
+        """Yields single images of the training split, for calibrating the ranges of int8."""
         pictures = self.pictures(self.config.data.train_split, count)
         if isinstance(pictures, WholePictures):
-            windows = (window for cut, _, _ in pictures.windows() for window in cut)
+            windows = (window for group, _, _ in pictures.windows() for window in group)
             yield from itertools.islice(windows, count)
             return
         for images, _ in pictures:
@@ -87,114 +87,117 @@ class Found:
 def find(
     source: str,
     *,
-    config: str | None = None,
+    config_name: str | None = None,
     overrides: Sequence[str] = (),
     trial: str | None = None,
     which: str = "last",
     size: Size | None = None,
-) -> Found:
-    """The folder of a training or of a search, or a genotype with ``config``."""
+) -> LoadedNetwork:
+    """Loads the network of a training's or search's folder, or of a genotype with ``config_name``.
+
+    ``which`` names the weights of a training, ``last`` or ``best``.
+    """
     folder = Path(source)
-    given = {"--trial": trial, "--config": config, "--weights best": which != "last"}
+    given = {"--trial": trial, "--config": config_name, "--weights best": which != "last"}
     given |= dict.fromkeys(overrides, True)
     if os.path.exists(folder / GENOTYPE):
-        _only(given, {"--weights best"}, f"{source} is the folder of a training")
+        _refuse_others(given, {"--weights best"}, f"{source} is the folder of a training")
         return _of_training(folder, which, size)
     if os.path.exists(folder / files.RUN):
-        _only(given, {"--trial"}, f"{source} is the folder of a search")
+        _refuse_others(given, {"--trial"}, f"{source} is the folder of a search")
         return _of_search(Run(folder), trial, size)
     if os.path.isdir(folder):
         raise ConfigError(
             f"{source} holds neither {GENOTYPE} nor {files.RUN}, expected a folder that nas-tf "
             "train or nas-tf search wrote"
         )
-    if config is None:
+    if config_name is None:
         raise ConfigError(
-            f"{source} is no folder, expected one that nas-tf train or nas-tf search wrote"
+            f"{source} is not a folder, expected one that nas-tf train or nas-tf search wrote"
         )
-    _only(given, {"--config", *overrides}, f"{source} is a genotype")
-    return _untrained(source, load(config, overrides), size)
+    _refuse_others(given, {"--config", *overrides}, f"{source} is a genotype")
+    return _untrained(source, load(config_name, overrides), size)
 
 
-def _only(given: Mapping[str, Any], accepted: Set[str], what: str) -> None:
-    """Raises where something was given that would change nothing."""
+def _refuse_others(given: Mapping[str, Any], accepted: Set[str], reason: str) -> None:
+    """Raises ConfigError if an option was given that would have no effect."""
     for name, value in given.items():
         if value and name not in accepted:
-            raise ConfigError(f"{what}, expected no {name}")
+            raise ConfigError(f"{reason}, expected no {name}")
 
 
-def _of_training(folder: Path, which: str, size: Size | None) -> Found:
-    config = load(folder / CONFIG)
+def _of_training(folder: Path, which: str, size: Size | None) -> LoadedNetwork:
+    config = load_saved(folder / CONFIG)
     genotype = _genotype(folder / GENOTYPE)
     path = folder / {"last": LAST, "best": BEST}[which]
     if not path.exists():
-        raise ConfigError(f"{folder} has no {path.name} yet, expected a training that ended")
+        raise ConfigError(f"{folder} has no {path.name} yet, expected a finished training")
     origin: dict[str, Any] = {"kind": "training", "weights": which}
     phase: Phase = "published"
     result = folder / RESULT
     if which == "last" and result.exists():
-        told = record(result)
-        phase = told.get("phase", phase)
-        origin |= {key: told[key] for key in _TOLD if key in told}
+        recorded = read_result(result)
+        phase = recorded.get("phase", phase)
+        origin |= {key: recorded[key] for key in _RECORDED if key in recorded}
     try:
         arrays = arrays_of_model(read_model(path))
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path} cannot be read as a Keras model: {error}") from error
     name = folder.resolve().name
-    return _found(name, genotype, config, phase, size, arrays, origin)
+    return _loaded(name, genotype, config, phase, size, arrays, origin)
 
 
 def _genotype(path: Path) -> Genotype:
-    """The genotype of a folder; one that is damaged is told with the file's name."""
+    """Reads a genotype; raises GenotypeError with the file's name if it is damaged."""
     try:
         return Genotype.from_json(path.read_text(encoding="utf-8"))
     except (GenotypeError, ValueError) as error:
         raise GenotypeError(f"{path} is damaged: {error}") from error
 
 
-def record(path: Path) -> dict[str, Any]:
-    """What a training or a compression says of itself."""
+def read_result(path: Path) -> dict[str, Any]:
+    """Reads the record that a training or a compression wrote about itself."""
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(told, dict):
-            raise ValueError(f"it holds a {type(told).__name__}, expected a record")
+        recorded = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(recorded, dict):
+            raise ValueError(f"it holds a {type(recorded).__name__}, expected a record")
     except ValueError as error:
         raise DataError(
-            f"{path} is damaged: {error}; run the same nas-tf train again, which writes it anew, "
-            "or nas-tf compress with another --out"
+            f"{path} is damaged: {error}; run the same nas-tf train again, which rewrites it, or "
+            "nas-tf compress with another --out"
         ) from error
-    return told
+    return recorded
 
 
-def save_network(found: Found, folder: Path) -> None:
-    """Writes a folder like that of a training, which ``find`` reads."""
-    model = realise(found.shipment.shipped, name=folder.name)
-    fill_model(model, found.shipment.arrays)
-    beside = folder.with_name(f".part-{folder.name}")
-    shutil.rmtree(beside, ignore_errors=True)
+def save_network(network: LoadedNetwork, folder: Path) -> None:
+    """Writes a folder like that of a training, which ``find`` reads; it appears complete."""
+    model = realise(network.shipment.shipped, name=folder.name)
+    fill_model(model, network.shipment.arrays)
+    partial = folder.with_name(f".part-{folder.name}")
+    shutil.rmtree(partial, ignore_errors=True)
     try:
-        beside.mkdir(parents=True)
-        (beside / CONFIG).write_text(dump(found.config), encoding="utf-8")
-        (beside / GENOTYPE).write_text(found.genotype.to_json(), encoding="utf-8")
-        told = {"phase": found.phase, "compressed": found.shipment.told["compressed"]}
-        (beside / RESULT).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-        with folders.room_in(folder):
-            model.save(beside / LAST)
-        beside.rename(folder)
+        partial.mkdir(parents=True)
+        (partial / CONFIG).write_text(dump(network.config), encoding="utf-8")
+        (partial / GENOTYPE).write_text(network.genotype.to_json(), encoding="utf-8")
+        record = {"phase": network.phase, "compressed": network.shipment.facts["compressed"]}
+        (partial / RESULT).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        with folders.reporting_full_disk(folder):
+            model.save(partial / LAST)
+        partial.rename(folder)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def add_result(folder: Path, figures: Mapping[str, Any]) -> None:
-    """Writes figures into a folder that was kept."""
-    told = json.loads((folder / RESULT).read_text(encoding="utf-8")) | figures
-    files.write_atomically(folder / RESULT, json.dumps(told, indent=1) + "\n")
+    """Adds figures to the record of a folder that ``save_network`` wrote."""
+    record = json.loads((folder / RESULT).read_text(encoding="utf-8")) | figures
+    files.write_atomically(folder / RESULT, json.dumps(record, indent=1) + "\n")
 
 
-def _of_search(run: Run, trial: str | None, size: Size | None) -> Found:
-    """A trial as the search trained it: the best whose weights are kept, or the one named."""
-    config = load(run.folder / files.CONFIG)
-    chosen = _kept(run, trial)
+def _of_search(run: Run, trial: str | None, size: Size | None) -> LoadedNetwork:
+    """Loads a trial as the search trained it: the named one, or the best with saved weights."""
+    config = load_saved(run.folder / files.CONFIG)
+    chosen = _saved_trial(run, trial)
     arrays = from_config.encoder_arrays(config) | candidate_models.read_arrays(
         run.folder, chosen.trial
     )
@@ -206,35 +209,35 @@ def _of_search(run: Run, trial: str | None, size: Size | None) -> Found:
         "stages": len(chosen.stages),
     }
     name = f"{run.folder.resolve().name}-{chosen.trial}"
-    return _found(name, chosen.parsed, config, "search", size, arrays, origin)
+    return _loaded(name, chosen.parsed, config, "search", size, arrays, origin)
 
 
-def _kept(run: Run, trial: str | None) -> TrialRecord:
-    kept = [
+def _saved_trial(run: Run, trial: str | None) -> TrialRecord:
+    saved = [
         trial
         for trial in run.best(len(run.completed))
         if candidate_models.arrays_path(run.folder, trial.trial).exists()
     ]
-    for one in kept:
-        if trial in (None, one.trial):
-            return one
-    names = ", ".join(sorted(trial.trial for trial in kept)) or "none yet"
-    what = "any trial" if trial is None else f"trial {trial}"
-    raise ConfigError(f"{run.folder} keeps no weights of {what}, expected one of: {names}")
+    for candidate in saved:
+        if trial in (None, candidate.trial):
+            return candidate
+    names = ", ".join(sorted(candidate.trial for candidate in saved)) or "none yet"
+    wanted = "any trial" if trial is None else f"trial {trial}"
+    raise ConfigError(f"{run.folder} has no weights of {wanted}, expected one of: {names}")
 
 
-def _untrained(text: str, config: Config, size: Size | None) -> Found:
+def _untrained(text: str, config: Config, size: Size | None) -> LoadedNetwork:
     genotype = spaces.resolve(text, None if text in spaces.PUBLISHED else config.space)
     config = own_data.completed(structs.replace(config, space=genotype.space))
     name = text if text in spaces.PUBLISHED else f"{genotype.space}-{genotype.digest}"
-    drawn = from_config.drawer(config, genotype, "published")(
+    blueprint = from_config.blueprint_builder(config, genotype, "published")(
         size or from_config.geometry(config).size
     )
-    arrays = initial_arrays(drawn.deployed(), seed=config.seed)
-    return _found(name, genotype, config, "published", size, arrays, {"kind": "random weights"})
+    arrays = initial_arrays(blueprint.deployed(), seed=config.seed)
+    return _loaded(name, genotype, config, "published", size, arrays, {"kind": "random weights"})
 
 
-def _found(
+def _loaded(
     name: str,
     genotype: Genotype,
     config: Config,
@@ -242,10 +245,10 @@ def _found(
     size: Size | None,
     arrays: Arrays,
     origin: dict[str, Any],
-) -> Found:
+) -> LoadedNetwork:
     size = size or from_config.geometry(config).size
     task, info = from_config.task_for(config), dataset_info(config.data.name)
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "space": genotype.space,
         "genotype": json.loads(str(genotype)),
         "data": info.name,
@@ -253,12 +256,13 @@ def _found(
         "config": msgspec.to_builtins(config),
     }
     if task.name == "segmentation":
-        told |= {
+        facts |= {
             "classes": list(info.classes),
             "palette": [list(colour) for colour in info.colours],
         }
     if task.name == "pose":
-        told["joints"] = list(info.joints)
-    drawn = from_config.drawer(config, genotype, phase)(size)
+        facts["joints"] = list(info.joints)
+    blueprint = from_config.blueprint_builder(config, genotype, phase)(size)
     resize = from_config.geometry(config, size).resize
-    return Found(Shipment(name, task, drawn, arrays, told, resize), config, genotype, phase)
+    shipment = Shipment(name, task, blueprint, arrays, facts, resize)
+    return LoadedNetwork(shipment, config, genotype, phase)

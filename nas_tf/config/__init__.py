@@ -1,6 +1,14 @@
-"""Configurations: ``schema`` says what there is, ``load`` reads YAML and overrides into it.
+"""Configurations.
 
-``rerank`` gives a run's configuration more epochs.
+| file | content |
+|---|---|
+| ``schema.py`` | every key: type, range, default, meaning |
+| ``load.py`` | reads YAML and overrides, writes YAML |
+| ``suggestions.py`` | the key that an unknown one was probably meant to be |
+| ``conflicts.py`` | keys whose values exclude each other |
+| ``paths.py`` | files and folders that a configuration names |
+| ``resumed.py`` | the changes that a resumed run accepts |
+| ``rerank.py`` | a run's configuration with longer training |
 """
 
 from nas_tf.config.load import dump, load, names

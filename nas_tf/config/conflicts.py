@@ -1,6 +1,6 @@
-"""Keys whose values are each right and impossible together.
+"""Keys whose values are valid alone and exclude each other.
 
-Only what the configuration itself shows; what needs the data set is ``training.preflight``'s.
+Checks that need the data set are in ``training.preflight``.
 """
 
 from collections.abc import Iterator
@@ -12,45 +12,45 @@ from nas_tf.config.schema import Config, Optimiser, Resize, Schedule
 
 ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 DRAWN_ALPHA = 0.35
-"""The one width for which ``network.weights=drawn`` gives weights."""
+"""The only width multiplier with shipped weights ``network.weights=drawn``."""
 SMALLEST = {"auxcell": 32, "template": 8, "dpc": 16}
-"""The shortest side of an image that the encoder of a space leaves anything of."""
+"""The shortest side of an image for the encoder of each space."""
 
 KERASTUNERS_OWN = ("bayesian", "hyperband")
-"""Oracles that are not ours: they search in one process, and begin in their own way."""
+"""KerasTuner's oracles: they search in one process and take no warm start."""
 
-_PLAIN = Optimiser()
+_DEFAULT = Optimiser()
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A key that cannot be as it is, and what it would have to be."""
+    """A key whose value is excluded by others, and the value that is expected."""
 
     key: str
     expected: str
 
 
-def conflicts(experiment: Config) -> Iterator[Conflict]:
-    """What clashes, most telling first."""
-    yield from _of_the_space(experiment)
-    yield from _of_the_prices(experiment)
-    if experiment.search.begin_with is not None and experiment.search.oracle in KERASTUNERS_OWN:
+def conflicts(config: Config) -> Iterator[Conflict]:
+    """Yields the conflicts of a configuration, the most informative first."""
+    yield from _of_the_space(config)
+    yield from _of_the_costs(config)
+    if config.search.warm_start is not None and config.search.oracle in KERASTUNERS_OWN:
         yield Conflict(
-            "search.begin_with",
-            f"null, as oracle {experiment.search.oracle} begins in KerasTuner's way",
+            "search.warm_start",
+            f"null, as oracle {config.search.oracle} takes no warm start",
         )
-    for path, stage in _stages(experiment):
+    for path, stage in _stages(config):
         yield from _of_a_schedule(f"{path}.schedule", stage.schedule)
         for part in ("encoder", "decoder"):
             if (optimiser := getattr(stage, part, None)) is not None:
                 yield from _of_an_optimiser(f"{path}.{part}", optimiser)
-        yield from _of_a_crop(f"{path}.crop", stage.crop, experiment.space)
-    yield from _of_the_view(experiment)
-    yield from _of_the_scales(experiment)
+        yield from _of_a_crop(f"{path}.crop", stage.crop, config.space)
+    yield from _of_the_view(config)
+    yield from _of_the_scales(config)
 
 
-def _of_the_space(experiment: Config) -> Iterator[Conflict]:
-    space, network = experiment.space, experiment.network
+def _of_the_space(config: Config) -> Iterator[Conflict]:
+    space, network = config.space, config.network
     if space != "auxcell" and network.auxiliary not in (None, "none"):
         yield Conflict("network.auxiliary", f"none, as space {space} has no auxiliaries")
     if space == "dpc" and network.sep_repeats is not None:
@@ -65,23 +65,23 @@ def _of_the_space(experiment: Config) -> Iterator[Conflict]:
         )
 
 
-def _of_the_prices(experiment: Config) -> Iterator[Conflict]:
-    """A price on latency needs to know where latency comes from."""
+def _of_the_costs(config: Config) -> Iterator[Conflict]:
+    """A goal or limit on latency needs a source of latency."""
     source = "search.latency=TABLE.json with it, which nas-tf profile-ops makes, or =tflite"
-    if experiment.search.latency is None:
-        if experiment.limits.latency_ms is not None:
+    if config.search.latency is None:
+        if config.limits.latency_ms is not None:
             yield Conflict("limits.latency_ms", source)
-        if experiment.search.targets.latency_ms is not None:
-            yield Conflict("search.targets.latency_ms.target", source)
+        if config.search.goals.latency_ms is not None:
+            yield Conflict("search.goals.latency_ms.goal", source)
 
 
-def _stages(experiment: Config) -> Iterator[tuple[str, object]]:
-    """Everything that trains, by its key."""
-    yield "stage_one", experiment.stage_one
-    if experiment.stage_two is not None:
-        yield "stage_two", experiment.stage_two
-    for number, stage in enumerate(experiment.full.stages):
-        yield f"full.stages.{number}", stage
+def _stages(config: Config) -> Iterator[tuple[str, object]]:
+    """Yields every training stage with its key."""
+    yield "stage_one", config.stage_one
+    if config.stage_two is not None:
+        yield "stage_two", config.stage_two
+    for number, stage in enumerate(config.full_training.stages):
+        yield f"full_training.stages.{number}", stage
 
 
 def _of_a_schedule(path: str, schedule: Schedule) -> Iterator[Conflict]:
@@ -94,11 +94,11 @@ def _of_a_schedule(path: str, schedule: Schedule) -> Iterator[Conflict]:
 
 
 def _of_an_optimiser(path: str, optimiser: Optimiser) -> Iterator[Conflict]:
-    """A constant of the other kind of optimiser would change nothing."""
+    """A constant of the other kind of optimiser has no effect."""
     other = {"adam": ("sgd", ("momentum",)), "sgd": ("adam", ("beta_2", "epsilon"))}
     kind, keys = other[optimiser.kind]
     for key in keys:
-        plain = getattr(_PLAIN, key)
+        plain = getattr(_DEFAULT, key)
         if getattr(optimiser, key) != plain:
             reason = f"as {path}.kind is {optimiser.kind}, or that to be {kind}"
             yield Conflict(f"{path}.{key}", f"{plain}, {reason}")
@@ -110,26 +110,26 @@ def _of_a_crop(path: str, crop: tuple[int, int] | None, space: str) -> Iterator[
         yield Conflict(path, f"{least} or more either way, as the encoder of space {space} needs")
 
 
-def _of_the_view(experiment: Config) -> Iterator[Conflict]:
-    """One rule of resizing, an order of scales, and sizes that leave the encoder something."""
-    view = experiment.data.view
+def _of_the_view(config: Config) -> Iterator[Conflict]:
+    """Checks for a single rule of resizing, ordered scales, and sizes that the encoder accepts."""
+    view = config.data.view
     if isinstance(view.resize, Resize):
         rules = [key for key, value in structs.asdict(view.resize).items() if value is not None]
         for extra in rules[1:]:
-            yield Conflict(f"data.view.resize.{extra}", f"null, as {rules[0]} is given beside it")
+            yield Conflict(f"data.view.resize.{extra}", f"null, as {rules[0]} is given too")
     if view.scale is not None and view.scale[0] > view.scale[1]:
         yield Conflict("data.view.scale", "the lower factor first, such as [0.5, 2]")
     for key in ("crop", "input"):
-        yield from _of_a_crop(f"data.view.{key}", getattr(view, key), experiment.space)
+        yield from _of_a_crop(f"data.view.{key}", getattr(view, key), config.space)
 
 
-def _of_the_scales(experiment: Config) -> Iterator[Conflict]:
-    """Final scores are taken at the input's size, times each scale."""
-    size, least = experiment.data.view.input, SMALLEST[experiment.space]
-    smallest = min(experiment.evaluation.scales)
+def _of_the_scales(config: Config) -> Iterator[Conflict]:
+    """Final scores are computed at the input's size times each scale."""
+    size, least = config.data.view.input, SMALLEST[config.space]
+    smallest = min(config.evaluation.scales)
     if size is not None and min(size) >= least > round(min(size) * smallest):
         yield Conflict(
             "evaluation.scales",
             f"none below {least / min(size):.3g}, as data.view.input is {list(size)} and the "
-            f"encoder of space {experiment.space} needs {least}",
+            f"encoder of space {config.space} needs {least}",
         )

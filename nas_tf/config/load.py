@@ -1,11 +1,13 @@
-"""Reads a configuration: YAML, then overrides; every mistake is one line that says where it is.
+"""Reads a configuration: YAML, then overrides; every error is one line with the place.
 
-PyYAML composes nodes, and these are walked beside the schema: so every value is checked where its
-line is known, and no YAML tag ever constructs anything. A section that is written in part keeps
-the defaults of its place: ``encoder: {learning_rate: 5e-4}`` of stage two is still SGD.
+PyYAML composes nodes, which are walked in parallel with the schema, so that every value is
+checked where its line is known and no YAML tag constructs anything. A section that is written in
+part keeps the defaults of its place: ``encoder: {learning_rate: 5e-4}`` of stage two is still SGD.
+Keys that had another name in an earlier version are read, and a line names the new one.
 """
 
 import json
+import logging
 import math
 import os
 import re
@@ -17,13 +19,14 @@ from typing import Any, ClassVar
 
 import msgspec
 import yaml
-from msgspec import NODEFAULT, inspect, structs
+from msgspec import NODEFAULT, structs
 
 from nas_tf.config.conflicts import conflicts
 from nas_tf.config.paths import FOLDER, absolute
 from nas_tf.config.schema import Config, Section
-from nas_tf.config.suggestions import elsewhere, entries_of, section_of
-from nas_tf.errors import ConfigError, meant
+from nas_tf.config.suggestions import accepted, elsewhere, entries_of, one_of, section_of
+from nas_tf.errors import ConfigError, did_you_mean
+from nas_tf.runs.load import RENAMED_KEYS
 
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {
@@ -34,11 +37,12 @@ _SCALARS = {
     f"{_TAG}str": str,
 }
 _OWN_DATA = "space: auxcell\ndata: {{name: {name}}}\n"
+_LOGGER = logging.getLogger(__name__)
 _EMPTY = yaml.MappingNode(f"{_TAG}map", [])
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's plain values: 3e-3 is a number; yes, 1:30 and 2026-01-01 are texts."""
+    """A loader with YAML 1.2's plain values: 3e-3 is a number; yes, 1:30 and dates are texts."""
 
     yaml_implicit_resolvers: ClassVar[dict] = {}
 
@@ -53,12 +57,12 @@ for _kind, _pattern, _first in (
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what ``_Loader`` reads back as the same values."""
+    """A dumper of texts that ``_Loader`` reads back as the same values."""
 
     yaml_implicit_resolvers: ClassVar[dict] = _Loader.yaml_implicit_resolvers
 
     def ignore_aliases(self, data: Any) -> bool:
-        """No anchors."""
+        """Returns true, so that no anchors are written."""
         return True
 
 
@@ -74,7 +78,7 @@ _Dumper.add_representer(
 
 
 def names() -> list[str]:
-    """The shipped configurations."""
+    """Returns the names of the shipped configurations."""
     files = resources.files("nas_tf.configs").iterdir()
     return sorted(Path(file.name).stem for file in files if file.name.endswith(".yaml"))
 
@@ -82,24 +86,37 @@ def names() -> list[str]:
 def load(source: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Reads a file, or a shipped configuration by its name, and applies ``key=value`` overrides.
 
-    Keys are dotted (``stage_one.epochs=2``, ``full.stages.0.batch=4``), values are YAML. A user's
-    own data, ``folder:DIR``, is the configuration that searches auxiliary cells on them.
+    Keys are dotted (``stage_one.epochs=2``, ``full_training.stages.0.batch=4``), values are YAML.
+    A user's own data, ``folder:DIR``, is the configuration that searches auxiliary cells on them.
+    A key by its former name is read, and a warning names the present one::
+
+        config = load("camvid_auxcell", ["search.trials=20", "seed=3"])
     """
     reading = _Reading(_source(source))
+    for override in overrides:
+        reading.override(override)
+    for warning in reading.renamed:
+        _LOGGER.warning(warning)
+    return absolute(reading.finished())
+
+
+def load_saved(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Reads the configuration that a run saved; former names of keys pass without a warning."""
+    reading = _Reading(_source(path))
     for override in overrides:
         reading.override(override)
     return absolute(reading.finished())
 
 
 def source_text(source: str | Path) -> str:
-    """The YAML text that ``load`` reads, with its comments."""
+    """Returns the YAML text that ``load`` reads, with its comments."""
     return _source(source).text
 
 
-def dump(experiment: Config) -> str:
-    """The whole configuration as YAML that loads back to it."""
+def dump(config: Config) -> str:
+    """Returns the complete configuration as YAML that loads back to it."""
     return yaml.dump(
-        msgspec.to_builtins(experiment),
+        msgspec.to_builtins(config),
         Dumper=_Dumper,
         sort_keys=False,
         default_flow_style=None,
@@ -110,14 +127,14 @@ def dump(experiment: Config) -> str:
 
 @dataclass(frozen=True)
 class _Source:
-    """A YAML text and how its places are told: a file's by line, an override's by itself."""
+    """A YAML text that names its places: those of a file by line, an override by itself."""
 
     name: str
     text: str
     key: str = ""
 
     def compose(self) -> yaml.Node | None:
-        """The text's nodes; None where it holds nothing."""
+        """Returns the root node; None if the text is empty."""
         try:
             return yaml.compose(self.text, _Loader)
         except yaml.reader.ReaderError as error:
@@ -133,42 +150,44 @@ class _Source:
         raise _refused(f"{place} not YAML, {problem}")
 
     def error(self, subject: str, node: yaml.Node, rest: str = "") -> ConfigError:
-        """One line on something that stands in this text."""
+        """Returns the error for a node of this text, as one line with its place."""
         if self.key:
             return _refused(f"{self.name}: {subject}{rest}")
         line = node.start_mark.line + 1
         return _refused(f"{subject} in {self.name} line {line}{rest}")
 
     def wrong(self, path: str, node: yaml.Node, expected: str) -> ConfigError:
-        """A value that is not accepted."""
+        """Returns the error for a value that is not accepted."""
         if path == self.key:
             return _refused(f"{self.name}: expected {expected}")
         shown = self.text[node.start_mark.index : node.end_mark.index]
         return self.error(f"{path} is {_short(shown) or 'empty'}", node, f", expected {expected}")
 
-    def unknown(
-        self, path: str, key: str, node: yaml.Node, accepted: Sequence[str]
-    ) -> ConfigError:
-        """A key that is not there, below a path."""
-        rest = elsewhere(path, key) or meant(key, accepted) or f", expected {_one_of(accepted)}"
+    def unknown(self, path: str, key: str, node: yaml.Node, names: Sequence[str]) -> ConfigError:
+        """Returns the error for an unknown key below a path."""
+        rest = elsewhere(path, key) or did_you_mean(key, names) or f", expected {one_of(names)}"
         return self.error(f"key {_below(path, key)} is unknown", node, rest)
 
 
 class _Reading:
-    """An experiment on its way through a file and its overrides."""
+    """Builds a configuration from a file and its overrides.
+
+    ``renamed`` collects a warning for each key that is written by a former name.
+    """
 
     def __init__(self, source: _Source) -> None:
         self._source = source
         self._written: dict[str, tuple[_Source, yaml.Node]] = {}
         self._missing: dict[str, tuple[_Source, yaml.Node, Any]] = {}
+        self.renamed: list[str] = []
         root = source.compose()
         if not _is_mapping(root):
             held = "no keys" if root is None else "something else"
             raise _refused(f"{source.name} holds {held}, expected keys such as space: auxcell")
-        self._experiment = self._section(root, Config, None, "")
+        self._config = self._section(root, Config, None, "")
 
     def override(self, text: str) -> None:
-        """Sets one key."""
+        """Sets the key of one ``key=value`` override."""
         key, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not all(key.split(".")):
             raise _refused(
@@ -176,28 +195,27 @@ class _Reading:
             )
         self._source = _Source(f"override {_short(text)}", value, key)
         node = self._source.compose() or yaml.ScalarNode(f"{_TAG}null", "")
-        self._experiment = self._set(self._experiment, key.split("."), node, "")
+        self._config = self._set(self._config, key.split("."), node, "")
 
     def finished(self) -> Config:
-        """The experiment, if no key is missing and keys agree with each other."""
+        """Returns the configuration; raises if a key is missing or keys conflict."""
         missing = [
-            str(source.error(f"key {path} is missing", node, f", expected {_accepted(hint)}"))
+            str(source.error(f"key {path} is missing", node, f", expected {accepted(hint)}"))
             for path, (source, node, hint) in self._missing.items()
         ]
         if missing:
             raise _refused("; ".join(missing))
-        experiment = self._experiment
-        for clash in conflicts(experiment):
-            source, node = self._written[clash.key]
-            raise source.wrong(clash.key, node, clash.expected)
-        return experiment
+        for conflict in conflicts(self._config):
+            source, node = self._written[conflict.key]
+            raise source.wrong(conflict.key, node, conflict.expected)
+        return self._config
 
     def _section(
         self, node: yaml.MappingNode, struct: type[Section], base: Section | None, path: str
     ) -> Section:
-        """What is written, over the defaults of its place (``base``) or of the section.
+        """Returns a section: what is written, over the defaults of its place (``base``).
 
-        A required key that is absent waits in ``_missing``: an override may yet give it.
+        A required key that is absent is recorded in ``_missing``: an override may still set it.
         """
         fields = {field.name: field for field in structs.fields(struct)}
         defaults = {
@@ -206,7 +224,7 @@ class _Reading:
         }
         values: dict[str, Any] = {}
         for key, value in node.value:
-            name = key.value if key.tag in _SCALARS else "?"
+            name = self._current(key, path, key.value) if key.tag in _SCALARS else "?"
             below = _below(path, name)
             if name not in fields:
                 raise self._source.unknown(path, name, key, list(fields))
@@ -226,24 +244,24 @@ class _Reading:
             return self._section(node, struct, base, path)
         if entries and isinstance(node, yaml.SequenceNode) and node.value:
             return tuple(
-                self._value(one, entries, None, f"{path}.{number}")
-                for number, one in enumerate(node.value)
+                self._value(entry, entries, None, f"{path}.{number}")
+                for number, entry in enumerate(node.value)
             )
         try:
             value = msgspec.convert(_plain(node), hint)
         except (msgspec.ValidationError, ValueError, KeyError):
-            raise self._source.wrong(path, node, _accepted(hint)) from None
+            raise self._source.wrong(path, node, accepted(hint)) from None
         parts = value if isinstance(value, tuple) else (value,)
         if not all(math.isfinite(part) for part in parts if isinstance(part, float)):
-            raise self._source.wrong(path, node, _accepted(hint))
+            raise self._source.wrong(path, node, accepted(hint))
         return value
 
     def _set(self, above: Any, keys: list[str], node: yaml.Node, path: str) -> Any:
-        """A section, or the entries of a list of sections, with one key below it changed."""
-        name, *rest = keys
+        """Returns a section, or a list of sections, with the value below ``keys`` replaced."""
+        name, *rest = self._current(node, path, keys[0]), *keys[1:]
         below = _below(path, name)
         if isinstance(above, tuple):
-            fields = {str(n): (type(one), None, one) for n, one in enumerate(above)}
+            fields = {str(n): (type(entry), None, entry) for n, entry in enumerate(above)}
         else:
             fields = {
                 field.name: (field.type, _default(field), getattr(above, field.name))
@@ -258,11 +276,11 @@ class _Reading:
         else:
             new = self._set(self._opened(hint, default, inner, below), rest, node, below)
         if isinstance(above, tuple):
-            return tuple(new if str(n) == name else one for n, one in enumerate(above))
+            return tuple(new if str(n) == name else entry for n, entry in enumerate(above))
         return structs.replace(above, **{name: new})
 
     def _opened(self, hint: Any, default: Any, inner: Any, path: str) -> Any:
-        """What an override reaches into; a section that is null starts from its defaults."""
+        """Returns the section that an override sets a key of; a null one starts from defaults."""
         struct = section_of(hint)
         if struct and inner is None:
             inner = default
@@ -270,14 +288,25 @@ class _Reading:
             self._forget(path)
             inner = self._section(_EMPTY, struct, None, path)
         if not isinstance(inner, Section) and not entries_of(hint):
-            raise _refused(f"{self._source.name}: {path} has no keys, expected {_accepted(hint)}")
+            raise _refused(f"{self._source.name}: {path} has no keys, expected {accepted(hint)}")
         return inner
 
     def _forget(self, path: str) -> None:
-        """What was said of a key that is set anew."""
-        for told in (self._written, self._missing):
-            for one in [one for one in told if f"{one}.".startswith(f"{path}.")]:
-                del told[one]
+        """Discards the places recorded for a key that is set again, and for those below it."""
+        for places in (self._written, self._missing):
+            for key in [key for key in places if f"{key}.".startswith(f"{path}.")]:
+                del places[key]
+
+    def _current(self, node: yaml.Node, path: str, name: str) -> str:
+        """Returns the present name of a key below a path, and notes where it was renamed."""
+        former = f"{path}.{name}" if path else name
+        if former not in RENAMED_KEYS:
+            return name
+        current = RENAMED_KEYS[former]
+        self.renamed.append(
+            str(self._source.error(f"key {former}", node, f" is now called {current}"))
+        )
+        return current
 
 
 def _source(source: str | Path) -> _Source:
@@ -288,17 +317,17 @@ def _source(source: str | Path) -> _Source:
     if isinstance(source, str) and source.startswith(FOLDER):
         return _Source(_short(source, 200), _OWN_DATA.format(name=json.dumps(source)))
     path = Path(source)
-    accepted = f"expected a YAML file, folder:DIR or {_one_of(shipped)}"
-    near = meant(path.stem, shipped)
+    expected = f"expected a YAML file, folder:DIR or {one_of(shipped)}"
+    near = did_you_mean(path.stem, shipped)
     is_path = (
         isinstance(source, Path) or path.suffix.lower() in (".yaml", ".yml") or os.sep in source
     )
     if not is_path and not path.is_file():
-        raise _refused(f"configuration {_short(source)!r} is unknown, {accepted}{near}")
+        raise _refused(f"configuration {_short(source)!r} is unknown, {expected}{near}")
     try:
         return _Source(_short(str(source), 200), path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        problem = f"does not exist, {accepted}{near}"
+        problem = f"does not exist, {expected}{near}"
     except UnicodeDecodeError:
         problem = "is not UTF-8 text, expected YAML"
     except (OSError, ValueError) as error:
@@ -310,9 +339,9 @@ def _refused(line: str) -> ConfigError:
     return ConfigError(" ".join(line.split()))
 
 
-def _short(text: str, most: int = 60) -> str:
+def _short(text: str, limit: int = 60) -> str:
     text = " ".join(text.split())
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def _below(path: str, key: str) -> str:
@@ -320,66 +349,22 @@ def _below(path: str, key: str) -> str:
     return f"{path}.{_short(key)}" if path else _short(key)
 
 
-def _one_of(values: Sequence[Any]) -> str:
-    listed = ", ".join(str(value) for value in values)
-    return listed if len(values) == 1 else f"one of {listed}"
-
-
 def _is_mapping(node: yaml.Node | None) -> bool:
     return isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map"
 
 
 def _plain(node: yaml.Node) -> Any:
-    """The value of a scalar, or of a list of scalars; KeyError or ValueError for all else."""
+    """Returns the value of a scalar or a list of scalars; KeyError or ValueError otherwise."""
     if isinstance(node, yaml.ScalarNode):
-        if node.value == "None" and node.style is None:  # to YAML a text, to whoever wrote it null
+        if node.value == "None" and node.style is None:  # a text in YAML, but null is meant
             raise ValueError(node.value)
         return _SCALARS[node.tag](node.value)
-    if node.tag != f"{_TAG}seq" or not all(isinstance(one, yaml.ScalarNode) for one in node.value):
+    if node.tag != f"{_TAG}seq" or not all(
+        isinstance(entry, yaml.ScalarNode) for entry in node.value
+    ):
         raise ValueError(node.tag)
-    return [_plain(one) for one in node.value]
+    return [_plain(entry) for entry in node.value]
 
 
 def _default(field: structs.FieldInfo) -> Any:
     return field.default if field.default_factory is NODEFAULT else field.default_factory()
-
-
-def _accepted(hint: Any) -> str:
-    """What a key takes, in words."""
-    return _told(inspect.type_info(hint))
-
-
-def _told(info: inspect.Type) -> str:
-    match info:
-        case inspect.UnionType(types=types):
-            return ", or ".join(_told(one) for one in types)
-        case inspect.IntType():
-            return f"an integer{_range(info)}"
-        case inspect.FloatType():
-            return f"a number{_range(info)}"
-        case inspect.LiteralType(values=values):
-            return _one_of(values)
-        case inspect.TupleType(item_types=items):
-            return f"a list of {len(items)}, each {_told(items[0])}"
-        case inspect.VarTupleType(item_type=item, min_length=least):
-            return f"a list{f' of {least} or more' if least else ''}, each {_told(item)}"
-        case inspect.StructType(fields=fields):
-            return f"a section of {', '.join(field.name for field in fields)}"
-        case inspect.BoolType():
-            return "true or false"
-        case inspect.NoneType():
-            return "null"
-    return "a text"
-
-
-def _range(info: inspect.IntType | inspect.FloatType) -> str:
-    if info.ge is not None and info.le is not None:
-        return f" of {info.ge} to {info.le}"
-    bounds = (
-        ("above {}", info.gt),
-        ("of {} or more", info.ge),
-        ("below {}", info.lt),
-        ("of {} or less", info.le),
-    )
-    said = " and ".join(words.format(bound) for words, bound in bounds if bound is not None)
-    return f" {said}" if said else ""

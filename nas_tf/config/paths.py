@@ -1,6 +1,6 @@
-"""The files and folders that a configuration names, and the name of the runs that it makes.
+"""The files and folders that a configuration names, and the name of its runs.
 
-They are kept absolute, so that a run can be resumed, scored and exported from any directory.
+Paths are stored absolute, so that a run can be resumed, scored and exported from any directory.
 """
 
 import os
@@ -12,29 +12,29 @@ from msgspec import structs
 from nas_tf.config.schema import Config
 
 FOLDER = "folder:"
-"""What the name of a data set begins with that is a user's own folder."""
+"""The prefix of a data set's name that is a user's own folder."""
 _SHIPPED_WEIGHTS = ("imagenet", "drawn")
 _TIMED_HERE = "tflite"
 
 
-def absolute(experiment: Config) -> Config:
-    """The same configuration with absolute paths; relative ones are of the current directory."""
-    return _changed(experiment, _absolute)
+def absolute(config: Config) -> Config:
+    """Returns the configuration with absolute paths; relative ones start at the current folder."""
+    return _changed(config, _absolute)
 
 
-def resolved(experiment: Config) -> Config:
-    """The same configuration with every link in its paths followed, to compare what they name."""
-    return _changed(experiment, os.path.realpath)
+def resolved(config: Config) -> Config:
+    """Returns the configuration with every link in its paths followed, for comparisons."""
+    return _changed(config, os.path.realpath)
 
 
 def run_name(source: str) -> str:
-    """What the runs of a configuration are called: the file's name, or the data folder's."""
+    """Returns the name of a configuration's runs: that of its file, or of the data folder."""
     if source.startswith(FOLDER):
         return Path(_absolute(source.removeprefix(FOLDER))).name or "folder"
     return Path(source).stem
 
 
-def _changed(experiment: Config, change: Callable[[str], str]) -> Config:
+def _changed(config: Config, change: Callable[[str], str]) -> Config:
     def path(text: str | None) -> str | None:
         return change(text) if text and "\0" not in text else text
 
@@ -43,23 +43,23 @@ def _changed(experiment: Config, change: Callable[[str], str]) -> Config:
             return name
         return f"{FOLDER}{path(name.removeprefix(FOLDER))}"
 
-    own, network, search = experiment.data, experiment.network, experiment.search
+    own, network, search = config.data, config.network, config.search
     weights = network.weights if network.weights in _SHIPPED_WEIGHTS else path(network.weights)
     latency = search.latency if search.latency == _TIMED_HERE else path(search.latency)
     stages = tuple(
-        structs.replace(stage, data=data(stage.data)) for stage in experiment.full.stages
+        structs.replace(stage, data=data(stage.data)) for stage in config.full_training.stages
     )
     return structs.replace(
-        experiment,
+        config,
         data=structs.replace(own, name=data(own.name)),
         network=structs.replace(network, weights=weights),
-        teacher=path(experiment.teacher),
-        search=structs.replace(search, latency=latency, begin_with=path(search.begin_with)),
-        full=structs.replace(experiment.full, stages=stages),
+        teacher=path(config.teacher),
+        search=structs.replace(search, latency=latency, warm_start=path(search.warm_start)),
+        full_training=structs.replace(config.full_training, stages=stages),
     )
 
 
 def _absolute(text: str) -> str:
-    """A path from the root; one with ``..`` is followed, as a link may stand before it."""
+    """Returns an absolute path; one with ``..`` is resolved, as a link may precede it."""
     path = Path(os.path.expanduser(text)).absolute()
     return os.path.realpath(path) if ".." in path.parts else str(path)

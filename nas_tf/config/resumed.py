@@ -1,4 +1,4 @@
-"""What a run may change when it is gone on with, and what it may not."""
+"""The configuration of a resumed run: the keys that may change, and those that may not."""
 
 import json
 from collections.abc import Collection
@@ -8,56 +8,56 @@ from typing import Any
 from msgspec import structs
 
 from nas_tf.config import paths
-from nas_tf.config.load import dump, load
+from nas_tf.config.load import dump, load_saved
 from nas_tf.config.schema import Config, StageOne, StageTwo, View
 from nas_tf.errors import ConfigError, DataError
 from nas_tf.runs import files
 from nas_tf.runs.load import dotted
 
 FREE = (
-    *("search.trials", "search.kept", "search.tensorboard", "threads"),
-    *("full", "evaluation"),
+    *("search.trials", "search.saved_weights", "search.tensorboard", "threads"),
+    *("full_training", "evaluation"),
 )
-"""Keys and sections that change nothing of what a trial is: budget, what is kept, processor, and
-what comes after the search."""
+"""Keys and sections without effect on a trial: the budget, what is saved, the processor, and the
+steps after the search."""
 FREE_IN_FULL = ("search", "stage_one", "stage_two", "gate", "limits", "teacher", "threads")
-"""Keys and sections that change nothing of a full training."""
+"""Keys and sections without effect on a full training."""
 
 
 def check(folder: Path, now: Config, free: Collection[str] = FREE) -> Config:
-    """Raises where the run of a folder was begun with another value of a key that counts.
+    """Raises if the run in a folder was started with another value of a key that matters.
 
-    Returns the configuration that the run goes on with: what is given now, and of the keys that
-    are read at the beginning only what was given then.
+    Returns the configuration with which the run resumes: the one given now, except for the keys
+    that are read at the start only, which keep their values.
     """
     path = folder / files.CONFIG
     try:
-        before = load(path)
+        before = load_saved(path)
     except ConfigError as error:
         raise DataError(f"{error}; put back a copy of {path}, or give another folder") from error
-    if now.search.begin_with is None:
-        first = {name: getattr(before.search, name) for name in ("begin_with", "begin_count")}
+    if now.search.warm_start is None:
+        first = {name: getattr(before.search, name) for name in ("warm_start", "warm_start_count")}
         now = structs.replace(now, search=structs.replace(now.search, **first))
-    now = _with_what_pictures_decided(before, now)
-    old, new = (dotted(dump(paths.resolved(one))) for one in (before, now))
+    now = _with_derived_view(before, now)
+    old, new = (dotted(dump(paths.resolved(config))) for config in (before, now))
     for key in old | new:
-        is_free = any(f"{key}.".startswith(f"{one}.") for one in free)
+        is_free = any(f"{key}.".startswith(f"{name}.") for name in free)
         if not is_free and old.get(key) != new.get(key):
             if key not in old or key not in new:
                 raise ConfigError(
-                    f"{folder} was begun {'with' if key in old else 'without'} {key}, now it is "
+                    f"{folder} was started {'with' if key in old else 'without'} {key}, now it is "
                     f"the other way: give {path}, or another folder"
                 )
             was, now_is = (_written(values[key]) for values in (old, new))
             raise ConfigError(
-                f"{folder} was begun with {key}={was}, now it is {now_is}: give {key}={was}, or "
+                f"{folder} was started with {key}={was}, now it is {now_is}: give {key}={was}, or "
                 f"another folder ({path} says what it was)"
             )
     return now
 
 
-def _with_what_pictures_decided(before: Config, now: Config) -> Config:
-    """What was left open for a user's own folder is what its pictures decided when it began."""
+def _with_derived_view(before: Config, now: Config) -> Config:
+    """Fills in what the pictures of a user's own folder decided when the run started."""
     if not now.data.name.startswith(paths.FOLDER):
         return now
     given = structs.asdict(now.data.view)
@@ -75,5 +75,5 @@ def _with_what_pictures_decided(before: Config, now: Config) -> Config:
 
 
 def _written(value: Any) -> str:
-    """As an override has it."""
+    """Returns a value as it is written in an override."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -1,8 +1,8 @@
-"""Every key of a configuration: its type, its range, its default, and what it means.
+"""The configuration schema: type, range, default and meaning of every key.
 
-One ``Config`` drives a search, the evaluation of one genotype, full training and transfer.
+One ``Config`` drives a search, the evaluation of a genotype, full training and transfer.
 The papers' ablations (Polyak averaging, distillation, auxiliaries) are values of it, and so are
-the recipes of the other papers: nothing here is a second code path.
+the recipes of the other papers: none of them is a second code path.
 """
 
 from typing import Annotated, Literal, TypeAlias
@@ -21,14 +21,14 @@ Seed: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all sections: immutable, and an unknown key is an error."""
+    """The base of all sections: immutable, and an unknown key is an error."""
 
 
 class Resize(Section):
-    """The size that pictures are brought to first: one of these rules.
+    """The rule by which pictures are resized first; exactly one key is set.
 
-    ``longer`` and ``shorter`` are pixels of that side, ``exact`` is height and width whatever the
-    proportions were; ``longer_at_most`` shrinks larger pictures only.
+    ``longer`` and ``shorter`` are the length of that side in pixels, ``exact`` is height and width
+    regardless of the proportions; ``longer_at_most`` only shrinks larger pictures.
     """
 
     longer: Count | None = None
@@ -38,10 +38,10 @@ class Resize(Section):
 
 
 class View(Section):
-    """How pictures become inputs; what is null is the data set's own, or follows from its sizes.
+    """The way from pictures to inputs; null takes the data set's own value or derives one.
 
     ``resize`` comes first, in training, scoring and serving alike. ``input`` is the size at which
-    a network scores and ships: smaller pictures are padded to it, larger ones are covered by
+    a network is scored and exported: smaller pictures are padded to it, larger ones are covered by
     overlapping windows. ``crop`` is what a training step sees, after scaling by a factor drawn
     from ``scale``. The others are random changes of training: a mirror image, degrees of
     rotation, and the largest change of light and colour either way.
@@ -60,30 +60,31 @@ class View(Section):
 
 
 class Data(Section):
-    """Which examples, how they are seen, and how the training split is divided.
+    """The data set, its view, and the division of its training split.
 
-    ``meta_val`` is the share of the training split that scores candidates; the validation split
-    is never seen by a search. ``search_views`` says through which of the data set's views
-    candidates see it: those of a search, or the larger ones of full training and final scores.
+    ``meta_val_share`` is the share of the training split that scores candidates; a search never
+    reads the validation split. ``candidate_views`` selects the views with which candidates train
+    and are scored: ``search`` for small crops, ``full`` for those of full training and final
+    scores.
     """
 
     name: str
     target: str | None = None
-    meta_val: Share = 0.1
+    meta_val_share: Share = 0.1
     split_seed: Seed = 1
     train_split: str = "train"
     val_split: str = "val"
-    search_views: Literal["search", "full"] = "search"
+    candidate_views: Literal["search", "full"] = "search"
     view: View = View()
 
 
 class Task(Section):
-    """How the data set's target is learned and scored; ``None`` takes the data set's own way.
+    """Options of the task; null takes the data set's own value.
 
-    ``background`` is a class that is left out of the reward, by its name or its index, and
-    ``class_weights`` are factors of the classes in the loss. ``least`` and ``most`` bound depths
-    in metres before they are scored. ``score`` says how keypoints are scored, ``sigmas`` are the
-    falloffs of OKS, one a joint, and ``unscored`` are joints that PCKh leaves out.
+    ``background`` is a class that the score leaves out, by its name or its index, and
+    ``class_weights`` are factors of the classes in the loss. ``least`` and ``most`` clip depths
+    in metres before they are scored. ``score`` selects the metric of keypoints, ``sigmas`` are the
+    falloffs of OKS, one per joint, and ``unscored`` are joints that PCKh leaves out.
     """
 
     background: Annotated[int, Meta(ge=0)] | str | None = None
@@ -100,11 +101,11 @@ TASK_KEYS = {
     "depth": ("least", "most"),
     "keypoints": ("score", "sigmas", "unscored"),
 }
-"""Which keys of ``task`` a target has."""
+"""The keys of ``task`` that apply to each kind of target."""
 
 
 class Network(Section):
-    """What is not part of a genotype; ``None`` takes the paper's value for the space and phase.
+    """Options of the network outside the genotype; null takes the paper's value for the space.
 
     ``weights`` of the encoder: ``imagenet`` for photographs, ``drawn`` for drawn scenes (trained
     by us, with ``alpha`` 0.35), a file, or null for random ones.
@@ -118,7 +119,7 @@ class Network(Section):
 
 
 class Optimiser(Section):
-    """How one part of a network (encoder or decoder) learns.
+    """The optimiser of one part of the network (encoder or decoder).
 
     ``weight_decay`` is an L2 term in the gradient; ``clip`` bounds the gradient's global norm.
     """
@@ -133,9 +134,10 @@ class Optimiser(Section):
 
 
 class Schedule(Section):
-    """How learning rates fall over a stage: poly to zero, by ``factor`` at shares, or not.
+    """The learning-rate schedule of a stage: poly to zero, steps of ``factor``, or constant.
 
-    With ``span`` 2, poly would come to zero after twice the stage, which ends half-way.
+    ``at`` are the shares of the stage at which ``step`` multiplies by ``factor``. With ``span`` 2,
+    poly reaches zero after twice the stage, so that the stage ends half-way.
     """
 
     kind: Literal["constant", "poly", "step"] = "constant"
@@ -147,7 +149,7 @@ class Schedule(Section):
 
 
 class StageOne(Section):
-    """The decoder alone, on cached features of ``views`` augmented views an image."""
+    """Stage one: trains the decoder alone, on cached features of ``views`` views per image."""
 
     epochs: Count = 5
     batch: Count = 16
@@ -161,7 +163,7 @@ class StageOne(Section):
 
 
 class StageTwo(Section):
-    """Encoder and decoder end to end, without a teacher."""
+    """Stage two: trains encoder and decoder end to end, without a teacher."""
 
     epochs: Count = 1
     batch: Count = 16
@@ -174,11 +176,11 @@ class StageTwo(Section):
 
 
 class Gate(Section):
-    """Who goes on to stage two.
+    """The gate between the stages, which decides whether a candidate continues to stage two.
 
-    ``paper``: better than the running mean, else with ``probability`` that is multiplied by
-    ``anneal`` after every rejected chance. ``authors``: the ratio test of the released code.
-    ``open``: everybody.
+    ``paper``: a score above the running mean continues, any other with ``probability``, which is
+    multiplied by ``anneal`` after every rejection. ``authors``: the ratio test of the released
+    code. ``open``: every candidate continues.
     """
 
     policy: Literal["paper", "authors", "open"] = "paper"
@@ -186,52 +188,52 @@ class Gate(Section):
     anneal: Annotated[float, Meta(gt=0, le=1)] = 0.99
 
 
-class Target(Section):
-    """What a cost is wanted to stay below, and how dear it is to exceed it.
+class Goal(Section):
+    """A soft limit of one cost, and the exponent of the penalty beyond it.
 
-    Beyond the target the reward is multiplied by (cost / target) to the power of -exponent.
+    Beyond the goal the reward is the score times (cost / goal) to the power of -exponent.
     """
 
-    target: Positive
+    goal: Positive
     exponent: Positive = 0.07
 
 
-class Targets(Section):
-    """Soft limits, of the network as shipped; null for none (MnasNet, arXiv 1807.11626)."""
+class Goals(Section):
+    """Soft limits of the deployed network's costs; null for none (MnasNet, arXiv 1807.11626)."""
 
-    params: Target | None = None
-    madds: Target | None = None
-    latency_ms: Target | None = None
+    params: Goal | None = None
+    madds: Goal | None = None
+    latency_ms: Goal | None = None
 
 
 class Search(Section):
-    """Who proposes candidates, how many are tried, and what their costs do to the reward.
+    """The oracle, the number of trials, and the penalties on cost.
 
-    ``preset`` is of ``ppo``: ``fast`` for hundreds of trials, ``paper`` for the papers' thousands.
-    ``begin_with`` is another run's folder, whose ``begin_count`` best genotypes are tried first.
-    ``kept`` is of how many of the best trials the weights are kept. ``latency`` is a table that
-    ``nas-tf profile-ops`` made, or ``tflite`` to time every candidate on this machine.
-    ``tensorboard`` writes curves, figures by token and pictures of the best for it, where it is
-    installed.
+    ``preset`` applies to ``ppo``: ``fast`` for hundreds of trials, ``paper`` for the papers'
+    thousands. ``warm_start`` is the folder of another run, whose ``warm_start_count`` best
+    genotypes are tried first. ``saved_weights`` is the number of best trials whose weights are
+    saved. ``latency`` is a table that ``nas-tf profile-ops`` wrote, or ``tflite`` to time every
+    candidate on this machine. ``tensorboard`` logs curves, figures by token and pictures of the
+    best trial, if TensorBoard is installed.
     """
 
     oracle: Oracle = "ppo"
     preset: Literal["fast", "paper"] = "fast"
     trials: Count = 100
-    begin_with: str | None = None
-    begin_count: Count = 10
-    kept: Count = 5
+    warm_start: str | None = None
+    warm_start_count: Count = 10
+    saved_weights: Count = 5
     tensorboard: bool = True
-    targets: Targets = Targets()
+    goals: Goals = Goals()
     latency: str | None = None
 
 
 class Limits(Section):
-    """What a candidate may cost; beyond one it is scored at ``floor`` with the reason.
+    """Hard limits of a candidate; one beyond them fails with ``failure_score`` and the reason.
 
-    Parameters, multiply-adds and latency are those of the deployed network, told before it is
-    trained; latency by ``search.latency``. Memory is what this process may hold while training;
-    seconds are those of the candidate.
+    Parameters, multiply-adds and latency (by ``search.latency``) are those of the deployed network
+    and are checked before it is trained. ``memory_gib`` bounds the memory of this process while a
+    candidate trains, ``seconds`` the time of a candidate.
     """
 
     params: Count | None = None
@@ -239,11 +241,11 @@ class Limits(Section):
     latency_ms: Positive | None = None
     memory_gib: Positive | None = None
     seconds: Positive | None = None
-    floor: Part = 0.0
+    failure_score: Part = 0.0
 
 
 class FullStage(Section):
-    """One stage of full training; ``data`` defaults to the experiment's training split."""
+    """One stage of full training; ``data`` defaults to the configuration's training split."""
 
     epochs: Count
     batch: Count = 8
@@ -257,10 +259,10 @@ class FullStage(Section):
 
 
 class Full(Section):
-    """Full training: its stages, and what holds over all of them.
+    """Full training: its stages, and the options of all of them.
 
     ``freeze_batch_norm`` fixes statistics and halves learning rates half-way through the last
-    stage. ``loss_at`` says at whose resolution the loss is taken.
+    stage. ``loss_at`` selects the resolution at which the loss is computed.
     """
 
     stages: Annotated[tuple[FullStage, ...], Meta(min_length=1)]
@@ -272,7 +274,7 @@ class Full(Section):
 
 
 class Evaluation(Section):
-    """How a finished network is scored: at which scales, and with mirror images or not."""
+    """The scoring of a finished network: its scales, and averaging over mirror images."""
 
     batch: Count = 8
     scales: Annotated[tuple[Positive, ...], Meta(min_length=1)] = (1.0,)
@@ -280,10 +282,10 @@ class Evaluation(Section):
 
 
 class Config(Section):
-    """A whole configuration file.
+    """A configuration: the content of one file.
 
-    ``precision`` ``auto`` takes bfloat16 where the processor gains by it. ``threads`` None takes
-    all cores for one candidate.
+    ``precision: auto`` selects bfloat16 where the processor computes it faster, ``threads: null``
+    takes all cores for a candidate.
     """
 
     space: Literal["auxcell", "template", "dpc"]
@@ -299,5 +301,5 @@ class Config(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: Annotated[int, Meta(ge=1, le=1024)] | None = None
     seed: Seed = 1
-    full: Full = Full(stages=(FullStage(epochs=30),))
+    full_training: Full = Full(stages=(FullStage(epochs=30),))
     evaluation: Evaluation = Evaluation()

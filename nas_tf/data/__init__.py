@@ -1,10 +1,11 @@
-"""Where examples come from.
+"""Reads, checks, prepares and streams the datasets.
 
-``registry`` knows the datasets by name; a file each reads one of them in its published format
-(``camvid``, ``voc2012_seg``, ``cityscapes_seg``, ``person_part``, ``nyuv2_depth``,
-``coco_keypoints``, ``mpii_pose``), draws one (``shapes``) or reads a user's own (``folder``).
-``check`` reads every file of a source, ``store`` turns it into prepared records, ``examples``
-reads those in any order, ``pipeline`` makes batches of them, seen through the ``presets``.
+``registry`` maps the datasets' names to their builders. Each builder has a module, which reads a
+published format (``camvid``, ``voc2012_seg``, ``cityscapes_seg``, ``person_part``,
+``nyuv2_depth``, ``coco_keypoints``, ``mpii_pose``), renders the embedded dataset (``shapes``) or
+reads a user's own folder (``folder``). ``check`` reads every file of a source, ``store`` turns it
+into prepared records, ``examples`` reads the records in any order, and ``pipeline`` batches them
+after the resizing, cropping and augmentation of the ``presets``.
 """
 
 from nas_tf import quiet

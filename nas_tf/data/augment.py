@@ -1,4 +1,4 @@
-"""Seeing an example through a view: one motion for all its parts, then light and colour."""
+"""Augments an example by a view: one motion for all its parts, then light and colour."""
 
 import tensorflow as tf
 
@@ -12,7 +12,7 @@ Example = dict[str, tf.Tensor]
 def augment(
     example: Example, view: View, info: DatasetInfo, fills: dict[str, float], seed: tf.Tensor
 ) -> Example:
-    """The example as the view shows it, image in [-1, 1]; the same seed gives the same bytes."""
+    """Returns the example through a view, image in [-1, 1]; the same seed gives the same bytes."""
     seeds = tf.random.experimental.stateless_split(seed, 2)
     motion = sample_motion(view, tf.shape(example["image"])[:2], seeds[0])
     moved = move(example, motion, view.crop, info, fills)
@@ -46,7 +46,7 @@ def move(
 
 
 def recolour(image: tf.Tensor, view: View, seed: tf.Tensor) -> tf.Tensor:
-    """Photometric changes of an image in 0–255; without any the image is returned untouched."""
+    """Changes light and colour of an image in 0–255; without changes it is returned untouched."""
     if not view.recolours:
         return image
     seeds = tf.random.experimental.stateless_split(seed, 4)
@@ -64,5 +64,5 @@ def recolour(image: tf.Tensor, view: View, seed: tf.Tensor) -> tf.Tensor:
 
 
 def _around(change: float) -> tuple[float, float]:
-    """The factors of a change either way."""
+    """Returns the smallest and the largest factor of a change."""
     return 1 - change, 1 + change

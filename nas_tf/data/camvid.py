@@ -1,4 +1,4 @@
-"""CamVid as published with SegNet: 11 classes, 360 x 480, 367/101/233 images."""
+"""Reads CamVid as published with SegNet: 11 classes, 360 x 480, 367/101/233 images."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class Camvid(DenseBuilder):
 
     @classmethod
     def items(cls, source: Path, split: str) -> list[Item] | None:
-        """The pairs of a list file; the published lists name them by absolute paths."""
+        """Returns the pairs of a list file; the published lists have absolute paths."""
         listing = source / f"{split}.txt"
         if not listing.exists():
             return None
@@ -54,5 +54,5 @@ class Camvid(DenseBuilder):
 
 
 def _local(source: Path, listed: str) -> Path:
-    """The last two parts of a listed path, below the source: /SegNet/CamVid/train/x.png too."""
+    """Returns the last two parts of a listed path, such as train/x.png, below the source."""
     return source.joinpath(*Path(listed).parts[-2:])

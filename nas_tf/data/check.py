@@ -1,4 +1,4 @@
-"""Reads every file of a dataset before any training starts and says what is wrong with which."""
+"""Reads every file of a dataset before any training starts and reports every broken one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas_tf.data.builder import Item, empty, found, read_item
+from nas_tf.data.builder import Item, empty_split_message, present_splits, read_item
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.registry import builder_class
 from nas_tf.data.store import resolve_source
@@ -15,7 +15,10 @@ from nas_tf.errors import DataError
 
 @dataclass(slots=True)
 class SplitReport:
-    """One split: how many examples, pixels of each class, and a line for every broken example."""
+    """A split's number of examples, pixels of each class, and a line for every broken example.
+
+    ``expected`` is the published number of examples; ``ignored`` counts unlabelled pixels.
+    """
 
     split: str
     count: int
@@ -32,7 +35,7 @@ class SplitReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The state of a dataset's source."""
+    """The findings about a dataset's source."""
 
     info: DatasetInfo
     splits: Mapping[str, SplitReport]
@@ -44,17 +47,17 @@ class Report:
 
     @property
     def notes(self) -> list[str]:
-        """What is no fault and has consequences all the same."""
+        """Findings that are no faults but have consequences."""
         notes = []
-        seen = sum(split.pixels for split in self.splits.values())
+        pixels = sum(split.pixels for split in self.splits.values())
         if self.info.classes and not self.problems:
-            never = [name for name, n in zip(self.info.classes, seen, strict=True) if not n]
-            if never:
-                notes.append(f"no pixel is of class {', '.join(never)}: nothing is learnt of it")
+            unused = [name for name, n in zip(self.info.classes, pixels, strict=True) if not n]
+            if unused:
+                notes.append(f"no pixel is of class {', '.join(unused)}: nothing is learnt of it")
         if "train" in self.info.splits and "val" not in self.info.splits:
-            held = ", ".join(self.info.splits)
+            there = ", ".join(self.info.splits)
             notes.append(
-                f"no split val, there is {held}: a search needs none, and final scores need one; "
+                f"no split val, there is {there}: a search needs none, and final scores need one; "
                 "make one, or name another by data.val_split"
             )
         return notes
@@ -66,9 +69,9 @@ class Report:
 
 
 def check(name: str, source: Path | None = None) -> Report:
-    """Reads all examples of all splits; only what keeps every split from being read raises."""
+    """Reads all examples of all splits; raises only if no split can be listed."""
     builder = builder_class(name)
-    place, info = resolve_source(name, source), builder.INFO
+    folder, info = resolve_source(name, source), builder.INFO
     unreadable: dict[str, str] = {}
 
     def items(source: Path, split: str) -> list[Item] | None:
@@ -80,11 +83,12 @@ def check(name: str, source: Path | None = None) -> Report:
 
     splits = {
         split: _check_split(info, split, listed)
-        for split, listed in found(builder, place, items).items()
+        for split, listed in present_splits(builder, folder, items).items()
     }
     for split, report in splits.items():
         if not report.count:
-            report.problems.append(unreadable.get(split) or empty(info, place, split))
+            problem = unreadable.get(split) or empty_split_message(info, folder, split)
+            report.problems.append(problem)
     return Report(info, splits)
 
 

@@ -1,4 +1,4 @@
-"""Cityscapes, fine annotations: 34 label ids, of which 19 are trained and scored."""
+"""Reads Cityscapes' fine annotations: 34 label ids, of which 19 are trained and scored."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ class CityscapesSeg(DenseBuilder):
 
     @classmethod
     def items(cls, source: Path, split: str) -> list[Item] | None:
-        """All cities of a split, in alphabetical order."""
+        """Returns the frames of all cities of a split, in alphabetical order."""
         images = source / "leftImg8bit" / split
         if not images.exists():
             return None
@@ -58,7 +58,7 @@ class CityscapesSeg(DenseBuilder):
 
 
 def _item(image: Path, labels: Path) -> Item:
-    """One frame and its label file."""
+    """Returns the item of a frame and its label file."""
     frame = image.stem.removesuffix("_leftImg8bit")
     label = labels / f"{frame}_gtFine_labelIds.png"
     return labelled(frame, image, label, _LABELS)

@@ -1,4 +1,4 @@
-"""COCO 2017 keypoints: one example for each person with annotated joints."""
+"""Reads COCO 2017 keypoints: one example for each person with annotated joints."""
 
 import json
 from functools import partial
@@ -35,14 +35,14 @@ _MARGIN = 1.25
 
 
 class CocoKeypoints(DenseBuilder):
-    """Crowds and people without a single annotated joint are left out, as the papers do."""
+    """Reads people; leaves out crowds and people without annotated joints, as the papers do."""
 
     VERSION = tfds.core.Version("1.0.0")
     INFO = INFO
 
     @classmethod
     def items(cls, source: Path, split: str) -> list[Item] | None:
-        """People in the order of the annotation file."""
+        """Returns people in the order of the annotation file."""
         listing = source / "annotations" / f"person_keypoints_{split}2017.json"
         if not listing.exists():
             return None
@@ -62,7 +62,7 @@ class CocoKeypoints(DenseBuilder):
 
 
 def _item(image: Path, person: dict[str, Any]) -> Item:
-    """One person; its id is the annotation's."""
+    """Returns a person's item; its id is the annotation's."""
     x, y, width, height = person["bbox"]
     keypoints = np.array(person["keypoints"], np.float32).reshape(-1, 3)
     centre, side = (x + width / 2, y + height / 2), _MARGIN * max(width, height)
@@ -72,6 +72,6 @@ def _item(image: Path, person: dict[str, Any]) -> Item:
 def _load(
     image: Path, centre: tuple[float, float], side: float, keypoints: np.ndarray, area: float
 ) -> Example:
-    """The person's square; the area shrinks with it."""
+    """Reads the person's square; the area is scaled with it."""
     example, scale = cut_person(image, centre, side, keypoints)
     return {**example, "area": np.array([area * scale**2], np.float32)}

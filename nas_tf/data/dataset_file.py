@@ -1,7 +1,7 @@
-"""Reads dataset.yaml: every mistake is one line with the file, the line and what is accepted.
+"""Reads dataset.yaml; every mistake is reported with file, line and the accepted values.
 
-PyYAML composes nodes and nothing is constructed from them, so tags run no code, and every scalar
-is a text until its key says what it is: a class may be called ``no``.
+PyYAML composes nodes and constructs nothing from them, so tags run no code. A scalar is a text
+until the reader of its key converts it, so a class may be called ``no``.
 """
 
 import math
@@ -15,7 +15,7 @@ import yaml
 
 from nas_tf.data.palettes import Colour, colour_of
 from nas_tf.data.path_pattern import fault_of
-from nas_tf.errors import DataError, meant
+from nas_tf.errors import DataError, did_you_mean
 
 NAME = "dataset.yaml"
 HOW_TO_GET = (
@@ -25,7 +25,7 @@ HOW_TO_GET = (
 )
 _MOST_CLASSES = 255
 _TAG = "tag:yaml.org,2002"
-_ELSEWHERE = {
+_OTHER_NAMES = {
     "names": "classes",
     "ignore_index": "ignore_label",
     "void_label": "ignore_label",
@@ -39,14 +39,15 @@ _ELSEWHERE = {
     "depth_scale": "depth_unit",
     "flip_pairs": "swaps",
 }
-"""How other tools call a key."""
+"""The names that other tools use for a key."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The content of a dataset.yaml. docs/how-to/data.md has the table of its keys.
+    """The content of a dataset.yaml; docs/how-to/data.md has the table of its keys.
 
-    ``label_map`` has values of label files as keys, or colours as 0xRRGGBB where ``coloured``.
+    ``label_map`` has values of label files as keys, or colours as 0xRRGGBB if ``coloured``.
+    ``lines`` maps each written key to its line.
     """
 
     path: Path
@@ -66,7 +67,7 @@ class Settings:
     lines: Mapping[str, int] = field(default_factory=dict)
 
     def error(self, key: str, problem: str) -> DataError:
-        """An error that names the file, and the line of a key where it is written."""
+        """Returns an error that names the file, and the key's line if it is written."""
         line = f" line {self.lines[key]}" if key in self.lines else ""
         return DataError(f"{self.path}{line}: {problem}")
 
@@ -80,24 +81,24 @@ class _Refused(Exception):
 
 
 def read_settings(path: Path) -> Settings:
-    """Reads and checks a dataset.yaml; what its keys lead to is not looked at yet."""
+    """Reads and checks a dataset.yaml; its pictures and labels are not read."""
     return parse_settings(path, _text(path))
 
 
 def parse_settings(path: Path, text: str) -> Settings:
-    """The settings of a dataset.yaml with that content."""
+    """Returns the settings of a dataset.yaml with that content."""
     root = _compose(path, text)
     if not isinstance(root, yaml.MappingNode):
-        held = "is empty" if root is None else "holds no keys"
-        raise DataError(f"{path} {held}, expected keys such as classes: [soil, crop, weed]")
+        problem = "is empty" if root is None else "holds no keys"
+        raise DataError(f"{path} {problem}, expected keys such as classes: [soil, crop, weed]")
     values: dict[str, Any] = {}
     lines: dict[str, int] = {}
     for key, node in root.value:
         name, line = str(key.value), key.start_mark.line + 1
         shown = _short(name)
         if name not in _READERS:
-            near = _ELSEWHERE.get(name)
-            hint = f", did you mean {near}?" if near else meant(name, _READERS)
+            known = _OTHER_NAMES.get(name)
+            hint = f", did you mean {known}?" if known else did_you_mean(name, _READERS)
             keys = f", expected one of {', '.join(_READERS)}"
             raise DataError(f"{path} line {line}: key {shown} is unknown{hint or keys}")
         if name in lines:
@@ -113,11 +114,11 @@ def parse_settings(path: Path, text: str) -> Settings:
             values[name] = _READERS[name](node)
         except _Refused as refused:
             raise _error(path, text, name, refused) from None
-    return _agreeing(_settings(path, values, lines))
+    return _consistent(_settings(path, values, lines))
 
 
 def _settings(path: Path, values: dict[str, Any], lines: dict[str, int]) -> Settings:
-    """The keys as attributes; a coloured label_map is told by its keys."""
+    """Returns the settings; the keys of label_map show whether it is coloured."""
     entries = values.pop("label_map", None)
     if entries is not None:
         values["label_map"] = {value: label for value, label, _ in entries}
@@ -130,18 +131,18 @@ def _settings(path: Path, values: dict[str, Any], lines: dict[str, int]) -> Sett
     return settings
 
 
-def _agreeing(settings: Settings) -> Settings:
-    """Raises where a key needs another one."""
-    classes, drawn = settings.classes, (settings.labels or "").lower().endswith(".json")
-    if classes is None and settings.labels is not None and not drawn:
+def _consistent(settings: Settings) -> Settings:
+    """Returns the settings, or raises if a key is missing that another key needs."""
+    classes, from_json = settings.classes, (settings.labels or "").lower().endswith(".json")
+    if classes is None and settings.labels is not None and not from_json:
         raise settings.error("labels", "labels needs the key classes, expected a list of names")
-    if not (classes or drawn or settings.depth or settings.keypoints):
+    if not (classes or from_json or settings.depth or settings.keypoints):
         raise settings.error(
             "", "key classes is missing, expected a list of names such as [soil, crop]"
         )
-    if drawn and settings.label_map is not None:
+    if from_json and settings.label_map is not None:
         raise settings.error(
-            "label_map", "label_map is for label files, expected none beside a COCO JSON"
+            "label_map", "label_map is for label files, expected none with a COCO JSON"
         )
     for key, needed in (("joints", "keypoints"), ("swaps", "keypoints"), ("depth_unit", "depth")):
         if key in settings.lines and getattr(settings, needed) is None:
@@ -150,6 +151,7 @@ def _agreeing(settings: Settings) -> Settings:
 
 
 def _text(path: Path) -> str:
+    """Reads the text of a dataset.yaml."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -160,7 +162,7 @@ def _text(path: Path) -> str:
 
 
 def _compose(path: Path, text: str) -> yaml.Node | None:
-    """The text's nodes; None where it holds nothing."""
+    """Returns the root node of the text, or None if it is empty."""
     try:
         return yaml.compose(text, yaml.BaseLoader)
     except yaml.reader.ReaderError as error:
@@ -176,21 +178,22 @@ def _compose(path: Path, text: str) -> yaml.Node | None:
 
 
 def _error(path: Path, text: str, key: str, refused: _Refused) -> DataError:
-    """The line on a value that is not accepted."""
+    """Returns the error on a value that is not accepted."""
     start, end = refused.node.start_mark, refused.node.end_mark
     shown = _short(text[start.index : end.index]) or "empty"
-    place = f"{path} line {start.line + 1}: {key}{refused.part}"
-    return DataError(_joined(f"{place} is {shown}, expected {refused.expected}"))
+    where = f"{path} line {start.line + 1}: {key}{refused.part}"
+    return DataError(_joined(f"{where} is {shown}, expected {refused.expected}"))
 
 
 def _scalar(node: yaml.Node, expected: str, part: str = "") -> str:
-    """A text of one line that is not empty."""
+    """Returns a text of one line that is not empty."""
     if node.tag != f"{_TAG}:str" or not node.value.strip() or not node.value.isprintable():
         raise _Refused(node, expected, part)
     return node.value
 
 
 def _integer(node: yaml.Node, least: int, most: int, expected: str, part: str = "") -> int:
+    """Returns an integer from ``least`` to ``most``."""
     text = _scalar(node, expected, part)
     if not re.fullmatch(r"[-+]?[0-9]{1,9}", text) or not least <= int(text) <= most:
         raise _Refused(node, expected, part)
@@ -198,21 +201,21 @@ def _integer(node: yaml.Node, least: int, most: int, expected: str, part: str = 
 
 
 def _entries(node: yaml.Node, expected: str) -> list[yaml.Node]:
-    """The nodes of a list that is not empty."""
+    """Returns the nodes of a list that is not empty."""
     if node.tag != f"{_TAG}:seq" or not node.value:
         raise _Refused(node, expected)
     return node.value
 
 
 def _pairs(node: yaml.Node, expected: str) -> list[tuple[yaml.Node, yaml.Node]]:
-    """The keys and values of a mapping that is not empty."""
+    """Returns the keys and values of a mapping that is not empty."""
     if node.tag != f"{_TAG}:map" or not node.value:
         raise _Refused(node, expected)
     return node.value
 
 
 def _names(node: yaml.Node, expected: str, most: int = _MOST_CLASSES) -> tuple[str, ...]:
-    """A list of texts, no two the same."""
+    """Returns a list of different texts."""
     entries = _entries(node, expected)
     if len(entries) > most:
         raise _Refused(node, f"at most {most}")
@@ -226,41 +229,41 @@ def _names(node: yaml.Node, expected: str, most: int = _MOST_CLASSES) -> tuple[s
 
 
 def _classes(node: yaml.Node) -> tuple[str, ...]:
-    """A list of names, or a mapping of all indices from 0 on."""
+    """Returns names from a list, or from a mapping of all indices from 0."""
     expected = "a list of names such as [soil, crop], or a mapping such as 0: soil"
     if not isinstance(node, yaml.MappingNode):
         return _names(node, expected)
     pairs = _pairs(node, expected)
     last = len(pairs) - 1
-    named: dict[int, yaml.Node] = {}
+    name_of: dict[int, yaml.Node] = {}
     for key, value in pairs:
         index = _integer(key, 0, last, f"indices 0–{last}, each once", " index")
-        if index in named:
+        if index in name_of:
             raise _Refused(key, f"indices 0–{last}, each once", " index")
-        named[index] = value
-    ordered = [named[index] for index in range(last + 1)]
+        name_of[index] = value
+    ordered = [name_of[index] for index in range(last + 1)]
     return _names(
         yaml.SequenceNode(f"{_TAG}:seq", ordered, node.start_mark, node.end_mark), expected
     )
 
 
 def _label_map(node: yaml.Node) -> list[tuple[int, int, bool]]:
-    """Value or colour, class index, and whether it is a colour."""
+    """Returns value or colour, class index, and whether it is a colour, of each entry."""
     expected = 'a mapping such as 38: 0, or of colours such as "#ff0000": 0'
     found = []
     for key, value in _pairs(node, expected):
         label = _integer(value, 0, 255, "a class index or ignore_label", f".{_short(_shown(key))}")
         rgb = _rgb(key)
         if rgb is None:
-            wanted = 'an integer of 0 to 65535, or a colour: "#ff0000" in quotes or [255, 0, 0]'
-            found.append((_integer(key, 0, 65535, wanted, " key"), label, False))
+            accepted = 'an integer of 0 to 65535, or a colour: "#ff0000" in quotes or [255, 0, 0]'
+            found.append((_integer(key, 0, 65535, accepted, " key"), label, False))
         else:
             found.append((rgb[0] << 16 | rgb[1] << 8 | rgb[2], label, True))
     return found
 
 
 def _rgb(node: yaml.Node) -> Colour | None:
-    """The colour that a node writes as "#rrggbb" or [r, g, b]; None where it writes none."""
+    """Returns the colour of a node "#rrggbb" or [r, g, b], or None for any other node."""
     if isinstance(node, yaml.ScalarNode):
         return colour_of(node.value)
     if not isinstance(node, yaml.SequenceNode) or len(node.value) != 3:
@@ -271,6 +274,7 @@ def _rgb(node: yaml.Node) -> Colour | None:
 
 
 def _palette(node: yaml.Node) -> str | tuple[Colour, ...]:
+    """Returns the name of a palette, or a list of colours."""
     expected = 'a name such as voc, or a list of colours such as "#ff0000" in quotes'
     if isinstance(node, yaml.ScalarNode):
         return _scalar(node, expected)
@@ -284,19 +288,20 @@ def _palette(node: yaml.Node) -> str | tuple[Colour, ...]:
 
 
 def _splits(node: yaml.Node) -> dict[str, str]:
+    """Returns the list file or the folder's name of each split."""
     expected = "a mapping such as train: splits/train.txt"
     found: dict[str, str] = {}
     for key, value in _pairs(node, expected):
         split = _scalar(key, "a name of letters, digits and _", " key")
         if not re.fullmatch(r"\w{1,60}", split, re.ASCII) or split in found:
             raise _Refused(key, "names of letters, digits and _, each once", " key")
-        wanted = "a list file such as splits/train.txt, or the name of the split's folder"
-        found[split] = _place(value, wanted, f".{split}")
+        accepted = "a list file such as splits/train.txt, or the name of the split's folder"
+        found[split] = _path_pattern(value, accepted, f".{split}")
     return found
 
 
-def _place(node: yaml.Node, expected: str, part: str = "") -> str:
-    """A path inside the data set's folder."""
+def _path_pattern(node: yaml.Node, expected: str, part: str = "") -> str:
+    """Returns a path or pattern inside the dataset's folder."""
     text = _scalar(node, expected, part)
     if Path(text).is_absolute() or ".." in Path(text).parts or not Path(text).parts:
         raise _Refused(node, f"{expected}, inside the data set's folder", part)
@@ -307,28 +312,35 @@ def _place(node: yaml.Node, expected: str, part: str = "") -> str:
 
 
 def _images(node: yaml.Node) -> str:
-    return _place(node, "a folder such as images, or a pattern such as {split}/images/{name}.jpg")
+    """Returns the path pattern of the pictures."""
+    return _path_pattern(
+        node, "a folder such as images, or a pattern such as {split}/images/{name}.jpg"
+    )
 
 
-def _targets(node: yaml.Node) -> str:
-    return _place(
+def _labels(node: yaml.Node) -> str:
+    """Returns the path pattern of the label files, or of a COCO JSON."""
+    return _path_pattern(
         node, "a folder, a pattern such as masks/{split}/{name}.png, or a COCO JSON such as a.json"
     )
 
 
 def _depth(node: yaml.Node) -> str:
-    return _place(node, "a folder, or a pattern such as depth/{split}/{name}.png")
+    """Returns the path pattern of the depth maps."""
+    return _path_pattern(node, "a folder, or a pattern such as depth/{split}/{name}.png")
 
 
 def _keypoints(node: yaml.Node) -> str:
+    """Returns the path pattern of a COCO JSON with keypoints."""
     expected = "a COCO keypoints JSON such as annotations/{split}.json"
-    text = _place(node, expected)
+    text = _path_pattern(node, expected)
     if not text.lower().endswith(".json"):
         raise _Refused(node, expected)
     return text
 
 
-def _unit(node: yaml.Node) -> float:
+def _depth_unit(node: yaml.Node) -> float:
+    """Returns the metres of a step in the depth maps."""
     expected = "metres a step above 0, such as 0.001"
     text = _scalar(node, expected)
     if not re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?", text, re.ASCII):
@@ -340,6 +352,7 @@ def _unit(node: yaml.Node) -> float:
 
 
 def _swaps(node: yaml.Node) -> tuple[tuple[str, str], ...]:
+    """Returns the pairs of joints that change places in a mirror image."""
     expected = "a list of pairs of joints such as [[left eye, right eye]]"
     if isinstance(node, yaml.SequenceNode) and not node.value:
         return ()
@@ -359,9 +372,9 @@ _READERS: dict[str, Callable[[yaml.Node], Any]] = {
     "splits": _splits,
     "palette": _palette,
     "images": _images,
-    "labels": _targets,
+    "labels": _labels,
     "depth": _depth,
-    "depth_unit": _unit,
+    "depth_unit": _depth_unit,
     "keypoints": _keypoints,
     "joints": lambda node: _names(node, "a list of joints such as [nose, left eye, right eye]"),
     "swaps": _swaps,
@@ -369,13 +382,16 @@ _READERS: dict[str, Callable[[yaml.Node], Any]] = {
 
 
 def _shown(node: yaml.Node) -> str:
+    """Returns a key of label_map for a message."""
     return node.value if isinstance(node, yaml.ScalarNode) else "colour"
 
 
 def _joined(text: str) -> str:
+    """Returns the text on one line."""
     return " ".join(text.split())
 
 
 def _short(text: str, most: int = 60) -> str:
+    """Returns the text on one line of at most ``most`` printable characters."""
     text = _joined(repr(text)[1:-1] if not text.isprintable() else text)
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,4 +1,4 @@
-"""A sheet of examples: images, their targets, both laid over each other, and the class shares."""
+"""Draws a sheet of examples: images, targets, both overlaid, and the class shares."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _LEGEND_COLUMNS = 6
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """What the picture shows: examples of one split, spread evenly over it."""
+    """The content of a sheet: examples of a split, spread evenly over it."""
 
     info: DatasetInfo
     split: str
@@ -31,18 +31,18 @@ class Sheet:
 
 
 def sheet(name: str, split: str, count: int) -> Sheet:
-    """Reads the examples to show."""
+    """Reads ``count`` examples of a split for a sheet."""
     examples = Examples(name, split, cache_bytes=0)
     if count < 1:
         raise DataError(f"count is {count}: at least 1 example is shown")
-    chosen = np.unique(np.linspace(0, len(examples) - 1, count).round().astype(int))
-    read = examples.checked(examples.get(i) for i in chosen)
-    shown = [{k: v.numpy() for k, v in one.items()} for one in read]
+    indices = np.unique(np.linspace(0, len(examples) - 1, count).round().astype(int))
+    tensors = examples.checked(examples.get(index) for index in indices)
+    shown = [{key: value.numpy() for key, value in example.items()} for example in tensors]
     return Sheet(examples.info, split, len(examples), tuple(shown))
 
 
 def class_shares(content: Sheet) -> np.ndarray:
-    """The share of every class in the labelled pixels of the examples shown."""
+    """Returns the share of every class in the labelled pixels of the examples shown."""
     counts = np.zeros(len(content.info.classes), int)
     for example in content.examples:
         label = example["label"]
@@ -52,7 +52,7 @@ def class_shares(content: Sheet) -> np.ndarray:
 
 
 def colourise(label: np.ndarray, info: DatasetInfo) -> np.ndarray:
-    """A label map in its class colours, ignored pixels white."""
+    """Returns a label map in its class colours; ignored pixels are white."""
     table = np.full((256, 3), _IGNORED, np.uint8)
     table[: len(info.classes)] = info.colours
     return table[label]
@@ -81,7 +81,7 @@ def save_sheet(content: Sheet, path: Path) -> None:
 
 
 def _columns(info: DatasetInfo) -> list[str]:
-    """The kinds of picture in a row."""
+    """Returns the kinds of picture in a row."""
     columns = ["image"]
     if "label" in info.targets:
         columns += ["label", "overlay"]
@@ -89,11 +89,11 @@ def _columns(info: DatasetInfo) -> list[str]:
 
 
 def _draw_examples(figure: Figure, content: Sheet, columns: Sequence[str]) -> None:
-    """One row an example, one column a kind."""
+    """Draws a row for each example and a column for each kind of picture."""
     axes = figure.subplots(len(content.examples), len(columns), squeeze=False)
     for row, example in zip(axes, content.examples, strict=True):
         for axis, column in zip(row, columns, strict=True):
-            _draw_one(axis, example, column, content.info)
+            _draw_cell(axis, example, column, content.info)
             axis.set_xticks([])
             axis.set_yticks([])
             axis.spines[:].set_visible(False)
@@ -102,8 +102,8 @@ def _draw_examples(figure: Figure, content: Sheet, columns: Sequence[str]) -> No
         axis.set_title(column, fontsize=10)
 
 
-def _draw_one(axis: Axes, example: dict[str, np.ndarray], column: str, info: DatasetInfo) -> None:
-    """One picture of the sheet."""
+def _draw_cell(axis: Axes, example: dict[str, np.ndarray], column: str, info: DatasetInfo) -> None:
+    """Draws a picture of the sheet."""
     image = example["image"]
     if column == "image":
         axis.imshow(image)
@@ -121,7 +121,7 @@ def _draw_one(axis: Axes, example: dict[str, np.ndarray], column: str, info: Dat
 
 
 def _draw_people(axis: Axes, image: np.ndarray, people: np.ndarray, info: DatasetInfo) -> None:
-    """Joints by side: left blue, right orange, middle white; hidden ones hollow."""
+    """Draws joints: left blue, right orange, middle white, and hidden joints hollow."""
     axis.imshow(image, alpha=0.55)
     sides = {"left": "#1f6fd6", "right": "#f07f13"}
     for person in people:
@@ -136,20 +136,20 @@ def _draw_people(axis: Axes, image: np.ndarray, people: np.ndarray, info: Datase
 
 
 def _draw_shares(axis: Axes, content: Sheet) -> None:
-    """A bar for each class, and the legend of the colours."""
+    """Draws a bar for each class, and the legend of the colours."""
     shares, classes = class_shares(content), content.info.classes
     colours = np.array(content.info.colours) / 255
-    places = np.arange(len(classes))
-    axis.bar(places, 100 * shares, color=colours, edgecolor="#404040", linewidth=0.6)
-    for place, share in zip(places, shares, strict=True):
+    positions = np.arange(len(classes))
+    axis.bar(positions, 100 * shares, color=colours, edgecolor="#404040", linewidth=0.6)
+    for position, share in zip(positions, shares, strict=True):
         text = f"{100 * share:.1f}" if share else "–"
-        axis.text(place, 100 * share, text, ha="center", va="bottom", fontsize=8)
+        axis.text(position, 100 * share, text, ha="center", va="bottom", fontsize=8)
     axis.set_xticks([])
     axis.set_ylabel("% of labelled pixels", fontsize=9)
     axis.set_ylim(0, max(1.0, 115 * shares.max()))
     axis.spines[["top", "right"]].set_visible(False)
-    named = [*zip(colours, classes, strict=True), ("white", "ignored")]
-    swatches = [Patch(facecolor=c, edgecolor="#404040", label=name) for c, name in named]
+    entries = [*zip(colours, classes, strict=True), ("white", "ignored")]
+    swatches = [Patch(facecolor=c, edgecolor="#404040", label=name) for c, name in entries]
     axis.legend(
         handles=swatches,
         loc="upper center",

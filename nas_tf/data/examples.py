@@ -1,4 +1,4 @@
-"""Prepared examples in any order, inside the graph, decoded once where memory allows."""
+"""Reads prepared examples in any order, inside the graph, and caches them if memory allows."""
 
 import shlex
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ from nas_tf.input_geometry import Resize, resized, resized_map
 _AS_STORED = Resize()
 _DECODED = "decoded by the exact transform"
 CACHE_BYTES = 1 << 30
-"""Decoded examples kept in memory at most; a larger split is decoded anew each time."""
+"""The most bytes of decoded examples in memory; a larger split is decoded at every access."""
 
 _DAMAGED = "a damaged record"
 
@@ -24,11 +24,15 @@ Batch = TypeVar("Batch")
 
 
 class Examples:
-    """The examples of one prepared split, by index.
+    """The examples of a prepared split, by index.
 
-    Random access is what makes a training stream resumable at any step: the order is computed,
-    never buffered. ``cache_bytes`` bounds what is kept decoded; 0 keeps nothing. ``resize`` is
-    applied to each example as it is decoded, so that what is kept is small.
+    Random access makes a training stream resumable at any step: the order is computed, never
+    buffered. ``cache_bytes`` limits the cache of decoded examples; 0 disables it. ``resize`` is
+    applied to each example as it is decoded, so that the cache is small. ``identity`` names the
+    data and their decoding, for caches of results. For example::
+
+        examples = Examples("shapes", "val")
+        image = examples.get(tf.constant(0))["image"]
     """
 
     def __init__(
@@ -59,27 +63,27 @@ class Examples:
         self._decoded = self._decode(cache_bytes)
 
     def __len__(self) -> int:
-        """How many examples there are."""
+        """Returns the number of examples."""
         return len(self._records)
 
     @property
     def cached(self) -> bool:
-        """Whether the decoded examples are held in memory."""
+        """True if the decoded examples are cached in memory."""
         return self._decoded is not None
 
     def get(self, index: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The example dictionary at an index; traceable."""
+        """Returns the example dictionary at an index; usable inside a tf.function."""
         if self._decoded is None:
             return self._parse(self._record(index))
         values = tf.numpy_function(
-            lambda i: self._decoded[i], [index], [spec.dtype for spec in self._signature.values()]
+            lambda n: self._decoded[n], [index], [spec.dtype for spec in self._signature.values()]
         )
         for value, spec in zip(values, self._signature.values(), strict=True):
             value.set_shape(spec.shape)
         return dict(zip(self._signature, values, strict=True))
 
     def checked(self, stream: Iterable[Batch]) -> Iterator[Batch]:
-        """What a stream over these examples gives; a damaged record is told as a DataError."""
+        """Yields from a stream over these examples; a damaged record raises a DataError."""
         try:
             yield from stream
         except tf.errors.OpError as error:
@@ -88,15 +92,15 @@ class Examples:
             raise self._damage from error
 
     def _record(self, index: tf.Tensor) -> tf.Tensor:
-        """The stored bytes at an index; reading checks their checksum."""
+        """Returns the stored bytes at an index; the checksum is verified."""
         record = tf.numpy_function(self._read, [index], tf.string)
         record.set_shape(())
-        whole = tf.debugging.Assert(tf.strings.length(record) > 0, [_DAMAGED])
-        with tf.control_dependencies([whole] if whole is not None else []):
+        intact = tf.debugging.Assert(tf.strings.length(record) > 0, [_DAMAGED])
+        with tf.control_dependencies([intact] if intact is not None else []):
             return tf.identity(record)
 
     def _read(self, index: int) -> bytes:
-        """A record; nothing of a damaged one, since TensorFlow prints what is raised in here."""
+        """Returns a record, empty if it is damaged: TensorFlow would print an error from here."""
         try:
             return self._records[int(index)]
         except RuntimeError as error:
@@ -104,29 +108,30 @@ class Examples:
             return b""
 
     def _damaged(self, error: RuntimeError) -> DataError:
+        """Returns the error on a damaged record."""
         name = self.info.name
         return DataError(
-            f"what is prepared of {name}, split {self.split}, is damaged: {error}; run "
+            f"prepared copy of {name}, split {self.split}, is damaged: {error}; run "
             f"nas-tf data prepare {shlex.quote(name)} --again"
         )
 
     def _parse(self, record: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Decodes a record; dense targets lose the channel they are stored with."""
-        stored = {"image": tfds.decode.SkipDecoding()}
-        example = self._features.deserialize_example(record, decoders=stored)
-        example["image"] = _decoded(example["image"])
+        """Decodes a record; removes the stored channel of dense targets."""
+        decoders = {"image": tfds.decode.SkipDecoding()}
+        example = self._features.deserialize_example(record, decoders=decoders)
+        example["image"] = _decode_image(example["image"])
         for key in ("label", "depth"):
             if key in example:
                 example[key] = tf.squeeze(example[key], axis=-1)
         return example if self._resize is None else resize_example(example, self._resize)
 
     def _spec(self) -> dict[str, tf.TensorSpec]:
-        """Type and shape of every part, in a fixed order."""
+        """Returns type and shape of every part, in a fixed order."""
         parse = tf.function(self._parse).get_concrete_function(tf.TensorSpec((), tf.string))
         return dict(sorted(parse.structured_outputs.items()))
 
     def _decode(self, limit: int) -> list[list[object]] | None:
-        """All examples as arrays, or None as soon as they exceed the limit."""
+        """Returns all examples as arrays, or None as soon as they exceed the limit."""
         if not limit:
             return None
         stream = tf.data.Dataset.range(len(self)).map(
@@ -142,10 +147,10 @@ class Examples:
 
 
 def resize_example(example: dict[str, tf.Tensor], rule: Resize) -> dict[str, tf.Tensor]:
-    """An example whose picture is resized by a rule, with everything annotated on it."""
-    own = tf.shape(example["image"])[:2]
-    size = rule.size(own)
-    factors = tf.cast(size, tf.float32) / tf.cast(own, tf.float32)
+    """Returns the example with its picture and all annotations resized by a rule."""
+    stored_size = tf.shape(example["image"])[:2]
+    size = rule.size(stored_size)
+    factors = tf.cast(size, tf.float32) / tf.cast(stored_size, tf.float32)
     changed = {
         **example,
         "image": tf.ensure_shape(resized(example["image"], size), (None, None, 3)),
@@ -156,8 +161,8 @@ def resize_example(example: dict[str, tf.Tensor], rule: Resize) -> dict[str, tf.
     if "keypoints" in example:
         points = example["keypoints"]
         moved = (points[..., :2] + 0.5) * factors[::-1] - 0.5
-        known = points[..., 2:] > 0
-        changed["keypoints"] = tf.concat([tf.where(known, moved, 0), points[..., 2:]], axis=-1)
+        present = points[..., 2:] > 0
+        changed["keypoints"] = tf.concat([tf.where(present, moved, 0), points[..., 2:]], axis=-1)
     if "head_size" in example:
         changed["head_size"] = example["head_size"] * tf.sqrt(tf.reduce_prod(factors))
     if "area" in example:
@@ -165,8 +170,8 @@ def resize_example(example: dict[str, tf.Tensor], rule: Resize) -> dict[str, tf.
     return changed
 
 
-def _decoded(file: tf.Tensor) -> tf.Tensor:
-    """The picture of a stored JPEG or PNG, to the bit as ``nas_tf.pictures`` reads it."""
+def _decode_image(file: tf.Tensor) -> tf.Tensor:
+    """Decodes a stored JPEG or PNG, bit for bit as ``nas_tf.pictures`` reads it."""
     return tf.cond(
         tf.io.is_jpeg(file),
         lambda: tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE"),

@@ -1,4 +1,4 @@
-"""Reading image files: every failure becomes one line that names the file."""
+"""Reads pictures, labels, depth maps, lists and matrices; errors are one line with the file."""
 
 import os
 import zlib
@@ -19,17 +19,17 @@ _DEPTH_MODES = ("I;16", "I;16B", "I", "F", "L")
 
 
 def read_image(path: Path, *, upright: bool = True) -> np.ndarray:
-    """The picture as uint8 [H, W, 3], turned as its EXIF data say.
+    """Returns the picture as uint8 [H, W, 3], turned by its EXIF orientation if ``upright``.
 
-    Keypoints of published data sets are places in the pixels as they are stored: not ``upright``.
+    Keypoints of published datasets are positions in the stored pixels, so not ``upright``.
     """
     return np.asarray(pictures.rgb(_open(path, "image", upright=upright), f"image {path}"))
 
 
 def read_label(path: Path, *, coloured: bool = False) -> np.ndarray:
-    """The raw values of a label file as int32 [H, W]; a palette file gives its indices.
+    """Returns the raw values of a label file as int32 [H, W]; of a palette file the indices.
 
-    Where ``coloured``, values are colours as 0xRRGGBB.
+    If ``coloured``, the values are colours as 0xRRGGBB.
     """
     picture = _open(path, "label")
     if path.suffix.lower() in (".jpg", ".jpeg"):
@@ -50,7 +50,7 @@ def read_label(path: Path, *, coloured: bool = False) -> np.ndarray:
 
 
 def read_depth(path: Path, unit: float) -> np.ndarray:
-    """Metres as float32 [H, W] from a picture of ``unit`` metres a step, 0 where none is known."""
+    """Returns metres as float32 [H, W] from steps of ``unit`` metres; 0 is unknown."""
     picture = _open(path, "depth map")
     if picture.mode not in _DEPTH_MODES:
         raise DataError(
@@ -62,7 +62,7 @@ def read_depth(path: Path, unit: float) -> np.ndarray:
 
 
 def same_size(image: np.ndarray, target: np.ndarray, what: str, image_path: Path | str) -> None:
-    """Raises where a dense target is not of the size of its image."""
+    """Raises if a dense target differs in size from its image; ``what`` names the target."""
     if image.shape[:2] != target.shape[:2]:
         raise DataError(
             f"{what} is {_size(target)}, its image {image_path} is {_size(image)} "
@@ -71,7 +71,7 @@ def same_size(image: np.ndarray, target: np.ndarray, what: str, image_path: Path
 
 
 def read_lines(path: Path) -> list[list[str]]:
-    """The words of every line of a list file that is not blank."""
+    """Returns the words of every line of a list file that is not blank."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -80,7 +80,7 @@ def read_lines(path: Path) -> list[list[str]]:
 
 
 def read_matrix(path: Path, key: str) -> np.ndarray:
-    """A variable of a MATLAB file."""
+    """Returns a variable of a MATLAB file."""
     try:
         return loadmat(path)[key]
     except (OSError, ValueError, KeyError, NotImplementedError, MatReadError, zlib.error) as error:
@@ -90,7 +90,7 @@ def read_matrix(path: Path, key: str) -> np.ndarray:
 
 
 def list_files(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[Path]:
-    """The files of a folder with one of the suffixes, sorted by name."""
+    """Returns the files of a folder with one of the suffixes, sorted by name."""
     try:
         return sorted(
             path
@@ -104,13 +104,13 @@ def list_files(folder: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[P
 
 
 def with_suffix(folder: Path, stem: str) -> Path:
-    """The image of that stem in a folder, of any accepted suffix; .jpg if there is none."""
+    """Returns the image of that stem with any accepted suffix; with .jpg if there is none."""
     candidates = [folder / f"{stem}{suffix}" for suffix in IMAGE_SUFFIXES]
     return next((path for path in candidates if os.path.exists(path)), candidates[0])
 
 
 def is_plain_jpeg(path: Path) -> bool:
-    """Whether the file's own bytes can be stored: TensorFlow decodes them as Pillow does."""
+    """Returns whether TensorFlow decodes the file as Pillow does, so that its bytes are stored."""
     if path.suffix.lower() not in (".jpg", ".jpeg"):
         return False
     with Image.open(path, formats=pictures.FORMATS) as picture:
@@ -119,7 +119,7 @@ def is_plain_jpeg(path: Path) -> bool:
 
 
 def _open(path: Path, what: str, *, upright: bool = True) -> Image.Image:
-    """A fully decoded picture."""
+    """Returns a fully decoded picture; ``what`` names its role in errors."""
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
@@ -135,10 +135,10 @@ def _open(path: Path, what: str, *, upright: bool = True) -> Image.Image:
 
 
 def _size(pixels: np.ndarray) -> str:
-    """Width x height, as image viewers print it."""
+    """Formats width x height, as image viewers print it."""
     return f"{pixels.shape[1]}x{pixels.shape[0]}"
 
 
 def _reason(error: Exception) -> str:
-    """The operating system's words without its error number."""
+    """Returns the operating system's message without its error number."""
     return getattr(error, "strerror", None) or str(error)

@@ -1,4 +1,4 @@
-"""A user's own data set: a folder of pictures and a dataset.yaml that says what is where."""
+"""Reads a user's own dataset: a folder of pictures, described by its dataset.yaml."""
 
 import re
 from collections.abc import Iterator
@@ -23,23 +23,23 @@ PREFIX = "folder:"
 
 
 def folder_builder(name: str) -> type[DenseBuilder]:
-    """The builder class of ``folder:DIR``; its prepared copy is tied to the files' state."""
+    """Returns the builder class of ``folder:DIR``, whose prepared copy depends on the files."""
     root = Path(name.removeprefix(PREFIX)).expanduser().resolve()
     layout = Layout(root, read_settings(root / NAME))
-    meaning = Annotations(layout)
-    bound, folder = meaning.info(name), _Folder(layout, meaning)
+    annotations = Annotations(layout)
+    info, folder = annotations.info(name), _Folder(layout, annotations)
 
     class Folder(DenseBuilder, skip_registration=True):
         """Reads this folder and no other."""
 
         VERSION = tfds.core.Version("1.0.0")
-        INFO = bound
+        INFO = info
         name = f"folder_{_slug(root.name)}_{layout.state()}"
         source = root
 
         @classmethod
         def items(cls, source: Path, split: str) -> list[Item] | None:
-            """The examples of a split; a label that no picture asks for is a broken one, too."""
+            """Returns the examples of a split; a label without a picture is a broken example."""
             return list(folder.items(split))
 
     return Folder
@@ -47,13 +47,13 @@ def folder_builder(name: str) -> type[DenseBuilder]:
 
 @dataclass(frozen=True)
 class _Folder:
-    """A folder as its dataset.yaml describes it."""
+    """A folder with the layout and the annotations of its dataset.yaml."""
 
     layout: Layout
-    meaning: Annotations
+    annotations: Annotations
 
     def items(self, split: str) -> Iterator[Item]:
-        """The examples of a split, then what is there and belongs to none."""
+        """Yields the examples of a split, then the files that belong to no example."""
         if self.layout.listing(split):
             yield from self._listed(split)
         elif self.layout.names_from:
@@ -62,94 +62,102 @@ class _Folder:
             yield from self._found(split)
 
     def _listed(self, split: str) -> Iterator[Item]:
-        """Examples named line by line, relative to the pictures, with or without suffix."""
+        """Yields the examples of a list file: paths below the pictures, with or without suffix."""
         root, images = self.layout.root, self.layout.images
         listing = Path(str(self.layout.listing(split)))
         for words in read_lines(root / inside(root, listing, NAME)):
             line = " ".join(words)
             inside(root, Path(line), str(listing))
-            given = line.lower().endswith(IMAGE_SUFFIXES)
-            name = str(Path(line).with_suffix("")) if given else line
-            image = images.path(self.layout.key(images, split), name)
+            has_suffix = line.lower().endswith(IMAGE_SUFFIXES)
+            name = str(Path(line).with_suffix("")) if has_suffix else line
+            image = images.path(self.layout.split_folder(images, split), name)
             yield self._item(name, split, name, image)
 
     def _annotated(self, split: str) -> Iterator[Item]:
-        """The pictures of a JSON; of keypoints, those with a person."""
-        place, images = self.layout.names_from, self.layout.images
-        content = self.meaning.coco(place, split)
-        for name in content.people() if place is self.layout.keypoints else content.images:
-            usual = images.path(self.layout.key(images, split), name)
-            whole = self.layout.root / content.images[name].file_name
-            places = (usual, images.path(None, name), whole)
-            image = next((path for path in places if _is_file(path)), usual)
+        """Yields the pictures of a JSON; for keypoints, only those with a person."""
+        source, images = self.layout.names_from, self.layout.images
+        coco = self.annotations.coco(source, split)
+        has_joints = source is self.layout.keypoints
+        for name in coco.pictures_with_joints() if has_joints else coco.images:
+            usual = images.path(self.layout.split_folder(images, split), name)
+            from_root = self.layout.root / coco.images[name].file_name
+            candidates = (usual, images.path(None, name), from_root)
+            image = next((path for path in candidates if _is_file(path)), usual)
             yield self._item(f"{split}/{name}", split, name, image)
 
     def _found(self, split: str) -> Iterator[Item]:
-        """Every picture of a split's folder, and labels or pictures that cannot be used."""
+        """Yields the pictures of a split's folder, and targets or pictures that are not usable."""
         layout, images = self.layout, self.layout.images
-        key = layout.key(images, split)
+        subfolder = layout.split_folder(images, split)
         targets = {
-            what: place.names(layout.key(place, split))
-            for what, place in (("label", layout.labels), ("depth map", layout.depth))
-            if place and place.has_split
+            what: pattern.names(layout.split_folder(pattern, split))
+            for what, pattern in (("label", layout.labels), ("depth map", layout.depth))
+            if pattern and pattern.has_split
         }
-        taken = {path for found in targets.values() for paths in found.values() for path in paths}
-        found = images.names(key)
+        target_files = {
+            path for named in targets.values() for paths in named.values() for path in paths
+        }
+        found = images.names(subfolder)
         for name, paths in found.items():
-            pictures = [path for path in paths if path not in taken]
+            pictures = [path for path in paths if path not in target_files]
             if len(pictures) == 1:
-                yield self._item(f"{key}/{name}", split, name, pictures[0])
+                yield self._item(f"{subfolder}/{name}", split, name, pictures[0])
             elif pictures:
                 both = " and ".join(str(path) for path in pictures)
-                problem = f"example {key}/{name} has {len(pictures)} pictures: {both}; keep one"
-                yield Item(f"{key}/{name}", partial(_refuse, problem))
-        unread = images.names(key, REFUSED_SUFFIXES)
-        for path in [path for paths in unread.values() for path in paths]:
+                example = f"{subfolder}/{name}"
+                problem = f"example {example} has {len(pictures)} pictures: {both}; keep one"
+                yield Item(example, partial(_refuse, problem))
+        unsupported = images.names(subfolder, REFUSED_SUFFIXES)
+        for path in [path for paths in unsupported.values() for path in paths]:
             accepted = ", ".join(IMAGE_SUFFIXES)
             problem = f"image {path} is not of a format that is read: {accepted}; convert it"
-            yield Item(f"{key}/{path.name}", partial(_refuse, problem))
+            yield Item(f"{subfolder}/{path.name}", partial(_refuse, problem))
+        used = found.keys() | unsupported.keys()
         for what, named in targets.items():
-            for name in [name for name in named if name not in found and name not in unread]:
+            for name in [name for name in named if name not in used]:
                 problem = (
-                    f"{what} {named[name][0]} has no image in {images.folder(key)}: "
+                    f"{what} {named[name][0]} has no image in {images.folder(subfolder)}: "
                     f"add the image or remove the {what}"
                 )
-                yield Item(f"{what} {key}/{name}", partial(_refuse, problem))
+                yield Item(f"{what} {subfolder}/{name}", partial(_refuse, problem))
 
     def _item(self, identity: str, split: str, name: str, image: Path) -> Item:
+        """Returns the item of a picture and its targets."""
         return Item(identity, partial(self._load, split, name, image), image)
 
     def _load(self, split: str, name: str, image: Path) -> Example:
-        """A picture and all its targets."""
-        layout, meaning = self.layout, self.meaning
+        """Reads a picture and all its targets."""
+        layout, annotations = self.layout, self.annotations
         example: Example = {"image": read_image(image)}
         if layout.labels is not None:
             example["label"] = self._label(split, name, example["image"].shape[:2])
         if layout.depth is not None:
-            path = layout.depth.path(layout.key(layout.depth, split), name)
+            path = layout.depth.path(layout.split_folder(layout.depth, split), name)
             example["depth"] = read_depth(path, layout.settings.depth_unit)
         if layout.keypoints is not None:
-            people = meaning.coco(layout.keypoints, split)
+            coco = annotations.coco(layout.keypoints, split)
             size = example["image"].shape[:2]
-            points, area = people.person(name, size, len(meaning.joints))
+            points, area = coco.largest_person(name, size, len(annotations.joints))
             example |= {"keypoints": points[None], "area": np.array([area], np.float32)}
         return example
 
     def _label(self, split: str, name: str, size: tuple[int, int]) -> np.ndarray:
-        """The class of every pixel, drawn from a JSON's outlines or read from a file."""
-        labels, values = self.layout.labels, self.meaning.label_map
+        """Returns the class of every pixel, from a JSON's outlines or from a label file."""
+        labels, label_map = self.layout.labels, self.annotations.label_map
         if labels.is_json:
-            coco = self.meaning.coco(labels, split)
-            return coco.mask(name, size, self.meaning.indices(coco), values.ignore)
-        path = labels.path(self.layout.key(labels, split), name)
-        return values(read_label(path, coloured=values.coloured), path)
+            coco = self.annotations.coco(labels, split)
+            return coco.mask(name, size, self.annotations.indices(coco), label_map.ignore)
+        path = labels.path(self.layout.split_folder(labels, split), name)
+        return label_map(read_label(path, coloured=label_map.coloured), path)
 
 
 def _refuse(problem: str) -> NoReturn:
+    """Raises the problem when a broken example is read."""
     raise DataError(problem)
 
 
 def _is_file(path: Path) -> bool:
+    """Returns whether a file is there; False for a path that cannot exist."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -157,5 +165,5 @@ def _is_file(path: Path) -> bool:
 
 
 def _slug(name: str) -> str:
-    """A folder's name as tfds accepts it."""
+    """Returns a folder's name in the characters that tfds accepts."""
     return re.sub(r"\W+", "_", name.lower()).strip("_") or "data"

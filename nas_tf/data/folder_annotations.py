@@ -1,4 +1,4 @@
-"""The meaning of a user's folder: classes, label values, colours and joints, by dataset.yaml."""
+"""Derives classes, label values, colours and joints of a user's folder from dataset.yaml."""
 
 import re
 from collections.abc import Iterable
@@ -11,16 +11,16 @@ from nas_tf.data.dataset_file import HOW_TO_GET, Settings
 from nas_tf.data.folder_layout import Layout
 from nas_tf.data.info import DatasetInfo, LabelMap
 from nas_tf.data.palettes import colours, distinct, is_background
-from nas_tf.data.path_pattern import Place
+from nas_tf.data.path_pattern import PathPattern
 from nas_tf.errors import DataError
 
 SIGMA = 0.067
-"""Falloff of OKS for joints that are not COCO's: the mean of COCO's own."""
+"""The falloff of OKS for joints that are not COCO's: the mean of COCO's own."""
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """What is annotated in the files of a layout."""
+    """The annotations in the files of a layout; computed on first use."""
 
     layout: Layout
 
@@ -30,13 +30,13 @@ class Annotations:
         return self.layout.settings
 
     def info(self, name: str) -> DatasetInfo:
-        """What training and scoring need to know of it."""
-        layout, own = self.layout, self.joints != coco_keypoints.INFO.joints
-        kinds = {"label": layout.labels, "depth": layout.depth, "keypoints": layout.keypoints}
+        """Returns the folder's description for training and scoring."""
+        layout, own_joints = self.layout, self.joints != coco_keypoints.INFO.joints
+        patterns = {"label": layout.labels, "depth": layout.depth, "keypoints": layout.keypoints}
         return DatasetInfo(
             name=name,
             title=f"Folder {layout.root.name}",
-            targets=tuple(target for target, place in kinds.items() if place is not None),
+            targets=tuple(key for key, pattern in patterns.items() if pattern is not None),
             splits=dict.fromkeys(layout.splits),
             how_to_get=HOW_TO_GET,
             classes=self.classes,
@@ -44,49 +44,49 @@ class Annotations:
             palette=self._palette(),
             joints=self.joints,
             swaps=self._swaps(),
-            sigmas=(SIGMA,) * len(self.joints) if own else (),
+            sigmas=(SIGMA,) * len(self.joints) if own_joints else (),
             extras=("area",) if layout.keypoints else (),
         )
 
-    def coco(self, place: Place, split: str) -> CocoFile:
-        """The JSON of a split."""
-        return read_coco(place.folder(self.layout.key(place, split)))
+    def coco(self, pattern: PathPattern, split: str) -> CocoFile:
+        """Reads the JSON of a split."""
+        return read_coco(pattern.folder(self.layout.split_folder(pattern, split)))
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """Those of dataset.yaml, or background and the categories of the first JSON."""
+        """The classes of dataset.yaml, or background and the categories of the first JSON."""
         if self.settings.classes or self.layout.labels is None:
             return self.settings.classes or ()
         categories = self.coco(self.layout.labels, self.layout.splits[0]).categories
         names = [
             category.name for category in sorted(categories, key=lambda category: category.id)
         ]
-        behind = [name for name in names if is_background(name)][:1] or ["background"]
-        classes = tuple(dict.fromkeys([*behind, *names]))
+        background = [name for name in names if is_background(name)][:1] or ["background"]
+        classes = tuple(dict.fromkeys([*background, *names]))
         if len(classes) > 255:
             raise self.settings.error("labels", f"{len(classes)} categories, expected at most 254")
         return classes
 
     def indices(self, coco: CocoFile) -> dict[int, int]:
-        """The class index of every category of a JSON."""
+        """Returns the class index of every category of a JSON."""
         known = {category.name for category in coco.categories}
-        strange = [name for name in self.classes[1:] if name not in known]
-        if strange or (self.settings.classes is None and not known <= {*self.classes}):
+        missing = [name for name in self.classes[1:] if name not in known]
+        if missing or (self.settings.classes is None and not known <= {*self.classes}):
             raise self.settings.error(
                 "classes",
                 f"classes are {_joined(self.classes)} and the categories of {coco.path} are "
                 f"{_joined(sorted(known))}, expected the same names after the first",
             )
-        places = {name: place for place, name in enumerate(self.classes)}
+        index_of = {name: index for index, name in enumerate(self.classes)}
         return {
-            category.id: places[category.name]
+            category.id: index_of[category.name]
             for category in coco.categories
-            if category.name in places
+            if category.name in index_of
         }
 
     @cached_property
     def label_map(self) -> LabelMap:
-        """What values of label files mean."""
+        """The map from values of label files to classes."""
         settings = self.settings
         key = "label_map" if settings.label_map is not None else "ignore_label"
         try:
@@ -97,7 +97,7 @@ class Annotations:
             raise settings.error(key, str(error)) from error
 
     def _palette(self) -> tuple[tuple[int, int, int], ...]:
-        """The palette that is named; else the masks' own colours, else bright ones."""
+        """Returns the palette of dataset.yaml, else the masks' own colours, else bright ones."""
         settings, count = self.settings, len(self.classes)
         try:
             if settings.palette is not None:
@@ -114,7 +114,7 @@ class Annotations:
 
     @cached_property
     def joints(self) -> tuple[str, ...]:
-        """Those of dataset.yaml, or of the first JSON's category."""
+        """The joints of dataset.yaml, or of the first JSON's category."""
         if self.layout.keypoints is None:
             return ()
         written, first = self.settings.joints, self.layout.splits[0]
@@ -126,23 +126,24 @@ class Annotations:
         return tuple(name.replace("_", " ") for name in joints)
 
     def _swaps(self) -> tuple[tuple[int, int], ...]:
-        """Pairs of dataset.yaml, or the joints whose names differ in left and right only."""
-        places = {name: number for number, name in enumerate(self.joints)}
+        """Returns the pairs of dataset.yaml, or joints that differ only in left and right."""
+        index_of = {name: index for index, name in enumerate(self.joints)}
         if self.settings.swaps is None:
-            pairs = [(name, re.sub(r"\bleft\b", "right", name)) for name in places]
-            pairs = [(one, other) for one, other in pairs if one != other and other in places]
-            return tuple((places[one], places[other]) for one, other in pairs)
+            pairs = [(name, re.sub(r"\bleft\b", "right", name)) for name in index_of]
+            pairs = [(left, right) for left, right in pairs if left != right and right in index_of]
+            return tuple((index_of[left], index_of[right]) for left, right in pairs)
         pairs = [tuple(name.replace("_", " ") for name in pair) for pair in self.settings.swaps]
         named = [name for pair in pairs for name in pair]
-        if not {*named} <= {*places} or len({*named}) < len(named):
+        if not {*named} <= {*index_of} or len({*named}) < len(named):
             raise self.settings.error(
                 "swaps",
-                f"swaps are {_joined(named)}, expected pairs of {_joined(places)}, each once",
+                f"swaps are {_joined(named)}, expected pairs of {_joined(index_of)}, each once",
             )
-        return tuple((places[one], places[other]) for one, other in pairs)
+        return tuple((index_of[first], index_of[second]) for first, second in pairs)
 
 
 def _joined(names: Iterable[str], most: int = 12) -> str:
+    """Joins names for a message, at most ``most`` of them."""
     listed = [" ".join(name.split())[:40] for name in names]
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
     return ", ".join(listed[:most]) + more

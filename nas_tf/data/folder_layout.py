@@ -1,4 +1,4 @@
-"""Where the files of a user's folder are, by its dataset.yaml, and which splits they make."""
+"""Finds the files and the splits of a user's folder by its dataset.yaml."""
 
 import hashlib
 import re
@@ -8,54 +8,55 @@ from functools import cached_property
 from pathlib import Path
 
 from nas_tf.data.dataset_file import NAME, Settings
-from nas_tf.data.path_pattern import Place, walk
+from nas_tf.data.path_pattern import PathPattern, walk
 from nas_tf.errors import DataError
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The places of a folder's files; ``labels`` and the others are None where it has none."""
+    """The patterns of a folder's files; of targets that it does not have they are None."""
 
     root: Path
     settings: Settings
 
     @cached_property
-    def images(self) -> Place:
-        """Where the pictures are."""
-        return Place(self.root, self.settings.images)
+    def images(self) -> PathPattern:
+        """The pattern of the pictures."""
+        return PathPattern(self.root, self.settings.images)
 
     @cached_property
-    def labels(self) -> Place | None:
-        """Where the label files are, or the JSON of their outlines."""
-        wanted = self.settings.labels or ("labels" if self.settings.classes else None)
-        return Place(self.root, wanted, targets=True) if wanted else None
+    def labels(self) -> PathPattern | None:
+        """The pattern of the label files, or the JSON of the outlines."""
+        text = self.settings.labels or ("labels" if self.settings.classes else None)
+        return PathPattern(self.root, text, targets=True) if text else None
 
     @cached_property
-    def depth(self) -> Place | None:
-        """Where the depth maps are."""
-        wanted = self.settings.depth
-        return Place(self.root, wanted, targets=True) if wanted else None
+    def depth(self) -> PathPattern | None:
+        """The pattern of the depth maps."""
+        text = self.settings.depth
+        return PathPattern(self.root, text, targets=True) if text else None
 
     @cached_property
-    def keypoints(self) -> Place | None:
+    def keypoints(self) -> PathPattern | None:
         """The JSON of the joints."""
-        return Place(self.root, self.settings.keypoints) if self.settings.keypoints else None
+        text = self.settings.keypoints
+        return PathPattern(self.root, text) if text else None
 
     @property
-    def _places(self) -> list[Place]:
-        """Where files are, pictures first."""
-        places = (self.images, self.labels, self.depth, self.keypoints)
-        return [place for place in places if place is not None]
+    def _patterns(self) -> list[PathPattern]:
+        """The patterns of all kinds of files, pictures first."""
+        patterns = (self.images, self.labels, self.depth, self.keypoints)
+        return [pattern for pattern in patterns if pattern is not None]
 
     @cached_property
     def splits(self) -> list[str]:
-        """Those that dataset.yaml names, or that the JSON files or folders show."""
+        """The splits that dataset.yaml names, or that the JSON files or folders show."""
         if self.settings.splits:
-            self._have_folders()
+            self._check_folders()
             return list(self.settings.splits)
-        by_json = [place for place in (self.keypoints, self.labels) if place and place.is_json]
-        for place in [place for place in by_json if place.has_split] or [self.images]:
-            found = place.splits() if place.has_split else []
+        files = [file for file in (self.keypoints, self.labels) if file and file.is_json]
+        for pattern in [file for file in files if file.has_split] or [self.images]:
+            found = pattern.splits() if pattern.has_split else []
             if found:
                 return found
         where = self.images.text if "{" in self.images.text else self.root / self.images.text
@@ -64,8 +65,8 @@ class Layout:
             f"or list files under `splits` in {self.root / NAME}"
         )
 
-    def _have_folders(self) -> None:
-        """Raises where a split is given as a folder's name and pictures have no such folder."""
+    def _check_folders(self) -> None:
+        """Raises if a split is a folder's name and the pattern of pictures has no such folder."""
         for split, value in self.settings.splits.items():
             if self.listing(split) is None and not self.images.has_split:
                 raise self.settings.error(
@@ -75,32 +76,32 @@ class Layout:
                 )
 
     @property
-    def names_from(self) -> Place | None:
-        """The JSON that says which pictures there are."""
-        places = (self.keypoints, self.labels)
-        return next((place for place in places if place and place.is_json), None)
+    def names_from(self) -> PathPattern | None:
+        """The JSON that names the pictures, or None if there is no JSON."""
+        patterns = (self.keypoints, self.labels)
+        return next((pattern for pattern in patterns if pattern and pattern.is_json), None)
 
     def listing(self, split: str) -> str | None:
-        """The list file of a split; None where its folder has everything."""
+        """Returns the list file of a split, or None if its folder holds all its files."""
         value = self.settings.splits.get(split)
         return None if value is None or re.fullmatch(r"\w+", value) else value
 
-    def key(self, place: Place, split: str) -> str | None:
-        """What {split} stands for in a place; in a plain folder, listed names have no split."""
+    def split_folder(self, pattern: PathPattern, split: str) -> str | None:
+        """Returns the text for {split} in a pattern; None for listed names in a plain folder."""
         if self.listing(split):
-            return split if "{" in place.text else None
+            return split if "{" in pattern.text else None
         return self.settings.splits.get(split, split)
 
     def state(self) -> str:
-        """Changes with the path and with any file that is read, so a copy is never stale."""
+        """Returns a digest of the path and of all files read, so that a copy is never stale."""
         files = {self.settings.path}
         for split in self.splits:
             files.add(self.root / (self.listing(split) or NAME))
-            for place in self._places:
-                folder = place.folder(self.key(place, split))
+            for pattern in self._patterns:
+                folder = pattern.folder(self.split_folder(pattern, split))
                 with suppress(DataError):
                     deep = folder != self.root
-                    files |= {folder} if place.is_json else {*walk(folder, deep=deep)}
+                    files |= {folder} if pattern.is_json else {*walk(folder, deep=deep)}
         lines = [str(self.root)]
         for path in sorted(files):
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""One affine motion for the image and everything annotated on it, so they cannot drift apart.
+"""Applies one affine motion to the image and its annotations, so that they stay aligned.
 
 Pixel (x, y) covers the square around (x, y); lengths are measured from the corner of the image,
 where pixel centres are at x + 0.5 (half-pixel convention, as tf.image resizes).
@@ -16,10 +16,11 @@ _GREY = 127.5
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """A drawn motion: mirror, turn (radians) and scale about the centre, then shift (x, y).
+    """A sampled motion: mirror, turn (radians) and scale about the centre, then shift (x, y).
 
-    A motion that is ``still`` only shifts by whole pixels, which costs a copy and no sampling; an
-    ``upright`` one never turns, so rows and columns are sampled apart, at half the cost.
+    A ``still`` motion only shifts by integer pixels, which needs a copy and no interpolation; an
+    ``upright`` motion never turns, so rows and columns are interpolated separately, at half the
+    cost.
     """
 
     scale: tf.Tensor
@@ -31,21 +32,21 @@ class Motion:
 
 
 def sample_motion(view: View, size: tf.Tensor, seed: tf.Tensor) -> Motion:
-    """Draws a motion for an image of (height, width); the same seed draws the same."""
-    draws = tf.random.stateless_uniform([5], seed)
-    scale = _scale(view, tf.cast(size, tf.float32), draws[0])
+    """Samples a motion for an image of (height, width), which depends on the seed only."""
+    uniform = tf.random.stateless_uniform([5], seed)
+    scale = _scale(view, tf.cast(size, tf.float32), uniform[0])
     scaled = tf.round(tf.cast(size, tf.float32) * scale)
     room = tf.cast(view.crop, tf.float32) - scaled
     centred = tf.floor(room / 2)
-    cropped = -tf.floor(draws[1:3] * (1 - room))
+    cropped = -tf.floor(uniform[1:3] * (1 - room))
     shift = centred if view.centred else tf.where(room < 0, cropped, centred)
-    turn = (2 * draws[3] - 1) * math.radians(view.rotate)
-    mirror = draws[4] < 0.5 if view.mirror else tf.constant(False)
+    turn = (2 * uniform[3] - 1) * math.radians(view.rotate)
+    mirror = uniform[4] < 0.5 if view.mirror else tf.constant(False)
     return Motion(scale, turn, mirror, shift[::-1], view.still, not view.rotate)
 
 
 def move_image(image: tf.Tensor, motion: Motion, crop: tuple[int, int]) -> tf.Tensor:
-    """Bilinear, padded with mid-grey, which is 0 once the image is in [-1, 1]."""
+    """Moves an image, bilinear and padded with mid-grey, which is 0 in the range [-1, 1]."""
     image = tf.cast(image, tf.float32)
     if motion.upright and not motion.still:
         return _resample(image - _GREY, motion, crop) + _GREY
@@ -53,27 +54,27 @@ def move_image(image: tf.Tensor, motion: Motion, crop: tuple[int, int]) -> tf.Te
 
 
 def move_dense(target: tf.Tensor, motion: Motion, crop: tuple[int, int], fill: float) -> tf.Tensor:
-    """Nearest, padded with the target's own fill: no value appears that was not there."""
+    """Moves a dense target, nearest and padded with its ``fill``, so no new values appear."""
     return _move(target[..., None], motion, crop, "NEAREST", fill)[..., 0]
 
 
 def move_points(
     points: tf.Tensor, motion: Motion, size: tf.Tensor, crop: tuple[int, int], mirrored: list[int]
 ) -> tf.Tensor:
-    """Moves keypoints [P, J, 3], swaps left and right in a mirror, drops what leaves the crop."""
+    """Moves keypoints [P, J, 3]; a mirror swaps sides, and points outside the crop are dropped."""
     points = tf.where(motion.mirror, tf.gather(points, mirrored, axis=1), points)
     linear, offset = _forward(motion, size)
     moved = tf.einsum("ij,pkj->pki", linear, points[..., :2] + 0.5) + offset - 0.5
     height, width = crop
     limit = tf.constant([width, height], tf.float32) - 0.5
     inside = tf.reduce_all((moved >= -0.5) & (moved < limit), axis=-1)
-    kept = (inside & (points[..., 2] > 0))[..., None]
-    return tf.where(kept, tf.concat([moved, points[..., 2:]], axis=-1), 0.0)
+    present = (inside & (points[..., 2] > 0))[..., None]
+    return tf.where(present, tf.concat([moved, points[..., 2:]], axis=-1), 0.0)
 
 
-def _scale(view: View, size: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
-    """The factor between the stored image and its scaled copy."""
-    scale = view.scale[0] + draw * (view.scale[1] - view.scale[0])
+def _scale(view: View, size: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
+    """Returns the factor between the stored image and its scaled copy."""
+    scale = view.scale[0] + uniform * (view.scale[1] - view.scale[0])
     if view.longer_side:
         scale *= view.longer_side / tf.reduce_max(size)
     if view.shorter_at_least:
@@ -84,7 +85,7 @@ def _scale(view: View, size: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
 
 
 def _forward(motion: Motion, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The matrix and offset that take a place in the image to its place in the crop."""
+    """Returns the matrix and offset that map positions in the image to positions in the crop."""
     centre = tf.cast(size, tf.float32)[::-1] / 2
     cos, sin = tf.cos(motion.turn), tf.sin(motion.turn)
     flip = tf.where(motion.mirror, -1.0, 1.0)
@@ -93,9 +94,9 @@ def _forward(motion: Motion, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _move(
-    pixels: tf.Tensor, motion: Motion, crop: tuple[int, int], how: str, fill: float
+    pixels: tf.Tensor, motion: Motion, crop: tuple[int, int], interpolation: str, fill: float
 ) -> tf.Tensor:
-    """Samples every pixel of the crop where it came from."""
+    """Interpolates every pixel of the crop at its position in the image."""
     if motion.still:
         return _shift(pixels, tf.cast(motion.shift[::-1], tf.int32), crop, fill)
     linear, offset = _forward(motion, tf.shape(pixels)[:2])
@@ -108,14 +109,14 @@ def _move(
         transforms=tf.concat([tf.reshape(rows, [1, 6]), tf.zeros([1, 2])], axis=1),
         output_shape=tf.constant(crop),
         fill_value=tf.cast(fill, tf.float32),
-        interpolation=how,
+        interpolation=interpolation,
         fill_mode="CONSTANT",
     )
     return tf.ensure_shape(moved[0], (*crop, pixels.shape[-1]))
 
 
 def _resample(pixels: tf.Tensor, motion: Motion, crop: tuple[int, int]) -> tf.Tensor:
-    """Scales, mirrors and shifts without a turn; 0 outside the image."""
+    """Scales, mirrors and shifts without a turn; pixels outside the image are 0."""
     pixels = tf.cond(motion.mirror, lambda: tf.reverse(pixels, axis=[1]), lambda: pixels)
     moved = tf.raw_ops.ScaleAndTranslate(
         images=pixels[None],
@@ -129,7 +130,7 @@ def _resample(pixels: tf.Tensor, motion: Motion, crop: tuple[int, int]) -> tf.Te
 
 
 def _shift(pixels: tf.Tensor, shift: tf.Tensor, crop: tuple[int, int], fill: float) -> tf.Tensor:
-    """Pads where the crop leaves the image and cuts where the image leaves the crop."""
+    """Pads where the crop exceeds the image and crops where the image exceeds the crop."""
     after = tf.constant(crop) - tf.shape(pixels)[:2] - shift
     padding = tf.maximum(tf.stack([shift, after], axis=1), 0)
     padded = tf.pad(

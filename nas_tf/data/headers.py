@@ -1,10 +1,11 @@
-"""The sizes of a data set's pictures, read from the heads of their files."""
+"""Reads sizes and headers of picture files, without decoding any pixel."""
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image
 
@@ -15,46 +16,46 @@ from nas_tf.errors import DataError
 from nas_tf.pictures import FORMATS, orientation
 
 MOST_SIZED = 500
-"""Pictures that are looked at, evenly from all over each split."""
+"""The number of pictures whose size is read, spread evenly over each split."""
+MOST_SURVEYED = 256
+"""The number of pictures whose header is read, spread evenly over all."""
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 
 Size = tuple[int, int]
+Value = TypeVar("Value")
 
 
 def picture_sizes(name: str, splits: Sequence[str]) -> list[Size]:
-    """Height and width of pictures of some splits as a viewer shows them; broken ones are skipped.
+    """Returns height and width of pictures of some splits as a viewer shows them.
 
-    Splits that are not there have none.
+    Broken pictures and absent splits are skipped; raises if no picture can be read.
     """
     builder, source = builder_class(name), resolve_source(name, None)
-    found = []
+    sizes = []
     for split in splits:
         items = builder.items(source, split) if split in builder.INFO.splits else None
-        for place in spread(range(len(items)), MOST_SIZED) if items else ():
-            if (path := items[place].image) is not None and (size := _size(path)):
-                found.append(size)
-    if not found:
+        for index in spread(range(len(items)), MOST_SIZED) if items else ():
+            if (path := items[index].image) is not None and (size := _size(path)):
+                sizes.append(size)
+    if not sizes:
         raise DataError(f"{name} has no picture that can be read in {', '.join(splits)}")
-    return found
+    return sizes
 
 
 def _size(path: Path) -> Size | None:
-    try:
-        with Image.open(path) as picture:
-            turned = picture.getexif().get(_ORIENTATION) in _TURNED
-            width, height = picture.size
-    except Exception:  # what Pillow raises on a damaged file is any of a dozen kinds
-        return None
-    return (width, height) if turned else (height, width)
+    """Returns (height, width) after the EXIF orientation, or None if the file is broken."""
 
+    def upright_size(picture: Image.Image) -> Size:
+        turned = picture.getexif().get(_ORIENTATION) in _TURNED
+        width, height = picture.size
+        return (width, height) if turned else (height, width)
 
-MOST_SURVEYED = 256
-"""Pictures whose heads are read, spread evenly over all."""
+    return _from_file(path, upright_size)
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a picture's file says before its pixels."""
+    """The size, mode and orientation that a picture's file states before its pixels."""
 
     size: tuple[int, int]
     mode: str
@@ -63,7 +64,11 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """What was found of the pictures; sizes are (width, height) as stored."""
+    """Findings about a number of pictures; sizes are (width, height) as stored.
+
+    ``read`` counts the readable pictures, ``deep`` those of 16 bits, ``turned`` those that EXIF
+    turns.
+    """
 
     read: int
     sizes: Mapping[tuple[int, int], int]
@@ -72,32 +77,41 @@ class Pictures:
 
     @property
     def sizes_in_words(self) -> str:
-        """One size, or the smallest and the largest."""
+        """The size of all pictures, or the smallest and the largest size."""
         ordered = sorted(self.sizes, key=lambda size: size[0] * size[1])
-        named = dict.fromkeys(
-            f"{width}x{height}" for width, height in (ordered[:1] + ordered[-1:])
-        )
-        return " to ".join(named) + " (width x height)"
+        ends = dict.fromkeys(f"{width}x{height}" for width, height in (ordered[:1] + ordered[-1:]))
+        return " to ".join(ends) + " (width x height)"
 
 
 def read_header(path: Path) -> Header | None:
-    """The head of a picture; None where it cannot be read."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as picture:
-                return Header(picture.size, picture.mode, orientation(picture) != 1)
-    except Exception:  # what Pillow raises on a damaged file is any of a dozen kinds
-        return None
+    """Returns the header of a picture, or None if it cannot be read."""
+
+    def header(picture: Image.Image) -> Header:
+        return Header(picture.size, picture.mode, orientation(picture) != 1)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return _from_file(path, header, formats=FORMATS)
 
 
 def survey_headers(paths: Sequence[Path]) -> Pictures:
-    """Sizes, 16-bit pictures and pictures that EXIF turns."""
-    heads = [read_header(path) for path in paths[:: -(-len(paths) // MOST_SURVEYED) or 1]]
-    known = [head for head in heads if head is not None]
+    """Counts the sizes, the 16-bit pictures and the pictures that EXIF turns."""
+    headers = [read_header(path) for path in paths[:: -(-len(paths) // MOST_SURVEYED) or 1]]
+    readable = [header for header in headers if header is not None]
     return Pictures(
-        len(known),
-        Counter(head.size for head in known),
-        sum(head.mode.startswith("I") for head in known),
-        sum(head.turned for head in known),
+        len(readable),
+        Counter(header.size for header in readable),
+        sum(header.mode.startswith("I") for header in readable),
+        sum(header.turned for header in readable),
     )
+
+
+def _from_file(
+    path: Path, read: Callable[[Image.Image], Value], *, formats: Sequence[str] | None = None
+) -> Value | None:
+    """Returns ``read`` of the opened picture, or None if the file cannot be read."""
+    try:
+        with Image.open(path, formats=formats) as picture:
+            return read(picture)
+    except Exception:  # Pillow raises any of a dozen kinds on a damaged file
+        return None

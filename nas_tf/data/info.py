@@ -1,4 +1,4 @@
-"""What is known of a dataset before any of its files are read."""
+"""Describes a dataset and its label values before any of its files is read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,17 +9,24 @@ import numpy as np
 from nas_tf.data.palettes import Colour, colours
 from nas_tf.errors import DataError
 
+_LARGEST_VALUE = 65535
+"""The largest value that a label file may hold."""
+_WHITE = 0xFFFFFF
+_MOST_LISTED = 40
+"""The most declared values that an error message lists."""
+
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
-    """One dataset: what it holds, how it is drawn and how a person gets it.
+    """A dataset's targets, splits, classes, colours and joints, and how a person gets its files.
 
-    ``splits`` gives the published number of examples, or None where there is none.
-    ``targets`` are keys of the example dictionary: label, depth, keypoints. ``extras`` are keys
-    that only metrics read: head_size, area; in ``unscored_splits`` they are not given.
-    ``swaps`` pairs the left and right joints that change places in a mirror; ``unscored_joints``
-    are annotated and learned but left out of the data set's own score. ``sigmas`` are the
-    falloffs of OKS, a joint each, where they are not COCO's.
+    ``splits`` maps each split to its published number of examples, or to None if none is
+    published. ``targets`` are keys of the example dictionary: label, depth, keypoints.
+    ``extras`` are keys that only metrics read: head_size, area; the files of
+    ``unscored_splits`` do not have them. ``swaps`` pairs the left and right joints that change
+    places in a mirror image; ``unscored_joints`` are annotated and learned but left out of the
+    dataset's own score. ``sigmas`` are the falloffs of OKS, one for each joint, if they are not
+    COCO's.
     """
 
     name: str
@@ -44,27 +51,23 @@ class DatasetInfo:
 
     @property
     def mirrored_joints(self) -> tuple[int, ...]:
-        """For every joint, the joint it becomes in a mirror."""
+        """For every joint, the index of the joint that it becomes in a mirror image."""
         order = list(range(len(self.joints)))
         for left, right in self.swaps:
             order[left], order[right] = right, left
         return tuple(order)
 
 
-_LARGEST = 65535
-"""Value that a label file may hold."""
-_WHITE = 0xFFFFFF
-_NAMED = 40
-"""Declared values that an error lists at most."""
-
-
 @dataclass(frozen=True, slots=True)
 class LabelMap:
-    """Which values a label file may hold and the class index each of them stands for.
+    """Maps the values that a label file may hold to class indices.
 
     Without ``mapping`` the file holds class indices 0 to ``classes`` - 1 and ``ignore``.
-    With it, exactly its keys are accepted, and ``ignore``. Where ``coloured``, the file holds
-    colours, the keys are 0xRRGGBB, and exactly they are accepted.
+    With it, exactly its keys are accepted, and ``ignore``. If ``coloured``, the file holds
+    colours, the keys are 0xRRGGBB, and exactly they are accepted. For example::
+
+        labels = LabelMap(2, 255, {0: 0, 38: 1})
+        labels(np.array([[0, 38, 255]]), "x.png")  # [[0, 1, 255]]
     """
 
     classes: int
@@ -73,7 +76,7 @@ class LabelMap:
     coloured: bool = False
 
     def __post_init__(self) -> None:
-        """Refuses maps that lead outside the classes."""
+        """Raises if a value or a label of the map is out of range."""
         if not 0 <= self.ignore <= 255:
             raise DataError(f"ignore_label is {self.ignore}: 0–255 is accepted")
         for value, label in (self.mapping or {}).items():
@@ -86,12 +89,12 @@ class LabelMap:
                 )
 
     def __call__(self, raw: np.ndarray, where: str | Path) -> np.ndarray:
-        """Maps a label image, or names the first pixel whose value is not declared."""
-        # The last entry of the table stands for all that is larger.
+        """Returns the class indices of a label image; raises with the first undeclared pixel."""
+        # The last entry of the table stands for all larger values.
         table = np.full(self._largest + 2, -1, np.int16)
         if not self.coloured:
             table[self.ignore] = self.ignore
-        for value, label in (self.mapping or {c: c for c in range(self.classes)}).items():
+        for value, label in (self.mapping or {n: n for n in range(self.classes)}).items():
             table[value] = label
         labels = table[np.clip(raw, 0, self._largest + 1)]
         unknown = (labels < 0) | (raw < 0)
@@ -99,23 +102,26 @@ class LabelMap:
             y, x = np.argwhere(unknown)[0]
             remedy = "add it to label_map" if self.coloured else "map it or set ignore_label"
             raise DataError(
-                f"label {self._shown(raw[y, x])} in {where} at ({x}, {y}): {self._accepted()}; "
+                f"label {self._shown(raw[y, x])} in {where} at ({x}, {y}): {self._declared()}; "
                 f"{remedy}"
             )
         return labels.astype(np.uint8)
 
     @property
     def _largest(self) -> int:
-        return _WHITE if self.coloured else _LARGEST
+        """The largest value or colour that a file may hold."""
+        return _WHITE if self.coloured else _LARGEST_VALUE
 
     def _shown(self, value: int) -> str:
+        """Returns a value or colour for a message."""
         return f"#{value:06x}" if self.coloured else str(value)
 
-    def _accepted(self) -> str:
-        """What was declared, in words."""
+    def _declared(self) -> str:
+        """Describes the declared values in words."""
         if self.mapping is None:
             return f"{self.classes} classes and ignore {self.ignore} declared"
         declared = sorted({*self.mapping} | ({self.ignore} if not self.coloured else set()))
-        named = ", ".join(self._shown(value) for value in declared[:_NAMED])
-        more = f" and {len(declared) - _NAMED} more" if len(declared) > _NAMED else ""
-        return f"{'colours' if self.coloured else 'values'} {named}{more} declared"
+        listed = ", ".join(self._shown(value) for value in declared[:_MOST_LISTED])
+        left_out = len(declared) - _MOST_LISTED
+        more = f" and {left_out} more" if left_out > 0 else ""
+        return f"{'colours' if self.coloured else 'values'} {listed}{more} declared"

@@ -1,17 +1,17 @@
-"""The meta split: candidates learn on nine tenths of the training set and are scored on one."""
+"""Splits the training set: candidates learn on meta-train and are scored on meta-val."""
 
 import numpy as np
 
 from nas_tf.errors import DataError
 
 META_VAL = 0.1
-"""CVPR 2019: 90 % of the training set is meta-train, 10 % meta-val."""
+"""The share of meta-val in the training set (CVPR 2019); the other 90 % are meta-train."""
 
 
 def meta_split(
     count: int, *, seed: int, fraction: float = META_VAL
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of meta-train and meta-val, each in order: disjoint, complete, fixed by the seed."""
+    """Returns the sorted indices of meta-train and meta-val, which depend on the seed only."""
     held_out = round(count * fraction)
     if not 0 < held_out < count:
         raise DataError(

@@ -1,4 +1,4 @@
-"""MPII Human Pose: one example for each annotated person."""
+"""Reads MPII Human Pose: one example for each annotated person."""
 
 import json
 from collections.abc import Sequence
@@ -40,14 +40,14 @@ _PERSON_HEIGHT, _MARGIN, _HEAD = 200, 1.25, 0.6
 
 
 class MpiiPose(DenseBuilder):
-    """The JSON files hold the joints; gt_valid.mat the head boxes that PCKh is measured in."""
+    """Reads the joints from JSON files and the head boxes, the unit of PCKh, from gt_valid.mat."""
 
     VERSION = tfds.core.Version("1.0.0")
     INFO = INFO
 
     @classmethod
     def items(cls, source: Path, split: str) -> list[Item] | None:
-        """People in file order; the head size of training people is not given and stored as 0."""
+        """Returns people in file order; training people have no head size, stored as 0."""
         listing = source / "annot" / {"train": "train.json", "val": "valid.json"}[split]
         if not listing.exists():
             return None
@@ -68,7 +68,7 @@ class MpiiPose(DenseBuilder):
 
 
 def _head_sizes(path: Path, people: int) -> Sequence[float]:
-    """0.6 of the diagonal of each head box, as MPII's evaluation defines it."""
+    """Returns 0.6 of the diagonal of each head box, as MPII's evaluation defines it."""
     boxes = read_matrix(path, "headboxes_src")
     if boxes.shape != (2, 2, people):
         raise DataError(f"{path} holds {boxes.shape[-1]} head boxes for {people} people")
@@ -76,12 +76,12 @@ def _head_sizes(path: Path, people: int) -> Sequence[float]:
 
 
 def _item(name: str, image: Path, person: dict[str, Any], head: float) -> Item:
-    """One person; MPII counts pixels from one and its centre lies above the hips."""
+    """Returns a person's item; MPII counts pixels from 1, and its centre is above the hips."""
     x, y = (value - 1 for value in person["center"])
     side = person["scale"] * _PERSON_HEIGHT * _MARGIN
     joints = np.array(person["joints"], np.float32) - 1
-    seen = 2 * np.array(person["joints_vis"], np.float32)
-    keypoints = np.concatenate([joints, seen[:, None]], axis=1)
+    visibility = 2 * np.array(person["joints_vis"], np.float32)
+    keypoints = np.concatenate([joints, visibility[:, None]], axis=1)
     centre = (x, y + 15 * person["scale"])
     return Item(name, partial(_load, image, centre, side, keypoints, head))
 
@@ -89,6 +89,6 @@ def _item(name: str, image: Path, person: dict[str, Any], head: float) -> Item:
 def _load(
     image: Path, centre: tuple[float, float], side: float, keypoints: np.ndarray, head: float
 ) -> Example:
-    """The person's square; the head size shrinks with it."""
+    """Reads the person's square; the head size is scaled with it."""
     example, scale = cut_person(image, centre, side, keypoints)
     return {**example, "head_size": np.array([head * scale], np.float32)}

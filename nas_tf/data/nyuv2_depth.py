@@ -1,7 +1,7 @@
-"""NYU Depth v2, the 1,449 labelled frames with the raw depth of the sensor.
+"""Reads NYU Depth v2: the 1,449 labelled frames with the raw depth of the sensor.
 
-tfds has a builder of the same frames' video (32 GB, in-painted depth, download only); the
-labelled file is the one with missing pixels left missing, as the papers train on it.
+tfds has a builder of the same frames' video (32 GB, in-painted depth, download only). The
+labelled file leaves missing pixels missing, and the papers train on it.
 """
 
 from functools import partial
@@ -36,7 +36,7 @@ class Nyuv2Depth(DenseBuilder):
 
     @classmethod
     def items(cls, source: Path, split: str) -> list[Item] | None:
-        """The frames named in splits.mat, which counts from one."""
+        """Returns the frames named in splits.mat, which counts from 1."""
         frames, splits = source / "nyu_depth_v2_labeled.mat", source / "splits.mat"
         if not frames.exists() or not splits.exists():
             return None
@@ -47,7 +47,7 @@ class Nyuv2Depth(DenseBuilder):
 
 
 def _load(frames: Path, index: int) -> Example:
-    """One frame; stored as [channel, width, height], depth 0 where the sensor saw nothing."""
+    """Reads a frame, stored as [channel, width, height]; depth is 0 without a measurement."""
     try:
         with h5py.File(frames) as file:
             image, depth = file["images"][index], file["rawDepths"][index]

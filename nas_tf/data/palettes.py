@@ -1,4 +1,4 @@
-"""The colours in which the papers print label maps."""
+"""Defines the class colours of label maps, the papers' and bright ones for a user's folder."""
 
 import colorsys
 import re
@@ -62,13 +62,14 @@ _FIXED = {"camvid": _CAMVID, "cityscapes": _CITYSCAPES, "shapes": _SHAPES}
 _BACKGROUNDS = frozenset(
     ("background", "bg", "void", "unlabelled", "unlabeled", "none", "nothing", "other", "ignore")
 )
-"""Names of a first class that may be drawn black."""
+"""The names of a first class that may be black."""
 
 
 def colours(palette: str | Sequence[Colour], count: int) -> tuple[Colour, ...]:
-    """The first ``count`` colours of a palette: one by name, or as a list of colours.
+    """Returns the first ``count`` colours of a palette, which is a name or a list of colours.
 
-    ``voc`` and ``distinct`` have any number of colours; camvid, cityscapes, shapes have theirs.
+    ``voc`` and ``distinct`` have any number of colours; camvid, cityscapes and shapes have one
+    for each of their classes.
     """
     if palette == "voc":
         return tuple(_voc(label) for label in range(count))
@@ -88,19 +89,19 @@ def colours(palette: str | Sequence[Colour], count: int) -> tuple[Colour, ...]:
 
 
 def distinct(classes: Sequence[str]) -> tuple[Colour, ...]:
-    """Bright colours; only a first class that is named as background is black."""
+    """Returns bright colours; only a first class with a background's name is black."""
     chosen = colours("distinct", len(classes))
     black = bool(classes) and is_background(classes[0])
     return ((0, 0, 0), *chosen[: len(classes) - 1]) if black else chosen
 
 
 def is_background(name: str) -> bool:
-    """Whether a class is what remains around the others, by its name."""
+    """Returns whether a class name stands for everything around the other classes."""
     return name.strip("_ ").lower() in _BACKGROUNDS
 
 
 def colour_of(text: str) -> Colour | None:
-    """The colour that ``#rrggbb`` writes; None where the text is something else."""
+    """Returns the colour of a text ``#rrggbb``, or None for any other text."""
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
         return None
     return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
@@ -109,14 +110,14 @@ def colour_of(text: str) -> Colour | None:
 def _voc(label: int) -> Colour:
     """Spreads the bits of a label over the three channels, as PASCAL VOC does."""
     channels = [0, 0, 0]
-    for place in range(8):
+    for bit in range(8):
         for channel in range(3):
-            channels[channel] |= (label >> (3 * place + channel) & 1) << (7 - place)
+            channels[channel] |= (label >> (3 * bit + channel) & 1) << (7 - bit)
     return channels[0], channels[1], channels[2]
 
 
 def _distinct(label: int) -> Colour:
-    """Hues a golden ratio apart, so that neighbours differ; two of saturation, three of value."""
+    """Returns hues a golden ratio apart, in two saturations and three values."""
     hue = (0.58 + 0.61803398875 * label) % 1
     rgb = colorsys.hsv_to_rgb(hue, (0.75, 0.5)[label // 3 % 2], (0.95, 0.7, 0.82)[label % 3])
     red, green, blue = (round(255 * channel) for channel in rgb)

@@ -1,7 +1,7 @@
-"""Where a user's folder keeps its files: a sub-folder, or a pattern with {split} and {name}.
+"""Finds the files of a user's folder by a sub-folder, or by a pattern with {split} and {name}.
 
 ``leftImg8bit/{split}/{name}_leftImg8bit.png`` is a pattern; {name} may contain sub-folders.
-Without a picture's suffix, a pattern means any suffix that is read.
+Without a picture's suffix, a pattern matches any suffix that is read.
 """
 
 import os
@@ -18,10 +18,10 @@ _LOSSY = (".jpg", ".jpeg")
 
 
 def fault_of(text: str) -> str | None:
-    """What a place may not be: wrong braces, or fields where no file can be found by them."""
+    """Returns what is expected in place of a pattern by which no file can be found, or None."""
     fields = _FIELD.findall(text)
     if not set(fields) <= {"{split}", "{name}"}:
-        return "a place with no braces but {split} and {name}"
+        return "a path with no braces but {split} and {name}"
     if text.lower().endswith(".json"):
         return "a JSON with {split} at most" if "{name}" in fields else None
     if not fields:
@@ -35,10 +35,12 @@ def fault_of(text: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """The files of one kind below ``root``; ``text`` is as dataset.yaml has it.
+class PathPattern:
+    """The files of one kind below ``root``; ``text`` is a value of dataset.yaml.
 
-    ``targets`` are preferred as PNG where no suffix is given, pictures as JPEG.
+    If no suffix is given, PNG is preferred for ``targets`` and JPEG for pictures. For example::
+
+        PathPattern(Path("fields"), "masks/{split}/{name}.png").path("val", "x")
     """
 
     root: Path
@@ -47,47 +49,47 @@ class Place:
 
     @property
     def is_json(self) -> bool:
-        """Whether it is a COCO annotation file, not a folder of files."""
+        """True if the text names a COCO annotation file, not a folder of files."""
         return self.text.lower().endswith(".json")
 
     @property
     def has_split(self) -> bool:
-        """Whether the splits can be told from what is there."""
+        """True if the folders or files that are there show the splits."""
         return "{split}" in self.text or ("{" not in self.text and not self.is_json)
 
-    def pattern(self, split: str | None) -> str:
-        """The pattern with the split's folder put in; a plain folder has the split below it."""
+    def for_split(self, split: str | None) -> str:
+        """Returns the pattern with the split's folder, which a plain folder has below it."""
         if self.is_json or "{" in self.text:
             return self.text.replace("{split}", split or "")
         folder = f"{self.text.rstrip('/')}/{split}" if split else self.text.rstrip("/")
         return f"{folder}/{{name}}"
 
     def folder(self, split: str | None) -> Path:
-        """The folder that holds all files of a split, or the JSON itself."""
-        pattern = self.pattern(split)
+        """Returns the folder that holds all files of a split, or the JSON itself."""
+        pattern = self.for_split(split)
         return self.root / (
             pattern if self.is_json else pattern.split("{name}")[0].rpartition("/")[0]
         )
 
     def path(self, split: str | None, name: str) -> Path:
-        """The file of a name: the first that is there, else the one that would be usual."""
-        pattern = self.pattern(split).replace("{name}", name)
-        if _suffix(self.pattern(split)):
+        """Returns the first existing file of a name, else the most usual path."""
+        pattern = self.for_split(split).replace("{name}", name)
+        if _has_suffix(self.for_split(split)):
             return self.root / pattern
         lossless = [suffix for suffix in IMAGE_SUFFIXES if suffix not in _LOSSY]
         lossless.sort(key=lambda suffix: suffix != ".png")
         order = (*lossless, *_LOSSY) if self.targets else IMAGE_SUFFIXES
         candidates = [
-            self.root / f"{pattern}{written}"
+            self.root / f"{pattern}{ending}"
             for suffix in order
-            for written in (suffix, suffix.upper())
+            for ending in (suffix, suffix.upper())
         ]
         return next((path for path in candidates if os.path.exists(path)), candidates[0])
 
     def names(
         self, split: str | None, suffixes: Sequence[str] = IMAGE_SUFFIXES
     ) -> dict[str, list[Path]]:
-        """The files of a split by their names, in order; a name may have files of two suffixes."""
+        """Returns the files of a split by name, in order; a name may have several suffixes."""
         expression, folder = self._expression(split), self.folder(split)
         deep = folder != self.root
         found: dict[str, list[Path]] = {}
@@ -99,54 +101,57 @@ class Place:
         return found
 
     def splits(self) -> list[str]:
-        """What {split} may stand for, by the folders or JSON files that are there, train first."""
-        pattern = PurePosixPath(self.pattern("{split}"))
+        """Returns the splits whose folders or JSON files are there, train first."""
+        pattern = PurePosixPath(self.for_split("{split}"))
         parts = list(pattern.parts)
-        place = next(number for number, part in enumerate(parts) if "{split}" in part)
-        expression = _regex(parts[place])
-        above = self.root.joinpath(*parts[:place])
-        last = place == len(parts) - 1
+        depth = next(number for number, part in enumerate(parts) if "{split}" in part)
+        expression = _regex(parts[depth])
+        parent = self.root.joinpath(*parts[:depth])
+        is_last = depth == len(parts) - 1
         found = [
             match["split"]
-            for entry in _entries(above)
-            if (match := expression.fullmatch(entry.name)) and entry.is_file() == last
+            for entry in _entries(parent)
+            if (match := expression.fullmatch(entry.name)) and entry.is_file() == is_last
         ]
-        kept = [
+        usable = [
             split
             for split in found
             if re.fullmatch(r"\w+", split, re.ASCII) and self.folder(split).exists()
         ]
-        return sorted(kept, key=lambda name: (name != "train", name))
+        return sorted(usable, key=lambda name: (name != "train", name))
 
     def _expression(self, split: str | None) -> re.Pattern[str]:
-        """Matches a path below root, and gives the name."""
-        pattern = self.pattern(split)
-        ending = "" if _suffix(pattern) else r"\.[^./]+"
+        """Returns the expression that matches a path below root, with the name as a group."""
+        pattern = self.for_split(split)
+        ending = "" if _has_suffix(pattern) else r"\.[^./]+"
         return re.compile(_regex(pattern).pattern + ending, re.DOTALL)
 
 
 def inside(root: Path, path: Path, where: str) -> Path:
-    """The path, if it leads nowhere else: a folder that came from others shows only itself."""
+    """Returns the path, or raises if it leads out of ``root``.
+
+    A folder that comes from someone else must not read the user's other files.
+    """
     outside = ".." in path.parts or not (root / path).is_relative_to(root)
     if outside or "\0" in str(path):
-        raise DataError(f"{root / where} names {str(path)!r}, expected a place in {root}")
+        raise DataError(f"{root / where} names {str(path)!r}, expected a path in {root}")
     return path
 
 
-def walk(folder: Path, *, deep: bool = True, seen: frozenset = frozenset()) -> Iterator[Path]:
-    """The files of a folder in order, through links but never twice into the same folder."""
+def walk(folder: Path, *, deep: bool = True, visited: frozenset = frozenset()) -> Iterator[Path]:
+    """Yields the files of a folder in order; follows links, but never in a circle."""
     for entry in _entries(folder):
         if entry.is_file():
             yield Path(entry.path)
         elif deep and entry.is_dir():
             status = entry.stat()
             identity = status.st_dev, status.st_ino
-            if identity not in seen:
-                yield from walk(Path(entry.path), seen=seen | {identity})
+            if identity not in visited:
+                yield from walk(Path(entry.path), visited=visited | {identity})
 
 
 def _entries(folder: Path) -> list["os.DirEntry[str]"]:
-    """The visible entries of a folder by name."""
+    """Returns the visible entries of a folder, sorted by name."""
     try:
         with os.scandir(folder) as entries:
             visible = [entry for entry in entries if not entry.name.startswith(".")]
@@ -158,20 +163,20 @@ def _entries(folder: Path) -> list["os.DirEntry[str]"]:
     return sorted(visible, key=lambda entry: entry.name)
 
 
-def _suffix(pattern: str) -> bool:
-    """Whether a pattern ends with a picture's suffix."""
+def _has_suffix(pattern: str) -> bool:
+    """Returns whether a pattern ends with a picture's suffix."""
     return pattern.lower().endswith(IMAGE_SUFFIXES)
 
 
 def _regex(pattern: str) -> re.Pattern[str]:
-    """The pattern's first fields as groups; where a field comes again, the same text does."""
+    """Returns the pattern's expression; a repeated field matches the same text again."""
     parts, known = [], set()
     for piece in re.split(r"(\{split\}|\{name\})", pattern):
         if piece not in ("{split}", "{name}"):
             parts.append(re.escape(piece))
             continue
         field = piece[1:-1]
-        wanted = ".+" if field == "name" else "[^/]+"
-        parts.append(f"(?P={field})" if field in known else f"(?P<{field}>{wanted})")
+        group = ".+" if field == "name" else "[^/]+"
+        parts.append(f"(?P={field})" if field in known else f"(?P<{field}>{group})")
         known.add(field)
     return re.compile("".join(parts), re.DOTALL)

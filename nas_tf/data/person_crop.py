@@ -1,4 +1,4 @@
-"""Cuts one person out of a photograph, as single-person pose estimation is trained and scored."""
+"""Crops a person out of a photograph, for single-person pose estimation."""
 
 from pathlib import Path
 
@@ -9,17 +9,18 @@ from nas_tf.data.builder import Example
 from nas_tf.data.files import read_image
 
 CONTEXT = 1.5
-"""Side of the stored square over side of the person's square: room to scale and rotate."""
+"""The side of the stored square in sides of the person's square: room to scale and rotate."""
 
 _LONGEST = 512
+"""The largest side of the stored square in pixels."""
 
 
 def cut_person(
     image: Path, centre: tuple[float, float], side: float, keypoints: np.ndarray
 ) -> tuple[Example, float]:
-    """The square around a person, black outside the photograph, with keypoints moved along.
+    """Returns the square around a person, and its scale relative to the photograph.
 
-    Returns the example and the factor by which lengths in it differ from the photograph's.
+    The square is black outside the photograph; keypoints are moved along.
     """
     half = CONTEXT * side / 2
     left, top = round(centre[0] - half), round(centre[1] - half)

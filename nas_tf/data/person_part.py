@@ -1,4 +1,4 @@
-"""PASCAL-Person-Part: six body parts on people of VOC 2010."""
+"""Reads PASCAL-Person-Part: six body parts on people of VOC 2010."""
 
 from pathlib import Path
 
@@ -24,14 +24,14 @@ _LABELS = LabelMap(classes=7, ignore=255)
 
 
 class PersonPart(DenseBuilder):
-    """The list files name images; each has a PNG of part indices of the same name."""
+    """Reads list files of image names; each image has a PNG of part indices of its name."""
 
     VERSION = tfds.core.Version("1.0.0")
     INFO = INFO
 
     @classmethod
     def items(cls, source: Path, split: str) -> list[Item] | None:
-        """One item a line; the name is the stem of the line's first word."""
+        """Returns an item for each line; its name is the stem of the line's first word."""
         listing = source / "pascal_person_part_trainval_list" / f"{split}.txt"
         if not listing.exists():
             return None
@@ -39,7 +39,7 @@ class PersonPart(DenseBuilder):
 
 
 def _item(source: Path, name: str) -> Item:
-    """One picture and its parts."""
+    """Returns the item of a picture and its body parts."""
     image = source / "JPEGImages" / f"{name}.jpg"
     label = source / "pascal_person_part_gt" / f"{name}.png"
     return labelled(name, image, label, _LABELS)

@@ -1,7 +1,7 @@
-"""Batches for training and evaluation.
+"""Builds the batches for training and evaluation.
 
-A training stream is a pure function of (seed, position): position gives the epoch and the place
-in it, a keyed permutation gives the example, and (seed, epoch, example) keys every random draw.
+A training stream is a pure function of (seed, position): the position determines the epoch and
+the offset in it, a keyed permutation the example, and (seed, epoch, example) every random value.
 So any step of any epoch can be reached directly, and workers need not agree on anything else.
 """
 
@@ -20,7 +20,7 @@ _FOREVER = 1 << 62
 
 
 def steps_per_epoch(count: int, batch: int) -> int:
-    """Full batches in an epoch; the examples left over wait for another epoch's order."""
+    """Returns the number of full batches in an epoch; the remaining examples are left out."""
     if batch < 1 or count < batch:
         raise DataError(
             f"batch is {batch} and there are {count} examples: 1–{count} is accepted as batch"
@@ -42,10 +42,11 @@ def training(
     extras: Sequence[str] = (),
     skip_broken: bool = False,
 ) -> tf.data.Dataset:
-    """Shuffled, augmented batches from ``start`` (epoch, step) on; endless without ``epochs``.
+    """Returns shuffled, augmented batches from ``start`` (epoch, step); endless by default.
 
-    ``subset`` restricts to some indices, as the meta split gives them. With ``skip_broken`` a
-    record that cannot be read is left out; batches then no longer start at exact positions.
+    ``subset`` restricts them to some indices, such as those of the meta split. With
+    ``skip_broken`` a record that cannot be read is left out; batches then no longer start at
+    exact positions.
     """
     indices = _indices(examples, subset)
     count = len(indices)
@@ -54,13 +55,13 @@ def training(
     last = _FOREVER if epochs is None else epochs * per_epoch
 
     def example(position: tf.Tensor) -> tuple[tf.Tensor, object]:
-        epoch, place = position // per_epoch, position % per_epoch
+        epoch, offset = position // per_epoch, position % per_epoch
         key = tf.random.experimental.stateless_fold_in([seed, 0], epoch)
         if shuffle:
-            place = tf.random.experimental.index_shuffle(place, key, count - 1)
-        index = tf.gather(indices, place)
+            offset = tf.random.experimental.index_shuffle(offset, key, count - 1)
+        index = tf.gather(indices, offset)
         key = tf.random.experimental.stateless_fold_in(key, index)
-        return _seen(examples, index, target, view, key, extras)
+        return _input_and_target(examples, index, target, view, key, extras)
 
     stream = _mapped(tf.data.Dataset.range(first, last), example, skip_broken)
     return _batched(stream, target, batch, drop_remainder=True)
@@ -76,10 +77,10 @@ def evaluation(
     extras: Sequence[str] = (),
     skip_broken: bool = False,
 ) -> tf.data.Dataset:
-    """Every example once, in order, the last batch possibly smaller."""
+    """Returns every example once, in order; the last batch may be smaller."""
 
     def example(index: tf.Tensor) -> tuple[tf.Tensor, object]:
-        return _seen(examples, index, target, view, tf.stack([index, index]), extras)
+        return _input_and_target(examples, index, target, view, tf.stack([index, index]), extras)
 
     stream = tf.data.Dataset.from_tensor_slices(_indices(examples, subset))
     return _batched(_mapped(stream, example, skip_broken), target, batch, drop_remainder=False)
@@ -97,9 +98,9 @@ def views(
     subset: Sequence[int] | None = None,
     extras: Sequence[str] = (),
 ) -> tf.data.Dataset:
-    """``count`` views of every example in a fixed order, from row ``first`` on, for a cache.
+    """Returns ``count`` views of every example in a fixed order, from row ``first``, for a cache.
 
-    View ``v`` of example ``i`` is row ``v · examples + i``; the last batch is possibly smaller.
+    View ``v`` of example ``i`` is row ``v · examples + i``; the last batch may be smaller.
     """
     indices = _indices(examples, subset)
 
@@ -107,18 +108,18 @@ def views(
         index = tf.gather(indices, row % len(indices))
         key = tf.random.experimental.stateless_fold_in([seed, 1], row // len(indices))
         key = tf.random.experimental.stateless_fold_in(key, index)
-        return _seen(examples, index, target, view, key, extras)
+        return _input_and_target(examples, index, target, view, key, extras)
 
     stream = tf.data.Dataset.range(first, count * len(indices))
     stream = _batched(_mapped(stream, example, False), target, batch, drop_remainder=False)
-    # Letting go of an autotuned stream was seen to take seconds, and its speed was the same.
-    steady = tf.data.Options()
-    steady.autotune.enabled = False
-    return stream.with_options(steady)
+    # Releasing an autotuned stream took seconds in measurements, and its speed was the same.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return stream.with_options(options)
 
 
 def _indices(examples: Examples, subset: Sequence[int] | None) -> np.ndarray:
-    """The indices to use; those that do not exist are an error here, not in the graph."""
+    """Returns the indices to use; raises here, not in the graph, if one does not exist."""
     indices = np.arange(len(examples)) if subset is None else np.asarray(subset, np.int64)
     if not len(indices) or indices.min() < 0 or indices.max() >= len(examples):
         raise DataError(
@@ -128,7 +129,7 @@ def _indices(examples: Examples, subset: Sequence[int] | None) -> np.ndarray:
     return indices
 
 
-def _seen(
+def _input_and_target(
     examples: Examples,
     index: tf.Tensor,
     target: TargetSpec,
@@ -136,16 +137,16 @@ def _seen(
     key: tf.Tensor,
     extras: Sequence[str],
 ) -> tuple[tf.Tensor, object]:
-    """Image and target of an example through a view; with extras the target is a dictionary."""
+    """Returns augmented image and target; with ``extras`` the target is a dictionary."""
     stored = examples.get(index)
-    wanted = {name: stored[name] for name in ("image", target.key, *extras)}
-    seen = augment(wanted, view, examples.info, {target.key: target.fill}, key)
-    image = seen.pop("image")
-    return image, (seen if extras else seen[target.key])
+    used = {name: stored[name] for name in ("image", target.key, *extras)}
+    augmented = augment(used, view, examples.info, {target.key: target.fill}, key)
+    image = augmented.pop("image")
+    return image, (augmented if extras else augmented[target.key])
 
 
 def _mapped(stream: tf.data.Dataset, function: Callable, skip_broken: bool) -> tf.data.Dataset:
-    """Runs on all cores, in order; leaves out what fails only where that was asked for."""
+    """Maps on all cores, in order; with ``skip_broken`` examples that fail are left out."""
     stream = stream.map(function, num_parallel_calls=tf.data.AUTOTUNE)
     return stream.ignore_errors(log_warning=True) if skip_broken else stream
 
@@ -153,7 +154,7 @@ def _mapped(stream: tf.data.Dataset, function: Callable, skip_broken: bool) -> t
 def _batched(
     stream: tf.data.Dataset, target: TargetSpec, batch: int, *, drop_remainder: bool
 ) -> tf.data.Dataset:
-    """Batches ahead of time; images with fewer people get absent ones."""
+    """Batches and prefetches; images with fewer people are padded with absent ones."""
     if target.kind is TargetKind.KEYPOINTS:
         stream = stream.padded_batch(batch, drop_remainder=drop_remainder)
     else:

@@ -1,9 +1,9 @@
-"""The papers' settings: through which view each dataset is seen at each stage of the work.
+"""Returns the papers' view of each dataset at each stage: its resizing, crop and augmentation.
 
 VOC, depth and pose follow CVPR 2019 (arXiv 1810.10804), Cityscapes and CamVid WACV 2020
 (arXiv 1904.02365), both with the values of the authors' search scripts where the papers give
 none. CamVid's sequences differ in light, dusk included, so its views change light and colour.
-``reward`` is how meta-val is seen during a search, ``evaluate`` how final scores are taken.
+``reward`` is the view of meta-val during a search, ``evaluate`` the view of final scores.
 """
 
 from dataclasses import replace
@@ -67,23 +67,23 @@ _PRESETS: dict[str, dict[str, View]] = {
 
 
 def is_preset(name: str) -> bool:
-    """Whether the papers have settings for a data set; a user's own folder has none."""
+    """Returns whether the papers have settings for a dataset; a user's own folder has none."""
     return name in _PRESETS
 
 
 def preset(name: str, stage: str, crop: tuple[int, int] | None = None) -> View:
-    """The view of a dataset at a stage; a user's own folder has to say its crop."""
+    """Returns the view of a dataset at a stage; a user's own folder needs a ``crop``."""
     if stage not in STAGES:
         raise ConfigError(f"stage {stage!r} is unknown: {', '.join(STAGES)} are accepted")
     dataset_info(name)
     if name not in _PRESETS:
-        return _own(name, stage, crop)
+        return _shared_view(name, stage, crop)
     view = _PRESETS[name][stage]
     return replace(view, crop=crop) if crop else view
 
 
-def _own(name: str, stage: str, crop: tuple[int, int] | None) -> View:
-    """The settings that most papers share, at the crop given."""
+def _shared_view(name: str, stage: str, crop: tuple[int, int] | None) -> View:
+    """Returns the settings that most papers share, at the given crop."""
     if crop is None:
         raise ConfigError(f"{name} has no preset crop: give `crop` as height and width")
     if stage in ("reward", "evaluate"):

@@ -1,4 +1,4 @@
-"""Dataset names: a configuration says one, and everything else follows."""
+"""Maps the dataset names of configurations to builders."""
 
 from nas_tf.data.builder import DenseBuilder
 from nas_tf.data.camvid import Camvid
@@ -11,7 +11,7 @@ from nas_tf.data.nyuv2_depth import Nyuv2Depth
 from nas_tf.data.person_part import PersonPart
 from nas_tf.data.shapes import Shapes
 from nas_tf.data.voc2012_seg import Voc2012Seg
-from nas_tf.errors import DataError, meant
+from nas_tf.errors import DataError, did_you_mean
 
 _BUILDERS: tuple[type[DenseBuilder], ...] = (
     *(Shapes, Camvid, Voc2012Seg, CityscapesSeg, PersonPart),
@@ -21,17 +21,17 @@ DATASETS = {builder.INFO.name: builder for builder in _BUILDERS}
 
 
 def builder_class(name: str) -> type[DenseBuilder]:
-    """The builder of a dataset, or of a user's own ``folder:DIR``."""
+    """Returns the builder of a dataset, or of a user's own ``folder:DIR``."""
     if name.startswith(PREFIX):
         return folder_builder(name)
     if name not in DATASETS:
         raise DataError(
             f"dataset {name!r} is unknown, expected {', '.join(DATASETS)} or folder:DIR"
-            f"{meant(name, DATASETS)}"
+            f"{did_you_mean(name, DATASETS)}"
         )
     return DATASETS[name]
 
 
 def dataset_info(name: str) -> DatasetInfo:
-    """Classes, ignore label, splits and targets of a dataset; reads none of its data."""
+    """Returns classes, ignore label, splits and targets of a dataset; reads none of its data."""
     return builder_class(name).INFO

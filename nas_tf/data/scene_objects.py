@@ -1,4 +1,7 @@
-"""The outlines of the drawn objects, one for each class of the embedded dataset."""
+"""Draws the masks of the embedded dataset's objects and of its person.
+
+Each object class has a function that draws its outline; ``figure`` draws the person.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,71 +11,6 @@ from PIL import Image, ImageDraw
 
 Points = list[tuple[float, float]]
 Outline = Callable[[ImageDraw.ImageDraw, float, float, float, float], None]
-
-
-def mask(
-    outline: Outline, size: int, x: float, y: float, radius: float, turn: float
-) -> np.ndarray:
-    """The pixels an object of that outline, centre, radius and rotation covers."""
-    canvas = Image.new("1", (size, size))
-    outline(ImageDraw.Draw(canvas), x, y, radius, turn)
-    return np.array(canvas)
-
-
-def disc(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, turn: float) -> None:
-    """A full circle."""
-    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=1)
-
-
-def ring(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, turn: float) -> None:
-    """A circle with a hole: only its middle tells it from a disc."""
-    disc(draw, x, y, radius, turn)
-    hole = 0.55 * radius
-    draw.ellipse((x - hole, y - hole, x + hole, y + hole), fill=0)
-
-
-def box(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, turn: float) -> None:
-    """A square."""
-    draw.polygon(_spokes(x, y, [radius] * 4, turn), fill=1)
-
-
-def triangle(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, turn: float) -> None:
-    """Three equal sides."""
-    draw.polygon(_spokes(x, y, [radius] * 3, turn), fill=1)
-
-
-def star(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, turn: float) -> None:
-    """Five points."""
-    draw.polygon(_spokes(x, y, [radius, 0.42 * radius] * 5, turn), fill=1)
-
-
-def cross(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, turn: float) -> None:
-    """Two bars at a right angle."""
-    for quarter in (0.0, np.pi / 2):
-        _bar(draw, x, y, radius, radius / 3, turn + quarter)
-
-
-def pole(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, turn: float) -> None:
-    """A long thin bar, nearly upright: lost where resolution is lost."""
-    _bar(draw, x, y, 1.6 * radius, max(0.8, radius / 12), np.pi / 2 + 0.1 * np.sin(turn))
-
-
-def _bar(
-    draw: ImageDraw.ImageDraw, x: float, y: float, length: float, width: float, turn: float
-) -> None:
-    """A filled rectangle from its half length and half width."""
-    along = np.array([np.cos(turn), np.sin(turn)])
-    across = np.array([-along[1], along[0]])
-    signs = ((1, 1), (1, -1), (-1, -1), (-1, 1))
-    corners = [np.array([x, y]) + a * length * along + b * width * across for a, b in signs]
-    draw.polygon([tuple(corner) for corner in corners], fill=1)
-
-
-def _spokes(x: float, y: float, lengths: list[float], turn: float) -> Points:
-    """The ends of equally spread spokes."""
-    angles = turn + 2 * np.pi * np.arange(len(lengths)) / len(lengths)
-    return [(x + r * np.cos(a), y + r * np.sin(a)) for r, a in zip(lengths, angles, strict=True)]
-
 
 JOINTS = (
     *("head top", "neck", "right shoulder", "left shoulder", "right elbow", "left elbow"),
@@ -88,21 +26,85 @@ _HEAD = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Joints in pixels [14, 2], the head's length, masks of skin, shirt, trousers."""
+    """A person: joints in pixels [14, 2], the head's length, masks of skin, shirt, trousers."""
 
     joints: np.ndarray
     head_size: float
     parts: tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
+def mask(
+    outline: Outline, size: int, x: float, y: float, radius: float, turn: float
+) -> np.ndarray:
+    """Returns the pixels that an object of that outline, centre, radius and rotation covers."""
+    canvas = Image.new("1", (size, size))
+    outline(ImageDraw.Draw(canvas), x, y, radius, turn)
+    return np.array(canvas)
+
+
+def disc(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, turn: float) -> None:
+    """Draws a full circle."""
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=1)
+
+
+def ring(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, turn: float) -> None:
+    """Draws a circle with a hole, which only its middle distinguishes from a disc."""
+    disc(draw, x, y, radius, turn)
+    hole = 0.55 * radius
+    draw.ellipse((x - hole, y - hole, x + hole, y + hole), fill=0)
+
+
+def box(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, turn: float) -> None:
+    """Draws a square."""
+    draw.polygon(_spokes(x, y, [radius] * 4, turn), fill=1)
+
+
+def triangle(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, turn: float) -> None:
+    """Draws a triangle with equal sides."""
+    draw.polygon(_spokes(x, y, [radius] * 3, turn), fill=1)
+
+
+def star(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, turn: float) -> None:
+    """Draws a star with five points."""
+    draw.polygon(_spokes(x, y, [radius, 0.42 * radius] * 5, turn), fill=1)
+
+
+def cross(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, turn: float) -> None:
+    """Draws two bars at a right angle."""
+    for quarter in (0.0, np.pi / 2):
+        _bar(draw, x, y, radius, radius / 3, turn + quarter)
+
+
+def pole(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, turn: float) -> None:
+    """Draws a long thin bar, nearly upright, which disappears at low resolution."""
+    _bar(draw, x, y, 1.6 * radius, max(0.8, radius / 12), np.pi / 2 + 0.1 * np.sin(turn))
+
+
 def figure(rng: np.random.Generator, size: int, x: float, foot: float, height: float) -> Figure:
-    """A figure of that height in a random posture, standing at (x, foot)."""
+    """Returns a figure of that height in a random posture, standing at (x, foot)."""
     joints = np.array([x, foot]) + height * _posture(rng)
     return Figure(joints, _HEAD * height, _parts(joints, size, height))
 
 
+def _bar(
+    draw: ImageDraw.ImageDraw, x: float, y: float, length: float, width: float, turn: float
+) -> None:
+    """Draws a filled rectangle of half length ``length`` and half width ``width``."""
+    along = np.array([np.cos(turn), np.sin(turn)])
+    across = np.array([-along[1], along[0]])
+    signs = ((1, 1), (1, -1), (-1, -1), (-1, 1))
+    corners = [np.array([x, y]) + a * length * along + b * width * across for a, b in signs]
+    draw.polygon([tuple(corner) for corner in corners], fill=1)
+
+
+def _spokes(x: float, y: float, lengths: list[float], turn: float) -> Points:
+    """Returns the ends of equally spaced spokes."""
+    angles = turn + 2 * np.pi * np.arange(len(lengths)) / len(lengths)
+    return [(x + r * np.cos(a), y + r * np.sin(a)) for r, a in zip(lengths, angles, strict=True)]
+
+
 def _posture(rng: np.random.Generator) -> np.ndarray:
-    """Joints for height 1, y upwards negative, ankles near 0; its right is the viewer's left."""
+    """Samples joints for height 1: y is negative upwards, ankles near 0, right joints at x < 0."""
     lean = rng.normal(0, 0.04)
     joints = np.zeros((14, 2))
     joints[1] = lean, -0.83
@@ -125,7 +127,7 @@ def _posture(rng: np.random.Generator) -> np.ndarray:
 def _parts(
     joints: np.ndarray, size: int, height: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Head and forearms, torso and upper arms, legs."""
+    """Returns the masks of head and forearms, of torso and upper arms, and of the legs."""
     skin, shirt, trousers = (Image.new("1", (size, size)) for _ in range(3))
     limb = max(2, round(0.05 * height))
     _limbs(trousers, joints, _LEGS, limb)
@@ -143,7 +145,7 @@ def _parts(
 def _limbs(
     canvas: Image.Image, joints: np.ndarray, pairs: tuple[tuple[int, int], ...], width: int
 ) -> None:
-    """Thick lines with round ends."""
+    """Draws thick lines with round ends."""
     draw = ImageDraw.Draw(canvas)
     for first, second in pairs:
         draw.line([tuple(joints[first]), tuple(joints[second])], fill=1, width=width)

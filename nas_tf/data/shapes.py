@@ -1,4 +1,4 @@
-"""The embedded dataset: drawn scenes with labels, depth and keypoints, made here in seconds."""
+"""Defines the embedded dataset: scenes with labels, depth and keypoints, rendered in seconds."""
 
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ INFO = DatasetInfo(
     title="Drawn scenes, embedded: needs no files",
     targets=("label", "depth", "keypoints"),
     splits={"train": 600, "val": 100, "test": 100},
-    how_to_get="it is drawn on first use",
+    how_to_get="it is rendered on first use",
     classes=scenes.CLASSES,
     ignore_label=scenes.IGNORE,
     palette="shapes",
@@ -26,16 +26,16 @@ INFO = DatasetInfo(
 
 
 class Shapes(DenseBuilder):
-    """Scene i of a split is drawn from the seed (split, i)."""
+    """Builds the embedded dataset; scene i of a split is rendered from the seed (split, i)."""
 
     VERSION = tfds.core.Version("1.0.0")
     INFO = INFO
 
     @classmethod
     def items(cls, source: Path, split: str) -> list[Item] | None:
-        """The scenes of a split; the source is not looked at."""
-        place = list(INFO.splits).index(split)
+        """Returns the scenes of a split; the source is not used."""
+        split_index = list(INFO.splits).index(split)
         return [
-            Item(f"{split}-{number:04d}", partial(scenes.render_scene, (place, number)))
+            Item(f"{split}-{number:04d}", partial(scenes.render_scene, (split_index, number)))
             for number in range(INFO.splits[split])
         ]

@@ -1,4 +1,7 @@
-"""Where prepared datasets live, and how they get there."""
+"""Writes, finds and opens the prepared records of the datasets.
+
+A lock file for each dataset makes processes that prepare the same one wait for each other.
+"""
 
 import logging
 import shlex
@@ -22,13 +25,16 @@ from nas_tf.errors import DataError
 
 _LOG = logging.getLogger("nas_tf")
 
-# tfds warns of every dataset that is not prepared yet, which is no news.
+# tfds warns about every dataset that is not prepared yet, which is normal.
 logging.getLogger("absl").addFilter(lambda line: not str(line.msg).startswith("Variant folder"))
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a preparation left on disk: where, how many examples a split, what was left out."""
+    """A prepared dataset: its folder, its examples in each split, and what was left out.
+
+    ``absent`` names published splits without files, ``broken`` the reasons of skipped examples.
+    """
 
     name: str
     folder: Path
@@ -38,14 +44,14 @@ class Prepared:
 
 
 def data_dir() -> Path:
-    """The folder of all prepared data: $NAS_TF_CACHE/data, else ~/.cache/nas_tf/data."""
+    """Returns the folder of all prepared data: $NAS_TF_CACHE/data, else ~/.cache/nas_tf/data."""
     return folders.cache("data")
 
 
 def resolve_source(name: str, source: Path | None) -> Path:
-    """The folder to read a dataset from: the one given, else $NAS_TF_DATA/NAME.
+    """Returns the folder to read a dataset from: ``source``, else $NAS_TF_DATA/NAME.
 
-    The embedded dataset needs none, and a user's folder is named by its own name.
+    The embedded dataset needs no folder, and the name of a user's folder contains it.
     """
     builder = builder_class(name)
     if _prepares_itself(name):
@@ -61,30 +67,33 @@ def resolve_source(name: str, source: Path | None) -> Path:
 def prepare(
     name: str, source: Path | None = None, *, skip_broken: bool = False, again: bool = False
 ) -> Prepared:
-    """Writes a dataset's records, once; each file is read, decoded and checked on the way."""
-    files, builder = resolve_source(name, source), _builder(name)
-    with _alone(builder.name):
+    """Writes a dataset's records, unless they exist; each file is read, decoded and checked.
+
+    Safe in several processes at once: one of them prepares, the others wait.
+    """
+    folder, builder = resolve_source(name, source), _builder(name)
+    with _lock(builder.name):
         if again and builder.is_prepared():
-            available(type(builder), files)  # raises before anything is lost
+            available(type(builder), folder)  # raises before anything is lost
             shutil.rmtree(builder.data_dir)
         builder = _builder(name)
-        builder.source, builder.skip_broken = files, skip_broken
+        builder.source, builder.skip_broken = folder, skip_broken
         if not builder.is_prepared():
             tfds.disable_progress_bar()
             # tfds announces a download that does not happen
-            with redirect_stdout(StringIO()), folders.room_in(data_dir()):
+            with redirect_stdout(StringIO()), folders.reporting_full_disk(data_dir()):
                 builder.download_and_prepare(file_format=tfds.core.FileFormat.ARRAY_RECORD)
     return _prepared(builder)
 
 
 def prepared(name: str) -> Prepared | None:
-    """What is on disk of a dataset, or None where it was not prepared."""
+    """Returns the prepared dataset, or None if it is not prepared."""
     builder = _builder(name)
     return _prepared(builder) if builder.is_prepared() else None
 
 
 def open_builder(name: str) -> DenseBuilder:
-    """The builder of a prepared dataset; what needs no download is prepared on first use."""
+    """Returns the builder of a prepared dataset; one without a source is prepared on first use."""
     builder = _builder(name)
     if not builder.is_prepared():
         if not _prepares_itself(name):
@@ -99,7 +108,7 @@ def open_builder(name: str) -> DenseBuilder:
 
 
 def open_split(name: str, split: str) -> DenseBuilder:
-    """The builder of a prepared dataset that has the split."""
+    """Returns the builder of a prepared dataset; raises if it does not have the split."""
     builder = open_builder(name)
     if split not in builder.info.splits:
         accepted = ", ".join(builder.info.splits)
@@ -113,18 +122,18 @@ def open_split(name: str, split: str) -> DenseBuilder:
 
 
 def _prepares_itself(name: str) -> bool:
-    """Whether nobody has to say where the files of a dataset are."""
+    """Returns whether the dataset's name is enough to find or to render its files."""
     return name == Shapes.INFO.name or name.startswith(PREFIX)
 
 
-def _alone(name: str) -> FileLock:
-    """One process prepares a dataset; the others wait and find it ready."""
+def _lock(name: str) -> FileLock:
+    """Returns the lock with which one process prepares a dataset and the others wait for it."""
     data_dir().mkdir(parents=True, exist_ok=True)
     return FileLock(data_dir() / f"{name}.lock")
 
 
 def _builder(name: str) -> DenseBuilder:
-    """The tfds builder over the data folder; it reads what it wrote there of a preparation."""
+    """Returns the tfds builder on the data folder; raises if a preparation's notes are damaged."""
     builder = builder_class(name)
     try:
         opened = builder(data_dir=data_dir())
@@ -132,14 +141,14 @@ def _builder(name: str) -> DenseBuilder:
     except (ParseError, ValueError) as error:
         folder = data_dir() / builder.name
         raise DataError(
-            f"what is prepared of {name} is damaged: {error}; delete {folder} and run nas-tf "
+            f"prepared copy of {name} is damaged: {error}; delete {folder} and run nas-tf "
             f"data prepare {shlex.quote(name)}"
         ) from error
     return opened
 
 
 def _prepared(builder: DenseBuilder) -> Prepared:
-    """Reads tfds's own metadata."""
+    """Returns the record of a preparation from tfds's own metadata."""
     splits = {name: split.num_examples for name, split in builder.info.splits.items()}
     return Prepared(
         name=builder.INFO.name,

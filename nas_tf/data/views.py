@@ -1,4 +1,4 @@
-"""What the network gets to see of an image: size, and how much it is moved and recoloured."""
+"""Describes how examples are resized, cropped and augmented for the network."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,15 @@ from nas_tf.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How an example becomes an input of fixed size.
+    """The transform of an example into an input of fixed size.
 
-    The image is scaled by a factor drawn from ``scale``; ``longer_side`` first brings it to a
+    The image is scaled by a factor sampled from ``scale``; ``longer_side`` first brings it to a
     given size, ``shorter_at_least`` raises and ``longer_at_most`` lowers the result. It is then
     cropped, at random or centred, and padded centred to ``crop`` (height, width). ``rotate`` is
-    in degrees either way; ``brightness``, ``contrast``, ``saturation`` and ``hue`` are the
-    largest changes either way, as tf.image means them.
+    in degrees in both directions; ``brightness``, ``contrast``, ``saturation`` and ``hue`` are
+    the largest changes in both directions, as tf.image defines them. For example::
+
+        View((256, 256), scale=(0.7, 1.4), mirror=True)
     """
 
     crop: tuple[int, int]
@@ -30,7 +32,7 @@ class View:
     hue: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuses settings that no image can be seen through."""
+        """Raises if a setting is out of range."""
         if min(self.crop) < 1:
             raise ConfigError(f"crop is {self.crop}: a height and a width of at least 1")
         if not 0 < self.scale[0] <= self.scale[1]:
@@ -42,12 +44,12 @@ class View:
 
     @property
     def still(self) -> bool:
-        """Whether images keep their size and orientation and are only cut and padded."""
+        """True if images are only cropped and padded: size and orientation stay."""
         sized = self.longer_side or self.shorter_at_least or self.longer_at_most
         moved = self.mirror or self.rotate or self.scale != (1.0, 1.0)
         return self.centred and not sized and not moved
 
     @property
     def recolours(self) -> bool:
-        """Whether any photometric change is asked for."""
+        """True if the view changes brightness, contrast, saturation or hue."""
         return any((self.brightness, self.contrast, self.saturation, self.hue))

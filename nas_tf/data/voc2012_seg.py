@@ -1,4 +1,4 @@
-"""PASCAL VOC 2012 segmentation, with the extra annotations of SBD as split trainaug."""
+"""Reads PASCAL VOC 2012 segmentation, with SBD's extra annotations as split trainaug."""
 
 from functools import partial
 from pathlib import Path
@@ -30,14 +30,14 @@ _LABELS = LabelMap(classes=21, ignore=255)
 
 
 class Voc2012Seg(DenseBuilder):
-    """Palette PNG of the development kit; .mat of SBD for what VOC itself does not label."""
+    """Reads palette PNG of the development kit, and .mat of SBD for images VOC does not label."""
 
     VERSION = tfds.core.Version("1.0.0")
     INFO = INFO
 
     @classmethod
     def items(cls, source: Path, split: str) -> list[Item] | None:
-        """The list files decide; trainaug is SBD and VOC train without VOC val."""
+        """Returns the pairs of a list file; trainaug is SBD and VOC train without VOC val."""
         kit, extra = source / "VOCdevkit" / "VOC2012", source / "benchmark_RELEASE" / "dataset"
         if not (kit / "ImageSets").exists() or (split == "trainaug" and not extra.exists()):
             return None
@@ -50,24 +50,24 @@ class Voc2012Seg(DenseBuilder):
 
 
 def _names(kit: Path, split: str) -> list[str]:
-    """The image names of one of VOC's own splits."""
+    """Returns the image names of one of VOC's own splits."""
     return [line[0] for line in read_lines(kit / "ImageSets" / "Segmentation" / f"{split}.txt")]
 
 
 def _voc_item(kit: Path, name: str) -> Item:
-    """A pair of the development kit."""
+    """Returns the item of a pair of the development kit."""
     image = kit / "JPEGImages" / f"{name}.jpg"
     label = kit / "SegmentationClass" / f"{name}.png"
     return labelled(name, image, label, _LABELS)
 
 
 def _sbd_item(extra: Path, name: str) -> Item:
-    """A pair of the Semantic Boundaries Dataset."""
+    """Returns the item of a pair of the Semantic Boundaries Dataset."""
     image = extra / "img" / f"{name}.jpg"
     return Item(name, partial(_load_sbd, image, extra / "cls" / f"{name}.mat"), image)
 
 
 def _load_sbd(image: Path, label: Path) -> Example:
-    """A picture and the Segmentation field of its GTcls struct."""
+    """Reads a picture and the Segmentation field of its GTcls struct."""
     raw = read_matrix(label, "GTcls")["Segmentation"][0, 0]
     return {"image": read_image(image), "label": _LABELS(raw.astype(np.int32), label)}

@@ -1,8 +1,37 @@
-"""From a genotype to its network.
+"""Turns genotypes into networks.
 
-``blueprint_of`` returns a blueprint, a plain list of layers; ``cost`` counts it; ``build`` makes a
-Keras model of it. What needs TensorFlow (``build``, ``build_decoder``, ``encoder``,
-``copy_weights``) loads it when first used.
+::
+
+    genotype -- blueprint_of --> Blueprint --+-- cost ----------> parameters, multiply-adds
+                                             +-- realise -------> Keras model (saved, exported)
+                                             +-- Functional ----> the function that is trained
+                                             +-- fuse ----------> operations whose latency is timed
+
+==================  ==========================================================================
+file                content
+==================  ==========================================================================
+``settings``        the choices outside the genotype: width, repeats, auxiliaries
+``backbones``       the encoder MobileNetV2 with its taps
+``ops``, ``heads``  candidate operations; the last layers of every task
+``auxcell``,        the builders of the three spaces
+``template``,
+``dpc``
+``blueprint``       ``Blueprint``, its ``Layer`` and the ``Draft`` that builders append to
+``from_genotype``   ``blueprint_of`` and ``encoder_blueprint``
+``cost``            parameters, multiply-adds, receptive field, peak memory of a blueprint
+``by_position``     the same counts by position in the genotype
+``fused``           the operations that an interpreter such as TFLite runs
+``keras_model``     a blueprint as a Keras model, with the layers ``Resize`` and ``Zero``
+``build``           a genotype as a Keras model with weights
+``arrays``          the layout of all weights in flat vectors
+``functional``      a blueprint as a function of these vectors
+``state``           the values of the vectors; conversion from and to Keras models
+``weights``         files of encoder weights
+``model_files``     model files of other people, checked before they are loaded
+==================  ==========================================================================
+
+The functions that need TensorFlow (``build``, ``build_decoder``, ``encoder``, ``copy_weights``)
+load it when they are first used.
 """
 
 import importlib
@@ -16,7 +45,7 @@ from nas_tf.networks.from_genotype import blueprint_of, encoder_blueprint
 from nas_tf.networks.settings import Settings
 
 if TYPE_CHECKING:
-    from nas_tf.networks.build import build, build_decoder, copy_weights, encoder
+    from nas_tf.networks.models import build, build_decoder, copy_weights, encoder
 
 __all__ = [
     "CONVENTION",
@@ -42,7 +71,7 @@ def __getattr__(name: str) -> Any:
     if name not in _WITH_TENSORFLOW:
         raise AttributeError(f"module 'nas_tf.networks' has no attribute {name!r}")
     quiet.load("tensorflow")
-    module = importlib.import_module("nas_tf.networks.build")
+    module = importlib.import_module("nas_tf.networks.models")
     for public in _WITH_TENSORFLOW:
         globals()[public] = getattr(module, public)
     return globals()[name]

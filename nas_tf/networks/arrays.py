@@ -1,8 +1,8 @@
-"""Where each array of a network lies in flat vectors, one trainable and one of statistics a part.
+"""The layout of a network's arrays in flat vectors.
 
-An optimiser, a clip, a weight decay or an average is then one operation on a vector instead of
-six hundred on layers; arrays of one shape lie side by side, so that taking the vector apart is
-one operation a shape.
+Each part has two vectors, one of trainable values and one of batch statistics. An optimiser, a
+clip, a weight decay or an average is then one operation on a vector instead of six hundred on
+layers. Arrays of one shape are adjacent, so that splitting the vector is one operation per shape.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,12 +19,12 @@ Role = Literal["kernel", "bias", "gamma", "beta", "mean", "variance"]
 PARTS = ("encoder", "decoder")
 STATISTICS: tuple[Role, ...] = ("mean", "variance")
 ROLES: tuple[Role, ...] = ("kernel", "bias", "gamma", "beta", *STATISTICS)
-"""In the order in which a Keras layer has its arrays."""
+"""The roles of arrays, in the order in which a Keras layer has them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One array: whose it is, what it is for, its shape and how it starts."""
+    """One array: its layer, its role there, its shape and its initialiser."""
 
     layer: str
     role: Role
@@ -33,19 +33,26 @@ class Slot:
 
     @property
     def size(self) -> int:
-        """Number of elements."""
+        """The number of elements."""
         return prod(self.shape)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The arrays of one vector, those of one shape and role together."""
+    """The arrays of one vector, grouped by shape and by being a kernel or not.
+
+    ::
+
+        layout = layouts(blueprint)["decoder"].trainable
+        arrays = layout.arrays(vector)  # {("output.pre.conv", "kernel"): array, ...}
+        vector = layout.vector(arrays)
+    """
 
     slots: tuple[Slot, ...]
 
     @classmethod
     def of(cls, slots: Iterable[Slot]) -> "Layout":
-        """Puts slots of one kind side by side, in order of first appearance."""
+        """Groups slots of one shape and kind, in order of first appearance."""
         groups: dict[tuple, list[Slot]] = {}
         for slot in slots:
             groups.setdefault((slot.role == "kernel", slot.shape), []).append(slot)
@@ -53,15 +60,15 @@ class Layout:
 
     @cached_property
     def groups(self) -> list[list[Slot]]:
-        """Runs of slots of one shape and kind."""
+        """Runs of adjacent slots of one shape and kind."""
         runs: list[list[Slot]] = []
         for slot in self.slots:
-            like = runs[-1][0] if runs else None
-            same = like and (like.shape, like.role == "kernel") == (
+            first = runs[-1][0] if runs else None
+            fits = first and (first.shape, first.role == "kernel") == (
                 slot.shape,
                 slot.role == "kernel",
             )
-            if same:
+            if fits:
                 runs[-1].append(slot)
             else:
                 runs.append([slot])
@@ -69,11 +76,11 @@ class Layout:
 
     @property
     def size(self) -> int:
-        """Elements of the vector."""
+        """The number of elements of the vector."""
         return sum(slot.size for slot in self.slots)
 
     def arrays(self, vector: np.ndarray) -> dict[tuple[str, Role], np.ndarray]:
-        """The vector taken apart."""
+        """Splits a vector into its arrays, by layer and role."""
         ends = np.cumsum([slot.size for slot in self.slots])[:-1]
         pieces = np.split(vector, ends) if self.slots else []
         return {
@@ -82,21 +89,21 @@ class Layout:
         }
 
     def vector(self, arrays: Mapping[tuple[str, Role], np.ndarray]) -> np.ndarray:
-        """Arrays put together."""
+        """Joins arrays into a float32 vector."""
         values = [np.ravel(arrays[slot.layer, slot.role]) for slot in self.slots]
         return np.concatenate([*values, np.zeros(0)]).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class PartLayout:
-    """Both vectors of the encoder or of the decoder with its auxiliaries."""
+    """The layouts of both vectors of a part: the encoder, or the decoder with its auxiliaries."""
 
     trainable: Layout
     statistics: Layout
 
 
 def layouts(blueprint: Blueprint) -> dict[str, PartLayout]:
-    """The layouts of the parts that a blueprint has, of its live layers."""
+    """Returns the layout of each part of a blueprint; dead layers are left out."""
     found: dict[str, list[Slot]] = {}
     for layer in blueprint.live().layers:
         source = blueprint.by_name[layer.inputs[0]] if layer.inputs else None
@@ -114,7 +121,7 @@ def _part_layout(slots: list[Slot]) -> PartLayout:
 
 
 def slots_of(layer: Layer, source: Layer | None) -> list[Slot]:
-    """The arrays of a layer in the order in which its Keras layer has them."""
+    """Returns the arrays of a layer that reads ``source``, in the order of its Keras layer."""
     channels = source.channels if source else 0
     kernel = layer.options.get("kernel")
     if layer.kind == "conv":
@@ -128,13 +135,13 @@ def slots_of(layer: Layer, source: Layer | None) -> list[Slot]:
     if layer.kind == "scale":
         return [Slot(layer.name, "kernel", (1, 1, channels, 1), "ones")]
     if layer.kind == "batch_norm":
-        starts = {"gamma": "ones", "beta": "zeros", "mean": "zeros", "variance": "ones"}
-        return [Slot(layer.name, role, (channels,), init) for role, init in starts.items()]
+        inits = {"gamma": "ones", "beta": "zeros", "mean": "zeros", "variance": "ones"}
+        return [Slot(layer.name, role, (channels,), init) for role, init in inits.items()]
     return []
 
 
 def initial(slot: Slot, rng: np.random.Generator) -> np.ndarray:
-    """The starting values of an array, distributed as Keras's initialisers of those names."""
+    """Samples the initial values of an array, distributed as Keras's initialisers do."""
     kind, _, spread = slot.init.partition(":")
     if kind in ("zeros", "ones"):
         return np.full(slot.shape, float(kind == "ones"))

@@ -1,6 +1,6 @@
 """MobileNetV2 as an encoder: taps, stem, width multiplier, output stride.
 
-Layers carry the names of ``keras.applications.MobileNetV2`` so that its weights fit by name.
+Layers have the names of ``keras.applications.MobileNetV2``, so that its weights fit by name.
 ``same`` padding samples the same pixels as the explicit padding there, at odd sizes too.
 """
 
@@ -11,7 +11,7 @@ from nas_tf.networks.blueprint import Draft, Layer
 
 ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 OUTPUT_STRIDES = (8, 16, 32)
-# (first block, blocks, channels, stride, expansion) of the bottleneck groups, Table 2 of the paper
+# The bottleneck groups of the paper's Table 2: first block, blocks, channels, stride, expansion.
 _GROUPS = ((0, 1, 16, 1, 1), (1, 2, 24, 2, 6), (3, 3, 32, 2, 6), (6, 4, 64, 2, 6))
 _LATE_GROUPS = ((10, 3, 96, 1, 6), (13, 3, 160, 2, 6), (16, 1, 320, 1, 6))
 TAP_BLOCKS = (2, 5, 12, 16)
@@ -20,7 +20,12 @@ TAP_LAYERS = ("block_2_add", "block_5_add", "block_12_add", "block_16_project_BN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MobileNetV2:
-    """Which MobileNetV2 and how deep.
+    """A MobileNetV2 of a certain width and output stride.
+
+    ::
+
+        draft = Draft((96, 128))
+        taps = MobileNetV2(alpha=0.35).taps(draft)
 
     Args:
         alpha: Width multiplier.
@@ -39,11 +44,12 @@ class MobileNetV2:
             )
 
     def taps(self, draft: Draft, last_block: int = 16) -> list[Layer]:
-        """Draws the encoder up to a block and returns the taps: blocks 2, 5, 12 and 16.
+        """Adds the encoder up to a block and returns the taps: blocks 2, 5, 12 and 16.
 
-        The second entry of a pair of equal stride keeps its own rate, as in DeepLab.
+        Below output stride 32, a block whose stride is left out uses the former rate; the larger
+        rate applies from the next block on, as in DeepLab.
         """
-        draft.begin("encoder", epsilon=1e-3, momentum=0.999)
+        draft.start_part("encoder", epsilon=1e-3, momentum=0.999)
         deepest = min(self.output_stride, 32 if last_block > 5 else 8)
         if not draft.dynamic and min(draft.input_size) < deepest:
             height, width = draft.input_size
@@ -61,7 +67,7 @@ class MobileNetV2:
                 if stride > 1 and x.stride == self.output_stride:
                     later_rate, stride = rate * stride, 1
                 width = _channels(channels, self.alpha)
-                x = _bottleneck(draft, x, block, width, stride, expansion, rate)
+                x = _add_bottleneck(draft, x, block, width, stride, expansion, rate)
                 rate = later_rate
                 if block in TAP_BLOCKS:
                     taps.append(x)
@@ -69,13 +75,13 @@ class MobileNetV2:
 
 
 def _channels(channels: int, alpha: float) -> int:
-    """The nearest multiple of eight, not more than a tenth below."""
-    wanted = channels * alpha
-    rounded = max(8, int(wanted + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * wanted else rounded
+    """Returns the nearest multiple of eight that is at most a tenth below the scaled channels."""
+    scaled = channels * alpha
+    rounded = max(8, int(scaled + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * scaled else rounded
 
 
-def _bottleneck(
+def _add_bottleneck(
     draft: Draft, x: Layer, block: int, channels: int, stride: int, expansion: int, rate: int
 ) -> Layer:
     name = f"block_{block}_" if block else "expanded_conv_"

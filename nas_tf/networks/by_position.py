@@ -1,4 +1,4 @@
-"""A blueprint by place in the genotype: one row per operation instead of one per layer."""
+"""Sums the layers of a blueprint by position in the genotype: a row per operation."""
 
 import re
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ _ENCODER = re.compile(r"(block_\d+|expanded_conv)_.*")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What stands at one place: the shape it gives and what it costs."""
+    """The layers of one position: their number, the shape of their output and their cost."""
 
-    place: str
+    position: str
     part: Part
     layers: int
     channels: int
@@ -26,8 +26,8 @@ class Row:
     madds: int
 
 
-def place_of(layer_name: str) -> str:
-    """The place a layer belongs to: its name without the part inside an operation."""
+def position_of(layer_name: str) -> str:
+    """Returns the position of a layer: its name without the part inside an operation."""
     if match := _ENCODER.fullmatch(layer_name):
         return match[1]
     if layer_name in ("Conv1", "bn_Conv1", "Conv1_relu"):
@@ -35,15 +35,15 @@ def place_of(layer_name: str) -> str:
     return _INNER.sub("", layer_name)
 
 
-def by_place(blueprint: Blueprint, *, every: bool = False) -> list[Row]:
-    """Sums the layers of each place, in order of first appearance; or lists every layer."""
+def by_position(blueprint: Blueprint, *, every: bool = False) -> list[Row]:
+    """Sums the layers of each position, in order of first appearance; or lists every layer."""
     rows: dict[str, Row] = {}
     for layer in blueprint.layers:
         source = blueprint.by_name[layer.inputs[0]] if layer.inputs else None
-        place = layer.name if every else place_of(layer.name)
-        before = rows.get(place)
-        rows[place] = Row(
-            place,
+        position = layer.name if every else position_of(layer.name)
+        before = rows.get(position)
+        rows[position] = Row(
+            position,
             layer.part,
             1 + (before.layers if before else 0),
             layer.channels,

@@ -1,4 +1,4 @@
-"""What a network costs, counted on its blueprint in milliseconds and without TensorFlow.
+"""Counts what a network costs on its blueprint, in milliseconds and without TensorFlow.
 
 Multiply-adds count convolutions only: out_h · out_w · out_c · (in_c / groups) · k_h · k_w.
 Normalisation, activation, bias, pooling, sums and resizing are free; the global branch's 1x1
@@ -20,7 +20,7 @@ CONVENTION = (
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Counts of one blueprint, by part where they differ between parts."""
+    """The counts of one blueprint, by part where they differ between parts."""
 
     params_encoder: int
     params_decoder: int
@@ -35,21 +35,21 @@ class Cost:
 
     @property
     def params(self) -> int:
-        """Trainable parameters without auxiliaries."""
+        """The trainable parameters without auxiliaries."""
         return self.params_encoder + self.params_decoder
 
     @property
     def madds(self) -> int:
-        """Multiply-adds without auxiliaries."""
+        """The multiply-adds without auxiliaries."""
         return self.madds_encoder + self.madds_decoder
 
 
 def cost(blueprint: Blueprint) -> Cost:
-    """Counts a blueprint as it stands; give it ``deployed()`` to count what is shipped.
+    """Counts all layers of a blueprint; pass ``deployed()`` to count the shipped network.
 
-    The receptive field is None where a global pooling makes it the whole image. The peak of
-    activation memory is that of one image at inference in single precision, in layer order,
-    with each map freed after its last use.
+    The receptive field is None where a global pooling makes it the entire image. The peak of
+    activation memory is for one image at inference in float32, computed in layer order with each
+    map freed after its last use. Both are those of the shipped network in either case.
     """
     params = _by_part(blueprint, layer_params)
     madds = _by_part(blueprint, layer_madds)
@@ -69,7 +69,7 @@ def cost(blueprint: Blueprint) -> Cost:
 
 
 def layer_params(layer: Layer, source: Layer | None) -> int:
-    """Trainable parameters of one layer that reads ``source``."""
+    """Counts the trainable parameters of a layer that reads ``source``."""
     if layer.kind == "conv":
         kernel = math.prod(layer.options["kernel"]) * source.channels * layer.channels
         return kernel + layer.channels * layer.options["bias"]
@@ -79,7 +79,7 @@ def layer_params(layer: Layer, source: Layer | None) -> int:
 
 
 def layer_madds(layer: Layer, source: Layer | None) -> int:
-    """Multiply-adds of one layer that reads ``source``."""
+    """Counts the multiply-adds of a layer that reads ``source``."""
     if layer.kind not in ("conv", "depthwise"):
         return 0
     fan_in = source.channels if layer.kind == "conv" else 1
@@ -95,24 +95,24 @@ def _by_part(blueprint: Blueprint, count: Callable[[Layer, Layer | None], int]) 
 
 
 def _receptive_field(blueprint: Blueprint) -> Size | None:
-    """Input rows and columns that one output can see, ignoring the border."""
-    seen: dict[str, tuple[int, int]] = {}
+    """Returns the input rows and columns that one output depends on, ignoring the border."""
+    fields: dict[str, Size] = {}
     for layer in blueprint.layers:
         if layer.kind == "global_pool":
             return None
         if not layer.inputs:
-            seen[layer.name] = (1, 1)
+            fields[layer.name] = (1, 1)
             continue
         read = layer.inputs[:1] if layer.kind == "resize" else layer.inputs
-        rows, columns = (max(seen[name][axis] for name in read) for axis in (0, 1))
+        rows, columns = (max(fields[name][axis] for name in read) for axis in (0, 1))
         step = blueprint.by_name[layer.inputs[0]].stride
         reach = _reach(layer)
-        seen[layer.name] = (rows + reach[0] * step, columns + reach[1] * step)
-    return seen[blueprint.outputs["logits"]]
+        fields[layer.name] = (rows + reach[0] * step, columns + reach[1] * step)
+    return fields[blueprint.outputs["logits"]]
 
 
 def _reach(layer: Layer) -> Size:
-    """Pixels of its input that one output pixel of a layer reads beyond the first."""
+    """Returns the input pixels that an output pixel of a layer reads beyond the first."""
     if layer.kind == "resize":
         return 1, 1
     kernel = layer.options.get("kernel", (1, 1))
@@ -121,7 +121,7 @@ def _reach(layer: Layer) -> Size:
 
 
 def _peak_activation_bytes(blueprint: Blueprint) -> int:
-    """Largest sum of maps alive at once; layers that work in place share their input's memory."""
+    """Returns the largest total of maps in memory at once; in-place layers need no memory."""
     in_place = {"batch_norm", "relu", "dropout", "output", "scale"}
     owner: dict[str, str] = {}
     for layer in blueprint.layers:

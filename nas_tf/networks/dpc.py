@@ -1,4 +1,4 @@
-"""Dense prediction cells on MobileNetV2, drawn from their genotypes (NeurIPS 2018)."""
+"""Builds dense prediction cells on MobileNetV2 from their genotypes (NeurIPS 2018)."""
 
 from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
@@ -13,28 +13,30 @@ _DEPTHWISE_INIT, _POINTWISE_INIT = "truncated_normal:0.33", "truncated_normal:0.
 
 
 def add_network(draft: Draft, genotype: Genotype, head: Head, settings: Settings) -> None:
-    """Draws the encoder at output stride 16 or 8, the cell, its projection and the classifier."""
+    """Adds the encoder at output stride 16 or 8, the cell, its projection and the classifier."""
     encoder = MobileNetV2(alpha=settings.alpha, output_stride=settings.output_stride)
     features = encoder.taps(draft)[-1]
-    draft.begin("decoder", epsilon=1e-5, momentum=0.9997)
+    draft.start_part("decoder", epsilon=1e-5, momentum=0.9997)
     x = add_projected(draft, features, genotype, settings)
     draft.output(classifier(draft, x, "output.classifier", head, kernel=1), "logits")
 
 
 def add_projected(draft: Draft, features: Layer, genotype: Genotype, settings: Settings) -> Layer:
-    """The branches, all of them concatenated, thinned out in training and projected."""
+    """Adds the branches, their concatenation, dropout and the projection."""
     outputs = [features]
     for k, branch in enumerate(branches_of(genotype), 1):
         name = f"branch{k}.{branch.operator}"
-        outputs.append(_operator(draft, outputs[branch.source], branch.operator, name, settings))
+        outputs.append(
+            _add_operator(draft, outputs[branch.source], branch.operator, name, settings)
+        )
     x = draft.concat(outputs[1:], "cell.concat") if len(outputs) > 2 else outputs[1]
     x = draft.dropout(x, "cell.dropout", drop=_DROP)
-    return _conv(draft, x, "projection", settings.width)
+    return _add_conv(draft, x, "projection", settings.width)
 
 
-def _operator(draft: Draft, x: Layer, op: Operator, name: str, settings: Settings) -> Layer:
+def _add_operator(draft: Draft, x: Layer, op: Operator, name: str, settings: Settings) -> Layer:
     if op.kind == "conv1x1":
-        return _conv(draft, x, name, settings.width)
+        return _add_conv(draft, x, name, settings.width)
     if op.kind == "sep3x3":
         times = 16 // settings.output_stride
         rate = (op.rows * times, op.columns * times)
@@ -42,22 +44,21 @@ def _operator(draft: Draft, x: Layer, op: Operator, name: str, settings: Setting
         y = draft.relu(draft.batch_norm(y, f"{name}.depthwise.bn"), f"{name}.depthwise.relu")
         y = draft.conv(y, f"{name}.pointwise", settings.width, init=_POINTWISE_INIT)
         return draft.relu(draft.batch_norm(y, f"{name}.bn"), f"{name}.relu")
-    pooled = _conv(
-        draft, _pool(draft, x, (op.rows, op.columns), name, settings), name, settings.width
-    )
+    pooled = _add_pool(draft, x, (op.rows, op.columns), name, settings)
+    pooled = _add_conv(draft, pooled, name, settings.width)
     return draft.resize(pooled, x, f"{name}.resize", corners=True)
 
 
-def _conv(draft: Draft, x: Layer, name: str, width: int) -> Layer:
+def _add_conv(draft: Draft, x: Layer, name: str, width: int) -> Layer:
     x = draft.conv(x, f"{name}.conv", width, init=_POINTWISE_INIT)
     return draft.relu(draft.batch_norm(x, f"{name}.bn"), f"{name}.relu")
 
 
-def _pool(draft: Draft, x: Layer, grid: Size, name: str, settings: Settings) -> Layer:
-    """Average pooling whose window is the feature map's share of a grid.
+def _add_pool(draft: Draft, x: Layer, grid: Size, name: str, settings: Settings) -> Layer:
+    """Adds average pooling whose window is one cell of a grid over the feature map.
 
     The released code slides that window by one pixel (``sliding``); the paper's text has one
-    average per grid cell (``grid``), which needs a crop of one more than a multiple.
+    average per grid cell (``grid``), which needs a crop of 1 more than a multiple.
     """
     if grid == (1, 1):
         return draft.global_pool(x, f"{name}.mean")

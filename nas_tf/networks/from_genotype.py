@@ -1,4 +1,4 @@
-"""From a genotype to its blueprint, whatever its space."""
+"""Builds the blueprint of a genotype of any space."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from nas_tf import spaces
 from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
-from nas_tf.networks import auxcell, dpc, settings, template
+from nas_tf.networks import auxcell, dpc, template
 from nas_tf.networks.backbones import MobileNetV2
 from nas_tf.networks.blueprint import Blueprint, Draft, Size
 from nas_tf.networks.heads import Head, segmentation
-from nas_tf.networks.settings import Settings
+from nas_tf.networks.settings import Settings, published
 
 _BUILDERS = {
     "auxcell": auxcell.add_network,
@@ -26,10 +26,14 @@ def blueprint_of(
     input_size: Size | None = None,
     settings: Settings | None = None,
 ) -> Blueprint:
-    """Draws the whole network, everything the paper counts included.
+    """Builds the blueprint of the entire network, with everything that the paper counts.
+
+    ::
+
+        blueprint = blueprint_of("arch0", 21, input_size=(512, 512))
 
     Args:
-        genotype: What the search found, a published name, or brackets.
+        genotype: A genotype, a published name, or brackets.
         head: A task's head, or a number of classes for segmentation.
         input_size: Height and width; None for a network that takes any size.
         settings: Defaults to those of the space's published networks.
@@ -39,7 +43,7 @@ def blueprint_of(
     head = segmentation(head) if isinstance(head, int) else head
     if not isinstance(head, Head):
         raise ConfigError(f"head is {head!r:.40}, expected a number of classes or a Head")
-    _BUILDERS[genotype.space](draft, genotype, head, settings or _published(genotype.space))
+    _BUILDERS[genotype.space](draft, genotype, head, settings or published(genotype.space))
     return draft.finish()
 
 
@@ -50,7 +54,7 @@ def encoder_blueprint(
     output_stride: int = 32,
     last_block: int = 16,
 ) -> Blueprint:
-    """Draws MobileNetV2 alone, with its taps as outputs ``tap0``, ``tap1``, …."""
+    """Builds the blueprint of MobileNetV2 with its taps as outputs ``tap0``, ``tap1``, …."""
     draft = Draft(checked_size(input_size))
     encoder = MobileNetV2(alpha=alpha, output_stride=output_stride)
     for n, tap in enumerate(encoder.taps(draft, last_block)):
@@ -59,14 +63,10 @@ def encoder_blueprint(
 
 
 def checked_size(size: Size | None) -> Size | None:
-    """Returns the size, or raises unless it is two positive integers or None."""
+    """Returns the size; raises ``ConfigError`` unless it is None or two integers of 1–16384."""
     if size is None:
         return None
-    whole = isinstance(size, (tuple, list)) and len(size) == 2
-    if not whole or not all(isinstance(n, int) and 1 <= n <= 16384 for n in size):
+    is_pair = isinstance(size, (tuple, list)) and len(size) == 2
+    if not is_pair or not all(isinstance(n, int) and 1 <= n <= 16384 for n in size):
         raise ConfigError(f"input_size is {size!r}, expected (height, width) of 1–16384 each")
     return size[0], size[1]
-
-
-def _published(space: str) -> Settings:
-    return settings.published(space)

@@ -1,7 +1,7 @@
-"""A blueprint computed directly, without Keras layers: what training runs.
+"""Computes a blueprint without Keras layers, for training.
 
-Tracing six hundred Keras layers costs seconds a candidate; this is the same arithmetic in a
-tenth of the operations. The Keras model stays what is kept, shipped and tested against.
+Tracing six hundred Keras layers costs seconds per candidate; this is the same arithmetic in a
+tenth of the operations. The Keras model is what is saved, shipped and tested against.
 """
 
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ _NO_STATISTICS: tuple[int, ...] = (0,)
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """In which arithmetic the layers compute; weights, statistics and losses stay float32.
+    """The arithmetic of the layers; weights, statistics and losses are always float32.
 
-    ``dense`` computes a depthwise convolution and the pointwise one behind it as one dense
+    ``dense`` computes a depthwise convolution and the pointwise one after it as one dense
     convolution, which is more arithmetic in a faster form where the processor has matrix
-    instructions. ``depthwise_from`` is the least kernel whose depthwise convolution is left in
-    float32, because its gradient in bfloat16 falls back to a slow kernel.
+    instructions. Depthwise convolutions of a kernel of ``depthwise_from`` or more are computed
+    in float32, because their gradient in bfloat16 falls back to a slow kernel.
     """
 
     compute: tf.DType = tf.float32
@@ -37,7 +37,7 @@ FLOAT32 = Precision()
 
 @dataclass
 class _Pass:
-    """What one computation of the network gathers on its way."""
+    """The state of one forward pass: its arguments, all tensors, and the measured statistics."""
 
     training: frozenset[str]
     arrays: dict[tuple[str, str], tf.Tensor]
@@ -49,10 +49,20 @@ class _Pass:
 class Functional:
     """A network as a function of its vectors.
 
+    It holds no variables and changes nothing, so it may be called from several threads and
+    inside ``tf.function``.
+
+    ::
+
+        network = Functional(blueprint)
+        state = from_arrays(network.parts, initial_arrays(blueprint, seed=0))
+        outputs, _ = network(images, state.trainable, state.statistics)
+
     Args:
-        blueprint: What to compute; dead layers are left out.
-        precision: In which arithmetic.
-        parts: Layouts of the vectors; those of a larger blueprint where this is a piece of it.
+        blueprint: The network; dead layers are left out.
+        precision: The arithmetic of its layers.
+        parts: Layouts of the vectors, if they are those of a larger blueprint that contains
+            this one.
     """
 
     def __init__(
@@ -76,27 +86,27 @@ class Functional:
         training: frozenset[str] = frozenset(),
         seed: tf.Tensor | None = None,
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-        """Computes all outputs, and the batch statistics of the parts in training.
+        """Computes all outputs, and the batch statistics of each part in ``training``.
 
         Args:
             inputs: The image, or a mapping of taps.
             trainable: The trainable vector of each part.
-            statistics: The vector of running means and variances of each part.
-            training: Parts that normalise by the batch instead of the running statistics.
-            seed: Two integers that fix the dropout of this pass.
+            statistics: The vector of moving means and variances of each part.
+            training: Parts that normalise by the batch instead of the moving statistics.
+            seed: Two integers that determine the dropout of this pass; None for no dropout.
         """
-        one = _Pass(training, self._taken_apart(trainable, statistics), seed)
-        named = inputs if isinstance(inputs, Mapping) else {"image": inputs}
+        state = _Pass(training, self._split_vectors(trainable, statistics), seed)
+        by_name = inputs if isinstance(inputs, Mapping) else {"image": inputs}
         for layer in self.blueprint.layers:
             if layer.kind == "input":
-                one.tensors[layer.name] = self._compute(named[layer.name])
+                state.tensors[layer.name] = self._compute(by_name[layer.name])
             elif layer.name not in self._skipped:
-                read = [one.tensors[name] for name in layer.inputs if name in one.tensors]
-                one.tensors[layer.name] = getattr(self, f"_{layer.kind}")(layer, read, one)
-        outputs = {key: one.tensors[name] for key, name in self.blueprint.outputs.items()}
-        return outputs, {part: self._measured(part, one) for part in sorted(training)}
+                read = [state.tensors[name] for name in layer.inputs if name in state.tensors]
+                state.tensors[layer.name] = getattr(self, f"_{layer.kind}")(layer, read, state)
+        outputs = {key: state.tensors[name] for key, name in self.blueprint.outputs.items()}
+        return outputs, {part: self._measured_vector(part, state) for part in sorted(training)}
 
-    def _taken_apart(
+    def _split_vectors(
         self, trainable: Vectors, statistics: Vectors
     ) -> dict[tuple[str, str], tf.Tensor]:
         arrays: dict[tuple[str, str], tf.Tensor] = {}
@@ -105,12 +115,12 @@ class Functional:
             arrays |= _split(statistics[part], layout.statistics, tf.float32)
         return arrays
 
-    def _measured(self, part: str, one: _Pass) -> tf.Tensor:
+    def _measured_vector(self, part: str, state: _Pass) -> tf.Tensor:
         slots = self.parts[part].statistics.slots
-        return tf.concat([one.measured[slot.layer, slot.role] for slot in slots], 0)
+        return tf.concat([state.measured[slot.layer, slot.role] for slot in slots], 0)
 
     def _separable_pairs(self) -> dict[str, str]:
-        """Pointwise convolutions that alone read a depthwise one of stride 1."""
+        """Maps each pointwise convolution to the depthwise one of stride 1 that it alone reads."""
         readers: dict[str, list[Layer]] = {}
         for layer in self.blueprint.layers:
             for name in layer.inputs:
@@ -126,13 +136,13 @@ class Functional:
     def _compute(self, x: tf.Tensor) -> tf.Tensor:
         return x if x.dtype == self.precision.compute else tf.cast(x, self.precision.compute)
 
-    def _conv(self, layer: Layer, read: list[tf.Tensor], one: _Pass) -> tf.Tensor:
-        kernel = one.arrays[layer.name, "kernel"]
+    def _conv(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+        kernel = state.arrays[layer.name, "kernel"]
         options = layer.options
         if layer.name in self._dense:
             depthwise = self.blueprint.by_name[self._dense[layer.name]]
-            read = [one.tensors[depthwise.inputs[0]]]
-            kernel = one.arrays[depthwise.name, "kernel"] * kernel
+            read = [state.tensors[depthwise.inputs[0]]]
+            kernel = state.arrays[depthwise.name, "kernel"] * kernel
             options = depthwise.options
         stride, (rows, columns) = options["stride"], options["rate"]
         y = tf.raw_ops.Conv2D(
@@ -143,12 +153,12 @@ class Functional:
             dilations=[1, rows, columns, 1],
         )
         if layer.options["bias"]:
-            bias = one.arrays[layer.name, "bias"]
+            bias = state.arrays[layer.name, "bias"]
             y = tf.raw_ops.BiasAdd(value=y, bias=self._compute(bias))
         return y
 
-    def _depthwise(self, layer: Layer, read: list[tf.Tensor], one: _Pass) -> tf.Tensor:
-        x, kernel = read[0], one.arrays[layer.name, "kernel"]
+    def _depthwise(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+        x, kernel = read[0], state.arrays[layer.name, "kernel"]
         stride, rate = layer.options["stride"], layer.options["rate"]
         if max(layer.options["kernel"]) >= self.precision.depthwise_from:
             x, kernel = tf.cast(x, tf.float32), tf.cast(kernel, tf.float32)
@@ -157,49 +167,49 @@ class Functional:
             tf.nn.depthwise_conv2d(x, kernel, (1, stride, stride, 1), "SAME", dilations=dilations)
         )
 
-    def _batch_norm(self, layer: Layer, read: list[tf.Tensor], one: _Pass) -> tf.Tensor:
+    def _batch_norm(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         name = layer.name
         part = "encoder" if layer.part == "encoder" else "decoder"
-        learning = part in one.training
+        learning = part in state.training
         normalised = tf.raw_ops.FusedBatchNormV3(
             x=read[0],
-            scale=one.arrays[name, "gamma"],
-            offset=one.arrays[name, "beta"],
-            mean=tf.zeros(0) if learning else one.arrays[name, "mean"],
-            variance=tf.zeros(0) if learning else one.arrays[name, "variance"],
+            scale=state.arrays[name, "gamma"],
+            offset=state.arrays[name, "beta"],
+            mean=tf.zeros(0) if learning else state.arrays[name, "mean"],
+            variance=tf.zeros(0) if learning else state.arrays[name, "variance"],
             epsilon=layer.options["epsilon"],
             is_training=learning,
         )
         if learning:
-            one.measured[name, "mean"] = normalised.batch_mean
-            one.measured[name, "variance"] = normalised.batch_variance
+            state.measured[name, "mean"] = normalised.batch_mean
+            state.measured[name, "variance"] = normalised.batch_variance
         return normalised.y
 
-    def _relu(self, layer: Layer, read: list[tf.Tensor], one: _Pass) -> tf.Tensor:
+    def _relu(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         if layer.options["most"] == 6:
             return tf.raw_ops.Relu6(features=read[0])
         return tf.raw_ops.Relu(features=read[0])
 
-    def _max_pool(self, layer: Layer, read: list[tf.Tensor], one: _Pass) -> tf.Tensor:
+    def _max_pool(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         kernel, stride = layer.options["kernel"], layer.options["stride"]
         return tf.nn.max_pool2d(read[0], kernel, stride, "SAME")
 
-    def _average_pool(self, layer: Layer, read: list[tf.Tensor], one: _Pass) -> tf.Tensor:
+    def _average_pool(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         return tf.nn.avg_pool2d(read[0], layer.options["kernel"], layer.options["stride"], "VALID")
 
-    def _subsample(self, layer: Layer, read: list[tf.Tensor], one: _Pass) -> tf.Tensor:
+    def _subsample(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         return read[0][:, ::2, ::2]
 
-    def _global_pool(self, layer: Layer, read: list[tf.Tensor], one: _Pass) -> tf.Tensor:
+    def _global_pool(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         return self._compute(tf.reduce_mean(tf.cast(read[0], tf.float32), (1, 2), keepdims=True))
 
-    def _add(self, layer: Layer, read: list[tf.Tensor], one: _Pass) -> tf.Tensor:
+    def _add(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         return tf.raw_ops.AddV2(x=read[0], y=read[1])
 
-    def _concat(self, layer: Layer, read: list[tf.Tensor], one: _Pass) -> tf.Tensor:
+    def _concat(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         return tf.concat(read, -1)
 
-    def _resize(self, layer: Layer, read: list[tf.Tensor], one: _Pass) -> tf.Tensor:
+    def _resize(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         source = self.blueprint.by_name[layer.inputs[0]]
         if not self.blueprint.dynamic and source.size == layer.size:
             return read[0]
@@ -210,25 +220,25 @@ class Functional:
         )
         return self._compute(resized)
 
-    def _scale(self, layer: Layer, read: list[tf.Tensor], one: _Pass) -> tf.Tensor:
-        return read[0] * tf.reshape(one.arrays[layer.name, "kernel"], (-1,))
+    def _scale(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+        return read[0] * tf.reshape(state.arrays[layer.name, "kernel"], (-1,))
 
-    def _zero(self, layer: Layer, read: list[tf.Tensor], one: _Pass) -> tf.Tensor:
+    def _zero(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         return tf.zeros_like(read[0])
 
-    def _dropout(self, layer: Layer, read: list[tf.Tensor], one: _Pass) -> tf.Tensor:
-        if one.seed is None or "decoder" not in one.training:
+    def _dropout(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+        if state.seed is None or "decoder" not in state.training:
             return read[0]
-        return tf.nn.experimental.stateless_dropout(read[0], layer.options["drop"], one.seed)
+        return tf.nn.experimental.stateless_dropout(read[0], layer.options["drop"], state.seed)
 
-    def _output(self, layer: Layer, read: list[tf.Tensor], one: _Pass) -> tf.Tensor:
+    def _output(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         return tf.cast(read[0], tf.float32)
 
 
 def _split(
     vector: tf.Tensor, layout: Layout, kernels: tf.DType
 ) -> dict[tuple[str, str], tf.Tensor]:
-    """A vector taken apart: one split, then one unstack a shape."""
+    """Splits a vector into arrays by one split, then one unstack per shape."""
     groups = layout.groups
     pieces = tf.split(vector, [sum(slot.size for slot in group) for group in groups])
     arrays = {}

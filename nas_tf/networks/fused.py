@@ -1,7 +1,8 @@
-"""A shipped network as the operations that an interpreter such as TFLite runs.
+"""Turns a shipped network into the operations that an interpreter such as TFLite runs.
 
-Normalisation goes into the convolution before it, an activation into what it follows. Each
-operation has a name that says all its time depends on, so that equal ones are measured once.
+Normalisation is fused into the convolution before it, an activation into the operation before
+it. An operation's text holds everything that its time depends on, so that equal operations are
+measured once.
 """
 
 import math
@@ -13,7 +14,7 @@ from nas_tf.networks.blueprint import Blueprint, Layer, Size
 
 Shape: TypeAlias = tuple[int, int, int]
 _FREE = ("dropout", "output")
-_TAKES_RELU = ("conv", "depthwise", "add", "affine")
+_FUSES_RELU = ("conv", "depthwise", "add", "affine")
 _WEIGHTLESS = ("global_pool", "max_pool", "average_pool", "subsample", "resize", "add", "concat")
 _KEEPS_SIGN = ("global_pool", "max_pool", "average_pool", "subsample", "resize", "add", "concat")
 _KERNELS = ("conv", "depthwise", "max_pool", "average_pool")
@@ -21,9 +22,15 @@ _KERNELS = ("conv", "depthwise", "max_pool", "average_pool")
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """What an operation computes: kind, shapes of what it reads and gives, and its window.
+    """One operation: its kind, the shapes of its inputs and output, and its window.
 
-    ``affine`` is a normalisation that stands alone, a product and a sum per channel.
+    The kind ``affine`` is a normalisation that is fused into nothing, a product and a sum per
+    channel.
+
+    ::
+
+        op = Op.parse("conv 3x3 rate 12x12: 45x60x48 > 45x60x48")
+        op.output  # (45, 60, 48)
     """
 
     kind: str
@@ -36,40 +43,47 @@ class Op:
 
     @classmethod
     def parse(cls, text: str) -> "Op":
-        """Reads back what ``str`` gives."""
-        what, shapes = text.split(": ")
-        read, given = shapes.split(" > ")
-        kind, *words = what.split(" ")
+        """Reads an operation from its text, as ``str`` writes it."""
+        head, shapes = text.split(": ")
+        sources, result = shapes.split(" > ")
+        kind, *words = head.split(" ")
         options: dict[str, Any] = {"kernel": _numbers(words.pop(0))} if kind in _KERNELS else {}
         if "corners" in words:
             options["corners"] = bool(words.pop())
         names, values = words[::2], words[1::2]
         options |= {name: _numbers(value) for name, value in zip(names, values, strict=True)}
-        inputs = tuple(_numbers(shape) for shape in read.split(" "))
-        return cls(kind, inputs, _numbers(given), **options)
+        inputs = tuple(_numbers(shape) for shape in sources.split(" "))
+        return cls(kind, inputs, _numbers(result), **options)
 
     @property
-    def alike(self) -> "Op":
-        """What it has in common with operations that differ from it in channels alone."""
+    def without_channels(self) -> "Op":
+        """The operation without numbers of channels, equal for all that differ in these alone."""
         sizes = sorted({(*shape[:2], 0) for shape in self.inputs})
         return replace(self, inputs=tuple(sizes), output=(*self.output[:2], 0))
 
     @property
     def work(self) -> int:
-        """Values read and written, and products: what its time goes along with among alikes."""
+        """The number of values read and written plus the products.
+
+        Among operations that differ in channels alone, time is about proportional to it.
+        """
         values = sum(math.prod(shape) for shape in (*self.inputs, self.output))
         fan_in = {"conv": self.inputs[0][2], "depthwise": 1}.get(self.kind, 0)
         return values + fan_in * math.prod((*self.output, *self.kernel))
 
     @property
-    def counted(self) -> "Op":
-        """As it is timed: joining maps takes as long however their channels are shared out."""
+    def as_timed(self) -> "Op":
+        """The operation under which it is timed.
+
+        The time of a concatenation does not depend on the channels of each input, so these are
+        divided evenly.
+        """
         if self.kind != "concat":
             return self
         height, width, channels = self.output
         each, rest = divmod(channels, len(self.inputs))
-        shares = ((height, width, each + (n < rest)) for n in range(len(self.inputs)))
-        return replace(self, inputs=tuple(shares))
+        inputs = ((height, width, each + (n < rest)) for n in range(len(self.inputs)))
+        return replace(self, inputs=tuple(inputs))
 
     def __str__(self) -> str:
         words = [self.kind]
@@ -86,10 +100,10 @@ class Op:
 
 @dataclass(frozen=True)
 class Node:
-    """An operation in its place: its last layer's name, what it reads, the layers it stands for.
+    """An operation of a network: the name of its last layer, its inputs and its layers.
 
-    ``most`` is None without an activation, 6 for ReLU6 and 0 for ReLU, which has no upper end. A
-    constant one follows from maps of zeros alone and is computed before anything runs.
+    ``most`` is None without an activation, 6 for ReLU6 and 0 for ReLU, which has no upper bound.
+    A ``constant`` operation depends on maps of zeros alone and is computed at conversion.
     """
 
     name: str
@@ -101,39 +115,44 @@ class Node:
 
 
 def fuse(blueprint: Blueprint) -> list[Node]:
-    """The operations of a network as shipped, in order, the last one giving its logits.
+    """Returns the operations of the shipped network in order; the last one returns its logits.
 
     Inputs and maps of zeros are read but are no operations.
+
+    ::
+
+        for node in fuse(blueprint):
+            print(node.name, node.op)
     """
     return _Fusion(blueprint.deployed()).nodes()
 
 
 def ops(blueprint: Blueprint) -> Counter[Op]:
-    """How often a network as shipped runs each operation, as it is timed."""
-    return Counter(node.op.counted for node in fuse(blueprint) if not node.constant)
+    """Counts the operations of the shipped network, as they are timed."""
+    return Counter(node.op.as_timed for node in fuse(blueprint) if not node.constant)
 
 
 class _Fusion:
-    """Goes through the layers twice: what is the same as what, then what goes into what."""
+    """Goes through the layers twice: finds copies and repeated operations, then fuses."""
 
     def __init__(self, blueprint: Blueprint) -> None:
         self._blueprint = blueprint
-        self._same: dict[str, str] = {}
+        self._copies: dict[str, str] = {}
         self._constant: set[str] = set()
         self._positive: set[str] = set()
         self._readers: Counter[str] = Counter()
         self._nodes: dict[str, Node] = {}
         self._layers = self._needed()
-        self._find_same()
+        self._find_copies()
 
     def nodes(self) -> list[Node]:
-        """The operations of all layers."""
+        """Returns the operations of all layers."""
         for layer in self._layers:
-            if layer.kind in ("input", "zero") or layer.name in self._same:
+            if layer.kind in ("input", "zero") or layer.name in self._copies:
                 continue
             inputs = self._inputs(layer)
-            if self._goes_into(layer, inputs[0]):
-                self._grow(self._nodes.pop(inputs[0]), layer)
+            if self._is_fused(layer, inputs[0]):
+                self._fuse_into(self._nodes.pop(inputs[0]), layer)
             else:
                 most = layer.options["most"] or 0 if layer.kind == "relu" else None
                 op = self._op(layer, inputs)
@@ -142,15 +161,15 @@ class _Fusion:
         return list(self._nodes.values())
 
     def _needed(self) -> list[Layer]:
-        """Layers whose values reach the logits, which no zero passes on."""
+        """Returns the layers whose values reach the logits; a map of zeros passes none on."""
         names = set(self._blueprint.outputs.values())
         for layer in reversed(self._blueprint.layers):
             if layer.name in names:
                 names.update(self._read(layer))
         return [layer for layer in self._blueprint.layers if layer.name in names]
 
-    def _find_same(self) -> None:
-        """Layers that compute nothing, or what another without weights has computed."""
+    def _find_copies(self) -> None:
+        """Finds layers that compute nothing, or repeat another layer without weights."""
         known: dict[tuple, str] = {}
         for layer in self._layers:
             if layer.kind == "input":
@@ -163,49 +182,49 @@ class _Fusion:
             ):
                 self._positive.add(layer.name)
             if layer.kind in _FREE or self._is_copy(layer):
-                self._same[layer.name] = inputs[0]
+                self._copies[layer.name] = inputs[0]
                 continue
             if layer.kind in _WEIGHTLESS:
                 first = known.setdefault((self._op(layer, inputs), inputs), layer.name)
                 if first != layer.name:
-                    self._same[layer.name] = first
+                    self._copies[layer.name] = first
                     continue
             self._readers.update(inputs)
 
     def _inputs(self, layer: Layer) -> tuple[str, ...]:
-        return tuple(self._same.get(name, name) for name in self._read(layer))
+        return tuple(self._copies.get(name, name) for name in self._read(layer))
 
-    def _grow(self, before: Node, layer: Layer) -> None:
-        """Takes a layer into the operation before it."""
+    def _fuse_into(self, before: Node, layer: Layer) -> None:
+        """Fuses a layer into the operation before it."""
         most = before.most if layer.kind == "batch_norm" else layer.options["most"] or 0
         layers = (*before.layers, layer)
         self._nodes[layer.name] = replace(before, name=layer.name, layers=layers, most=most)
 
     @staticmethod
     def _read(layer: Layer) -> tuple[str, ...]:
-        """What a layer takes values from: zeros take none, resizing only a size of its second."""
+        """Returns the layers whose values are read: zeros read none, resizing its first input."""
         if layer.kind == "zero":
             return ()
         return layer.inputs[:1] if layer.kind == "resize" else layer.inputs
 
     def _is_copy(self, layer: Layer) -> bool:
-        """Whether a layer gives what it reads.
+        """Returns whether a layer returns its input unchanged.
 
-        Maps resized to their own size, the mean of one pixel, a ReLU of what is never negative.
+        So do resizing to the same size, the mean of one pixel, and ReLU of a non-negative map.
         """
         if layer.kind == "relu":
             return not layer.options["most"] and self._positive.issuperset(self._inputs(layer))
         source = self._blueprint.by_name[layer.inputs[0]]
         return layer.kind in ("resize", "global_pool") and source.size == layer.size
 
-    def _goes_into(self, layer: Layer, source: str) -> bool:
-        """Whether a layer becomes part of the operation it alone reads."""
+    def _is_fused(self, layer: Layer, source: str) -> bool:
+        """Returns whether a layer is fused into its source, which no other layer may read."""
         before = self._nodes.get(source)
         if before is None or before.most is not None or self._readers[source] > 1:
             return False
         if layer.kind == "batch_norm":
             return before.layers[-1].kind in ("conv", "depthwise")
-        return layer.kind == "relu" and before.op.kind in _TAKES_RELU
+        return layer.kind == "relu" and before.op.kind in _FUSES_RELU
 
     def _op(self, layer: Layer, inputs: tuple[str, ...]) -> Op:
         options = layer.options

@@ -1,4 +1,4 @@
-"""What a decoder ends in: logits of classes, one depth, or a heatmap per joint."""
+"""The last layers of a decoder: class logits, one depth, or a heatmap per joint."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from nas_tf.networks.ops import conv_bn_relu
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The last convolution: its task and how many maps it gives."""
+    """The last convolution of a network: its task and its number of output channels."""
 
     task: str
     channels: int
@@ -20,27 +20,30 @@ class Head:
 
 
 def segmentation(num_classes: int) -> Head:
-    """One logit per class."""
+    """Returns a head with one logit per class."""
     return Head("segmentation", num_classes)
 
 
 def depth() -> Head:
-    """One depth in metres."""
+    """Returns a head with one depth in metres."""
     return Head("depth", 1)
 
 
 def pose(joints: int) -> Head:
-    """One heatmap per joint."""
+    """Returns a head with one heatmap per joint."""
     return Head("pose", joints)
 
 
 def classifier(draft: Draft, x: Layer, name: str, head: Head, *, kernel: int = 3) -> Layer:
-    """The convolution with bias that every head is."""
+    """Adds the convolution with bias of a head."""
     return draft.conv(x, name, head.channels, kernel=kernel, bias=True)
 
 
 def decoder_output(draft: Draft, loose: list[Layer], width: int, head: Head) -> None:
-    """Joins the loose blocks into the logits, at the largest of their sizes (CVPR 2019, 3.2)."""
+    """Joins the blocks that no other block reads into the logits (CVPR 2019, section 3.2).
+
+    They are resized to the largest of their sizes and concatenated.
+    """
     largest = min(loose, key=lambda layer: layer.stride)
     aligned = [draft.resize(x, largest, f"output.resize{n}") for n, x in enumerate(loose, 1)]
     x = draft.concat(aligned, "output.concat") if len(aligned) > 1 else aligned[0]

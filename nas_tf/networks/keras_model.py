@@ -1,9 +1,13 @@
-"""From a blueprint to a functional Keras model, layer by layer and name by name."""
+"""Builds a functional Keras model from a blueprint, with a Keras layer of the same name per layer.
+
+It also holds the two custom layers ``Resize`` and ``Zero``. Their registered names are stored in
+saved models and must not change.
+"""
 
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
 import tensorflow as tf
 from tensorflow import keras
@@ -14,6 +18,11 @@ from nas_tf.networks.blueprint import Blueprint, Layer
 @keras.utils.register_keras_serializable("nas_tf")
 class Resize(keras.layers.Layer):
     """Bilinear resizing to a fixed size, or to the size of a second input.
+
+    ::
+
+        small = Resize((32, 48))(image)
+        like_other = Resize()([image, other])
 
     Args:
         size: Height and width, or None to take them from the second input.
@@ -27,7 +36,7 @@ class Resize(keras.layers.Layer):
         self.size, self.corners = size, corners
 
     def call(self, inputs: Any) -> tf.Tensor:
-        """Resizes and keeps the type of the input."""
+        """Resizes the first input and returns the result in its type."""
         x = inputs if self.size is not None else inputs[0]
         size = self.size if self.size is not None else tf.shape(inputs[1])[1:3]
         resized = tf.raw_ops.ResizeBilinear(
@@ -36,7 +45,7 @@ class Resize(keras.layers.Layer):
         return tf.cast(resized, x.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """Size and alignment."""
+        """Returns the configuration, with size and alignment."""
         return {**super().get_config(), "size": self.size, "corners": self.corners}
 
 
@@ -45,36 +54,33 @@ class Zero(keras.layers.Layer):
     """The operation ``zero``: a map of zeros whose gradient is zero rather than absent."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Multiplies by zero."""
+        """Returns the input multiplied by zero."""
         return inputs * tf.zeros((), inputs.dtype)
 
 
-Maker: TypeAlias = "Callable[[Layer, Blueprint], keras.layers.Layer]"
-
-
 def realise(blueprint: Blueprint, *, name: str) -> keras.Model:
-    """Builds the live part of a blueprint.
+    """Builds the Keras model of a blueprint, without its dead layers.
 
-    The model returns the logits alone, or a dictionary of outputs where there are auxiliaries;
+    The model returns the logits alone, or a dictionary of outputs if there are auxiliaries;
     likewise it takes the image alone, or a dictionary of taps.
     """
-    with _collector_paused():
-        return _realise(blueprint.live(), name)
+    with _garbage_collection_paused():
+        return _build_model(blueprint.live(), name)
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
-    """A quarter of the time would go into looking for garbage among Keras's many objects."""
-    running = gc.isenabled()
+def _garbage_collection_paused() -> Iterator[None]:
+    """Pauses the garbage collection, which would take a quarter of the time."""
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if running:
+        if enabled:
             gc.enable()
 
 
-def _realise(blueprint: Blueprint, name: str) -> keras.Model:
+def _build_model(blueprint: Blueprint, name: str) -> keras.Model:
     tensors: dict[str, Any] = {}
     for layer in blueprint.layers:
         if layer.kind == "input":
@@ -85,17 +91,17 @@ def _realise(blueprint: Blueprint, name: str) -> keras.Model:
         if layer.kind == "resize":
             tensors[layer.name] = _resize(layer, blueprint, inputs)
             continue
-        made = _MAKERS[layer.kind](layer)
-        tensors[layer.name] = made(inputs if len(inputs) > 1 else inputs[0])
+        keras_layer = _KERAS_LAYERS[layer.kind](layer)
+        tensors[layer.name] = keras_layer(inputs if len(inputs) > 1 else inputs[0])
     outputs = {key: tensors[layer] for key, layer in blueprint.outputs.items()}
     inputs = {
         layer.name: tensors[layer.name] for layer in blueprint.layers if layer.kind == "input"
     }
-    return keras.Model(_sole(inputs), _sole(outputs), name=name)
+    return keras.Model(_only(inputs), _only(outputs), name=name)
 
 
-def _sole(tensors: dict[str, Any]) -> Any:
-    """The one tensor there is, or all of them by name."""
+def _only(tensors: dict[str, Any]) -> Any:
+    """Returns the tensor if there is only one, else the dictionary."""
     return tensors if len(tensors) > 1 else next(iter(tensors.values()))
 
 
@@ -155,28 +161,29 @@ def _average_pool(layer: Layer) -> keras.layers.Layer:
 
 
 def _scale(layer: Layer) -> keras.layers.Layer:
-    """A factor per channel as a 1x1 depthwise convolution, which quantises like any other."""
+    """Returns a factor per channel as a 1x1 depthwise convolution, so that it can be quantised."""
     return keras.layers.DepthwiseConv2D(
         1, use_bias=False, depthwise_initializer="ones", name=layer.name
     )
 
 
 def _resize(layer: Layer, blueprint: Blueprint, inputs: list[Any]) -> Any:
-    """Bilinear resizing by the simplest layer that does it: none, UpSampling2D, or Resize."""
+    """Resizes by the simplest layer that can: none, ``UpSampling2D``, or ``Resize``."""
     source = blueprint.by_name[layer.inputs[0]]
     if blueprint.dynamic:
         return Resize(corners=layer.options["corners"], name=layer.name)(inputs)
     if source.size == layer.size:
         return inputs[0]
-    factors = tuple(out / given for out, given in zip(layer.size, source.size, strict=True))
+    factors = tuple(new / old for new, old in zip(layer.size, source.size, strict=True))
     if not layer.options["corners"] and all(factor.is_integer() for factor in factors):
-        up = tuple(int(factor) for factor in factors)
-        return keras.layers.UpSampling2D(up, interpolation="bilinear", name=layer.name)(inputs[0])
-    made = Resize(layer.size, corners=layer.options["corners"], name=layer.name)
-    return made(inputs[0])
+        size = tuple(int(factor) for factor in factors)
+        upsampling = keras.layers.UpSampling2D(size, interpolation="bilinear", name=layer.name)
+        return upsampling(inputs[0])
+    resize = Resize(layer.size, corners=layer.options["corners"], name=layer.name)
+    return resize(inputs[0])
 
 
-_MAKERS: Mapping[str, Callable[[Layer], keras.layers.Layer]] = {
+_KERAS_LAYERS: Mapping[str, Callable[[Layer], keras.layers.Layer]] = {
     "conv": _conv,
     "depthwise": _depthwise,
     "batch_norm": _batch_norm,

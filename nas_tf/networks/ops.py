@@ -1,4 +1,4 @@
-"""The candidate operations, under the names that the search spaces give them."""
+"""The candidate operations, by their names in the search spaces."""
 
 import re
 
@@ -10,7 +10,7 @@ _NAME = re.compile(r"(conv|sep|maxpool)(\d)x\2(?:_rate(\d+))?")
 def conv_bn_relu(
     draft: Draft, x: Layer, name: str, channels: int, *, kernel: int = 1, rate: int = 1
 ) -> Layer:
-    """Convolution without bias, batch normalisation, ReLU."""
+    """Adds a convolution without bias, batch normalisation and ReLU."""
     x = draft.conv(x, f"{name}.conv", channels, kernel=kernel, rate=rate)
     return draft.relu(draft.batch_norm(x, f"{name}.bn"), f"{name}.relu")
 
@@ -26,20 +26,23 @@ def separable(
     stride: int = 1,
     repeats: int = 1,
 ) -> Layer:
-    """Depthwise then pointwise with nothing between, batch normalisation, ReLU; repeated.
+    """Adds separable convolutions: depthwise, pointwise, batch normalisation, ReLU.
 
-    The published networks repeat each separable convolution twice, stride included.
+    Nothing stands between the depthwise and the pointwise convolution. The published networks
+    repeat each separable convolution twice, stride included.
     """
     for unit in range(1, repeats + 1):
-        at = f"{name}.unit{unit}"
-        x = draft.depthwise(x, f"{at}.depthwise", kernel=kernel, stride=stride, rate=(rate, rate))
-        x = draft.conv(x, f"{at}.pointwise", channels)
-        x = draft.relu(draft.batch_norm(x, f"{at}.bn"), f"{at}.relu")
+        prefix = f"{name}.unit{unit}"
+        x = draft.depthwise(
+            x, f"{prefix}.depthwise", kernel=kernel, stride=stride, rate=(rate, rate)
+        )
+        x = draft.conv(x, f"{prefix}.pointwise", channels)
+        x = draft.relu(draft.batch_norm(x, f"{prefix}.bn"), f"{prefix}.relu")
     return x
 
 
 def global_branch(draft: Draft, x: Layer, name: str, channels: int) -> Layer:
-    """Global mean, then 1x1 convolution; stays a 1x1 map until something needs it spread out."""
+    """Adds a global mean and a 1x1 convolution; the map stays 1x1 until a layer needs it full."""
     return conv_bn_relu(draft, draft.global_pool(x, f"{name}.mean"), name, channels)
 
 
@@ -53,9 +56,9 @@ def apply(
     stride: int = 1,
     sep_repeats: int = 1,
 ) -> Layer:
-    """Puts the operation ``op`` on ``x``; its layers are named ``<name>.<op>.…``.
+    """Adds the operation ``op`` on ``x``; its layers are named ``<name>.<op>.…``.
 
-    ``skip`` tiles its channels where more are asked for; ``skip`` and ``gap`` ignore the stride.
+    ``skip`` tiles its input up to ``channels``; ``skip`` and ``gap`` ignore the stride.
     """
     name = f"{name}.{op}"
     if op == "skip":

@@ -8,16 +8,22 @@ from nas_tf.errors import ConfigError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How a genotype is drawn.
+    """The settings under which the network of a genotype is built.
+
+    ::
+
+        settings = Settings(width=48, sep_repeats=1)
+        blueprint = blueprint_of("arch0", 21, settings=settings)
 
     Args:
-        width: Channels of the decoder; for templates of the pre-classifier only, for dense
-            prediction cells of every branch.
-        sep_repeats: How often a separable convolution is repeated.
-        auxiliary: What each block of an auxiliary-cell decoder predicts with during training.
+        width: Channels of the decoder; in templates of the layer before the classifier only, in
+            dense prediction cells of every branch.
+        sep_repeats: Number of times that each separable convolution is repeated.
+        auxiliary: Auxiliary head of each block of an auxiliary-cell decoder during training.
         alpha: Width multiplier of MobileNetV2.
         output_stride: Stride of the features a dense prediction cell reads.
-        pool_mode: Pooling of dense prediction cells: the released code's or the paper's.
+        pool_mode: Pooling of dense prediction cells: ``sliding`` as in the released code, or
+            ``grid`` as in the paper.
     """
 
     width: int = 64
@@ -54,10 +60,10 @@ _SEARCH = {
 
 
 def published(space: str, **changes: Any) -> Settings:
-    """The settings of a space's published networks, with changes."""
+    """Returns the settings of a space's published networks, with changes."""
     return replace(_PUBLISHED[space], **changes)
 
 
 def search(space: str, **changes: Any) -> Settings:
-    """The lighter settings under which candidates are searched, with changes."""
+    """Returns the lighter settings of a space's candidates in a search, with changes."""
     return replace(_SEARCH[space], **changes)

@@ -1,4 +1,4 @@
-"""The values of a network's vectors: how they start, and how they enter and leave Keras models."""
+"""Holds the values of a network's vectors, initialises them, and copies them to Keras models."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ Arrays: TypeAlias = "dict[tuple[str, Role], np.ndarray]"
 
 @dataclass(frozen=True)
 class State:
-    """One vector of weights and one of running statistics for each part of a network."""
+    """A vector of weights and one of moving statistics for each part of a network."""
 
     trainable: Mapping[str, np.ndarray]
     statistics: Mapping[str, np.ndarray]
 
     def with_part(self, part: str, other: "State") -> "State":
-        """This state with one part of another."""
+        """Returns this state with one part replaced by that of another."""
         return State(
             {**self.trainable, part: other.trainable[part]},
             {**self.statistics, part: other.statistics[part]},
@@ -39,13 +39,13 @@ class State:
 
     @property
     def is_finite(self) -> bool:
-        """Whether no value has run away."""
+        """True if all values are finite."""
         vectors = (*self.trainable.values(), *self.statistics.values())
         return all(bool(np.isfinite(vector).all()) for vector in vectors)
 
 
 def to_arrays(parts: Mapping[str, PartLayout], state: State) -> Arrays:
-    """A state taken apart, by layer and role."""
+    """Splits a state into its arrays, by layer and role."""
     arrays: Arrays = {}
     for part, layout in parts.items():
         arrays |= layout.trainable.arrays(state.trainable[part])
@@ -54,7 +54,7 @@ def to_arrays(parts: Mapping[str, PartLayout], state: State) -> Arrays:
 
 
 def from_arrays(parts: Mapping[str, PartLayout], arrays: Arrays) -> State:
-    """A state put together; there may be more arrays than it needs."""
+    """Joins arrays into a state; arrays of other layers are ignored."""
     return State(
         {part: layout.trainable.vector(arrays) for part, layout in parts.items()},
         {part: layout.statistics.vector(arrays) for part, layout in parts.items()},
@@ -68,7 +68,7 @@ def initial_arrays(
     weights: str | Path | None = None,
     alpha: float = 1.0,
 ) -> Arrays:
-    """Random weights by the seed; the encoder's by ``encoder_file`` where asked for."""
+    """Initialises all arrays from the seed; reads the encoder's from ``weights`` if given."""
     rng = np.random.default_rng(seed)
     arrays: Arrays = {}
     for layout in layouts(blueprint).values():
@@ -78,7 +78,7 @@ def initial_arrays(
 
 
 def encoder_arrays(blueprint: Blueprint, weights: str | Path, alpha: float) -> Arrays:
-    """The encoder's weights from ``imagenet``, ``drawn`` or a file, every shape checked."""
+    """Reads the encoder's weights from ``imagenet``, ``drawn`` or a file; checks every shape."""
     path = weight_files.encoder_file(weights, alpha)
     arrays: Arrays = {}
     for name, values in weight_files.read_encoder(blueprint, path).items():
@@ -89,15 +89,15 @@ def encoder_arrays(blueprint: Blueprint, weights: str | Path, alpha: float) -> A
 
 
 def fill_model(model: keras.Model, arrays: Arrays) -> None:
-    """Sets a Keras model's weights by layer name; arrays it has no layer for stay out."""
+    """Sets a Keras model's weights by layer name; arrays of other layers are ignored."""
     for layer in model.layers:
         if layer.weights:
-            own = [arrays[layer.name, role] for role in ROLES if (layer.name, role) in arrays]
-            layer.set_weights(own)
+            values = [arrays[layer.name, role] for role in ROLES if (layer.name, role) in arrays]
+            layer.set_weights(values)
 
 
 def arrays_of_model(model: keras.Model) -> Arrays:
-    """The weights of a Keras model by layer and role."""
+    """Returns the weights of a Keras model by layer and role."""
     arrays: Arrays = {}
     for layer in model.layers:
         values = layer.get_weights()

@@ -1,4 +1,4 @@
-"""Template decoders, drawn from their genotypes (WACV 2020, section 3)."""
+"""Builds template decoders from their genotypes (WACV 2020, section 3)."""
 
 from nas_tf.genotype import Genotype
 from nas_tf.networks import ops
@@ -12,10 +12,10 @@ _STEM_LAST_BLOCK = 5
 
 
 def add_network(draft: Draft, genotype: Genotype, head: Head, settings: Settings) -> None:
-    """Draws the stem and the decoder."""
+    """Adds the stem of the encoder and the decoder."""
     design = TemplateDesign.of(genotype)
     layers = MobileNetV2(alpha=settings.alpha).taps(draft, _STEM_LAST_BLOCK)
-    draft.begin("decoder", epsilon=1e-5, momentum=0.9)
+    draft.start_part("decoder", epsilon=1e-5, momentum=0.9)
     for k, block in enumerate(design.blocks, 1):
         first, second = layers[block.left], layers[block.right]
         template = design.templates[block.template]
@@ -28,7 +28,7 @@ def add_network(draft: Draft, genotype: Genotype, head: Head, settings: Settings
                 shrink=k <= design.first_half,
                 sep_repeats=settings.sep_repeats,
             )
-            first, second = second, instance.draw(first, second, template)
+            first, second = second, instance.add(first, second, template)
         layers.append(second)
     decoder_output(draft, [layers[n] for n in design.loose_blocks], settings.width, head)
 
@@ -49,21 +49,21 @@ class _Instance:
         self.draft, self.name, self.stride = draft, name, stride
         self.widen, self.shrink, self.sep_repeats = widen, shrink, sep_repeats
 
-    def draw(self, first: Layer, second: Layer, template: Template) -> Layer:
-        """Both operations, brought to one width and size, then joined."""
-        left = self._operation(first, template.left_op, "left")
-        right = self._operation(second, template.right_op, "right")
+    def add(self, first: Layer, second: Layer, template: Template) -> Layer:
+        """Adds both operations, brings them to one width and size, and joins them."""
+        left = self._add_operation(first, template.left_op, "left")
+        right = self._add_operation(second, template.right_op, "right")
         width = max(left.channels, right.channels)
-        left = self._adapted(left, first, "left", width)
-        right = self._adapted(right, second, "right", width)
+        left = self._add_adapter(left, first, "left", width)
+        right = self._add_adapter(right, second, "right", width)
         choose = max if self.shrink else min
         target = choose((left, first), (right, second), key=lambda pair: pair[0].stride)
         like = target[1] if target[0].is_global else target[0]
         if AGGREGATIONS[template.aggregation] == "sum":
-            return self._sum(left, right, like)
-        return self._concat(left, right, like, width)
+            return self._add_sum(left, right, like)
+        return self._add_concat(left, right, like, width)
 
-    def _operation(self, x: Layer, op: int, side: str) -> Layer:
+    def _add_operation(self, x: Layer, op: int, side: str) -> Layer:
         return ops.apply(
             self.draft,
             OPS[op],
@@ -74,14 +74,14 @@ class _Instance:
             sep_repeats=self.sep_repeats,
         )
 
-    def _adapted(self, x: Layer, source: Layer, side: str, width: int) -> Layer:
+    def _add_adapter(self, x: Layer, source: Layer, side: str, width: int) -> Layer:
         if x.channels == width:
             return x
         name = f"{self.name}.{side}.adapter"
         x = self.draft.full(x, source, f"{name}.spread")
         return ops.conv_bn_relu(self.draft, x, name, width)
 
-    def _sum(self, left: Layer, right: Layer, like: Layer) -> Layer:
+    def _add_sum(self, left: Layer, right: Layer, like: Layer) -> Layer:
         scaled = []
         for x, side in ((left, "left"), (right, "right")):
             if not x.is_global:
@@ -90,7 +90,7 @@ class _Instance:
         total = self.draft.add(*scaled, f"{self.name}.sum")
         return self.draft.full(total, like, f"{self.name}.spread")
 
-    def _concat(self, left: Layer, right: Layer, like: Layer, width: int) -> Layer:
+    def _add_concat(self, left: Layer, right: Layer, like: Layer, width: int) -> Layer:
         draft, name = self.draft, f"{self.name}.concat"
         left = draft.resize(left, like, f"{self.name}.left.resize")
         right = draft.resize(right, like, f"{self.name}.right.resize")

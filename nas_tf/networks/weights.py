@@ -1,4 +1,4 @@
-"""Encoder weights: where they are found, how they are read, and whether they fit."""
+"""Finds, reads and checks files of encoder weights."""
 
 import socket
 from collections import Counter
@@ -26,16 +26,15 @@ _KERAS_CLASS = {
     "batch_norm": "batch_normalization",
 }
 
-
-_PATIENCE = 20.0
+_TIMEOUT = 20.0
 """Seconds after which a server that does not answer counts as unreachable."""
 
 
 def encoder_file(weights: str | Path, alpha: float) -> Path:
-    """The file of ``imagenet``, ``drawn``, or the path that is given.
+    """Returns the file of ``imagenet`` or ``drawn``, or the path that is given.
 
     ``imagenet`` was trained by Keras's authors on photographs, ``drawn`` by
-    ``benchmarks/train_drawn_encoder.py`` on the drawn scenes of this package, which it is for.
+    ``benchmarks/train_drawn_encoder.py`` on the drawn scenes of this package, and for these.
     """
     if weights == "imagenet":
         return imagenet_file(alpha)
@@ -45,42 +44,45 @@ def encoder_file(weights: str | Path, alpha: float) -> Path:
 
 
 def drawn_file(alpha: float) -> Path:
-    """The weights that come with this package, of an encoder trained on drawn scenes."""
+    """Returns the weights that come with this package, of an encoder trained on drawn scenes."""
     if alpha != DRAWN_ALPHA:
         raise ConfigError(f"weights is drawn, which is for alpha {DRAWN_ALPHA}, now it is {alpha}")
     return _DRAWN
 
 
-def imagenet_at_hand(alpha: float) -> Path | None:
-    """The ImageNet weights on this machine: in ``NAS_TF_DATA/weights``, or as Keras keeps them."""
-    kept = Path.home() / ".keras" / "models" / _released(alpha)
+def local_imagenet_file(alpha: float) -> Path | None:
+    """Returns the ImageNet weights on this machine, None if there are none.
+
+    They are in ``NAS_TF_DATA/weights``, or in the folder into which Keras downloads them.
+    """
+    downloaded = Path.home() / ".keras" / "models" / _released_name(alpha)
     root = folders.data()
-    candidates = [root / "weights" / _local(alpha), kept] if root else [kept]
+    candidates = [root / "weights" / _local_name(alpha), downloaded] if root else [downloaded]
     return next((path for path in candidates if path.is_file()), None)
 
 
 def imagenet_file(alpha: float) -> Path:
-    """The ImageNet weights: those at hand, else Keras's download."""
-    if found := imagenet_at_hand(alpha):
+    """Returns the ImageNet weights on this machine, else downloads them as Keras does."""
+    if found := local_imagenet_file(alpha):
         return found
-    released = _released(alpha)
+    released = _released_name(alpha)
     try:
-        with _impatient():
+        with _connection_timeout():
             return Path(keras.utils.get_file(released, _RELEASE + released, cache_subdir="models"))
     except Exception as error:
         raise EnvironmentFault(
             f"ImageNet weights are not on this machine and cannot be downloaded ({error}): save "
-            f"{_RELEASE}{released} as $NAS_TF_DATA/weights/{_local(alpha)}, or choose "
+            f"{_RELEASE}{released} as $NAS_TF_DATA/weights/{_local_name(alpha)}, or choose "
             f"network.weights=drawn with network.alpha={DRAWN_ALPHA}, trained on drawn scenes, "
             "or network.weights=null, which is random"
         ) from error
 
 
 @contextmanager
-def _impatient() -> Iterator[None]:
-    """Connections opened within give up on a server that does not answer."""
+def _connection_timeout() -> Iterator[None]:
+    """Sets the timeout of the connections that are opened inside."""
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_PATIENCE)
+    socket.setdefaulttimeout(_TIMEOUT)
     try:
         yield
     finally:
@@ -88,20 +90,23 @@ def _impatient() -> Iterator[None]:
 
 
 def load_encoder(model: keras.Model, blueprint: Blueprint, path: str | Path) -> None:
-    """Sets the encoder's weights from a file, after checking every shape."""
+    """Sets the encoder's weights of a Keras model from a file, after checking every shape."""
     stored = read_encoder(blueprint, Path(path))
     for name, values in stored.items():
         model.get_layer(name).set_weights(values)
 
 
 def read_encoder(blueprint: Blueprint, path: Path) -> Mapping[str, list[np.ndarray]]:
-    """Reads the arrays of each encoder layer; either of Keras's two HDF5 layouts."""
+    """Reads the arrays of each encoder layer from a file in either of Keras's HDF5 layouts.
+
+    Raises ``WeightsError`` if a shape does not fit or a value is not finite.
+    """
     layers = [layer for layer in blueprint.live().layers if layer.part == "encoder"]
     weighted = [layer for layer in layers if layer.kind in _KERAS_CLASS]
     try:
         with h5py.File(path) as file:
             refuse_references(file, path)
-            keys = dict(zip([w.name for w in weighted], _keys(weighted, file), strict=True))
+            keys = dict(zip([w.name for w in weighted], _group_names(weighted, file), strict=True))
             found = {name: _arrays(file, key) for name, key in keys.items()}
     except OSError as error:
         reason = "no such file" if not path.exists() else "not an HDF5 file"
@@ -111,10 +116,10 @@ def read_encoder(blueprint: Blueprint, path: Path) -> Mapping[str, list[np.ndarr
     for layer in weighted:
         source = blueprint.by_name[layer.inputs[0]]
         expected = _shapes(layer, source.channels)
-        given = [array.shape for array in found[layer.name]]
-        if given != expected:
+        shapes = [array.shape for array in found[layer.name]]
+        if shapes != expected:
             raise WeightsError(
-                f"weights {path}: layer {layer.name} has shapes {given or 'none'}, "
+                f"weights {path}: layer {layer.name} has shapes {shapes or 'none'}, "
                 f"expected {expected}"
             )
         if not all(np.isfinite(array).all() for array in found[layer.name]):
@@ -125,8 +130,8 @@ def read_encoder(blueprint: Blueprint, path: Path) -> Mapping[str, list[np.ndarr
     return found
 
 
-def _keys(weighted: list[Any], file: h5py.File) -> Iterator[str]:
-    """Group names: by layer name, or by class and order as ``.weights.h5`` files have them."""
+def _group_names(weighted: list[Any], file: h5py.File) -> Iterator[str]:
+    """Yields each layer's group: its name, or in ``.weights.h5`` files its class and number."""
     by_order = "layers" in file
     root = "model_weights/" if "model_weights" in file else ""
     counts: Counter[str] = Counter()
@@ -157,9 +162,9 @@ def _shapes(layer: Any, channels: int) -> list[tuple[int, ...]]:
     return [(layer.channels,)] * 4
 
 
-def _local(alpha: float) -> str:
+def _local_name(alpha: float) -> str:
     return f"mobilenet_v2_{alpha}_imagenet_no_top.weights.h5"
 
 
-def _released(alpha: float) -> str:
+def _released_name(alpha: float) -> str:
     return f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_224_no_top.h5"

@@ -1,6 +1,7 @@
-"""Pictures and tables of genotypes and runs; loads no TensorFlow.
+"""Makes pictures and tables of genotypes and runs, without TensorFlow.
 
-``panels`` lays a genotype out as nodes and arrows, ``graph`` draws it. ``facts``, ``plots`` and
-``page`` are a run's report: numbers, pictures, HTML; ``comparison`` and the two files named after
-it are the same for several runs, ``reranked`` for a reranking. ``document`` writes them.
+``diagrams`` lays a genotype out as nodes and arrows, and ``graph`` draws it. ``run_statistics``
+(numbers), ``plots`` (figures) and ``page`` (HTML) make the report of a run, ``comparison`` and
+``comparison_page`` that of several runs, ``reranked`` that of a reranking. ``document`` holds the
+style of figures and writes pages, ``formatting`` formats numbers for readers.
 """

@@ -1,4 +1,4 @@
-"""What sets runs apart, as numbers: rewards stage by stage, tests, and the keys that differ."""
+"""Compares runs as numbers: rewards by stage, tests, and the configuration keys that differ."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,20 +15,20 @@ from nas_tf.runs.statistics import Contest, Pairing, contest, paired
 
 TOP = 10
 STAGES = ("reward", "stage 1", "stage 2")
-"""``reward`` is that of the stage a trial ended with."""
+"""The stages to compare by; ``reward`` is that of the last stage of each trial."""
 
 _SAME = ("data.name", "data.target")
 _SCORED = (
-    *("data.meta_val", "data.split_seed", "data.train_split"),
+    *("data.meta_val_share", "data.split_seed", "data.train_split"),
     *("stage_one.crop", "stage_two.crop", "network.weights"),
 )
 _NONE = "–"
-_NO_MATTER = ("full.", "evaluation.", "search.kept")
+_IRRELEVANT = ("full_training.", "evaluation.", "search.saved_weights")
 
 
 @dataclass(frozen=True)
 class Row:
-    """The rewards of one run at one stage, and how they stand against the first run's."""
+    """The rewards of one run at one stage, with tests against the first run's."""
 
     run: str
     stage: str
@@ -38,28 +38,28 @@ class Row:
 
     @property
     def best(self) -> float:
-        """The highest."""
+        """The highest reward."""
         return max(self.rewards)
 
     @property
     def mean(self) -> float:
-        """The mean."""
+        """The mean reward."""
         return float(np.mean(self.rewards))
 
     @property
     def median(self) -> float:
-        """The median."""
+        """The median reward."""
         return float(np.median(self.rewards))
 
     @property
     def top(self) -> float:
-        """The mean of the ten highest."""
+        """The mean of the ten highest rewards."""
         return float(np.mean(sorted(self.rewards)[-TOP:]))
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A key of the configuration that is not the same in all runs, and what it is in each."""
+    """A key of the configuration whose value differs between runs, with its values."""
 
     key: str
     values: tuple[str, ...]
@@ -70,7 +70,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs on the same data beside each other; the first is what the others are held against."""
+    """A comparison of runs on the same data; the first run is the baseline of the others."""
 
     runs: Sequence[Run]
 
@@ -84,15 +84,15 @@ class Comparison:
         for run in self.runs:
             if not run.completed:
                 raise DataError(f"{run.folder} has no completed trial yet, expected one at least")
-        for one in self._differing(_SAME):
+        for difference in self._differing(_SAME):
             raise DataError(
-                f"{one.key} is {' and '.join(one.values)}: rewards on different data can't be "
-                "compared, expected runs on the same"
+                f"{difference.key} is {' and '.join(difference.values)}: rewards on different "
+                "data can't be compared, expected runs on the same"
             )
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Short names of the runs: their folders', with those above where they are alike."""
+        """Short names of the runs: their folders', with parent folders if these are equal."""
         parts = [run.folder.resolve().parts for run in self.runs]
         for length in range(1, max(map(len, parts)) + 1):
             names = tuple("/".join(part[-length:]) for part in parts)
@@ -101,58 +101,60 @@ class Comparison:
         return names
 
     @cached_property
-    def facts(self) -> list[RunStatistics]:
-        """Every run looked at by itself."""
+    def statistics(self) -> list[RunStatistics]:
+        """The statistics of every run."""
         return [RunStatistics(run) for run in self.runs]
 
     @cached_property
     def stages(self) -> tuple[str, ...]:
-        """The stages to compare by; with one stage only, the reward says it all."""
-        return STAGES if any(facts.both for facts in self.facts) else STAGES[:1]
+        """The stages to compare by: ``reward`` alone if all runs have one stage."""
+        return STAGES if any(run.both for run in self.statistics) else STAGES[:1]
 
     @cached_property
     def rows(self) -> list[Row]:
-        """Stage by stage, the runs in the order in which they were given."""
+        """The rows stage by stage, with the runs in the order given."""
         return [
             self._row(stage, number)
             for stage in self.stages
             for number in range(len(self.runs))
-            if rewards(self.facts[number], stage)
+            if rewards(self.statistics[number], stage)
         ]
 
     def _row(self, stage: str, number: int) -> Row:
-        own = rewards(self.facts[number], stage)
+        own = rewards(self.statistics[number], stage)
         if not number:
             return Row(self.names[number], stage, tuple(own))
-        theirs = rewards(self.facts[0], stage)
+        baseline = rewards(self.statistics[0], stage)
         return Row(
             self.names[number],
             stage,
             tuple(own),
-            contest(own, theirs),
+            contest(own, baseline),
             self._pairs(stage, number),
         )
 
     def _pairs(self, stage: str, number: int) -> Pairing | None:
-        first, other = (_by_genotype(self.facts[one], stage) for one in (0, number))
+        first, other = (_by_genotype(self.statistics[n], stage) for n in (0, number))
         common = sorted(first.keys() & other.keys())
-        return paired([other[one] for one in common], [first[one] for one in common])
+        return paired(
+            [other[genotype] for genotype in common], [first[genotype] for genotype in common]
+        )
 
     @cached_property
     def differences(self) -> list[Difference]:
-        """The keys in which the runs differ, but for those that no search reads."""
+        """The keys in which the runs differ, except those without effect on a search."""
         return self._differing(
-            [key for key in self._keys if not key.startswith(_NO_MATTER) and key not in _SAME]
+            [key for key in self._keys if not key.startswith(_IRRELEVANT) and key not in _SAME]
         )
 
     @cached_property
     def warnings(self) -> list[str]:
-        """What makes the comparison less than even."""
-        scored = [one.key for one in self._differing(_SCORED)]
-        lines = [f"rewards were not taken alike: {', '.join(scored)} differ"] if scored else []
-        unlike = {run.about["space"] for run in self.runs}
-        if len(unlike) > 1:
-            lines.append(f"the runs search different spaces: {', '.join(sorted(unlike))}")
+        """Sentences on what makes the comparison uneven."""
+        scored = [difference.key for difference in self._differing(_SCORED)]
+        lines = [f"rewards were not computed alike: {', '.join(scored)} differ"] if scored else []
+        spaces = {run.about["space"] for run in self.runs}
+        if len(spaces) > 1:
+            lines.append(f"the runs search different spaces: {', '.join(sorted(spaces))}")
         return lines
 
     @cached_property
@@ -160,20 +162,21 @@ class Comparison:
         return list(dict.fromkeys(key for run in self.runs for key in run.settings))
 
     def _differing(self, keys: Sequence[str]) -> list[Difference]:
-        """Keys that differ among the runs that have them; a section that one is without counts."""
+        """Returns the keys whose values differ; the absence of a whole section counts as one."""
         table = [(key, tuple(_value(run.settings, key) for run in self.runs)) for key in keys]
         return [Difference(key, values) for key, values in table if len(set(values) - {_NONE}) > 1]
 
 
-def rewards(facts: RunStatistics, stage: str) -> list[float]:
-    """The rewards of a run's trials at a stage."""
-    return [one for one in (_reward(trial, stage) for trial in facts.completed) if one is not None]
+def rewards(statistics: RunStatistics, stage: str) -> list[float]:
+    """Returns the rewards of a run's trials at a stage."""
+    found = (_reward(trial, stage) for trial in statistics.completed)
+    return [reward for reward in found if reward is not None]
 
 
-def spent(facts: RunStatistics) -> np.ndarray:
-    """Seconds that had gone into trials, failed ones too, when each completed trial ended."""
-    sums = np.cumsum([trial.seconds for trial in facts.trials])
-    return sums[np.array(facts.x(facts.completed), int) - 1]
+def spent(statistics: RunStatistics) -> np.ndarray:
+    """Returns the seconds spent in all trials, failed ones too, by each completed trial's end."""
+    sums = np.cumsum([trial.seconds for trial in statistics.trials])
+    return sums[np.array(statistics.x(statistics.completed), int) - 1]
 
 
 def _reward(trial: TrialRecord, stage: str) -> float | None:
@@ -183,10 +186,10 @@ def _reward(trial: TrialRecord, stage: str) -> float | None:
     return trial.stages[number].score if len(trial.stages) > number else None
 
 
-def _by_genotype(facts: RunStatistics, stage: str) -> dict[str, float]:
-    """The reward of every genotype; the mean where one was evaluated more than once."""
+def _by_genotype(statistics: RunStatistics, stage: str) -> dict[str, float]:
+    """Returns the reward of every genotype; the mean if it was evaluated more than once."""
     found = defaultdict(list)
-    for trial in facts.completed:
+    for trial in statistics.completed:
         reward = _reward(trial, stage)
         if reward is not None:
             found[trial.genotype].append(reward)
@@ -197,4 +200,4 @@ def _value(settings: dict[str, Any], key: str) -> str:
     if key in settings:
         value = settings[key]
         return "null" if value is None else str(value)
-    return "given" if any(one.startswith(f"{key}.") for one in settings) else _NONE
+    return "given" if any(name.startswith(f"{key}.") for name in settings) else _NONE

@@ -1,4 +1,4 @@
-"""One self-contained HTML page of a comparison, with its pictures beside it as SVG and PNG."""
+"""Writes a comparison as one self-contained HTML page, and its figures as SVG and PNG."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,13 +18,13 @@ PAGE = "comparison.html"
 
 
 def write(comparison: Comparison, folder: Path) -> Path:
-    """Writes the page and its pictures into a folder; returns the page's path."""
+    """Writes the page and its figures into a folder; returns the page's path."""
     folder.mkdir(parents=True, exist_ok=True)
     return document.write(folder / PAGE, "comparison.html", _content(comparison, folder))
 
 
 def cells(row: Row) -> dict[str, str]:
-    """A row as it is written, here and in the terminal."""
+    """Returns the cells of a row, for the page and the terminal."""
     against, pairs = row.against, row.pairs
     return {
         "run": row.run,
@@ -64,14 +64,14 @@ def _content(comparison: Comparison, folder: Path) -> dict[str, Any]:
 
 
 def _runs(comparison: Comparison) -> Iterator[dict[str, str]]:
-    for name, facts in zip(comparison.names, comparison.facts, strict=True):
-        about = facts.run.about
+    for name, statistics in zip(comparison.names, comparison.statistics, strict=True):
+        about = statistics.run.about
         yield {
             "name": name,
             "oracle": f"{about['oracle']}, seed {about['seed']}",
-            "trials": f"{len(facts.trials)} of {about['max_trials']}",
-            "gated": str(len(facts.gated)) if facts.run.has_gate else "–",
-            "failed": str(len(facts.failed)),
+            "trials": f"{len(statistics.trials)} of {about['max_trials']}",
+            "gated": str(len(statistics.gated)) if statistics.run.has_gate else "–",
+            "failed": str(len(statistics.failed)),
             "command": about["command"],
         }
 
@@ -80,35 +80,37 @@ _LINES = ("-", "--", ":")
 
 
 def densities(comparison: Comparison) -> Figure:
-    """How the rewards of each stage are spread, a colour a run."""
+    """Draws the density of rewards at each stage, one colour per run."""
     return _by_stage(
-        comparison, "density", lambda axes, values, look: density(axes, values, *look)
+        comparison, "density", lambda axes, values, style: density(axes, values, *style)
     )
 
 
 def distributions(comparison: Comparison) -> Figure:
-    """The share of trials up to each reward: a curve further right is the better run."""
+    """Draws the share of trials up to each reward: a curve further right is the better run."""
 
-    def draw(axes: Axes, values: Sequence[float], look: tuple[str, str]) -> None:
+    def draw(axes: Axes, values: Sequence[float], style: tuple[str, str]) -> None:
         ordered = np.sort([min(values), *values])
         shares = np.arange(len(ordered)) / len(values)
-        axes.step(ordered, shares, where="post", color=look[0], label=look[1])
+        axes.step(ordered, shares, where="post", color=style[0], label=style[1])
 
     return _by_stage(comparison, "share of trials", draw)
 
 
 def curves(comparison: Comparison) -> Figure:
-    """The best so far and the running mean, over trials and over the time spent in them."""
+    """Draws the best so far and the running mean, over trials and over the time spent in them."""
     figure, axes = sheet(2, 2, size=(8.0, 5.6))
-    most = max(float(spent(facts)[-1]) for facts in comparison.facts)
-    unit, seconds = ("hours", 3600) if most >= 7200 else ("minutes", 60)
-    for number, (name, facts) in enumerate(zip(comparison.names, comparison.facts, strict=True)):
-        colour, line = _look(number)
-        over = facts.x(facts.completed), spent(facts) / seconds
-        lines = facts.best_so_far, facts.running_mean()
-        for one, (y, x) in zip(axes, [(y, x) for y in lines for x in over], strict=True):
+    longest = max(float(spent(statistics)[-1]) for statistics in comparison.statistics)
+    unit, seconds = ("hours", 3600) if longest >= 7200 else ("minutes", 60)
+    for number, (name, statistics) in enumerate(
+        zip(comparison.names, comparison.statistics, strict=True)
+    ):
+        colour, line = _line_style(number)
+        over = statistics.x(statistics.completed), spent(statistics) / seconds
+        lines = statistics.best_so_far, statistics.running_mean()
+        for panel, (y, x) in zip(axes, [(y, x) for y in lines for x in over], strict=True):
             steps = "steps-post" if y is lines[0] else "default"
-            one.plot(x, y, color=colour, linestyle=line, drawstyle=steps, label=name)
+            panel.plot(x, y, color=colour, linestyle=line, drawstyle=steps, label=name)
     axes[0].set(ylabel="best reward so far")
     axes[2].set(ylabel="mean of the last 20", xlabel="trials")
     axes[3].set(xlabel=f"{unit} in trials")
@@ -118,44 +120,44 @@ def curves(comparison: Comparison) -> Figure:
 
 PLOTS: dict[str, tuple[str, str, Callable[[Comparison], Figure]]] = {
     "densities": (
-        "How rewards are spread",
-        "Kernel densities, a mark a trial. Stage 2 holds only what the gate let through.",
+        "Distribution of rewards",
+        "Kernel densities, with one mark per trial. Stage 2 has only trials that passed the gate.",
         densities,
     ),
     "distributions": (
-        "What share of trials stays below a reward",
+        "Share of trials below a reward",
         "Empirical distribution functions: the curve further right is the better run.",
         distributions,
     ),
     "curves": (
         "Rewards over the search",
-        "Over trials on the left; on the right over the time that all trials before took, "
-        "failed ones too, which does not depend on the number of workers.",
+        "Left: over trials. Right: over the total time of all trials so far, failed ones "
+        "included, which does not depend on the number of workers.",
         curves,
     ),
 }
 
 
 def draw(name: str, comparison: Comparison) -> Figure:
-    """One of the pictures, by its name."""
+    """Draws the figure of a name."""
     with paper():
         return PLOTS[name][2](comparison)
 
 
 def _by_stage(
     comparison: Comparison,
-    what: str,
-    draw: Callable[[Axes, Sequence[float], tuple[str, str]], None],
+    ylabel: str,
+    draw_run: Callable[[Axes, Sequence[float], tuple[str, str]], None],
 ) -> Figure:
     stages = comparison.stages[1:] or comparison.stages
     figure, axes = sheet(1, len(stages), size=(8.0, 3.2))
-    for stage, one in zip(stages, axes, strict=True):
-        for number, facts in enumerate(comparison.facts):
-            values = rewards(facts, stage)
+    for stage, panel in zip(stages, axes, strict=True):
+        for number, statistics in enumerate(comparison.statistics):
+            values = rewards(statistics, stage)
             if values:
-                draw(one, values, (_look(number)[0], comparison.names[number]))
-        one.set(xlabel="reward" if stage == "reward" else f"reward after {stage}")
-    axes[0].set(ylabel=what)
+                draw_run(panel, values, (_line_style(number)[0], comparison.names[number]))
+        panel.set(xlabel="reward" if stage == "reward" else f"reward after {stage}")
+    axes[0].set(ylabel=ylabel)
     _legend(figure, axes[0], len(comparison.runs))
     return figure
 
@@ -165,5 +167,5 @@ def _legend(figure: Figure, axes: Axes, runs: int) -> None:
     figure.legend(*handles, loc="outside upper left", ncols=min(runs, 3))
 
 
-def _look(number: int) -> tuple[str, str]:
+def _line_style(number: int) -> tuple[str, str]:
     return CYCLE[number % len(CYCLE)], _LINES[number // len(CYCLE) % len(_LINES)]

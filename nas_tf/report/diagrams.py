@@ -1,4 +1,4 @@
-"""A genotype as nodes and arrows with positions: what ``graph`` draws, testable without a pen."""
+"""Lays a genotype out as nodes and arrows with positions; ``graph`` draws them."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ from nas_tf.spaces import auxcell, dpc, template
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A box: its name in the network's layers, what it says, and where it stands."""
+    """A box: its name among the network's layers, its label, and its position."""
 
     name: str
     label: str
@@ -20,7 +20,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One drawing: a decoder, a cell, or a template."""
+    """The layout of one drawing: a decoder, a cell, or a template."""
 
     title: str
     nodes: tuple[Node, ...]
@@ -29,12 +29,12 @@ class Panel:
 
 
 def panels(genotype: Genotype) -> list[Panel]:
-    """The drawings of a genotype: connectivity first, then what stands inside a block."""
+    """Returns the panels of a genotype: its connectivity first, then the inside of blocks."""
     return {"auxcell": _auxcell, "template": _template, "dpc": _dpc}[genotype.space](genotype)
 
 
 def op_kind(op: str) -> str:
-    """The family of an operation, which gives it its colour."""
+    """Returns the family of an operation, which determines its colour."""
     return next((k for k in ("conv", "sep", "skip", "zero") if op.startswith(k)), "pool")
 
 
@@ -59,11 +59,11 @@ def _template(genotype: Genotype) -> list[Panel]:
         items.append((block[:2], f"T{block.template + 1}{times}{stride}"))
     decoder = _connectivity(items, levels, 2, design.loose_blocks)
     used = sorted({block.template for block in design.blocks})
-    return [decoder, *(_one_template(m + 1, design.templates[m]) for m in used)]
+    return [decoder, *(_template_panel(m + 1, design.templates[m]) for m in used)]
 
 
 def _template_levels(design: template.TemplateDesign) -> list[int]:
-    """Log2 of each layer's stride, separable convolutions doubled as in the published networks."""
+    """Returns log2 of each layer's stride; published networks apply a stride twice in ``sep``."""
     halvings = {"sep": 2, "max": 1}
     levels = [2, 3]
     for k, block in enumerate(design.blocks):
@@ -93,7 +93,7 @@ def _dpc(genotype: Genotype) -> list[Panel]:
 def _connectivity(
     blocks: list[tuple[tuple[int, int], str]], levels: list[int], taps: int, loose: list[int]
 ) -> Panel:
-    """Rows are resolutions, finest above; columns the order of the blocks."""
+    """Lays out the decoder: rows are resolutions, finest on top; columns the order of blocks."""
     row = {level: -float(n) for n, level in enumerate(sorted(set(levels)))}
     heights = [row[level] for level in levels]
     names = [f"tap{n}" for n in range(taps)] + [f"block{k}" for k in range(1, len(blocks) + 1)]
@@ -130,18 +130,18 @@ def _cell(design: auxcell.AuxCellDesign) -> Panel:
     return _layered("cell", nodes, arrows)
 
 
-def _one_template(number: int, design: template.Template) -> Panel:
-    how = template.AGGREGATIONS[design.aggregation]
+def _template_panel(number: int, design: template.Template) -> Panel:
+    aggregation = template.AGGREGATIONS[design.aggregation]
     nodes = [Node("in1", "in 1", "tap"), Node("in2", "in 2", "tap")]
     for side, op in (("left", design.left_op), ("right", design.right_op)):
         nodes.append(Node(side, template.OPS[op], op_kind(template.OPS[op])))
-    nodes.append(Node("join", how, "output"))
+    nodes.append(Node("join", aggregation, "output"))
     arrows = [("in1", "left"), ("in2", "right"), ("left", "join"), ("right", "join")]
     return _layered(f"template {number}", nodes, arrows)
 
 
 def _layered(title: str, nodes: list[Node], arrows: list[tuple[str, str]]) -> Panel:
-    """Columns by longest path from the input; inside a column, near what a node reads."""
+    """Lays nodes out in columns by longest path from the input, each near the nodes it reads."""
     depth: dict[str, int] = {}
     sources = defaultdict(list)
     for start, end in arrows:
@@ -155,13 +155,13 @@ def _layered(title: str, nodes: list[Node], arrows: list[tuple[str, str]]) -> Pa
     placed = []
     for x in sorted(columns):
         column = columns[x]
-        wish = {
+        wanted = {
             node.name: sum(height[s] for s in sources[node.name]) / max(1, len(sources[node.name]))
             for node in column
         }
-        order = sorted(column, key=lambda node: -wish[node.name])
+        order = sorted(column, key=lambda node: -wanted[node.name])
         middle = (len(order) - 1) / 2
-        centre = sum(wish.values()) / len(wish) / 2
+        centre = sum(wanted.values()) / len(wanted) / 2
         for place, node in enumerate(order):
             height[node.name] = centre + middle - place
             placed.append(replace(node, x=float(x), y=height[node.name]))

@@ -1,4 +1,4 @@
-"""How pages come to paper: a template filled in, a figure kept beside it and within it."""
+"""Writes pages from templates, saves figures and embeds them, and defines the style of both."""
 
 import base64
 import io
@@ -18,9 +18,9 @@ BLUE, ORANGE, GREEN, RED = "#0072b2", "#d55e00", "#009e73", "#b2182b"
 GREY, INK = "#9aa3ad", "#30343b"
 CYCLE = (BLUE, ORANGE, GREEN, "#cc79a7", "#e69f00", "#56b4e9")
 MOST_POINTS = 500
-"""Above so many, points are drawn as pixels even in a vector file, which bounds its size."""
+"""The number of points above which they are rasterised, to bound the size of a vector file."""
 
-_PAPER = {
+_STYLE = {
     "svg.hashsalt": "nas_tf",
     "svg.fonttype": "path",
     "font.size": 10,
@@ -39,15 +39,15 @@ _PAPER = {
 
 @contextmanager
 def paper() -> Iterator[None]:
-    """The look, while the block draws or writes."""
-    with rc_context(_PAPER):
+    """Applies the style to what the block draws or writes."""
+    with rc_context(_STYLE):
         yield
 
 
 def sheet(
     rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (8.0, 3.6), share: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """An empty picture with its axes in reading order."""
+    """Returns an empty figure and its axes in reading order."""
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False, sharey=share)
@@ -55,7 +55,7 @@ def sheet(
 
 
 def write(path: Path, template: str, content: dict[str, Any]) -> Path:
-    """Fills a template of this package in and writes it whole."""
+    """Fills in a template of this package and writes the page atomically."""
     from jinja2 import Environment, PackageLoader
 
     environment = Environment(loader=PackageLoader("nas_tf.report", "."), autoescape=True)
@@ -64,17 +64,17 @@ def write(path: Path, template: str, content: dict[str, Any]) -> Path:
 
 
 def save_figure(figure: Figure, stem: Path) -> str:
-    """Writes a figure as SVG and PNG, and returns the SVG for the page."""
-    text = io.BytesIO()
+    """Writes a figure as SVG and PNG, and returns the SVG as a data URI for the page."""
+    svg = io.BytesIO()
     with paper():
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # the layout is computed once for both files
-        figure.savefig(text, format="svg", metadata={"Date": None})
+        figure.savefig(svg, format="svg", metadata={"Date": None})
         figure.savefig(stem.with_suffix(".png"), dpi=120)
-    stem.with_suffix(".svg").write_bytes(text.getvalue())
-    return uri(text.getvalue(), "svg+xml")
+    stem.with_suffix(".svg").write_bytes(svg.getvalue())
+    return uri(svg.getvalue(), "svg+xml")
 
 
 def uri(content: bytes, kind: str) -> str:
-    """A picture's bytes as they stand in a page."""
+    """Returns a picture's bytes as a data URI."""
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,10 +1,10 @@
-"""Numbers as a person says them."""
+"""Formats numbers for readers."""
 
 import math
 
 
 def duration(seconds: float) -> str:
-    """Seconds up to two minutes, then minutes or hours."""
+    """Formats a duration: in seconds up to two minutes, then in minutes or hours."""
     if round(seconds) < 120:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -12,11 +12,11 @@ def duration(seconds: float) -> str:
 
 
 def significant(value: float, digits: int) -> str:
-    """A number to so many significant digits, never with an exponent."""
+    """Formats a number to ``digits`` significant digits, never with an exponent."""
     magnitude = math.floor(math.log10(abs(value))) if value else 0
     return f"{value:,.{max(0, digits - 1 - magnitude)}f}"
 
 
 def milliseconds(value: float) -> str:
-    """A latency: devices differ by a thousand times, so digits are what counts."""
+    """Formats a latency to three digits: devices differ by a factor of a thousand."""
     return f"{significant(value, 3)} ms"

@@ -1,4 +1,4 @@
-"""Draws a genotype in the style of the papers: connectivity above, cell or templates below."""
+"""Routes arrows and draws a genotype in the papers' style: connectivity on top, cells below."""
 
 import itertools
 from collections import defaultdict
@@ -21,38 +21,38 @@ _CLEARANCE, _LANE, _PORT = 0.13, 0.075, 0.11
 
 
 def half_width(node: Node) -> float:
-    """Half the width of a node's box."""
+    """Returns half the width of a node's box."""
     return SUM_HALF_WIDTH if node.kind == "sum" else HALF_WIDTH
 
 
 def routes(panel: Panel) -> list[Route]:
-    """Waypoints of every arrow, in the panel's order; consecutive ones are joined smoothly."""
+    """Returns the waypoints of every arrow, in the panel's order; curves join consecutive ones."""
     where = {node.name: node for node in panel.nodes}
     ports = _ports(panel, where)
     taken: dict[tuple[float, float], int] = defaultdict(int)
     columns = sorted({node.x for node in panel.nodes})
-    ways: list[Route] = []
+    paths: list[Route] = []
     for n, (start_name, end_name) in enumerate(panel.arrows):
         start, end = where[start_name], where[end_name]
         last = (end.x - half_width(end) - 0.02, end.y + ports[n])
-        way: Route = [(start.x + half_width(start), start.y)]
+        path: Route = [(start.x + half_width(start), start.y)]
         for x in columns:
             if start.x < x < end.x:
-                goal = way[-1][1] + (last[1] - way[-1][1]) * (x - way[-1][0]) / (
-                    last[0] - way[-1][0]
+                goal = path[-1][1] + (last[1] - path[-1][1]) * (x - path[-1][0]) / (
+                    last[0] - path[-1][0]
                 )
                 y = _free(goal, [node for node in panel.nodes if node.x == x])
                 if y != goal:
                     lane = (x, round(y, 3))
                     taken[lane] += 1
                     y += _LANE * (taken[lane] - 1) * (1 if y > goal else -1)
-                way += [(x - 0.3, y), (x + 0.3, y)]
-        ways.append([*way, last])
-    return ways
+                path += [(x - 0.3, y), (x + 0.3, y)]
+        paths.append([*path, last])
+    return paths
 
 
 def _free(y: float, nodes: list[Node]) -> float:
-    """The nearest height that passes all boxes of a column."""
+    """Returns the nearest height at which an arrow passes all boxes of a column."""
     margin = HALF_HEIGHT + _CLEARANCE
     candidates = [y, *(node.y + side * margin for node in nodes for side in (-1, 1))]
     clear = [c for c in candidates if all(abs(c - node.y) >= margin - 1e-9 for node in nodes)]
@@ -60,7 +60,7 @@ def _free(y: float, nodes: list[Node]) -> float:
 
 
 def _ports(panel: Panel, where: dict[str, Node]) -> dict[int, float]:
-    """Offsets that spread the arrows that end at one box, in the order of their origins."""
+    """Returns offsets that spread the arrows into one box, in the order of their origins."""
     ends = defaultdict(list)
     for n, (start, end) in enumerate(panel.arrows):
         ends[end].append((where[start].y, n))
@@ -88,9 +88,8 @@ _INK = "#30343b"
 
 
 def figure(genotype: Genotype, *, title: str) -> Figure:
-    """The picture of a genotype."""
-    drawn = panels(genotype)
-    above, below = drawn[0], drawn[1:]
+    """Draws the picture of a genotype."""
+    above, *below = panels(genotype)
     heights = [_extent(above)[1], *([max(_extent(p)[1] for p in below)] if below else [])]
     widths = sum(_extent(p)[0] for p in below)
     picture = Figure(
@@ -113,7 +112,7 @@ def save(genotype: Genotype, stem: Path, *, title: str) -> list[Path]:
     stem.parent.mkdir(parents=True, exist_ok=True)
     picture = figure(genotype, title=title)
     paths = [stem.with_name(stem.name + suffix) for suffix in (".svg", ".png", ".dot")]
-    with rc_context({"svg.hashsalt": "nas_tf"}):  # the same drawing, byte for byte
+    with rc_context({"svg.hashsalt": "nas_tf"}):  # the same bytes for the same drawing
         picture.savefig(paths[0], metadata={"Date": None})
     picture.savefig(paths[1], dpi=150)
     paths[2].write_text(dot(genotype, title=title), encoding="utf-8")
@@ -121,7 +120,7 @@ def save(genotype: Genotype, stem: Path, *, title: str) -> list[Path]:
 
 
 def dot(genotype: Genotype, *, title: str) -> str:
-    """The same graph as text for Graphviz."""
+    """Returns the graph as Graphviz text."""
     lines = [
         f'digraph "{title}" {{',
         "  rankdir=LR;",
@@ -178,7 +177,7 @@ def _box(axes: Axes, node: Node) -> None:
 
 
 def _arrow(axes: Axes, route: Route) -> None:
-    """A line that leaves and arrives level and bends between its waypoints."""
+    """Draws an arrow that leaves and arrives horizontally and bends between its waypoints."""
     points, codes = [route[0]], [MplPath.MOVETO]
     for (x0, y0), (x1, y1) in itertools.pairwise(route):
         middle = (x0 + x1) / 2

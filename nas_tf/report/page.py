@@ -1,4 +1,4 @@
-"""One self-contained HTML page of a run, with its pictures beside it as SVG and PNG."""
+"""Writes the report of a run as one self-contained HTML page, and its figures as SVG and PNG."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,122 +13,124 @@ from nas_tf.runs import Run, TrialRecord, files
 
 TOP, DRAWN = 10, 3
 CAPTIONS = {
-    "search_curve": "Each dot is a trial. Rewards are of the stage a trial ended with.",
-    "densities": "Rewards after each stage, of all trials that reached its end; a mark a trial.",
-    "gate": "Left: who went on, against the mean that the gate compares with. Right: whether the "
-    "cheap stage ranks as the dear one does.",
-    "pareto": "Blue: networks that no other beats in both. Costs are those of the network as "
-    "shipped.",
-    "shares": "Left: of all choices within a stretch of trials, how many were this one. Right: "
-    "mean rewards of trials with it less those without, with 95 % intervals: an association over "
-    "the trials of this run, not an effect that was isolated.",
-    "seconds": "Whole trials, stage by stage; over a hundred trials, bars are means.",
+    "search_curve": "Each dot is a trial. Rewards are those of a trial's last stage.",
+    "densities": "Rewards after each stage, of all trials that completed it; one mark per trial.",
+    "gate": "Left: trials that passed the gate and trials that it stopped, against the mean with "
+    "which it compares. Right: whether stage one ranks candidates as stage two does.",
+    "pareto": "Blue: networks that no other beats in both. Costs are those of the exported "
+    "network.",
+    "shares": "Left: the share of each choice among all within a range of trials. Right: the "
+    "mean reward of trials with it less that of trials without, with 95 % intervals: an "
+    "association over the trials of this run, not an isolated effect.",
+    "seconds": "Total time of each trial, by stage; with over a hundred trials, bars are means.",
 }
 
 
 def write(run: Run) -> Path:
-    """Writes ``report.html`` and the pictures of a run; returns the page's path."""
-    facts = RunStatistics(run)
+    """Writes ``report.html`` and the figures of a run; returns the page's path."""
+    statistics = RunStatistics(run)
     folder = run.folder / files.PICTURES
     folder.mkdir(parents=True, exist_ok=True)
-    return document.write(run.folder / files.REPORT, "page.html", _content(facts, folder))
+    return document.write(run.folder / files.REPORT, "page.html", _content(statistics, folder))
 
 
-def _content(facts: RunStatistics, folder: Path) -> dict[str, Any]:
-    run, about = facts.run, facts.run.about
+def _content(statistics: RunStatistics, folder: Path) -> dict[str, Any]:
+    run, about = statistics.run, statistics.run.about
     samples = run.folder / files.SAMPLES
     config = run.folder / files.CONFIG
     return {
         "title": f"{run.folder.resolve().name}: {about['space']} on {about['data']}",
-        "subtitle": f"{_name_of_oracle(about)}, begun {about['created'][:16].replace('T', ' ')}",
+        "subtitle": f"{_name_of_oracle(about)}, started {about['created'][:16].replace('T', ' ')}",
         "command": about["command"],
-        "tiles": list(tiles(facts)),
+        "tiles": list(tiles(statistics)),
         "best": [row(trial) for trial in run.best(TOP)],
-        "latency": any(trial.latency_ms for trial in facts.completed),
+        "latency": any(trial.latency_ms for trial in statistics.completed),
         "drawings": _drawings(run, folder),
         "samples": document.uri(samples.read_bytes(), "png") if samples.exists() else None,
-        "trust": list(trust(facts)),
-        "plots": [*_plots(facts, folder), *_reranked(facts, folder)] if facts.completed else [],
+        "trust": list(trust(statistics)),
+        "plots": [*_plots(statistics, folder), *_reranked(statistics, folder)]
+        if statistics.completed
+        else [],
         "failures": _failures(run),
         "about": _about(about),
         "config": config.read_text(encoding="utf-8") if config.exists() else "",
     }
 
 
-def tiles(facts: RunStatistics) -> Iterator[tuple[str, str]]:
-    """The figures on top: each with what it counts."""
-    about, completed = facts.run.about, facts.completed
+def tiles(statistics: RunStatistics) -> Iterator[tuple[str, str]]:
+    """Yields the figures at the top of the page, each with its name."""
+    about, completed = statistics.run.about, statistics.completed
     of = f" of {about['max_trials']}" if about["max_trials"] else ""
-    yield f"{len(facts.trials)}{of}", "trials"
+    yield f"{len(statistics.trials)}{of}", "trials"
     if completed:
         rewards = [trial.reward for trial in completed]
         yield f"{max(rewards):.4f}", "best reward"
         yield f"{median(rewards):.4f}", "median reward"
-        if facts.run.has_gate:
-            yield f"{1 - len(facts.gated) / len(completed):.0%}", "kept by the gate"
-    yield str(len(facts.failed)), "failed"
-    if facts.trials:
-        yield duration(sum(trial.seconds for trial in facts.trials)), "spent in trials"
-        yield duration(_elapsed(facts.trials)), "from first to last"
+        if statistics.run.has_gate:
+            yield f"{1 - len(statistics.gated) / len(completed):.0%}", "kept by the gate"
+    yield str(len(statistics.failed)), "failed"
+    if statistics.trials:
+        yield duration(sum(trial.seconds for trial in statistics.trials)), "spent in trials"
+        yield duration(_elapsed(statistics.trials)), "from first to last"
 
 
-def trust(facts: RunStatistics) -> Iterator[str]:
-    """Sentences that say how far the run can be believed."""
-    completed = facts.completed
+def trust(statistics: RunStatistics) -> Iterator[str]:
+    """Yields sentences on how far the run's results can be trusted."""
+    completed = statistics.completed
     if len(completed) < 2:
-        yield "Too few trials finished to say anything."
+        yield "Too few trials have finished for a statement."
         return
-    yield from [nothing_learnt(facts)] if facts.alike else _told_by_rewards(facts)
+    yield from [nothing_learnt(statistics)] if statistics.alike else _reward_sentences(statistics)
     distinct = len({trial.genotype for trial in completed})
-    yield f"{distinct} of {len(completed)} genotypes are written differently."
+    yield f"{distinct} of {len(completed)} genotypes are distinct."
     yield (
         "Rewards come from a part of the training split that no candidate was trained on; the "
-        "validation split was not looked at. One run with one seed."
+        "validation split was not used. This is one run with one seed."
     )
 
 
-def nothing_learnt(facts: RunStatistics) -> str:
-    """What is said where nearly all rewards are equal, and what to do about it."""
-    equal, every = facts.alike, sum(bool(trial.stages) for trial in facts.completed)
-    count = f"all {every}" if len(equal) == every else f"{len(equal)} of {every}"
-    weights = facts.run.settings.get("network.weights", "imagenet")
+def nothing_learnt(statistics: RunStatistics) -> str:
+    """Returns the sentence for nearly equal rewards, with advice."""
+    equal, total = statistics.alike, sum(bool(trial.stages) for trial in statistics.completed)
+    count = f"all {total}" if len(equal) == total else f"{len(equal)} of {total}"
+    weights = statistics.run.settings.get("network.weights", "imagenet")
     encoder = "random" if weights in (None, "null") else f"network.weights={weights}"
     return (
         f"Rewards of {count} trials are equal but for {max(equal) - min(equal):.4f} "
         f"({min(equal):.4f} to {max(equal):.4f}): nothing was learnt about which network is "
-        "better, and their order is chance. See whether the predictions in samples.png "
+        "better, and their order is random. Check whether the predictions in samples.png "
         "show more than one class; train candidates longer (stage_one.epochs, stage_one.views), "
-        f"or begin with an encoder that knows such pictures (here: {encoder}; imagenet is for "
+        f"or start from an encoder trained on such pictures (here: {encoder}; imagenet is for "
         "photographs, drawn for drawn scenes)."
     )
 
 
-def _told_by_rewards(facts: RunStatistics) -> Iterator[str]:
-    """How far rewards spread, whether the stages agree, and whether they rose."""
-    rewards = [trial.reward for trial in facts.completed]
+def _reward_sentences(statistics: RunStatistics) -> Iterator[str]:
+    """Yields sentences on the spread of rewards, the stages' correlation, and the trend."""
+    rewards = [trial.reward for trial in statistics.completed]
     mean = sum(rewards) / len(rewards)
     spread = (sum((reward - mean) ** 2 for reward in rewards) / (len(rewards) - 1)) ** 0.5
     yield (
         f"Rewards are {mean:.4f} ± {spread:.4f} (mean and standard deviation); the best is "
         f"{(max(rewards) - mean) / max(spread, 1e-9):.1f} standard deviations above the mean."
     )
-    if facts.honesty:
-        yield f"Stage one against stage two: Spearman's {facts.honesty}."
-    if facts.reranking:
-        yield from reranked.lines(facts.reranking)
+    if statistics.stage_correlation:
+        yield f"Stage one against stage two: Spearman's {statistics.stage_correlation}."
+    if statistics.reranking:
+        yield from reranked.lines(statistics.reranking)
     third = max(1, len(rewards) // 3)
     early, late = sum(rewards[:third]) / third, sum(rewards[-third:]) / third
     yield f"The first third of the trials has mean {early:.4f}, the last third {late:.4f}."
 
 
 def row(trial: TrialRecord) -> dict[str, str]:
-    """A trial as it stands in the table of the best."""
+    """Returns the cells of a trial in the table of the best."""
     rewards = [f"{stage.score:.4f}" for stage in trial.stages]
-    one, two = (*rewards, "", "")[:2]
+    stage_one, stage_two = (*rewards, "", "")[:2]
     return {
         "reward": f"{trial.reward:.4f}",
-        "one": one,
-        "two": two,
+        "stage_one": stage_one,
+        "stage_two": stage_two,
         "params": f"{trial.params:,}",
         "madds": f"{trial.madds / 1e9:.2f} B",
         "latency": milliseconds(trial.latency_ms) if trial.latency_ms else "",
@@ -138,30 +140,32 @@ def row(trial: TrialRecord) -> dict[str, str]:
 
 
 def _drawings(run: Run, folder: Path) -> list[dict[str, str]]:
-    drawn = []
+    drawings = []
     for number, trial in enumerate(run.best(DRAWN), 1):
         title = f"number {number}, trial {trial.trial}"
         figure = graph.figure(trial.parsed, title=title)
-        drawn.append(
+        drawings.append(
             {"title": title, "data": document.save_figure(figure, folder / f"best_{number}")}
         )
-    return drawn
+    return drawings
 
 
-def _plots(facts: RunStatistics, folder: Path) -> list[dict[str, str]]:
+def _plots(statistics: RunStatistics, folder: Path) -> list[dict[str, str]]:
     return [
         {
             "title": title,
             "caption": CAPTIONS[name],
-            "data": document.save_figure(plots.draw(name, facts), folder / name),
+            "data": document.save_figure(plots.draw(name, statistics), folder / name),
         }
         for name, (title, _) in plots.PLOTS.items()
     ]
 
 
-def _reranked(facts: RunStatistics, folder: Path) -> Iterator[dict[str, str]]:
-    if facts.reranking and facts.reranking.pairs:
-        data = document.save_figure(reranked.ranking_figure(facts.reranking), folder / "reranking")
+def _reranked(statistics: RunStatistics, folder: Path) -> Iterator[dict[str, str]]:
+    if statistics.reranking and statistics.reranking.pairs:
+        data = document.save_figure(
+            reranked.ranking_figure(statistics.reranking), folder / "reranking"
+        )
         yield {"title": reranked.TITLE, "caption": reranked.CAPTION, "data": data}
 
 
@@ -193,6 +197,6 @@ def _name_of_oracle(about: dict[str, Any]) -> str:
 
 
 def _elapsed(trials: list[TrialRecord]) -> float:
-    begun = min(datetime.fromisoformat(trial.started) for trial in trials)
+    started = min(datetime.fromisoformat(trial.started) for trial in trials)
     ended = max(datetime.fromisoformat(trial.ended) for trial in trials)
-    return (ended - begun).total_seconds()
+    return (ended - started).total_seconds()

@@ -1,4 +1,4 @@
-"""The pictures of a run, each drawn from ``facts``."""
+"""Draws the figures of a run from its ``RunStatistics``, and the curve of a training."""
 
 import csv
 from collections.abc import Callable, Iterable, Sequence
@@ -24,28 +24,31 @@ COSTS: dict[str, tuple[str, float]] = {
 }
 
 
-def search_curve(facts: RunStatistics) -> Figure:
-    """Rewards by trial, the best so far and the mean of the last twenty."""
+def search_curve(statistics: RunStatistics) -> Figure:
+    """Draws rewards by trial, the best so far and the mean of the last twenty."""
     figure, (axes,) = sheet()
-    gated, both = facts.gated, [trial for trial in facts.completed if trial.stopped != "gate"]
-    _dots(axes, facts, both, BLUE, "finished")
-    _dots(axes, facts, gated, ORANGE, "stopped by the gate")
-    numbers = facts.x(facts.completed)
-    axes.step(numbers, facts.best_so_far, where="post", color=INK, label="best so far")
-    axes.plot(numbers, facts.running_mean(), color=GREEN, label="mean of the last 20")
-    low = _floor([trial.reward for trial in facts.completed])
-    failed = facts.x(facts.failed)
+    gated, both = (
+        statistics.gated,
+        [trial for trial in statistics.completed if trial.stopped != "gate"],
+    )
+    _dots(axes, statistics, both, BLUE, "finished")
+    _dots(axes, statistics, gated, ORANGE, "stopped by the gate")
+    numbers = statistics.x(statistics.completed)
+    axes.step(numbers, statistics.best_so_far, where="post", color=INK, label="best so far")
+    axes.plot(numbers, statistics.running_mean(), color=GREEN, label="mean of the last 20")
+    low = _floor([trial.reward for trial in statistics.completed])
+    failed = statistics.x(statistics.failed)
     axes.plot(failed, [low] * len(failed), "x", color=RED, label="failed") if failed else None
-    axes.set(xlabel="trial", ylabel="reward", xlim=(0, len(facts.trials) + 1))
+    axes.set(xlabel="trial", ylabel="reward", xlim=(0, len(statistics.trials) + 1))
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
-def densities(facts: RunStatistics) -> Figure:
-    """How the rewards of each stage are spread."""
+def densities(statistics: RunStatistics) -> Figure:
+    """Draws the density of rewards after each stage."""
     figure, (axes,) = sheet(size=(8.0, 2.8))
     for stage, colour in enumerate((ORANGE, BLUE)):
-        rewards = facts.stage_rewards(stage)
+        rewards = statistics.stage_rewards(stage)
         if rewards:
             density(axes, rewards, colour, f"stage {stage + 1} ({len(rewards)} trials)")
     axes.set(xlabel="reward", ylabel="density")
@@ -54,74 +57,79 @@ def densities(facts: RunStatistics) -> Figure:
 
 
 def density(axes: Axes, rewards: Sequence[float], colour: str, label: str) -> None:
-    """A smooth density with its trials as a rug; a plain line where all are alike."""
+    """Draws a kernel density with a rug of the trials; plain lines if all are equal."""
     from scipy.stats import gaussian_kde
 
     values = np.asarray(rewards, float)
     if len(values) < 3 or values.std() < 1e-9:
         axes.vlines(values, 0, 1, color=colour, label=label)
         return
-    reach = np.linspace(values.min() - values.std(), values.max() + values.std(), 200)
-    height = gaussian_kde(values)(reach)
-    axes.plot(reach, height, color=colour, label=label)
-    axes.fill_between(reach, height, color=colour, alpha=0.15, linewidth=0)
+    grid = np.linspace(values.min() - values.std(), values.max() + values.std(), 200)
+    height = gaussian_kde(values)(grid)
+    axes.plot(grid, height, color=colour, label=label)
+    axes.fill_between(grid, height, color=colour, alpha=0.15, linewidth=0)
     rug = values if len(values) <= MOST_POINTS else np.quantile(values, np.linspace(0, 1, 200))
     axes.plot(rug, np.full(len(rug), -0.02 * height.max()), "|", color=colour, alpha=0.6)
 
 
-def gate(facts: RunStatistics) -> Figure:
-    """What the gate let through, and whether stage one foretells stage two."""
+def gate(statistics: RunStatistics) -> Figure:
+    """Draws the trials that the gate admitted and stopped, and scores of stage one against two."""
     figure, (left, right) = sheet(1, 2)
-    went = [trial for trial in facts.completed if trial.stopped != "gate" and trial.stages]
-    for trials, colour, label in ((went, BLUE, "went on"), (facts.gated, ORANGE, "stopped")):
+    passed = [trial for trial in statistics.completed if trial.stopped != "gate" and trial.stages]
+    for trials, colour, label in ((passed, BLUE, "passed"), (statistics.gated, ORANGE, "stopped")):
         rewards = [trial.stages[0].score for trial in trials]
-        _points(left, facts.x(trials), rewards, colour, label)
-    if facts.bar:
-        bar = list(facts.bar), list(facts.bar.values())
+        _points(left, statistics.x(trials), rewards, colour, label)
+    if statistics.bar:
+        bar = list(statistics.bar), list(statistics.bar.values())
         left.step(*bar, where="mid", color=INK, linewidth=1, label="the mean")
     left.set(xlabel="trial", ylabel="reward after stage one")
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=3)
-    firsts, seconds = ([trial.stages[n].score for trial in facts.both] for n in (0, 1))
+    firsts, seconds = ([trial.stages[n].score for trial in statistics.both] for n in (0, 1))
     _points(right, firsts, seconds, BLUE, "")
     if firsts:
         ends = [min(firsts + seconds), max(firsts + seconds)]
         right.plot(ends, ends, color=GREY, linewidth=1)
     right.set(xlabel="reward after stage one", ylabel="after stage two")
-    right.set_title(str(facts.honesty or "too few trials for a rank correlation"), fontsize=9)
+    right.set_title(
+        str(statistics.stage_correlation or "too few trials for a rank correlation"), fontsize=9
+    )
     return figure
 
 
-def pareto(facts: RunStatistics) -> Figure:
-    """Score against what the network costs, and the front of those that no other beats."""
+def pareto(statistics: RunStatistics) -> Figure:
+    """Draws score against each cost, with the Pareto front."""
     costs = [
         cost
         for cost in COSTS
-        if facts.completed and all(getattr(trial, cost) for trial in facts.completed)
+        if statistics.completed and all(getattr(trial, cost) for trial in statistics.completed)
     ]
     figure, axes = sheet(1, max(1, len(costs)), share=True)
-    for one, cost in zip(axes, costs, strict=False):
+    for panel, cost in zip(axes, costs, strict=False):
         label, unit = COSTS[cost]
 
-        def price(trial: TrialRecord, cost: str = cost, unit: float = unit) -> float:
+        def scaled_cost(trial: TrialRecord, cost: str = cost, unit: float = unit) -> float:
             return getattr(trial, cost) / unit
 
-        scores = [trial.score for trial in facts.completed]
-        _points(one, [price(trial) for trial in facts.completed], scores, GREY, "trials")
-        front = facts.run.pareto(cost)
-        one.step([price(t) for t in front], [t.score for t in front], where="post", color=BLUE)
-        one.plot([price(t) for t in front], [t.score for t in front], "o", color=BLUE, ms=5)
-        one.set(xlabel=label)
+        scores = [trial.score for trial in statistics.completed]
+        _points(
+            panel, [scaled_cost(trial) for trial in statistics.completed], scores, GREY, "trials"
+        )
+        front = statistics.run.pareto(cost)
+        line = [scaled_cost(trial) for trial in front], [trial.score for trial in front]
+        panel.step(*line, where="post", color=BLUE)
+        panel.plot(*line, "o", color=BLUE, ms=5)
+        panel.set(xlabel=label)
     axes[0].set(ylabel="score")
     return figure
 
 
-def shares(facts: RunStatistics) -> Figure:
-    """How often each choice was made over time, and what it went along with."""
-    kinds = facts.shares
-    tallest = [0.26 * len(kind.words) + 1.0 for kind in kinds]
-    figure, _ = sheet(size=(8.0, sum(tallest)))
+def shares(statistics: RunStatistics) -> Figure:
+    """Draws the share of each choice over time, and its association with reward."""
+    kinds = statistics.shares
+    heights = [0.26 * len(kind.words) + 1.0 for kind in kinds]
+    figure, _ = sheet(size=(8.0, sum(heights)))
     figure.clf()
-    grid = figure.add_gridspec(len(kinds), 2, height_ratios=tallest, width_ratios=(3, 2))
+    grid = figure.add_gridspec(len(kinds), 2, height_ratios=heights, width_ratios=(3, 2))
     for row, kind in enumerate(kinds):
         heat = figure.add_subplot(grid[row, 0])
         _heat(heat, kind)
@@ -153,20 +161,20 @@ def _effects(axes: Axes, kind: Shares) -> None:
     axes.tick_params(labelleft=False)
 
 
-def seconds(facts: RunStatistics) -> Figure:
-    """Where the time of every trial went."""
+def seconds(statistics: RunStatistics) -> Figure:
+    """Draws the time of every trial by activity."""
     figure, (axes,) = sheet()
-    table = {name: values for name, values in facts.seconds.items() if values.sum() > 0}
-    count = len(facts.trials)
+    table = {name: values for name, values in statistics.seconds.items() if values.sum() > 0}
+    count = len(statistics.trials)
     groups = np.array_split(np.arange(count), min(count, 100) or 1)
     bottom = np.zeros(len(groups))
     left = np.array([group[0] + 1 for group in groups])
-    wide = np.array([len(group) for group in groups])
+    widths = np.array([len(group) for group in groups])
     for name, colour in _colours(table).items():
         values = table[name]
         heights = np.array([values[group].mean() for group in groups])
         label = f"{name} ({values.sum() / 60:.1f} min)"
-        axes.bar(left, heights, wide, bottom, align="edge", color=colour, lw=0, label=label)
+        axes.bar(left, heights, widths, bottom, align="edge", color=colour, lw=0, label=label)
         bottom += heights
     axes.set(xlabel="trial", ylabel="seconds", xlim=(1, count + 1))
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
@@ -174,7 +182,7 @@ def seconds(facts: RunStatistics) -> Figure:
 
 
 def _colours(names: Iterable[str]) -> dict[str, Any]:
-    """Stage one in blues, stage two in oranges, what is neither in grey."""
+    """Returns blues for stage one, oranges for stage two, and grey for the rest."""
     ramps = {"stage 1": colormaps["Blues_r"], "stage 2": colormaps["Oranges_r"]}
     parts = list(PARTS)
     return {
@@ -187,24 +195,24 @@ def _colours(names: Iterable[str]) -> dict[str, Any]:
 
 PLOTS: dict[str, tuple[str, Callable[[RunStatistics], Figure]]] = {
     "search_curve": ("Rewards over the search", search_curve),
-    "densities": ("How rewards are spread", densities),
+    "densities": ("Distribution of rewards", densities),
     "gate": ("The gate", gate),
     "pareto": ("Score against cost", pareto),
-    "shares": ("What was chosen", shares),
-    "seconds": ("Where the time went", seconds),
+    "shares": ("Choices", shares),
+    "seconds": ("Time", seconds),
 }
 
 
-def draw(name: str, facts: RunStatistics) -> Figure:
-    """One of the pictures, by its name."""
+def draw(name: str, statistics: RunStatistics) -> Figure:
+    """Draws the figure of a name."""
     with paper():
-        return PLOTS[name][1](facts)
+        return PLOTS[name][1](statistics)
 
 
 def _dots(
-    axes: Axes, facts: RunStatistics, trials: Sequence[TrialRecord], colour: str, label: str
+    axes: Axes, statistics: RunStatistics, trials: Sequence[TrialRecord], colour: str, label: str
 ) -> None:
-    _points(axes, facts.x(trials), [trial.reward for trial in trials], colour, label)
+    _points(axes, statistics.x(trials), [trial.reward for trial in trials], colour, label)
 
 
 def _points(axes: Axes, x: Sequence[float], y: Sequence[float], colour: str, label: str) -> None:
@@ -216,12 +224,12 @@ def _floor(rewards: Sequence[float]) -> float:
     return min(rewards) if rewards else 0.0
 
 
-_OWN = ("stage", "epoch", "step", "loss", "seconds", "reward")
+_NOT_METRICS = ("stage", "epoch", "step", "loss", "seconds", "reward")
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What is drawn: a loss for every epoch, and figures where they were taken."""
+    """The data of a training curve: the loss of every epoch, and metrics where validated."""
 
     epochs: tuple[int, ...]
     loss: tuple[float, ...]
@@ -230,14 +238,14 @@ class Curve:
 
 
 def read_history(path: Path) -> Curve:
-    """Reads a history; figures outside of 0–1, such as errors in metres, are left out."""
+    """Reads a history; metrics outside of 0–1, such as errors in metres, are left out."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     if not rows:
         raise DataError(f"{path} holds no epoch yet, expected one row an epoch")
     numbered = list(enumerate(rows, 1))
     scored = [(number, row) for number, row in numbered if row.get("reward")]
-    names = [key for key in rows[-1] if key not in _OWN and not key.startswith("rate_")]
+    names = [key for key in rows[-1] if key not in _NOT_METRICS and not key.startswith("rate_")]
     figures = {name: tuple(float(row[name]) for _, row in scored) for name in names}
     return Curve(
         epochs=tuple(number for number, _ in numbered),
@@ -248,7 +256,7 @@ def read_history(path: Path) -> Curve:
 
 
 def training_curve(curve: Curve, title: str) -> Figure:
-    """Figures above, the loss below."""
+    """Draws metrics on top and the loss below."""
     figure = Figure(figsize=(7, 5), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     for name, values in curve.figures.items():
@@ -265,7 +273,7 @@ def training_curve(curve: Curve, title: str) -> Figure:
 
 
 def save(history: Path, path: Path, *, title: str) -> None:
-    """Draws a history into a file whose suffix says the format."""
+    """Draws a history into a file, in the format of its suffix."""
     training_curve(read_history(history), title).savefig(path)
 
 

@@ -1,4 +1,4 @@
-"""A reranking in words and as a picture: what the search said, against what candidates became."""
+"""Reports a reranking as sentences and a figure: ranks in the search and after training."""
 
 from collections.abc import Iterator
 
@@ -11,26 +11,26 @@ from nas_tf.runs import Reranking
 TITLE = "Does the ranking hold?"
 CAPTION = (
     "Candidates of the search that nas-tf rerank trained longer. Left: score in the search "
-    "against score after it. Right: ranks before and after; level lines are candidates that kept "
-    "their place."
+    "against score after longer training. Right: ranks before and after; horizontal lines are "
+    "candidates whose rank is unchanged."
 )
 NAMED = 3
 
 
 def lines(reranking: Reranking) -> Iterator[str]:
-    """What follows for the trust in the search's ranking."""
+    """Yields sentences on how far the search's ranking can be trusted."""
     pairs, count = reranking.pairs, len(reranking.top) + len(reranking.sample)
     yield f"{len(pairs)} of {count} candidates were trained longer, {reranking.epochs}."
-    for what, found in (
-        ("Search against longer training", reranking.whole),
+    for subject, correlation in (
+        ("Search against longer training", reranking.overall),
         ("Stage one of the search alone against longer training", reranking.stage_one),
         ("Search against longer training, among its top alone", reranking.among_top),
     ):
-        if found:
-            yield f"{what}: Spearman's {found}."
+        if correlation:
+            yield f"{subject}: Spearman's {correlation}."
     if pairs:
         yield (
-            f"The best after it, trial {pairs[0].longer.trial}, was number "
+            f"The best after longer training, trial {pairs[0].longer.trial}, was number "
             f"{pairs[0].rank_of_all} of {len(reranking.run.completed)} in the search."
         )
     if reranking.failed:
@@ -38,7 +38,7 @@ def lines(reranking: Reranking) -> Iterator[str]:
 
 
 def ranking_figure(reranking: Reranking) -> Figure:
-    """Scores on the left, ranks on the right."""
+    """Draws scores on the left and ranks on the right."""
     with paper():
         figure, (left, right) = sheet(1, 2, size=(8.0, 4.0))
         _scores(left, reranking)
@@ -59,8 +59,8 @@ def _scores(axes: Axes, reranking: Reranking) -> None:
             "o", color=colour, ms=5, mew=0, alpha=0.8, label=label,
         )  # fmt: skip
     axes.set(xlabel="score in the search", ylabel="score after longer training")
-    told = str(reranking.whole or "too few candidates for a rank correlation")
-    axes.set_title(told, fontsize=9)
+    title = str(reranking.overall or "too few candidates for a rank correlation")
+    axes.set_title(title, fontsize=9)
 
 
 def _ranks(axes: Axes, reranking: Reranking) -> None:

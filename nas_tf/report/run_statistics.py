@@ -1,4 +1,4 @@
-"""What is shown of a run, as numbers: every picture and table of ``plots`` and ``page`` is one."""
+"""Computes the statistics of a run that ``plots`` and ``page`` show."""
 
 import itertools
 import re
@@ -17,7 +17,7 @@ from nas_tf.spaces import auxcell, dpc, template
 WINDOWS = 10
 MOST_WORDS = 14
 ALIKE = 0.005
-"""Scores no farther from their median count as equal."""
+"""The distance from their median up to which scores count as equal."""
 NEARLY_ALL = 0.8
 PARTS = {
     "build": ("build",),
@@ -26,16 +26,16 @@ PARTS = {
     "steps": ("steps",),
     "validation": ("validate",),
 }
-"""How the times that a trial keeps are summed up."""
+"""Groups of the times recorded in a trial, by the name of their sum."""
 
 
 @dataclass(frozen=True)
 class Shares:
-    """How often each word of a kind was chosen, by window of trials, and what it brought.
+    """The frequency of each choice of a kind by window of trials, and its association with reward.
 
     ``shares`` has a row for each word and a column for each window. ``effects`` is the mean reward
-    of trials with the word less that of those without, with its standard error; NaN where one side
-    is empty.
+    of trials with the word less that of trials without, with its standard error; NaN if one side
+    has fewer than two trials.
     """
 
     kind: str
@@ -47,42 +47,42 @@ class Shares:
 
 @dataclass(frozen=True)
 class RunStatistics:
-    """A run's finished trials, looked at from all sides."""
+    """The statistics of a run's finished trials, computed on first use and cached."""
 
     run: Run
 
     @cached_property
     def trials(self) -> list[TrialRecord]:
-        """Finished trials, in the order in which they ended."""
+        """The finished trials, in the order in which they ended."""
         return self.run.trials
 
     @cached_property
     def numbers(self) -> dict[str, int]:
-        """Numbers of trials by their name, from 1."""
+        """The number of each trial by its name, from 1."""
         return {trial.trial: number for number, trial in enumerate(self.trials, 1)}
 
     @cached_property
     def completed(self) -> list[TrialRecord]:
-        """Those that did not fail."""
+        """The trials that did not fail."""
         return self.run.completed
 
     @cached_property
     def gated(self) -> list[TrialRecord]:
-        """Those that the gate stopped."""
+        """The trials that the gate stopped."""
         return [trial for trial in self.completed if trial.stopped == "gate"]
 
     @cached_property
     def failed(self) -> list[TrialRecord]:
-        """Those that failed."""
+        """The trials that failed."""
         return [trial for trial in self.trials if trial.status == "failed"]
 
     @cached_property
     def both(self) -> list[TrialRecord]:
-        """Those that went through both stages."""
+        """The trials that passed through both stages."""
         return [trial for trial in self.completed if len(trial.stages) > 1]
 
     def x(self, trials: Sequence[TrialRecord]) -> list[int]:
-        """The numbers of trials, for an axis."""
+        """Returns the numbers of trials, for an axis."""
         return [self.numbers[trial.trial] for trial in trials]
 
     @cached_property
@@ -91,16 +91,16 @@ class RunStatistics:
         return np.maximum.accumulate([trial.reward for trial in self.completed])
 
     def running_mean(self, window: int = 20) -> np.ndarray:
-        """The mean reward of the last completed trials."""
+        """Returns the mean reward of the last ``window`` completed trials, at each of them."""
         return running_mean([trial.reward for trial in self.completed], window)
 
     def stage_rewards(self, stage: int) -> list[float]:
-        """Rewards after a stage, of all that reached its end."""
+        """Returns the scores after a stage, of all trials that completed it."""
         return [trial.stages[stage].score for trial in self.completed if len(trial.stages) > stage]
 
     @cached_property
     def bar(self) -> dict[int, float]:
-        """The mean that the gate compared with, by the number of the trial.
+        """The mean with which the gate compared, by the number of the trial.
 
         The paper's gate compares with the mean before a reward, the authors' with the one after.
         """
@@ -114,14 +114,14 @@ class RunStatistics:
         return dict(sorted(bar.items()))
 
     @cached_property
-    def honesty(self) -> Correlation | None:
-        """How well stage one foretells stage two, in rank."""
+    def stage_correlation(self) -> Correlation | None:
+        """The rank correlation of scores after stage one with those after stage two."""
         firsts = [trial.stages[0].score for trial in self.both]
         return spearman(firsts, [trial.stages[1].score for trial in self.both])
 
     @cached_property
     def alike(self) -> list[float]:
-        """Scores that are equal to their median, where nearly all are; empty elsewhere.
+        """The scores that equal their median, if nearly all do; else empty.
 
         Trials that were refused for their cost before any training do not count.
         """
@@ -133,27 +133,27 @@ class RunStatistics:
 
     @cached_property
     def reranking(self) -> Reranking | None:
-        """Those of its trials that were trained longer."""
+        """The reranking of the run, if some of its trials were trained longer."""
         return Reranking.of(self.run)
 
     @cached_property
     def seconds(self) -> dict[str, np.ndarray]:
-        """Where each trial's time went; ``other`` is what no part claims."""
+        """The seconds of each trial by activity; ``other`` is the rest."""
         table = {}
         for stage, name in enumerate(("stage 1", "stage 2")):
             for part, keys in PARTS.items():
                 table[f"{name} {part}"] = np.array(
                     [_seconds(trial, stage, keys) for trial in self.trials]
                 )
-        whole = np.array([trial.seconds for trial in self.trials])
-        return table | {"other": np.maximum(0.0, whole - sum(table.values()))}
+        total = np.array([trial.seconds for trial in self.trials])
+        return table | {"other": np.maximum(0.0, total - sum(table.values()))}
 
     @cached_property
     def shares(self) -> list[Shares]:
-        """Frequencies and effects of every kind of choice."""
+        """The frequencies and effects of every kind of choice."""
         chosen = [choices(trial.parsed) for trial in self.completed]
         kinds = list(chosen[0]) if chosen else []
-        return [self._shares(kind, [one[kind] for one in chosen]) for kind in kinds]
+        return [self._shares(kind, [words[kind] for words in chosen]) for kind in kinds]
 
     def _shares(self, kind: str, chosen: list[list[str]]) -> Shares:
         counts = Counter(word for words in chosen for word in words)
@@ -163,22 +163,22 @@ class RunStatistics:
         windows = max(1, min(WINDOWS, len(chosen) // 5))
         edges = np.linspace(0, len(chosen), windows + 1).astype(int)
         shares = np.zeros((len(words), windows))
-        for column, (begin, end) in enumerate(itertools.pairwise(edges)):
-            within = Counter(word for words in chosen[begin:end] for word in words)
+        for column, (start, end) in enumerate(itertools.pairwise(edges)):
+            within = Counter(word for words in chosen[start:end] for word in words)
             total = max(1, sum(within.values()))
             shares[:, column] = [within[word] / total for word in words]
         rewards = np.array([trial.reward for trial in self.completed])
-        has = np.array([[word in one for one in chosen] for word in words])
+        has = np.array([[word in choice for choice in chosen] for word in words])
         effects = np.array([_effect(rewards, row) for row in has]).reshape(len(words), 2)
         return Shares(kind, words, tuple(edges.tolist()), shares, effects)
 
 
 def running_mean(values: Sequence[float], window: int) -> np.ndarray:
-    """The mean of the last values, of fewer at the beginning."""
+    """Returns the mean of the last ``window`` values at each one, of fewer at the start."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     ends = np.arange(1, len(values) + 1)
-    begins = np.maximum(0, ends - window)
-    return (sums[ends] - sums[begins]) / (ends - begins)
+    starts = np.maximum(0, ends - window)
+    return (sums[ends] - sums[starts]) / (ends - starts)
 
 
 def _seconds(trial: TrialRecord, stage: int, keys: Sequence[str]) -> float:
@@ -202,31 +202,32 @@ _NUMBER = re.compile(
 
 @dataclass(frozen=True)
 class Failure:
-    """A reason, and the trials that failed for it in their order."""
+    """A reason of failures, and the trials that failed for it, in order."""
 
     reason: str
     trials: tuple[TrialRecord, ...]
 
 
 def group_failures(trials: Iterable[TrialRecord]) -> list[Failure]:
-    """The reasons of the trials that failed, the most common first.
+    """Groups the failed trials by reason, the most common first.
 
-    Where numbers of a group differ, the reason tells the lowest and the highest.
+    Reasons that differ only in their numbers are one group, whose reason states each number's
+    range.
     """
     groups: dict[tuple[str, ...], list[TrialRecord]] = {}
     for trial in trials:
         if trial.status == "failed":
             groups.setdefault(tuple(_NUMBER.split(_reason(trial))), []).append(trial)
     ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
-    return [Failure(_told(words, same), tuple(same)) for words, same in ordered]
+    return [Failure(_shared_reason(words, same), tuple(same)) for words, same in ordered]
 
 
 def _reason(trial: TrialRecord) -> str:
     return trial.stopped or "unknown"
 
 
-def _told(words: tuple[str, ...], same: list[TrialRecord]) -> str:
-    """The words that reasons share, with what each number of theirs was."""
+def _shared_reason(words: tuple[str, ...], same: list[TrialRecord]) -> str:
+    """Returns the words that reasons share, with the range of each number."""
     places = zip(*(_NUMBER.findall(_reason(trial)) for trial in same), strict=True)
     numbers = [_range(found) for found in places]
     return "".join(itertools.chain(*itertools.zip_longest(words, numbers, fillvalue="")))
@@ -245,12 +246,12 @@ _STRIDES = (4, 8, 16, 32)
 
 
 def choices(genotype: Genotype) -> dict[str, list[str]]:
-    """Every choice of a genotype, by kind: operations, connections and the like."""
+    """Returns every choice of a genotype, by kind: operations, connections and the like."""
     return {"auxcell": _auxcell, "template": _template, "dpc": _dpc}[genotype.space](genotype)
 
 
 def vocabulary(space: str) -> dict[str, list[str]]:
-    """The words of each kind that have an order of their own; others are sorted."""
+    """Returns the words of each kind with an order of its own; other kinds are sorted."""
     if space == "dpc":
         rates = [f"rate {rate}" for rate in dpc.RATES]
         return {"operations": ["conv1x1", "sep3x3", "pool"], "rates": rates}
@@ -276,12 +277,12 @@ def _auxcell(genotype: Genotype) -> dict[str, list[str]]:
 def _template(genotype: Genotype) -> dict[str, list[str]]:
     design = template.TemplateDesign.of(genotype)
     used = [design.templates[block.template] for block in design.blocks]
-    ops = [op for one in used for op in (one.left_op, one.right_op)]
+    ops = [op for design in used for op in (design.left_op, design.right_op)]
     joined = [layer for block in design.blocks for layer in block[:2]]
     return {
         "operations": [template.OPS[op] for op in ops],
         "connections": [_layer(layer, template.TAPS) for layer in joined],
-        "aggregations": [template.AGGREGATIONS[one.aggregation] for one in used],
+        "aggregations": [template.AGGREGATIONS[design.aggregation] for design in used],
         "repeats": [f"{block.repeats} times" for block in design.blocks],
     }
 
@@ -292,7 +293,7 @@ def _dpc(genotype: Genotype) -> dict[str, list[str]]:
     dilated = [operator for operator in operators if operator.kind == "sep3x3"]
     return {
         "operations": [operator.kind for operator in operators],
-        "rates": [f"rate {rate}" for one in dilated for rate in (one.rows, one.columns)],
+        "rates": [f"rate {rate}" for op in dilated for rate in (op.rows, op.columns)],
         "connections": [
             f"branch {branch.source}" if branch.source else "feature map" for branch in branches
         ],

@@ -1,18 +1,23 @@
-"""Storage of searches, TensorFlow-free: what is in a run's folder, written and read.
+"""Stores searches on disk and reads them, without TensorFlow. A run's folder contains:
 
-| name | what it holds |
+| name | content |
 |---|---|
-| ``run.json`` | what made the run: schema, versions, machine, command, space, oracle, seed |
-| ``config.yaml`` | the whole configuration, as resolved |
-| ``trials/ID.json`` | one finished trial: genotype, rewards, figures, costs, times, end |
-| ``trials.csv`` | the same as a table, one row a trial, in the order in which they ended |
+| ``run.json`` | the provenance: schema, versions, machine, command, space, oracle, seed |
+| ``config.yaml`` | the complete configuration, as resolved |
+| ``trials/ID.json`` | one finished trial: genotype, rewards, metrics, costs, times, status |
+| ``trials.csv`` | the same as a table, one row per trial, in the order in which they ended |
 | ``gate.jsonl`` | the gate's decisions, in order |
-| ``weights/ID.npz`` | the trained arrays of the best few |
-| ``samples.png`` | predictions of the best so far |
-| ``tensorboard/`` | curves, figures by token and pictures, a folder a worker |
-| ``report.html``, ``report/`` | what ``nas-tf report`` draws of it |
-| ``rerank/`` | some of the trials trained longer by ``nas-tf rerank``, a run of its own |
-| ``ledger.jsonl``, ``oracle.json``, ``trial_ID/`` | the oracle's and KerasTuner's own |
+| ``weights/ID.npz`` | the trained arrays of the best few trials |
+| ``samples.png`` | predictions of the best trial so far |
+| ``tensorboard/`` | curves, hyperparameters and pictures, one folder per worker |
+| ``report.html``, ``report/`` | the report of ``nas-tf report`` and its pictures |
+| ``rerank/`` | trials that ``nas-tf rerank`` trained longer, as a run of its own |
+| ``ledger.jsonl``, ``oracle.json``, ``trial_ID/`` | files of the oracle and of KerasTuner |
+
+The modules: ``files`` names the files and writes them atomically; ``record`` defines the record of
+a trial and ``trial_store`` stores the records of several workers; ``load`` reads a run,
+``reranking`` a reranked one; ``statistics`` computes tests and correlations on rewards, and
+``optuna_study`` exports a run to Optuna.
 """
 
 from nas_tf.runs.load import Run

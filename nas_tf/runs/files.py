@@ -1,4 +1,4 @@
-"""Names of the files of a run, and how they are written whole."""
+"""Names the files of a run and writes files atomically."""
 
 import os
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ TABLE = "trials.csv"
 GATE = "gate.jsonl"
 WEIGHTS = "weights"
 SAMPLES = "samples.png"
-BOARD = "tensorboard"
+TENSORBOARD = "tensorboard"
 PICTURES = "report"
 REPORT = "report.html"
 RERANK = "rerank"
@@ -25,28 +25,31 @@ LOCK = ".lock"
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """A full disk is no trial's fault: it ends what runs, in one line, and what was kept stays."""
+    """Turns an ``OSError`` of the block into an ``EnvironmentFault`` with a one-line message.
+
+    A full disk is not a trial's failure: it ends the command, and saved files stay.
+    """
     try:
         yield
     except NasTfError:
         raise
     except Exception as error:
-        if told := full_disk(error, folder):
-            raise told from error
+        if fault := full_disk(error, folder):
+            raise fault from error
         if not isinstance(error, OSError):
             raise
         raise EnvironmentFault(
-            f"{folder} can't be written: {error}; mend it, and what was not kept is run again"
+            f"{folder} can't be written: {error}; fix that, and what was not saved is run again"
         ) from error
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Writes a file so that a reader finds the old content or the new one, never a part."""
+    """Writes a text file so that a reader finds the old content or the new one, never a part."""
     write_bytes_atomically(path, text.encode())
 
 
 def commit_file(partial: IO[bytes], path: Path) -> None:
-    """Has the system write a partial file out before it takes the name, for a power cut."""
+    """Flushes a partial file to disk, then renames it to ``path``: it survives a power cut."""
     partial.flush()
     os.fsync(partial.fileno())
     os.replace(partial.name, path)
@@ -58,7 +61,7 @@ def commit_file(partial: IO[bytes], path: Path) -> None:
 
 
 def write_bytes_atomically(path: Path, content: bytes) -> None:
-    """The same of bytes; a disk that is full is told with the file's name."""
+    """Writes bytes as ``write_atomically`` does; a full disk is reported with the file's name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -67,6 +70,6 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
             commit_file(file, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        if told := full_disk(error, path):
-            raise told from error
+        if fault := full_disk(error, path):
+            raise fault from error
         raise

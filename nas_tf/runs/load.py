@@ -1,4 +1,4 @@
-"""A run as it is on disk: finished or not, whole or being written."""
+"""Reads a run from its folder, finished or not, also while it is being written."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class _About(msgspec.Struct):
-    """What ``run.json`` must say for a run to be read; it says more."""
+    """The entries of ``run.json`` that reading a run needs; the file has more."""
 
     schema: int
     space: str
@@ -37,7 +37,15 @@ class _About(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Run:
-    """One search's folder, given as a path or a string."""
+    """The folder of one search, given as a path or a string.
+
+    Everything is read on first use and then cached; nothing is written. For trials that end later,
+    make another ``Run``::
+
+        run = Run("runs/search")
+        for trial in run.best(3):
+            print(trial.reward, trial.genotype)
+    """
 
     folder: Path
 
@@ -54,21 +62,21 @@ class Run:
 
     @cached_property
     def about(self) -> dict[str, Any]:
-        """What made the run."""
+        """The provenance of the run: the content of ``run.json``."""
         path = self.folder / files.RUN
         try:
             content = path.read_bytes()
-            told = msgspec.structs.asdict(msgspec.json.decode(content, type=_About))
-            return told | msgspec.json.decode(content)
+            checked = msgspec.structs.asdict(msgspec.json.decode(content, type=_About))
+            return checked | msgspec.json.decode(content)
         except (msgspec.MsgspecError, ValueError, OSError) as error:
             raise DataError(
-                f"{path} can't be read: {error}; put back a copy, or delete it, and going on with "
-                "the run writes it anew"
+                f"{path} can't be read: {error}; put back a copy, or delete it, and resuming the "
+                "run writes it again"
             ) from error
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The configuration as resolved, its keys dotted; empty where there is none."""
+        """The resolved configuration by dotted keys; empty if there is no file."""
         path = self.folder / files.CONFIG
         try:
             return dotted(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -82,13 +90,13 @@ class Run:
 
     @cached_property
     def decisions(self) -> list[Decision]:
-        """What the gate decided, in its order; none where there was none."""
+        """The decisions of the gate, in order; empty if there was no gate."""
         path = self.folder / files.GATE
         if not path.exists():
             return []
-        whole = path.read_bytes().rpartition(b"\n")[0]
+        complete = path.read_bytes().rpartition(b"\n")[0]
         try:
-            return [msgspec.json.decode(line, type=Decision) for line in whole.splitlines()]
+            return [msgspec.json.decode(line, type=Decision) for line in complete.splitlines()]
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise DataError(
                 f"{path} is damaged: {error}; put back a copy, or delete it"
@@ -96,35 +104,35 @@ class Run:
 
     @cached_property
     def has_gate(self) -> bool:
-        """Whether a gate decided on trials; Hyperband's halving leaves it nothing to decide."""
-        book = self.folder / files.GATE
+        """True if a gate decided on trials; under Hyperband's halving none does."""
+        log = self.folder / files.GATE
         return any(trial.stopped == "gate" for trial in self.trials) or (
-            book.exists() and book.stat().st_size > 0
+            log.exists() and log.stat().st_size > 0
         )
 
     @property
     def completed(self) -> list[TrialRecord]:
-        """Those that did not fail."""
+        """The trials that did not fail."""
         return [trial for trial in self.trials if trial.status == "completed"]
 
     def best(self, count: int = 1) -> list[TrialRecord]:
-        """The best trials, first the very best; of equals the earlier."""
+        """Returns the best ``count`` trials, best first; of equals the earlier comes first."""
         return sorted(self.completed, key=lambda trial: -trial.reward)[:count]
 
     def pareto(self, cost: str = "params") -> list[TrialRecord]:
-        """Trials that no other beats in both score and cost, cheapest first.
+        """Returns the trials that no other beats in both score and cost, cheapest first.
 
-        Trials whose cost is not known are left out, as where latency was not asked for.
+        Trials of unknown cost are left out, for example of searches that predict no latency.
         """
         front: list[TrialRecord] = []
         known = [trial for trial in self.completed if getattr(trial, cost) is not None]
-        for trial in sorted(known, key=lambda one: (getattr(one, cost), -one.score)):
+        for trial in sorted(known, key=lambda trial: (getattr(trial, cost), -trial.score)):
             if not front or trial.score > front[-1].score:
                 front.append(trial)
         return front
 
     def to_frame(self) -> "pandas.DataFrame":
-        """The table of trials."""
+        """Returns the table of trials."""
         import pandas
 
         rows: Sequence[dict[str, Any]] = [trial.row() for trial in self.trials]
@@ -132,7 +140,7 @@ class Run:
 
 
 def dotted(text: str) -> dict[str, Any]:
-    """The values of a YAML text by their dotted keys; ValueError where it is none."""
+    """Returns the values of a YAML text by dotted keys; raises ``ValueError`` if it is no YAML."""
     import yaml
 
     try:
@@ -141,12 +149,28 @@ def dotted(text: str) -> dict[str, Any]:
         raise ValueError(str(error)) from error
 
 
+RENAMED_KEYS = {
+    "data.meta_val": "meta_val_share",
+    "data.search_views": "candidate_views",
+    "full": "full_training",
+    "limits.floor": "failure_score",
+    "search.begin_with": "warm_start",
+    "search.begin_count": "warm_start_count",
+    "search.kept": "saved_weights",
+    "search.targets": "goals",
+    **{f"search.goals.{cost}.target": "goal" for cost in ("params", "madds", "latency_ms")},
+}
+"""Keys of configurations by their names in 0.1.0, below the present name of their section."""
+
+
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """A list of sections counts its entries, as overrides do; one of plain values is a value."""
-    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+    """Yields dotted keys and values; lists of sections are indexed, lists of values are values."""
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         value = dict(enumerate(value))
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _leaves(inner, f"{path}.{key}" if path else str(key))
+            below = f"{path}.{key}" if path else str(key)
+            current = below.removesuffix(str(key)) + RENAMED_KEYS.get(below, str(key))
+            yield from _leaves(inner, current)
     else:
         yield path, value

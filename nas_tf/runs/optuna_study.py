@@ -1,7 +1,8 @@
-"""A run as a study of Optuna, for its plots and dashboard.
+"""Exports a run to an Optuna study, for Optuna's plots and dashboard.
 
-Needs Optuna, which is an extra. Tokens become categorical parameters, rewards of stages
-intermediate values at steps 1 and 2; what the gate stopped is pruned, what failed is failed.
+This needs Optuna, which is an extra. Tokens become categorical parameters, scores of stages
+intermediate values at steps 1 and 2; trials that the gate stopped are pruned ones, failed trials
+are failed.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,24 +22,24 @@ Tokens = Callable[[TrialRecord], Mapping[str, int]]
 
 
 def export(run: Run, storage: str, name: str, sizes: Mapping[str, int], tokens: Tokens) -> int:
-    """Adds the run's finished trials that the study lacks; returns how many.
+    """Adds the run's finished trials that are missing from the study; returns their number.
 
     Args:
         run: The run, finished or not.
-        storage: Where studies are kept, such as ``sqlite:///study.db``.
-        name: Of the study, which is made if it is not there.
-        sizes: How many values each token has.
-        tokens: Spells a trial's genotype.
+        storage: The storage of studies, such as ``sqlite:///study.db``.
+        name: The name of the study, which is created if it does not exist.
+        sizes: The number of values of each token.
+        tokens: Returns the tokens of a trial's genotype.
     """
     optuna = _optuna()
     study = _study(optuna, storage, name, run)
-    spread = {
+    distributions = {
         token: optuna.distributions.CategoricalDistribution(tuple(range(size)))
         for token, size in sizes.items()
     }
-    there = {trial.user_attrs.get("trial") for trial in study.get_trials(deepcopy=False)}
-    new = [trial for trial in run.trials if trial.trial not in there]
-    study.add_trials([_frozen(optuna, trial, spread, tokens(trial)) for trial in new])
+    present = {trial.user_attrs.get("trial") for trial in study.get_trials(deepcopy=False)}
+    new = [trial for trial in run.trials if trial.trial not in present]
+    study.add_trials([_frozen(optuna, trial, distributions, tokens(trial)) for trial in new])
     return len(new)
 
 
@@ -54,10 +55,10 @@ def _optuna() -> Any:
 
 
 def _study(optuna: Any, storage: str, name: str, run: Run) -> "optuna.Study":
-    """The study of this run; one of the same name that is another's is not added to."""
+    """Opens or creates the study of this run; raises ``DataError`` if it is another run's."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    mine = f"{run.folder.resolve().name}, begun {run.about['created']}"
+    run_id = f"{run.folder.resolve().name}, begun {run.about['created']}"
     try:
         study = optuna.create_study(
             storage=storage, study_name=name, direction="maximize", load_if_exists=True
@@ -67,19 +68,19 @@ def _study(optuna: Any, storage: str, name: str, run: Run) -> "optuna.Study":
         raise DataError(
             f"storage {storage} can't be opened, expected such as sqlite:///study.db: {reason}"
         ) from error
-    if study.user_attrs.get(_OF, None if study.get_trials(deepcopy=False) else mine) != mine:
+    if study.user_attrs.get(_OF, None if study.get_trials(deepcopy=False) else run_id) != run_id:
         raise DataError(
             f"study {name} in {storage} is of {study.user_attrs.get(_OF, 'something else')}, "
-            f"expected of {mine}: give another --name"
+            f"expected of {run_id}: give another --name"
         )
-    study.set_user_attr(_OF, mine)
+    study.set_user_attr(_OF, run_id)
     for key in ("space", "data", "oracle", "seed", "nas_tf"):
         study.set_user_attr(key, run.about.get(key))
     return study
 
 
 def _frozen(
-    optuna: Any, trial: TrialRecord, spread: Mapping[str, Any], tokens: Mapping[str, int]
+    optuna: Any, trial: TrialRecord, distributions: Mapping[str, Any], tokens: Mapping[str, int]
 ) -> "optuna.trial.FrozenTrial":
     failed = trial.status == "failed"
     states = optuna.trial.TrialState
@@ -88,7 +89,7 @@ def _frozen(
         state=states.FAIL if failed else ended,
         value=None if failed else trial.reward,
         params=dict(tokens),
-        distributions=dict(spread),
+        distributions=dict(distributions),
         user_attrs=_attributes(trial),
         intermediate_values={number: stage.score for number, stage in enumerate(trial.stages, 1)},
     )
@@ -98,16 +99,16 @@ def _frozen(
 
 
 def _attributes(trial: TrialRecord) -> dict[str, Any]:
-    """What is known of a trial beside its reward; figures are of the last stage it reached."""
-    told = {
+    """Returns a trial's attributes other than its reward; metrics are of its last stage."""
+    attributes = {
         name: getattr(trial, name)
         for name in ("trial", "genotype", "params", "madds", "latency_ms", "score", "stopped")
     }
-    told |= {name: getattr(trial, name) for name in ("seed", "seconds", "worker")}
-    figures = dict(trial.stages[-1].metrics) if trial.stages else {}
-    return {key: value for key, value in (figures | told).items() if value is not None}
+    attributes |= {name: getattr(trial, name) for name in ("seed", "seconds", "worker")}
+    metrics = dict(trial.stages[-1].metrics) if trial.stages else {}
+    return {key: value for key, value in (metrics | attributes).items() if value is not None}
 
 
 def _local(moment: str) -> datetime:
-    """Optuna keeps times without a zone, in that of the machine."""
+    """Returns a time without a zone in the machine's, as Optuna stores times."""
     return datetime.fromisoformat(moment).astimezone().replace(tzinfo=None)

@@ -1,4 +1,4 @@
-"""What is kept of every finished trial, as JSON and as a row of the table."""
+"""Defines the record of a finished trial, stored as JSON and as a row of the table."""
 
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ COLUMNS = (
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
-    """One stage of a trial: its reward, figures, first and last loss, and where its time went."""
+    """One stage of a trial: its score, metrics, losses, and its time by activity."""
 
     score: float = msgspec.field(name="reward")
     metrics: dict[str, float]
@@ -39,8 +39,8 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One finished trial.
 
     ``status`` is ``completed`` or ``failed``; ``stopped`` is ``gate`` or the reason of a failure.
-    ``reward`` is what the oracle was told, ``score`` the task's own reward before any price on
-    cost; ``seconds`` is the trial's whole time.
+    ``reward`` is the value reported to the oracle, ``score`` the task's own figure before any
+    penalty on cost; ``seconds`` is the trial's total time.
     """
 
     trial: Annotated[str, msgspec.Meta(pattern=r"^[\w.-]+$")]
@@ -61,23 +61,23 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
     ended: str
 
     def __post_init__(self) -> None:
-        """Times are told apart and subtracted."""
-        for one in (self.started, self.ended):
-            if datetime.fromisoformat(one).tzinfo is None:
-                raise ValueError(f"{one!r} is a time without its zone")
+        """Raises if a time has no zone: times are compared and subtracted."""
+        for time in (self.started, self.ended):
+            if datetime.fromisoformat(time).tzinfo is None:
+                raise ValueError(f"{time!r} is a time without its zone")
 
     def __repr__(self) -> str:
-        """A line: the losses of the stages would fill screens."""
-        told = f"{self.status}, reward {self.reward:.4f}, {self.genotype}"
-        return f"<TrialRecord {self.trial}: {told}>"
+        """Returns one line: the losses of the stages would fill screens."""
+        summary = f"{self.status}, reward {self.reward:.4f}, {self.genotype}"
+        return f"<TrialRecord {self.trial}: {summary}>"
 
     @property
     def parsed(self) -> Genotype:
-        """The genotype as a value."""
+        """The genotype as a ``Genotype``."""
         return Genotype.of(self.space, msgspec.json.decode(self.genotype))
 
     def row(self) -> dict[str, Any]:
-        """The trial as a row of the table."""
+        """Returns the trial as a row of the table."""
         rewards = [round(stage.score, 6) for stage in self.stages]
         stages = dict(zip(("stage_one", "stage_two"), rewards, strict=False))
         own = {name: getattr(self, name) for name in COLUMNS if hasattr(self, name)}
@@ -87,12 +87,12 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def path_of(folder: Path, trial: str) -> Path:
-    """Where a trial is kept."""
+    """Returns the path of a trial's record."""
     return folder / files.TRIALS / f"{trial}.json"
 
 
 def read(path: Path) -> TrialRecord:
-    """Reads a trial back."""
+    """Reads a trial's record; raises ``DataError`` if it is damaged."""
     try:
         found = msgspec.json.decode(path.read_bytes(), type=TrialRecord)
         found.parsed  # noqa: B018
@@ -100,7 +100,7 @@ def read(path: Path) -> TrialRecord:
             raise msgspec.ValidationError(f"it is of trial {found.trial!r}")
     except (msgspec.MsgspecError, UnicodeDecodeError, GenotypeError, RecursionError) as error:
         raise DataError(
-            f"{path} is no record of a trial, {error}; delete it, and going on with the run "
-            "makes it anew if its trial is still to be run"
+            f"{path} is no record of a trial, {error}; delete it, and resuming the run "
+            "writes it again if its trial is still to be run"
         ) from error
     return found

@@ -1,4 +1,4 @@
-"""Trials of a run that were trained longer, beside what the search had said of them.
+"""Reads a reranking: trials of a search that were trained longer, paired with the search's.
 
 They are a run of their own in the folder ``rerank`` of the search; a trial has one name in both.
 """
@@ -15,7 +15,11 @@ from nas_tf.runs.statistics import Correlation, spearman
 
 @dataclass(frozen=True)
 class Pair:
-    """One candidate before and after, with its ranks among those trained longer, and of all."""
+    """One candidate in the search and after longer training, with its ranks.
+
+    ``rank`` and ``rank_longer`` are among the candidates trained longer, ``rank_of_all`` is among
+    all trials of the search.
+    """
 
     search: TrialRecord
     longer: TrialRecord
@@ -29,7 +33,7 @@ class Pair:
 class Reranking:
     """A search, and the run that trains some of its candidates longer.
 
-    Compared are scores, the task's own rewards: a price on cost is the same before and after.
+    Scores are compared, not rewards: a penalty on cost is the same before and after.
     """
 
     run: Run
@@ -37,27 +41,27 @@ class Reranking:
 
     @classmethod
     def of(cls, run: Run) -> "Reranking | None":
-        """The reranking of a run, if there is one."""
+        """Returns the reranking of a run, or None if there is none."""
         folder = run.folder / files.RERANK
         return cls(run, Run(folder)) if (folder / files.RUN).exists() else None
 
     @property
     def top(self) -> list[str]:
-        """The best of the search when the reranking began, by name."""
+        """The names of the search's best trials at the start of the reranking."""
         return self.longer.about["top"]
 
     @property
     def sample(self) -> list[str]:
-        """Those drawn from the rest, from the best to the worst."""
+        """The names of the trials sampled from the rest, from the best to the worst."""
         return self.longer.about["sample"]
 
     @cached_property
     def pairs(self) -> list[Pair]:
-        """Candidates that completed the longer training, first the best after it."""
+        """The candidates that completed the longer training, the best after it first."""
         searched = {trial.trial: trial for trial in self.run.completed}
         of_all = {trial.trial: n for n, trial in enumerate(self.run.best(len(searched)), 1)}
         done = [trial for trial in self.longer.completed if trial.trial in searched]
-        after = sorted(done, key=lambda one: -one.score)
+        after = sorted(done, key=lambda trial: -trial.score)
         before = sorted(done, key=lambda trial: -searched[trial.trial].score)
         ranks = {trial.trial: rank for rank, trial in enumerate(before, 1)}
         return [
@@ -74,36 +78,36 @@ class Reranking:
 
     @property
     def failed(self) -> list[TrialRecord]:
-        """Candidates that failed in the longer training."""
+        """The candidates that failed in the longer training."""
         return [trial for trial in self.longer.trials if trial.status == "failed"]
 
     @cached_property
-    def whole(self) -> Correlation | None:
-        """How well the search foretells the longer training, in rank."""
-        return _foretold(self.pairs)
+    def overall(self) -> Correlation | None:
+        """The rank correlation of scores in the search with those after longer training."""
+        return _correlation(self.pairs)
 
     @cached_property
     def among_top(self) -> Correlation | None:
-        """The same among the top alone, where differences are small."""
-        return _foretold([pair for pair in self.pairs if pair.is_top])
+        """The rank correlation among the top alone, where differences are small."""
+        return _correlation([pair for pair in self.pairs if pair.is_top])
 
     @cached_property
     def stage_one(self) -> Correlation | None:
-        """How well stage one of the search alone foretells the longer training."""
+        """The rank correlation of scores after stage one with those after longer training."""
         staged = [pair for pair in self.pairs if pair.search.stages]
         firsts = [pair.search.stages[0].score for pair in staged]
         return spearman(firsts, [pair.longer.score for pair in staged])
 
     @property
     def epochs(self) -> str:
-        """How long candidates were trained, before and after."""
+        """The epochs of the longer training and of the search, as text."""
         return f"{_epochs(self.longer)} epochs instead of {_epochs(self.run)}"
 
 
-def _foretold(pairs: Sequence[Pair]) -> Correlation | None:
+def _correlation(pairs: Sequence[Pair]) -> Correlation | None:
     return spearman([pair.search.score for pair in pairs], [pair.longer.score for pair in pairs])
 
 
 def _epochs(run: Run) -> str:
     found = [run.settings.get(f"{stage}.epochs") for stage in ("stage_one", "stage_two")]
-    return " + ".join(str(one) for one in found if one is not None)
+    return " + ".join(str(epochs) for epochs in found if epochs is not None)

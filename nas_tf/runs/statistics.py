@@ -1,12 +1,10 @@
-"""What may be concluded from rewards: rank correlation, and whether one run beats another."""
+"""Computes statistics of rewards: rank correlation, and tests of one run against another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 LEAST = 4
-_DRAWS = 2000
+_RESAMPLES = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,28 +21,29 @@ class Correlation:
 
 
 def spearman(first: Sequence[float], second: Sequence[float]) -> Correlation | None:
-    """The correlation, its interval by resampling pairs; None where there is too little to say."""
+    """Returns the correlation, with a bootstrap interval; None if there are too few values."""
+    import numpy as np
     from scipy.stats import rankdata
 
     a, b = np.asarray(first, float), np.asarray(second, float)
     if len(a) < LEAST or not a.std() or not b.std():
         return None
-    rows = np.random.default_rng(0).integers(len(a), size=(_DRAWS, len(a)))
-    ranks = [rankdata(one[rows], axis=1) for one in (a, b)]
+    rows = np.random.default_rng(0).integers(len(a), size=(_RESAMPLES, len(a)))
+    ranks = [rankdata(values[rows], axis=1) for values in (a, b)]
     centred = [rank - rank.mean(axis=1, keepdims=True) for rank in ranks]
     scale = np.sqrt((centred[0] ** 2).sum(axis=1) * (centred[1] ** 2).sum(axis=1))
-    drawn = (centred[0] * centred[1]).sum(axis=1)[scale > 0] / scale[scale > 0]
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    resampled = (centred[0] * centred[1]).sum(axis=1)[scale > 0] / scale[scale > 0]
+    low, high = np.percentile(resampled, [2.5, 97.5])
     rho = float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
     return Correlation(rho, float(low), float(high), len(a))
 
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """One set of rewards against another.
+    """The result of comparing one set of rewards with another.
 
-    ``superiority`` is the chance that a reward of the first exceeds one of the second; ``p`` is
-    that of the Mann-Whitney test, two-sided.
+    ``superiority`` is the probability that a reward of the first exceeds one of the second; ``p``
+    is the p-value of the two-sided Mann-Whitney test.
     """
 
     superiority: float
@@ -55,7 +54,7 @@ class Contest:
 
 
 def contest(first: Sequence[float], second: Sequence[float]) -> Contest | None:
-    """Whether the first rewards are the higher; None where there are too few."""
+    """Tests whether the first rewards are higher; returns None if there are too few."""
     from scipy.stats import mannwhitneyu
 
     if min(len(first), len(second)) < LEAST:
@@ -66,7 +65,7 @@ def contest(first: Sequence[float], second: Sequence[float]) -> Contest | None:
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Two scores of the same genotypes: by how much the first is higher, and Wilcoxon's p."""
+    """Paired scores of the same genotypes: their mean difference, and Wilcoxon's p-value."""
 
     difference: float
     p: float
@@ -77,7 +76,8 @@ class Pairing:
 
 
 def paired(first: Sequence[float], second: Sequence[float]) -> Pairing | None:
-    """Whether scores of the same genotypes differ; None where there are too few, or none does."""
+    """Tests whether paired scores differ; returns None if there are too few, or none differs."""
+    import numpy as np
     from scipy.stats import wilcoxon
 
     differences = np.subtract(first, second)
@@ -88,5 +88,5 @@ def paired(first: Sequence[float], second: Sequence[float]) -> Pairing | None:
 
 
 def format_p(p: float) -> str:
-    """A p as it is written."""
+    """Formats a p-value."""
     return f"p = {p:.3f}" if p >= 0.001 else f"p = {p:.0e}"

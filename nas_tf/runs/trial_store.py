@@ -1,9 +1,9 @@
-"""The finished trials of a run's folder, kept one by one by however many workers.
+"""Stores the finished trials of a run's folder, one by one, for any number of workers.
 
 A trial is a file of its own and a row of the table. Its row is written before its file, under one
-lock: so the rows that others have added since say which files are new, and thousands of trials
-need not be looked through for every one. A row whose file is missing, because its process died in
-between, has the table made anew by whoever comes next.
+lock: the rows that other workers have added then name the new files, and adding a trial does not
+have to list thousands of files. If a process dies in between, a row has no file; the next call of
+``add`` then rewrites the table from the files.
 """
 
 import bisect
@@ -22,7 +22,16 @@ from nas_tf.runs.record import TrialRecord
 
 
 class TrialStore:
-    """The finished trials of a run's folder; each file is read once, unless it is replaced."""
+    """The finished trials of a run's folder; each file is read once, unless it is replaced.
+
+    Any number of processes may add and read at the same time, each with its own store: writers
+    hold the run's lock, files are replaced atomically, and readers take no lock. One instance is
+    not safe for threads, since it caches without a lock; give each thread its own. The store is
+    the only writer of ``trials/`` and ``trials.csv``, and deletes none of their files::
+
+        store = TrialStore(Path("runs/search"))
+        trials = store.all()
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._path = folder, folder / files.TABLE
@@ -31,47 +40,49 @@ class TrialStore:
         self._table: tuple[int, int] | None = None
 
     def all(self) -> list[TrialRecord]:
-        """In the order in which they ended."""
+        """Returns all finished trials, in the order in which they ended."""
         for entry in _entries(self._folder):
-            file = entry.inode()  # told with the name: no look at each of thousands of files
+            inode = entry.inode()  # listed with the name: no stat of thousands of files
             known, old = self._read.get(entry.name, (None, None))
-            if known == file:
+            if known == inode:
                 continue
-            found = record.read(Path(entry.path))
+            trial = record.read(Path(entry.path))
             if old is not None:
                 self._ordered.remove(old)
-            self._take(found, entry.name, file)
+            self._insert(trial, entry.name, inode)
         return list(self._ordered)
 
     def add(self, trial: TrialRecord) -> list[TrialRecord]:
-        """Keeps a trial; returns all."""
+        """Stores a trial, in place of one with its name; returns all trials."""
         path = record.path_of(self._folder, trial.trial)
         text = msgspec.json.format(msgspec.json.encode(trial), indent=1).decode()
         with FileLock(self._folder / files.LOCK):
             if not path.exists() and self._catch_up():
                 with self._row(trial):
                     files.write_atomically(path, f"{text}\n")
-                self._take(trial, path.name, path.stat().st_ino)
+                self._insert(trial, path.name, path.stat().st_ino)
             else:
                 files.write_atomically(path, f"{text}\n")
                 files.write_atomically(self._path, _rows(self.all(), header=True))
             self._table = _state(self._path)
         return list(self._ordered)
 
-    def _take(self, trial: TrialRecord, name: str, file: int) -> None:
+    def _insert(self, trial: TrialRecord, name: str, inode: int) -> None:
         bisect.insort(self._ordered, trial, key=lambda trial: (trial.ended, trial.trial))
-        self._read[name] = file, trial
+        self._read[name] = inode, trial
 
     def _catch_up(self) -> bool:
-        """Reads the trials whose rows are new; False if the table has to be made anew.
+        """Reads the trials whose rows are new; returns False if the table must be rewritten.
 
-        One that another process has made is taken for good if it has the rows of all files.
+        A table that another process has rewritten is valid if it has the rows of all files.
         """
         if not self._path.exists():
             return False
-        was, size = self._table or (None, 0)
+        inode, size = self._table or (None, 0)
         with self._path.open("rb") as file:
-            is_known = os.fstat(file.fileno()).st_ino == was and file.seek(0, os.SEEK_END) >= size
+            is_known = (
+                os.fstat(file.fileno()).st_ino == inode and file.seek(0, os.SEEK_END) >= size
+            )
             file.seek(size if is_known else 0)
             *rows, rest = file.read().split(b"\n")
         names = [row.partition(b",")[0].decode("ascii", "replace") for row in rows]
@@ -83,12 +94,12 @@ class TrialStore:
             return False
         for path in new:
             if path.name not in self._read:
-                self._take(record.read(path), path.name, path.stat().st_ino)
+                self._insert(record.read(path), path.name, path.stat().st_ino)
         return True
 
     @contextmanager
     def _row(self, trial: TrialRecord) -> Iterator[None]:
-        """Adds a trial's row to the table, and takes it away if its file can't be written."""
+        """Adds a trial's row to the table, and removes it if its file can't be written."""
         before = self._path.stat().st_size
         try:
             with self._path.open("ab") as file:
@@ -100,8 +111,8 @@ class TrialStore:
 
 
 def _state(path: Path) -> tuple[int, int]:
-    told = path.stat()
-    return told.st_ino, told.st_size
+    status = path.stat()
+    return status.st_ino, status.st_size
 
 
 def _entries(folder: Path) -> list["os.DirEntry[str]"]:

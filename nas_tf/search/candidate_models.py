@@ -1,4 +1,4 @@
-"""Keras models of candidates: as a search draws them, and with what a candidate has learnt."""
+"""Builds Keras models of candidates, saves the arrays they have learnt, and loads them again."""
 
 import io
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ from nas_tf.training import from_config
 def untrained(
     genotype: Genotype, task: Task, config: Config | None, weights: str | None
 ) -> keras.Model:
-    """The model under the search's settings, for any image size where its space allows that.
+    """Builds the model under the search's settings, for any image size if its space allows that.
 
     Without a configuration the settings are the paper's.
     """
@@ -41,9 +41,9 @@ def untrained(
 
 
 def fill(model: keras.Model, config: Config, learnt: Arrays) -> None:
-    """Gives a model what its candidate has learnt, on the encoder that the features came from.
+    """Loads what a candidate has learnt into its model, on the encoder that made the features.
 
-    Of a candidate that ended with stage one, only the decoder is learnt.
+    A candidate that ended with stage one has learnt its decoder only.
     """
     fill_model(model, arrays_of_model(model) | from_config.encoder_arrays(config) | learnt)
 
@@ -60,7 +60,7 @@ def _size(genotype: Genotype, config: Config | None) -> tuple[int, int] | None:
     return from_config.reward_view(config).crop
 
 
-# What NumPy raises of a file that is no archive, is cut off, or has other bytes within.
+# The errors that NumPy raises on a file that is no archive, is truncated, or has changed bytes.
 _DAMAGE = (
     *(ValueError, TypeError, KeyError, EOFError, RuntimeError),
     *(BadZipFile, StructError, ZlibError),
@@ -68,47 +68,49 @@ _DAMAGE = (
 
 
 def trained_arrays(blueprint: Blueprint, state: State) -> Arrays:
-    """What a trial has trained: of one that stopped after stage one, the decoder."""
-    parts = {part: one for part, one in layouts(blueprint).items() if part in state.trainable}
-    return to_arrays(parts, state)
+    """Returns the arrays that a trial has trained: the decoder's alone if it had one stage."""
+    trained = {
+        part: layout for part, layout in layouts(blueprint).items() if part in state.trainable
+    }
+    return to_arrays(trained, state)
 
 
 def save_arrays(folder: Path, trial: str, blueprint: Blueprint, state: State) -> None:
-    """Saves what a trial has trained."""
+    """Saves the arrays that a trial has trained."""
     arrays = trained_arrays(blueprint, state)
-    content = io.BytesIO()  # NumPy leaves its archive open where a disk is full
+    content = io.BytesIO()  # NumPy leaves its archive open if the disk is full
     np.savez(content, **{f"{layer}|{role}": value for (layer, role), value in arrays.items()})
     with folders.atomic_file(arrays_path(folder, trial)) as partial:
         partial.write_bytes(content.getbuffer())
 
 
 def read_arrays(folder: Path, trial: str) -> Arrays:
-    """The arrays of a kept trial, by layer and role."""
+    """Reads the saved arrays of a trial, by layer and role."""
     path = arrays_path(folder, trial)
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {tuple(key.split("|")): arrays[key] for key in arrays.files}
     except (*_DAMAGE, OSError) as error:
-        if getattr(error, "filename", None) is not None:  # the system's word: it can't be read
+        if getattr(error, "filename", None) is not None:  # from the system: it can't be read
             raise
         raise DataError(
-            f"{path} is damaged, expected the arrays that the search kept of trial {trial}: take "
+            f"{path} is damaged, expected the arrays that the search saved of trial {trial}: take "
             "another trial, or search again in another folder"
         ) from error
 
 
 def prune_arrays(folder: Path, trials: Iterable[TrialRecord], count: int) -> None:
-    """Lets go of the arrays of all but the best; those of trials not yet written down stay."""
-    kept = {path.stem: path for path in (folder / files.WEIGHTS).glob("*.npz")}
-    if not kept:
+    """Deletes the arrays of all but the best ``count``; those of unrecorded trials stay."""
+    saved = {path.stem: path for path in (folder / files.WEIGHTS).glob("*.npz")}
+    if not saved:
         return
     completed = (trial for trial in trials if trial.status == "completed")
     ranked = sorted(completed, key=lambda trial: -trial.reward)
     for trial in ranked[count:]:
-        if trial.trial in kept:
-            kept[trial.trial].unlink(missing_ok=True)
+        if trial.trial in saved:
+            saved[trial.trial].unlink(missing_ok=True)
 
 
 def arrays_path(folder: Path, trial: str) -> Path:
-    """Where a trial's arrays are kept."""
+    """Returns the path of a trial's arrays."""
     return folder / files.WEIGHTS / f"{trial}.npz"

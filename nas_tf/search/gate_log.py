@@ -1,7 +1,7 @@
-"""The gate of a whole search: one book of decisions, whichever worker asks.
+"""Logs the decisions of a search's gate in one file that all workers share.
 
-Every decision is a line of ``gate.jsonl``, fsynced under a lock, with the gate's state after it. A
-trial that is run again, because its process was killed, is answered from its line.
+Every decision is a line of ``gate.jsonl``, fsynced under a lock, with the gate's state after it.
+If a trial is run again because its process was killed, its decision is read from its line.
 """
 
 import os
@@ -19,66 +19,71 @@ from nas_tf.training.gate import Gate
 
 
 class GateLog:
-    """The decisions of a run's gate."""
+    """The decisions of a run's gate.
+
+    Any number of processes may decide at the same time, each with its own instance: a lock file
+    orders them. An instance itself is not safe for threads. The log owns ``gate.jsonl`` and cuts
+    off an incomplete last line.
+    """
 
     def __init__(self, folder: Path, config: Config) -> None:
         self.path = folder / files.GATE
         self._config = config
-        self._forget()
+        self._reset()
 
     def of(self, trial: str) -> "TrialGate":
-        """The gate as one trial meets it."""
+        """Returns the gate for one trial."""
         return TrialGate(self, trial)
 
     def decide(self, trial: str, reward: float) -> bool:
-        """The decision on a trial, made now or long ago."""
+        """Returns the decision on a trial: the logged one, or else a new one, which it logs."""
         with FileLock(self.path.with_suffix(".lock")):
-            self._read_on()
-            if trial in self._made:
-                return self._made[trial]
-            whole: Gate = gate.make(self._config.gate, self._config.seed)
+            self._read_new()
+            if trial in self._decided:
+                return self._decided[trial]
+            shared: Gate = gate.make(self._config.gate, self._config.seed)
             try:
                 if self._state is not None:
-                    whole.restore(self._state)
-                admitted = whole.admits(reward)
+                    shared.restore(self._state)
+                admitted = shared.admits(reward)
             except (KeyError, TypeError, ValueError) as error:
                 raise self._damaged(f"its last state is none of a gate, {error!r}") from error
-            self._append(Decision(trial, reward, admitted, whole.state()))
+            self._append(Decision(trial, reward, admitted, shared.state()))
             return admitted
 
-    def _forget(self) -> None:
-        self._made: dict[str, bool] = {}
+    def _reset(self) -> None:
+        self._decided: dict[str, bool] = {}
         self._state: dict[str, int | float | str] | None = None
         self._end = 0
 
-    def _read_on(self) -> None:
-        """Reads what other workers wrote; a line that was cut short is cut off.
+    def _read_new(self) -> None:
+        """Reads the lines of other workers; truncates an incomplete last line.
 
-        Nobody was told of that one.
+        No caller has received the decision of such a line.
         """
         size = self.path.stat().st_size if self.path.exists() else 0
         if size < self._end:
-            self._forget()
+            self._reset()
         if size == self._end:
             return
         with self.path.open("r+b") as file:
             file.seek(self._end)
-            whole, newline, rest = file.read().rpartition(b"\n")
+            complete, newline, rest = file.read().rpartition(b"\n")
             if rest:
-                file.truncate(self._end + len(whole) + len(newline))
+                file.truncate(self._end + len(complete) + len(newline))
         try:
-            lines = [msgspec.json.decode(line, type=Decision) for line in whole.splitlines()]
+            lines = [msgspec.json.decode(line, type=Decision) for line in complete.splitlines()]
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise self._damaged(error) from error
         for line in lines:
-            self._made.setdefault(line.trial, line.admitted)
+            self._decided.setdefault(line.trial, line.admitted)
             self._state = line.state
-        self._end += len(whole) + len(newline)
+        self._end += len(complete) + len(newline)
 
     def _damaged(self, why: object) -> DataError:
         return DataError(
-            f"{self.path} is damaged: {why}; put back a copy, or delete it, and the gate begins "
-            "anew"
+            f"{self.path} is damaged: {why}; put back a copy, or delete it, and the gate starts "
+            "from scratch"
         )
 
     def _append(self, line: Decision) -> None:
@@ -89,11 +94,11 @@ class GateLog:
 
 
 class TrialGate:
-    """What the evaluation of one trial asks."""
+    """The gate for the evaluation of one trial; its decision is logged."""
 
-    def __init__(self, book: GateLog, trial: str) -> None:
-        self._book, self._trial = book, trial
+    def __init__(self, log: GateLog, trial: str) -> None:
+        self._log, self._trial = log, trial
 
     def admits(self, reward: float) -> bool:
-        """Whether the trial is worth stage two."""
-        return self._book.decide(self._trial, reward)
+        """Returns whether the trial is worth stage two."""
+        return self._log.decide(self._trial, reward)

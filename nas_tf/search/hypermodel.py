@@ -1,4 +1,4 @@
-"""A search space as a KerasTuner HyperModel."""
+"""Makes a KerasTuner HyperModel of a search space."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,19 +33,23 @@ class SearchHyperModel(kt.HyperModel):
     """Genotype tokens as hyperparameters, networks as models, two-stage evaluation as ``fit``.
 
     It works under ``TwoStageTuner`` and under KerasTuner's own tuners alike, with objective
-    ``kt.Objective("val_reward", "max")``.
+    ``kt.Objective("val_reward", "max")``::
+
+        model = SearchHyperModel(spaces.get("auxcell"), config=load("shapes_auxcell"))
 
     Args:
-        space: What is searched.
-        task: What is predicted, and how it is learned and scored; None takes it from the data.
-            Its settings are kept as the configuration's ``task`` section; names and colours are
+        space: The search space.
+        task: The prediction task, with its losses and scores; None takes it from the data. Its
+            settings are saved as the configuration's ``task`` section; names and colours are
             the data set's.
-        backbone: ``mobilenet_v2``, the one there is.
-        weights: Of the encoder: ``imagenet``, ``drawn``, a file, or None; if not given, the
-            configuration's, or ``imagenet`` without one. Without a configuration the encoder has
-            the width that ``drawn`` is for.
-        config: Everything else; its space, task, network and data give way to what is given here.
-        latency: Tells the milliseconds of a candidate's blueprint, instead of ``search.latency``.
+        backbone: The encoder's architecture; only ``mobilenet_v2`` exists.
+        weights: The encoder's weights: ``imagenet``, ``drawn``, a file, or None; if not given, the
+            configuration's, or ``imagenet`` without one. Without a configuration ``drawn`` sets
+            the encoder to the width that it was trained at.
+        config: All other settings; the arguments given here replace its space, task, network and
+            data.
+        latency: Returns the milliseconds of a candidate's blueprint, instead of
+            ``search.latency``.
     """
 
     def __init__(
@@ -79,22 +83,22 @@ class SearchHyperModel(kt.HyperModel):
     def of(
         cls, config: Config, space: SearchSpace, *, latency: Latency | None = None
     ) -> "SearchHyperModel":
-        """The HyperModel of a configuration."""
+        """Returns the HyperModel of a configuration."""
         return cls(space, weights=config.network.weights, config=config, latency=latency)
 
     def declare_hyperparameters(self, hp: kt.HyperParameters) -> None:
-        """Asks for every token."""
+        """Declares every token as a hyperparameter."""
         for token in self.space.tokens:
             hp.Choice(token.name, list(range(token.size)), ordered=False)
 
     def genotype(self, hp: kt.HyperParameters) -> Genotype:
-        """The genotype that hyperparameters spell."""
+        """Decodes hyperparameters to a genotype."""
         self.declare_hyperparameters(hp)
         return self.space.decode([int(hp.get(token.name)) for token in self.space.tokens])
 
     def build(self, hp: kt.HyperParameters) -> keras.Model:
-        """The untrained Keras model of hyperparameters, under the search's settings."""
-        config = self._settled()
+        """Builds the untrained Keras model of hyperparameters, under the search's settings."""
+        config = self._known_config()
         task = self._task or (from_config.task_for(config) if config else None)
         if task is None:
             raise ConfigError("SearchHyperModel.build needs a task, expected task= or config=")
@@ -112,28 +116,28 @@ class SearchHyperModel(kt.HyperModel):
     ) -> dict[str, float]:
         """Evaluates in two stages, for KerasTuner's own tuners; ``epochs`` is that of stage one.
 
-        Every candidate goes on to stage two: KerasTuner's oracles keep no gate. The model is
-        given what the candidate has learnt; callbacks hear of it as of one epoch.
+        Every candidate reaches stage two: KerasTuner's oracles have no gate. The trained arrays
+        are loaded into the model; callbacks are called as for one epoch.
         """
-        evaluator = self._opened(train_data)
+        evaluator = self._evaluator_or_fatal(train_data)
         if epochs is not None:
-            evaluator = evaluator.lasting(epochs)
+            evaluator = evaluator.with_epochs(epochs)
         arrays: Arrays = {}
         result = evaluator.evaluate(
             self.genotype(hp),
-            everybody(),
-            keep=lambda blueprint, state: arrays.update(trained_arrays(blueprint, state)),
+            open_gate(),
+            on_scored=lambda blueprint, state: arrays.update(trained_arrays(blueprint, state)),
         )
         if result.failed and not result.over_limit:
             raise kt.errors.FailedTrialError(result.stopped)
         if arrays:
             candidate_models.fill(model, evaluator.config, arrays)
-        told = figures(result, pricing.reward(evaluator.config.search.targets, result))
-        _tell(callbacks, model, told)
-        return told
+        metrics = metrics_of(result, pricing.reward(evaluator.config.search.goals, result))
+        _run_callbacks(callbacks, model, metrics)
+        return metrics
 
     def config(self, train_data: Any = None) -> Config:
-        """The configuration, on the data that was given: a name such as ``camvid``, or none."""
+        """Returns the configuration on the data given: a name such as ``camvid``, or None."""
         base = self._config
         if train_data is None and base is None:
             raise ConfigError("no data was given, expected search('camvid') or a config=")
@@ -149,61 +153,61 @@ class SearchHyperModel(kt.HyperModel):
         return self._completed[1]
 
     def _described(self, config: Config) -> schema.Task:
-        """The section of the task that was given, looked up once for each data set."""
+        """Returns the given task as a section, derived once for each data set."""
         key = config.data.name, config.data.target
         if self._of_data is None or self._of_data[0] != key:
             own = from_config.task_for(structs.replace(config, task=schema.Task()))
             self._of_data = key, task_settings.described(self._task, own)
         return self._of_data[1]
 
-    def _settled(self) -> Config | None:
-        """The configuration as far as it is known before data is."""
+    def _known_config(self) -> Config | None:
+        """Returns the configuration if it is known before the data is, else None."""
         if self._evaluator is not None:
             return self._evaluator.config
         return None if self._config is None else self.config()
 
-    def _opened(self, train_data: Any) -> TwoStage:
-        """The evaluator; a mistake of the user's ends the search, it is no trial's failure."""
+    def _evaluator_or_fatal(self, train_data: Any) -> TwoStage:
+        """Returns the evaluator; a user's mistake ends the search instead of failing a trial."""
         try:
             return self.evaluator(train_data)
         except NasTfError as error:
             raise kt.errors.FatalValueError(str(error)) from error
 
     def check(self, train_data: Any = None) -> None:
-        """Raises on what would make every trial fail, the first time it is asked."""
+        """Raises on what would make every trial fail; only the first call checks."""
         if not self._checked:
             preflight.check(self.config(train_data), latency=self._latency)
             self._checked = True
 
     def evaluator(self, train_data: Any = None, progress: Any = None) -> TwoStage:
-        """The evaluator all trials of this process share; the first call caches features."""
+        """Returns the evaluator that all trials of this process share; caches features first."""
         if self._evaluator is None:
             config = self.config(train_data)
             self.check(train_data)
             latency = pricing.latency_of(config, self._latency)
-            ground = SharedData(config, progress=progress)
-            self._evaluator = TwoStage(config, ground, latency=latency)
+            shared = SharedData(config, progress=progress)
+            self._evaluator = TwoStage(config, shared, latency=latency)
         return self._evaluator
 
 
-def everybody() -> Gate:
-    """The gate of a search that has none."""
+def open_gate() -> Gate:
+    """Returns the gate of a search without one, which admits every candidate."""
     return gate.make(schema.Gate(policy="open"), 1)
 
 
-def _tell(
-    callbacks: Sequence[keras.callbacks.Callback], model: keras.Model, told: dict[str, float]
+def _run_callbacks(
+    callbacks: Sequence[keras.callbacks.Callback], model: keras.Model, logs: dict[str, float]
 ) -> None:
-    """Has callbacks do what they do in an epoch: KerasTuner's saves the model."""
-    heard = keras.callbacks.CallbackList(list(callbacks), model=model)
-    heard.on_train_begin()
-    heard.on_epoch_begin(0)
-    heard.on_epoch_end(0, told)
-    heard.on_train_end(told)
+    """Calls callbacks as for one epoch: KerasTuner's saves the model."""
+    callback_list = keras.callbacks.CallbackList(list(callbacks), model=model)
+    callback_list.on_train_begin()
+    callback_list.on_epoch_begin(0)
+    callback_list.on_epoch_end(0, logs)
+    callback_list.on_train_end(logs)
 
 
-def figures(result: CandidateResult, reward: float) -> dict[str, float]:
-    """What KerasTuner is told of a result: the reward, the score it comes from, the costs."""
+def metrics_of(result: CandidateResult, reward: float) -> dict[str, float]:
+    """Returns the metrics of a result for KerasTuner: reward, score and costs."""
     stages = {
         f"stage_{number}_reward": stage.score for number, stage in enumerate(result.stages, 1)
     }

@@ -1,11 +1,11 @@
-"""From what became of a candidate to what is kept of it."""
+"""Makes the record of a trial from the result of its candidate."""
 
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nas_tf.config.schema import Targets
+from nas_tf.config.schema import Goals
 from nas_tf.genotype import Genotype
 from nas_tf.runs import Stage, TrialRecord, record
 from nas_tf.search import pricing
@@ -14,7 +14,7 @@ from nas_tf.training.result import CandidateResult
 
 
 def crashed(genotype: Genotype, error: Exception, floor: float) -> CandidateResult:
-    """The result of a candidate whose evaluation raised what nobody foresaw."""
+    """Returns the result of a candidate whose evaluation raised an unexpected error."""
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
     return CandidateResult(genotype=genotype, score=floor, stopped=reason, failed=True)
 
@@ -22,19 +22,19 @@ def crashed(genotype: Genotype, error: Exception, floor: float) -> CandidateResu
 def record_of(
     trial: str,
     result: CandidateResult,
-    targets: Targets,
+    goals: Goals,
     *,
     started: str,
     seconds: float,
     worker: str,
 ) -> TrialRecord:
-    """What is kept of a candidate that has just ended."""
+    """Returns the record of a candidate that has just ended."""
     return TrialRecord(
         trial=trial,
         space=result.genotype.space,
         genotype=str(result.genotype),
         status="failed" if result.failed else "completed",
-        reward=pricing.reward(targets, result),
+        reward=pricing.reward(goals, result),
         score=result.score,
         stages=tuple(
             Stage(
@@ -59,27 +59,27 @@ def record_of(
 
 
 def now() -> str:
-    """The time as runs write it."""
+    """Returns the current time as runs write it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def unrecorded_failures(folder: Path, space: SearchSpace, floor: float) -> Iterator[TrialRecord]:
-    """A failed record for each trial that the oracle counts as failed and the run knows not of.
+    """Yields a failed record for each trial that failed in the oracle and has no record.
 
-    The oracle's word is KerasTuner's ``trial_ID/trial.json``, which nothing depends on: one that
-    is damaged tells nothing.
+    The oracle's trials are read from KerasTuner's ``trial_ID/trial.json``, on which nothing
+    depends: a damaged one is skipped.
     """
     for path in sorted(folder.glob("trial_*/trial.json")):
         try:
-            told = json.loads(path.read_bytes())
+            content = json.loads(path.read_bytes())
         except ValueError:
             continue
-        trial = told["trial_id"]
-        if told["status"] != "FAILED" or record.path_of(folder, trial).exists():
+        trial = content["trial_id"]
+        if content["status"] != "FAILED" or record.path_of(folder, trial).exists():
             continue
-        values = told["hyperparameters"]["values"]
-        reason = (told.get("message") or "the oracle gave it up").strip().rpartition("\n")[2]
-        moment = now()  # when it is told: the process that began it said nothing
+        values = content["hyperparameters"]["values"]
+        reason = (content.get("message") or "the oracle gave it up").strip().rpartition("\n")[2]
+        moment = now()  # of this record: the process that started the trial left no time
         yield TrialRecord(
             trial=trial,
             space=space.name,

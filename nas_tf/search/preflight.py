@@ -1,4 +1,4 @@
-"""Whether a search can begin: the data and files that all its trials need, looked at once."""
+"""Checks once, before a search starts, the data and files that all its trials need."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from nas_tf.training.two_stage import Latency
 
 
 def check(config: Config, *, latency: Latency | None = None) -> None:
-    """Raises on data, weights, a teacher or a latency table that is absent or does not fit.
+    """Raises if data, weights, a teacher or a latency table is absent or does not fit.
 
-    Within a trial it would be too late: KerasTuner takes an error there for the trial's. Threads
-    are set first of all, for looking at a teacher has TensorFlow settle on its own.
+    Within a trial it would be too late: KerasTuner counts an error there as the trial's. Threads
+    are set first, since loading a teacher fixes TensorFlow's number of threads.
     """
     hardware.use_threads(config.threads)
     if not distribution.is_chief_oracle():
@@ -28,5 +28,5 @@ def check(config: Config, *, latency: Latency | None = None) -> None:
     source = config.search.latency
     if latency is None and source not in (None, pricing.TFLITE):
         table = tables.read(Path(source))
-        if table.missing(found := pricing.operations(config)):
-            table.check(found)
+        if table.missing(needed := pricing.operations(config)):
+            table.check(needed)

@@ -1,10 +1,10 @@
-"""What costs do to a candidate: where its latency is told, and what the oracle is told for it.
+"""Turns costs into penalties: predicts a candidate's latency, and computes its reward.
 
-The score is the task's own reward. The reward that the oracle learns from is
+The score is the task's own figure. The reward that the oracle learns from is
 
-    reward = score · Π (cost / target) ^ -exponent    over the targets whose cost is beyond them
+    reward = score · Π (cost / goal) ^ -exponent    over the goals that the cost exceeds
 
-(MnasNet's weighted product, arXiv 1807.11626, that pays nothing for being below a target). A
+(MnasNet's weighted product, arXiv 1807.11626, without a bonus for costs below a goal). A
 candidate beyond a hard limit has the floor as its reward and is not trained.
 """
 
@@ -15,65 +15,65 @@ from pathlib import Path
 from msgspec import structs
 
 from nas_tf import latency, spaces
-from nas_tf.config.schema import Config, Targets
+from nas_tf.config.schema import Config, Goals
 from nas_tf.errors import ConfigError
 from nas_tf.networks import Blueprint
 from nas_tf.networks.fused import Op, ops
 from nas_tf.training import from_config
-from nas_tf.training.guards import CannotTell
+from nas_tf.training.guards import UnknownCost
 from nas_tf.training.result import CandidateResult
 from nas_tf.training.two_stage import Latency
 
 SAMPLED = 1000
-"""Genotypes whose operations stand for those of a space; ``nas-tf profile-ops`` times them."""
+"""The number of genotypes sampled for a space's operations; ``nas-tf profile-ops`` times them."""
 TFLITE = "tflite"
 
 
-def reward(targets: Targets, result: CandidateResult) -> float:
-    """What the oracle is told of a result."""
-    priced = result.score
-    for cost, target in structs.asdict(targets).items():
+def reward(goals: Goals, result: CandidateResult) -> float:
+    """Returns the reward of a result, which is reported to the oracle."""
+    penalised = result.score
+    for cost, goal in structs.asdict(goals).items():
         value = getattr(result, cost)
-        if target is not None and value is not None and not result.failed:
-            priced *= max(1.0, value / target.target) ** -target.exponent
-    return priced
+        if goal is not None and value is not None and not result.failed:
+            penalised *= max(1.0, value / goal.goal) ** -goal.exponent
+    return penalised
 
 
 def latency_of(config: Config, given: Latency | None = None) -> Latency | None:
-    """How the latency of candidates is told: as given, or looked up in the configured table."""
+    """Returns the function that predicts latency: the given one, or the configured table's."""
     source = config.search.latency
     if given is not None:
         return given
     if source == TFLITE:
         raise ConfigError(
             "search.latency is tflite, which the commands measure; in Python expected a table's "
-            "path, or SearchHyperModel(…, latency=…) that tells a blueprint's milliseconds"
+            "path, or SearchHyperModel(…, latency=…) that returns a blueprint's milliseconds"
         )
-    return None if source is None else look_up(latency.read(Path(source)))
+    return None if source is None else table_latency(latency.read(Path(source)))
 
 
-def look_up(table: latency.Table) -> Latency:
-    """A table as what tells latency."""
+def table_latency(table: latency.Table) -> Latency:
+    """Returns a function that predicts latency from a table."""
 
-    def told(blueprint: Blueprint) -> float:
+    def predict(blueprint: Blueprint) -> float:
         try:
             return table.predict(blueprint)
         except latency.NotMeasured as error:
-            raise CannotTell(str(error)) from error
+            raise UnknownCost(str(error)) from error
 
-    return told
+    return predict
 
 
 def operations(config: Config, size: tuple[int, int] | None = None) -> set[Op]:
-    """The operations of a configuration's candidates, by a settled sample of them."""
+    """Returns the operations of a configuration's candidates, from a fixed sample of them."""
     return {op for blueprint in sample(config, SAMPLED, size=size) for op in ops(blueprint)}
 
 
 def sample(
     config: Config, count: int, *, seed: int = 1, size: tuple[int, int] | None = None
 ) -> Iterator[Blueprint]:
-    """Random candidates as they are searched, at the size they are scored at."""
+    """Yields blueprints of random candidates under the search's settings, at the scored size."""
     space, rng = spaces.get(config.space), random.Random(seed)
     size = size or from_config.reward_view(config).crop
     for _ in range(count):
-        yield from_config.drawer(config, space.sample(rng), "search")(size)
+        yield from_config.blueprint_builder(config, space.sample(rng), "search")(size)

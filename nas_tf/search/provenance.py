@@ -1,4 +1,4 @@
-"""What made a run: the content of its ``run.json``."""
+"""Collects the provenance of a run: the content of its ``run.json``."""
 
 import platform
 import shlex
@@ -16,7 +16,7 @@ _PACKAGES = ("tensorflow", "keras", "keras-tuner", "tf-agents", "numpy")
 
 
 def about(config: Config, *, oracle: str, max_trials: int) -> dict[str, Any]:
-    """This process, its command and versions, and what is searched."""
+    """Returns the command, the versions and machine of this process, and the search's subject."""
     task = from_config.task_for(config)
     return {
         "schema": files.SCHEMA,
@@ -38,6 +38,6 @@ def about(config: Config, *, oracle: str, max_trials: int) -> dict[str, Any]:
 
 
 def _command() -> str:
-    """What a person typed, without the folder of the program."""
+    """Returns the command as typed, without the folder of the program."""
     program = Path(sys.argv[0]).name
     return shlex.join(["nas-tf" if program == "__main__.py" else program, *sys.argv[1:]])

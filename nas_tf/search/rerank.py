@@ -1,7 +1,7 @@
-"""Trains the best of a search and a sample of the rest longer: does its ranking hold?
+"""Trains the best of a search and a sample of the rest longer, to check the search's ranking.
 
-Both papers ask it so. Everything is kept in the folder ``rerank`` of the run, trial by trial, so
-that a later call goes on where one was stopped.
+Both papers check it so. Results are saved in the folder ``rerank`` of the run, trial by trial, so
+that a later call resumes an interrupted one.
 """
 
 import dataclasses
@@ -14,8 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from nas_tf.config import load
-from nas_tf.config.load import dump
+from nas_tf.config.load import dump, load_saved
 from nas_tf.config.schema import Config
 from nas_tf.errors import ConfigError, DataError, NasTfError
 from nas_tf.runs import Reranking, Run, TrialRecord, files
@@ -27,14 +26,14 @@ from nas_tf.training import gate, hardware
 from nas_tf.training.shared_data import SharedData
 from nas_tf.training.two_stage import Observer, TwoStage
 
-_FREE = ("threads", "search.", "full.", "evaluation.")
+_FREE = ("threads", "search.", "full_training.", "evaluation.")
 _LOCK = ".rerank.lock"
 
 
 def choose(run: Run, top: int, sample: int, seed: int) -> tuple[list[str], list[str]]:
-    """The names of the best trials, and of one from each of so many equal parts of the rest.
+    """Returns the names of the best trials, and of one from each of ``sample`` parts of the rest.
 
-    Of trials with the same genotype only the best counts.
+    The parts have equal sizes. Of trials with the same genotype only the best counts.
     """
     distinct: dict[str, str] = {}
     for trial in run.best(len(run.trials)):
@@ -43,12 +42,12 @@ def choose(run: Run, top: int, sample: int, seed: int) -> tuple[list[str], list[
     rest, rng = ranked[top:], random.Random(seed)
     count = min(sample, len(rest))
     edges = [len(rest) * n // count for n in range(count + 1)] if count else []
-    drawn = [rest[rng.randrange(*part)] for part in itertools.pairwise(edges)]
-    return ranked[:top], drawn
+    sampled = [rest[rng.randrange(*part)] for part in itertools.pairwise(edges)]
+    return ranked[:top], sampled
 
 
-def begin(run: Run, config: Config, *, top: int, sample: int) -> Reranking:
-    """Chooses and writes it down; where that was done before, takes it up if nothing differs."""
+def start(run: Run, config: Config, *, top: int, sample: int) -> Reranking:
+    """Chooses candidates and saves the choice, or resumes a reranking with the same settings."""
     folder = run.folder / files.RERANK
     if config.space != run.about["space"]:
         raise ConfigError(
@@ -59,22 +58,22 @@ def begin(run: Run, config: Config, *, top: int, sample: int) -> Reranking:
     if before is not None:
         _check(before, config, {"top": top, "sample": sample})
         return before
-    best, drawn = choose(run, top, sample, config.seed)
+    best, sampled = choose(run, top, sample, config.seed)
     if not best:
         raise DataError(f"{run.folder} has no completed trial yet, expected one at least")
     files.write_atomically(folder / files.CONFIG, dump(config))
-    told = about(config, oracle="rerank", max_trials=len(best) + len(drawn)) | {
+    provenance = about(config, oracle="rerank", max_trials=len(best) + len(sampled)) | {
         "of": run.folder.resolve().name,
         "asked": {"top": top, "sample": sample},
         "top": best,
-        "sample": drawn,
+        "sample": sampled,
     }
-    files.write_atomically(folder / files.RUN, json.dumps(told, indent=1) + "\n")
+    files.write_atomically(folder / files.RUN, json.dumps(provenance, indent=1) + "\n")
     return Reranking(run, Run(folder))
 
 
 def remaining(reranking: Reranking) -> list[TrialRecord]:
-    """The search's records of what is still to be trained, the top first."""
+    """Returns the search's records of candidates that remain to be trained, the top first."""
     searched = {trial.trial: trial for trial in reranking.run.trials}
     done = {trial.trial for trial in TrialStore(reranking.longer.folder).all()}
     chosen = [*reranking.top, *reranking.sample]
@@ -89,9 +88,10 @@ def train(
     progress: Callable[[str, int, int], None] | None = None,
     on_trial: Callable[[TrialRecord, TrialRecord], None] | None = None,
 ) -> None:
-    """Trains what remains; a candidate that fails is written down and costs only itself.
+    """Trains what remains; a candidate that fails is recorded, and the others continue.
 
-    ``on_trial`` is given the search's record of a candidate and the new one.
+    ``on_trial`` is called with the search's record of a candidate and the new one. One process at
+    a time may train: another raises ``ConfigError``.
     """
     folder = reranking.longer.folder
     try:
@@ -102,49 +102,51 @@ def train(
             hardware.use_threads(config.threads)
             evaluator = TwoStage(config, SharedData(config, progress=progress))
             for trial in todo:
-                done = _one(evaluator, trial, observer)
+                done = _train_candidate(evaluator, trial, observer)
                 TrialStore(folder).add(done)
                 if on_trial is not None:
                     on_trial(trial, done)
     except Timeout:
         raise ConfigError(
-            f"{folder} is being worked at by another process, expected one at a time"
+            f"{folder} is in use by another process, expected one at a time"
         ) from None
 
 
-def _one(evaluator: TwoStage, trial: TrialRecord, observer: Observer | None) -> TrialRecord:
-    """The record of a longer training; the network is the same, so its latency is too."""
+def _train_candidate(
+    evaluator: TwoStage, trial: TrialRecord, observer: Observer | None
+) -> TrialRecord:
+    """Returns the record of a longer training; the same network has the same latency."""
     config, started, began = evaluator.config, now(), time.perf_counter()
-    everybody = gate.make(config.gate, config.seed)
+    admits_all = gate.make(config.gate, config.seed)
     try:
-        result = evaluator.evaluate(trial.parsed, everybody, observer=observer)
+        result = evaluator.evaluate(trial.parsed, admits_all, observer=observer)
     except NasTfError:
         raise
     except Exception as error:
-        result = crashed(trial.parsed, error, config.limits.floor)
+        result = crashed(trial.parsed, error, config.limits.failure_score)
     return record_of(
         trial.trial,
         dataclasses.replace(result, latency_ms=trial.latency_ms),
-        config.search.targets,
+        config.search.goals,
         started=started,
         seconds=time.perf_counter() - began,
         worker="rerank",
     )
 
 
-def _check(before: Reranking, config: Config, asked: dict[str, int]) -> None:
-    """A reranking that was begun may not change on its way."""
+def _check(before: Reranking, config: Config, arguments: dict[str, int]) -> None:
+    """Raises if a resumed reranking has other settings than those it was started with."""
     folder = before.longer.folder
     was = {f"--{key}": value for key, value in before.longer.about["asked"].items()}
-    was |= dotted(dump(load(folder / files.CONFIG)))
-    is_now = {f"--{key}": value for key, value in asked.items()} | dotted(dump(config))
+    was |= dotted(dump(load_saved(folder / files.CONFIG)))
+    is_now = {f"--{key}": value for key, value in arguments.items()} | dotted(dump(config))
     for key in was | is_now:
         if not key.startswith(_FREE) and was.get(key) != is_now.get(key):
             raise ConfigError(
-                f"{folder} was begun with {key}={_told(was.get(key))}, now it is "
-                f"{_told(is_now.get(key))}: give what it was begun with, or delete the folder"
+                f"{folder} was started with {key}={_text(was.get(key))}, now it is "
+                f"{_text(is_now.get(key))}: give what it was started with, or delete the folder"
             )
 
 
-def _told(value: Any) -> str:
+def _text(value: Any) -> str:
     return "null" if value is None else str(value)

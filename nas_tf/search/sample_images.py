@@ -1,4 +1,4 @@
-"""``samples.png``: images of meta-val, their truth, and what the best so far predicts."""
+"""Writes ``samples.png``: images of meta-val, their truth, and the best trial's predictions."""
 
 import io
 import warnings
@@ -26,59 +26,59 @@ LEAST_WIDTH, MOST_WIDTH = 480, 960
 _LOCK = ".samples.lock"
 
 Scored = tuple[Blueprint, State]
-"""The network that a candidate was scored with last, or its decoder, and what it has learnt."""
+"""The blueprint that was scored last, a network or its decoder, and its trained state."""
 
 
 def show(
-    folder: Path, shelf: TrialStore, trial: TrialRecord, ground: SharedData, scored: Scored
+    folder: Path, store: TrialStore, trial: TrialRecord, shared: SharedData, scored: Scored
 ) -> np.ndarray | None:
-    """Draws a trial that is on the shelf, if none there is better; returns what it drew.
+    """Writes the picture of a stored trial if it is the best; returns the picture, or None.
 
-    Workers that end at once draw one after another, and each looks again when it is its turn: the
-    picture that stays is of the best.
+    Workers whose trials end together write one after another, and each checks again under the
+    lock: the picture that stays is of the best.
     """
-    if not _is_best(shelf, trial):
+    if not _is_best(store, trial):
         return None
     with FileLock(folder / _LOCK):
-        if not _is_best(shelf, trial):
+        if not _is_best(store, trial):
             return None
-        picture = render(ground, trial.parsed, scored)
+        picture = render(shared, trial.parsed, scored)
         content = io.BytesIO()
         Image.fromarray(picture).save(content, "png", optimize=True)
         files.write_bytes_atomically(folder / files.SAMPLES, content.getvalue())
         return picture
 
 
-def render(ground: SharedData, genotype: Genotype, scored: Scored) -> np.ndarray:
-    """Images, truths and predictions, as RGB bytes of a size to look at.
+def render(shared: SharedData, genotype: Genotype, scored: Scored) -> np.ndarray:
+    """Renders images, truths and predictions as RGB bytes at a viewable size.
 
-    One batch is not worth the tracing of a graph, so it is computed operation by operation.
+    Tracing a graph is not worth it for one batch, which is computed eagerly.
     """
-    view, task, state = ground.reward_view, ground.task, scored[1]
-    whole = from_config.drawer(ground.config, genotype, "search")(view.crop)
+    view, task, state = shared.reward_view, shared.task, scored[1]
+    blueprint = from_config.blueprint_builder(shared.config, genotype, "search")(view.crop)
     if "encoder" not in state.trainable:
-        state = ground.with_encoder(whole, state)
-    network = shipped(whole, state)
-    chosen = Split(ground.examples, view, tuple(ground.meta_val)).spread(ROWS)
+        state = shared.with_encoder(blueprint, state)
+    network = shipped(blueprint, state)
+    chosen = Split(shared.examples, view, tuple(shared.meta_val)).spread(ROWS)
     predictions = (
         (images, target, network(images)) for images, target in chosen.batches(task, ROWS)
     )
     return _fitted(examples_picture(task, predictions))
 
 
-def _is_best(shelf: TrialStore, trial: TrialRecord) -> bool:
-    """Of equals the first is the best, as everywhere."""
-    completed = [trial for trial in shelf.all() if trial.status == "completed"]
+def _is_best(store: TrialStore, trial: TrialRecord) -> bool:
+    """Returns whether the trial is the best; of equals the first is, as everywhere."""
+    completed = [trial for trial in store.all() if trial.status == "completed"]
     best = max(completed, key=lambda trial: trial.reward, default=None)
     return best is not None and best.trial == trial.trial
 
 
 def _fitted(picture: np.ndarray) -> np.ndarray:
-    """Small crops magnified pixel by pixel, large ones made smaller."""
+    """Magnifies small pictures pixel by pixel, and shrinks large ones."""
     height, width = picture.shape[:2]
     if width < LEAST_WIDTH:
-        times = -(-LEAST_WIDTH // width)
-        return picture.repeat(times, 0).repeat(times, 1)
+        factor = -(-LEAST_WIDTH // width)
+        return picture.repeat(factor, 0).repeat(factor, 1)
     if width <= MOST_WIDTH:
         return picture
     size = MOST_WIDTH, round(height * MOST_WIDTH / width)
@@ -86,18 +86,18 @@ def _fitted(picture: np.ndarray) -> np.ndarray:
 
 
 class TrialViews:
-    """That of one worker.
+    """Shows one worker's trials: in ``samples.png``, shared by all workers, and in TensorBoard.
 
     Args:
-        folder: Of the run.
-        worker: Its name.
-        space: What is searched.
-        shelf: The finished trials of all workers.
+        folder: The run's folder.
+        worker: The worker's name.
+        space: The search space.
+        store: The finished trials of all workers.
     """
 
-    def __init__(self, folder: Path, worker: str, space: SearchSpace, shelf: TrialStore) -> None:
-        self._folder, self._worker, self._space, self._shelf = folder, worker, space, shelf
-        self._board: tensorboard_log.TensorBoardLog | None = None
+    def __init__(self, folder: Path, worker: str, space: SearchSpace, store: TrialStore) -> None:
+        self._folder, self._worker, self._space, self._store = folder, worker, space, store
+        self._log: tensorboard_log.TensorBoardLog | None = None
 
     def show(
         self,
@@ -106,16 +106,16 @@ class TrialViews:
         evaluator: TwoStage,
         scored: Scored | None,
     ) -> None:
-        """Shows a trial, one of all records; what goes wrong with it is not worth a trial."""
+        """Shows a trial, one of all records; an error only warns, and does not fail the trial."""
         try:
             picture = None
             if scored is not None:
-                picture = show(self._folder, self._shelf, trial, evaluator.ground, scored)
+                picture = show(self._folder, self._store, trial, evaluator.shared, scored)
             if evaluator.config.search.tensorboard and tensorboard_log.is_installed():
-                if self._board is None:
-                    self._board = tensorboard_log.TensorBoardLog(
+                if self._log is None:
+                    self._log = tensorboard_log.TensorBoardLog(
                         self._folder, self._worker, self._space
                     )
-                self._board.add(records, trial, picture)
+                self._log.add(records, trial, picture)
         except Exception as error:
             warnings.warn(f"trial {trial.trial} can't be shown: {error}", stacklevel=2)

@@ -1,7 +1,7 @@
-"""A run in TensorBoard, live: curves, tokens against figures, and what the best predicts.
+"""Logs a run to TensorBoard while it runs: curves, hyperparameters and predictions of the best.
 
-``tensorboard/WORKER`` has a worker's curves, over how many trials had finished before; its best
-and means are those of all workers. ``tensorboard/trials/ID`` is one session of the HParams tab.
+``tensorboard/WORKER`` has a worker's curves over the number of finished trials; best and mean are
+over the trials of all workers. ``tensorboard/trials/ID`` is one session of the HParams tab.
 """
 
 import shutil
@@ -17,26 +17,26 @@ from nas_tf.runs import TrialRecord, files
 from nas_tf.spaces import SearchSpace
 
 MOST_SESSIONS = 1000
-"""TensorBoard reads a folder a session; it is slow with more."""
+"""The largest number of sessions: TensorBoard reads one folder each, and is slow with more."""
 MOST_PICTURES = 10
-"""A worker's process draws no more of them."""
+"""The largest number of pictures that a worker's process logs."""
 WINDOW = 20
 _FIGURES = ("reward", "stage 1", "stage 2", "params", "madds", "seconds")
 
 
 class TensorBoardLog:
-    """What one worker writes; resumed, it goes on in a new file beside the old ones.
+    """The log of one worker; a resumed worker adds a new file to its folder.
 
     Args:
-        folder: Of the run.
-        worker: Its name, that of its own folder.
-        space: Says what the tokens are.
+        folder: The run's folder.
+        worker: The worker's name, which names its folder.
+        space: The search space, whose tokens are the hyperparameters.
     """
 
     def __init__(self, folder: Path, worker: str, space: SearchSpace) -> None:
         from tensorboard.plugins.hparams import api
 
-        self._api, self._folder, self._space = api, folder / files.BOARD, space
+        self._api, self._folder, self._space = api, folder / files.TENSORBOARD, space
         self._pictures = 0
         self._writer = tf.summary.create_file_writer(str(self._folder / worker))
         self._tokens = {
@@ -52,12 +52,12 @@ class TensorBoardLog:
     def add(
         self, trials: Sequence[TrialRecord], trial: TrialRecord, picture: np.ndarray | None
     ) -> None:
-        """Writes a trial that has just ended.
+        """Logs a trial that has just ended.
 
         Args:
-            trials: All finished ones, it among them, in the order in which they ended.
-            trial: The one that has ended.
-            picture: What it predicts, if it is the best so far.
+            trials: All finished trials, this one included, in the order in which they ended.
+            trial: The trial that has ended.
+            picture: The picture of its predictions, if it is the best so far.
         """
         with self._writer.as_default(step=len(trials)):
             for name, value in _curves(trials, trial):
@@ -67,10 +67,10 @@ class TensorBoardLog:
                 tf.summary.image("samples of the best", picture[None])
         self._writer.flush()
         if len(trials) <= MOST_SESSIONS:
-            self._session(trial)
+            self._log_session(trial)
 
-    def _session(self, trial: TrialRecord) -> None:
-        """One of the HParams tab; that of a trial that is run again takes the place of the old."""
+    def _log_session(self, trial: TrialRecord) -> None:
+        """Logs a session of the HParams tab; replaces that of a trial that was run again."""
         from tensorboard.plugins.hparams import api_pb2, summary
 
         place = self._folder / "trials" / trial.trial
@@ -89,7 +89,7 @@ class TensorBoardLog:
 
 
 def is_installed() -> bool:
-    """Whether TensorBoard is installed: it comes with TensorFlow unless one takes it away."""
+    """Returns whether TensorBoard is installed: it comes with TensorFlow unless removed."""
     return find_spec("tensorboard") is not None
 
 
@@ -112,6 +112,6 @@ def _curves(trials: Sequence[TrialRecord], trial: TrialRecord) -> Iterator[tuple
 
 
 def _figures(trial: TrialRecord) -> dict[str, float]:
-    stages = {f"stage {number}": one.reward for number, one in enumerate(trial.stages, 1)}
+    stages = {f"stage {number}": stage.score for number, stage in enumerate(trial.stages, 1)}
     plain = {name: float(getattr(trial, name)) for name in ("params", "madds", "seconds")}
     return {"reward": trial.reward, **stages, **plain}

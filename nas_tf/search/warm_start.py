@@ -1,4 +1,4 @@
-"""Begins a search with what another run has found."""
+"""Reads the best genotypes of another run, as the first trials of a search."""
 
 from pathlib import Path
 
@@ -9,15 +9,15 @@ from nas_tf.spaces import SearchSpace
 
 
 def first(source: Path, space: SearchSpace, count: int) -> list[dict[str, int]]:
-    """The tokens of a run's best networks, best first, as an oracle's ``first``.
+    """Returns the tokens of a run's best networks, best first, as an oracle's ``first``.
 
-    They are evaluated anew: another data set or longer training has other rewards.
+    They are evaluated again: another data set or longer training has other rewards.
     """
     run = Run(source)
     if run.about["space"] != space.name:
         raise ConfigError(
             f"{source} searched space {run.about['space']}, expected a run of {space.name} to "
-            "begin with"
+            "start from"
         )
     names = [token.name for token in space.tokens]
     found: dict[Genotype, dict[str, int]] = {}
@@ -27,12 +27,12 @@ def first(source: Path, space: SearchSpace, count: int) -> list[dict[str, int]]:
         if len(found) == count:
             break
     if not found:
-        raise ConfigError(f"{source} has no completed trial to begin with")
+        raise ConfigError(f"{source} has no completed trial to start from")
     return list(found.values())
 
 
 def _read(source: Path, space: SearchSpace, trial: TrialRecord) -> tuple[list[int], Genotype]:
-    """A trial's tokens, and the genotype that stands for all of the same network."""
+    """Returns a trial's tokens, and the canonical genotype of its network."""
     try:
         return space.encode(trial.parsed), space.canonical(trial.parsed)
     except (NasTfError, TypeError, ValueError, LookupError) as error:

@@ -1,13 +1,28 @@
-"""What can be searched. Plain Python: no TensorFlow is imported by this room.
+"""The search spaces, in plain Python: this room imports neither TensorFlow nor NumPy.
 
-``base`` holds the contract, one file per space the space itself, ``published`` the genotypes of
-the papers, ``canonical`` and ``census`` the identity of networks, ``describe`` words.
+A space lists tokens; a token vector spells a genotype, from which ``nas_tf.networks`` builds the
+blueprint that is counted, trained as a function of vectors, or made into a Keras model::
+
+    token vector <-- encode / decode --> Genotype -- networks.blueprint_of --> Blueprint
+
+=============  ================================================================================
+file           content
+=============  ================================================================================
+``base``       ``SearchSpace``, the contract of every space; reading of brackets
+               (``read_brackets``); the number of networks of a space (``distinct_networks``)
+``auxcell``    decoders with auxiliary cells (CVPR 2019)
+``template``   template decoders (WACV 2020)
+``dpc``        dense prediction cells (NeurIPS 2018)
+``published``  the genotypes of the papers, with their figures
+``canonical``  canonical forms: one for all genotypes that build the same network
+``describe``   descriptions of genotypes in words
+=============  ================================================================================
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nas_tf.errors import GenotypeError, meant
+from nas_tf.errors import GenotypeError, did_you_mean
 from nas_tf.genotype import Genotype
 from nas_tf.spaces import base
 from nas_tf.spaces.auxcell import AuxCellSpace
@@ -38,16 +53,17 @@ SPACES: Mapping[str, type[SearchSpace]] = {
 
 
 def get(name: str) -> SearchSpace:
-    """The search space of that name, at the paper's size."""
+    """Returns the search space of that name, at the paper's size."""
     if name not in SPACES:
         raise GenotypeError(f"space {name!r} is unknown, expected one of {', '.join(SPACES)}")
     return SPACES[name]()
 
 
 def resolve(given: str | Genotype | Sequence[Any], space: str | None = None) -> Genotype:
-    """Finds the genotype that a person means: a published name, or brackets of some space.
+    """Returns the genotype of a published name or of brackets; returns a genotype unchanged.
 
-    Brackets may be a text or lists of integers; a genotype is given back.
+    Brackets may be a text or lists of integers. Their space is found by their shape unless
+    ``space`` names it; a ``GenotypeError`` is raised if it is another one.
     """
     if isinstance(given, Genotype):
         if space not in (None, given.space):
@@ -66,14 +82,14 @@ def resolve(given: str | Genotype | Sequence[Any], space: str | None = None) -> 
     if not text.startswith(("[", "(")):
         raise GenotypeError(
             f"genotype {text[:40]!r} is neither a bracketed list nor a published name, expected "
-            f"one of {', '.join(PUBLISHED)}{meant(text, PUBLISHED)}"
+            f"one of {', '.join(PUBLISHED)}{did_you_mean(text, PUBLISHED)}"
         )
     brackets = base.read_brackets(text)
     return get(space or _space_of(brackets)).parse(brackets)
 
 
 def _space_of(brackets: list[object]) -> str:
-    """Tells the spaces apart by their shape: two parts with a cell, two without, or branches."""
+    """Returns the space of brackets by their shape: two parts, with a cell or not, or branches."""
     cell_first = any(
         isinstance(part, list) and part and not isinstance(part[0], list) for part in brackets
     )

@@ -1,4 +1,4 @@
-"""Decoders with auxiliary cells (CVPR 2019): blocks that join two layers, one cell design."""
+"""The space of decoders with auxiliary cells (CVPR 2019): blocks of two layers, and one cell."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ TAPS = 4
 
 
 class Branch(NamedTuple):
-    """Two earlier positions of the cell, each through its own operation, summed."""
+    """Two earlier positions of the cell and the operations on them, whose results are summed."""
 
     left: int
     right: int
@@ -41,9 +41,14 @@ class Branch(NamedTuple):
 class AuxCellDesign:
     """A genotype of this space with its parts named.
 
-    Positions inside the cell: 0 its input, 1 the first operation, then for branch ``b`` (from 0)
-    ``2 + 3b`` and ``3 + 3b`` its two operations and ``4 + 3b`` their sum. Layers: 0–3 the taps,
-    then the blocks.
+    Positions inside the cell: 0 is its input, 1 the first operation, then for branch ``b`` (from
+    0) ``2 + 3b`` and ``3 + 3b`` are its two operations and ``4 + 3b`` is their sum. Layers: 0–3
+    are the taps, then come the blocks.
+
+    ::
+
+        design = AuxCellDesign.of(spaces.resolve("arch1"))
+        design.loose_blocks  # [5, 6]
     """
 
     blocks: tuple[tuple[int, int], ...]
@@ -52,12 +57,12 @@ class AuxCellDesign:
 
     @classmethod
     def of(cls, genotype: Genotype) -> "AuxCellDesign":
-        """Names the parts of a genotype."""
+        """Returns the design of a genotype."""
         connections, (first_op, *branches) = genotype.parts
         return cls(connections, first_op, tuple(Branch(*branch) for branch in branches))
 
     def genotype(self) -> Genotype:
-        """Back to brackets, in the paper's order."""
+        """Returns the genotype of this design, in the paper's order."""
         return Genotype.of("auxcell", (self.blocks, (self.first_op, *self.branches)))
 
     @property
@@ -75,22 +80,28 @@ class AuxCellDesign:
 class AuxCellSpace(SearchSpace):
     """The space of Nekrasov et al., CVPR 2019: 19 tokens with three blocks and three branches.
 
+    ::
+
+        space = AuxCellSpace()
+        genotype = space.sample(random.Random(0))
+        space.decode(space.encode(genotype)) == genotype
+
     Args:
-        blocks: Blocks of the decoder; each picks two of the four taps and the earlier blocks.
-        branches: Branches of the cell; each picks two earlier positions and two operations.
+        blocks: Number of blocks; each chooses two of the four taps and the earlier blocks.
+        branches: Number of branches; each chooses two earlier positions and two operations.
     """
 
     name = "auxcell"
 
     def __init__(self, *, blocks: int = 3, branches: int = 3) -> None:
-        for what, count in (("blocks", blocks), ("branches", branches)):
+        for name, count in (("blocks", blocks), ("branches", branches)):
             if not 1 <= count <= 10:
-                raise ConfigError(f"{what} is {count}, expected 1–10 for space auxcell")
+                raise ConfigError(f"{name} is {count}, expected 1–10 for space auxcell")
         self.blocks, self.branches = blocks, branches
 
     @cached_property
     def tokens(self) -> tuple[Token, ...]:
-        """Connections first, then the cell, named as the paper numbers them."""
+        """The tokens of the connections, then those of the cell, numbered as in the paper."""
         connections = [
             Token(f"connections.c{2 * k + side}", TAPS + k, "taps 0–3, then earlier blocks")
             for k in range(self.blocks)
@@ -125,16 +136,18 @@ class AuxCellSpace(SearchSpace):
         return tokens
 
     def read(self, brackets: Any) -> Any:
-        """Accepts the authors' code order too, which writes the cell before the connections."""
-        pair = isinstance(brackets, (list, tuple)) and len(brackets) == 2
-        return [brackets[1], brackets[0]] if pair and _looks_like_cell(brackets[0]) else brackets
+        """Accepts the order of the authors' code too, in which the cell is first."""
+        is_pair = isinstance(brackets, (list, tuple)) and len(brackets) == 2
+        if is_pair and _looks_like_cell(brackets[0]):
+            return [brackets[1], brackets[0]]
+        return brackets
 
     def canonical(self, genotype: Genotype) -> Genotype:
-        """Smallest order of blocks and of branches, with the inputs that ``zero`` ignores at 0.
+        """Returns the smallest order of blocks and branches, with inputs of ``zero`` set to 0.
 
-        Two genotypes share it if they differ in order, in the sides of a pair, in what ``zero``
-        reads or in reading past a ``skip``. Sums that happen to be equal in another grouping,
-        which takes a ``skip`` or ``zero``, are not found.
+        Genotypes have the same canonical form if they differ in order, in the sides of a pair, in
+        the inputs of ``zero``, or in reading a ``skip`` instead of its input. Sums that are equal
+        only in another grouping, which needs a ``skip`` or ``zero``, are not recognised.
         """
         self.validate(genotype)
         design = AuxCellDesign.of(genotype)
@@ -142,7 +155,7 @@ class AuxCellSpace(SearchSpace):
         return AuxCellDesign(_canonical_blocks(design), design.first_op, branches).genotype()
 
     def rewrites(self, genotype: Genotype) -> Iterator[Genotype]:
-        """Swaps inside a pair, swaps of independent neighbours, moved inputs of ``zero``."""
+        """Yields swaps in a pair, swaps of independent neighbours, and other ``zero`` inputs."""
         design = AuxCellDesign.of(genotype)
         for blocks in _block_rewrites(design.blocks):
             yield AuxCellDesign(blocks, design.first_op, design.branches).genotype()
@@ -150,7 +163,7 @@ class AuxCellSpace(SearchSpace):
             yield AuxCellDesign(design.blocks, design.first_op, branches).genotype()
 
     def class_size(self, genotype: Genotype) -> int:
-        """Connections and cell are independent, so the sizes of their classes multiply."""
+        """Multiplies the class sizes of connections and cell, which are independent."""
         design = AuxCellDesign.of(genotype)
         blocks = closure(design.blocks, _block_rewrites)
         return len(blocks) * len(closure(design.branches, _branch_rewrites))
@@ -172,11 +185,13 @@ def _canonical_blocks(design: AuxCellDesign) -> tuple[tuple[int, int], ...]:
 
 def _canonical_branches(design: AuxCellDesign) -> tuple[Branch, ...]:
     def spellings(item: tuple[int, Branch], numbers: Mapping[Any, int]) -> Iterator[Any]:
-        at, branch = item
+        first, branch = item
         if branch.left in numbers and branch.right in numbers:
             left, right = numbers[branch.left], numbers[branch.right]
-            yield Branch(left, right, branch.left_op, branch.right_op), (at, at + 1, at + 2)
-            yield Branch(right, left, branch.right_op, branch.left_op), (at + 1, at, at + 2)
+            positions = (first, first + 1, first + 2)
+            yield Branch(left, right, branch.left_op, branch.right_op), positions
+            positions = (first + 1, first, first + 2)
+            yield Branch(right, left, branch.right_op, branch.left_op), positions
 
     items = [(2 + 3 * b, branch) for b, branch in enumerate(design.branches)]
     return tuple(smallest_rows((0, 1), items, spellings))  # type: ignore[arg-type]
@@ -189,7 +204,7 @@ def _loose_positions(branches: Sequence[Branch]) -> list[int]:
 
 
 def _reads_through_skips(branches: Sequence[Branch]) -> Callable[[int], int]:
-    """Maps a position to the one whose value it holds, past any chain of skips."""
+    """Returns a function from a position to the position whose value it holds, past all skips."""
     inner = {
         2 + 3 * b + side: (branch[side], branch[2 + side])
         for b, branch in enumerate(branches)
@@ -205,12 +220,12 @@ def _reads_through_skips(branches: Sequence[Branch]) -> Callable[[int], int]:
 
 
 def _zero_variants(design: AuxCellDesign) -> Iterator[AuxCellDesign]:
-    """The design with skips read through, once per way to keep the loose ends with ``zero``.
+    """Yields the design with inputs past all skips, for each way ``zero`` can keep positions read.
 
-    An operation ``zero`` ignores the value it reads, yet what it reads is no loose end any more.
-    Only that effect is kept: each position that nothing but ``zero`` reads is given to one of
-    the later ``zero`` operations, the other ones read 0. (A skip has read what it hands on, so
-    reading past it changes no loose end.)
+    An operation ``zero`` ignores the value that it reads, but a position that it reads is no
+    longer loose. Only that effect is preserved: each position that nothing but ``zero`` reads is
+    assigned to one of the later ``zero`` operations, and all others read 0. (The input of a skip
+    is read by the skip itself, so reading it directly makes no position loose.)
     """
     source = _reads_through_skips(design.branches)
     refs = [(source(b[side]), b[2 + side]) for b in design.branches for side in (0, 1)]
@@ -236,12 +251,12 @@ def _block_rewrites(
     for k, (first, second) in enumerate(blocks):
         yield (*blocks[:k], (second, first), *blocks[k + 1 :])
     for k in range(len(blocks) - 1):
-        here = TAPS + k
-        if here in blocks[k + 1]:
+        layer = TAPS + k
+        if layer in blocks[k + 1]:
             continue
-        names = {here: here + 1, here + 1: here}
+        numbers = {layer: layer + 1, layer + 1: layer}
         swapped = [*blocks[:k], blocks[k + 1], blocks[k], *blocks[k + 2 :]]
-        yield tuple((names.get(a, a), names.get(b, b)) for a, b in swapped)
+        yield tuple((numbers.get(a, a), numbers.get(b, b)) for a, b in swapped)
 
 
 def _branch_rewrites(branches: tuple[Branch, ...]) -> Iterator[tuple[Branch, ...]]:
@@ -260,17 +275,19 @@ def _branch_rewrites(branches: tuple[Branch, ...]) -> Iterator[tuple[Branch, ...
 
 def _reordered_branches(branches: tuple[Branch, ...]) -> Iterator[tuple[Branch, ...]]:
     for b, branch in enumerate(branches):
-        at = 2 + 3 * b
-        turned = Branch(branch.right, branch.left, branch.right_op, branch.left_op)
-        yield _renamed((*branches[:b], turned, *branches[b + 1 :]), {at: at + 1, at + 1: at})
-        if b + 1 < len(branches) and not set(branches[b + 1][:2]) & {at, at + 1, at + 2}:
-            names = {at + n: at + 3 + n for n in range(3)} | {at + 3 + n: at + n for n in range(3)}
+        first = 2 + 3 * b
+        mirrored = Branch(branch.right, branch.left, branch.right_op, branch.left_op)
+        numbers = {first: first + 1, first + 1: first}
+        yield _renumbered((*branches[:b], mirrored, *branches[b + 1 :]), numbers)
+        own = range(first, first + 3)
+        if b + 1 < len(branches) and not set(branches[b + 1][:2]) & set(own):
+            numbers = {n: n + 3 for n in own} | {n + 3: n for n in own}
             swapped = (*branches[:b], branches[b + 1], branch, *branches[b + 2 :])
-            yield _renamed(swapped, names)
+            yield _renumbered(swapped, numbers)
 
 
-def _renamed(branches: tuple[Branch, ...], names: Mapping[int, int]) -> tuple[Branch, ...]:
+def _renumbered(branches: tuple[Branch, ...], numbers: Mapping[int, int]) -> tuple[Branch, ...]:
     return tuple(
-        Branch(names.get(b.left, b.left), names.get(b.right, b.right), b.left_op, b.right_op)
+        Branch(numbers.get(b.left, b.left), numbers.get(b.right, b.right), b.left_op, b.right_op)
         for b in branches
     )

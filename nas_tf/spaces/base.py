@@ -1,4 +1,8 @@
-"""The contract every search space keeps, and the parts of it that are the same for all."""
+"""The contract of every search space, with the parts that are the same for all.
+
+Also here: ``read_brackets``, which reads the text of a genotype, and ``distinct_networks``, which
+estimates how many different networks a space has.
+"""
 
 import json
 import math
@@ -14,18 +18,18 @@ from nas_tf.errors import GenotypeError
 from nas_tf.genotype import Genotype
 from nas_tf.spaces.canonical import closure
 
-_LONGEST = 20_000
+_MAX_TEXT = 20_000
 
 
 def read_brackets(text: str) -> Any:
-    """Reads a bracketed list, also with the round brackets and single quotes of Python."""
-    if len(text) > _LONGEST:
+    """Reads a bracketed list from JSON or Python, with round brackets or single quotes too."""
+    if len(text) > _MAX_TEXT:
         raise GenotypeError(
-            f"genotype text has {len(text)} characters, expected at most {_LONGEST}"
+            f"genotype text has {len(text)} characters, expected at most {_MAX_TEXT}"
         )
-    plain = text.translate(str.maketrans("()'", '[]"'))
+    as_json = text.translate(str.maketrans("()'", '[]"'))
     try:
-        value = json.loads(plain)
+        value = json.loads(as_json)
     except (ValueError, RecursionError) as error:
         raise GenotypeError(
             f"genotype {_shortened(text)} is not a bracketed list such as [[[3,3],…],[8,…]]"
@@ -41,14 +45,19 @@ def _shortened(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One decision of the search: its place in the genotype and how many values it may take."""
+    """One decision of the search, an integer from 0 to below ``size``.
+
+    ``name`` is its position in the genotype, ``chooses`` what its values stand for::
+
+        Token("cell.o1", 11, "operations").check(11)  # GenotypeError: token cell.o1 is 11, ...
+    """
 
     name: str
     size: int
     chooses: str
 
     def check(self, value: Any) -> int:
-        """Returns the value, or raises with the token, the value and what is accepted."""
+        """Returns the value; raises ``GenotypeError`` if it is not an accepted one."""
         if isinstance(value, bool) or not isinstance(value, int):
             raise GenotypeError(f"token {self.name} is {reprlib.repr(value)}, expected an integer")
         if not 0 <= value < self.size:
@@ -60,10 +69,17 @@ class Token:
 
 
 class SearchSpace(ABC):
-    """What can be searched: a fixed list of tokens and the genotypes they spell.
+    """A search space: a fixed list of tokens and the genotypes that they spell.
 
-    A space is plain Python. A subclass names its tokens and says how a token vector is laid
-    out in the paper's brackets; everything else follows.
+    A space is plain Python and is not changed after it is made. A subclass names its tokens and
+    arranges a token vector in the paper's brackets; everything else follows. docs/extend/space.md
+    has a complete one.
+
+    ::
+
+        space = spaces.get("auxcell")
+        genotype = space.sample(random.Random(0))
+        neighbour = space.mutate(genotype, random.Random(1))
     """
 
     name: ClassVar[str]
@@ -75,39 +91,39 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def _layout(self, tokens: Sequence[int]) -> Any:
-        """Token vector to brackets."""
+        """Arranges a token vector in brackets."""
 
     @abstractmethod
     def _flatten(self, brackets: Any) -> list[Any]:
-        """Brackets to token vector; raises where lengths differ."""
+        """Returns the token vector of brackets; raises ``GenotypeError`` if a length differs."""
 
     @abstractmethod
     def canonical(self, genotype: Genotype) -> Genotype:
-        """The one genotype that stands for all that build the same network."""
+        """Returns the genotype that stands for all genotypes of the same network."""
 
     @abstractmethod
     def rewrites(self, genotype: Genotype) -> Iterator[Genotype]:
-        """Genotypes one elementary step away that build the same network."""
+        """Yields genotypes of the same network that are one elementary step away."""
 
     def class_size(self, genotype: Genotype) -> int:
-        """How many token vectors build the same network as this genotype, itself included."""
+        """Counts the token vectors that build the same network, with the genotype's own."""
         return len(closure(genotype, self.rewrites))
 
     def read(self, brackets: Any) -> Any:
-        """Brings any notation in circulation into the paper's brackets."""
+        """Converts any published notation to the paper's brackets."""
         return brackets
 
     def spell(self, genotype: Genotype) -> str:
-        """The genotype in the paper's notation."""
+        """Returns the genotype in the paper's notation."""
         return str(genotype)
 
     @property
     def size(self) -> int:
-        """How many token vectors there are."""
+        """The number of token vectors."""
         return math.prod(token.size for token in self.tokens)
 
     def decode(self, tokens: Sequence[int]) -> Genotype:
-        """The genotype a token vector spells."""
+        """Returns the genotype that a token vector spells."""
         if len(tokens) != len(self.tokens):
             raise GenotypeError(
                 f"{len(tokens)} tokens given, expected {len(self.tokens)} for space {self.name}"
@@ -116,7 +132,7 @@ class SearchSpace(ABC):
         return Genotype.of(self.name, self._layout(checked))
 
     def encode(self, genotype: Genotype) -> list[int]:
-        """The token vector that spells a genotype; the inverse of ``decode``."""
+        """Returns the token vector that spells a genotype; the inverse of ``decode``."""
         if genotype.space != self.name:
             raise GenotypeError(
                 f"genotype belongs to space {genotype.space!r}, expected {self.name!r}"
@@ -125,17 +141,17 @@ class SearchSpace(ABC):
         return [token.check(value) for token, value in zip(self.tokens, values, strict=True)]
 
     def validate(self, genotype: Genotype) -> None:
-        """Raises one clear error unless this space contains the genotype."""
+        """Raises ``GenotypeError`` unless this space contains the genotype."""
         self.encode(genotype)
 
     def parse(self, text: str | Sequence[Any]) -> Genotype:
-        """Reads the papers' notations, as text or as nested lists."""
+        """Reads a genotype in any of the papers' notations, as text or as nested lists."""
         brackets = read_brackets(text) if isinstance(text, str) else text
         values = self._flatten(self.read(brackets))
         return self.decode(values)
 
     def sample(self, rng: random.Random) -> Genotype:
-        """A genotype drawn uniformly over token vectors."""
+        """Samples a genotype uniformly over token vectors."""
         return Genotype.of(
             self.name, self._layout([rng.randrange(token.size) for token in self.tokens])
         )
@@ -143,26 +159,30 @@ class SearchSpace(ABC):
     def mutate(self, genotype: Genotype, rng: random.Random) -> Genotype:
         """Changes one token, chosen uniformly, to another of its values."""
         tokens = self.encode(genotype)
-        place = rng.choice([i for i, token in enumerate(self.tokens) if token.size > 1])
-        step = rng.randrange(1, self.tokens[place].size)
-        tokens[place] = (tokens[place] + step) % self.tokens[place].size
+        index = rng.choice([i for i, token in enumerate(self.tokens) if token.size > 1])
+        step = rng.randrange(1, self.tokens[index].size)
+        tokens[index] = (tokens[index] + step) % self.tokens[index].size
         return self.decode(tokens)
 
     def neighbours(self, genotype: Genotype) -> Iterator[Genotype]:
-        """Every genotype that differs in exactly one token."""
+        """Yields every genotype that differs in exactly one token."""
         tokens = self.encode(genotype)
-        for place, token in enumerate(self.tokens):
+        for index, token in enumerate(self.tokens):
             for value in range(token.size):
-                if value != tokens[place]:
-                    yield self.decode([*tokens[:place], value, *tokens[place + 1 :]])
+                if value != tokens[index]:
+                    yield self.decode([*tokens[:index], value, *tokens[index + 1 :]])
 
 
-def expect_length(what: str, value: Any, count: int, of: str) -> Sequence[Any]:
-    """Returns a list of the right length, or raises saying what has which length."""
+def expect_length(name: str, value: Any, count: int, entries: str) -> Sequence[Any]:
+    """Returns the list; raises ``GenotypeError`` unless it is a list of ``count`` entries.
+
+    ``name`` and ``entries`` are for the message: the list and, in the plural, its entries.
+    """
     if not isinstance(value, (list, tuple)):
-        raise GenotypeError(f"{what} is {reprlib.repr(value)}, expected a list of {count} {of}")
+        given = reprlib.repr(value)
+        raise GenotypeError(f"{name} is {given}, expected a list of {count} {entries}")
     if len(value) != count:
-        raise GenotypeError(f"{what} has {len(value)} {of}, expected {count}")
+        raise GenotypeError(f"{name} has {len(value)} {entries}, expected {count}")
     return value
 
 
@@ -175,15 +195,16 @@ def distinct_networks(
 ) -> tuple[float, float]:
     """Estimates the number of distinct networks and its standard error.
 
-    A uniform token vector falls into a class of ``n`` with probability proportional to ``n``, so
-    the mean of ``1 / n`` is the number of classes over the number of vectors.
+    A uniform token vector falls into a class of ``n`` vectors with probability proportional to
+    ``n``, so the mean of ``1 / n`` is the number of classes divided by the number of vectors.
+    ``progress`` is called with the number of samples so far after each of them.
     """
     rng = random.Random(seed)
     shares = []
-    for done in range(samples):
+    for count in range(1, samples + 1):
         shares.append(1 / space.class_size(space.sample(rng)))
         if progress is not None:
-            progress(done + 1)
+            progress(count)
     mean = math.fsum(shares) / samples
     variance = math.fsum((share - mean) ** 2 for share in shares) / max(1, samples - 1)
     return mean * space.size, math.sqrt(variance / samples) * space.size

@@ -1,4 +1,4 @@
-"""Isomorphic genotypes: the canonical order of their nodes, and the class of one of them."""
+"""Finds the canonical order of a genotype's nodes, and all genotypes isomorphic to it."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
@@ -10,22 +10,22 @@ Spelling: TypeAlias = tuple[Row, tuple[Node, ...]]
 
 
 def smallest_rows(
-    given: Sequence[Node],
+    inputs: Sequence[Node],
     items: Sequence[Any],
     spellings: Callable[[Any, Mapping[Node, int]], Iterable[Spelling]],
 ) -> list[Row]:
-    """Writes all items, each after what it reads, so that the list of rows is smallest.
+    """Writes all items, each after the items it reads, so that the list of rows is smallest.
 
     Args:
-        given: Nodes that exist from the start; they are numbered 0, 1, ….
-        items: What is to be ordered.
-        spellings: Ways to write an item given the numbers of the nodes so far: the row, and the
-            nodes it adds in the order in which they are numbered. None while it reads a node
-            that has no number yet.
+        inputs: Nodes that exist from the start; they are numbered 0, 1, ….
+        items: The items to order.
+        spellings: Function from an item and the numbers of the nodes so far to the ways to write
+            it: the row, and the nodes it adds in the order in which they are numbered. There are
+            no ways while it reads a node without a number.
 
     Choosing the smallest row at each place is exact as long as every tie is followed up.
     """
-    states = [({node: number for number, node in enumerate(given)}, frozenset[int]())]
+    states = [({node: number for number, node in enumerate(inputs)}, frozenset[int]())]
     rows: list[Row] = []
     for _ in items:
         best: Row | None = None
@@ -50,11 +50,11 @@ def smallest_rows(
 
 
 def closure(start: Form, rewrites: Callable[[Form], Iterable[Form]]) -> set[Form]:
-    """Everything that elementary rewrites reach."""
-    seen, open_ends = {start}, [start]
-    while open_ends:
-        for other in rewrites(open_ends.pop()):
-            if other not in seen:
-                seen.add(other)
-                open_ends.append(other)
-    return seen
+    """Returns everything that elementary rewrites reach from ``start``, itself included."""
+    reached, pending = {start}, [start]
+    while pending:
+        for other in rewrites(pending.pop()):
+            if other not in reached:
+                reached.add(other)
+                pending.append(other)
+    return reached

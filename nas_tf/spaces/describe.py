@@ -1,4 +1,4 @@
-"""A genotype in words."""
+"""Describes genotypes in words."""
 
 from nas_tf.genotype import Genotype
 from nas_tf.spaces import auxcell, dpc, template
@@ -7,7 +7,7 @@ _TAP_STRIDES = (4, 8, 16, 32)
 
 
 def describe(genotype: Genotype) -> str:
-    """Says line by line what the genotype joins and with which operations."""
+    """Describes line by line which layers the genotype joins and with which operations."""
     lines = {"auxcell": _auxcell, "template": _template, "dpc": _dpc}[genotype.space](genotype)
     return "\n".join(lines)
 
@@ -55,9 +55,9 @@ def _template(genotype: Genotype) -> list[str]:
     lines = []
     for m, (left, right, aggregation) in enumerate(design.templates, 1):
         used = sum(block.template == m - 1 for block in design.blocks)
-        how = template.AGGREGATIONS[aggregation]
+        joined = template.AGGREGATIONS[aggregation]
         lines.append(
-            f"template {m}: {how} of {template.OPS[left]} and {template.OPS[right]}, "
+            f"template {m}: {joined} of {template.OPS[left]} and {template.OPS[right]}, "
             f"used by {used} block{'s' * (used != 1)}"
         )
     for k, block in enumerate(design.blocks, 1):

@@ -1,4 +1,4 @@
-"""Dense prediction cells (DPC, NeurIPS 2018): a few branches over 81 operators, concatenated."""
+"""The space of dense prediction cells (DPC, NeurIPS 2018): concatenated branches, 81 operators."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,24 +35,29 @@ _NUMBER = {str(op): number for number, op in enumerate(OPS)}
 
 
 class Branch(NamedTuple):
-    """What a branch reads (0 the feature map, ``k`` the ``k``-th branch) and its operator."""
+    """The input of a branch (0 the feature map, ``k`` the ``k``-th branch) and its operator."""
 
     source: int
     op: int
 
     @property
     def operator(self) -> Operator:
-        """The operator spelt out."""
+        """The operator of number ``op``."""
         return OPS[self.op]
 
 
 def branches_of(genotype: Genotype) -> tuple[Branch, ...]:
-    """Names the parts of a genotype."""
+    """Returns the branches of a genotype."""
     return tuple(Branch(*part) for part in genotype.parts)  # type: ignore[misc]
 
 
 class DPCSpace(SearchSpace):
     """The space of Chen et al., NeurIPS 2018: B! · 81^B cells.
+
+    ::
+
+        space = DPCSpace(branches=2)
+        genotype = space.parse([[0, "conv1x1"], [1, "sep3x3_1x6"]])
 
     Args:
         branches: B; branch ``k`` reads the feature map or an earlier branch.
@@ -67,7 +72,7 @@ class DPCSpace(SearchSpace):
 
     @cached_property
     def tokens(self) -> tuple[Token, ...]:
-        """Input and operator of each branch in turn."""
+        """The input and the operator of each branch in turn."""
         reads = "0 the feature map, then earlier branches"
         operators = "0 conv1x1, 1–64 sep3x3 by rates, 65–80 pool by grid"
         return tuple(
@@ -97,8 +102,8 @@ class DPCSpace(SearchSpace):
     def read(self, brackets: Any) -> Any:
         """Accepts the released JSON (dictionaries, −1 the feature map), names and numbers.
 
-        Pairs may count their inputs as the release does; the first branch tells, as it can read
-        the feature map only.
+        Pairs may count their inputs from −1 as the release does. The first branch shows which
+        count it is, as it can read the feature map only.
         """
         if not isinstance(brackets, (list, tuple)) or not brackets:
             return brackets
@@ -109,11 +114,11 @@ class DPCSpace(SearchSpace):
         return pairs
 
     def spell(self, genotype: Genotype) -> str:
-        """Pairs of input and operator by name."""
+        """Returns pairs of input and operator name."""
         return "[" + ",".join(f'[{b.source},"{b.operator}"]' for b in branches_of(genotype)) + "]"
 
     def canonical(self, genotype: Genotype) -> Genotype:
-        """Smallest order of the branches; the concatenation has no order of its own."""
+        """Returns the smallest order of the branches; their order does not change the network."""
         self.validate(genotype)
 
         def spellings(item: tuple[int, Branch], numbers: Mapping[Any, int]) -> Iterator[Any]:
@@ -125,25 +130,26 @@ class DPCSpace(SearchSpace):
         return Genotype.of(self.name, smallest_rows((0,), items, spellings))
 
     def rewrites(self, genotype: Genotype) -> Iterator[Genotype]:
-        """Swaps of neighbouring branches that do not read each other."""
+        """Yields swaps of neighbouring branches that do not read each other."""
         branches = branches_of(genotype)
         for k in range(1, len(branches)):
             if branches[k].source == k:
                 continue
-            names = {k: k + 1, k + 1: k}
+            numbers = {k: k + 1, k + 1: k}
             swapped = (*branches[: k - 1], branches[k], branches[k - 1], *branches[k + 1 :])
-            yield Genotype.of(self.name, [(names.get(b.source, b.source), b.op) for b in swapped])
+            parts = [(numbers.get(b.source, b.source), b.op) for b in swapped]
+            yield Genotype.of(self.name, parts)
 
 
 def _counted_from_0(pair: Any) -> Any:
-    """A pair whose input 0 is the feature map, which the release counts as -1."""
+    """Converts a pair of the release, where -1 is the feature map, to one where it is 0."""
     if not isinstance(pair, (list, tuple)) or not pair or not isinstance(pair[0], int):
         return pair
     return [pair[0] + 1, *pair[1:]]
 
 
 def _pair(k: int, branch: Any) -> Any:
-    """One branch of any notation as [input, operator number]."""
+    """Converts a branch of any notation to [input, operator number]."""
     if isinstance(branch, Mapping):
         return [_released_input(k, branch), _released_operator(k, branch)]
     if isinstance(branch, (list, tuple)) and len(branch) == 2 and isinstance(branch[1], str):

@@ -1,4 +1,4 @@
-"""Genotypes that the papers publish, with the figures printed beside them."""
+"""The genotypes that the papers publish, with the figures that are printed for them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _DPC = "Chen et al., NeurIPS 2018"
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A named genotype, where it was published, and its setting and figures there."""
+    """A published genotype: its name, its paper, and its outputs, input size and figures there."""
 
     name: str
     genotype: Genotype
@@ -67,13 +67,13 @@ PUBLISHED: Mapping[str, Published] = {
             "wacv-arch0",
             "[[[3,0,1],[4,1,1],[3,1,1]],[[0,1,0,0,1],[2,1,2,1,0],[3,1,1,1,0],[1,1,2,0,0],"
             "[3,0,2,0,0],[5,3,2,1,0],[0,5,0,1,0]]]",
-            "280,147 (with 1,088 of a convolution the standard MobileNetV2 lacks)",
+            "280,147 (with 1,088 of a convolution that is missing in the standard MobileNetV2)",
         ),
         _template(
             "wacv-arch1",
             "[[[1,1,0],[1,3,0],[3,4,0]],[[1,1,0,0,0],[0,1,1,1,1],[3,1,2,3,0],[3,0,2,2,0],"
             "[0,1,2,0,0],[2,1,1,3,0],[4,0,2,2,0]]]",
-            "268,235 (with 1,088 of a convolution the standard MobileNetV2 lacks)",
+            "268,235 (with 1,088 of a convolution that is missing in the standard MobileNetV2)",
         ),
         _dpc(
             "dpc-top1",

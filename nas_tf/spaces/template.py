@@ -1,4 +1,4 @@
-"""Template decoders (WACV 2020): a few two-operation templates, used by many blocks."""
+"""The space of template decoders (WACV 2020): blocks that use a few two-operation templates."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ MOST_REPEATS = 4
 
 
 class Template(NamedTuple):
-    """Two operations and the way their results are joined."""
+    """Two operations and the aggregation that joins their results."""
 
     left_op: int
     right_op: int
@@ -25,7 +25,7 @@ class Template(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Two earlier layers, the template that joins them, and how it is applied."""
+    """Two earlier layers, the template that joins them, its repeats and its stride."""
 
     left: int
     right: int
@@ -35,7 +35,7 @@ class Block(NamedTuple):
 
     @property
     def repeats(self) -> int:
-        """How many instances of the template follow each other."""
+        """The number of instances of the template in sequence."""
         return self.repeats_token + 1
 
     @property
@@ -46,24 +46,32 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TemplateDesign:
-    """A genotype of this space with its parts named. Layers: 0–1 the taps, then the blocks."""
+    """A genotype of this space with its parts named.
+
+    Layers 0–1 are the taps, then come the blocks.
+
+    ::
+
+        design = TemplateDesign.of(spaces.resolve("wacv-arch0"))
+        design.blocks[0].stride
+    """
 
     templates: tuple[Template, ...]
     blocks: tuple[Block, ...]
 
     @classmethod
     def of(cls, genotype: Genotype) -> "TemplateDesign":
-        """Names the parts of a genotype."""
+        """Returns the design of a genotype."""
         templates, structure = genotype.parts
         return cls(tuple(Template(*t) for t in templates), tuple(Block(*b) for b in structure))
 
     def genotype(self) -> Genotype:
-        """Back to brackets."""
+        """Returns the genotype of this design."""
         return Genotype.of("template", (self.templates, self.blocks))
 
     @property
     def first_half(self) -> int:
-        """How many blocks may have a stride and bring their inputs to the smaller size."""
+        """The number of blocks that may have a stride and that resize to the smaller input."""
         return len(self.blocks) // 2
 
     @property
@@ -76,22 +84,30 @@ class TemplateDesign:
 class TemplateSpace(SearchSpace):
     """The space of Nekrasov et al., WACV 2020: 3·M + 5·N tokens.
 
+    ::
+
+        space = TemplateSpace(templates=2, blocks=4)
+        genotype = space.sample(random.Random(0))
+
     Args:
-        templates: M, how many templates a genotype defines.
-        blocks: N, how many blocks use them.
+        templates: M, the number of templates that a genotype defines.
+        blocks: N, the number of blocks that use them.
     """
 
     name = "template"
 
     def __init__(self, *, templates: int = 3, blocks: int = 7) -> None:
-        for what, count in (("templates", templates), ("blocks", blocks)):
+        for name, count in (("templates", templates), ("blocks", blocks)):
             if not 1 <= count <= 20:
-                raise ConfigError(f"{what} is {count}, expected 1–20 for space template")
+                raise ConfigError(f"{name} is {count}, expected 1–20 for space template")
         self.templates, self.blocks = templates, blocks
 
     @cached_property
     def tokens(self) -> tuple[Token, ...]:
-        """Templates first, then the structure; a stride is free in the first half only."""
+        """The tokens of the templates, then those of the blocks.
+
+        The stride can be chosen in the first half of the blocks only.
+        """
         tokens = []
         for m in range(1, self.templates + 1):
             tokens += [Token(f"template{m}.op{n}", len(OPS), "operations") for n in (1, 2)]
@@ -103,8 +119,10 @@ class TemplateSpace(SearchSpace):
             tokens.append(Token(f"{block}.template", self.templates, "templates"))
             tokens.append(Token(f"{block}.repeats", MOST_REPEATS, "repeats minus one"))
             free = k < self.blocks // 2
-            why = "log2 of the stride" if free else "no stride in the second half of the blocks"
-            tokens.append(Token(f"{block}.stride", 2 if free else 1, why))
+            chooses = (
+                "log2 of the stride" if free else "no stride in the second half of the blocks"
+            )
+            tokens.append(Token(f"{block}.stride", 2 if free else 1, chooses))
         return tuple(tokens)
 
     def _layout(self, tokens: Sequence[int]) -> Any:
@@ -122,30 +140,30 @@ class TemplateSpace(SearchSpace):
         for m, template in enumerate(templates, 1):
             tokens += expect_length(f"template {m}", template, 3, "integers (op, op, aggregation)")
         for k, block in enumerate(structure, 1):
-            what = "integers (layer, layer, template, repeats − 1, log2 stride)"
-            tokens += expect_length(f"block {k}", block, 5, what)
+            entries = "integers (layer, layer, template, repeats − 1, log2 stride)"
+            tokens += expect_length(f"block {k}", block, 5, entries)
         return tokens
 
     def canonical(self, genotype: Genotype) -> Genotype:
-        """Smallest order of the blocks inside each half, templates in order of first use.
+        """Returns the smallest order of the blocks in each half, with templates in order of use.
 
         A block that applies its template once is symmetric, so its pairs of layer and operation
-        are sorted. Templates no block uses become ``[0, 0, 0]``. Repeats that are split over two
-        blocks in another way, and blocks that could as well stand in the other half, are not
-        told to be equal.
+        are sorted. Templates that no block uses become ``[0, 0, 0]``. Repeats that are divided
+        between two blocks in another way, and blocks that could be in the other half as well, are
+        not recognised as equal.
         """
         self.validate(genotype)
         return _renumbered(_ordered(TemplateDesign.of(genotype)), self.templates).genotype()
 
     def rewrites(self, genotype: Genotype) -> Iterator[Genotype]:
-        """Renumbered templates, swaps of independent neighbours, turned and unused templates."""
+        """Yields renumbered, mirrored or unused templates, and swaps of independent neighbours."""
         design = TemplateDesign.of(genotype)
         for templates, blocks in (*_template_rewrites(design), *_block_rewrites(design)):
             yield TemplateDesign(tuple(templates), tuple(blocks)).genotype()
 
 
 def _content(design: TemplateDesign, block: Block) -> tuple[int, ...]:
-    """What a block does apart from what it reads; a single symmetric instance in sorted order."""
+    """Returns a block without its inputs; the operations of a single instance are sorted."""
     left, right, aggregation = design.templates[block.template]
     if block.repeats == 1:
         left, right = min(left, right), max(left, right)
@@ -153,7 +171,7 @@ def _content(design: TemplateDesign, block: Block) -> tuple[int, ...]:
 
 
 def _ordered(design: TemplateDesign) -> list[tuple[tuple[int, int], tuple[int, ...]]]:
-    """Rows of (layers, content) in canonical order."""
+    """Returns rows of (layers, content) in canonical order."""
 
     def spellings(item: tuple[int, Block], numbers: Mapping[Any, int]) -> Iterator[Any]:
         layer, block = item
@@ -172,15 +190,15 @@ def _ordered(design: TemplateDesign) -> list[tuple[tuple[int, int], tuple[int, .
 
 
 def _renumbered(rows: list[Any], count: int) -> TemplateDesign:
-    """Gives the rows templates again, turning single instances to fit the repeated ones."""
+    """Assigns templates to the rows, mirroring single instances to fit the repeated ones."""
     repeated = {Template(*content[:3]) for _, content in rows if content[3] > 0}
     templates: list[Template] = []
     blocks = []
     for (left, right), content in rows:
         template = Template(*content[:3])
-        turned = Template(template.right_op, template.left_op, template.aggregation)
-        if template not in repeated and turned in repeated:
-            template, left, right = turned, right, left
+        mirrored = Template(template.right_op, template.left_op, template.aggregation)
+        if template not in repeated and mirrored in repeated:
+            template, left, right = mirrored, right, left
         if template not in templates:
             templates.append(template)
         blocks.append(Block(left, right, templates.index(template), *content[3:]))
@@ -196,8 +214,8 @@ def _template_rewrites(design: TemplateDesign) -> Iterator[tuple[Any, Any]]:
         yield order, [b._replace(template=names.get(b.template, b.template)) for b in blocks]
     for m, template in enumerate(templates):
         users = [b for b in blocks if b.template == m]
-        turned = template._replace(left_op=template.right_op, right_op=template.left_op)
-        others = [turned] if all(b.repeats == 1 for b in users) else []
+        mirrored = template._replace(left_op=template.right_op, right_op=template.left_op)
+        others = [mirrored] if all(b.repeats == 1 for b in users) else []
         if not users:
             others += [
                 template._replace(left_op=(template.left_op + 1) % len(OPS)),
@@ -205,34 +223,36 @@ def _template_rewrites(design: TemplateDesign) -> Iterator[tuple[Any, Any]]:
             ]
         for other in others:
             swapped = [b._replace(left=b.right, right=b.left) for b in blocks]
-            turns = [n if o.template == m else o for o, n in zip(blocks, swapped, strict=True)]
-            yield [*templates[:m], other, *templates[m + 1 :]], turns
+            users_mirrored = [
+                n if o.template == m else o for o, n in zip(blocks, swapped, strict=True)
+            ]
+            yield [*templates[:m], other, *templates[m + 1 :]], users_mirrored
 
 
 def _block_rewrites(design: TemplateDesign) -> Iterator[tuple[Any, Any]]:
     blocks, templates = design.blocks, design.templates
     for k, block in enumerate(blocks):
         own = templates[block.template]
-        turned = Template(own.right_op, own.left_op, own.aggregation)
+        mirrored = Template(own.right_op, own.left_op, own.aggregation)
         for m, template in enumerate(templates):
-            same, other_way = (
+            same, crossed = (
                 block._replace(template=m),
                 block._replace(left=block.right, right=block.left, template=m),
             )
             if template == own and same != block:
                 yield templates, (*blocks[:k], same, *blocks[k + 1 :])
-            if template == turned and block.repeats == 1 and other_way != block:
-                yield templates, (*blocks[:k], other_way, *blocks[k + 1 :])
+            if template == mirrored and block.repeats == 1 and crossed != block:
+                yield templates, (*blocks[:k], crossed, *blocks[k + 1 :])
     for k in range(len(blocks) - 1):
-        here = TAPS + k
-        if k + 1 == design.first_half or here in blocks[k + 1][:2]:
+        layer = TAPS + k
+        if k + 1 == design.first_half or layer in blocks[k + 1][:2]:
             continue
-        names = {here: here + 1, here + 1: here}
+        numbers = {layer: layer + 1, layer + 1: layer}
         swapped = (*blocks[:k], blocks[k + 1], blocks[k], *blocks[k + 2 :])
         yield (
             templates,
             [
-                b._replace(left=names.get(b.left, b.left), right=names.get(b.right, b.right))
+                b._replace(left=numbers.get(b.left, b.left), right=numbers.get(b.right, b.right))
                 for b in swapped
             ],
         )

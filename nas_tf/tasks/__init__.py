@@ -1,7 +1,9 @@
-"""WHAT is predicted: loss, figures, reward and picture of each dense task.
+"""The dense prediction tasks: loss, figures, score and picture of each.
 
-``base`` holds the contract; ``segmentation``, ``depth`` and ``pose`` the tasks; ``confusion`` the
-one matrix all segmentation figures come from; ``heatmaps`` joints as maps and back.
+``base`` defines the contract; ``segmentation``, ``depth`` and ``pose`` are the tasks.
+``confusion`` is the matrix that all segmentation figures come from, ``pose_metrics`` scores poses,
+and ``heatmaps`` turns joints into maps and back. ``resolution`` aligns targets with logits, and
+``painting`` puts pictures side by side.
 """
 
 from nas_tf import quiet

@@ -1,4 +1,9 @@
-"""The contract every task keeps: what is predicted, how it is scored and how it looks."""
+"""The contract of every task: its targets, loss, score and picture.
+
+A raw target is the field of an example, augmented with the image. ``Task.encode`` turns it into
+the encoded target that the loss compares with. A stored target is an encoded one at the
+resolution of the feature cache.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +21,7 @@ Size: TypeAlias = tuple[int, int]
 
 
 class TargetKind(Enum):
-    """How augmentation treats a target."""
+    """The kinds of targets, which augmentation treats differently."""
 
     LABEL = "label"
     DEPTH = "depth"
@@ -25,12 +30,12 @@ class TargetKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TargetSpec:
-    """Which field of an example is the target.
+    """The field of an example that is the raw target.
 
     Args:
         key: Name of the field.
-        kind: How augmentation treats it.
-        fill: What augmentation pads it with: the ignore label, or 0 for a missing depth.
+        kind: Kind of the target, by which augmentation treats it.
+        fill: Value that augmentation pads it with: the ignore label, or 0 for a missing depth.
     """
 
     key: str
@@ -39,100 +44,103 @@ class TargetSpec:
 
 
 class Metrics(ABC):
-    """Figures that are gathered batch by batch."""
+    """Figures that accumulate batch by batch; an instance is not thread-safe."""
 
     @abstractmethod
     def update(self, target: Any, logits: tf.Tensor, image_size: Size) -> None:
-        """Takes in one batch."""
+        """Accumulates a batch of raw targets and logits for images of a size."""
 
     @abstractmethod
     def result(self) -> Result:
-        """The figures over all batches since the last reset."""
+        """Returns the figures over all batches since the last reset."""
 
     @abstractmethod
     def reset(self) -> None:
-        """Forgets all batches."""
+        """Discards all batches."""
 
     @abstractmethod
     def merge(self, other: "Metrics") -> None:
-        """Takes in what another of the same kind has gathered."""
+        """Adds the batches that another instance of the same kind has accumulated."""
 
     @abstractmethod
     def table(self) -> list[dict[str, Any]]:
-        """Figures in detail, one row a class, threshold or joint."""
+        """Returns the figures in detail, a row per class, threshold or joint."""
 
 
 class DenseMetrics(Metrics):
-    """Figures of a task that predicts one value a pixel, so that pictures are scored whole."""
+    """Figures of a task with one value per pixel, for which whole pictures are scored."""
 
     @abstractmethod
     def predicted(self, logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        """The predictions [batch, height, width] at a size, with what is not finite marked."""
+        """Returns predictions [batch, height, width] at a size; not finite logits are marked."""
 
     @abstractmethod
     def add(self, target: tf.Tensor, predicted: tf.Tensor) -> None:
-        """Takes in a batch of predictions at the targets' own size."""
+        """Accumulates a batch of raw targets and predictions of the same size."""
 
     def update(self, target: Any, logits: tf.Tensor, image_size: Size) -> None:
-        """Takes in one batch, its logits enlarged to the targets."""
+        """Accumulates a batch, with its logits enlarged to the targets."""
         self.add(target, self.predicted(logits, tf.shape(target)[1:3]))
 
 
 class Task(ABC):
-    """What a network predicts. ``channels`` is the number of outputs its head needs."""
+    """A prediction task; ``channels`` is the number of outputs that the network's head needs.
+
+    A task holds settings only, so that threads may share it.
+    """
 
     name: str
     channels: int
     target: TargetSpec
     extras: tuple[str, ...] = ()
-    """Fields of an example that the score needs beside the target; then both come together as
-    a dictionary."""
+    """Fields of an example that the score needs in addition to the target; the raw target is then
+    a dictionary of the target and these fields."""
 
     def encode(self, target: Any, image_size: Size) -> tf.Tensor:
-        """The dense target that the loss compares with; as it is unless a task says otherwise."""
+        """Returns the encoded target that the loss compares with, by default the raw one."""
         return target
 
     def settings(self) -> Mapping[str, Any]:
-        """Its values of the keys that a configuration's ``task`` section has for it."""
+        """Returns its values of the keys in a configuration's ``task`` section."""
         return {}
 
     @abstractmethod
     def loss(
-        self, dense: tf.Tensor, logits: tf.Tensor, *, at: Literal["target", "logits"] = "target"
+        self, encoded: tf.Tensor, logits: tf.Tensor, *, at: Literal["target", "logits"] = "target"
     ) -> tf.Tensor:
-        """The mean loss, at the target's resolution or, cheaper, at that of the logits."""
+        """Returns the mean loss, at the target's resolution or, cheaper, at the logits'."""
 
     @abstractmethod
     def metrics(self) -> Metrics:
-        """An empty gathering of this task's figures."""
+        """Returns new metrics of this task, without any batch."""
 
     @abstractmethod
     def score(self, result: Result) -> float:
-        """The figure in [0, 1] that a search maximises."""
+        """Returns the figure in [0, 1] that a search maximises."""
 
     @abstractmethod
     def picture(self, image: np.ndarray, target: Any, logits: np.ndarray) -> np.ndarray:
-        """Image, truth and prediction of one example side by side, as RGB bytes."""
+        """Returns image, raw target and prediction of an example side by side, as RGB bytes."""
 
     def unflipped(self, logits: tf.Tensor) -> tf.Tensor:
-        """Turns the logits of mirrored images back, for testing with both."""
+        """Mirrors the logits of mirrored images back, for flip testing."""
         return logits[:, :, ::-1]
 
     def flip_tested(
         self, predict: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor
     ) -> tf.Tensor:
-        """The mean of the logits of images and of their mirror images, turned back."""
+        """Returns the mean of the logits of images and of their mirror images, mirrored back."""
         return (predict(images) + self.unflipped(predict(images[:, :, ::-1]))) / 2
 
 
-def check_count(what: str, value: Any) -> int:
-    """Returns a positive integer, or raises saying what is not one."""
+def check_count(name: str, value: Any) -> int:
+    """Returns the value if it is a positive integer, else raises."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigError(f"{what} is {value!r}, expected an integer of 1 or more")
+        raise ConfigError(f"{name} is {value!r}, expected an integer of 1 or more")
     return value
 
 
-def check_length(what: str, values: Sequence[Any], count: int, of: str) -> None:
-    """Raises unless there is one value for each."""
+def check_length(name: str, values: Sequence[Any], count: int, noun: str) -> None:
+    """Raises unless there is a value for each of ``count``."""
     if len(values) != count:
-        raise ConfigError(f"{what} has {len(values)} entries, expected {count}, one a {of}")
+        raise ConfigError(f"{name} has {len(values)} entries, expected {count}, one per {noun}")

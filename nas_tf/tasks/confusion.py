@@ -1,4 +1,4 @@
-"""The one confusion matrix from which every segmentation figure comes."""
+"""The confusion matrix that every segmentation figure is computed from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from nas_tf.errors import DataError
 
 
 class ConfusionMatrix:
-    """Pixels by true class (rows) and predicted class (columns), gathered over batches.
+    """Counts of pixels by true class (rows) and predicted class (columns), over batches.
 
     The last column counts pixels without a prediction (their logits are not finite), so that a
-    network that breaks down cannot gain by it.
+    network that breaks down gains nothing. An instance is not thread-safe.
     """
 
     def __init__(self, num_classes: int, ignore_label: int) -> None:
@@ -27,12 +27,12 @@ class ConfusionMatrix:
         self.add(labels, self.classes(logits))
 
     def classes(self, logits: tf.Tensor) -> tf.Tensor:
-        """The class with the largest logit, or ``num_classes`` where they are not finite."""
-        kind = tf.uint8 if self.num_classes < 256 else tf.int32
-        predicted = tf.cast(tf.argmax(logits, -1, tf.int32), kind)
+        """Returns the class with the largest logit, or ``num_classes`` if they are not finite."""
+        dtype = tf.uint8 if self.num_classes < 256 else tf.int32
+        predicted = tf.cast(tf.argmax(logits, -1, tf.int32), dtype)
         best = tf.reduce_max(logits, -1)
         broken = tf.reduce_any(tf.math.is_nan(logits), -1) | ~tf.math.is_finite(best)
-        return tf.where(broken, tf.constant(self.num_classes, kind), predicted)
+        return tf.where(broken, tf.constant(self.num_classes, dtype), predicted)
 
     def add(self, labels: tf.Tensor, predicted: tf.Tensor) -> None:
         """Adds a batch of labels and predicted classes, both [b, h, w]; works in a graph."""
@@ -49,29 +49,29 @@ class ConfusionMatrix:
         self._pixels.assign_add(tf.reshape(found, tf.shape(self._pixels)))
 
     def reset(self) -> None:
-        """Forgets all batches."""
+        """Discards all batches."""
         self._pixels.assign(tf.zeros_like(self._pixels))
         self._unknown.assign(0)
 
     def merge(self, other: "ConfusionMatrix") -> None:
-        """Adds what another has gathered."""
+        """Adds the counts of another matrix."""
         self._pixels.assign_add(other._pixels)
         self._unknown.assign_add(other._unknown)
 
     def numpy(self) -> np.ndarray:
-        """The matrix as it stands; labels that were never declared are an error, not ignored."""
+        """Returns the matrix; raises if there were labels that the data set does not declare."""
         unknown = int(self._unknown)
         if unknown:
             raise DataError(
                 f"{unknown} pixels have labels that are neither 0–{self.num_classes - 1} nor the "
-                f"ignored {self.ignore_label}: run nas-tf data check, or mend ignore_label"
+                f"ignored {self.ignore_label}: run nas-tf data check, or correct ignore_label"
             )
         return self._pixels.numpy()
 
 
 @dataclass(frozen=True, slots=True)
 class ClassScores:
-    """Scores per class, NaN for a class with no true pixel."""
+    """Scores per class, which are NaN for a class without true pixels."""
 
     iou: np.ndarray
     accuracy: np.ndarray
@@ -80,7 +80,7 @@ class ClassScores:
 
 
 def class_scores(matrix: np.ndarray) -> ClassScores:
-    """Intersection over union and accuracy of each class that occurs in the truth."""
+    """Returns the IoU and accuracy of each class that occurs in the targets."""
     pixels = matrix.sum(axis=1)
     hits = np.diagonal(matrix).astype(np.float64)
     predicted = matrix[:, : len(matrix)].sum(axis=0)
@@ -93,20 +93,21 @@ def class_scores(matrix: np.ndarray) -> ClassScores:
 
 
 def averages(scores: ClassScores, left_out: Sequence[int] = ()) -> dict[str, float]:
-    """The figures of the papers, over classes present in the truth and not left out.
+    """Returns the figures of the papers, over classes that are present and not left out.
 
-    A class that is predicted but absent lowers the IoU of the classes it is taken for, and has
-    no score of its own: the authors' code gives it IoU 0 and an accuracy of 2, which can raise
-    the reward. Pixels of a class left out still count as false positives of the others.
+    A class that is predicted but absent lowers the IoU of the classes in whose place it is
+    predicted, and has no score of its own: the authors' code assigns it IoU 0 and an accuracy of
+    2, which can raise the score. Pixels of a class left out still count as false positives of
+    the others.
     """
-    kept = np.array([n not in left_out for n in range(len(scores.iou))]) & (scores.pixels > 0)
-    if not kept.any():
+    counted = np.array([n not in left_out for n in range(len(scores.iou))]) & (scores.pixels > 0)
+    if not counted.any():
         means = dict.fromkeys(("mean_iou", "frequency_weighted_iou", "mean_class_accuracy"), 0.0)
     else:
-        share = scores.pixels[kept] / scores.pixels[kept].sum()
+        share = scores.pixels[counted] / scores.pixels[counted].sum()
         means = {
-            "mean_iou": float(scores.iou[kept].mean()),
-            "frequency_weighted_iou": float((share * scores.iou[kept]).sum()),
-            "mean_class_accuracy": float(scores.accuracy[kept].mean()),
+            "mean_iou": float(scores.iou[counted].mean()),
+            "frequency_weighted_iou": float((share * scores.iou[counted]).sum()),
+            "mean_class_accuracy": float(scores.accuracy[counted].mean()),
         }
     return {**means, "pixel_accuracy": scores.pixel_accuracy}

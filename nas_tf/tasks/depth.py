@@ -1,4 +1,4 @@
-"""Depth estimation: metres a pixel."""
+"""Depth estimation: the distance of each pixel in metres."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -16,12 +16,19 @@ _FIGURES = ("rmse", "rmse_log", "abs_rel", "sqr_rel", "delta1", "delta2", "delta
 
 
 class Depth(Task):
-    """Inverse Huber loss; missing depths (0) count in no loss and no figure.
+    """Depth estimation with the inverse Huber loss; missing depths (0) count nowhere.
+
+    A raw target is a map of metres, which is also the encoded target::
+
+        task = Depth(least=0.5, most=10)
+        metrics = task.metrics()
+        metrics.update(tf.fill((1, 8, 8), 2.0), tf.fill((1, 2, 2, 1), 2.2), (8, 8))
+        print(task.score(metrics.result()))
 
     Args:
-        least: Predictions are raised to this many metres before they are scored, as relative and
-            logarithmic figures need.
-        most: Predictions are lowered to this many metres before they are scored.
+        least: Smaller predictions are raised to this many metres before they are scored, as
+            relative and logarithmic figures need.
+        most: Larger predictions are lowered to this many metres before they are scored.
     """
 
     name = "depth"
@@ -34,14 +41,14 @@ class Depth(Task):
         self.least, self.most = least, most
 
     def settings(self) -> Mapping[str, Any]:
-        """The bounds of depths that are scored."""
+        """Returns the bounds of scored depths."""
         return {"least": self.least, "most": self.most}
 
     def loss(
-        self, dense: tf.Tensor, logits: tf.Tensor, *, at: Literal["target", "logits"] = "target"
+        self, encoded: tf.Tensor, logits: tf.Tensor, *, at: Literal["target", "logits"] = "target"
     ) -> tf.Tensor:
-        """Absolute below c, quadratic above it, c a fifth of the batch's largest error."""
-        depth, logits = aligned(dense, logits, at)
+        """Returns berHu: absolute below c, a fifth of the largest error, and quadratic above."""
+        depth, logits = aligned(encoded, logits, at)
         known = depth > 0
         error = tf.abs(tf.where(known, logits[..., 0], depth) - depth)
         bound = tf.stop_gradient(0.2 * tf.reduce_max(error))
@@ -51,15 +58,15 @@ class Depth(Task):
         return tf.math.divide_no_nan(tf.reduce_sum(huber), count)
 
     def metrics(self) -> "DepthMetrics":
-        """Empty sums."""
+        """Returns new metrics of depths."""
         return DepthMetrics(self)
 
     def score(self, result: Result) -> float:
-        """The share of pixels within a factor of 1.25."""
+        """Returns the share of pixels within a factor of 1.25."""
         return float(result["delta1"])
 
     def picture(self, image: np.ndarray, target: Any, logits: np.ndarray) -> np.ndarray:
-        """The photograph, true and predicted depth on one scale; missing depths black."""
+        """Returns image, true and predicted depth in a common scale; missing depths are black."""
         target = np.asarray(target)
         predicted = enlarged(tf.convert_to_tensor(logits)[None], target.shape)[0, ..., 0].numpy()
         farthest = float(target.max()) or self.most
@@ -76,29 +83,29 @@ class DepthMetrics(DenseMetrics):
         self._sums = tf.Variable(tf.zeros(len(_FIGURES) + 1, tf.float64), trainable=False)
 
     def predicted(self, logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        """Metres of each pixel; a prediction that is not finite counts as the least depth."""
+        """Returns the metres of each pixel; a prediction that is not finite counts as least."""
         depth = enlarged(logits, size)[..., 0]
         return tf.where(tf.math.is_finite(depth), depth, self._task.least)
 
     def add(self, target: tf.Tensor, predicted: tf.Tensor) -> None:
-        """Adds the known pixels of a batch."""
+        """Accumulates the known pixels of a batch."""
         known = target > 0
         true = tf.cast(tf.boolean_mask(target, known), tf.float64)
-        given = tf.cast(tf.boolean_mask(predicted, known), tf.float64)
-        given = tf.clip_by_value(given, self._task.least, self._task.most)
-        factor = tf.maximum(given / true, true / given)
+        depth = tf.cast(tf.boolean_mask(predicted, known), tf.float64)
+        depth = tf.clip_by_value(depth, self._task.least, self._task.most)
+        factor = tf.maximum(depth / true, true / depth)
         figures = [
-            (given - true) ** 2,
-            (tf.math.log(given) - tf.math.log(true)) ** 2,
-            tf.abs(given - true) / true,
-            (given - true) ** 2 / true,
+            (depth - true) ** 2,
+            (tf.math.log(depth) - tf.math.log(true)) ** 2,
+            tf.abs(depth - true) / true,
+            (depth - true) ** 2 / true,
             *(tf.cast(factor < 1.25**n, tf.float64) for n in (1, 2, 3)),
             tf.ones_like(true),
         ]
         self._sums.assign_add(tf.stack([tf.reduce_sum(figure) for figure in figures]))
 
     def result(self) -> Result:
-        """The figures over all known pixels; without one, shares of 0 and no errors."""
+        """Returns the figures over all known pixels; without any, shares of 0 and no errors."""
         *sums, count = self._sums.numpy()
         if count == 0:
             return dict.fromkeys(_FIGURES[4:], 0.0)
@@ -106,15 +113,15 @@ class DepthMetrics(DenseMetrics):
         return {**means, "rmse": means["rmse"] ** 0.5, "rmse_log": means["rmse_log"] ** 0.5}
 
     def reset(self) -> None:
-        """Forgets all batches."""
+        """Discards all batches."""
         self._sums.assign(tf.zeros_like(self._sums))
 
     def merge(self, other: Metrics) -> None:
-        """Adds another's sums."""
+        """Adds the sums of other metrics."""
         self._sums.assign_add(other._sums)  # type: ignore[attr-defined]
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a figure."""
+        """Returns a row per figure."""
         return [{"figure": key, "value": value} for key, value in self.result().items()]
 
 

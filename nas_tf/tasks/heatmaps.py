@@ -1,6 +1,6 @@
-"""Joints as Gaussian heatmaps, and heatmaps as joints again.
+"""Turns joints into Gaussian heatmaps, and heatmaps into joints.
 
-Pixel centres are half-pixel, as in every resize: image coordinate ``x`` lies at
+Pixel centres are half-pixel, as in every resize: image coordinate ``x`` corresponds to
 ``(x + 0.5) / stride - 0.5`` on a map of that stride.
 """
 
@@ -14,35 +14,35 @@ _NOWHERE = -1e9
 
 
 def map_size(size: Size) -> Size:
-    """Height and width of the heatmaps of an image."""
+    """Returns height and width of the heatmaps of an image."""
     return -(-size[0] // STRIDE), -(-size[1] // STRIDE)
 
 
 def render(keypoints: tf.Tensor, size: Size) -> tf.Tensor:
-    """Gaussians of sigma 2 at stride 4, the largest of all people's.
+    """Returns Gaussians of sigma 2 at stride 4, the maximum over all people.
 
     Args:
-        keypoints: [batch, people, joints, 3]: x, y in pixels and visibility, 0 absent.
+        keypoints: [batch, people, joints, 3]: x, y in pixels and visibility, 0 if absent.
         size: Height and width of the image.
 
     Returns:
-        [batch, height, width, joints], -1 throughout where nobody has the joint.
+        [batch, height, width, joints]; a map is -1 throughout if nobody has the joint.
     """
     height, width = map_size(size)
-    x, y, seen = (keypoints[..., n, None, None] for n in range(3))
+    x, y, visible = (keypoints[..., n, None, None] for n in range(3))
     columns = tf.range(width, dtype=tf.float32)
     rows = tf.range(height, dtype=tf.float32)[:, None]
     off_x = columns - ((x + 0.5) / STRIDE - 0.5)
     off_y = rows - ((y + 0.5) / STRIDE - 0.5)
     maps = tf.exp(-(off_x**2 + off_y**2) / (2 * SIGMA**2))
-    maps = tf.reduce_max(tf.where(seen > 0, maps, ABSENT), axis=1)
+    maps = tf.reduce_max(tf.where(visible > 0, maps, ABSENT), axis=1)
     return tf.transpose(maps, [0, 2, 3, 1])
 
 
 def decode(maps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The joints [batch, joints, (x, y)] in image pixels, and the height of each peak.
+    """Returns the joints [batch, joints, (x, y)] in image pixels, and the height of each peak.
 
-    Joints whose map has no finite value are NaN, which is near nothing. The peak moves a quarter
+    Joints whose map has no finite value are NaN, which is near no joint. The peak moves a quarter
     of a pixel towards its higher neighbour (Newell et al., 2016).
     """
     shape = tf.shape(maps)
@@ -53,8 +53,8 @@ def decode(maps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
     def height_at(rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
         inside = (rows >= 0) & (rows < shape[1]) & (columns >= 0) & (columns < shape[2])
-        places = tf.where(inside, rows * shape[2] + columns, best)
-        return tf.gather(flat, places, batch_dims=2)
+        indices = tf.where(inside, rows * shape[2] + columns, best)
+        return tf.gather(flat, indices, batch_dims=2)
 
     quarter_x = 0.25 * tf.sign(height_at(row, column + 1) - height_at(row, column - 1))
     quarter_y = 0.25 * tf.sign(height_at(row + 1, column) - height_at(row - 1, column))
@@ -62,5 +62,5 @@ def decode(maps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         [tf.cast(column, tf.float32) + quarter_x, tf.cast(row, tf.float32) + quarter_y], -1
     )
     peaks = tf.reduce_max(flat, -1)
-    found = (on_map + 0.5) * STRIDE - 0.5
-    return tf.where(peaks[..., None] > _NOWHERE, found, float("nan")), peaks
+    joints = (on_map + 0.5) * STRIDE - 0.5
+    return tf.where(peaks[..., None] > _NOWHERE, joints, float("nan")), peaks

@@ -1,4 +1,4 @@
-"""Pictures side by side, as bytes."""
+"""Puts pictures side by side, as bytes."""
 
 import numpy as np
 from PIL import Image
@@ -7,7 +7,7 @@ _GAP = 4
 
 
 def photograph(image: np.ndarray) -> np.ndarray:
-    """An image in [-1, 1], or already in bytes, as bytes."""
+    """Returns an image, in [-1, 1] or already in bytes, as bytes."""
     image = np.asarray(image)
     if image.dtype == np.uint8:
         return image
@@ -15,7 +15,7 @@ def photograph(image: np.ndarray) -> np.ndarray:
 
 
 def side_by_side(*pictures: np.ndarray) -> np.ndarray:
-    """Pictures of the first one's height in a row, white between them."""
+    """Returns pictures in a row, scaled to the size of the first, with white gaps."""
     height, width = pictures[0].shape[:2]
     row = []
     for picture in pictures:

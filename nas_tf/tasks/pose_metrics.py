@@ -1,4 +1,4 @@
-"""How poses are scored: PCKh as MPII does, OKS average precision as COCO does."""
+"""Metrics of poses: PCKh as in MPII, and average precision by OKS as in COCO."""
 
 import contextlib
 import io
@@ -21,9 +21,10 @@ _COCO_FIGURES = {0: "ap", 1: "ap50", 2: "ap75", 5: "ar"}
 
 
 class Pckh(Metrics):
-    """Share of joints within a fraction of the head's size of the truth.
+    """The share of joints that are predicted within a fraction of the head's size.
 
-    As in MPII's usual evaluation, joints weigh by how often they occur, and some are left out.
+    As in MPII's usual evaluation, joints weigh by their number of occurrences, and some are left
+    out.
     """
 
     def __init__(self, names: Sequence[str], unscored: Sequence[int] = ()) -> None:
@@ -32,7 +33,7 @@ class Pckh(Metrics):
         self._counts = tf.Variable(tf.zeros(shape, tf.int64), trainable=False)
 
     def update(self, target: Any, logits: tf.Tensor, image_size: Size) -> None:
-        """Adds a batch; people without a head size are not scored."""
+        """Accumulates a batch; people without a head size are not scored."""
         keypoints, heads = _needed(target, "head_size")
         found, _ = heatmaps.decode(enlarged(logits, heatmaps.map_size(image_size)))
         true = keypoints[:, 0]
@@ -44,24 +45,24 @@ class Pckh(Metrics):
         self._counts.assign_add(tf.stack(counts))
 
     def result(self) -> Result:
-        """Share of all scored joints within each threshold."""
-        kept = [n for n in range(len(self._names)) if n not in self._unscored]
-        *hits, counts = self._counts.numpy()[:, kept].sum(axis=1)
+        """Returns the share of scored joints within each threshold."""
+        scored = [n for n in range(len(self._names)) if n not in self._unscored]
+        *hits, counts = self._counts.numpy()[:, scored].sum(axis=1)
         return {
             f"pckh@{threshold}": float(hit / counts) if counts else 0.0
             for threshold, hit in zip(_THRESHOLDS, hits, strict=True)
         }
 
     def reset(self) -> None:
-        """Forgets all batches."""
+        """Discards all batches."""
         self._counts.assign(tf.zeros_like(self._counts))
 
     def merge(self, other: Metrics) -> None:
-        """Adds another's counts."""
+        """Adds the counts of other metrics."""
         self._counts.assign_add(other._counts)  # type: ignore[attr-defined]
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a joint."""
+        """Returns a row per joint."""
         *hits, counts = self._counts.numpy()
         return [
             {
@@ -84,7 +85,7 @@ class KeypointSimilarity(Metrics):
         self._people: list[tuple[np.ndarray, float, np.ndarray, float]] = []
 
     def update(self, target: Any, logits: tf.Tensor, image_size: Size) -> None:
-        """Adds a batch; the height of the peaks is the confidence of a pose."""
+        """Accumulates a batch; the mean height of the peaks is a pose's confidence."""
         keypoints, areas = _needed(target, "area")
         found, peaks = heatmaps.decode(enlarged(logits, heatmaps.map_size(image_size)))
         for person in zip(
@@ -97,7 +98,7 @@ class KeypointSimilarity(Metrics):
             self._people.append(person)
 
     def result(self) -> Result:
-        """Average precision and recall; 0 where nobody has a joint."""
+        """Returns average precision and recall; 0 if no person has a joint."""
         scored = [person for person in self._people if (person[0][:, 2] > 0).any()]
         if not scored:
             return dict.fromkeys(_COCO_FIGURES.values(), 0.0)
@@ -113,15 +114,15 @@ class KeypointSimilarity(Metrics):
         return {name: float(evaluation.stats[n]) for n, name in _COCO_FIGURES.items()}
 
     def reset(self) -> None:
-        """Forgets all batches."""
+        """Discards all batches."""
         self._people.clear()
 
     def merge(self, other: Metrics) -> None:
-        """Adds another's people."""
+        """Adds the people of other metrics."""
         self._people += other._people  # type: ignore[attr-defined]
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a figure."""
+        """Returns a row per figure."""
         return [{"figure": key, "value": value} for key, value in self.result().items()]
 
 
@@ -151,8 +152,8 @@ def _truth(people: list[Any]) -> dict[str, Any]:
 
 
 def _box(points: np.ndarray) -> list[float]:
-    seen = points[points[:, 2] > 0, :2]
-    return [*seen.min(0).tolist(), *np.ptp(seen, axis=0).tolist()]
+    visible = points[points[:, 2] > 0, :2]
+    return [*visible.min(0).tolist(), *np.ptp(visible, axis=0).tolist()]
 
 
 def _found(people: list[Any]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Bringing logits and targets to one resolution."""
+"""Resizes logits and targets to a common resolution."""
 
 from typing import Literal
 
@@ -6,23 +6,23 @@ import tensorflow as tf
 
 
 def aligned(
-    dense: tf.Tensor, logits: tf.Tensor, at: Literal["target", "logits"]
+    encoded: tf.Tensor, logits: tf.Tensor, at: Literal["target", "logits"]
 ) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
-    """Target and logits at the target's resolution, or at that of the logits.
+    """Returns target and logits at the target's resolution, or at that of the logits.
 
-    Logits are resized bilinearly; a target by taking the nearest pixel, as its values must not
+    Logits are resized bilinearly, and a target to the nearest pixel, since its values must not
     mix. Both have half-pixel centres.
     """
     if at == "target":
-        return dense, enlarged(logits, tf.shape(dense)[1:3])
-    return nearest(dense, tf.shape(logits)[1:3]), tf.cast(logits, tf.float32)
+        return encoded, enlarged(logits, tf.shape(encoded)[1:3])
+    return nearest(encoded, tf.shape(logits)[1:3]), tf.cast(logits, tf.float32)
 
 
 def enlarged(logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Logits in single precision at a size, resized bilinearly."""
+    """Returns logits in single precision, resized bilinearly."""
     return tf.image.resize(tf.cast(logits, tf.float32), size)
 
 
-def nearest(dense: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """A map [batch, height, width] at a size, each pixel the nearest of the original."""
-    return tf.image.resize(dense[..., None], size, method="nearest")[..., 0]
+def nearest(encoded: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Returns a map [batch, height, width] at a size, with the nearest pixels of the original."""
+    return tf.image.resize(encoded[..., None], size, method="nearest")[..., 0]

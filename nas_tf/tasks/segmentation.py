@@ -1,4 +1,4 @@
-"""Semantic segmentation: one class a pixel."""
+"""Semantic segmentation: one class per pixel."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -22,19 +22,27 @@ from nas_tf.tasks.confusion import ConfusionMatrix, averages, class_scores
 from nas_tf.tasks.painting import photograph, side_by_side
 from nas_tf.tasks.resolution import aligned, enlarged
 
-_REWARDED = ("mean_iou", "frequency_weighted_iou", "mean_class_accuracy")
+_SCORED = ("mean_iou", "frequency_weighted_iou", "mean_class_accuracy")
 
 
 class Segmentation(Task):
-    """Cross-entropy with an ignored label; the reward of the CVPR 2019 paper (section 3.3).
+    """Segmentation by cross-entropy, with the score of the CVPR 2019 paper (section 3.3).
+
+    A raw target is a map of labels, which is also the encoded target::
+
+        task = Segmentation(3)
+        metrics = task.metrics()
+        labels = tf.constant([[[0, 1, 2, 255]]], tf.uint8)
+        metrics.update(labels, tf.one_hot([[[0, 1, 1, 1]]], 3), (1, 4))
+        print(task.score(metrics.result()))
 
     Args:
-        num_classes: How many classes there are, the ignored one not among them.
-        ignore_label: Pixels of this label count in no loss and no figure.
+        num_classes: Number of classes, not counting the ignored one.
+        ignore_label: Label of pixels that count in no loss and no figure.
         names: Names of the classes, for tables.
         colours: RGB of the classes, for pictures.
         class_weights: Factors of the classes in the loss.
-        background: A class left out of the reward, as the paper does with VOC's class 0.
+        background: Class that the score leaves out, as the paper does with VOC's class 0.
     """
 
     name = "segmentation"
@@ -52,18 +60,18 @@ class Segmentation(Task):
         self.channels = check_count("num_classes", num_classes)
         if 0 <= ignore_label < num_classes or not 0 <= ignore_label <= 255:
             raise ConfigError(f"ignore_label is {ignore_label}, expected {num_classes}–255")
-        for what, values in (
+        for name, values in (
             ("names", names),
             ("colours", colours),
             ("class_weights", class_weights),
         ):
             if values is not None:
-                check_length(what, values, num_classes, "class")
+                check_length(name, values, num_classes, "class")
         if class_weights is not None:
             if min(class_weights) < 0:
                 raise ConfigError(f"class_weights has {min(class_weights)}, expected 0 or more")
             if max(class_weights) == 0:
-                raise ConfigError("class_weights are all 0, expected one that is above 0")
+                raise ConfigError("class_weights are all 0, expected one above 0")
         if background is not None and not 0 <= background < num_classes:
             raise ConfigError(f"background is {background}, expected 0–{num_classes - 1}")
         self.target = TargetSpec("label", TargetKind.LABEL, ignore_label)
@@ -73,15 +81,15 @@ class Segmentation(Task):
         self._colours = _colours(colours, num_classes)
 
     def settings(self) -> Mapping[str, Any]:
-        """The class that is left out of the reward, and the classes' weights."""
+        """Returns the class that the score leaves out, and the classes' weights."""
         background = self.left_out[0] if self.left_out else None
         return {"background": background, "class_weights": self.class_weights}
 
     def loss(
-        self, dense: tf.Tensor, logits: tf.Tensor, *, at: Literal["target", "logits"] = "target"
+        self, encoded: tf.Tensor, logits: tf.Tensor, *, at: Literal["target", "logits"] = "target"
     ) -> tf.Tensor:
-        """Mean cross-entropy over labelled pixels, by class weight; 0 where all are ignored."""
-        labels, logits = aligned(dense, logits, at)
+        """Returns the mean cross-entropy of labelled pixels, by class weight; 0 without any."""
+        labels, logits = aligned(encoded, logits, at)
         labels = tf.cast(labels, tf.int32)
         counted = (labels != self.target.fill) & (labels < self.channels)
         labels = tf.where(counted, labels, 0)
@@ -93,22 +101,22 @@ class Segmentation(Task):
         return tf.math.divide_no_nan(tf.reduce_sum(factors * entropy), tf.reduce_sum(factors))
 
     def metrics(self) -> "SegmentationMetrics":
-        """An empty confusion matrix and what is read from it."""
+        """Returns new metrics with an empty confusion matrix."""
         return SegmentationMetrics(self)
 
     def score(self, result: Result) -> float:
-        """Geometric mean of mean IoU, frequency-weighted IoU and mean class accuracy."""
+        """Returns the geometric mean of mean and frequency-weighted IoU and class accuracy."""
         return float(result["reward"])
 
     def picture(self, image: np.ndarray, target: Any, logits: np.ndarray) -> np.ndarray:
-        """The photograph, the true classes and the predicted ones in the classes' colours."""
+        """Returns the image with the true and the predicted classes in their colours."""
         target = np.asarray(target)
         predicted = enlarged(tf.convert_to_tensor(logits)[None], target.shape)[0]
         labels = np.argmax(predicted, -1)
         return side_by_side(photograph(image), self.coloured(target), self.coloured(labels))
 
     def coloured(self, labels: np.ndarray) -> np.ndarray:
-        """A label map in the classes' colours; ignored pixels black."""
+        """Returns a label map in the classes' colours; ignored pixels are black."""
         return self._colours[np.minimum(labels, self.channels)]
 
 
@@ -120,30 +128,30 @@ class SegmentationMetrics(DenseMetrics):
         self.confusion = ConfusionMatrix(task.channels, task.target.fill)
 
     def predicted(self, logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        """The best class of each pixel, and the number of classes where logits are not finite."""
+        """Returns each pixel's best class, or the number of classes if not finite."""
         return self.confusion.classes(enlarged(logits, size))
 
     def add(self, target: tf.Tensor, predicted: tf.Tensor) -> None:
-        """Adds the pixels of a batch."""
+        """Accumulates the pixels of a batch."""
         self.confusion.add(target, predicted)
 
     def result(self) -> Result:
-        """The averages over all classes, and the reward, which may leave the background out."""
+        """Returns averages over all classes, and the score, which may leave out a class."""
         scores = class_scores(self.confusion.numpy())
-        rewarded = averages(scores, self._task.left_out)
-        factors = [rewarded[key] for key in _REWARDED]
+        scored = averages(scores, self._task.left_out)
+        factors = [scored[key] for key in _SCORED]
         return {**averages(scores), "reward": float(np.prod(factors) ** (1 / 3))}
 
     def reset(self) -> None:
-        """Forgets all batches."""
+        """Discards all batches."""
         self.confusion.reset()
 
     def merge(self, other: Metrics) -> None:
-        """Adds another's pixels."""
+        """Adds the pixels of other metrics."""
         self.confusion.merge(other.confusion)  # type: ignore[attr-defined]
 
     def table(self) -> list[dict[str, Any]]:
-        """IoU, accuracy and share of pixels of each class; None where it does not occur."""
+        """Returns IoU, accuracy and share of pixels per class; None if it does not occur."""
         scores = class_scores(self.confusion.numpy())
         total = max(1, scores.pixels.sum())
         return [

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: the last two, the newest that is whole is taken up again."""
+"""Checkpoints of a training: the last two are kept, and the newest complete one is resumed."""
 
 import logging
 import shutil
@@ -22,11 +22,11 @@ _UNREADABLE = (
 
 
 class Checkpoints:
-    """Saves and restores variables, optimisers and the place in the run.
+    """Saves and restores variables, optimisers and the position in the run.
 
     Args:
-        folder: Where they lie.
-        tracked: What is saved, by names that stay the same.
+        folder: Folder of the checkpoints; one process writes to it.
+        tracked: Variables and optimisers to save, by names that stay the same.
     """
 
     def __init__(self, folder: Path, tracked: dict[str, Any]) -> None:
@@ -34,10 +34,10 @@ class Checkpoints:
         self._manager = tf.train.CheckpointManager(self._saved, str(folder), max_to_keep=2)
 
     def save(self, step: int) -> None:
-        """Writes one; an older one is removed afterwards. On a full disk nothing is left of it."""
+        """Writes a checkpoint, then removes the oldest; on a full disk nothing is left of it."""
         folder = Path(self._manager.directory)
         try:
-            with folders.room_in(folder):
+            with folders.reporting_full_disk(folder):
                 self._manager.save(checkpoint_number=step)
         except EnvironmentFault:
             for partial in folder.glob("*_temp"):
@@ -45,7 +45,7 @@ class Checkpoints:
             raise
 
     def restore(self) -> bool:
-        """Takes up the newest whole one; False where there is none at all."""
+        """Restores the newest complete checkpoint; returns False if there is none at all."""
         paths = list(reversed(self._manager.checkpoints))
         for path in paths:
             try:
@@ -57,6 +57,6 @@ class Checkpoints:
         if paths:
             raise DataError(
                 f"no checkpoint in {Path(paths[0]).parent} can be read or fits this network: "
-                "remove the folder to begin anew"
+                "remove the folder to start again"
             )
         return False

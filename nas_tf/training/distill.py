@@ -1,4 +1,4 @@
-"""The teacher whose logits a candidate learns to imitate (CVPR 2019, section 3.3)."""
+"""Loads the teacher whose logits a candidate learns to imitate (CVPR 2019, section 3.3)."""
 
 import hashlib
 from pathlib import Path
@@ -14,9 +14,9 @@ from nas_tf.tasks import Task
 
 
 def load_teacher(path: Path, task: Task, crop: Size) -> keras.Model:
-    """Loads a Keras model or SavedModel and tries it at the crop, before any compute is spent.
+    """Loads a Keras model or SavedModel and traces it at the crop, before any compute is spent.
 
-    Its input are images in [-1, 1]; its output logits, or a dictionary with ``logits``.
+    Its input is images in [-1, 1]; its output is logits, or a dictionary with ``logits``.
     """
     if not path.exists():
         raise WeightsError(
@@ -35,14 +35,14 @@ def load_teacher(path: Path, task: Task, crop: Size) -> keras.Model:
     logits = _logits_shape(model, path, crop)
     if logits.rank != 4 or logits[-1] != task.channels:
         raise WeightsError(
-            f"teacher {path} gives {logits[-1]} outputs, expected {task.channels}, "
-            f"those of the {task.name} it teaches"
+            f"teacher {path} has {logits[-1]} outputs, expected {task.channels} "
+            f"as the {task.name} task has"
         )
     return model
 
 
 def _read(path: Path, crop: Size) -> keras.Model:
-    """A Keras file, or a SavedModel by its serving signature."""
+    """Reads a Keras file, or a SavedModel by its serving signature."""
     if path.is_file():
         return read_model(path)
     image = keras.Input((*crop, 3))
@@ -50,30 +50,30 @@ def _read(path: Path, crop: Size) -> keras.Model:
 
 
 class SavedModelLogits(keras.layers.Layer):
-    """The serving signature of a SavedModel as a layer; its configuration names the content."""
+    """A layer that calls a SavedModel's serving signature; its configuration names the content."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(trainable=False)
         self._loaded = read_graph(path)
         self._serve = self._loaded.signatures["serving_default"]
         digest = hashlib.sha256()
-        for file in sorted(one for one in path.rglob("*") if one.is_file()):
+        for file in sorted(entry for entry in path.rglob("*") if entry.is_file()):
             digest.update(file.read_bytes())
         self._digest = digest.hexdigest()
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
-        """The output ``logits``, or the only one there is."""
+        """Returns the output ``logits``, or the only output if there is no other."""
         (name,) = self._serve.structured_input_signature[1]
         outputs = self._serve(**{name: images})
         return outputs["logits"] if len(outputs) > 1 else next(iter(outputs.values()))
 
     def get_config(self) -> dict[str, Any]:
-        """The digest of its files, by which caches tell teachers apart."""
+        """Returns a configuration with the digest of the files, which identifies a teacher."""
         return {**super().get_config(), "digest": self._digest}
 
 
 def _logits_shape(model: keras.Model, path: Path, crop: Size) -> tf.TensorShape:
-    """The shape of the logits at the crop, by tracing alone."""
+    """Returns the shape of the logits at the crop, which tracing alone yields."""
     try:
         traced = tf.function(lambda x: model(x, training=False)).get_concrete_function(
             tf.TensorSpec((1, *crop, 3), tf.float32)

@@ -1,4 +1,4 @@
-"""Fills the shards of a feature cache: encodes batch by batch, writes while encoding goes on."""
+"""Fills the shards of a feature cache: encodes batch by batch and writes in the background."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,11 +16,11 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 
 class Encoder:
-    """Turns a batch of images and targets into the fields that are stored.
+    """Turns a batch of images and encoded targets into the fields that are stored.
 
-    Fields are ``tap0``, ``tap1``, …, ``target`` and, with a teacher, ``teacher``. Labels and
-    depths take the nearest pixel at the finest tap's resolution; logits and heatmaps are resized
-    bilinearly.
+    Fields are ``tap0``, ``tap1``, …, ``target`` and, with a teacher, ``teacher``. The stored
+    target is the encoded one at the finest tap's resolution: labels and depths take the nearest
+    pixel, heatmaps (and the teacher's logits) are resized bilinearly.
     """
 
     def __init__(
@@ -34,37 +34,36 @@ class Encoder:
         self._batch, self._extras = batch, extras
         self._model, self._teacher, self._dtype = model, teacher, tf.as_dtype(dtype)
         taps = [f"tap{n}" for n in range(len(tf.nest.flatten(model.output)))]
-        self._encodes = (*taps, "target", *(["teacher"] if teacher is not None else []))
-        self.fields = (*self._encodes, *extras)
-        self._run = tf.function(self._encoded, autograph=False)
+        self._encoded_fields = (*taps, "target", *(["teacher"] if teacher is not None else []))
+        self.fields = (*self._encoded_fields, *extras)
+        self._run = tf.function(self._encode, autograph=False)
 
     def __call__(self, images: Any, targets: Any, extras: Any = None) -> dict[str, np.ndarray]:
-        """Encodes one batch; a smaller one is filled up, so that one graph serves all."""
+        """Encodes one batch; a smaller batch is padded, so that one graph serves all."""
         rows = len(images)
-        arrays = self._run(*(self._filled(part) for part in (images, targets)))
-        encoded = zip(self._encodes, arrays, strict=True)
-        kept = {field: np.asarray(extras[field]) for field in self._extras}
+        arrays = self._run(*(self._padded(part) for part in (images, targets)))
+        encoded = zip(self._encoded_fields, arrays, strict=True)
         return {
             **{field: np.asarray(memoryview(array))[:rows] for field, array in encoded},
-            **kept,
+            **{field: np.asarray(extras[field]) for field in self._extras},
         }
 
     def bytes_per_row(self, images: Any, targets: Any, extras: Any = None) -> int:
-        """What one row takes on disk, from the shapes alone."""
-        filled = [self._filled(part) for part in (images, targets)]
-        stored = list(self._run.get_concrete_function(*filled).structured_outputs)
+        """Returns the size of one row on disk, computed from the shapes alone."""
+        padded = [self._padded(part) for part in (images, targets)]
+        stored = list(self._run.get_concrete_function(*padded).structured_outputs)
         stored += [tf.convert_to_tensor(extras[field]) for field in self._extras]
-        return sum(int(np.prod(one.shape[1:])) * one.dtype.size for one in stored)
+        return sum(int(np.prod(array.shape[1:])) * array.dtype.size for array in stored)
 
-    def _filled(self, part: Any) -> tf.Tensor:
+    def _padded(self, part: Any) -> tf.Tensor:
         part = tf.convert_to_tensor(part)
         absent = self._batch - len(part)
         return tf.pad(part, [[0, absent]] + [[0, 0]] * (part.shape.rank - 1)) if absent else part
 
-    def _encoded(self, images: tf.Tensor, targets: tf.Tensor) -> list[tf.Tensor]:
+    def _encode(self, images: tf.Tensor, targets: tf.Tensor) -> list[tf.Tensor]:
         taps = tf.nest.flatten(self._model(images, training=False))
         size = tf.shape(taps[0])[1:3] if None in taps[0].shape[1:3] else taps[0].shape[1:3]
-        stored = [self._stored(tap) for tap in taps]
+        stored = [self._cast(tap) for tap in taps]
         if targets.shape.rank == 3:
             stored.append(tf.image.resize(targets[..., None], size, method="nearest")[..., 0])
         else:
@@ -73,10 +72,10 @@ class Encoder:
             logits = self._teacher(images, training=False)
             logits = logits["logits"] if isinstance(logits, dict) else logits
             logits = tf.image.resize(tf.cast(logits, tf.float32), size)
-            stored.append(self._stored(logits))
+            stored.append(self._cast(logits))
         return stored
 
-    def _stored(self, array: tf.Tensor) -> tf.Tensor:
+    def _cast(self, array: tf.Tensor) -> tf.Tensor:
         return tf.cast(array, self._dtype)
 
 
@@ -89,9 +88,10 @@ def write_shards(
     encode: Encoder,
     progress: Progress | None,
 ) -> None:
-    """Encodes and writes the missing shards; a run of neighbours reads its source once.
+    """Encodes and writes the missing shards; neighbouring shards share one pass of the source.
 
-    ``counts`` are the rows of each shard; ``opened`` is the source at the first missing row.
+    ``counts`` are the rows of each shard; ``opened`` iterates the source from the first missing
+    row. One thread writes while the caller's thread encodes.
     """
     total = sum(counts)
     done = total - sum(counts[n] for n in missing)
@@ -127,17 +127,17 @@ def _encoded_rows(
     batches: Iterator[Any], encode: Encoder, rows: int, first: int
 ) -> list[dict[str, np.ndarray]]:
     parts: list[dict[str, np.ndarray]] = []
-    have = 0
-    while have < rows:
+    count = 0
+    while count < rows:
         batch = next(batches, None)
         if batch is None:
             raise DataError(
-                f"feature cache: the source ended after {first + have} rows, "
+                f"feature cache: the source ended after {first + count} rows, "
                 f"expected at least {first + rows}"
             )
         parts.append(encode(*batch))
-        have += len(parts[-1]["tap0"])
-    if have != rows:
+        count += len(parts[-1]["tap0"])
+    if count != rows:
         raise DataError(
             f"feature cache: a batch crosses row {first + rows}, expected batches that fill shards"
         )
@@ -156,15 +156,15 @@ def _write(shard: Shard, parts: list[dict[str, np.ndarray]]) -> None:
         shard.remove()
         shard.write(parts)
     except OSError as error:
-        told = full_disk(error, f"feature cache {shard.file('tap0').parent}")
-        if told is None:
+        fault = full_disk(error, f"feature cache {shard.file('tap0').parent}")
+        if fault is None:
             raise
-        raise told from error
+        raise fault from error
 
 
 def _is_finite(array: np.ndarray) -> bool:
-    """As ``numpy.isfinite``, which is slow on half precision: an exponent of all ones is not."""
+    """Returns whether all values are finite; ``numpy.isfinite`` is slow on half precision."""
     if array.dtype == np.float16:
-        exponent = np.uint16(0x7C00)
+        exponent = np.uint16(0x7C00)  # all ones: infinite or not a number
         return not (array.view(np.uint16) & exponent == exponent).any()
     return array.dtype.kind != "f" or bool(np.isfinite(array).all())

@@ -1,7 +1,7 @@
-"""The feature cache: what the frozen encoder says of every image, computed once for a search.
+"""The feature cache: the frozen encoder's features of every image, computed once for a search.
 
-Stage one trains decoders only, so encoder features, targets and teacher logits are stored at the
-finest tap's resolution and shared by all candidates and all workers of a machine.
+Stage one trains decoders only, so that encoder features, targets and teacher logits are stored at
+the finest tap's resolution and shared by all candidates and all workers of a machine.
 """
 
 import hashlib
@@ -25,21 +25,25 @@ from nas_tf.training.encoding import Encoder, Progress, Source, write_shards
 from nas_tf.training.shards import Shard, release, write_atomically
 
 _SCHEMA = 1
+_MANIFEST = "manifest.json"
+_RELEASE_AFTER = 32 << 20
+_OPEN_MAPS = 512
+_SPARE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheKey:
-    """Everything that decides the bytes of a cache; its digest names the folder.
+    """Everything that determines the bytes of a cache; its digest names the folder.
 
     Args:
-        data: Data set, split and version, as the data room names them.
-        images: How many images there are.
-        views: How many augmented views of each image are stored.
+        data: Data set, split and version, as ``nas_tf.data`` names them.
+        images: Number of images.
+        views: Number of augmented views that are stored of each image.
         crop: Height and width of a view.
         seed: Seed of the views.
-        dtype: How features and logits are stored.
+        dtype: Type that features and logits are stored in.
         encoder: Fingerprint of the encoder, which ``prepare`` fills in.
-        teacher: Fingerprint of the teacher, likewise; None without one.
+        teacher: Fingerprint of the teacher, likewise; None without a teacher.
     """
 
     data: str
@@ -60,26 +64,26 @@ class CacheKey:
 
     @property
     def rows(self) -> int:
-        """How many views are stored in all; view ``v`` of image ``i`` is row ``v·images + i``."""
+        """The number of stored views; view ``v`` of image ``i`` is row ``v·images + i``."""
         return self.images * self.views
 
     @property
     def digest(self) -> str:
-        """Names the cache by its content."""
+        """The name of the cache, which follows from its content."""
         return hashlib.sha256(self.text().encode()).hexdigest()[:24]
 
     def text(self) -> str:
-        """The key as JSON, for the manifest."""
+        """Returns the key as JSON, for the manifest."""
         return json.dumps({"schema": _SCHEMA, **asdict(self)}, sort_keys=True)
 
     def of_models(self, encoder: keras.Model, teacher: keras.Model | None) -> "CacheKey":
-        """The key completed with the fingerprints of the models."""
-        taught = fingerprint(teacher) if teacher is not None else None
-        return replace(self, encoder=fingerprint(encoder), teacher=taught)
+        """Returns the key with the fingerprints of the models filled in."""
+        of_teacher = fingerprint(teacher) if teacher is not None else None
+        return replace(self, encoder=fingerprint(encoder), teacher=of_teacher)
 
 
 def fingerprint(model: keras.Model) -> str:
-    """Names a model by its graph and weights, whatever Keras happened to call its layers."""
+    """Returns a hash of a model's graph and weights, which ignores the names of its layers."""
     names = {layer.name: f"layer{n}" for n, layer in enumerate(model.layers)}
     config = {key: value for key, value in model.get_config().items() if key != "name"}
     digest = hashlib.sha256(
@@ -100,12 +104,6 @@ def _renamed(value: Any, names: dict[str, str]) -> Any:
     return names.get(value, value) if isinstance(value, str) else value
 
 
-_MANIFEST = "manifest.json"
-_RELEASE_AFTER = 32 << 20
-_OPEN_MAPS = 512
-_SPARE_BYTES = 64 << 20
-
-
 def prepare(
     root: Path,
     key: CacheKey,
@@ -120,24 +118,24 @@ def prepare(
     starting: Callable[[int], None] | None = None,
     progress: Progress | None = None,
 ) -> "FeatureCache":
-    """Opens the cache of that key, building whatever of it is absent or broken.
+    """Opens the cache of a key and builds the shards that are missing or damaged.
 
-    Several processes may call this at once: one builds, the others wait for it. A build that was
-    interrupted goes on where it stopped and ends with the same bytes as an undisturbed one.
+    Several processes may call this at once: one builds, the others wait for it. An interrupted
+    build resumes where it stopped and ends with the same bytes as an undisturbed one.
 
     Args:
         root: Folder of all caches.
-        key: What the cache holds.
-        source: Called with a row, gives batches of (images, dense targets) from that row on,
-            and a dictionary of extras where there are any; each of ``batch`` rows but the last.
-        encoder: Gives the taps of an image, finest first.
-        teacher: Gives logits of an image.
-        extras: Fields to store as they come, such as what only a score needs.
-        batch: Images encoded at once; part of what decides the last bits of the features.
-        shard_rows: Rows a shard, a multiple of ``batch``.
-        verify: Check the bytes of what is there already, not only that it is there.
-        starting: Called before anything is written, with the bytes that will be.
-        progress: Called with the rows that are done and their total.
+        key: Content of the cache.
+        source: Called with a row; returns batches of (images, encoded targets) from that row on,
+            with a dictionary of extras if there are any. All but the last have ``batch`` rows.
+        encoder: Returns the taps of an image, finest first.
+        teacher: Returns the logits of an image.
+        extras: Fields to store unchanged, such as those that only a score needs.
+        batch: Number of images encoded at once, which affects the last bits of the features.
+        shard_rows: Rows per shard, a multiple of ``batch``.
+        verify: Check the bytes of existing shards, not only that they exist.
+        starting: Called before anything is written, with the number of bytes to write.
+        progress: Called with the number of finished rows and their total.
     """
     if shard_rows % batch:
         raise ConfigError(f"shard_rows is {shard_rows}, expected a multiple of batch {batch}")
@@ -161,7 +159,7 @@ def _complete(
     starting: Callable[[int], None] | None,
     progress: Progress | None,
 ) -> None:
-    """Writes the shards that are absent or broken, after asking whether they fit the disk."""
+    """Writes the shards that are missing or damaged, after checking that they fit on the disk."""
     for unfinished in folder.glob(".*.part"):
         unfinished.unlink()
     shards = [Shard(folder, n) for n in range(len(counts))]
@@ -191,7 +189,7 @@ def _check_disk(folder: Path, needed: int) -> None:
     if needed + _SPARE_BYTES > free:
         raise EnvironmentFault(
             f"feature cache in {folder.parent} needs {needed / 2**30:.1f} GiB and "
-            f"{free / 2**30:.1f} GiB are free: free some, take fewer views or images, "
+            f"{free / 2**30:.1f} GiB are free: free some, use fewer views or images, "
             "or another folder"
         )
 
@@ -203,10 +201,10 @@ def _write_manifest(folder: Path, key: CacheKey, shard_rows: int, fields: tuple)
 
 
 class FeatureCache:
-    """A finished cache, read through memory maps.
+    """A finished cache, read through memory maps; an instance serves one thread at a time.
 
     Args:
-        folder: Where ``prepare`` put it.
+        folder: Folder that ``prepare`` wrote.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -229,23 +227,23 @@ class FeatureCache:
 
     @property
     def rows_stored(self) -> int:
-        """Images times views."""
+        """The number of stored rows: images times views."""
         return self.images * self.views
 
     @property
     def size(self) -> int:
-        """Bytes of all fields."""
+        """The size of all fields in bytes."""
         row = sum(math.prod(spec.shape[1:]) * spec.dtype.size for spec in self.signature.values())
         return row * self.rows_stored
 
     def rows(self, wanted: Iterable[int]) -> dict[str, np.ndarray]:
-        """Reads some rows of every field."""
-        places = [divmod(int(row), self._shard_rows) for row in wanted]
+        """Returns the wanted rows of every field."""
+        positions = [divmod(int(row), self._shard_rows) for row in wanted]
         batch = {}
         for field in self.fields:
-            batch[field] = np.stack([self._mapped(n, field)[row] for n, row in places])
+            batch[field] = np.stack([self._mapped(n, field)[row] for n, row in positions])
             self._bytes_read += batch[field].nbytes
-        self._shards_read.update(n for n, _ in places)
+        self._shards_read.update(n for n, _ in positions)
         if self._bytes_read > _RELEASE_AFTER:
             for number, field in itertools.product(self._shards_read, self.fields):
                 release(self._mapped(number, field))
@@ -254,12 +252,12 @@ class FeatureCache:
         return batch
 
     def order(self, *, seed: int, epoch: int) -> np.ndarray:
-        """Rows of one epoch: every image once, shuffled, its views taking turns."""
+        """Returns the rows of an epoch: every image once, shuffled, its views taking turns."""
         images = np.random.default_rng((seed, epoch)).permutation(self.images)
         return (images + epoch) % self.views * self.images + images
 
     def epoch(self, *, batch: int, seed: int, epoch: int, start: int = 0) -> tf.data.Dataset:
-        """Full batches of one epoch as dictionaries of fields, from step ``start`` on."""
+        """Returns full batches of an epoch as dictionaries of fields, from step ``start`` on."""
         if not 1 <= batch <= self.images:
             raise ConfigError(
                 f"batch is {batch} and the cache holds {self.images} images, "
@@ -270,7 +268,7 @@ class FeatureCache:
         return self._batches(order[start * batch : steps * batch], batch)
 
     def in_order(self, *, batch: int) -> tf.data.Dataset:
-        """The first view of every image, in order, the last batch possibly smaller."""
+        """Returns the first view of every image, in order; the last batch may be smaller."""
         return self._batches(np.arange(self.images), batch)
 
     def _batches(self, order: np.ndarray, batch: int) -> tf.data.Dataset:

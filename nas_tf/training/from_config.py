@@ -1,4 +1,4 @@
-"""From a configuration to what a training needs: data, task, views, networks."""
+"""Builds from a configuration what a training needs: data, task, views and networks."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,22 +30,24 @@ _CHANGES = ("scale", "mirror", "rotate", "brightness", "contrast", "saturation",
 
 
 def task_for(config: Config) -> Task:
-    """The task of the configured data set and target, with the configured settings."""
+    """Returns the task of the configured data set and target, with the configured settings."""
     return task_of(dataset_info(config.data.name), config.data.target, config.task)
 
 
 def settings_for(config: Config, phase: Phase) -> Settings:
-    """The paper's settings of a phase, with what the configuration changes."""
-    chosen = {
+    """Returns the paper's settings of a phase, with the changes that the configuration makes."""
+    changes = {
         key: getattr(config.network, key)
         for key in ("width", "sep_repeats", "auxiliary")
         if getattr(config.network, key) is not None
     }
     make = networks.settings.search if phase == "search" else networks.settings.published
-    return make(config.space, **chosen, alpha=config.network.alpha)
+    return make(config.space, **changes, alpha=config.network.alpha)
 
 
-def drawer(config: Config, genotype: Genotype, phase: Phase) -> Callable[[Size], Blueprint]:
+def blueprint_builder(
+    config: Config, genotype: Genotype, phase: Phase
+) -> Callable[[Size], Blueprint]:
     """Draws a genotype at any input size under the configuration."""
     if genotype.space != config.space:
         raise ConfigError(
@@ -58,7 +60,7 @@ def drawer(config: Config, genotype: Genotype, phase: Phase) -> Callable[[Size],
 
 
 def encoder_options(config: Config) -> dict[str, Any]:
-    """What of the encoder all candidates share."""
+    """Returns the encoder's options, which all candidates share."""
     settings = settings_for(config, "search")
     return {
         "alpha": settings.alpha,
@@ -68,7 +70,7 @@ def encoder_options(config: Config) -> dict[str, Any]:
 
 
 def encoder_arrays(config: Config) -> Arrays:
-    """The encoder's weights that features are cached with and every candidate begins with."""
+    """Returns the encoder's weights, which compute the features and initialise every candidate."""
     blueprint, network = networks.encoder_blueprint(**encoder_options(config)), config.network
     return initial_arrays(
         blueprint, seed=config.seed, weights=network.weights, alpha=network.alpha
@@ -76,10 +78,10 @@ def encoder_arrays(config: Config) -> Arrays:
 
 
 def view_of(config: Config, stage: str, crop: Size | None = None, name: str = "") -> View:
-    """How examples are seen at a stage of training, or ``reward``, once they are resized."""
+    """Returns the view of resized examples at a stage of training, or for the stage ``reward``."""
     if stage == "reward":
         return reward_view(config)
-    if config.data.search_views == "full":
+    if config.data.candidate_views == "full":
         stage = "full"
     name, given = name or config.data.name, config.data.view
     view = preset(name, stage, crop or given.crop)
@@ -90,29 +92,29 @@ def view_of(config: Config, stage: str, crop: Size | None = None, name: str = ""
 
 
 def reward_view(config: Config) -> View:
-    """How meta-val is seen during a search: one window at the centre of each resized picture.
+    """Returns the view of meta-val during a search: one central window of each resized picture.
 
-    Its size is ``data.view.input``, else that of stage one's crop where one is given, else the
-    data set's own. ``Groundwork.share_seen`` says which share of the pixels that is.
+    Its size is ``data.view.input``, else stage one's crop if one is given, else the data set's
+    own. ``SharedData.covered_share`` is the share of the pixels that the window contains.
     """
     name, given, crop = config.data.name, config.data.view, config.stage_one.crop
     if is_preset(name) and given.resize is None:
-        stage = "evaluate" if config.data.search_views == "full" else "reward"
+        stage = "evaluate" if config.data.candidate_views == "full" else "reward"
         return preset(name, stage, given.input or crop)
     return View(geometry(config, crop).size, centred=True)
 
 
 def resize_of(config: Config) -> Resize:
-    """The rule by which examples are resized before they are seen."""
+    """Returns the rule by which examples are resized before a view is taken."""
     rule = config.data.view.resize
     return Resize() if rule in (None, "none") else Resize(**structs.asdict(rule))
 
 
 def geometry(config: Config, fallback: Size | None = None) -> InputGeometry:
-    """How a trained network sees pictures of any size: when it is scored, and when it serves.
+    """Returns the geometry by which a trained network reads pictures, in scoring and serving.
 
     A published data set's own pictures keep their size, and larger ones shrink to it. ``fallback``
-    is the input's size where neither the configuration nor the data set has one.
+    is the input's size if neither the configuration nor the data set has one.
     """
     name, given, rule = config.data.name, config.data.view, resize_of(config)
     windows = isinstance(task_for(config).metrics(), DenseMetrics)
@@ -122,38 +124,38 @@ def geometry(config: Config, fallback: Size | None = None) -> InputGeometry:
         size = size or tuple(rule.size(own).numpy().tolist())
         if given.resize is None:
             rule = Resize(longer_at_most=max(own))
-    size = size or fallback or given.crop or config.full.stages[-1].crop
+    size = size or fallback or given.crop or config.full_training.stages[-1].crop
     if size is None:
         raise ConfigError(f"data.view.input is null and {name} has none, expected [height, width]")
     return InputGeometry(tuple(size), rule, windows)
 
 
-def scored(config: Config, split: str, size: Size | None = None) -> WholePictures | Split:
-    """What final scores are taken on: whole pictures, or persons in the data set's own view."""
-    how, name = geometry(config), config.data.name
+def scored_pictures(config: Config, split: str, size: Size | None = None) -> WholePictures | Split:
+    """Returns the pictures of final scores: whole ones, or persons in the data set's own view."""
+    rule, name = geometry(config), config.data.name
     if size is not None:
-        how = replace(how, size=size)
-    if how.windows:
-        return WholePictures(Examples(name, split), how, task_for(config).target)
-    return shown(config, split, size)
+        rule = replace(rule, size=size)
+    if rule.windows:
+        return WholePictures(Examples(name, split), rule, task_for(config).target)
+    return shown_pictures(config, split, size)
 
 
-def shown(config: Config, split: str, size: Size | None = None) -> Split:
-    """A split in one window a picture, at its centre: what pictures of predictions show."""
-    how, name = geometry(config), config.data.name
-    view = View(size or how.size, centred=True)
+def shown_pictures(config: Config, split: str, size: Size | None = None) -> Split:
+    """Returns a split with one central window per picture, as pictures of predictions show it."""
+    rule, name = geometry(config), config.data.name
+    view = View(size or rule.size, centred=True)
     if is_preset(name) and config.data.view.resize is None:
-        view = replace(preset(name, "evaluate"), crop=size or how.size)
+        view = replace(preset(name, "evaluate"), crop=size or rule.size)
         return Split(Examples(name, split), view)
-    return Split(Examples(name, split, cache_bytes=0, resize=how.resize), view)
+    return Split(Examples(name, split, cache_bytes=0, resize=rule.resize), view)
 
 
 def training_examples(config: Config) -> Examples:
-    """The training split, resized."""
+    """Returns the examples of the training split, resized."""
     return Examples(config.data.name, config.data.train_split, resize=resize_of(config))
 
 
 def stage_examples(config: Config, stage: FullStage) -> Examples:
-    """A stage's examples, its own or the experiment's, resized."""
+    """Returns the examples of a stage, from its own data or the configuration's, resized."""
     name, split = stage.data or config.data.name, stage.split or config.data.train_split
     return Examples(name, split, resize=resize_of(config))

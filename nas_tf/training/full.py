@@ -1,4 +1,4 @@
-"""Full training: stages with their own data and rates, resumable at any step, to the bit."""
+"""Full training: stages with their own data and rates, resumable at any step bit for bit."""
 
 import math
 import time
@@ -28,7 +28,7 @@ _MOMENTUM = 0.97
 
 @dataclass(frozen=True)
 class StageData:
-    """What one stage trains on."""
+    """The examples of a stage, and the view that it takes of them."""
 
     examples: Examples
     view: View
@@ -36,7 +36,7 @@ class StageData:
 
 @dataclass(frozen=True)
 class Place:
-    """Where in the run a step is: stage, epoch of the stage, step of the epoch, all from 0."""
+    """The position of a step: stage, epoch of the stage and step of the epoch, all from 0."""
 
     stage: int
     epoch: int
@@ -45,7 +45,7 @@ class Place:
 
 @dataclass(frozen=True)
 class EpochEnd:
-    """What an epoch gave."""
+    """The record of a finished epoch."""
 
     stage: int
     epoch: int
@@ -56,18 +56,18 @@ class EpochEnd:
 
 
 class FullTraining:
-    """Trains a network in stages; an iterator over the ends of its epochs.
+    """Trains a network in stages; ``epochs`` yields a record at the end of each epoch.
 
     Args:
-        full: The stages and what holds over them.
-        data: What each stage trains on.
-        task: What is predicted.
+        full: The stages, and the settings that apply to all of them.
+        data: Examples and view of each stage.
+        task: The task that is predicted.
         blueprints: The network at each stage's crop.
-        state: Where it starts.
-        folder: Of the checkpoints.
-        precision: In which arithmetic it trains.
-        seed: Of data order, augmentation and dropout.
-        strategy: Over which devices each batch is split; one device without it.
+        state: The initial weights and statistics.
+        folder: Folder of the checkpoints, which this object owns.
+        precision: The arithmetic of the training.
+        seed: Seed of data order, augmentation and dropout.
+        strategy: Splits each batch over devices; None trains on one device.
     """
 
     def __init__(
@@ -88,45 +88,45 @@ class FullTraining:
         self._blueprints, self._precision = blueprints, precision
         self.parts: Mapping[str, PartLayout] = layouts(blueprints[0])
         self._per_epoch = [
-            pipeline.steps_per_epoch(len(one.examples), stage.batch)
-            for one, stage in zip(data, full.stages, strict=True)
+            pipeline.steps_per_epoch(len(part.examples), stage.batch)
+            for part, stage in zip(data, full.stages, strict=True)
         ]
         self.steps = sum(
-            stage.epochs * each for stage, each in zip(full.stages, self._per_epoch, strict=True)
+            stage.epochs * steps for stage, steps in zip(full.stages, self._per_epoch, strict=True)
         )
         self._done = tf.Variable(0, dtype=tf.int64)
         self._loss_sum = tf.Variable(0.0, dtype=tf.float64)
         self._folder = folder
-        self._begin_stage(0, state)
+        self._start_stage(0, state)
 
     @property
     def steps_done(self) -> int:
-        """Updates made so far, over all stages."""
+        """The number of updates made so far, over all stages."""
         return int(self._done)
 
     @property
     def state(self) -> State:
-        """The network as it would be shipped now."""
+        """The network as it would be exported now."""
         return self._learner.state()
 
     def place(self, done: int) -> Place:
-        """Where a number of steps leads to; the end belongs to the last stage."""
-        for number, (stage, each) in enumerate(
+        """Returns the position after a number of steps; the end belongs to the last stage."""
+        for number, (stage, steps) in enumerate(
             zip(self._full.stages, self._per_epoch, strict=True)
         ):
-            if done < stage.epochs * each or number == len(self._per_epoch) - 1:
-                return Place(number, *divmod(done, each))
-            done -= stage.epochs * each
+            if done < stage.epochs * steps or number == len(self._per_epoch) - 1:
+                return Place(number, *divmod(done, steps))
+            done -= stage.epochs * steps
         raise ValueError("full training without stages")
 
     def resume(self) -> bool:
-        """Takes up the last checkpoint; False where there is none."""
+        """Restores the last checkpoint; returns False if there is none."""
         for number in reversed(range(len(self._full.stages))):
-            if (self._checkpoint_folder(number)).is_dir():
-                self._begin_stage(number, self._learner.state())
+            if self._checkpoint_folder(number).is_dir():
+                self._start_stage(number, self._learner.state())
                 if self._checkpoints.restore():
                     return True
-        self._begin_stage(0, self._learner.state())
+        self._start_stage(0, self._learner.state())
         return False
 
     def save(self) -> None:
@@ -134,31 +134,31 @@ class FullTraining:
         self._checkpoints.save(self.steps_done)
 
     def epochs(self, progress: Callable[[int, float], None] | None = None) -> Iterator[EpochEnd]:
-        """Trains on from where it stands; ``progress`` hears of every step and its loss.
+        """Trains the remaining epochs; ``progress`` is called with every step and its loss.
 
-        A checkpoint is written at the end of every epoch, after whoever iterates has done with
-        it, and in between every ``save_minutes``.
+        A checkpoint is written at the end of every epoch, after the caller has processed its
+        record, and every ``save_minutes`` in between.
         """
         while self.steps_done < self.steps:
             place = self.place(self.steps_done)
             if place.stage != self._stage:
-                self._begin_stage(place.stage, self._learner.state())
+                self._start_stage(place.stage, self._learner.state())
             yield self._epoch(place, progress)
             self._loss_sum.assign(0.0)
             self.save()
 
     def _epoch(self, place: Place, progress: Callable[[int, float], None] | None) -> EpochEnd:
-        stage, began = self._full.stages[place.stage], time.perf_counter()
-        saved = began
-        each = self._per_epoch[place.stage]
+        stage, started = self._full.stages[place.stage], time.perf_counter()
+        saved = started
+        steps = self._per_epoch[place.stage]
         stream = self._data[place.stage].examples.checked(self._stream(place))
         rates: Mapping[str, float] = {}
-        for step in range(place.step, each):
+        for step in range(place.step, steps):
             frozen = self._is_frozen(place.stage, place.epoch, step)
             self._learner.use(self._recipe(stage, frozen=frozen))
-            rates = self._rates(place.stage, place.epoch * each + step, frozen=frozen)
-            images, dense = next(stream)
-            loss = float(self._learner.step(images, dense, rates))
+            rates = self._rates(place.stage, place.epoch * steps + step, frozen=frozen)
+            images, encoded = next(stream)
+            loss = float(self._learner.step(images, encoded, rates))
             if not math.isfinite(loss):
                 raise Diverged(f"the loss is {loss} at step {self.steps_done + 1}")
             self._done.assign_add(1)
@@ -166,19 +166,19 @@ class FullTraining:
             if progress is not None:
                 progress(self.steps_done, loss)
             now = time.perf_counter()
-            if now - saved > 60 * self._full.save_minutes and step + 1 < each:
+            if now - saved > 60 * self._full.save_minutes and step + 1 < steps:
                 self.save()
                 saved = now
         return EpochEnd(
             place.stage,
             place.epoch,
             self.steps_done,
-            float(self._loss_sum) / each,
+            float(self._loss_sum) / steps,
             rates,
-            time.perf_counter() - began,
+            time.perf_counter() - started,
         )
 
-    def _begin_stage(self, number: int, state: State) -> None:
+    def _start_stage(self, number: int, state: State) -> None:
         stage = self._full.stages[number]
         self._stage = number
         with self._strategy.scope():
@@ -224,14 +224,14 @@ class FullTraining:
         )
 
     def _is_frozen(self, number: int, epoch: int, step: int) -> bool:
-        """Batch normalisation is frozen half-way through the last stage (CVPR 2019, 5.1)."""
+        """Returns True in the second half of the last stage (CVPR 2019, section 5.1)."""
         if not self._full.freeze_batch_norm or number != len(self._full.stages) - 1:
             return False
-        each, epochs = self._per_epoch[number], self._full.stages[number].epochs
-        return 2 * (epoch * each + step) >= epochs * each
+        steps, epochs = self._per_epoch[number], self._full.stages[number].epochs
+        return 2 * (epoch * steps + step) >= epochs * steps
 
     def _rates(self, number: int, step: int, *, frozen: bool) -> dict[str, float]:
         stage = self._full.stages[number]
-        times = learning_rate_factor(stage.schedule, step, stage.epochs * self._per_epoch[number])
-        times *= 0.5 if frozen else 1.0
-        return {part: times * getattr(stage, part).learning_rate for part in self.parts}
+        factor = learning_rate_factor(stage.schedule, step, stage.epochs * self._per_epoch[number])
+        factor *= 0.5 if frozen else 1.0
+        return {part: factor * getattr(stage, part).learning_rate for part in self.parts}

@@ -1,4 +1,4 @@
-"""Full training of one genotype by a configuration, with everything it earns kept in a folder."""
+"""Full training of one genotype by a configuration; all results are saved in a folder."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -41,12 +41,12 @@ HISTORY, PICTURE = "history.csv", "predictions.png"
 BEST, LAST = "best.keras", "last.keras"
 Progress = Callable[[int, float], None]
 Start = Callable[[Arrays], Arrays]
-EpochSeen = Callable[[EpochEnd, Mapping[str, float] | None], None]
+OnEpoch = Callable[[EpochEnd, Mapping[str, float] | None], None]
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What a training ended with."""
+    """The final metrics of a training, its duration and the files that it wrote."""
 
     metrics: Metrics
     result: Mapping[str, float]
@@ -55,13 +55,18 @@ class Finished:
 
 
 class FullRun:
-    """A full training in a folder; the same call goes on where it was interrupted.
+    """A full training in a folder; the same call resumes it where it was interrupted.
+
+    One process at a time may train in a folder::
+
+        run = FullRun(config.load("quickstart"), spaces.resolve("arch0"), Path("runs/arch0"))
+        print(run.run().result)
 
     Args:
-        config: The experiment; its ``full`` section and evaluation are used.
-        genotype: What is trained.
-        folder: Where everything is kept.
-        start: Changes the weights it starts from, random and pre-trained ones.
+        config: Configuration, of which data, network, full training and evaluation are used.
+        genotype: Genotype of the network.
+        folder: Folder that everything is saved in.
+        start: Maps the initial weights, random and pre-trained ones, to those to start from.
     """
 
     def __init__(
@@ -76,13 +81,15 @@ class FullRun:
         preflight.before_training(config)
         self.config, self.genotype, self.folder = config, genotype, folder
         self.task = from_config.task_for(config)
-        self.draw = draw = from_config.drawer(config, genotype, "published")
-        self._data = [self._stage_data(number) for number in range(len(config.full.stages))]
-        blueprints = [draw(one.view.crop) for one in self._data]
+        self.blueprint_at = from_config.blueprint_builder(config, genotype, "published")
+        self._data = [
+            self._stage_data(number) for number in range(len(config.full_training.stages))
+        ]
+        blueprints = [self.blueprint_at(stage.view.crop) for stage in self._data]
         state = self._start(blueprints[0], start)
         self._claim_folder()
         self.training = FullTraining(
-            config.full,
+            config.full_training,
             self._data,
             self.task,
             blueprints,
@@ -93,43 +100,43 @@ class FullRun:
             strategy=hardware.strategy(),
         )
         self.size = from_config.geometry(config).size
-        self._pictures = from_config.scored(config, config.data.val_split)
-        self._shown = from_config.shown(config, config.data.val_split)
+        self._pictures = from_config.scored_pictures(config, config.data.val_split)
+        self._shown = from_config.shown_pictures(config, config.data.val_split)
         single = Evaluation(batch=config.evaluation.batch)
-        self._scorer = Scorer(draw, self.task, self.training.parts, self.size, single)
-        self._final = Scorer(draw, self.task, self.training.parts, self.size, config.evaluation)
+        network = self.blueprint_at, self.task, self.training.parts, self.size
+        self._scorer, self._final = Scorer(*network, single), Scorer(*network, config.evaluation)
         self.history = History(folder / HISTORY)
         self.resumed = self.training.resume()
         self.history.cut(self.training.steps_done)
         self._model: Any = None
         self._board = tf.summary.create_file_writer(str(folder / "tensorboard"))
 
-    def run(self, progress: Progress | None = None, seen: EpochSeen | None = None) -> Finished:
-        """Trains to the end, scoring as it goes, and scores the last weights as configured."""
-        with folders.room_in(self.folder):
-            self._train(progress, seen)
+    def run(self, progress: Progress | None = None, on_epoch: OnEpoch | None = None) -> Finished:
+        """Trains to the end, scores epochs meanwhile and the last weights as configured."""
+        with folders.reporting_full_disk(self.folder):
+            self._train(progress, on_epoch)
             return self._finish()
 
-    def _train(self, progress: Progress | None, seen: EpochSeen | None) -> None:
+    def _train(self, progress: Progress | None, on_epoch: OnEpoch | None) -> None:
         try:
             for end in self.training.epochs(progress):
                 figures = self._figures(end)
                 self._record(end, figures)
-                if seen is not None:
-                    seen(end, figures)
+                if on_epoch is not None:
+                    on_epoch(end, figures)
         except Diverged as error:
-            kept = f"the best weights so far are in {self.folder / BEST}"
+            saved = f"the best weights so far are in {self.folder / BEST}"
             raise TrainingError(
-                f"{error}: {kept if (self.folder / BEST).exists() else 'nothing was kept'}; "
+                f"{error}: {saved if (self.folder / BEST).exists() else 'nothing was saved'}; "
                 "lower the learning rates, or clip gradients"
             ) from error
 
     def save(self) -> None:
-        """Writes a checkpoint now, as when a person interrupts."""
+        """Writes a checkpoint now, for instance when the user interrupts the training."""
         self.training.save()
 
     def _stage_data(self, number: int) -> StageData:
-        stage = self.config.full.stages[number]
+        stage = self.config.full_training.stages[number]
         examples = from_config.stage_examples(self.config, stage)
         view = from_config.view_of(self.config, "full", stage.crop, examples.info.name)
         return StageData(examples, view)
@@ -142,7 +149,7 @@ class FullRun:
         return from_arrays(layouts(blueprint), start(arrays) if start else arrays)
 
     def _claim_folder(self) -> None:
-        """Writes what is trained, or refuses a folder in which something else was."""
+        """Writes configuration and genotype, or raises if the folder has others."""
         folders.refuse_others(self.folder, (CONFIG, GENOTYPE))
         self.folder.mkdir(parents=True, exist_ok=True)
         config, genotype = self.folder / CONFIG, self.folder / GENOTYPE
@@ -152,7 +159,7 @@ class FullRun:
             was = Genotype.from_json(genotype.read_text())
             if was != self.genotype:
                 raise ConfigError(
-                    f"{self.folder} was begun with genotype {was}, now it is {self.genotype}: "
+                    f"{self.folder} was started with genotype {was}, now it is {self.genotype}: "
                     "give that one, or another folder"
                 )
         for path, text in ((config, dump(self.config)), (genotype, self.genotype.to_json())):
@@ -160,7 +167,10 @@ class FullRun:
                 partial.write_text(text, encoding="utf-8")
 
     def _figures(self, end: EpochEnd) -> Mapping[str, float] | None:
-        every, last = self.config.full.validate_every, end.steps_done == self.training.steps
+        every, last = (
+            self.config.full_training.validate_every,
+            end.steps_done == self.training.steps,
+        )
         if (end.epoch + 1) % every and not last:
             return None
         return self._scorer.score(self.training.state, self._pictures).result()
@@ -188,19 +198,19 @@ class FullRun:
                     tf.summary.scalar(key, float(value))
 
     def _save_model(self, name: str) -> None:
-        """The Keras model as it is shipped, for any size where its space allows that."""
+        """Saves the exported Keras model, for images of any size if its space permits that."""
         if self._model is None:
             self._model = networks.build(
                 self.genotype,
                 Head(self.task.name, self.task.channels),
                 input_size=self.size if self.genotype.space == "dpc" else None,
-                settings=self._shipped(),
+                settings=self._exported(),
             )
         fill_model(self._model, to_arrays(self.training.parts, self.training.state))
         with folders.atomic_file(self.folder / name) as partial:
             self._model.save(partial)
 
-    def _shipped(self) -> Settings:
+    def _exported(self) -> Settings:
         return replace(from_config.settings_for(self.config, "published"), auxiliary="none")
 
     def _finish(self) -> Finished:
@@ -230,13 +240,13 @@ class FullRun:
 
 
 def start_from(path: Path) -> Callable[[Arrays], Arrays]:
-    """Replaces all weights of the same place and shape by those of a Keras model in a file."""
+    """Returns a function that replaces all fitting weights by those of a Keras model file."""
     try:
         found = arrays_of_model(read_model(path))
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path} cannot be read as a Keras model: {error}") from error
 
-    def taken_over(arrays: Arrays) -> Arrays:
+    def replace_weights(arrays: Arrays) -> Arrays:
         fitting = {
             key: found[key]
             for key, value in arrays.items()
@@ -246,4 +256,4 @@ def start_from(path: Path) -> Callable[[Arrays], Arrays]:
             raise WeightsError(f"{path} is of another network: none of its decoder's weights fit")
         return arrays | fitting
 
-    return taken_over
+    return replace_weights

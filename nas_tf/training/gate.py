@@ -1,4 +1,4 @@
-"""The gate between the stages: weak candidates stop after the cheap one (CVPR 2019, 3.3)."""
+"""The gate between the stages: weak candidates stop after stage one (CVPR 2019, section 3.3)."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -12,36 +12,39 @@ _AUTHORS_ANNEAL = {100: 0.9, 200: 0.8, 300: 0.7, 400: 0.6}
 
 
 class Gate(ABC):
-    """Decides on rewards of stage one, one by one; its state is plain numbers.
+    """Decides which candidates continue, by their stage-one scores in the order of the calls.
+
+    Its state is plain numbers, which ``state`` returns and ``restore`` takes. It is not
+    thread-safe.
 
     Args:
         settings: Policy and probabilities.
-        seed: Of its draws; draw number n depends on the seed and n alone.
+        seed: Seed of the random numbers; the n-th depends on the seed and n alone.
     """
 
     def __init__(self, settings: schema.Gate, seed: int) -> None:
         self._settings, self._seed = settings, seed
         self.seen = 0
 
-    def admits(self, reward: float) -> bool:
-        """Whether a candidate of this stage-one reward is worth stage two."""
-        decision = self._decide(reward)
+    def admits(self, score: float) -> bool:
+        """Returns whether a candidate with this stage-one score continues to stage two."""
+        decision = self._decide(score)
         self.seen += 1
         return decision
 
     @abstractmethod
-    def _decide(self, reward: float) -> bool:
-        """The decision on the next reward, before it is counted as seen."""
+    def _decide(self, score: float) -> bool:
+        """Decides on the next score, before ``seen`` counts it."""
 
-    def _draw(self) -> float:
+    def _random(self) -> float:
         return float(np.random.default_rng((self._seed, self.seen)).random())
 
     def state(self) -> dict[str, Any]:
-        """Everything later decisions depend on, for JSON."""
+        """Returns everything that later decisions depend on, for JSON."""
         return {"policy": self._settings.policy, "seed": self._seed, "seen": self.seen}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Takes up a saved state of the same policy."""
+        """Restores a saved state of the same policy."""
         if state.get("policy") != self._settings.policy:
             raise DataError(
                 f"gate state is of policy {state.get('policy')!r}, "
@@ -51,65 +54,65 @@ class Gate(ABC):
 
 
 class OpenGate(Gate):
-    """Everybody goes on."""
+    """Admits every candidate."""
 
-    def _decide(self, reward: float) -> bool:
+    def _decide(self, score: float) -> bool:
         return True
 
 
 class PaperGate(Gate):
-    """Above the running mean of earlier rewards, or by chance with a falling probability."""
+    """Admits scores above the mean of the earlier ones, others with a falling probability."""
 
     def __init__(self, settings: schema.Gate, seed: int) -> None:
         super().__init__(settings, seed)
         self.mean, self.probability = 0.0, settings.probability
 
-    def _decide(self, reward: float) -> bool:
-        better = self.seen == 0 or reward > self.mean
-        self.mean += (reward - self.mean) / (self.seen + 1)
+    def _decide(self, score: float) -> bool:
+        better = self.seen == 0 or score > self.mean
+        self.mean += (score - self.mean) / (self.seen + 1)
         if better:
             return True
-        chance = self._draw() < self.probability
+        chance = self._random() < self.probability
         self.probability *= self._settings.anneal
         return chance
 
     def state(self) -> dict[str, Any]:
-        """With the mean and the probability."""
+        """Returns the state with the mean and the probability."""
         return {**super().state(), "mean": self.mean, "probability": self.probability}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """With the mean and the probability."""
+        """Restores the state with the mean and the probability."""
         super().restore(state)
         self.mean, self.probability = state["mean"], state["probability"]
 
 
 class AuthorsGate(Gate):
-    """The ratio test of the released code, its skipped milestones included.
+    """The ratio test of the released code, including the milestones that it skips.
 
-    The mean decays by 0.99 from 0.01 and takes the reward in before it is compared; a reward
-    below it goes on if it reaches the mean times one minus a draw from [0, slack].
+    The mean starts at 0.01, decays by 0.99 and includes a score before the comparison; a score
+    below it passes if it reaches the mean times one minus a random number from [0, slack].
     """
 
     def __init__(self, settings: schema.Gate, seed: int) -> None:
         super().__init__(settings, seed)
         self.mean, self.slack, self.count = 0.01, settings.probability, 0
 
-    def _decide(self, reward: float) -> bool:
+    def _decide(self, score: float) -> bool:
         self.slack *= _AUTHORS_ANNEAL.get(self.count, 1.0)
         self.count += 1
-        self.mean = 0.99 * self.mean + 0.01 * reward
-        if reward > self.mean:
+        self.mean = 0.99 * self.mean + 0.01 * score
+        if score > self.mean:
             self.count += 1
             return True
-        return reward > self.mean * (1 - self.slack * self._draw())
+        return score > self.mean * (1 - self.slack * self._random())
 
     def state(self) -> dict[str, Any]:
-        """With mean, slack and the count that the milestones go by."""
+        """Returns the state with mean, slack and the count that the milestones refer to."""
         own = {"mean": self.mean, "slack": self.slack, "count": self.count}
         return {**super().state(), **own}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """With mean, slack and count."""
+        """Restores the state with mean, slack and count."""
         super().restore(state)
         self.mean, self.slack, self.count = state["mean"], state["slack"], state["count"]
 
@@ -118,5 +121,5 @@ _POLICIES = {"paper": PaperGate, "authors": AuthorsGate, "open": OpenGate}
 
 
 def make(settings: schema.Gate, seed: int) -> Gate:
-    """The gate of the configured policy."""
+    """Returns a new gate of the configured policy."""
     return _POLICIES[settings.policy](settings, seed)

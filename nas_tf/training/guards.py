@@ -1,4 +1,4 @@
-"""What a candidate may cost: refused before it runs, stopped while it runs."""
+"""Limits on a candidate's cost: it is refused before it trains, or stopped while it trains."""
 
 import time
 
@@ -11,32 +11,36 @@ _GIB = 1 << 30
 
 
 class OverLimit(Exception):
-    """A candidate that costs more than it may; the message says what and how much."""
+    """A candidate that exceeds a limit; the message states the cost and the limit."""
 
 
-class CannotTell(Exception):
-    """A candidate of which some cost can't be told; the message says why."""
+class UnknownCost(Exception):
+    """A candidate with a cost that cannot be predicted; the message states the reason."""
+
+
+class Diverged(Exception):
+    """A training whose loss or weights are no longer finite; earlier results stay valid."""
 
 
 def check_cost(limits: Limits, counted: Cost) -> None:
-    """Refuses a network of too many parameters or multiply-adds as shipped."""
-    for what, value, most in (
+    """Raises ``OverLimit`` if the exported network has too many parameters or multiply-adds."""
+    for quantity, value, limit in (
         ("parameters", counted.params, limits.params),
         ("multiply-adds", counted.madds, limits.madds),
     ):
-        if most is not None and value > most:
-            raise OverLimit(f"{value:,} {what}, the limit is {most:,}")
+        if limit is not None and value > limit:
+            raise OverLimit(f"{value:,} {quantity}, the limit is {limit:,}")
 
 
 def check_latency(limits: Limits, latency_ms: float | None) -> None:
-    """Refuses a network that takes too long as shipped."""
-    most = limits.latency_ms
-    if latency_ms is not None and most is not None and latency_ms > most:
-        raise OverLimit(f"{latency_ms:.4g} ms of latency, the limit is {most:g} ms")
+    """Raises ``OverLimit`` if the exported network takes too long."""
+    limit = limits.latency_ms
+    if latency_ms is not None and limit is not None and latency_ms > limit:
+        raise OverLimit(f"{latency_ms:.4g} ms of latency, the limit is {limit:g} ms")
 
 
 def check_memory(limits: Limits, blueprint: Blueprint, batch: int) -> None:
-    """Refuses a network whose kept activations alone are beyond the limit."""
+    """Raises ``OverLimit`` if the activations alone exceed the memory limit."""
     if limits.memory_gib is None:
         return
     needed = batch * activation_bytes(blueprint) / _GIB
@@ -48,7 +52,7 @@ def check_memory(limits: Limits, blueprint: Blueprint, batch: int) -> None:
 
 
 def activation_bytes(blueprint: Blueprint) -> int:
-    """What one image's outputs of all layers take in float32; a step has to keep most of them."""
+    """Returns the bytes of all layers' float32 outputs per image, most of which a step stores."""
     elements = (
         layer.size[0] * layer.size[1] * layer.channels for layer in blueprint.live().layers
     )
@@ -56,22 +60,22 @@ def activation_bytes(blueprint: Blueprint) -> int:
 
 
 def costs(blueprint: Blueprint) -> Cost:
-    """What the network costs as shipped."""
+    """Returns the cost of the exported network."""
     return cost(blueprint.deployed())
 
 
 class Guard:
-    """Watches seconds and memory while a candidate trains."""
+    """Checks seconds and memory while a candidate trains; the time starts with the instance."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits, self._began = limits, time.perf_counter()
+        self._limits, self._started = limits, time.perf_counter()
         self._process = psutil.Process()
 
     def check(self) -> None:
-        """Raises as soon as a limit is passed; called at every step."""
+        """Raises ``OverLimit`` if a limit is exceeded; the caller checks at every step."""
         limits = self._limits
         if limits.seconds is not None:
-            seconds = time.perf_counter() - self._began
+            seconds = time.perf_counter() - self._started
             if seconds > limits.seconds:
                 raise OverLimit(f"{seconds:.0f} s, the limit is {limits.seconds:g} s")
         if limits.memory_gib is not None:
@@ -80,7 +84,3 @@ class Guard:
                 raise OverLimit(
                     f"{held:.1f} GiB held while training, the limit is {limits.memory_gib:g} GiB"
                 )
-
-
-class Diverged(Exception):
-    """The loss is no number any more; what was learnt before is kept."""

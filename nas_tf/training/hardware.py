@@ -1,4 +1,4 @@
-"""How this machine computes best: precision of the arithmetic, and threads."""
+"""Settings of the arithmetic for this machine: precision, threads and devices."""
 
 import functools
 import os
@@ -15,11 +15,11 @@ BFLOAT16_MIXED = Precision(tf.bfloat16, depthwise_from=5)
 
 
 def precision(name: str) -> Precision:
-    """The arithmetic of a name: ``float32``, ``bfloat16``, or ``auto``.
+    """Returns the arithmetic that ``float32``, ``bfloat16`` or ``auto`` names.
 
-    In bfloat16, separable convolutions are computed as dense ones where the processor multiplies
-    matrices (AMX); elsewhere 5x5 depthwise convolutions stay in float32, whose gradients are
-    faster there. ``auto`` is bfloat16 where the processor has instructions for it.
+    In bfloat16, separable convolutions are computed as dense ones if the processor multiplies
+    matrices (AMX); otherwise 5x5 depthwise convolutions stay in float32, whose gradients are
+    faster. ``auto`` is bfloat16 if the processor has instructions for it.
     """
     if name not in ("auto", "float32", "bfloat16"):
         raise ConfigError(f"precision is {name!r}, expected auto, float32 or bfloat16")
@@ -29,10 +29,11 @@ def precision(name: str) -> Precision:
 
 
 def use_threads(count: int | None) -> int:
-    """Gives the work to ``count`` threads, all cores by default; before TensorFlow computes.
+    """Sets the number of threads, all cores by default, and returns it.
 
-    Operations of different branches run beside each other, each on one thread: that scales far
-    better here than splitting every operation. How sums are split decides their last bits too.
+    It has no effect once TensorFlow has computed in this process. Operations of different
+    branches run in parallel, each on one thread: that scales far better here than splitting every
+    operation. The split of sums also determines their last bits.
     """
     cores = len(os.sched_getaffinity(0))
     threading = tf.config.threading
@@ -40,29 +41,29 @@ def use_threads(count: int | None) -> int:
         threading.set_intra_op_parallelism_threads(1)
         threading.set_inter_op_parallelism_threads(count or cores)
     except RuntimeError:
-        found = threading.get_inter_op_parallelism_threads() or cores
-        if count not in (None, found):
+        current = threading.get_inter_op_parallelism_threads() or cores
+        if count not in (None, current):
             warnings.warn(
                 f"threads is {count} without effect: TensorFlow has computed in this process "
-                f"before, by {found}",
+                f"before, with {current}",
                 RuntimeWarning,
                 stacklevel=2,
             )
-        return found
+        return current
     return count or cores
 
 
 def compute_in_one_order() -> None:
-    """Keeps sums in the order in which they are written.
+    """Makes TensorFlow compute sums in the order in which they are written.
 
-    TensorFlow's arithmetic optimisation orders the terms of a sum anew for every graph, which
-    would change last bits from one run, or resumption, to the next.
+    Its arithmetic optimisation reorders the terms of a sum for every graph, which would change
+    the last bits from one run, or resumption, to the next.
     """
     tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
 
 
 def strategy() -> tf.distribute.Strategy | None:
-    """Splits batches over all GPUs where there are several."""
+    """Returns a strategy that splits batches over all GPUs, or None with fewer than two."""
     several = len(tf.config.list_physical_devices("GPU")) > 1
     return tf.distribute.MirroredStrategy() if several else None
 
@@ -74,7 +75,7 @@ def _has_bfloat16() -> bool:
 
 @functools.cache
 def _flags() -> frozenset[str]:
-    """What the processor says it can do; nothing where the system does not tell."""
+    """Returns the processor's feature flags; none if the system does not list them."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The epochs of a training as a CSV file: one row each, cut back where a run is taken up again."""
+"""The epochs of a training as a CSV file with a row each, which a resumed run cuts back."""
 
 import csv
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ Row = Mapping[str, float | int | str]
 
 
 class History:
-    """Rows on disk, in order of their ``step``.
+    """Rows in a CSV file, in order of their ``step``; every change rewrites the file.
 
     Args:
-        path: The file; its folder exists.
+        path: Path of the file, in an existing folder; one process writes to it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -21,28 +21,28 @@ class History:
         self.rows: list[dict[str, str]] = _read(path)
 
     def cut(self, step: int) -> None:
-        """Forgets epochs that ended after a step: they will be run again."""
-        kept = [row for row in self.rows if int(row["step"]) <= step]
-        if len(kept) != len(self.rows):
-            self.rows = kept
+        """Removes the epochs that ended after a step, since they will be trained again."""
+        earlier = [row for row in self.rows if int(row["step"]) <= step]
+        if len(earlier) != len(self.rows):
+            self.rows = earlier
             self._write()
 
     def add(self, row: Row) -> None:
-        """Appends an epoch."""
+        """Appends the row of an epoch."""
         self.rows.append({key: str(value) for key, value in row.items()})
         self._write()
 
     def best(self, key: str) -> float | None:
-        """The largest value of a column so far."""
+        """Returns the largest value of a column so far, or None without values."""
         values = [float(row[key]) for row in self.rows if row.get(key)]
         return max(values) if values else None
 
     def seconds(self) -> float:
-        """What all epochs took together."""
+        """Returns the total duration of all epochs."""
         return sum(float(row["seconds"]) for row in self.rows)
 
     def _write(self) -> None:
-        """Whole or not at all; a few kilobytes an epoch are nothing."""
+        """Rewrites the file atomically; a few kilobytes per epoch cost nothing."""
         keys = list(dict.fromkeys(key for row in self.rows for key in row))
         with (
             folders.atomic_file(self._path) as partial,

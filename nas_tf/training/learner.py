@@ -1,4 +1,4 @@
-"""A network that learns: its vectors, one graph for a step and one for predictions."""
+"""A network in training: its weights as vectors, and the graph of a training step."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ from nas_tf.training.optimizers import PolyakAverage
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What a step does.
+    """The settings of a training step.
 
     Args:
-        optimisers: Of each part that learns; a part without one stays as it is.
+        optimisers: Optimiser of each part that learns; a part without one stays unchanged.
         normalising: Parts that normalise by the batch and update their running statistics.
-        momentum: How slowly running statistics follow. A trained network's own momentum, such
-            as 0.999, would leave them behind weights that move within a hundred steps.
-        polyak: Decay of the averages, or None for none.
+        momentum: Momentum of the running statistics. That of a trained network, such as 0.999,
+            would let them lag behind weights that move within a hundred steps.
+        polyak: Decay of the averaged weights; None disables averaging.
         distillation: Weight of the squared distance to the teacher's logits.
-        auxiliary_weight: Weight of each auxiliary's loss.
-        loss_at: At whose resolution losses are taken.
+        auxiliary_weight: Weight of each auxiliary head's loss.
+        loss_at: Resolution at which losses are computed, the target's or the logits'.
     """
 
     optimisers: Mapping[str, Optimiser]
@@ -43,16 +43,19 @@ class Recipe:
 
 
 class Learner:
-    """Trains one network; every number that a resumed run needs is in ``tracked``.
+    """Trains one network; ``tracked`` contains every variable that a resumed run needs.
+
+    It trains on the devices of the distribution strategy in whose scope it was created, and is
+    not thread-safe.
 
     Args:
         blueprint: The network, or its decoder alone.
-        task: Gives the loss.
-        recipe: What a step does.
-        state: Where it starts.
+        task: Task that computes the loss.
+        recipe: Settings of a step.
+        state: The initial weights and statistics.
         parts: Layouts of the state's vectors.
-        precision: In which arithmetic it trains.
-        seed: Of what is random inside the network.
+        precision: The arithmetic of the training.
+        seed: Seed of dropout.
     """
 
     def __init__(
@@ -75,60 +78,62 @@ class Learner:
         self._average = None
         if recipe.polyak is not None:
             self._average = PolyakAverage(recipe.polyak, self.trainable, self.statistics)
-        self.optimisers = {part: optimizers.make(one) for part, one in recipe.optimisers.items()}
+        self.optimisers = {
+            part: optimizers.make(settings) for part, settings in recipe.optimisers.items()
+        }
         for part, optimiser in self.optimisers.items():
             optimiser.build([self.trainable[part]])
         self.recipe = recipe
         self._step = tf.function(self._distributed, autograph=False)
 
     def use(self, recipe: Recipe) -> None:
-        """Goes on by another recipe, from the same vectors and optimiser states."""
+        """Continues with another recipe from the same vectors and optimiser states."""
         if recipe != self.recipe:
             self.recipe = recipe
             self._step = tf.function(self._distributed, autograph=False)
 
     def step(
-        self, inputs: Any, dense: Any, rates: Mapping[str, float], teacher: Any = None
+        self, inputs: Any, encoded: Any, rates: Mapping[str, float], teacher: Any = None
     ) -> tf.Tensor:
-        """One update; returns the loss it started from.
+        """Updates the weights once and returns the loss before the update.
 
         Args:
             inputs: Images, or a mapping of taps.
-            dense: The dense target.
+            encoded: The encoded target, or the stored one with taps.
             rates: Learning rate of each part that learns.
             teacher: The teacher's logits.
         """
         factors = np.array([rates[part] for part in self.optimisers], np.float32)
-        return self._step(inputs, dense, teacher, factors)
+        return self._step(inputs, encoded, teacher, factors)
 
     def state(self) -> State:
-        """What is shipped: the averaged weights where there are averages."""
+        """Returns the state to export: averaged weights if there are any, else the live ones."""
         return State(
-            {part: vector.numpy() for part, vector in self._shown.trainable.items()},
-            {part: vector.numpy() for part, vector in self._shown.statistics.items()},
+            {part: vector.numpy() for part, vector in self._exported.trainable.items()},
+            {part: vector.numpy() for part, vector in self._exported.statistics.items()},
         )
 
     @property
     def tracked(self) -> dict[str, Any]:
-        """All variables and optimisers, by stable names, for a checkpoint."""
+        """All variables and optimisers by stable names, for a checkpoint."""
         named: dict[str, Any] = {}
-        for kind, one in (("live", self), ("average", self._average)):
-            if one is not None:
-                named |= {f"{kind}_weights_{part}": v for part, v in one.trainable.items()}
-                named |= {f"{kind}_statistics_{part}": v for part, v in one.statistics.items()}
-        return named | {f"optimiser_{part}": one for part, one in self.optimisers.items()}
+        for kind, holder in (("live", self), ("average", self._average)):
+            if holder is not None:
+                named |= {f"{kind}_weights_{part}": v for part, v in holder.trainable.items()}
+                named |= {f"{kind}_statistics_{part}": v for part, v in holder.statistics.items()}
+        return named | {f"optimiser_{part}": each for part, each in self.optimisers.items()}
 
     @property
-    def _shown(self) -> Any:
+    def _exported(self) -> Any:
         return self._average or self
 
-    def _distributed(self, inputs: Any, dense: Any, teacher: Any, rates: tf.Tensor) -> tf.Tensor:
+    def _distributed(self, inputs: Any, encoded: Any, teacher: Any, rates: tf.Tensor) -> tf.Tensor:
         for optimiser, rate in zip(self.optimisers.values(), tf.unstack(rates), strict=True):
             optimiser.learning_rate.assign(rate)
-        losses = self.strategy.run(self._one_replica, (inputs, dense, teacher))
+        losses = self.strategy.run(self._replica_step, (inputs, encoded, teacher))
         return self.strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
 
-    def _one_replica(self, inputs: Any, dense: Any, teacher: Any) -> tf.Tensor:
+    def _replica_step(self, inputs: Any, encoded: Any, teacher: Any) -> tf.Tensor:
         replica = tf.distribute.get_replica_context()
         weights = {part: tf.identity(vector) for part, vector in self.trainable.items()}
         outputs, measured = self._network(
@@ -138,9 +143,9 @@ class Learner:
             training=self.recipe.normalising,
             seed=self._dropout_seed(replica),
         )
-        loss = self.loss(outputs, dense, teacher)
+        loss = self.loss(outputs, encoded, teacher)
         gradients = _gradients(loss, [weights[part] for part in self.optimisers])
-        if self.strategy.num_replicas_in_sync > 1:  # for one, it would keep the graph for ever
+        if self.strategy.num_replicas_in_sync > 1:  # with one replica it would leak the graph
             gradients, measured = replica.all_reduce(
                 tf.distribute.ReduceOp.MEAN, (gradients, measured)
             )
@@ -155,23 +160,25 @@ class Learner:
     def _apply(self, gradients: list[tf.Tensor], measured: dict[str, tf.Tensor]) -> None:
         for (part, optimiser), gradient in zip(self.optimisers.items(), gradients, strict=True):
             weights = self.trainable[part]
-            seen = optimizers.effective_gradient(self.recipe.optimisers[part], gradient, weights)
-            optimiser.apply_gradients([(seen, weights)], skip_gradients_aggregation=True)
+            effective = optimizers.effective_gradient(
+                self.recipe.optimisers[part], gradient, weights
+            )
+            optimiser.apply_gradients([(effective, weights)], skip_gradients_aggregation=True)
         for part, batch in measured.items():
             running = self.statistics[part]
             running.assign_sub((1 - self.recipe.momentum) * (running - batch))
         if self._average is not None:
             self._average.update(self.trainable, measured)
 
-    def loss(self, outputs: dict[str, tf.Tensor], dense: Any, teacher: Any) -> tf.Tensor:
-        """The task's loss, of the auxiliaries too, and the distance to the teacher."""
+    def loss(self, outputs: dict[str, tf.Tensor], encoded: Any, teacher: Any) -> tf.Tensor:
+        """Returns the task's loss, plus those of auxiliary heads and the teacher's distance."""
         recipe, task = self.recipe, self._task
         logits = outputs["logits"]
-        loss = task.loss(dense, logits, at=recipe.loss_at)
+        loss = task.loss(encoded, logits, at=recipe.loss_at)
         if recipe.auxiliary_weight:
             for name, auxiliary in outputs.items():
                 if name != "logits":
-                    term = task.loss(dense, auxiliary, at=recipe.loss_at)
+                    term = task.loss(encoded, auxiliary, at=recipe.loss_at)
                     loss += recipe.auxiliary_weight * term
         if recipe.distillation and teacher is not None:
             teacher = tf.cast(teacher, tf.float32)
@@ -181,10 +188,11 @@ class Learner:
 
 
 def _gradients(loss: tf.Tensor, weights: list[tf.Tensor]) -> list[tf.Tensor]:
-    """Gradients whose terms are summed two by two.
+    """Returns gradients whose terms are summed in pairs.
 
-    A gradient tape sums many at once, and TensorFlow's memory optimiser lets such sums of large
-    tensors run in the order in which their terms arrive: last bits would differ between runs.
+    A gradient tape sums many terms at once, and TensorFlow's memory optimiser lets such sums of
+    large tensors run in the order in which their terms arrive: the last bits would differ between
+    runs.
     """
     return tf.gradients(
         loss,

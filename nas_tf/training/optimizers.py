@@ -1,4 +1,4 @@
-"""One optimiser for a part's flat vector, and the gradient it gets to see."""
+"""Optimisers of flat weight vectors, learning-rate schedules and averaged weights."""
 
 import tensorflow as tf
 from tensorflow import keras
@@ -7,7 +7,7 @@ from nas_tf.config.schema import Optimiser, Schedule
 
 
 def make(settings: Optimiser) -> keras.optimizers.Optimizer:
-    """The Keras optimiser; its learning rate is set anew at every step."""
+    """Returns the Keras optimiser, whose learning rate the caller sets before every step."""
     if settings.kind == "sgd":
         return keras.optimizers.SGD(settings.learning_rate, momentum=settings.momentum)
     return keras.optimizers.Adam(
@@ -16,14 +16,14 @@ def make(settings: Optimiser) -> keras.optimizers.Optimizer:
 
 
 def effective_gradient(settings: Optimiser, gradient: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """The gradient clipped by its norm, then with the L2 term that weight decay is."""
+    """Returns the gradient clipped by its norm, plus weight decay as an L2 term."""
     if settings.clip is not None:
         gradient = tf.clip_by_norm(gradient, settings.clip)
     return gradient + settings.weight_decay * weights if settings.weight_decay else gradient
 
 
 def learning_rate_factor(schedule: Schedule, step: int, steps: int) -> float:
-    """What the learning rate is multiplied by at a step of a stage of so many steps."""
+    """Returns the learning-rate factor at ``step`` of a stage of ``steps`` steps."""
     if step < schedule.warmup_steps:
         return (step + 1) / schedule.warmup_steps
     share = step / steps
@@ -35,10 +35,10 @@ def learning_rate_factor(schedule: Schedule, step: int, steps: int) -> float:
 
 
 class PolyakAverage:
-    """Exponential averages of vectors, begun at their first values, as tfa.MovingAverage does.
+    """Exponential averages of vectors, starting at their first values like tfa.MovingAverage.
 
-    Running means and variances of batch normalisation are averages of batch statistics; the ones
-    that fit averaged weights are averaged over the same past, so they get the same decay.
+    Running means and variances of batch normalisation are averages of batch statistics. Those
+    that fit averaged weights cover the same past, so that they use the same decay.
     """
 
     def __init__(self, decay: float, trainable: dict, statistics: dict) -> None:
@@ -47,7 +47,7 @@ class PolyakAverage:
         self.statistics = {part: _like(vector) for part, vector in statistics.items()}
 
     def update(self, trainable: dict, measured: dict) -> None:
-        """Takes in the weights after a step, and the batch statistics it measured."""
+        """Accumulates the weights after a step and the batch statistics that it measured."""
         for part, average in self.trainable.items():
             average.assign_sub((1 - self._decay) * (average - trainable[part]))
         for part, batch in measured.items():

@@ -1,9 +1,9 @@
-"""What a configuration leaves open, settled by the pictures of a user's own folder.
+"""Completes a configuration by the pictures of a user's own folder.
 
 A published data set has the papers' views. For a folder, pictures are resized so that their
-longer side is that of the usual picture, at most ``LONGER``; the network's input holds all of
-them whole; and a training step sees a crop of at most ``CROP`` pixels a side. A configuration
-that gives crops for its stages is left as it is: its pictures keep their own size.
+longer side is the median one, at most ``LONGER``; the network's input contains all of them
+completely; and a training step uses a crop of at most ``CROP`` pixels per side. A configuration
+with crops for its stages stays unchanged: its pictures keep their own size.
 """
 
 from statistics import median
@@ -24,18 +24,18 @@ MULTIPLE = 32
 
 
 def completed(config: Config) -> Config:
-    """The configuration with everything settled that depends on the pictures."""
+    """Returns the configuration with all values filled in that depend on the pictures."""
     data = config.data
     if not data.name.startswith(PREFIX):
         return config
     if data.train_split not in dataset_info(data.name).splits:
-        return config  # which the checks before a search or a training name
+        return config  # the checks before a search or a training report it
     return _with_batches(_with_view(config))
 
 
 def _with_view(config: Config) -> Config:
     data = config.data
-    stages = (config.stage_one, config.stage_two, *config.full.stages)
+    stages = (config.stage_one, config.stage_two, *config.full_training.stages)
     if any(stage is not None and stage.crop is not None for stage in stages):
         return config
     given = data.view
@@ -46,14 +46,14 @@ def _with_view(config: Config) -> Config:
     if resize is None:
         resize = Resize(longer=max(LEAST, min(LONGER, round(median(map(max, sizes))))))
     rule = Rule() if resize == "none" else Rule(**structs.asdict(resize))
-    size = given.input or _holding(rule, sizes)
+    size = given.input or _containing(rule, sizes)
     crop = given.crop or tuple(min(side, CROP) for side in size)
     view = structs.replace(given, resize=resize, input=size, crop=crop)
     return structs.replace(config, data=structs.replace(data, view=view))
 
 
-def _holding(rule: Rule, sizes: list[Size]) -> Size:
-    """The smallest input that holds every picture whole, but for the multiple of its sides."""
+def _containing(rule: Rule, sizes: list[Size]) -> Size:
+    """Returns the smallest input that contains every picture, up to the multiple of its sides."""
     resized = [rule.size(size).numpy().tolist() for size in set(sizes)]
     sides = (max(size[axis] for size in resized) for axis in (0, 1))
     height, width = (max(LEAST, -(-side // MULTIPLE) * MULTIPLE) for side in sides)
@@ -61,21 +61,21 @@ def _holding(rule: Rule, sizes: list[Size]) -> Size:
 
 
 def _with_batches(config: Config) -> Config:
-    """Batches that nobody chose are no larger than what there is to learn from."""
+    """Limits batches with their default size to the number of training examples."""
     data = config.data
     count = open_split(data.name, data.train_split).info.splits[data.train_split].num_examples
-    learning = max(1, count - round(count * data.meta_val))
+    train_count = max(1, count - round(count * data.meta_val_share))
     stage_one, stage_two = config.stage_one, config.stage_two
     if stage_one.batch == StageOne().batch:
-        stage_one = structs.replace(stage_one, batch=min(stage_one.batch, learning))
+        stage_one = structs.replace(stage_one, batch=min(stage_one.batch, train_count))
     if stage_two is not None and stage_two.batch == StageTwo().batch:
-        stage_two = structs.replace(stage_two, batch=min(stage_two.batch, learning))
-    usual = FullStage(epochs=1).batch
+        stage_two = structs.replace(stage_two, batch=min(stage_two.batch, train_count))
+    default = FullStage(epochs=1).batch
     stages = tuple(
-        structs.replace(stage, batch=min(usual, count))
-        if (stage.batch, stage.data, stage.split) == (usual, None, None)
+        structs.replace(stage, batch=min(default, count))
+        if (stage.batch, stage.data, stage.split) == (default, None, None)
         else stage
-        for stage in config.full.stages
+        for stage in config.full_training.stages
     )
-    full = structs.replace(config.full, stages=stages)
-    return structs.replace(config, stage_one=stage_one, stage_two=stage_two, full=full)
+    full = structs.replace(config.full_training, stages=stages)
+    return structs.replace(config, stage_one=stage_one, stage_two=stage_two, full_training=full)

@@ -1,4 +1,4 @@
-"""What a network predicts, as a picture: image, truth and prediction of a few examples."""
+"""A picture of a network's predictions: image, target and prediction of a few examples."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,18 +15,18 @@ _GAP = 4
 
 
 def predictions_picture(task: Task, scorer: Scorer, state: State, split: Split) -> np.ndarray:
-    """One row an example, spread over the split."""
+    """Returns a picture with a row for each of a few examples from all over the split."""
     return examples_picture(task, scorer.predictions(state, split.spread(ROWS)))
 
 
 def examples_picture(
     task: Task, predictions: Iterable[tuple[tf.Tensor, Any, tf.Tensor]]
 ) -> np.ndarray:
-    """One row an example, of batches of images, targets and logits."""
+    """Returns a picture with a row per example from batches of images, raw targets and logits."""
     rows: list[np.ndarray] = []
     for images, target, logits in predictions:
         for n in range(len(images)):
-            one = {k: v[n] for k, v in target.items()} if isinstance(target, dict) else target[n]
-            row = task.picture(images[n].numpy(), one, logits[n].numpy())
+            raw = {k: v[n] for k, v in target.items()} if isinstance(target, dict) else target[n]
+            row = task.picture(images[n].numpy(), raw, logits[n].numpy())
             rows += [row, np.full((_GAP, *row.shape[1:]), 255, np.uint8)]
     return np.concatenate(rows[:-1])

@@ -1,4 +1,4 @@
-"""What the evaluation of one candidate gave."""
+"""The result of evaluating one candidate."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,11 +9,11 @@ from nas_tf.genotype import Genotype
 
 @dataclass(frozen=True, kw_only=True)
 class StageResult:
-    """One stage: its reward and figures, the losses it went through, where its time went.
+    """The result of one stage: its score, figures, losses and durations.
 
-    ``seconds`` has ``build`` (drawing, weights, optimisers), ``trace`` (the first step beyond
-    what a step takes: tracing and optimising its graph), ``input`` (waiting for batches),
-    ``steps``, ``validate``, and ``validate_trace`` (as ``trace``).
+    ``seconds`` has ``build`` (blueprint, weights, optimisers), ``trace`` (the part of the first
+    step that exceeds a mean step: tracing and optimising its graph), ``input`` (waiting for
+    batches), ``steps``, ``validate``, and ``validate_trace`` (like ``trace``).
     """
 
     score: float
@@ -25,12 +25,12 @@ class StageResult:
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateResult:
-    """A candidate's reward, that of the last stage it reached, and how it came about.
+    """A candidate's score, which is that of the last stage it reached, with details.
 
-    The reward is the task's own; ``search.prices`` says what costs do to it. ``stopped`` says why
-    it did not run to its end: ``gate`` for a weak candidate, or the reason of a failure, for which
-    the reward is the floor. ``over_limit`` marks the failure of a network that costs more than it
-    may.
+    The score is the task's own figure; ``search.pricing`` turns it into a reward by penalties on
+    cost. ``stopped`` is the reason why the candidate did not run to its end: ``gate`` for a weak
+    one, or the reason of a failure, for which the score is the floor. ``over_limit`` marks the
+    failure of a network that exceeds a limit on its cost.
     """
 
     genotype: Genotype
@@ -45,5 +45,5 @@ class CandidateResult:
     seed: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
+        """Returns the result as plain values, for JSON."""
         return {**asdict(self), "genotype": self.genotype.to_json()}

@@ -1,8 +1,8 @@
-"""Arrays on disk in shards: written whole or not at all, checked, memory-mapped.
+"""Arrays on disk in shards, which are written atomically, checked and memory-mapped.
 
-A shard is one ``.npy`` file a field, and a ``.json`` with their checksums that is written last.
-Every file is written beside its place, flushed to the disk and renamed, so whatever interrupts
-a build leaves either a whole file or none.
+A shard is a ``.npy`` file per field, and a ``.json`` with their checksums that is written last.
+Every file is written under another name, flushed to the disk and renamed, so that an interrupted
+build leaves either a complete file or none.
 """
 
 import json
@@ -17,7 +17,7 @@ import numpy as np
 
 
 class _Summing:
-    """A file that sums what is written to it."""
+    """A file that computes the CRC-32 of the data written to it."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self.sum = file, 0
@@ -28,17 +28,17 @@ class _Summing:
 
 
 def write_atomically(path: Path, write: Callable[[Any], Any]) -> int:
-    """Writes a file so that it appears whole under its name or not at all; returns its CRC-32."""
-    beside = path.with_name(f".{path.name}.part")
+    """Writes a file that appears complete under its name or not at all; returns its CRC-32."""
+    partial = path.with_name(f".{path.name}.part")
     try:
-        with beside.open("wb") as file:
+        with partial.open("wb") as file:
             summing = _Summing(file)
             write(summing)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        partial.replace(path)
     except OSError:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
     return summing.sum
 
@@ -54,11 +54,11 @@ class Shard:
         return self._folder / f"{self._name}.json"
 
     def file(self, field: str) -> Path:
-        """Where a field lies."""
+        """Returns the path of a field's file."""
         return self._folder / f"{self._name}.{field}.npy"
 
     def write(self, parts: Sequence[Mapping[str, np.ndarray]]) -> None:
-        """Writes all fields, each the parts of it one after the other, then the seal."""
+        """Writes all fields, each as the concatenation of its parts, then the seal."""
         checksums = {
             field: write_atomically(
                 self.file(field),
@@ -71,7 +71,7 @@ class Shard:
         write_atomically(self._seal, lambda file: file.write(record.encode()))
 
     def is_complete(self, fields: tuple[str, ...], rows: int, *, verify: bool) -> bool:
-        """Whether the shard is there with these fields and rows, and unharmed if ``verify``."""
+        """Returns whether the shard has these fields and rows, with intact bytes if ``verify``."""
         try:
             record = json.loads(self._seal.read_text())
             if record["rows"] != rows or tuple(sorted(record["crc32"])) != tuple(sorted(fields)):
@@ -85,22 +85,22 @@ class Shard:
             return False
 
     def remove(self) -> None:
-        """Takes the seal off first, so that a half-removed shard is not taken for whole."""
+        """Removes the shard, its seal first, so that half a shard does not count as complete."""
         for path in (self._seal, *self._folder.glob(f"{self._name}.*.npy")):
             path.unlink(missing_ok=True)
 
     def mapped(self, field: str) -> np.ndarray:
-        """A field as a read-only map of its file."""
+        """Returns a field as a read-only memory map of its file."""
         return np.load(self.file(field), mmap_mode="r", allow_pickle=False)
 
 
 def release(array: np.ndarray) -> None:
-    """Gives the memory of a mapped array back; the pages stay in the system's cache."""
+    """Releases the memory of a mapped array; its pages stay in the system's cache."""
     array.base.madvise(mmap.MADV_DONTNEED)
 
 
 def _write_npy(file: Any, parts: Sequence[np.ndarray]) -> None:
-    """Arrays as one ``.npy`` file, without joining them in memory first."""
+    """Writes arrays as one ``.npy`` file, without joining them in memory first."""
     shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
     descr = np.lib.format.dtype_to_descr(parts[0].dtype)
     header = {"descr": descr, "fortran_order": False, "shape": shape}

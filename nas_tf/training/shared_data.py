@@ -1,7 +1,8 @@
-"""What all candidates of an experiment share: features, targets, encoder, data streams."""
+"""Data that all candidates of a search share: features, targets, encoder and streams."""
 
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from nas_tf.config.schema import Config
 from nas_tf.data import pipeline
 from nas_tf.data.geometry import sample_motion
 from nas_tf.data.meta_split import meta_split
+from nas_tf.data.views import View
 from nas_tf.data.whole_pictures import spread
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.backbones import TAP_LAYERS
@@ -20,22 +22,26 @@ from nas_tf.networks.blueprint import Blueprint, Size
 from nas_tf.networks.state import State, fill_model, from_arrays
 from nas_tf.training import from_config, hardware, own_data, preflight
 from nas_tf.training.distill import load_teacher
-from nas_tf.training.encoding import Progress
 from nas_tf.training.features import FeatureCache
-from nas_tf.training.scoring import filled
+from nas_tf.training.scoring import padded
 from nas_tf.training.split_cache import cache_split
 
 _LOG = logging.getLogger("nas_tf")
-_MEASURED, _WHOLE = 20, 0.995
+_MEASURED, _COMPLETE = 20, 0.995
 
 
 class SharedData:
-    """Opens the data and the feature caches, building what is absent; checks all it can first.
+    """Opens the data and the feature caches, and builds missing features after all checks.
+
+    An instance serves any number of candidates, one after the other::
+
+        shared = SharedData(config.load("quickstart"))
+        evaluator = TwoStage(shared.config, shared)
 
     Args:
-        config: The experiment.
+        config: Configuration of the search.
         root: Folder of all feature caches.
-        progress: Called with what is being cached, the rows done and their total.
+        progress: Called with a label of the features, the number of finished rows and their total.
     """
 
     taps = TAP_LAYERS
@@ -51,7 +57,7 @@ class SharedData:
         self.encoder_arrays = from_config.encoder_arrays(config)
         preflight.before_search(config)
         self.config, self._root, self._progress = config, root, progress
-        hardware.compute_in_one_order()  # whatever this process did before
+        hardware.compute_in_one_order()  # regardless of earlier computations
         self.task = from_config.task_for(config)
         first, second = config.stage_one.crop, config.stage_two and config.stage_two.crop
         self.stage_one_view = from_config.view_of(config, "stage_one", first)
@@ -60,17 +66,17 @@ class SharedData:
         teacher = self._teacher()
         self.examples = from_config.training_examples(config)
         self.meta_train, self.meta_val = meta_split(
-            len(self.examples), seed=config.data.split_seed, fraction=config.data.meta_val
+            len(self.examples), seed=config.data.split_seed, fraction=config.data.meta_val_share
         )
-        self.train = self._cached("features of meta-train", self.stage_one_view, teacher)
-        self._val = self._cached("features of meta-val", self.reward_view, None)
-        self.share_seen = self._share_seen()
-        if self.share_seen < _WHOLE:
+        self.train = self._cached(self.stage_one_view, teacher, training=True)
+        self._val = self._cached(self.reward_view, None, training=False)
+        self.covered_share = self._covered_share()
+        if self.covered_share < _COMPLETE:
             height, width = self.reward_view.crop
             _LOG.warning(
-                "rewards are taken on %.0f %% of the pixels of meta-val, %dx%d at the centre of "
-                "each picture; data.view.resize or data.view.input lets them see more",
-                *(100 * self.share_seen, height, width),
+                "candidates are scored on %.0f %% of meta-val's pixels, %dx%d at the centre of "
+                "each picture; data.view.resize or data.view.input includes more",
+                *(100 * self.covered_share, height, width),
             )
 
     def _teacher(self) -> keras.Model | None:
@@ -79,13 +85,13 @@ class SharedData:
             return None
         return load_teacher(Path(config.teacher), self.task, self.stage_one_view.crop)
 
-    def _cached(self, what: str, view: Any, teacher: keras.Model | None) -> FeatureCache:
-        """Meta-train in several views, meta-val in one."""
-        config, training = self.config, what.endswith("train")
-        progress: Progress | None = None
+    def _cached(self, view: View, teacher: keras.Model | None, *, training: bool) -> FeatureCache:
+        """Returns the features of meta-train in several views, or of meta-val in one."""
+        config, progress = self.config, None
         if self._progress is not None:
-            heard = self._progress
-            progress = lambda done, total: heard(what, done, total)  # noqa: E731
+            progress = partial(
+                self._progress, f"features of meta-{'train' if training else 'val'}"
+            )
         return cache_split(
             self.examples,
             self.task,
@@ -104,28 +110,28 @@ class SharedData:
         fill_model(encoder, self.encoder_arrays)
         return encoder
 
-    def _share_seen(self) -> float:
-        """The share of meta-val's pixels that rewards are taken on, by some of its pictures."""
+    def _covered_share(self) -> float:
+        """Returns the share of meta-val's pixels that candidates are scored on, from a sample."""
         view, shares = self.reward_view, []
         for index in spread(self.meta_val, _MEASURED):
             size = tf.shape(self.examples.get(tf.constant(index, tf.int64))["image"])[:2]
             scaled = tf.cast(size, tf.float32) * sample_motion(view, size, [0, 0]).scale
-            seen = tf.minimum(tf.constant(view.crop, tf.float32), scaled) / scaled
-            shares.append(float(tf.reduce_prod(seen)))
+            covered = tf.minimum(tf.constant(view.crop, tf.float32), scaled) / scaled
+            shares.append(float(tf.reduce_prod(covered)))
         return sum(shares) / len(shares)
 
     def with_encoder(self, blueprint: Blueprint, decoder: State) -> State:
-        """A trained decoder with the encoder that its features came from."""
+        """Returns the state of a trained decoder with the encoder that computed its features."""
         encoder = {"encoder": layouts(blueprint)["encoder"]}
         state = from_arrays(encoder, self.encoder_arrays)
         return state.with_part("decoder", decoder)
 
     def stage_two_steps(self, batch: int) -> int:
-        """Steps of an epoch end to end."""
+        """Returns the number of steps of an epoch of stage two."""
         return pipeline.steps_per_epoch(len(self.meta_train), batch)
 
     def stage_two_batches(self, seed: int, epoch: int) -> Iterator[tuple[Any, Any]]:
-        """Images and dense targets of one epoch."""
+        """Iterates batches of images and targets, as stage one stores them, of one epoch."""
         stage, task = self.config.stage_two, self.task
         stream = pipeline.training(
             self.examples,
@@ -139,29 +145,29 @@ class SharedData:
             extras=task.extras,
         )
         for images, target in self.examples.checked(stream):
-            yield images, self._dense(target)
+            yield images, self._as_stored(target)
 
-    def _dense(self, target: Any) -> tf.Tensor:
-        """The dense target, at the finest tap's resolution as in stage one."""
-        dense = self.task.encode(target, self.stage_two_view.crop)
-        if dense.shape.rank == 4:
-            return dense
+    def _as_stored(self, raw: Any) -> tf.Tensor:
+        """Returns the encoded target at the finest tap's resolution, like the stored one."""
+        encoded = self.task.encode(raw, self.stage_two_view.crop)
+        if encoded.shape.rank == 4:
+            return encoded
         size = self._tap_size(self.stage_two_view.crop)
-        return tf.image.resize(dense[..., None], size, method="nearest")[..., 0]
+        return tf.image.resize(encoded[..., None], size, method="nearest")[..., 0]
 
     @staticmethod
     def _tap_size(crop: Size) -> Size:
         return -(-crop[0] // 4), -(-crop[1] // 4)
 
     def validation_taps(self) -> Iterator[tuple[Any, Any]]:
-        """Features and targets of meta-val, batch by batch."""
+        """Iterates batches of the features and scored targets of meta-val."""
         batch = self.config.evaluation.batch
-        for one in self._val.in_order(batch=batch):
-            taps = {name: filled(part, batch) for name, part in one.items() if "tap" in name}
-            yield taps, self._scored(one)
+        for stored in self._val.in_order(batch=batch):
+            taps = {name: padded(part, batch) for name, part in stored.items() if "tap" in name}
+            yield taps, self._scored_target(stored)
 
     def validation_images(self) -> Iterator[tuple[Any, Any]]:
-        """Images of meta-val with the very targets that stage one is scored on."""
+        """Iterates batches of meta-val's images with the targets that stage one is scored on."""
         batch = self.config.evaluation.batch
         images = pipeline.evaluation(
             self.examples,
@@ -171,13 +177,13 @@ class SharedData:
             subset=self.meta_val,
             extras=self.task.extras,
         )
-        targets = self._val.in_order(batch=batch)
-        for (seen, _), one in zip(self.examples.checked(images), targets, strict=True):
-            yield filled(seen, batch), self._scored(one)
+        cached = self._val.in_order(batch=batch)
+        for (image, _), stored in zip(self.examples.checked(images), cached, strict=True):
+            yield padded(image, batch), self._scored_target(stored)
 
-    def _scored(self, one: dict[str, tf.Tensor]) -> Any:
-        """What the task's figures are taken on."""
+    def _scored_target(self, stored: dict[str, tf.Tensor]) -> Any:
+        """Returns the stored target, or the raw one if the score needs extra fields."""
         extras = self.task.extras
         if not extras:
-            return one["target"]
-        return {key: one[key] for key in (self.task.target.key, *extras)}
+            return stored["target"]
+        return {key: stored[key] for key in (self.task.target.key, *extras)}

@@ -1,4 +1,4 @@
-"""A data set's split as the feature cache wants it: its task, its views, its key."""
+"""Builds the feature cache of a data set's split from its task and views."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -23,14 +23,14 @@ _NO_SETTINGS = schema.Task()
 
 
 def features_dir() -> Path:
-    """The folder of all caches: $NAS_TF_CACHE/features, else ~/.cache/nas_tf/features."""
+    """Returns the folder of all caches: $NAS_TF_CACHE/features, else ~/.cache/nas_tf/features."""
     return folders.cache("features")
 
 
 def task_of(
     info: DatasetInfo, target: str | None = None, settings: schema.Task = _NO_SETTINGS
 ) -> Task:
-    """The task that a data set's target asks for; its first target where none is named."""
+    """Returns the task of a data set's target, by default of its first."""
     target = target or info.targets[0]
     if target not in info.targets:
         accepted = ", ".join(info.targets)
@@ -67,25 +67,25 @@ def cache_split(
     starting: Callable[[int], None] | None = None,
     progress: Progress | None = None,
 ) -> FeatureCache:
-    """Opens the cached features of a split through a view, building what is absent.
+    """Opens the cached features of a split in a view, and builds what is missing of them.
 
     Args:
         examples: The prepared split.
-        task: Gives the dense target that is stored, and says what else its score needs.
-        view: How an example becomes an input; augmentation is drawn anew for every view.
-        encoder: Gives the taps, finest first.
-        views: How many views of each image are stored; epochs take them in turn.
+        task: Encodes the target, and names the extra fields that its score needs.
+        view: Turns an example into an input; every view samples its augmentation.
+        encoder: Returns the taps, finest first.
+        views: Number of stored views of each image; epochs take them in turn.
         seed: Seed of the views.
-        subset: Indices of the examples to take, as the meta split gives them.
-        teacher: Gives logits to store beside the features.
+        subset: Indices of the examples to use, such as those of meta-train.
+        teacher: Returns the logits to store with the features.
         single_precision: Store float32 instead of float16.
         root: Folder of all caches.
-        starting: Called before anything is written, with the bytes that will be.
-        progress: Called with the rows that are done and their total.
+        starting: Called before anything is written, with the number of bytes to write.
+        progress: Called with the number of finished rows and their total.
     """
     chosen = range(len(examples)) if subset is None else [int(index) for index in subset]
     key = CacheKey(
-        data=f"{examples.identity}, {_stored(task)}, {view}, subset {_ranges(chosen)}",
+        data=f"{examples.identity}, {_stored_fields(task)}, {view}, subset {_ranges(chosen)}",
         images=len(chosen),
         views=views,
         crop=view.crop,
@@ -105,13 +105,13 @@ def cache_split(
     )
 
 
-def _stored(task: Task) -> str:
-    """The task, and what of an example is stored for its score."""
+def _stored_fields(task: Task) -> str:
+    """Returns the names of the task and of the fields that are stored for its score."""
     return " ".join((task.name, *task.extras))
 
 
 def _extras(task: Task) -> tuple[str, ...]:
-    """What is stored beside the dense target: the target itself where that is another thing."""
+    """Returns the fields that only the score needs: the raw target and the task's extras."""
     return (task.target.key, *task.extras) if task.extras else ()
 
 
@@ -141,11 +141,11 @@ def _source(
 
 
 def _ranges(indices: Sequence[int]) -> str:
-    """Indices as ranges, so that a whole split reads ``0-366``."""
-    text: list[list[int]] = []
+    """Returns indices as a text of ranges, such as ``0-366`` for a complete split."""
+    ranges: list[list[int]] = []
     for index in indices:
-        if text and text[-1][-1] == index - 1:
-            text[-1][1:] = [index]
+        if ranges and ranges[-1][-1] == index - 1:
+            ranges[-1][1:] = [index]
         else:
-            text.append([index])
-    return " ".join("-".join(map(str, ends)) for ends in text)
+            ranges.append([index])
+    return " ".join("-".join(map(str, ends)) for ends in ranges)

@@ -1,4 +1,4 @@
-"""The ``task`` section of a configuration: what it makes of a data set's task, and back."""
+"""Turns the ``task`` section of a configuration into arguments of a task, and back."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 from nas_tf.config import schema
 from nas_tf.config.schema import TASK_KEYS
 from nas_tf.data.info import DatasetInfo
-from nas_tf.errors import ConfigError, meant
+from nas_tf.errors import ConfigError, did_you_mean
 from nas_tf.tasks import Task
 
 _NEEDS = {"pckh": "head_size", "oks": "area"}
 
 
 def arguments(settings: schema.Task, info: DatasetInfo, target: str) -> dict[str, Any]:
-    """The keys that are given, as arguments of the target's task; raises where one is wrong."""
+    """Returns the keys with a value as arguments of the target's task; raises if one is wrong."""
     given = {
         key: value
         for key in settings.__struct_fields__
@@ -36,7 +36,7 @@ def arguments(settings: schema.Task, info: DatasetInfo, target: str) -> dict[str
 
 
 def described(task: Task, own: Task) -> schema.Task:
-    """The section that makes a task of the data set's own; raises where none does."""
+    """Returns the section that yields ``task`` from the data set's own; raises if none does."""
     if (task.name, task.channels) != (own.name, own.channels):
         raise ConfigError(
             f"the task is {task.name} with {task.channels} outputs and the data's is "
@@ -59,12 +59,12 @@ def described(task: Task, own: Task) -> schema.Task:
 
 
 def _check_score(given: dict[str, Any], info: DatasetInfo) -> None:
-    """A score needs what the data set gives for it, and has settings of its own."""
+    """Raises if the data set has no field for the score, or settings belong to another score."""
     score = given.setdefault("score", own_score(info))
     if _NEEDS[score] not in info.extras:
-        possible = [one for one, extra in _NEEDS.items() if extra in info.extras]
+        possible = [name for name, extra in _NEEDS.items() if extra in info.extras]
         raise ConfigError(
-            f"task.score is {score}, and {info.name} gives no {_NEEDS[score]} to score by, "
+            f"task.score is {score}, and {info.name} has no {_NEEDS[score]} to score by, "
             f"expected {' or '.join(possible)}"
         )
     if "sigmas" in given:
@@ -75,22 +75,22 @@ def _check_score(given: dict[str, Any], info: DatasetInfo) -> None:
         if score != "pckh":
             raise ConfigError("task.unscored is given, expected null or task.score=pckh with it")
         given["unscored"] = [
-            _index("task.unscored", one, info, info.joints) for one in given["unscored"]
+            _index("task.unscored", joint, info, info.joints) for joint in given["unscored"]
         ]
 
 
 def own_score(info: DatasetInfo) -> str:
-    """How a data set's keypoints are scored."""
+    """Returns the default score of a data set's keypoints."""
     return "pckh" if "head_size" in info.extras else "oks"
 
 
 def _index(key: str, value: int | str, info: DatasetInfo, names: Sequence[str]) -> int:
-    """A class or joint by its name, or by its index."""
+    """Returns the index of a class or joint, given by its name or its index."""
     if isinstance(value, int) and value < len(names):
         return value
     if value in names:
         return names.index(value)
-    near = meant(value, names) if isinstance(value, str) else ""
+    near = did_you_mean(value, names) if isinstance(value, str) else ""
     raise ConfigError(
         f"{key} is {_written(value)}, expected null, 0 to {len(names) - 1} or a name of "
         f"{info.name}: {', '.join(names)}{near}"
@@ -98,12 +98,12 @@ def _index(key: str, value: int | str, info: DatasetInfo, names: Sequence[str]) 
 
 
 def _check_count(
-    key: str, values: Sequence[float], of: str, info: DatasetInfo, names: Sequence[str]
+    key: str, values: Sequence[float], noun: str, info: DatasetInfo, names: Sequence[str]
 ) -> None:
     if len(values) != len(names):
         raise ConfigError(
-            f"{key} has {len(values)} entries, expected {len(names)}, one a {of} of {info.name}: "
-            f"{', '.join(names)}"
+            f"{key} has {len(values)} entries, expected {len(names)}, one per {noun} of "
+            f"{info.name}: {', '.join(names)}"
         )
 
 

@@ -1,6 +1,6 @@
-"""Two-stage evaluation of candidates: the decoder on cached features, the gate, end to end.
+"""Two-stage evaluation of candidates: cached features, the gate, training end to end.
 
-CVPR 2019, section 3.3. The recipes of the other papers are configurations of the same code.
+See CVPR 2019, section 3.3. The recipes of the other papers are configurations of the same code.
 """
 
 import math
@@ -18,7 +18,7 @@ from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import State, from_arrays, initial_arrays
 from nas_tf.training import from_config, guards, hardware, own_data
-from nas_tf.training.guards import CannotTell, Diverged, Guard, OverLimit
+from nas_tf.training.guards import Diverged, Guard, OverLimit, UnknownCost
 from nas_tf.training.learner import Learner, Recipe
 from nas_tf.training.optimizers import learning_rate_factor
 from nas_tf.training.result import CandidateResult, StageResult
@@ -26,107 +26,113 @@ from nas_tf.training.scoring import shipped
 from nas_tf.training.shared_data import SharedData
 
 Observer = Callable[[str, int, int, float], None]
-"""Hears of every step: the stage, how many steps are done, of how many, and the loss."""
+"""Called after every step with the stage, the finished steps, their total and the loss."""
 
-Keep = Callable[[Blueprint, State], None]
+OnScored = Callable[[Blueprint, State], None]
+"""Called with the network that was scored last, and its state."""
 
 Latency = Callable[[Blueprint], float]
-"""Tells the milliseconds of a network as shipped, or raises ``CannotTell``."""
+"""Returns the milliseconds of a network once exported, or raises ``UnknownCost``."""
 
 
-class Decides(Protocol):
-    """A gate, or one that keeps a book of it."""
+class GateLike(Protocol):
+    """A gate, or a log that wraps a gate."""
 
-    def admits(self, reward: float) -> bool:
-        """Whether a candidate of this stage-one reward is worth stage two."""
+    def admits(self, score: float) -> bool:
+        """Returns whether a candidate with this stage-one score continues to stage two."""
         ...
 
 
 @dataclass
 class _Clock:
-    """Where the time of a stage goes."""
+    """Accumulates the durations of a stage's activities."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def add(self, what: str, since: float) -> float:
-        """Books the time since then, and returns the time now."""
+    def add(self, activity: str, since: float) -> float:
+        """Adds the time since ``since`` to an activity, and returns the current time."""
         now = time.perf_counter()
-        self.seconds[what] = self.seconds.get(what, 0.0) + now - since
+        self.seconds[activity] = self.seconds.get(activity, 0.0) + now - since
         return now
 
 
 class TwoStage:
-    """Evaluates candidates of one experiment; what they share is computed once.
+    """Evaluates candidates of one configuration, one at a time in the calling thread.
+
+    The gate may be a new one, as here, or that of a search::
+
+        evaluator = TwoStage(configuration, SharedData(configuration))
+        print(evaluator.evaluate(genotype, gate.make(configuration.gate, seed=1)).score)
 
     Args:
-        config: The experiment.
-        ground: Data, features and encoder that all candidates share.
-        latency: How long a candidate takes; None where nobody asks.
+        config: Configuration of the search.
+        shared: Data, features and encoder that all candidates share.
+        latency: Returns a candidate's latency; None measures none.
     """
 
     def __init__(
-        self, config: Config, ground: SharedData, *, latency: Latency | None = None
+        self, config: Config, shared: SharedData, *, latency: Latency | None = None
     ) -> None:
-        self.config, self.ground, self.latency = own_data.completed(config), ground, latency
+        self.config, self.shared, self.latency = own_data.completed(config), shared, latency
         self._precision = hardware.precision(config.precision)
 
     def evaluate(
         self,
         genotype: Genotype,
-        gate: Decides,
+        gate: GateLike,
         *,
         seed: int | None = None,
         observer: Observer | None = None,
-        keep: Keep | None = None,
+        on_scored: OnScored | None = None,
     ) -> CandidateResult:
-        """Trains and scores one candidate; whatever goes wrong with it costs only itself.
+        """Trains and scores one candidate; a failure affects only this candidate.
 
-        ``keep`` is given the network that was scored last and its state.
+        ``on_scored`` is called with the network that was scored last and its state.
         """
         candidate = _Candidate(self, genotype, self.config.seed if seed is None else seed)
         try:
             result = candidate.run(gate, observer)
-            if keep is not None:
-                keep(*candidate.scored)
+            if on_scored is not None:
+                on_scored(*candidate.scored)
             return result
         except OverLimit as error:
             return candidate.failure(str(error), over_limit=True)
-        except (CannotTell, Diverged) as error:
+        except (UnknownCost, Diverged) as error:
             return candidate.failure(str(error))
         except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-            told = str(error).splitlines() or [type(error).__name__]
-            return candidate.failure(f"out of memory: {told[0][:120]}")
+            lines = str(error).splitlines() or [type(error).__name__]
+            return candidate.failure(f"out of memory: {lines[0][:120]}")
 
-    def lasting(self, epochs: int) -> "TwoStage":
-        """One on the same ground whose stage one takes so many epochs."""
+    def with_epochs(self, epochs: int) -> "TwoStage":
+        """Returns an evaluator with the same shared data and ``epochs`` epochs in stage one."""
         stage = structs.replace(self.config.stage_one, epochs=epochs)
         config = structs.replace(self.config, stage_one=stage)
-        return TwoStage(config, self.ground, latency=self.latency)
+        return TwoStage(config, self.shared, latency=self.latency)
 
     @property
     def precision(self) -> Any:
-        """The arithmetic candidates train in."""
+        """The arithmetic in which candidates train."""
         return self._precision
 
 
 class _Candidate:
-    """One genotype on its way through the stages."""
+    """The evaluation of one genotype: its network, limits and stage results."""
 
     def __init__(self, owner: TwoStage, genotype: Genotype, seed: int) -> None:
-        self._owner, self._config, self._ground = owner, owner.config, owner.ground
+        self._owner, self._config, self._shared = owner, owner.config, owner.shared
         self._genotype, self._seed = genotype, seed
         self._guard = Guard(self._config.limits)
         self._stages: list[StageResult] = []
         self.scored: tuple[Blueprint, State]
-        self._draw = from_config.drawer(self._config, genotype, "search")
-        self._shipped = self._draw(self._ground.reward_view.crop)
-        self._cost, self._latency = guards.costs(self._shipped), None
+        self._blueprint_at = from_config.blueprint_builder(self._config, genotype, "search")
+        self._scored_blueprint = self._blueprint_at(self._shared.reward_view.crop)
+        self._cost, self._latency = guards.costs(self._scored_blueprint), None
 
-    def run(self, gate: Decides, observer: Observer | None) -> CandidateResult:
-        """Stage one, the gate, stage two."""
+    def run(self, gate: GateLike, observer: Observer | None) -> CandidateResult:
+        """Runs stage one, the gate and stage two, and returns the result."""
         guards.check_cost(self._config.limits, self._cost)
         if self._owner.latency is not None:
-            self._latency = self._owner.latency(self._shipped)
+            self._latency = self._owner.latency(self._scored_blueprint)
             guards.check_latency(self._config.limits, self._latency)
         state = self._stage_one(observer)
         if self._config.stage_two is None:
@@ -137,13 +143,13 @@ class _Candidate:
         return self._result(None)
 
     def failure(self, reason: str, *, over_limit: bool = False) -> CandidateResult:
-        """Scored at the floor."""
+        """Returns the result of a failure, scored at the floor."""
         return self._result(reason, failed=True, over_limit=over_limit)
 
     def _result(
         self, stopped: str | None, *, failed: bool = False, over_limit: bool = False
     ) -> CandidateResult:
-        floor = self._config.limits.floor
+        floor = self._config.limits.failure_score
         return CandidateResult(
             genotype=self._genotype,
             score=floor if failed else self._stages[-1].score,
@@ -158,40 +164,40 @@ class _Candidate:
         )
 
     def _stage_one(self, observer: Observer | None) -> State:
-        stage, ground, clock = self._config.stage_one, self._ground, _Clock()
-        began = time.perf_counter()
-        view = ground.stage_one_view
-        blueprint = self._draw(view.crop).decoder(ground.taps)
+        stage, shared, clock = self._config.stage_one, self._shared, _Clock()
+        started = time.perf_counter()
+        view = shared.stage_one_view
+        blueprint = self._blueprint_at(view.crop).decoder(shared.taps)
         guards.check_memory(self._config.limits, blueprint, stage.batch)
         learner = self._learner(blueprint, stage, {"decoder": stage.decoder})
-        clock.add("build", began)
-        steps = len(ground.train) // stage.batch
+        clock.add("build", started)
+        steps = len(shared.train) // stage.batch
         losses = []
         for epoch in range(stage.epochs):
-            stream = ground.train.epoch(batch=stage.batch, seed=self._seed, epoch=epoch)
-            batches = ((one, one["target"], one.get("teacher")) for one in stream)
+            stream = shared.train.epoch(batch=stage.batch, seed=self._seed, epoch=epoch)
+            batches = ((stored, stored["target"], stored.get("teacher")) for stored in stream)
             losses += self._epoch(learner, stage, batches, epoch, steps, clock, observer)
-        rewarded = self._draw(ground.reward_view.crop).decoder(ground.taps)
+        scored = self._blueprint_at(shared.reward_view.crop).decoder(shared.taps)
         state = learner.state()
-        self._validate(rewarded, state, ground.validation_taps(), losses, clock)
+        self._validate(scored, state, shared.validation_taps(), losses, clock)
         return state
 
     def _stage_two(self, stage: StageTwo, state: State, observer: Observer | None) -> None:
-        ground, clock = self._ground, _Clock()
-        began = time.perf_counter()
-        blueprint = self._draw(ground.stage_two_view.crop)
+        shared, clock = self._shared, _Clock()
+        started = time.perf_counter()
+        blueprint = self._blueprint_at(shared.stage_two_view.crop)
         guards.check_memory(self._config.limits, blueprint, stage.batch)
-        state = ground.with_encoder(blueprint, state)
+        state = shared.with_encoder(blueprint, state)
         learning = {"encoder": stage.encoder, "decoder": stage.decoder}
         learner = self._learner(blueprint, stage, learning, state)
-        clock.add("build", began)
-        steps = ground.stage_two_steps(stage.batch)
+        clock.add("build", started)
+        steps = shared.stage_two_steps(stage.batch)
         losses = []
         for epoch in range(stage.epochs):
-            batches = ((*batch, None) for batch in ground.stage_two_batches(self._seed, epoch))
+            batches = ((*batch, None) for batch in shared.stage_two_batches(self._seed, epoch))
             losses += self._epoch(learner, stage, batches, epoch, steps, clock, observer)
-        rewarded = self._draw(ground.reward_view.crop)
-        self._validate(rewarded, learner.state(), ground.validation_images(), losses, clock)
+        scored = self._blueprint_at(shared.reward_view.crop)
+        self._validate(scored, learner.state(), shared.validation_images(), losses, clock)
 
     def _learner(
         self,
@@ -210,7 +216,7 @@ class _Candidate:
         )
         return Learner(
             blueprint,
-            self._ground.task,
+            self._shared.task,
             recipe,
             state or from_arrays(parts, initial_arrays(blueprint, seed=self._seed)),
             parts,
@@ -228,26 +234,30 @@ class _Candidate:
         clock: _Clock,
         observer: Observer | None,
     ) -> list[float]:
-        """The losses of an epoch; the first step's excess is booked as tracing."""
+        """Trains an epoch and returns its losses; the first step's duration counts as tracing."""
         total, losses = stage.epochs * steps, []
         now = time.perf_counter()
-        for step, (inputs, dense, teacher) in enumerate(batches, epoch * steps):
+        for step, (inputs, target, teacher) in enumerate(batches, epoch * steps):
             now = clock.add("input", now)
-            times = learning_rate_factor(stage.schedule, step, total)
-            rates = {p: times * one.learning_rate for p, one in learner.recipe.optimisers.items()}
-            losses.append(float(learner.step(inputs, dense, rates, teacher)))
+            factor = learning_rate_factor(stage.schedule, step, total)
+            optimisers = learner.recipe.optimisers
+            rates = {part: factor * optimisers[part].learning_rate for part in optimisers}
+            losses.append(float(learner.step(inputs, target, rates, teacher)))
             now = clock.add("steps" if step else "trace", now)
             if not math.isfinite(losses[-1]):
-                raise Diverged(f"the loss is {losses[-1]} at step {step + 1} of stage {self._at}")
+                raise Diverged(
+                    f"the loss is {losses[-1]} at step {step + 1} of stage {self._number}"
+                )
             self._guard.check()
             if observer is not None:
-                observer(f"stage {self._at}", step + 1, total, losses[-1])
+                observer(f"stage {self._number}", step + 1, total, losses[-1])
             now = time.perf_counter()
         clock.add("input", now)
         return losses
 
     @property
-    def _at(self) -> int:
+    def _number(self) -> int:
+        """The number of the current stage, from 1."""
         return len(self._stages) + 1
 
     def _validate(
@@ -258,23 +268,23 @@ class _Candidate:
         losses: list[float],
         clock: _Clock,
     ) -> None:
-        """Scores meta-val and closes the stage's books."""
+        """Scores the candidate on meta-val and appends the stage's result."""
         if not state.is_finite:
-            raise Diverged(f"weights are not finite after stage {self._at}")
-        ground, now = self._ground, time.perf_counter()
-        metrics = ground.task.metrics()
+            raise Diverged(f"weights are not finite after stage {self._number}")
+        shared, now = self._shared, time.perf_counter()
+        metrics = shared.task.metrics()
         predict = tf.function(shipped(blueprint, state), autograph=False)
         for n, (inputs, target) in enumerate(batches):
             rows = len(tf.nest.flatten(target)[0])
-            metrics.update(target, predict(inputs)[:rows], ground.reward_view.crop)
+            metrics.update(target, predict(inputs)[:rows], shared.reward_view.crop)
             now = clock.add("validate" if n else "validate_trace", now)
             self._guard.check()
         self.scored = blueprint, state
         figures = metrics.result()
-        self._book_traces(clock, len(losses), n + 1)
+        self._separate_traces(clock, len(losses), n + 1)
         self._stages.append(
             StageResult(
-                score=ground.task.score(figures),
+                score=shared.task.score(figures),
                 metrics=figures,
                 losses=tuple(round(loss, 6) for loss in losses),
                 steps=len(losses),
@@ -283,13 +293,13 @@ class _Candidate:
         )
 
     @staticmethod
-    def _book_traces(clock: _Clock, steps: int, batches: int) -> None:
-        """A first step is a trace and a step: moves the mean step out of the former."""
-        for whole, traced, count in (
+    def _separate_traces(clock: _Clock, steps: int, batches: int) -> None:
+        """Moves the duration of a mean step from a first step, which also traces, to the steps."""
+        for steady, traced, count in (
             ("steps", "trace", steps),
             ("validate", "validate_trace", batches),
         ):
             if count > 1:
-                one = clock.seconds[whole] / (count - 1)
-                clock.seconds[whole] += one
-                clock.seconds[traced] = max(0.0, clock.seconds[traced] - one)
+                mean = clock.seconds[steady] / (count - 1)
+                clock.seconds[steady] += mean
+                clock.seconds[traced] = max(0.0, clock.seconds[traced] - mean)

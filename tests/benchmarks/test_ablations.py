@@ -1,4 +1,4 @@
-"""Ablations in miniature: stopped, gone on with, and told."""
+"""Ablations in miniature: stopped, resumed, and reported."""
 
 import csv
 import json
@@ -26,7 +26,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-def test_what_is_changed_is_told_against_the_configuration(small: Path) -> None:
+def test_variants_are_reported_against_the_configuration(small: Path) -> None:
     options = ("run", "--out", "out", "small.yaml")
     for count, evaluated in ((1, 3), (4, 9)):
         done = ablations(*options, "--count", str(count), cwd=small)

@@ -17,7 +17,7 @@ def test_ratios_are_to_the_first_model_on_the_same_runtime_and_threads() -> None
     assert lines[1] == "| a-int8 | 1,000 | 5.5 ms (0.55) | 7.0 ms (0.88) |"
 
 
-def test_the_goal_is_told_for_each_whether_reached_or_not() -> None:
+def test_the_goal_is_reported_for_each_whether_reached_or_not() -> None:
     assert list(goal(ROWS, "peer.tflite"))[2:] == [
         "- TensorFlow, 1 thread: reached by a 0.55, b 0.60.",
         "- LiteRT, 2 threads: not reached, the nearest is b 0.65.",

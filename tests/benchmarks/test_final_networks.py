@@ -12,11 +12,17 @@ from tests.cli.test_training import SMALL
 
 
 @pytest.mark.slow
-def test_trained_networks_are_told_beside_each_other(tmp_path: Path) -> None:
+def test_trained_networks_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(SMALL)
     names = ("arch0", "arch1")
     for name in names:
-        options = ("--config", "small.yaml", "full.stages.0.epochs=1", "--out", f"runs/{name}")
+        options = (
+            "--config",
+            "small.yaml",
+            "full_training.stages.0.epochs=1",
+            "--out",
+            f"runs/{name}",
+        )
         done = nas_tf("train", name, *options, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     (tmp_path / "docs").mkdir()

@@ -15,15 +15,15 @@ def test_a_page_of_two_runs_is_whole(tmp_path: Path) -> None:
         made(tmp_path / "learnt", trials=30),
         made(tmp_path / "drawn", trials=30, oracle="RandomOracle", trend=0.0, seed=2),
     ]
-    told = ("--title", "Two runs", "--machine", "any", "--out", tmp_path / "docs" / "both")
-    done = script("search_results", *(run.folder for run in runs), *told, cwd=tmp_path)
+    options = ("--title", "Two runs", "--machine", "any", "--out", tmp_path / "docs" / "both")
+    done = script("search_results", *(run.folder for run in runs), *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "docs" / "both.md").read_text()
     pictures = re.findall(r"\]\((.*?)\)", text)
     assert len(pictures) == len(set(pictures)) > 10
-    kept = {path for path in (tmp_path / "docs").rglob("*.*") if path.name != "both.md"}
+    written = {path for path in (tmp_path / "docs").rglob("*.*") if path.name != "both.md"}
     tables = {tmp_path / "docs" / "both" / run.folder.name / "trials.csv" for run in runs}
-    assert kept == {tmp_path / "docs" / picture for picture in pictures} | tables
+    assert written == {tmp_path / "docs" / picture for picture in pictures} | tables
     for run in runs:
         assert f"Command: `{run.about['command']}`" in text
         for trial in run.best(5):

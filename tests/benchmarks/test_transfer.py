@@ -13,7 +13,7 @@ from tests.cli.test_training import NETWORK, SMALL
 
 TINY = (
     *("network.width=8", "network.alpha=0.35", "network.weights=null"),
-    *("full.stages.0.batch=100", "full.stages.0.crop=[64,64]"),
+    *("full_training.stages.0.batch=100", "full_training.stages.0.crop=[64,64]"),
 )
 
 
@@ -21,20 +21,20 @@ transfer = partial(script, "transfer")
 
 
 @pytest.mark.slow
-def test_both_ways_are_trained_and_told_beside_each_other(tmp_path: Path) -> None:
+def test_both_ways_are_trained_and_reported_together(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(SMALL)
-    options = ("--config", "small.yaml", "full.stages.0.epochs=1", "--out", "runs/first")
+    options = ("--config", "small.yaml", "full_training.stages.0.epochs=1", "--out", "runs/first")
     assert nas_tf("train", NETWORK, *options, cwd=tmp_path).returncode == 0
-    asked = ("run", "runs/first", *TINY, "--out", "out", "--epochs", "depth=1,pose=1")
-    done = transfer(*asked, cwd=tmp_path)
+    arguments = ("run", "runs/first", *TINY, "--out", "out", "--epochs", "depth=1,pose=1")
+    done = transfer(*arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (tmp_path / "docs").mkdir()
-    again = transfer(*asked, cwd=tmp_path)
+    again = transfer(*arguments, cwd=tmp_path)
     assert (again.returncode, again.stdout) == (0, ""), "what is trained is not trained again"
-    other = transfer(*asked[:-1], "depth=2,pose=1", cwd=tmp_path)
+    other = transfer(*arguments[:-1], "depth=2,pose=1", cwd=tmp_path)
     assert other.stderr == "out/depth-transferred is by another command, expected another --out\n"
-    told = transfer("tell", "--out", "out", "--docs", "docs", cwd=tmp_path)
-    assert told.returncode == 0, told.stderr
+    reported = transfer("tell", "--out", "out", "--docs", "docs", cwd=tmp_path)
+    assert reported.returncode == 0, reported.stderr
     with (tmp_path / "docs" / "transfer.csv").open() as file:
         rows = {(row["task"], row["figure"]): row for row in csv.DictReader(file)}
     assert {"rmse", "rmse_log", "abs_rel", "sqr_rel", "delta1", "delta2", "delta3"} == {

@@ -1,7 +1,7 @@
-"""The command line in this process: what it prints, and what it ends with.
+"""Runs the command line in this process, and returns its output and exit code.
 
-A process of its own imports TensorFlow anew, which takes longer than most of what is tested. Tests
-of the process itself (signals, terminals, another environment) start one.
+A separate process imports TensorFlow again, which takes longer than most tests. Tests of the
+process itself (signals, terminals, another environment) start one.
 """
 
 import contextlib
@@ -40,15 +40,15 @@ def nas_tf(
         try:
             with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
                 cli.main()
-        except SystemExit as ended:
-            code = ended.code
+        except SystemExit as error:
+            code = error.code
         finally:
             os.chdir(before)
     return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
 
 
 def nas_tf_process(*arguments: str, cwd: Path, **options: object) -> subprocess.CompletedProcess:
-    """Runs a command in a process of its own."""
+    """Runs a command in a separate process."""
     return subprocess.run(
         [*COMMAND, *arguments], cwd=cwd, capture_output=True, text=True, timeout=300, **options
     )

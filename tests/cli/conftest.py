@@ -1,4 +1,4 @@
-"""A search and its export, made once for all tests of what is shipped."""
+"""A search and its export, made once for all tests of exports."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = nas_tf("export", "run", "--out", "out", "--to", FORMATS, "--check", "8", cwd=folder)
         assert done.returncode == 0, done.stderr
         assert unexpected(done.stderr) == []
-        (folder / "told.txt").write_text(done.stdout)
+        (folder / "export.txt").write_text(done.stdout)
     return folder
 
 

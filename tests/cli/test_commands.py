@@ -176,7 +176,7 @@ def test_cost_reads_names_and_survives_bytes_that_are_no_text(tmp_path: Path) ->
         ),
         (
             ["show", "arch0", "--input", "big"],
-            "size 'big' is not HEIGHTxWIDTH, expected such as 360x480",
+            "size is 'big', expected HEIGHTxWIDTH such as 360x480",
         ),
         (
             ["show", "arch0", "--input", "16x16"],
@@ -222,6 +222,6 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", code, "show", "arch0", "--out", "drawings"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    told = "can't be written: File too large; free some space, then run the same again"
-    assert re.fullmatch(rf"nas-tf: .+ {told}\n", done.stderr)
+    reason = "can't be written: File too large; free some space, then run the same again"
+    assert re.fullmatch(rf"nas-tf: .+ {reason}\n", done.stderr)
     assert done.returncode == 4

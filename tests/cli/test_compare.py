@@ -1,4 +1,4 @@
-"""``nas-tf compare`` as a person calls it: real processes."""
+"""``nas-tf compare`` in real processes."""
 
 import os
 import subprocess
@@ -42,11 +42,11 @@ def test_it_prints_a_table_the_differences_and_the_page(place: Path) -> None:
     assert lines[0].split("  ")[-1].strip() == "same genotypes"
     assert lines[1].split()[:3] == ["reward", "whole", "28"]
     assert "-0.0500 over 28 pairs, p = " in lines[2]
-    assert lines[-2:] == ["differ in stage_one.polyak: 0.9 | null", "out/comparison.html"]
+    assert lines[-2:] == ["the runs differ in stage_one.polyak: 0.9 | null", "out/comparison.html"]
     assert (place / "out" / "comparison.html").exists()
 
 
-def test_the_page_stands_beside_the_first_run(place: Path) -> None:
+def test_the_page_is_next_to_the_first_run(place: Path) -> None:
     done = compare("whole", "bare", cwd=place)
     assert done.stdout.splitlines()[-1].endswith("compare-whole-bare/comparison.html")
 

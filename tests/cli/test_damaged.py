@@ -1,4 +1,4 @@
-"""What is shipped, or is to be, and is damaged: one line that names the file, and no crash."""
+"""Damaged exports and runs end a command with one line that names the file, and no crash."""
 
 import shutil
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_a_part_of_a_version_is_refused(place: Path, damage: str) -> None:
     commands = [["predict", part.name, "photo.jpg"], ["score", part.name]]
     for command in commands if damage == "absent" else commands[:1]:
         done = nas_tf(*command, cwd=place)
-        assert done.stderr.startswith(f"nas-tf: {part.name} is damaged or a part of a version")
+        assert done.stderr.startswith(f"nas-tf: {part.name} is damaged or incomplete")
         assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", 2)
 
 
@@ -37,7 +37,7 @@ def cut(path: Path, length: int) -> str:
 
 
 @pytest.mark.parametrize("command", ["benchmark", "predict", "score"])
-def test_a_tflite_file_that_was_cut_off_is_told(place: Path, command: str) -> None:
+def test_a_truncated_tflite_file_is_reported(place: Path, command: str) -> None:
     path = place / "cut.tflite"
     shutil.copy(next((place / "out").glob("*-fp32.tflite")), path)
     name = cut(path, 100_000)
@@ -47,7 +47,7 @@ def test_a_tflite_file_that_was_cut_off_is_told(place: Path, command: str) -> No
     assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", 2)
 
 
-def test_damaged_metadata_of_a_version_are_told(place: Path) -> None:
+def test_damaged_metadata_of_a_version_are_reported(place: Path) -> None:
     folder = place / "damaged version"
     shutil.copytree(place / "out" / "savedmodel" / "1", folder)
     cut(folder / "assets" / "metadata.json", 99)
@@ -58,16 +58,16 @@ def test_damaged_metadata_of_a_version_are_told(place: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 and text", "half", "changed"])
-def test_damaged_weights_of_a_trial_are_told(place: Path, content: bytes | str) -> None:
+def test_damaged_weights_of_a_trial_are_reported(place: Path, content: bytes | str) -> None:
     folder = place / "damaged run"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(place / "run", folder)
     paths = sorted((folder / "weights").glob("*.npz"))
     for path in paths:
-        whole = bytearray(path.read_bytes())
-        middle = len(whole) // 2
-        changed = whole[:middle] + bytes(item ^ 255 for item in whole[middle:])
-        path.write_bytes({"half": whole[:middle], "changed": changed}.get(content, content))
+        full = bytearray(path.read_bytes())
+        middle = len(full) // 2
+        changed = full[:middle] + bytes(item ^ 255 for item in full[middle:])
+        path.write_bytes({"half": full[:middle], "changed": changed}.get(content, content))
     trial = paths[0].stem
     with pytest.raises(DataError, match=rf"weights/{trial}.npz is damaged, expected the arrays"):
         candidate_models.read_arrays(folder, trial)
@@ -85,7 +85,7 @@ def test_damaged_weights_of_a_trial_are_told(place: Path, content: bytes | str) 
         ("result.json", "[]", "result.json is damaged: it holds a list, expected a record;", 3),
     ],
 )
-def test_damaged_records_of_a_training_are_told(
+def test_damaged_records_of_a_training_are_reported(
     place: Path, tmp_path: Path, file: str, content: str, line: str, code: int
 ) -> None:
     """They are read before the network, which is absent here."""

@@ -1,4 +1,4 @@
-"""``nas-tf data`` as real processes."""
+"""``nas-tf data``, partly in real processes."""
 
 import json
 import os
@@ -16,9 +16,9 @@ from tests.cli import command as commands
 def nas_tf(
     *arguments: str, cwd: Path, prefix: str = "", **environment: str
 ) -> subprocess.CompletedProcess:
-    """``prefix`` is code that comes first, in a process of its own."""
-    kept = {key: value for key, value in os.environ.items() if key != "NAS_TF_DATA"}
-    env = {**kept, "COLUMNS": "140", "NAS_TF_CACHE": str(cwd / "cache"), **environment}
+    """Runs a command; ``prefix`` is code that runs before it, in a separate process."""
+    inherited = {key: value for key, value in os.environ.items() if key != "NAS_TF_DATA"}
+    env = {**inherited, "COLUMNS": "140", "NAS_TF_CACHE": str(cwd / "cache"), **environment}
     if not prefix:
         return commands.nas_tf("data", *arguments, cwd=cwd, env=env)
     code = f"{prefix}from nas_tf.cli import main; main()"
@@ -76,12 +76,12 @@ def test_from_files_to_a_picture(camvid: Path, tmp_path: Path) -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
     assert "train: 3 examples (published: 367), 0 broken\n" in checked.stdout
     assert "10 Bicyclist" in checked.stdout
-    assert "not there: test\n" in checked.stdout
+    assert "missing splits: test\n" in checked.stdout
 
     done = nas_tf("prepare", "camvid", cwd=tmp_path, NAS_TF_DATA=str(camvid.parent))
     folder = tmp_path / "cache" / "data" / "camvid" / "1.0.0"
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"camvid: train 3, val 2, in {folder}\nnot there: test\n"
+    assert done.stdout == f"camvid: train 3, val 2, in {folder}\nmissing splits: test\n"
     assert json.loads((folder / "dataset_info.json").read_text())["version"] == "1.0.0"
 
     wrong = nas_tf("prepare", "camvid", "--again", "--source", str(folder), cwd=tmp_path)
@@ -113,7 +113,7 @@ def test_broken_files_end_with_three_and_can_be_left_out(camvid: Path, tmp_path:
     assert checked.returncode == 3
     assert f"\n{line}\n" in checked.stdout
     assert checked.stderr == (
-        "nas-tf: camvid has 1 broken examples: mend them or leave them out with "
+        "nas-tf: camvid has 1 broken examples: repair them, or leave them out with "
         "nas-tf data prepare camvid --skip-broken\n"
     )
     refused = nas_tf("prepare", "camvid", "--source", str(camvid), cwd=tmp_path)

@@ -19,7 +19,7 @@ DEAD = {
 
 
 def doctor(*arguments: str, first: Path | None = None, **environment: str):
-    kept = {key: value for key, value in os.environ.items() if key != "NAS_TF_DATA"}
+    inherited = {key: value for key, value in os.environ.items() if key != "NAS_TF_DATA"}
     path = os.pathsep.join(map(str, filter(None, (first, ROOT))))
     return subprocess.run(
         [sys.executable, "-m", "nas_tf", "doctor", *arguments],
@@ -27,7 +27,7 @@ def doctor(*arguments: str, first: Path | None = None, **environment: str):
         capture_output=True,
         text=True,
         timeout=300,
-        env={**kept, "PYTHONPATH": path, **environment},
+        env={**inherited, "PYTHONPATH": path, **environment},
     )
 
 
@@ -36,7 +36,7 @@ def by_subject(done: subprocess.CompletedProcess) -> dict[str, dict]:
 
 
 def claim(folder: Path, name: str, version: str) -> None:
-    """A package's metadata of a version, found before the real one's."""
+    """Writes metadata of a version of a package, which are found before the real ones."""
     place = folder / f"{name}-{version}.dist-info"
     place.mkdir(parents=True)
     (place / "METADATA").write_text(
@@ -58,25 +58,25 @@ def test_a_sound_environment(tmp_path: Path) -> None:
     for name in ("tensorflow", "tf-agents", "numpy", "typing-extensions"):
         assert f"ok    {name} " in done.stdout
         assert metadata.version(name) in done.stdout
-    assert "TensorFlow and what stands on it" in done.stdout
+    assert "TensorFlow and the packages that need it" in done.stdout
     assert str(weights) in done.stdout
     assert f"{cache / 'data'}, " in done.stdout
     assert not cache.parent.exists()
 
 
-def test_caches_tell_what_they_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_caches_report_their_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_TF_CACHE", str(tmp_path))
     shard = tmp_path / "features" / "key" / "shard"
     shard.parent.mkdir(parents=True)
     with shard.open("wb") as file:
         file.truncate(3 * doctor_checks.GIB // 2)
-    told = {cach.subject: cach.told for cach in doctor_checks.caches()}
-    assert told["cache of features"].startswith(f"{tmp_path / 'features'}, 1.5 GiB used, ")
-    assert ", 0.0 GiB used, " in told["cache of data"]
+    messages = {finding.subject: finding.message for finding in doctor_checks.caches()}
+    assert messages["cache of features"].startswith(f"{tmp_path / 'features'}, 1.5 GiB used, ")
+    assert ", 0.0 GiB used, " in messages["cache of data"]
 
 
 @pytest.mark.slow
-def test_every_fault_is_told_with_its_remedy(tmp_path: Path) -> None:
+def test_every_fault_is_reported_with_its_remedy(tmp_path: Path) -> None:
     claim(tmp_path, "numpy", "2.1.0")
     claim(tmp_path, "optuna", "3.0.0")
     (tmp_path / "file").touch()
@@ -101,7 +101,7 @@ def test_every_fault_is_told_with_its_remedy(tmp_path: Path) -> None:
         "remedy": "if you need it: pip install 'nas-tf[optuna]'",
     }
     assert found["cache of data"]["told"].endswith("cannot be written: Not a directory")
-    assert found["NAS_TF_DATA"]["told"] == f"{tmp_path / 'nowhere'} is no folder"
+    assert found["NAS_TF_DATA"]["told"] == f"{tmp_path / 'nowhere'} is not a folder"
 
 
 @pytest.mark.parametrize("how", DEAD)

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from nas_tf.cli.export import lost_by_int8
+from nas_tf.cli.export import int8_warning
 from nas_tf.tasks import Task
 from serving import lite_metadata, lite_runner, saved_model, staged
 from serving.parity import Parity, headline
@@ -24,31 +24,34 @@ from tests.serving.shipped import SIZE, TASKS
 
 @pytest.mark.slow
 def test_all_formats_are_written_and_compared(place: Path) -> None:
-    *rows, points, milliseconds = (place / "told.txt").read_text().splitlines()
-    assert points == "points are of mean_iou, more or less than the Keras model has"
-    assert milliseconds == "milliseconds are medians with 1 / 2 threads, in turns"
+    *rows, points, milliseconds = (place / "export.txt").read_text().splitlines()
+    assert points == (
+        "points: difference in mean_iou from the Keras model; agreement: share of matching "
+        "predictions"
+    )
+    assert milliseconds == "ms: medians with 1 / 2 threads, measured in turns"
     assert [row.split()[0] for row in rows] == [
         *("format", "keras", "savedmodel", "fp32", "fp16", "int8", "onnx")
     ]
-    assert re.search(r"mean_iou +points +like Keras$", rows[0].rstrip())
+    assert re.search(r"mean_iou +points +agreement$", rows[0].rstrip())
     first, figures = rows[1].split(), {}
     assert first[2:] == ["100.00%"]
     for row in rows[2:]:
-        name, *_, figure, off, alike, path = row.split()
+        name, *_, figure, points, agreement, path = row.split()
         assert (place / path).exists()
-        assert float(off) == pytest.approx(100 * (float(figure) - float(first[1])), abs=0.011)
-        figures[name] = float(off), float(alike[:-1])
+        assert float(points) == pytest.approx(100 * (float(figure) - float(first[1])), abs=0.011)
+        figures[name] = float(points), float(agreement[:-1])
     for name, least in (("savedmodel", 99.9), ("fp32", 99), ("onnx", 99)):
         assert abs(figures[name][0]) < 0.5
         assert figures[name][1] > least
     runtimes = len(lite_runner.runtimes())
     assert [row.count(" / ") for row in rows[1:]] == [0, 0, runtimes, runtimes, runtimes, 0]
-    told = saved_model.about(place / "out" / "savedmodel" / "1")
-    assert told["origin"]["kind"] == "search"
-    assert told["classes"][0] == "background"
+    about = saved_model.about(place / "out" / "savedmodel" / "1")
+    assert about["origin"]["kind"] == "search"
+    assert about["classes"][0] == "background"
     for kind in ("fp32", "fp16", "int8"):
         (path,) = (place / "out").glob(f"*-{kind}.tflite")
-        assert lite_metadata.read(path) == told | {"kind": kind}
+        assert lite_metadata.read(path) == about | {"kind": kind}
 
 
 @pytest.mark.parametrize(
@@ -62,9 +65,9 @@ def test_all_formats_are_written_and_compared(place: Path) -> None:
         ),
     ],
 )
-def test_a_loss_of_more_than_a_point_is_told(figures: dict[str, float], line: str) -> None:
+def test_a_loss_of_more_than_a_point_is_a_warning(figures: dict[str, float], line: str) -> None:
     compared = {name: Parity(0.5, {"mean_iou": item}, 1.0) for name, item in figures.items()}
-    assert lost_by_int8(compared, "mean_iou") == line
+    assert int8_warning(compared, "mean_iou") == line
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
@@ -90,7 +93,7 @@ def test_joints_are_exported_in_int8_and_drawn(place: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_export_that_fails_is_in_no_way_of_the_next(place: Path) -> None:
+def test_an_export_that_fails_does_not_block_the_next(place: Path) -> None:
     """A package is missing, then Ctrl-C is pressed while the last format is written."""
     (place / "without").mkdir()
     (place / "without" / "tf2onnx.py").write_text("raise ImportError('none here')\n")
@@ -117,35 +120,35 @@ def test_an_export_that_fails_is_in_no_way_of_the_next(place: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_score_says_what_was_scored(place: Path) -> None:
+def test_a_score_describes_its_data(place: Path) -> None:
     (path, *_) = sorted((place / "run" / "weights").glob("*.npz"))
-    how = ("--trial", path.stem, "--scales", "0.75,1", "--flip", "--input", "64x64")
-    done = nas_tf("score", "run", *how, "--out", "how.json", cwd=place)
+    options = ("--trial", path.stem, "--scales", "0.75,1", "--flip", "--input", "64x64")
+    done = nas_tf("score", "run", *options, "--out", "how.json", cwd=place)
     assert done.returncode == 0, done.stderr
     seen = "100 images, whole, in windows of 64x64, scales 0.75, 1, mirror images too"
-    told = f"trial {path.stem} on shapes val, {seen}: mean_iou 0."
-    assert done.stdout.splitlines()[-1].startswith(told)
+    line = f"trial {path.stem} on shapes val, {seen}: mean_iou 0."
+    assert done.stdout.splitlines()[-1].startswith(line)
     record = json.loads((place / "how.json").read_text())
     assert (record["trial"], record["scales"], record["flip"]) == (path.stem, [0.75, 1.0], True)
 
 
 def test_an_export_that_is_stopped_leaves_no_empty_folder(tmp_path: Path) -> None:
     def stopped(folder: Path) -> None:
-        with staged.stage(folder) as beside:
-            (beside / "a part").touch()
+        with staged.stage(folder) as staging:
+            (staging / "a part").touch()
             raise KeyboardInterrupt
 
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    for folder in (tmp_path / "exports" / "x", kept):
+    existing = tmp_path / "existing"
+    existing.mkdir()
+    for folder in (tmp_path / "exports" / "x", existing):
         with pytest.raises(KeyboardInterrupt):
             stopped(folder)
     assert not (tmp_path / "exports" / "x").exists()
-    assert list(kept.iterdir()) == []
+    assert list(existing.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_a_compressed_network_is_a_folder_that_export_takes(place: Path) -> None:
+def test_a_compressed_network_is_a_folder_that_export_accepts(place: Path) -> None:
     options = ("--steps", "4", "--batch", "4", "--check", "8", "--out", "pruned")
     done = nas_tf("compress", "prune", "run", "--sparsity", "0.7", *options, cwd=place)
     assert done.returncode == 0, done.stderr
@@ -158,10 +161,10 @@ def test_a_compressed_network_is_a_folder_that_export_takes(place: Path) -> None
     assert done.returncode == 0, done.stderr
     assert unexpected(done.stderr) == []
     (path,) = (place / "smaller").glob("*-int8.tflite")
-    told = lite_metadata.read(path)
-    did = {"kind": "pruned", "sparsity": 0.7, "steps": 4, "rate": 1e-4}
-    assert told["origin"]["compressed"] == [did]
-    assert told["origin"]["images"] == 8
+    origin = lite_metadata.read(path)["origin"]
+    compression = {"kind": "pruned", "sparsity": 0.7, "steps": 4, "rate": 1e-4}
+    assert origin["compressed"] == [compression]
+    assert origin["images"] == 8
     done = nas_tf("export", "pruned", "--trial", "1", cwd=place)
     assert done.stderr == "nas-tf: pruned is the folder of a training, expected no --trial\n"
     assert done.returncode == 2
@@ -169,8 +172,8 @@ def test_a_compressed_network_is_a_folder_that_export_takes(place: Path) -> None
 
 @pytest.mark.slow
 def test_networks_and_exports_are_scored_alike(place: Path) -> None:
-    told = lite_metadata.read(next((place / "out").glob("*-fp32.tflite")))
-    size = "x".join(map(str, told["input"]["size"]))
+    about = lite_metadata.read(next((place / "out").glob("*-fp32.tflite")))
+    size = "x".join(map(str, about["input"]["size"]))
     results = {}
     for name, source, options in (
         ("run", "run", ("--input", size)),
@@ -209,7 +212,7 @@ def test_models_are_timed_in_turns(place: Path) -> None:
 
 
 @pytest.mark.slow
-def test_how_to_serve_is_told_and_written(place: Path) -> None:
+def test_how_to_serve_is_printed_and_written(place: Path) -> None:
     done = nas_tf("serve", "out", "--name", "street", "--files", cwd=place)
     assert done.returncode == 0, done.stderr
     assert "wrote out/deploy/kubernetes.yaml" in done.stdout
@@ -235,7 +238,7 @@ def test_an_endpoint_is_asked_and_put_under_load(place: Path) -> None:
         options = ("--requests", "20", "--concurrency", "4")
         done = nas_tf("loadtest", f"{endpoint.grpc}/{endpoint.model}", *options, cwd=place)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith("20 of 20 answered in ")
+        assert done.stdout.startswith("20 of 20 requests answered in ")
         assert ", p99 " in done.stdout
         done = nas_tf("predict", "--endpoint", f"{endpoint.grpc}/nobody", "photo.jpg", cwd=place)
         assert done.returncode == 6
@@ -263,7 +266,7 @@ def test_an_endpoint_is_asked_and_put_under_load(place: Path) -> None:
             "format 'torch' is unknown, expected some of savedmodel, fp32, fp16, int8, onnx",
             2,
         ),
-        (["export", "run", "--trial", "7"], "keeps no weights of trial 7, expected one of: ", 2),
+        (["export", "run", "--trial", "7"], "has no weights of trial 7, expected one of: ", 2),
         (["export", "run", "data.name=camvid"], "of a search, expected no data.name=camvid", 2),
         (["export", "run", "--config", "quickstart"], "of a search, expected no --config", 2),
         (["export", "run", "--weights", "best"], "of a search, expected no --weights best", 2),
@@ -277,16 +280,16 @@ def test_an_endpoint_is_asked_and_put_under_load(place: Path) -> None:
         (["export", "out"], "out holds neither genotype.json nor run.json, expected a folder", 2),
         (["export", "arch0"], "wrote, or a genotype with --config", 2),
         (["score", "out"], "one of them: out/savedmodel/1, out/run-", 2),
-        (["score", "arch0"], "arch0 is no folder, expected one that nas-tf train or nas-tf", 2),
+        (["score", "arch0"], "arch0 is not a folder, expected one that nas-tf train or nas", 2),
         (
             ["export", "run", "--input", "8x8"],
             "input 8x8 is smaller than the encoder's stride, expected at least 32x32",
             2,
         ),
-        (["predict", "photo.jpg"], "given: photo.jpg; expected MODEL and a picture", 2),
+        (["predict", "photo.jpg"], "the argument is photo.jpg, expected MODEL and a picture", 2),
         (["predict", "out", "photo.jpg"], "nas-tf export wrote, such as out/savedmodel/1", 2),
         (["predict", "none.tflite", "photo.jpg"], "none.tflite does not exist, expected", 2),
-        (["predict", "small.yaml", "photo.jpg"], "small.yaml is no TFLite model, expected", 2),
+        (["predict", "small.yaml", "photo.jpg"], "small.yaml is not a TFLite model, expected", 2),
         (["predict", "out/savedmodel/1", "small.yaml"], "small.yaml is not a picture, exp", 3),
         (["predict", "--endpoint", "street", "photo.jpg"], "--endpoint is 'street', expected", 2),
         (["compress", "qat", "run", "--out", "out"], "out exists, expected another --out", 2),
@@ -300,16 +303,16 @@ def test_an_endpoint_is_asked_and_put_under_load(place: Path) -> None:
             "split of shapes is 'summer', expected one of train, val, test",
             3,
         ),
-        (["score", "run", "--scales", "0"], "--scales is '0', expected numbers of 0.1 to 4", 2),
+        (["score", "run", "--scales", "0"], "--scales is '0', expected numbers from 0.1 to 4", 2),
         (
             ["score", "out/savedmodel/1", "--flip"],
             "is an exported model, expected none of --input",
             2,
         ),
         (["score", "run", "--data", "camvid"], "and camvid has 11 (Sky, Building", 2),
-        (["benchmark", "small.yaml"], "small.yaml is no TFLite model, expected such as", 2),
+        (["benchmark", "small.yaml"], "small.yaml is not a TFLite model, expected one", 2),
         (["serve", "run"], "run holds no version in savedmodel, expected a folder that", 2),
-        (["loadtest", "street"], "endpoint is 'street', expected such as grpc://", 2),
+        (["loadtest", "street"], "endpoint is 'street', expected a URL such as grpc://", 2),
     ],
 )
 def test_mistakes_are_one_line(place: Path, arguments: list[str], line: str, code: int) -> None:

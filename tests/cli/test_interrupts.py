@@ -1,4 +1,4 @@
-"""Ctrl-C stops a process also where Python drops what is raised."""
+"""Ctrl-C stops a process even where Python drops the exception."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ class Slow:
 
 class Broken:
     def __del__(self):
-        raise ValueError("told as ever")
+        raise ValueError("reported as usual")
 
 cli._repeat_dropped_interrupts()
 Broken()
@@ -31,7 +31,7 @@ except KeyboardInterrupt:
 """
 
 
-def test_an_interrupt_within_a_destructor_comes_again() -> None:
+def test_an_interrupt_within_a_destructor_is_repeated() -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         capture_output=True,
@@ -40,5 +40,5 @@ def test_an_interrupt_within_a_destructor_comes_again() -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.stdout.splitlines()[-1] == "stopped"
-    assert "ValueError: told as ever" in done.stderr
+    assert "ValueError: reported as usual" in done.stderr
     assert "KeyboardInterrupt" not in done.stderr

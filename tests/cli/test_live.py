@@ -1,4 +1,4 @@
-"""Live lines of workers, from what a worker prints to what a person sees."""
+"""Live lines of workers, from a worker's output to the text that a person sees."""
 
 import io
 import itertools
@@ -12,21 +12,21 @@ from nas_tf.cli.live import PIPED, LiveLine, Relay, bars, live_line
 
 
 def sent(capsys: pytest.CaptureFixture[str], act: Callable) -> list[str]:
-    """What a worker prints while it works."""
+    """Returns the lines that a worker prints while ``act`` works."""
     with live_line(Console()) as line:
         act(line)
     return capsys.readouterr().out.splitlines()
 
 
 def shown(lines: dict[str, list[str]], *, terminal: bool) -> str:
-    """What the process that started the workers shows of their lines."""
+    """Returns the screen of the process that started the workers."""
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=terminal, width=120)
-    with bars(console) as place:
-        relay = Relay(place, console)
-        for name, said in lines.items():
-            for line in said:
-                relay.hear(name, line)
+    with bars(console) as display:
+        relay = Relay(display, console)
+        for name, printed in lines.items():
+            for line in printed:
+                relay.on_line(name, line)
     return screen.getvalue()
 
 
@@ -38,8 +38,8 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Callable:
         line.rows("features of meta-train", 0, 500)
         line.step("stage 1", 1, 40, 2.5)
         line.step("stage 1", 2, 40, 2.25)
-        line.say("trial 03: reward 0.5")
-        line.head("4/10 trials  best 0.5000")
+        line.print_line("trial 03: reward 0.5")
+        line.set_header("4/10 trials  best 0.5000")
 
     return act
 
@@ -66,12 +66,12 @@ def test_without_a_terminal_lines_are_plain(
     assert "stage 1" not in text
 
 
-def test_a_log_is_told_how_far_long_work_is(
+def test_a_log_reports_the_progress_of_long_work(
     work: Callable, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a terminal would show a bar; every step is late here."""
+    """A terminal would show a bar; every step is late here."""
     monkeypatch.setattr("nas_tf.cli.live.SILENCE", 0.0)
-    monkeypatch.setattr("nas_tf.cli.live._PAUSE", -1.0)
+    monkeypatch.setattr("nas_tf.cli.live._SEND_INTERVAL", -1.0)
     lines = shown({"worker-0": sent(capsys, work)}, terminal=False).splitlines()
     assert lines[:2] == [
         "worker-0: features of meta-train: 0 of 500",
@@ -80,17 +80,17 @@ def test_a_log_is_told_how_far_long_work_is(
     assert "stage 1: " not in shown({"worker-0": sent(capsys, work)}, terminal=True)
 
 
-def test_the_figures_of_a_long_description_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_figures_of_a_long_description_are_complete(monkeypatch: pytest.MonkeyPatch) -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=80)
     clock = itertools.count()
-    with bars(console) as place:
-        monkeypatch.setattr(place, "get_time", lambda: next(clock) / 100)
-        line = LiveLine(place, console, "worker-0")
+    with bars(console) as display:
+        monkeypatch.setattr(display, "get_time", lambda: next(clock) / 100)
+        line = LiveLine(display, console, "worker-0")
         line.start("features of the teacher of meta-train, all of its rows", 12345)
         for done in range(0, 5000, 100):
-            line.at(done, 2.193)
-        place.refresh()
-        table = place.make_tasks_table(place.tasks)
+            line.update(done, 2.193)
+        display.refresh()
+        table = display.make_tasks_table(display.tasks)
         row = "".join(line.text for line in console.render_lines(table)[0])
     assert "worker-0  " in row
     assert "…" in row

@@ -1,4 +1,4 @@
-"""What a newcomer does wrong is one line, and told before anything is computed."""
+"""A user's mistakes are reported in one line, before anything is computed."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 from nas_tf.cli import main
 
-SAID = "{place} cannot be written: {there} is no folder, expected another --out"
+UNWRITABLE = "{path} cannot be written: {file} is not a folder, expected another --out"
 WRITES = {
     "train": ("arch0", "--config", "shapes_auxcell", "--out", "file/x"),
     "train-teacher": ("--config", "shapes_auxcell", "--out", "file/x"),
@@ -33,17 +33,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def said(
+def refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
 ) -> tuple[int, str]:
     monkeypatch.setattr(sys, "argv", ["nas-tf", *arguments])
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit:
         main()
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith("nas-tf: ")
-    assert told.err.count("\n") == 1
-    return left.value.code, told.err.removeprefix("nas-tf: ").rstrip()
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("nas-tf: ")
+    assert output.err.count("\n") == 1
+    return exit.value.code, output.err.removeprefix("nas-tf: ").rstrip()
 
 
 @pytest.mark.parametrize("command", WRITES)
@@ -55,19 +55,19 @@ def test_a_place_that_cannot_be_written(
 ) -> None:
     (here / "file").touch()
     arguments = WRITES[command]
-    code, told = said(monkeypatch, capsys, *command.split(), *arguments)
+    code, message = refused(monkeypatch, capsys, *command.split(), *arguments)
     assert code == 2
-    assert told == SAID.format(place=arguments[-1], there=here / "file")
+    assert message == UNWRITABLE.format(path=arguments[-1], file=here / "file")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_is_another_s(
+def test_a_folder_without_permission(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (here / "locked").mkdir(mode=0o500)
-    _, told = said(monkeypatch, capsys, "build", "arch0", "--out", "locked/x.keras")
-    assert "no permission to write to " in told
-    assert told.endswith("locked, expected another --out")
+    _, message = refused(monkeypatch, capsys, "build", "arch0", "--out", "locked/x.keras")
+    assert "no permission to write to " in message
+    assert message.endswith("locked, expected another --out")
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ def test_a_folder_that_is_another_s(
         (("show", "runs/nothing"), "runs/nothing holds no run (run.json), expected the folder of"),
         (
             ("data", "show", "shapes", "--out", "a.xyz"),
-            "--out is a.xyz, expected a picture's name such as a.png",
+            "--out is a.xyz, expected a picture such as a.png",
         ),
-        (("predict", "photo.jpg"), "given: photo.jpg; expected MODEL and a picture"),
+        (("predict", "photo.jpg"), "the argument is photo.jpg, expected MODEL and a picture"),
         (
             ("evaluate", "arch0", "--config", "shapes_auxcell", "network.weights=None"),
             "override network.weights=None: expected a text, or null",
@@ -90,7 +90,7 @@ def test_a_folder_that_is_another_s(
         ),
         (
             ("score", "nowhere"),
-            "nowhere is no folder, expected one that nas-tf train or nas-tf search wrote",
+            "nowhere is not a folder, expected one that nas-tf train or nas-tf search wrote",
         ),
         (
             ("serch", "shapes_auxcell"),
@@ -115,15 +115,15 @@ def test_others(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    code, told = said(monkeypatch, capsys, *arguments)
+    code, message = refused(monkeypatch, capsys, *arguments)
     assert code == 2
-    assert told.startswith(line)
+    assert message.startswith(line)
 
 
 @pytest.mark.parametrize(
     "command", [("search", "shapes_auxcell"), ("train", "arch0", "--config", "shapes_auxcell")]
 )
-def test_a_folder_of_something_else_stays_as_it_is(
+def test_a_folder_of_something_else_is_not_changed(
     command: tuple[str, ...],
     here: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -131,9 +131,13 @@ def test_a_folder_of_something_else_stays_as_it_is(
 ) -> None:
     (here / "fields").mkdir()
     (here / "fields" / "dataset.yaml").touch()
-    code, told = said(monkeypatch, capsys, *command, "network.weights=null", "--out", "fields")
+    code, message = refused(
+        monkeypatch, capsys, *command, "network.weights=null", "--out", "fields"
+    )
     assert code == 2
-    assert told == ("fields holds dataset.yaml and no run, expected a new folder, or one of a run")
+    assert message == (
+        "fields holds dataset.yaml and no run, expected a new folder, or one of a run"
+    )
     assert [item.name for item in (here / "fields").iterdir()] == ["dataset.yaml"]
 
 

@@ -1,4 +1,4 @@
-"""serve, predict --endpoint and loadtest as a person calls them: real processes."""
+"""serve, predict --endpoint and loadtest, with real servers."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from tests.serving.shipped import pictures, shipment
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a photograph and an export of two versions that see other things."""
+    """A folder with a photograph and an export of two versions with different weights."""
     folder = tmp_path_factory.mktemp("place")
     Image.fromarray(pictures(1, size=(80, 120))[0]).save(folder / "photo.jpg")
     (folder / "file").touch()
@@ -38,7 +38,7 @@ def endpoint(place: Path) -> Iterator[Endpoint]:
 
 
 @pytest.mark.slow
-def test_versions_and_labels_are_asked_for(place: Path, endpoint: Endpoint) -> None:
+def test_versions_and_labels_are_selected(place: Path, endpoint: Endpoint) -> None:
     drawn = {}
     model = f"{endpoint.grpc}/{endpoint.model}"
     for which in (("--version", "1"), ("--label", "stable"), ("--label", "canary")):
@@ -58,11 +58,11 @@ def test_signatures_are_put_under_load(place: Path, endpoint: Endpoint, signatur
     model = f"{endpoint.rest}/{endpoint.model}"
     done = nas_tf("loadtest", model, *options, "--signature", signature, cwd=place)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("12 of 12 answered in ")
-    assert "/s of 2 images each, 4 at a time; p50 " in done.stdout
+    assert done.stdout.startswith("12 of 12 requests answered in ")
+    assert " requests/s, images per request: 2, at a time: 4; latency p50 " in done.stdout
 
 
-def test_mistakes_that_a_server_tells_are_one_line(place: Path, endpoint: Endpoint) -> None:
+def test_mistakes_that_a_server_reports_are_one_line(place: Path, endpoint: Endpoint) -> None:
     model = f"{endpoint.grpc}/{endpoint.model}"
     for arguments, line, code in (
         (["loadtest", model, "--version", "9"], "refuses (not_found): Servable not found", 6),
@@ -75,7 +75,7 @@ def test_mistakes_that_a_server_tells_are_one_line(place: Path, endpoint: Endpoi
 
 
 def test_a_load_ends_when_the_server_does(tmp_path: Path) -> None:
-    """What failed is counted, and not asked again for as long as a patient client would."""
+    """Failed requests are counted and not repeated, as a patient client would do."""
     left = iter(range(20))
 
     def reply(handler: BaseHTTPRequestHandler) -> None:
@@ -89,7 +89,7 @@ def test_a_load_ends_when_the_server_does(tmp_path: Path) -> None:
     with test_wires.serving(reply) as address:
         options = ("--requests", "200", "--concurrency", "1")
         done = nas_tf("loadtest", f"{address}/street", *options, cwd=tmp_path)
-    assert done.stdout.startswith("19 of 200 answered in ")
+    assert done.stdout.startswith("19 of 200 requests answered in ")
     assert done.stderr.startswith("nas-tf: 181 requests failed, 181 with: http://127.0.0.1:")
     assert (done.stderr.count("\n"), done.returncode) == (1, 6)
 
@@ -101,57 +101,57 @@ def test_a_load_ends_when_the_server_does(tmp_path: Path) -> None:
         (
             "serving_default",
             (-1, 2),
-            "takes images uint8 [any, any, 2, 3], expected images of one",
+            "takes images uint8 [any, any, 2, 3], expected images of a fixed",
         ),
     ],
 )
-def test_models_of_others_are_told(
+def test_models_without_a_known_signature_are_refused(
     tmp_path: Path, name: str, sides: tuple[int, int], line: str
 ) -> None:
-    takes = {"images": test_wires.tensor("DT_UINT8", -1, *sides, 3)}
-    signatures = {name: {"inputs": takes, "outputs": {}}}
-    told = {"metadata": {"signature_def": {"signature_def": signatures}}}
-    with test_wires.serving(lambda handler: test_wires.send(handler, told)) as address:
+    inputs = {"images": test_wires.tensor("DT_UINT8", -1, *sides, 3)}
+    signatures = {name: {"inputs": inputs, "outputs": {}}}
+    metadata = {"metadata": {"signature_def": {"signature_def": signatures}}}
+    with test_wires.serving(lambda handler: test_wires.send(handler, metadata)) as address:
         done = nas_tf("loadtest", f"{address}/street", cwd=tmp_path)
     assert line in done.stderr
     assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", 2)
 
 
-def test_an_argument_of_the_server_is_told_by_docker(place: Path, tmp_path: Path) -> None:
-    """A Docker that writes its arguments down, there being no daemon here."""
+def test_docker_receives_the_arguments_of_the_server(place: Path, tmp_path: Path) -> None:
+    """There is no Docker daemon here, so a script records the arguments."""
     docker = tmp_path / "docker"
     docker.write_text(
         f"#!{sys.executable}\nimport json, sys\n"
-        f"open({str(tmp_path / 'told.json')!r}, 'w').write(json.dumps(sys.argv[1:]))\n"
+        f"open({str(tmp_path / 'arguments.json')!r}, 'w').write(json.dumps(sys.argv[1:]))\n"
         "sys.exit(0 if sys.argv[1] == 'info' else 7)\n"
     )
     docker.chmod(0o755)
     path = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = nas_tf("serve", "street", "--start", cwd=place, env=path)
     assert (done.stderr, done.returncode) == ("", 7)
-    told = json.loads((tmp_path / "told.json").read_text())
-    assert told[0] == "run"
-    source, target, mode = told[told.index("-v") + 1].split(":")
+    arguments = json.loads((tmp_path / "arguments.json").read_text())
+    assert arguments[0] == "run"
+    source, target, mode = arguments[arguments.index("-v") + 1].split(":")
     assert (Path(source), target, mode) == (place / "street/savedmodel", "/models/street", "ro")
-    assert told[-3:] == ["-e", "MODEL_NAME=street", "tensorflow/serving:2.15.1"]
-    ports = [told[n + 1] for n, item in enumerate(told) if item == "-p"]
+    assert arguments[-3:] == ["-e", "MODEL_NAME=street", "tensorflow/serving:2.15.1"]
+    ports = [arguments[n + 1] for n, item in enumerate(arguments) if item == "-p"]
     assert ports == ["127.0.0.1:8500:8500", "127.0.0.1:8501:8501"]
     done = nas_tf("serve", "street", "--files", "--start", cwd=place, env=path)
     assert (done.stderr, done.returncode) == ("", 7)
     compose = str(place / "street" / "deploy" / "compose.yaml")
-    told = json.loads((tmp_path / "told.json").read_text())
-    assert told == ["compose", "-f", compose, "up"]
+    arguments = json.loads((tmp_path / "arguments.json").read_text())
+    assert arguments == ["compose", "-f", compose, "up"]
 
 
 def test_without_docker_nothing_is_started(place: Path, tmp_path: Path) -> None:
     done = nas_tf(
         "serve", "street", "--start", cwd=place, env=os.environ | {"PATH": str(tmp_path)}
     )
-    assert done.stderr == "nas-tf: --start needs Docker and there is none on this machine\n"
+    assert done.stderr == "nas-tf: --start needs Docker, which is not installed\n"
     assert done.returncode == 4
 
 
-def test_a_docker_without_its_daemon_is_told_before_any_advice(
+def test_a_docker_without_its_daemon_is_reported_before_any_advice(
     place: Path, tmp_path: Path
 ) -> None:
     docker = tmp_path / "docker"
@@ -163,10 +163,10 @@ def test_a_docker_without_its_daemon_is_told_before_any_advice(
     assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", 4)
 
 
-def test_a_server_that_is_not_there_is_told_while_one_waits(place: Path) -> None:
-    began = time.monotonic()
+def test_an_absent_server_is_reported_soon(place: Path) -> None:
+    started = time.monotonic()
     done = nas_tf("predict", "--endpoint", "grpc://127.0.0.1:9/street", "photo.jpg", cwd=place)
-    assert time.monotonic() - began < 40
+    assert time.monotonic() - started < 40
     assert done.stderr.startswith("nas-tf: ")
     assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", 6)
 
@@ -180,8 +180,8 @@ def test_a_release_is_written_and_promoted(place: Path) -> None:
         image = ("--image", "registry.example.com/street")
         done = nas_tf("serve", "street", "--files", *image, *options, cwd=place)
         assert (done.stderr, done.returncode) == ("", 0)
-        asked = "--label stable (or canary)" if "canary" in labels else "--label stable"
-        assert done.stdout.endswith(f"/street photo.jpg {asked}\n")
+        option = "--label stable (or canary)" if "canary" in labels else "--label stable"
+        assert done.stdout.endswith(f"/street photo.jpg {option}\n")
         config = (place / "street" / "deploy" / "models.config").read_text()
         for label, number in labels.items():
             assert f'version_labels {{ key: "{label}" value: {number} }}' in config
@@ -202,7 +202,7 @@ def test_a_release_is_written_and_promoted(place: Path) -> None:
         (["predict", "street/savedmodel/1", "photo.jpg", "--out", "a.doc"], "such as a.png"),
         (
             ["predict", "street/savedmodel/1", "photo.jpg", "--out", "file/a.png"],
-            "file is no folder, expected another --out",
+            "file is not a folder, expected another --out",
         ),
         (
             ["loadtest", "grpc://127.0.0.1:9/a", "--label", "a", "--version", "1"],

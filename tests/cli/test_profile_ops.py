@@ -1,4 +1,4 @@
-"""profile-ops, and a search under its table, as a person calls them: real processes."""
+"""profile-ops, and a search with its table, partly in real processes."""
 
 import json
 import signal
@@ -17,7 +17,7 @@ PLACE = ["--space", "auxcell", "--input", "64x64", "network.width=8", "network.a
 
 
 @pytest.mark.slow
-def test_a_table_is_filled_gone_on_with_and_compared(tmp_path: Path) -> None:
+def test_a_table_is_filled_resumed_and_compared(tmp_path: Path) -> None:
     child = subprocess.Popen(
         [*COMMAND, "profile-ops", *PLACE, "--out", "tables/here.json"],
         cwd=tmp_path,
@@ -29,10 +29,10 @@ def test_a_table_is_filled_gone_on_with_and_compared(tmp_path: Path) -> None:
     while child.poll() is None and not path.exists():
         time.sleep(0.05)
     child.send_signal(signal.SIGINT)
-    _, said = child.communicate(timeout=100)
+    _, printed = child.communicate(timeout=100)
     assert child.returncode == 130
-    stopped = "stopped; the same command resumes from here (tables/here.json)"
-    assert said.splitlines()[-1] == stopped
+    stopped = "stopped; the same command resumes the measurement in tables/here.json"
+    assert printed.splitlines()[-1] == stopped
     before = json.loads(path.read_text())
     assert (before["schema"], before["threads"]) == (1, 1)
     done = nas_tf("profile-ops", *PLACE, "--out", "tables/here.json", "--check", "4", cwd=tmp_path)
@@ -42,7 +42,7 @@ def test_a_table_is_filled_gone_on_with_and_compared(tmp_path: Path) -> None:
     filled, compared = done.stdout.splitlines()
     timed = len(after["ops"]) - len(before["ops"])
     assert filled.startswith(
-        f"{len(after['ops'])} operations in tables/here.json, {timed} of them timed now in "
+        f"{len(after['ops'])} operations in tables/here.json, {timed} of them measured in "
     )
     assert filled.endswith("use it with search.latency=tables/here.json")
     assert compared.startswith("predicted / measured: median ")
@@ -64,7 +64,7 @@ def test_a_table_is_filled_gone_on_with_and_compared(tmp_path: Path) -> None:
         ),
         (
             ["profile-ops", "small.yaml", "--out", "small.yaml"],
-            "small.yaml is no latency table (JSON is malformed: invalid character (byte 0)), "
+            "small.yaml is not a latency table (JSON is malformed: invalid character (byte 0)), "
             "expected one that nas-tf profile-ops wrote",
         ),
         (
@@ -98,14 +98,14 @@ def test_evaluate_times_the_network_itself(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "small.yaml").write_text(SMALL)
     done = nas_tf(
         *("evaluate", NETWORK, "--config", "small.yaml", "stage_two=null"),
-        *("search.latency=tflite", "search.targets.params.target=1000", "--out", "one.json"),
+        *("search.latency=tflite", "search.goals.params.goal=1000", "--out", "one.json"),
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "one.json").read_text())
     assert record["latency_ms"] > 0
-    priced = record["score"] * (record["params"] / 1000) ** -0.07
+    reward = record["score"] * (record["params"] / 1000) ** -0.07
     assert done.stdout.splitlines()[-1].startswith(
-        f"reward {priced:.4f} of a score of {record['score']:.4f}, "
+        f"reward {reward:.4f} (score {record['score']:.4f}), "
     )
     assert done.stdout.splitlines()[-1].endswith(f", {milliseconds(record['latency_ms'])}")

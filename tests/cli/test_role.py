@@ -13,7 +13,7 @@ from nas_tf.runs import Run, files
 from tests.cli.test_training import SMALL
 from tests.e2e.processes import free_port, identity
 
-WHOLE = identity("worker-0", 8000)
+COMPLETE = identity("worker-0", 8000)
 
 
 @pytest.mark.parametrize(
@@ -22,29 +22,29 @@ WHOLE = identity("worker-0", 8000)
         (
             {"KERASTUNER_TUNER_ID": "chief"},
             1,
-            "KERASTUNER_TUNER_ID is set without KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT: "
-            "a process of a cluster needs all three, one that searches alone none",
+            "KERASTUNER_TUNER_ID is set without KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT, "
+            "expected all three for a process of a cluster, and none for a search in one process",
         ),
         (
             {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_TUNER_ID": "worker-1"},
             1,
-            "KERASTUNER_TUNER_ID is set without KERASTUNER_ORACLE_PORT: a process of a cluster "
-            "needs all three, one that searches alone none",
+            "KERASTUNER_TUNER_ID is set without KERASTUNER_ORACLE_PORT, expected all three for a "
+            "process of a cluster, and none for a search in one process",
         ),
         (
-            WHOLE | {"KERASTUNER_ORACLE_PORT": "abc"},
+            COMPLETE | {"KERASTUNER_ORACLE_PORT": "abc"},
             1,
             "KERASTUNER_ORACLE_PORT is 'abc', expected a number",
         ),
         (
-            WHOLE,
+            COMPLETE,
             2,
-            "--workers 2 starts a chief and workers of its own, and KERASTUNER_TUNER_ID says that "
-            "this is worker-0: expected one or the other",
+            "--workers is 2 and KERASTUNER_TUNER_ID is worker-0, expected only one of them: "
+            "--workers starts its own chief and workers",
         ),
     ],
 )
-def test_what_would_quietly_search_alone_is_refused(
+def test_variables_that_would_search_alone_unnoticed_are_refused(
     environment: dict[str, str], workers: int, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in environment.items():
@@ -54,15 +54,15 @@ def test_what_would_quietly_search_alone_is_refused(
     assert str(error.value) == line
 
 
-def test_alone_or_whole_it_is_none_of_these(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_variables_or_none_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     role.check(3)
-    for name, value in WHOLE.items():
+    for name, value in COMPLETE.items():
         monkeypatch.setenv(name, value)
     role.check(1)
 
 
 @pytest.mark.slow
-def test_a_chief_and_a_worker_by_hand_say_what_they_do_and_the_chief_what_was_found(
+def test_a_chief_and_a_worker_by_hand_describe_their_roles_and_the_chief_the_result(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "small.yaml").write_text(SMALL)
@@ -79,20 +79,20 @@ def test_a_chief_and_a_worker_by_hand_say_what_they_do_and_the_chief_what_was_fo
         )
         for name in ("chief", "worker-0")
     }
-    told = {name: item.communicate(timeout=500) for name, item in processes.items()}
-    assert [process.returncode for process in processes.values()] == [0, 0], told
+    printed = {name: item.communicate(timeout=500) for name, item in processes.items()}
+    assert [process.returncode for process in processes.values()] == [0, 0], printed
     place = f"127.0.0.1:{port}"
-    assert told["chief"][1].startswith(
-        f"chief at {place} of the search in run, until all trials have ended\n"
+    assert printed["chief"][1].startswith(
+        f"serving as chief of the search in run at {place} until all trials have ended\n"
     )
-    assert told["worker-0"][1].startswith(
-        f"worker-0 of the search in run, asks the chief at {place}\n"
+    assert printed["worker-0"][1].startswith(
+        f"working as worker-0 on the search in run for the chief at {place}\n"
     )
     for trial in Run(tmp_path / "run").trials:
-        for name, said in (("chief", "worker-0: trial"), ("worker-0", "trial")):
-            assert f"\n{said} {trial.trial}: reward " in told[name][1]
-    assert "2/2 trials  best " in told["chief"][1]
-    assert "report: run/report.html" in told["chief"][0]
-    assert told["worker-0"][0] == ""
+        for name, start in (("chief", "worker-0: trial"), ("worker-0", "trial")):
+            assert f"\n{start} {trial.trial}: reward " in printed[name][1]
+    assert "2/2 trials  best " in printed["chief"][1]
+    assert "report: run/report.html" in printed["chief"][0]
+    assert printed["worker-0"][0] == ""
     assert (tmp_path / "run" / files.REPORT).exists()
     assert len(Run(tmp_path / "run").trials) == 2

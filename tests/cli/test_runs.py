@@ -1,4 +1,4 @@
-"""Commands that answer from a run's folder: quick, plain, and without TensorFlow."""
+"""Commands that read a run's folder, quickly and without TensorFlow."""
 
 import csv
 import io
@@ -33,16 +33,16 @@ def call(*arguments: object) -> Result:
     return done
 
 
-def test_status_tells_what_the_folder_holds(run: Run) -> None:
-    told = json.loads(call("status", run.folder, "--json").output)
-    assert (told["trials"], told["of"]) == (30, 30)
-    assert told["completed"] == len(run.completed)
-    assert told["failed"] == sum(told["failures"].values()) == 30 - len(run.completed)
-    assert told["best"] == run.best()[0].reward
+def test_status_reports_the_content_of_the_folder(run: Run) -> None:
+    facts = json.loads(call("status", run.folder, "--json").output)
+    assert (facts["trials"], facts["of"]) == (30, 30)
+    assert facts["completed"] == len(run.completed)
+    assert facts["failed"] == sum(facts["failures"].values()) == 30 - len(run.completed)
+    assert facts["best"] == run.best()[0].reward
     text = call("status", run.folder).output
     assert "30/30 trials, finished" in text
-    assert f"best {told['best']:.4f}" in text
-    assert f"; {told['gated']} stopped by the gate, 2 failed\n" in text
+    assert f"best {facts['best']:.4f}" in text
+    assert f"; {facts['gated']} stopped by the gate, 2 failed\n" in text
     assert "\n1 failed: loss is nan at step 7 of stage 1\n" in text
 
 
@@ -53,12 +53,12 @@ def test_failures_that_differ_by_numbers_are_a_line(tmp_path: Path) -> None:
         for number in range(5)
     ]
     folder = recorded.run(tmp_path / "run", trials).folder
-    told = "0.08 to 0.12 ms of latency, the limit is 0.01 ms"
-    assert f"\n5 failed: {told}\n" in call("status", folder).output
-    assert json.loads(call("status", folder, "--json").output)["failures"] == {told: 5}
+    merged = "0.08 to 0.12 ms of latency, the limit is 0.01 ms"
+    assert f"\n5 failed: {merged}\n" in call("status", folder).output
+    assert json.loads(call("status", folder, "--json").output)["failures"] == {merged: 5}
 
 
-def test_a_search_without_a_gate_tells_of_none(tmp_path: Path) -> None:
+def test_a_search_without_a_gate_mentions_none(tmp_path: Path) -> None:
     open_run = made(tmp_path / "run", trials=5, gate=False)
     assert "by the gate" not in call("status", open_run.folder).output
     assert "by the gate" not in Headline(open_run.folder, 5).after(open_run.trials[-1])
@@ -66,15 +66,15 @@ def test_a_search_without_a_gate_tells_of_none(tmp_path: Path) -> None:
     assert "kept by the gate" in Headline(gated.folder, 5).after(gated.trials[-1])
 
 
-def test_the_headline_tells_a_speed_once_it_is_known(tmp_path: Path) -> None:
+def test_the_headline_shows_a_speed_once_it_is_known(tmp_path: Path) -> None:
     folder = made(tmp_path / "run", trials=0).folder
     headline = Headline(folder, 9)
     minutes = [recorded.trial(number, (0.5,)) for number in range(4)]
     for trial in minutes:
         TrialStore(folder).add(trial)
-        told = headline.after(trial)
-        assert ("trials/h" in told) == (" left" in told) == (trial is minutes[-1])
-    assert "60 trials/h  5 min left" in told
+        header = headline.after(trial)
+        assert ("trials/h" in header) == (" left" in header) == (trial is minutes[-1])
+    assert "60 trials/h  5 min left" in header
 
 
 def test_a_search_under_way_is_no_finished_one(tmp_path: Path) -> None:
@@ -93,15 +93,15 @@ def test_best_is_a_table_a_csv_json_or_genotypes(run: Run) -> None:
     assert [line.rstrip() for line in table] == table
     rows = list(csv.DictReader(io.StringIO(call("best", run.folder, "--format", "csv").output)))
     assert [row["trial"] for row in rows] == [trial.trial for trial in run.best(10)]
-    told = json.loads(call("best", run.folder, "--top", 4, "--format", "json").output)
-    assert [item["genotype"] for item in told] == [item.genotype for item in best]
+    records = json.loads(call("best", run.folder, "--top", 4, "--format", "json").output)
+    assert [record["genotype"] for record in records] == [item.genotype for item in best]
     lines = call("best", run.folder, "--top", 4, "--format", "genotypes").output.splitlines()
     assert lines == [item.genotype for item in best]
     front = call("best", run.folder, "--pareto", "params", "--format", "genotypes").output
     assert front.splitlines() == [item.genotype for item in run.pareto("params")]
 
 
-def test_show_takes_a_trial_by_its_number_and_the_best_otherwise(run: Run) -> None:
+def test_show_accepts_the_number_of_a_trial_and_takes_the_best_otherwise(run: Run) -> None:
     best, other = run.best()[0], run.trials[3]
     text = call("show", run.folder, "--no-drawing").output
     assert f"trial {best.trial}" in text
@@ -124,20 +124,20 @@ def test_a_mistaken_option_is_not_the_runs_fault(run: Run) -> None:
         call("show", run.folder, "--no-drawing", "--width", -3)
 
 
-def test_show_tells_why_a_trial_failed(run: Run) -> None:
+def test_show_prints_why_a_trial_failed(run: Run) -> None:
     first, second, *_ = call("show", run.folder, "--trial", 12, "--no-drawing").output.split("\n")
     assert first == f"trial 0012 of {run.folder}"
     assert second == "failed: loss is nan at step 7 of stage 1; the oracle received 0.0000"
 
 
-def test_a_comparison_with_a_reranking_stands_beside_the_run(tmp_path: Path) -> None:
-    whole = made(tmp_path / "whole", trials=12)
-    longer = reranked(whole, top=3, sample=2)
-    page = call("compare", longer.folder, whole.folder).output.splitlines()[-1]
+def test_a_comparison_with_a_reranking_is_next_to_the_run(tmp_path: Path) -> None:
+    searched = made(tmp_path / "whole", trials=12)
+    longer = reranked(searched, top=3, sample=2)
+    page = call("compare", longer.folder, searched.folder).output.splitlines()[-1]
     assert Path(page) == tmp_path / "compare-rerank-whole" / "comparison.html"
 
 
-def test_report_tells_where_it_is(run: Run) -> None:
+def test_report_prints_its_path(run: Run) -> None:
     path = Path(call("report", run.folder).output.strip())
     assert path == run.folder / files.REPORT
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
@@ -147,26 +147,29 @@ def test_report_tells_where_it_is(run: Run) -> None:
     ("arguments", "line"),
     [
         (("status", "{empty}"), r"empty is no run: it has no run\.json"),
-        (("best", "{begun}"), "begun has no completed trial yet: 0 ended"),
+        (("best", "{empty_run}"), "empty_run has no completed trial yet: 0 ended"),
         (("best", "{run}", "--pareto", "latency_ms"), "no completed trial with latency_ms"),
         (("show", "{run}", "--trial", "99"), "trial is '99', expected one of 0000 to 0029"),
-        (("show", "{begun}"), "begun has no completed trial yet"),
-        (("show", "arch0", "--trial", "1"), "--trial 1 needs the folder of a run, not 'arch0'"),
+        (("show", "{empty_run}"), "empty_run has no completed trial yet"),
+        (
+            ("show", "arch0", "--trial", "1"),
+            "--trial 1 is given with 'arch0', expected the folder of a run",
+        ),
     ],
 )
 def test_mistakes_are_one_line(
     run: Run, tmp_path: Path, arguments: tuple[str, ...], line: str
 ) -> None:
     (tmp_path / "empty").mkdir()
-    places = {"run": run.folder, "empty": tmp_path / "empty", "begun": tmp_path / "begun"}
-    made(places["begun"], trials=0)
+    places = {"run": run.folder, "empty": tmp_path / "empty"}
+    places["empty_run"] = made(tmp_path / "empty_run", trials=0).folder
     with pytest.raises(NasTfError, match=line):
         call(*(argument.format(**places) for argument in arguments))
 
 
 @pytest.mark.parametrize("command", ["status", "best", "show", "report"])
 @pytest.mark.parametrize("change", [{"genotype": "[1,2]"}, {"space": "dpc"}, {"space": "no"}])
-def test_a_genotype_that_is_none_is_one_line(tmp_path: Path, command: str, change: dict) -> None:
+def test_an_invalid_genotype_is_one_line(tmp_path: Path, command: str, change: dict) -> None:
     path = made(tmp_path / "run", trials=2).folder / files.TRIALS / "0001.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(NasTfError, match=r"0001\.json holds no genotype.*put back a copy"):
@@ -183,17 +186,17 @@ def test_a_genotype_that_is_none_is_one_line(tmp_path: Path, command: str, chang
         (files.CONFIG, {"network": {"width": "wide"}}, "width is 'wide'"),
     ],
 )
-def test_a_run_that_tells_an_impossible_network_is_named(
+def test_a_run_with_an_impossible_network_is_named(
     tmp_path: Path, name: str, change: dict, line: str
 ) -> None:
     path = made(tmp_path / "run", trials=2).folder / name
-    told = yaml.safe_load(path.read_text())  # which JSON is too
-    path.write_text(json.dumps(told | change))
-    with pytest.raises(NasTfError, match=rf"trial 000. of .*run can't be drawn: {line}"):
+    content = yaml.safe_load(path.read_text())  # JSON is YAML too
+    path.write_text(json.dumps(content | change))
+    with pytest.raises(NasTfError, match=rf"trial 000. of .*run can't be built: {line}"):
         call("show", tmp_path / "run", "--no-drawing")
 
 
-def test_a_folder_with_brackets_in_its_name_is_told_by_it(tmp_path: Path) -> None:
+def test_a_folder_with_brackets_in_its_name_is_printed_unchanged(tmp_path: Path) -> None:
     folder = made(tmp_path / "[bold]x[/i]", trials=3).folder
     assert str(folder) in call("status", folder).output
     assert str(folder) in call("show", folder, "--no-drawing").output

@@ -26,5 +26,5 @@ def test_what_an_older_version_wrote_is_scored_as_before(about: dict) -> None:
 def test_damaged_settings_and_other_classes_are_refused() -> None:
     with pytest.raises(DataError, match="record of its task is damaged"):
         score._settings({"config": {"task": {"background": [1]}}})
-    with pytest.raises(ConfigError, match="the network was made for 2 outputs"):
+    with pytest.raises(ConfigError, match="the network was trained for 2 outputs"):
         score._task("shapes", "segmentation", ["a", "b"], score._settings({}))

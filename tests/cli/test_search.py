@@ -1,4 +1,4 @@
-"""``nas-tf search`` as a person calls it: what it refuses before it begins."""
+"""``nas-tf search``: mistakes that it refuses before it starts, and its help."""
 
 import shutil
 import subprocess
@@ -22,11 +22,11 @@ def search(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         ((), "run holds a run of 5 trials: add --resume to continue it, or give another folder"),
         (
             ("--resume", "seed=2"),
-            "run was begun with seed=1, now it is 2: give seed=1, or another",
+            "run was started with seed=1, now it is 2: give seed=1, or another",
         ),
         (
             ("--resume", "stage_one.epochs=9"),
-            "run was begun with stage_one.epochs=2, now it is 9: give stage_one.epochs=2",
+            "run was started with stage_one.epochs=2, now it is 9: give stage_one.epochs=2",
         ),
     ],
 )
@@ -43,7 +43,7 @@ def test_a_run_that_is_there_is_not_touched(
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_data_that_is_absent_is_told_once_and_nothing_is_written(
+def test_absent_data_are_reported_once_and_nothing_is_written(
     tmp_path: Path, workers: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NAS_TF_CACHE", str(tmp_path / "cache"))
@@ -55,7 +55,7 @@ def test_data_that_is_absent_is_told_once_and_nothing_is_written(
     assert not (tmp_path / "runs").exists()
 
 
-def test_weights_that_are_none_are_told_before_anything_is_written(tmp_path: Path) -> None:
+def test_invalid_weights_are_reported_before_anything_is_written(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no weights")
     done = search("shapes_auxcell", "network.weights=text.jpg", "--out", "run", cwd=tmp_path)
     assert done.returncode == 2
@@ -67,28 +67,28 @@ def test_weights_that_are_none_are_told_before_anything_is_written(tmp_path: Pat
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_run_to_begin_with_that_is_none_is_told_once(tmp_path: Path, workers: str) -> None:
+def test_an_unsuitable_run_to_begin_with_is_reported_once(tmp_path: Path, workers: str) -> None:
     made(tmp_path / "2024", space="dpc", trials=5)
     given = ("small.yaml", "--begin-with", "2024", "--out", "run", "--workers", workers)
     (tmp_path / "small.yaml").write_text(SMALL)
     done = search(*given, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        f"nas-tf: {tmp_path}/2024 searched space dpc, expected a run of auxcell to begin with"
+        f"nas-tf: {tmp_path}/2024 searched space dpc, expected a run of auxcell to start from"
     ]
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_search_begins_with_the_best_of_another_and_goes_on_without_it(
+def test_a_search_starts_from_the_best_of_another_and_resumes_without_it(
     tmp_path: Path, workers: str
 ) -> None:
     other = made(tmp_path / "other", trials=12)
     best = {item.genotype for item in other.best(2)}
     (tmp_path / "small.yaml").write_text(SMALL)
     more = ("small.yaml", "stage_two=null", "--out", "run", "--workers", workers)
-    first = ("--begin-with", "other", "search.begin_count=2", "--trials", "2")
+    first = ("--begin-with", "other", "search.warm_start_count=2", "--trials", "2")
     assert search(*more, *first, cwd=tmp_path).returncode == 0
     assert {trial.genotype for trial in Run(tmp_path / "run").trials} == best
     shutil.rmtree(other.folder)
@@ -113,6 +113,6 @@ def test_every_command_has_help_with_an_example() -> None:
     from nas_tf.cli import _COMMANDS, nas_tf
 
     for name in _COMMANDS:
-        told = CliRunner().invoke(nas_tf, [name, "--help"])
-        assert told.exit_code == 0, name
-        assert f"nas-tf {name} " in told.output.partition("Options:")[0].partition("\n")[2], name
+        result = CliRunner().invoke(nas_tf, [name, "--help"])
+        assert result.exit_code == 0, name
+        assert f"nas-tf {name} " in result.output.partition("Options:")[0].partition("\n")[2], name

@@ -1,4 +1,4 @@
-"""What ends a search from outside it is one line, whoever raised it."""
+"""Errors that end a search from outside are one line, whichever library raised them."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ import tuner_oracles
 from nas_tf import spaces
 from nas_tf.cli.oracles import Bayesian, Hyperband
 from nas_tf.cli.search import _interrupted
-from nas_tf.cli.search_run import _one_line
+from nas_tf.cli.search_run import _user_errors
 from nas_tf.errors import ConfigError, DataError, EnvironmentFault, NasTfError, TrainingError
 from nas_tf.runs import Run
 from nas_tf.search import warm_start
@@ -33,16 +33,16 @@ from tuner_oracles.worker import ChiefLost
             Busy("a/l"),
             DataError,
             "a/l is in use: another process is running this search; end it "
-            "first, or give another folder by --out",
+            "first, or give another folder with --out",
         ),
         (
             Lost("a/l is damaged"),
             DataError,
             "a/l is damaged; put back a copy of ledger.jsonl, or "
-            "begin another search with the best of this one: --begin-with a --out NEW instead of",
+            "start another search from the best of this one: --begin-with a --out NEW instead of",
         ),
         (Unwritable(Path("a"), OSError(28, "full")), EnvironmentFault, "a can't be written: "),
-        (TimeoutError("no worker was heard of"), EnvironmentFault, "the search in a ends: no wo"),
+        (TimeoutError("no worker has called"), EnvironmentFault, "the search in a ended: no wo"),
         (SpaceError("lr is continuous"), ConfigError, "lr is continuous"),
         (ChiefLost("the chief is gone"), NasTfError, "the chief is gone"),
         (json.JSONDecodeError("Expecting value", "", 0), DataError, "oracle.json or a trial.json"),
@@ -53,41 +53,41 @@ from tuner_oracles.worker import ChiefLost
         ),
     ],
 )
-def test_it_is_an_error_a_person_meets(
+def test_it_is_an_error_of_one_line(
     raised: Exception, expected: type[Exception], line: str
 ) -> None:
-    with pytest.raises(NasTfError) as caught, _one_line(Path("a")):
+    with pytest.raises(NasTfError) as caught, _user_errors(Path("a")):
         raise raised
     assert type(caught.value) is expected
     assert str(caught.value).startswith(line)
 
 
 def test_a_defect_keeps_its_traceback() -> None:
-    with pytest.raises(RuntimeError, match="a defect"), _one_line(Path("a")):
+    with pytest.raises(RuntimeError, match="a defect"), _user_errors(Path("a")):
         raise RuntimeError("a defect")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "command"),
     [
         (["search", "mine.yaml", "a b=1"], "nas-tf search mine.yaml 'a b=1' --resume"),
         (["search", "mine.yaml", "--resume"], "nas-tf search mine.yaml --resume"),
         (["quickstart", "--out", "x"], "nas-tf quickstart --out x"),
     ],
 )
-def test_an_interrupted_search_tells_the_command_that_goes_on(
+def test_an_interrupted_search_prints_the_command_that_resumes(
     arguments: list[str],
-    told: str,
+    command: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["nas-tf", *arguments])
     assert isinstance(_interrupted(), click.exceptions.Exit)
-    assert capsys.readouterr().err == f"stopped; resume with: {told}\n"
+    assert capsys.readouterr().err == f"stopped; resume with: {command}\n"
 
 
 @pytest.mark.parametrize("kind", ["bayesian", "hyperband"])
-def test_oracles_of_kerastuner_write_their_files_whole(kind: str, tmp_path: Path) -> None:
+def test_oracles_of_kerastuner_write_their_files_atomically(kind: str, tmp_path: Path) -> None:
     space = kt.HyperParameters()
     space.Choice("a", [1, 2, 3])
     options = {"objective": kt.Objective("x", "max"), "hyperparameters": space, "seed": 3}
@@ -98,17 +98,17 @@ def test_oracles_of_kerastuner_write_their_files_whole(kind: str, tmp_path: Path
     trial = oracle.create_trial("tuner0")
     names = ["oracle.json", f"trial_{trial.trial_id}/trial.json"]
     oracle.save()
-    whole = [(tmp_path / "run" / name).open() for name in names]
+    opened = [(tmp_path / "run" / name).open() for name in names]
     oracle.update_trial(trial.trial_id, {"x": 1.0})
     trial.status = "COMPLETED"
     oracle.end_trial(trial)
-    for file, name in zip(whole, names, strict=True):
-        before = json.loads(file.read())  # a reader of the old file still has all of it
+    for file, name in zip(opened, names, strict=True):
+        before = json.loads(file.read())  # a reader of the old file still has its whole content
         assert before != json.loads((tmp_path / "run" / name).read_text())
         file.close()
 
 
-def test_a_run_without_its_ledger_is_something_to_begin_another_with(tmp_path: Path) -> None:
+def test_a_run_without_its_ledger_can_start_another(tmp_path: Path) -> None:
     config = experiment(search={"tensorboard": False})
     space = spaces.get(config.space)
     model = QuickModel.of(config, space)
@@ -119,8 +119,8 @@ def test_a_run_without_its_ledger_is_something_to_begin_another_with(tmp_path: P
 
     search(tmp_path / "run")
     (tmp_path / "run" / NAME).unlink()
-    told = r"has no ledger\.jsonl: it was deleted.*--begin-with \S+run --out NEW"
-    with pytest.raises(DataError, match=told), _one_line(tmp_path / "run"):
+    message = r"has no ledger\.jsonl: it was deleted.*--begin-with \S+run --out NEW"
+    with pytest.raises(DataError, match=message), _user_errors(tmp_path / "run"):
         search(tmp_path / "run")
     search(tmp_path / "new", warm_start.first(tmp_path / "run", space, 1))
     best = Run(tmp_path / "run").best()[0].parsed

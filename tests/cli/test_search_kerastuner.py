@@ -1,4 +1,4 @@
-"""``nas-tf search`` by KerasTuner's oracles, and what several workers show, by real processes."""
+"""``nas-tf search`` with KerasTuner's oracles, and with several workers, in real processes."""
 
 import json
 import subprocess
@@ -40,7 +40,7 @@ def place(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-def test_hyperband_spends_its_budget_and_is_gone_on_with(place: Path) -> None:
+def test_hyperband_spends_its_budget_and_is_resumed(place: Path) -> None:
     search = ("search", "quick.yaml", "--oracle", "hyperband", "--out", "run")
     first = nas_tf(*search, "--trials", "3", cwd=place)
     assert first.returncode == 0, first.stderr
@@ -73,7 +73,7 @@ def test_workers_show_their_trials_apart_and_the_best_of_all(place: Path) -> Non
     run = Run(place / "run")
     assert len(run.trials) == 4
     board = EventMultiplexer()
-    board.AddRunsFromDirectory(str(run.folder / files.BOARD))
+    board.AddRunsFromDirectory(str(run.folder / files.TENSORBOARD))
     board.Reload()
     tags = {name: item["tensors"] for name, item in board.Runs().items()}
     rewards = {
@@ -92,5 +92,5 @@ def test_without_tensorboard_nothing_is_written_for_it(place: Path) -> None:
     search = ("search", "quick.yaml", "search.tensorboard=false", "stage_one.epochs=1")
     done = nas_tf(*search, "--oracle", "bayesian", "--trials", "1", "--out", "run", cwd=place)
     assert done.returncode == 0, done.stderr
-    assert not (place / "run" / files.BOARD).exists()
+    assert not (place / "run" / files.TENSORBOARD).exists()
     assert (place / "run" / files.SAMPLES).exists()

@@ -1,4 +1,4 @@
-"""evaluate, train, train-teacher and finetune as a person calls them."""
+"""evaluate, train, train-teacher and finetune."""
 
 import json
 import os
@@ -23,7 +23,7 @@ data: {name: shapes}
 network: {width: 8, alpha: 0.35, weights: null}
 stage_one: {epochs: 1, views: 1, batch: 64, crop: [64, 64]}
 stage_two: {batch: 64}
-full:
+full_training:
   stages:
     - {epochs: 2, batch: 100, crop: [64, 64]}
 """
@@ -55,31 +55,31 @@ def test_evaluate_prints_the_reward_stage_by_stage(place: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_live_line_tells_rate_and_time_left(place: Path) -> None:
-    ours, theirs = pty.openpty()
+def test_the_live_line_shows_rate_and_time_left(place: Path) -> None:
+    reading_end, writing_end = pty.openpty()
     child = subprocess.Popen(
         [*COMMAND, "evaluate", NETWORK, "--config", "small.yaml", "stage_two=null"],
         cwd=place,
         stdout=subprocess.DEVNULL,
-        stderr=theirs,
+        stderr=writing_end,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
     )
-    os.close(theirs)
-    seen = b""
+    os.close(writing_end)
+    output = b""
     while True:
         try:
-            read = os.read(ours, 4096)
+            read = os.read(reading_end, 4096)
         except OSError:
             break
-        seen += read
+        output += read
     assert child.wait() == 0
-    text = seen.decode()
+    text = output.decode()
     for part in ("stage 1", "8/8", "/s", "loss", "left"):
         assert part in text
 
 
 @pytest.mark.slow
-def test_train_is_stopped_and_goes_on_to_a_table_and_a_picture(place: Path) -> None:
+def test_train_is_stopped_and_resumes_to_a_table_and_a_plot(place: Path) -> None:
     arguments = ["train", NETWORK, "--config", "small.yaml", "--out", "runs/arch1"]
     child = subprocess.Popen(
         [*COMMAND, *arguments],
@@ -88,13 +88,13 @@ def test_train_is_stopped_and_goes_on_to_a_table_and_a_picture(place: Path) -> N
         stdout=subprocess.PIPE,
         text=True,
     )
-    said = ""
-    while "epoch 1:" not in said:
-        said += child.stderr.readline()
+    printed = ""
+    while "epoch 1:" not in printed:
+        printed += child.stderr.readline()
     child.send_signal(signal.SIGINT)
     out, rest = child.communicate(timeout=200)
     assert child.returncode == 130, rest
-    assert "stopped; the same command resumes from here" in rest
+    assert "stopped; the same command resumes the training in runs/arch1" in rest
     assert out == ""
     done = nas_tf(*arguments, cwd=place)
     assert done.returncode == 0, done.stderr
@@ -106,27 +106,27 @@ def test_train_is_stopped_and_goes_on_to_a_table_and_a_picture(place: Path) -> N
     other = nas_tf(*arguments, "seed=2", cwd=place)
     assert other.returncode == 2
     assert other.stderr.splitlines()[-1] == (
-        "nas-tf: runs/arch1 was begun with seed=1, now it is 2: give seed=1, or another folder "
+        "nas-tf: runs/arch1 was started with seed=1, now it is 2: give seed=1, or another folder "
         "(runs/arch1/config.yaml says what it was)"
     )
 
 
 @pytest.mark.slow
-def test_a_found_network_goes_on_to_another_task(place: Path) -> None:
+def test_a_trained_network_is_finetuned_on_another_task(place: Path) -> None:
     first = ["train", NETWORK, "--config", "small.yaml", "--out", "runs/arch2"]
-    assert nas_tf(*first, "full.stages.0.epochs=1", cwd=place).returncode == 0
+    assert nas_tf(*first, "full_training.stages.0.epochs=1", cwd=place).returncode == 0
     wide = SMALL.replace("width: 8, alpha: 0.35", "width: null, alpha: 1.0")
     background = "task: {background: background}\n"
-    (place / "wide.yaml").write_text(wide + background)  # of segmentation: it does not go over
+    (place / "wide.yaml").write_text(wide + background)  # it applies to segmentation only
     done = nas_tf(
         *("finetune", "runs/arch2", "--task", "depth", "--config", "wide.yaml"),
-        "full.stages.0.epochs=1",
+        "full_training.stages.0.epochs=1",
         cwd=place,
     )
     assert done.returncode == 0, done.stderr
     assert "rmse" in done.stdout
     network = yaml.safe_load((place / "runs/arch2-depth/config.yaml").read_text())["network"]
-    assert (network["width"], network["alpha"]) == (8, 0.35), "those of what goes on"
+    assert (network["width"], network["alpha"]) == (8, 0.35), "the settings of the trained network"
     assert (place / "runs" / "arch2-depth" / "last.keras").exists()
 
 
@@ -134,7 +134,7 @@ def test_a_found_network_goes_on_to_another_task(place: Path) -> None:
 def test_a_trained_teacher_teaches(place: Path) -> None:
     done = nas_tf(
         *("train-teacher", "--config", "small.yaml", "--genotype", NETWORK, "--width", "12"),
-        "full.stages.0.epochs=1",
+        "full_training.stages.0.epochs=1",
         cwd=place,
     )
     assert done.returncode == 0, done.stderr
@@ -154,8 +154,8 @@ def test_a_trained_teacher_teaches(place: Path) -> None:
             "override stage_one.epoch=2: key stage_one.epoch is unknown, did you mean epochs?",
         ),
         (
-            ["train", NETWORK, "--config", "small.yaml", "full.stages.0.epochs=-1"],
-            "override full.stages.0.epochs=-1: expected an integer of 1 or more",
+            ["train", NETWORK, "--config", "small.yaml", "full_training.stages.0.epochs=-1"],
+            "override full_training.stages.0.epochs=-1: expected an integer of 1 or more",
         ),
         (
             ["evaluate", NETWORK, "--config", "small.yaml", "teacher=none.keras"],

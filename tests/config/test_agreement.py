@@ -3,7 +3,7 @@
 import pytest
 
 from nas_tf import config
-from nas_tf.config.schema import Target, Targets
+from nas_tf.config.schema import Goal, Goals
 from tests.config.test_mistakes import SMALL, refused
 
 _WITH = "expected search.latency=TABLE.json with it, which nas-tf profile-ops makes, or =tflite"
@@ -14,13 +14,13 @@ _WITH = "expected search.latency=TABLE.json with it, which nas-tf profile-ops ma
     [
         ("limits.latency_ms=20", f"override limits.latency_ms=20: {_WITH}"),
         (
-            "search.targets.latency_ms={target: 20}",
-            "override search.targets.latency_ms={target: 20}: search.targets.latency_ms.target is "
+            "search.goals.latency_ms={goal: 20}",
+            "override search.goals.latency_ms={goal: 20}: search.goals.latency_ms.goal is "
             f"20, {_WITH}",
         ),
         (
-            "search.targets.params.exponent=1",
-            "override search.targets.params.exponent=1: key search.targets.params.target is "
+            "search.goals.params.exponent=1",
+            "override search.goals.params.exponent=1: key search.goals.params.goal is "
             "missing, expected a number above 0",
         ),
     ],
@@ -30,7 +30,7 @@ def test_what_is_missing_is_said(write, override: str, line: str) -> None:
 
 
 def test_a_price_with_its_source_is_accepted(write) -> None:
-    path = write(SMALL + "search: {latency: tflite, targets: {latency_ms: {target: 20}}}\n")
-    loaded = config.load(path, ["limits.latency_ms=40", "search.targets.madds.target=1e9"])
+    path = write(SMALL + "search: {latency: tflite, goals: {latency_ms: {goal: 20}}}\n")
+    loaded = config.load(path, ["limits.latency_ms=40", "search.goals.madds.goal=1e9"])
     assert loaded.limits.latency_ms == 40
-    assert loaded.search.targets == Targets(latency_ms=Target(target=20), madds=Target(target=1e9))
+    assert loaded.search.goals == Goals(latency_ms=Goal(goal=20), madds=Goal(goal=1e9))

@@ -52,9 +52,8 @@ def read(source: str | Path, overrides: list[str]) -> tuple[Config | None, str]:
             "profile-ops makes, or =tflite",
         ),
         (
-            ["search.oracle=hyperband", "search.begin_with=runs/a"],
-            "search.begin_with=runs/a: "
-            "expected null, as oracle hyperband begins in KerasTuner's way",
+            ["search.oracle=hyperband", "search.warm_start=runs/a"],
+            "search.warm_start=runs/a: expected null, as oracle hyperband takes no warm start",
         ),
         (
             ["stage_one.schedule.at=[0.5]"],
@@ -62,10 +61,10 @@ def read(source: str | Path, overrides: list[str]) -> tuple[Config | None, str]:
             "expected [], as stage_one.schedule.kind is constant, or that to be step",
         ),
         (
-            ["full.stages.0.schedule={kind: step, at: [0.5], span: 2}"],
-            "full.stages.0.schedule={kind: step, at: [0.5], span: 2}: "
-            "full.stages.0.schedule.span is 2, "
-            "expected 1, as full.stages.0.schedule.kind is step, or that to be poly",
+            ["full_training.stages.0.schedule={kind: step, at: [0.5], span: 2}"],
+            "full_training.stages.0.schedule={kind: step, at: [0.5], spa…: "
+            "full_training.stages.0.schedule.span is 2, "
+            "expected 1, as full_training.stages.0.schedule.kind is step, or that to be poly",
         ),
         (
             ["stage_two.decoder.momentum=0.5"],
@@ -93,7 +92,10 @@ def read(source: str | Path, overrides: list[str]) -> tuple[Config | None, str]:
             ["stage_one.decoder.weight_decay=1"],
             "stage_one.decoder.weight_decay=1: expected a number of 0 or more and below 1",
         ),
-        (["limits.floor=1"], "limits.floor=1: expected a number of 0 or more and below 1"),
+        (
+            ["limits.failure_score=1"],
+            "limits.failure_score=1: expected a number of 0 or more and below 1",
+        ),
         (
             ["stage_one.decoder.learning_rate=0"],
             "stage_one.decoder.learning_rate=0: expected a number above 0",
@@ -104,7 +106,7 @@ def test_an_impossible_combination_is_one_line(write, overrides: list[str], line
     assert refused(write(SMALL), *overrides) == f"override {line}"
 
 
-def test_a_combination_is_told_where_its_key_stands(write) -> None:
+def test_a_combination_is_reported_where_its_key_stands(write) -> None:
     path = write(SMALL + "limits:\n  latency_ms: 5\n")
     assert refused(path).startswith(
         "limits.latency_ms is 5 in small.yaml line 4, expected search.l"
@@ -138,9 +140,9 @@ def test_what_is_possible_passes(write, overrides: list[str]) -> None:
             "did you mean stage_one.decoder.learning_rate?",
         ),
         (
-            "full: {stages: [{epochs: 1, momentum: 0.5}]}\n",
-            "key full.stages.0.momentum is unknown in small.yaml line 3, "
-            "did you mean full.stages.0.encoder.momentum?",
+            "full_training: {stages: [{epochs: 1, momentum: 0.5}]}\n",
+            "key full_training.stages.0.momentum is unknown in small.yaml line 3, "
+            "did you mean full_training.stages.0.encoder.momentum?",
         ),
         (
             "gate: {polyak: 0.9}\n",
@@ -152,7 +154,9 @@ def test_what_is_possible_passes(write, overrides: list[str]) -> None:
         ),
     ],
 )
-def test_a_key_in_the_wrong_place_is_told_the_right_one(write, text: str, line: str) -> None:
+def test_a_key_in_the_wrong_place_gets_the_right_one_suggested(
+    write, text: str, line: str
+) -> None:
     assert refused(write(SMALL + text)) == line
 
 

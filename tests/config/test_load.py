@@ -15,8 +15,10 @@ from msgspec import structs
 from nas_tf import config
 from nas_tf.config import schema
 from nas_tf.config.conflicts import ALPHAS, DRAWN_ALPHA
+from nas_tf.config.load import load_saved
 from nas_tf.errors import ConfigError
 from nas_tf.networks import backbones, weights
+from nas_tf.runs.load import dotted
 from nas_tf.spaces import SPACES
 from tests.sampling import times
 
@@ -57,12 +59,12 @@ def test_the_papers_recipes() -> None:
     assert template.stage_one.decoder == schema.Optimiser(learning_rate=7e-3)
     assert template.stage_two.encoder.kind == "adam"
     assert (template.stage_one.polyak, template.stage_two.polyak) == (0.9, 0.99)
-    assert template.full.stages[0].encoder == template.full.stages[0].decoder
+    assert template.full_training.stages[0].encoder == template.full_training.stages[0].decoder
     assert dpc.stage_two is None
     assert dpc.stage_one.schedule == schema.Schedule(kind="poly", power=0.9)
     voc = config.load("voc_auxcell")
     assert (voc.stage_one.batch, voc.stage_two.batch) == (64, 32)
-    assert [stage.encoder.kind for stage in voc.full.stages] == ["sgd", "sgd"]
+    assert [stage.encoder.kind for stage in voc.full_training.stages] == ["sgd", "sgd"]
     assert voc.task == schema.Task(background="background")
 
 
@@ -83,7 +85,9 @@ def test_a_file_beats_defaults_and_overrides_beat_the_file(write) -> None:
 def test_a_section_written_in_part_keeps_the_defaults_of_its_place(write) -> None:
     path = write(SMALL + "stage_two: {encoder: {learning_rate: 5e-4}}\n")
     assert config.load(path).stage_two.encoder == schema.Optimiser(kind="sgd", learning_rate=5e-4)
-    stages = config.load(path, ["full.stages=[{epochs: 2, encoder: {learning_rate: 1}}]"]).full
+    stages = config.load(
+        path, ["full_training.stages=[{epochs: 2, encoder: {learning_rate: 1}}]"]
+    ).full_training
     assert stages.stages[0].encoder.kind == "sgd"
     assert stages.stages[0].encoder.clip is None
 
@@ -93,13 +97,20 @@ def test_overrides_reach_into_defaults_lists_and_sections_that_are_null(write) -
     assert config.load(path).stage_two is None
     assert config.load(path, ["stage_two.epochs=2"]).stage_two == schema.StageTwo(epochs=2)
     assert config.load("camvid_auxcell", ["stage_two=null"]).stage_two is None
-    assert config.load(path, ["full.stages.0.epochs=5"]).full.stages[0].epochs == 5
-    more = config.load(path, ["full.stages=[{epochs: 1}, {epochs: 2}]", "full.stages.1.batch=3"])
-    assert [(stage.epochs, stage.batch) for stage in more.full.stages] == [(1, 8), (2, 3)]
-    assert config.load(path, ["full.stages.0={epochs: 9}"]).full.stages[0].epochs == 9
+    assert (
+        config.load(path, ["full_training.stages.0.epochs=5"]).full_training.stages[0].epochs == 5
+    )
+    more = config.load(
+        path, ["full_training.stages=[{epochs: 1}, {epochs: 2}]", "full_training.stages.1.batch=3"]
+    )
+    assert [(stage.epochs, stage.batch) for stage in more.full_training.stages] == [(1, 8), (2, 3)]
+    assert (
+        config.load(path, ["full_training.stages.0={epochs: 9}"]).full_training.stages[0].epochs
+        == 9
+    )
 
 
-def test_overrides_may_give_what_a_file_lacks(write) -> None:
+def test_overrides_may_give_what_is_missing_in_a_file(write) -> None:
     path = write("seed: 3\n")
     loaded = config.load(path, ["space=dpc", "data.name=shapes"])
     assert loaded == schema.Config(space="dpc", data=schema.Data(name="shapes"), seed=3)
@@ -134,19 +145,19 @@ def test_texts_stay_texts(text: str) -> None:
 @SLOW
 def test_any_text_comes_back_from_a_dump(write, text: str) -> None:
     data = schema.Data(name="camvid", target=text, val_split=text)
-    whole = schema.Config(space="template", data=data)
-    assert config.load(write(config.dump(whole))) == whole
+    original = schema.Config(space="template", data=data)
+    assert config.load(write(config.dump(original))) == original
 
 
 @given(st.floats(min_value=0, exclude_min=True, allow_infinity=False), st.integers(1, 2**63 - 1))
 @SLOW
 def test_any_number_comes_back_from_a_dump(write, number: float, count: int) -> None:
     limits = schema.Limits(madds=count, seconds=number)
-    whole = schema.Config(space="dpc", data=schema.Data(name="shapes"), limits=limits)
-    assert config.load(write(config.dump(whole))) == whole
+    original = schema.Config(space="dpc", data=schema.Data(name="shapes"), limits=limits)
+    assert config.load(write(config.dump(original))) == original
 
 
-def test_a_shipped_name_is_that_also_beside_a_folder_of_that_name(tmp_path, monkeypatch) -> None:
+def test_a_shipped_name_is_that_also_next_to_a_folder_of_that_name(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "camvid_auxcell").mkdir()
     assert config.load("camvid_auxcell").data.name == "camvid"
@@ -155,7 +166,18 @@ def test_a_shipped_name_is_that_also_beside_a_folder_of_that_name(tmp_path, monk
 
 
 _WORDS = st.sampled_from(
-    ["space", "data", "name", "auxcell", "stage_one", "full", "stages", "epochs", "crop", "null"]
+    [
+        "space",
+        "data",
+        "name",
+        "auxcell",
+        "stage_one",
+        "full_training",
+        "stages",
+        "epochs",
+        "crop",
+        "null",
+    ]
 )
 _YAML = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | _WORDS,
@@ -169,8 +191,8 @@ _PUNCTUATION = st.text("aspce:0-3.{}[],&*!|>%@?#'\"\\ \n\t<é\x00\x85U", max_siz
 @SLOW
 def test_any_file_is_read_or_refused_in_one_line(write, text: str | bytes) -> None:
     for before in ("", SMALL):
-        whole = text if isinstance(text, bytes) else before + text
-        assert len(read_or_refused(write(whole)).splitlines()) <= 1
+        content = text if isinstance(text, bytes) else before + text
+        assert len(read_or_refused(write(content)).splitlines()) <= 1
 
 
 _KEYS = st.lists(_WORDS | st.just("0"), min_size=1, max_size=4).map(".".join)
@@ -198,18 +220,18 @@ def test_the_schema_agrees_with_what_it_names() -> None:
 
 def test_every_default_is_accepted(write) -> None:
     """Written out, each default passes the checks that a person's value passes."""
-    whole = schema.Config(space="auxcell", data=schema.Data(name="shapes"))
-    dumped = yaml.safe_load(config.dump(whole))
+    original = schema.Config(space="auxcell", data=schema.Data(name="shapes"))
+    dumped = yaml.safe_load(config.dump(original))
     assert set(dumped) == {field.name for field in structs.fields(schema.Config)}
-    assert config.load(write(config.dump(whole))) == whole
+    assert config.load(write(config.dump(original))) == original
 
 
-def test_the_how_to_tells_every_key() -> None:
+def test_the_how_to_explains_every_key() -> None:
     page = Path(__file__).parents[2] / "docs" / "how-to" / "configuration.md"
-    told = set(re.findall(r"`(\w+)`", page.read_text(encoding="utf-8")))
+    names = set(re.findall(r"`(\w+)`", page.read_text(encoding="utf-8")))
     for section in schema.Section.__subclasses__():
-        assert set(section.__struct_fields__) <= told, section.__name__
-    assert set(config.names()) <= told
+        assert set(section.__struct_fields__) <= names, section.__name__
+    assert set(config.names()) <= names
 
 
 def test_importing_configurations_loads_no_tensorflow() -> None:
@@ -219,3 +241,65 @@ def test_importing_configurations_loads_no_tensorflow() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
+
+
+FORMER = """\
+space: auxcell
+data: {name: shapes, meta_val: 0.2, search_views: full}
+limits: {floor: 0.05}
+search:
+  begin_with: other
+  begin_count: 3
+  kept: 2
+  targets: {madds: {target: 1.0e+9, exponent: 0.1}}
+full: {stages: [{epochs: 4}]}
+"""
+RENAMED = {
+    "data.meta_val": ("meta_val_share", 2),
+    "data.search_views": ("candidate_views", 2),
+    "limits.floor": ("failure_score", 3),
+    "search.begin_with": ("warm_start", 5),
+    "search.begin_count": ("warm_start_count", 6),
+    "search.kept": ("saved_weights", 7),
+    "search.targets": ("goals", 8),
+    "search.goals.madds.target": ("goal", 8),
+    "full": ("full_training", 9),
+}
+
+
+def test_former_names_of_keys_are_read_and_each_is_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "former.yaml"
+    path.write_text(FORMER)
+    loaded = config.load(path)
+    assert sorted(record.getMessage() for record in caplog.records) == sorted(
+        f"key {former} in {path} line {line} is now called {current}"
+        for former, (current, line) in RENAMED.items()
+    )
+    assert (loaded.data.meta_val_share, loaded.data.candidate_views) == (0.2, "full")
+    assert (loaded.limits.failure_score, loaded.search.saved_weights) == (0.05, 2)
+    assert (Path(loaded.search.warm_start).name, loaded.search.warm_start_count) == ("other", 3)
+    assert (loaded.search.goals.madds.goal, loaded.search.goals.madds.exponent) == (1e9, 0.1)
+    assert loaded.full_training.stages[0].epochs == 4
+    caplog.clear()
+    assert load_saved(path) == config.load(path, ["search.begin_count=3"])
+    assert len(caplog.records) == len(RENAMED) + 1
+    assert caplog.records[-1].getMessage() == (
+        "override search.begin_count=3: key search.begin_count is now called warm_start_count"
+    )
+
+
+def test_a_key_by_both_names_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "both.yaml"
+    path.write_text("space: auxcell\ndata: {name: shapes, meta_val: 0.2, meta_val_share: 0.2}\n")
+    with pytest.raises(ConfigError, match=r"key data\.meta_val_share is given twice"):
+        config.load(path)
+
+
+def test_runs_read_and_compare_configurations_by_the_present_names(tmp_path: Path) -> None:
+    path = tmp_path / "former.yaml"
+    path.write_text(FORMER)
+    present = dotted(config.dump(config.load(path)))
+    former = dotted(FORMER.replace("other", f"{Path.cwd()}/other"))
+    assert former == {key: present[key] for key in former}

@@ -75,16 +75,16 @@ def refused(source: str | Path, *overrides: str) -> str:
         ),
         (
             SMALL + "full:\n  stages:\n  - {epochs: 2}\n  - 5\n",
-            f"full.stages.1 is 5 in small.yaml line 6, expected a section of {STAGE}",
+            f"full_training.stages.1 is 5 in small.yaml line 6, expected a section of {STAGE}",
         ),
         (
-            SMALL + "full: {stages: []}\n",
-            "full.stages is [] in small.yaml line 3, "
+            SMALL + "full_training: {stages: []}\n",
+            "full_training.stages is [] in small.yaml line 3, "
             f"expected a list of 1 or more, each a section of {STAGE}",
         ),
         (
             SMALL + "full:\n  stages:\n  - batch: 2\n",
-            "key full.stages.0.epochs is missing in small.yaml line 5, "
+            "key full_training.stages.0.epochs is missing in small.yaml line 5, "
             "expected an integer of 1 or more",
         ),
         (
@@ -116,7 +116,7 @@ def refused(source: str | Path, *overrides: str) -> str:
             SMALL + "<<: {seed: 1}\n",
             "key '<<' is unknown in small.yaml line 3, expected one of space, data, task, "
             "network, stage_one, gate, stage_two, teacher, limits, search, precision, threads, "
-            "seed, full, evaluation",
+            "seed, full_training, evaluation",
         ),
         (
             SMALL + "limits: &a {params: *a}\n",
@@ -194,8 +194,9 @@ def test_a_mistake_in_a_file_is_one_line(write, text: str | bytes, line: str) ->
         ),
         (["gate.probability=2"], "override gate.probability=2: expected a number of 0 to 1"),
         (
-            ["full.stages.1.epochs=3"],
-            "override full.stages.1.epochs=3: key full.stages.1 is unknown, expected 0",
+            ["full_training.stages.1.epochs=3"],
+            "override full_training.stages.1.epochs=3: key full_training.stages.1 is unknown, "
+            "expected 0",
         ),
         (
             ["stage_one.epochs.x=3"],
@@ -231,10 +232,10 @@ def test_a_mistake_in_a_file_is_one_line(write, text: str | bytes, line: str) ->
             "expected stage_two.schedule.at with it, such as [0.6, 0.9]",
         ),
         (
-            ["full.stages=[{epochs: 1, schedule: {kind: step}}]"],
-            "override full.stages=[{epochs: 1, schedule: {kind: step}}]: "
-            "full.stages.0.schedule.kind is step, "
-            "expected full.stages.0.schedule.at with it, such as [0.6, 0.9]",
+            ["full_training.stages=[{epochs: 1, schedule: {kind: step}}]"],
+            "override full_training.stages=[{epochs: 1, schedule: {kind: step}}]: "
+            "full_training.stages.0.schedule.kind is step, "
+            "expected full_training.stages.0.schedule.at with it, such as [0.6, 0.9]",
         ),
     ],
 )
@@ -242,7 +243,7 @@ def test_a_mistake_in_an_override_is_one_line(write, overrides: list[str], line:
     assert refused(write(SMALL), *overrides) == line
 
 
-def test_keys_that_clash_are_told_where_they_stand(write) -> None:
+def test_keys_that_clash_are_reported_where_they_stand(write) -> None:
     path = write("space: template\ndata: {name: camvid}\nnetwork:\n  auxiliary: cell\n")
     assert refused(path) == (
         "network.auxiliary is cell in small.yaml line 4, "

@@ -10,9 +10,9 @@ from nas_tf.data.folder import PREFIX
 from nas_tf.errors import ConfigError
 
 GIVEN = [
-    *("data.name=folder:fields", "full.stages.0.data=folder:../more"),
+    *("data.name=folder:fields", "full_training.stages.0.data=folder:../more"),
     *("teacher=runs/t/last.keras", "network.weights=mine.h5"),
-    *("search.latency=table.json", "search.begin_with=runs/other"),
+    *("search.latency=table.json", "search.warm_start=runs/other"),
 ]
 
 
@@ -27,11 +27,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_path_is_absolute_and_no_other_text(here: Path, monkeypatch) -> None:
     loaded = load("shapes_auxcell", GIVEN)
     assert loaded.data.name == f"folder:{here}/fields"
-    assert loaded.full.stages[0].data == f"folder:{here.parent}/more"
+    assert loaded.full_training.stages[0].data == f"folder:{here.parent}/more"
     assert loaded.teacher == f"{here}/runs/t/last.keras"
     assert loaded.network.weights == f"{here}/mine.h5"
     assert loaded.search.latency == f"{here}/table.json"
-    assert loaded.search.begin_with == f"{here}/runs/other"
+    assert loaded.search.warm_start == f"{here}/runs/other"
     (here / "whole.yaml").write_text(dump(loaded))
     monkeypatch.chdir("/")
     assert load(here / "whole.yaml") == loaded
@@ -45,7 +45,7 @@ def test_names_stay_names(here: Path) -> None:
         assert loaded.network.weights == weights
         assert loaded.search.latency == "tflite"
         assert loaded.data.name == "camvid"
-        assert (loaded.teacher, loaded.full.stages[0].data) == (None, None)
+        assert (loaded.teacher, loaded.full_training.stages[0].data) == (None, None)
 
 
 def test_a_parent_is_that_of_what_a_link_leads_to(here: Path) -> None:
@@ -83,5 +83,5 @@ def test_all_that_is_missing_is_asked_for_at_once(here: Path) -> None:
     with pytest.raises(ConfigError) as error:
         load("small.yaml")
     line = str(error.value)
-    for key in ("space", "data", "full.stages.0.epochs"):
+    for key in ("space", "data", "full_training.stages.0.epochs"):
         assert f"key {key} is missing in small.yaml line" in line

@@ -10,10 +10,10 @@ from tests.runs.made import made
 
 
 @pytest.fixture
-def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run that began with what another found."""
     monkeypatch.chdir(tmp_path)
-    given = ["search.begin_with=other", "search.begin_count=3"]
+    given = ["search.warm_start=other", "search.warm_start_count=3"]
     return made(Path("run"), trials=4, overrides=given).folder
 
 
@@ -21,35 +21,39 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     "given",
     [
         [],
-        ["search.begin_count=9"],
-        ["search.begin_with=other", "search.begin_count=3"],
-        ["search.begin_with=./run/../other/", "search.begin_count=3"],
+        ["search.warm_start_count=9"],
+        ["search.warm_start=other", "search.warm_start_count=3"],
+        ["search.warm_start=./run/../other/", "search.warm_start_count=3"],
         ["search.trials=99", "threads=1"],
-        ["full.stages.0.epochs=9", "full.stages.0.crop=[64, 64]", "evaluation.flip=true"],
+        [
+            "full_training.stages.0.epochs=9",
+            "full_training.stages.0.crop=[64, 64]",
+            "evaluation.flip=true",
+        ],
     ],
 )
-def test_what_counts_no_more_need_not_be_given_again(begun: Path, given: list[str]) -> None:
-    resumed.check(begun, load("shapes_auxcell", given))
+def test_what_counts_no_more_need_not_be_given_again(started: Path, given: list[str]) -> None:
+    resumed.check(started, load("shapes_auxcell", given))
 
 
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        (["search.begin_with=else"], "begun with search.begin_with=.*/other, now it is .*/else"),
-        (["search.begin_with=other"], "begun with search.begin_count=3, now it is 10"),
-        (["search.oracle=random"], "begun with search.oracle=ppo, now it is random"),
+        (["search.warm_start=else"], "started with search.warm_start=.*/other, now it is .*/else"),
+        (["search.warm_start=other"], "started with search.warm_start_count=3, now it is 10"),
+        (["search.oracle=random"], "started with search.oracle=ppo, now it is random"),
     ],
 )
-def test_what_counts_is_refused_by_name(begun: Path, given: list[str], line: str) -> None:
+def test_what_counts_is_refused_by_name(started: Path, given: list[str], line: str) -> None:
     with pytest.raises(ConfigError, match=line):
-        resumed.check(begun, load("shapes_auxcell", given))
+        resumed.check(started, load("shapes_auxcell", given))
 
 
-def test_what_is_given_last_is_kept_but_for_what_counts_at_first_only(begun: Path) -> None:
-    now = load("shapes_auxcell", ["full.stages.0.epochs=9", "search.begin_count=7"])
-    kept = resumed.check(begun, now)
-    assert kept.full.stages[0].epochs == 9
-    assert (Path(kept.search.begin_with).name, kept.search.begin_count) == ("other", 3)
+def test_what_is_given_last_is_kept_but_for_what_counts_at_first_only(started: Path) -> None:
+    now = load("shapes_auxcell", ["full_training.stages.0.epochs=9", "search.warm_start_count=7"])
+    kept = resumed.check(started, now)
+    assert kept.full_training.stages[0].epochs == 9
+    assert (Path(kept.search.warm_start).name, kept.search.warm_start_count) == ("other", 3)
 
 
 def test_paths_are_compared_by_what_they_name(tmp_path: Path, monkeypatch) -> None:
@@ -64,5 +68,5 @@ def test_paths_are_compared_by_what_they_name(tmp_path: Path, monkeypatch) -> No
     config.write_text(text.replace(f"folder:{tmp_path}/fields", "folder:fields"))
     for name in ("fields", "./run/../fields/", "link", f"{tmp_path}/fields"):
         resumed.check(run.folder, load("shapes_auxcell", [f"data.name=folder:{name}"]))
-    with pytest.raises(ConfigError, match=r"begun with data\.name=folder:/"):
+    with pytest.raises(ConfigError, match=r"started with data\.name=folder:/"):
         resumed.check(run.folder, load("shapes_auxcell", ["data.name=folder:others"]))

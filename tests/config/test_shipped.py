@@ -38,45 +38,48 @@ def written(data: Path) -> None:
 
 def miniature(name: str) -> Config:
     """A shipped configuration at a size for tests, on data in the format of its own target."""
-    whole = config.load(FILES[name])
+    shipped = config.load(FILES[name])
     small = [
         *("network.width=8", "network.alpha=0.35", "network.weights=null", "precision=float32"),
         *("stage_one.epochs=1", "stage_one.batch=4", "stage_one.views=1"),
         *("stage_one.crop=[64, 64]", "evaluation.batch=2"),
     ]
-    if whole.stage_two is not None:
+    if shipped.stage_two is not None:
         small += ["stage_two.epochs=1", "stage_two.batch=4"]
-    for number in range(len(whole.full.stages)):
-        stage = f"full.stages.{number}"
+    for number in range(len(shipped.full_training.stages)):
+        stage = f"full_training.stages.{number}"
         small += [f"{stage}.epochs=1", f"{stage}.batch=4", f"{stage}.crop=[64, 64]"]
-    if whole.data.target == "depth":
+    if shipped.data.target == "depth":
         small += ["data.name=nyuv2_depth", "data.val_split=test"]
-    elif whole.data.target == "keypoints":
+    elif shipped.data.target == "keypoints":
         small += ["data.name=mpii_pose"]
     else:
         small += ["data.name=cityscapes_seg", "data.train_split=train", "task.background=null"]
-        small += [f"full.stages.{n}.split=null" for n in range(len(whole.full.stages))]
+        small += [
+            f"full_training.stages.{n}.split=null"
+            for n in range(len(shipped.full_training.stages))
+        ]
     return config.load(FILES[name], small)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_task_and_space_agree_and_every_network_can_be_drawn(name: str) -> None:
-    whole = config.load(FILES[name])
-    task = from_config.task_for(whole)
+def test_task_and_space_agree_and_every_network_can_be_built(name: str) -> None:
+    shipped = config.load(FILES[name])
+    task = from_config.task_for(shipped)
     assert {"segmentation": "label", "depth": "depth", "pose": "keypoints"}[
         task.name
     ] == task.target.key
-    splits = dataset_info(whole.data.name).splits
-    assert {whole.data.train_split, whole.data.val_split} <= set(splits)
-    genotype = spaces.resolve(GENOTYPES[whole.space], whole.space)
+    splits = dataset_info(shipped.data.name).splits
+    assert {shipped.data.train_split, shipped.data.val_split} <= set(splits)
+    genotype = spaces.resolve(GENOTYPES[shipped.space], shipped.space)
     for phase, stages in (
         ("search", ("stage_one", "stage_two", "reward")),
         ("published", ("full", "evaluate")),
     ):
-        draw = from_config.drawer(whole, genotype, phase)
+        build = from_config.blueprint_builder(shipped, genotype, phase)
         for stage in stages:
-            drawn = draw(from_config.view_of(whole, stage).crop)
-            assert drawn.by_name[drawn.outputs["logits"]].channels == task.channels
+            blueprint = build(from_config.view_of(shipped, stage).crop)
+            assert blueprint.by_name[blueprint.outputs["logits"]].channels == task.channels
 
 
 @pytest.mark.slow
@@ -96,12 +99,14 @@ def test_a_miniature_of_each_runs(name: str, written: None, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["cityscapes_dpc", "nyu_depth", "mpii_pose", "voc_auxcell"])
-def test_data_that_is_not_here_is_told_how_to_get(name: str, monkeypatch, tmp_path: Path) -> None:
+def test_data_that_is_not_here_is_refused_with_the_way_to_get_it(
+    name: str, monkeypatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("NAS_TF_CACHE", str(tmp_path))
-    whole = config.load(FILES[name])
-    own = whole.data.name
+    shipped = config.load(FILES[name])
+    own = shipped.data.name
     with pytest.raises(DataError) as error:
-        preflight.before_training(whole)
+        preflight.before_training(shipped)
     line = f"{own} is not prepared in {tmp_path / 'data'}: run nas-tf data prepare {own} --source"
     assert str(error.value).startswith(line)
     assert "\n" not in str(error.value)
@@ -111,25 +116,27 @@ def test_a_search_on_mpii_is_refused_as_nothing_could_score_it() -> None:
     with pytest.raises(ConfigError) as error:
         preflight.before_search(config.load(FILES["mpii_pose"]))
     assert str(error.value) == (
-        "data.train_split is train, and mpii_pose gives no head_size there that a search could "
+        "data.train_split is train, and mpii_pose has no head_size there that a search could "
         "score pose by: expected another data set, and nas-tf finetune to go over to this one"
     )
 
 
 def test_dense_prediction_cells_are_searched_at_the_size_they_are_trained_at() -> None:
-    whole = config.load(FILES["cityscapes_dpc"])
-    seen = {stage: from_config.view_of(whole, stage) for stage in ("stage_one", "reward", "full")}
+    shipped = config.load(FILES["cityscapes_dpc"])
+    seen = {
+        stage: from_config.view_of(shipped, stage) for stage in ("stage_one", "reward", "full")
+    }
     assert seen["stage_one"] == seen["full"]
     assert (seen["full"].crop, seen["full"].scale) == ((769, 769), (0.5, 2.0))
     assert seen["reward"].crop == (1024, 2048)
-    meta_train = 2975 - round(2975 * whole.data.meta_val)
-    stage, full = whole.stage_one, whole.full.stages[0]
+    meta_train = 2975 - round(2975 * shipped.data.meta_val_share)
+    stage, full = shipped.stage_one, shipped.full_training.stages[0]
     assert stage.epochs * (meta_train // stage.batch) == pytest.approx(30_000, rel=0.005)
     assert full.epochs * (2975 // full.batch) == pytest.approx(90_000, rel=0.005)
 
 
 def test_depth_stops_at_three_quarters_of_its_poly_schedule() -> None:
-    (stage,) = config.load(FILES["nyu_depth"]).full.stages
+    (stage,) = config.load(FILES["nyu_depth"]).full_training.stages
     for epoch in (0, 100, 299):
         wanted = (1 - epoch / 400) ** 0.9
         assert learning_rate_factor(stage.schedule, epoch, stage.epochs) == pytest.approx(
@@ -139,7 +146,7 @@ def test_depth_stops_at_three_quarters_of_its_poly_schedule() -> None:
 
 
 def test_pose_falls_at_epochs_90_and_120_of_140() -> None:
-    (stage,) = config.load(FILES["mpii_pose"]).full.stages
+    (stage,) = config.load(FILES["mpii_pose"]).full_training.stages
     each = 22246 // stage.batch
     rates = [
         learning_rate_factor(stage.schedule, step, stage.epochs * each)

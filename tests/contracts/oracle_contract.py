@@ -1,4 +1,4 @@
-"""What every oracle of ours promises; an oracle's test class inherits the suite."""
+"""The contract of every oracle of this package; an oracle's test class inherits the suite."""
 
 import json
 from pathlib import Path
@@ -43,29 +43,29 @@ class OracleContract:
         assert first == again
         assert first != other
 
-    def test_cut_anywhere_it_goes_on_the_same(self, tmp_path: Path) -> None:
+    def test_cut_anywhere_it_resumes_the_same(self, tmp_path: Path) -> None:
         """A ledger that ends after any record: as if the process was killed there."""
-        whole = self.searched(tmp_path / "whole")
-        lines = (tmp_path / "whole/search" / NAME).read_bytes().splitlines(keepends=True)
+        complete = self.searched(tmp_path / "complete")
+        lines = (tmp_path / "complete/search" / NAME).read_bytes().splitlines(keepends=True)
         for cut in range(1, len(lines), self.every_cut):
             folder = tmp_path / str(cut)
-            killed(tmp_path / "whole", folder, lines[:cut])
-            assert outcome(self.searched(folder)) == outcome(whole), f"cut after record {cut}"
+            killed(tmp_path / "complete", folder, lines[:cut])
+            assert outcome(self.searched(folder)) == outcome(complete), f"cut after record {cut}"
 
     def test_values_given_are_tried_first_and_need_not_be_given_again(
         self, tmp_path: Path
     ) -> None:
         given = [{f"op{index}": f"v{value}" for index in range(6)} for value in (3, 1, 3)]
-        whole = self.searched(tmp_path / "whole", first=given)
-        tried = [[*values.values()] for _, values, *_ in outcome(whole)]
+        complete = self.searched(tmp_path / "complete", first=given)
+        tried = [[*values.values()] for _, values, *_ in outcome(complete)]
         assert tried[:2] == [["v3"] * 6 + [48], ["v1"] * 6 + [48]]
         assert len({tuple(item) for item in tried}) == 30
-        lines = (tmp_path / "whole/search" / NAME).read_bytes().splitlines(keepends=True)
+        lines = (tmp_path / "complete/search" / NAME).read_bytes().splitlines(keepends=True)
         again = {"first": given}
         for cut, more in ((0, again), (2, again), (2, {}), (5, {"first": []}), (20, again)):
             folder = tmp_path / f"{cut}{len(more)}"
-            killed(tmp_path / "whole", folder, lines[:cut])
-            assert outcome(self.searched(folder, **more)) == outcome(whole)
+            killed(tmp_path / "complete", folder, lines[:cut])
+            assert outcome(self.searched(folder, **more)) == outcome(complete)
 
     def test_of_values_given_the_same_and_the_infeasible_are_left_out(
         self, tmp_path: Path
@@ -77,7 +77,9 @@ class OracleContract:
         tried = [values["op0"] for _, values, *_ in outcome(oracle)]
         assert tried[:2] == ["v0", "v2"]
 
-    def test_values_that_the_space_has_not_are_told_before_it_begins(self, tmp_path: Path) -> None:
+    def test_values_outside_of_the_space_are_refused_before_it_starts(
+        self, tmp_path: Path
+    ) -> None:
         good = {f"op{index}": "v0" for index in range(6)}
         for wrong, line in (
             ({"op4": "v9"}, "'op4' is 'v9', expected one of 'v0', 'v1', 'v2', 'v3'"),
@@ -85,14 +87,16 @@ class OracleContract:
             ({"typo": 5}, "there is no hyperparameter 'typo'"),
         ):
             oracle = self.made(tmp_path, first=[good, good | wrong])
-            with pytest.raises(SpaceError, match=f"of the values given, number 2: .*{line}"):
+            with pytest.raises(SpaceError, match=f"first: entry 2 of 2: .*{line}"):
                 oracle.create_trial("a")
         assert not list(tmp_path.rglob("trial_*"))
 
     def test_other_values_to_try_first_are_another_search(self, tmp_path: Path) -> None:
         self.searched(tmp_path, 3)
         oracle = self.made(tmp_path, 4, first=[{f"op{index}": "v0" for index in range(6)}])
-        with pytest.raises(LedgerError, match="begun with other values to try first: give those"):
+        with pytest.raises(
+            LedgerError, match="started with other values to try first: give those"
+        ):
             oracle.reload()
 
     def test_a_late_result_counts_once(self, tmp_path: Path) -> None:
@@ -134,18 +138,20 @@ class OracleContract:
         drive(oracle)
         assert len(oracle.trials) == 3
 
-    def test_the_smallest_space_is_tried_whole_then_the_search_stops(self, tmp_path: Path) -> None:
+    def test_the_smallest_space_is_exhausted_then_the_search_stops(self, tmp_path: Path) -> None:
         oracle = self.made(tmp_path, 100, hyperparameters=space(2, 3))
-        with pytest.warns(UserWarning, match="the search stops: all 9 of the space's vectors"):
+        with pytest.warns(
+            UserWarning, match="the search stops: all 9 of the space's distinct feasible"
+        ):
             drive(oracle)
         assert len(oracle.trials) == 9
 
     def test_infeasible_proposals_are_not_tried(self, tmp_path: Path) -> None:
         oracle = self.searched(tmp_path, feasible=lambda values: values["op0"] != "v1")
         assert all(values["op0"] != "v1" for _, values, *_ in outcome(oracle))
-        assert oracle.draws.refused > 0
+        assert oracle.proposals.refused > 0
 
-    def test_a_small_feasible_part_is_found_by_the_searchers_own_draws(
+    def test_a_small_feasible_part_is_found_by_the_searchers_own_samples(
         self, tmp_path: Path
     ) -> None:
         def rare(values: dict[str, Any]) -> bool:
@@ -155,7 +161,7 @@ class OracleContract:
         assert len(oracle.trials) == 50
         assert all(rare(values) for _, values, *_ in outcome(oracle))
 
-    def test_a_search_that_found_no_more_says_what_it_knows(self, tmp_path: Path) -> None:
+    def test_a_search_that_found_no_more_states_the_numbers(self, tmp_path: Path) -> None:
         def rare(values: dict[str, Any]) -> bool:
             return all(values[f"op{index}"] == "v0" for index in range(1, 9))
 
@@ -186,9 +192,9 @@ class OracleContract:
             rest for _, *rest in outcome(self.searched(tmp_path / "at_once", 30))
         ]
 
-    def test_it_goes_on_only_as_it_began(self, tmp_path: Path) -> None:
+    def test_it_resumes_only_as_it_started(self, tmp_path: Path) -> None:
         drive(self.made(tmp_path), 2)
-        with pytest.raises(LedgerError, match="was begun with seed 7, now it is 8: use 7"):
+        with pytest.raises(LedgerError, match="was started with seed 7, now it is 8: use 7"):
             drive(self.made(tmp_path, seed=8))
         with pytest.raises(SpaceError, match=r"another space: hyperparameter 'op5' was \['v0'"):
             drive(self.made(tmp_path, hyperparameters=space(5)))

@@ -1,4 +1,4 @@
-"""What every search space promises; a space's test class inherits the suite."""
+"""The contract of every search space; a space's test class inherits the suite."""
 
 import random
 
@@ -16,42 +16,42 @@ SEEDS = st.integers(0, 2**32)
 class SpaceContract:
     space: spaces.SearchSpace
 
-    def drawn(self, seed: int) -> Genotype:
+    def sampled(self, seed: int) -> Genotype:
         return self.space.sample(random.Random(seed))
 
     @given(SEEDS)
     def test_decode_undoes_encode(self, seed: int) -> None:
-        genotype = self.drawn(seed)
+        genotype = self.sampled(seed)
         tokens = self.space.encode(genotype)
         assert len(tokens) == len(self.space.tokens)
         assert self.space.decode(tokens) == genotype
 
     @given(SEEDS)
     def test_every_notation_reads_back(self, seed: int) -> None:
-        genotype = self.drawn(seed)
+        genotype = self.sampled(seed)
         assert self.space.parse(str(genotype)) == genotype
         assert self.space.parse(self.space.spell(genotype)) == genotype
         assert Genotype.from_json(genotype.to_json()) == genotype
 
     def test_same_seed_same_sample(self) -> None:
-        assert self.drawn(11) == self.drawn(11)
-        assert len({self.drawn(seed) for seed in range(50)}) > 40
+        assert self.sampled(11) == self.sampled(11)
+        assert len({self.sampled(seed) for seed in range(50)}) > 40
 
     @given(SEEDS, SEEDS)
     def test_mutation_changes_one_token(self, seed: int, other: int) -> None:
-        genotype = self.drawn(seed)
+        genotype = self.sampled(seed)
         mutant = self.space.mutate(genotype, random.Random(other))
         pairs = zip(self.space.encode(genotype), self.space.encode(mutant), strict=True)
         assert sum(a != b for a, b in pairs) == 1
 
     def test_neighbours_are_all_single_changes(self) -> None:
-        neighbours = list(self.space.neighbours(self.drawn(3)))
+        neighbours = list(self.space.neighbours(self.sampled(3)))
         assert len(neighbours) == sum(token.size - 1 for token in self.space.tokens)
         assert len(set(neighbours)) == len(neighbours)
 
     @given(SEEDS)
     def test_canonical_is_idempotent_and_shared_by_rewrites(self, seed: int) -> None:
-        genotype = self.drawn(seed)
+        genotype = self.sampled(seed)
         canonical = self.space.canonical(genotype)
         assert self.space.canonical(canonical) == canonical
         for rewritten in self.space.rewrites(genotype):
@@ -61,7 +61,7 @@ class SpaceContract:
     @given(SEEDS)
     @settings(max_examples=40, deadline=None)
     def test_canonical_keeps_the_cost(self, seed: int) -> None:
-        genotype = self.drawn(seed)
+        genotype = self.sampled(seed)
         costs = [
             networks.cost(networks.blueprint_of(item, 5, input_size=(129, 193)).deployed())
             for item in (genotype, self.space.canonical(genotype))
@@ -71,7 +71,7 @@ class SpaceContract:
         assert costs[0].output == costs[1].output
 
     def test_a_token_out_of_range_is_named(self) -> None:
-        tokens = self.space.encode(self.drawn(5))
+        tokens = self.space.encode(self.sampled(5))
         for place, token in enumerate(self.space.tokens):
             for value in (token.size, -1):
                 wrong = [*tokens[:place], value, *tokens[place + 1 :]]
@@ -95,4 +95,4 @@ class SpaceContract:
         assert len(set(names)) == len(names)
 
     def test_a_description_has_a_line_for_each_part(self) -> None:
-        assert len(spaces.describe(self.drawn(1)).splitlines()) >= 5
+        assert len(spaces.describe(self.sampled(1)).splitlines()) >= 5

@@ -1,4 +1,4 @@
-"""What every task promises; a task's test class inherits the suite."""
+"""The contract of every task; a task's test class inherits the suite."""
 
 from typing import Any
 
@@ -42,22 +42,22 @@ class TaskContract:
             return {key: value[where] for key, value in target.items()}
         return target[where]
 
-    def test_a_perfect_prediction_has_the_best_reward(self) -> None:
+    def test_a_perfect_prediction_has_the_best_score(self) -> None:
         target = self.targets(0, 4)
         result = self.gathered((target, self.perfect(target)))
         assert abs(self.task.score(result) - self.best) < 1e-6
 
-    def test_rewards_lie_in_the_unit_interval(self) -> None:
+    def test_scores_are_in_the_unit_interval(self) -> None:
         for seed in range(5):
             result = self.gathered((self.targets(seed, 2), self.logits(seed, 2)))
             assert 0 <= self.task.score(result) <= 1
 
     def test_the_split_into_batches_changes_nothing(self) -> None:
         target, logits = self.targets(1, 6), self.logits(1, 6)
-        whole = self.gathered((target, logits))
+        complete = self.gathered((target, logits))
         parts = [(self.part(target, s), logits[s]) for s in (slice(0, 1), slice(1, 6))]
         np.testing.assert_allclose(
-            list(whole.values()), list(self.gathered(*parts).values()), rtol=1e-9
+            list(complete.values()), list(self.gathered(*parts).values()), rtol=1e-9
         )
 
     def test_merging_adds_and_resetting_forgets(self) -> None:
@@ -72,7 +72,7 @@ class TaskContract:
         first.update(target, logits, self.size)
         np.testing.assert_allclose(merged, list(first.result().values()))
 
-    def test_without_truth_there_is_no_loss_no_gradient_and_no_reward(self) -> None:
+    def test_without_truth_there_is_no_loss_no_gradient_and_no_score(self) -> None:
         target = self.without_truth(self.targets(3, 2))
         logits = self.logits(3, 2)
         for at in ("target", "logits"):
@@ -122,7 +122,7 @@ class TaskContract:
         assert loss == 0
         np.testing.assert_array_equal(tape.gradient(loss, logits), 0)
 
-    def test_logits_that_are_not_finite_earn_nothing(self) -> None:
+    def test_logits_that_are_not_finite_score_nothing(self) -> None:
         target = self.targets(6, 2)
         broken = tf.fill(tf.shape(self.logits(6, 2)), float("nan"))
         result = self.gathered((target, broken))

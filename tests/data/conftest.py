@@ -1,4 +1,4 @@
-"""A prepared-data folder for the session, and writers of small datasets in their true formats."""
+"""A folder of prepared data for the session, and writers of small datasets."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is wrong with the files is said in one line each, before anything is trained."""
+"""Every broken file is reported in one line, before anything is trained."""
 
 import os
 import shutil
@@ -179,10 +179,10 @@ def test_a_folder_without_permission(own: Callable[..., Path]) -> None:
 def test_lists_lead_nowhere_else(own: Callable[..., Path], name: str) -> None:
     root = own(splits={"train": "list.txt"})
     (root / "list.txt").write_text(f"train/0.png\n{name}\n")
-    told = f"{root / 'list.txt'} names '{name}', expected a place in {root}"
-    assert check(f"folder:{root}").problems == [told]
-    for given in (name, "\0"):
-        settings = {"classes": ["a", "b", "c"], "splits": {"train": given}}
+    message = f"{root / 'list.txt'} names '{name}', expected a path in {root}"
+    assert check(f"folder:{root}").problems == [message]
+    for path in (name, "\0"):
+        settings = {"classes": ["a", "b", "c"], "splits": {"train": path}}
         (root / "dataset.yaml").write_text(yaml.safe_dump(settings))
         with pytest.raises(
             DataError, match=r"dataset\.yaml line \d: splits\.train is .* list file"
@@ -229,7 +229,7 @@ def test_camvid_lists_with_one_word_are_refused(tmp_path: Path) -> None:
     ]
 
 
-def test_all_kinds_of_faults_are_told_in_one_go(
+def test_all_kinds_of_faults_are_reported_at_once(
     own: Callable[..., Path], picture: Callable, noise: Callable
 ) -> None:
     root = own(train=4, val=0)

@@ -1,4 +1,4 @@
-"""Disks that fill up while data are prepared, and prepared data that were damaged since."""
+"""A full disk during a preparation, and prepared data that were damaged since."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def name(own: Callable[..., Path], own_cache: Path) -> str:
 
 @pytest.fixture
 def records(name: str) -> Path:
-    """The records of its split val."""
+    """The records of the prepared folder's split val."""
     [path] = store.prepared(name).folder.glob("*-val.array_record*")
     return path
 
@@ -49,8 +49,10 @@ def damage(path: Path, start: int, length: int = 64) -> None:
 
 def test_a_full_disk_ends_a_preparation_in_one_line(own: Callable, own_cache: Path) -> None:
     name = f"folder:{own(train=40)}"
-    told = rf"{re.escape(str(own_cache))}/data can't be written: File too large; free some space"
-    with small_files(20_000), pytest.raises(EnvironmentFault, match=told):
+    message = (
+        rf"{re.escape(str(own_cache))}/data can't be written: File too large; free some space"
+    )
+    with small_files(20_000), pytest.raises(EnvironmentFault, match=message):
         store.prepare(name)
     assert not [path for path in own_cache.rglob("*") if "incomplete" in path.name]
     assert store.prepare(name).splits == {"train": 40, "val": 1}
@@ -62,13 +64,13 @@ def test_a_damaged_record_is_one_line_wherever_it_is_read(
 ) -> None:
     sound = Examples(name, "val", cache_bytes=0)
     damage(records, place)
-    told = rf"{re.escape(name)}, split val, is damaged: .* hash mismatch.* prepare {name} --again"
-    with pytest.raises(DataError, match=told):
+    message = rf"{re.escape(name)}, split val, is damaged: .* hash mismatch.* {name} --again"
+    with pytest.raises(DataError, match=message):
         Examples(name, "val")
     stream = pipeline.evaluation(sound, LABEL, VIEW, batch=4)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         list(sound.checked(stream))
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         example_sheet.sheet(name, "val", len(sound))
     assert "Traceback" not in "".join(capfd.readouterr())
     rest = list(pipeline.evaluation(sound, LABEL, VIEW, batch=1, skip_broken=True))
@@ -92,10 +94,11 @@ def test_records_that_were_cut_or_are_absent_are_one_line(
 def test_damaged_notes_of_a_preparation_are_one_line(name: str, records: Path, note: str) -> None:
     path = records.with_name(note)
     path.write_text(path.read_text()[:12])
-    told = rf"prepared of {name} is damaged: .*; delete {re.escape(str(path.parents[1]))} and run"
-    with pytest.raises(DataError, match=told):
+    folder = re.escape(str(path.parents[1]))
+    message = rf"prepared copy of {name} is damaged: .*; delete {folder} and run"
+    with pytest.raises(DataError, match=message):
         Examples(name, "val")
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         store.prepare(name, again=True)
 
 

@@ -1,4 +1,4 @@
-"""dataset.yaml: what is accepted, and the line that every mistake is told with."""
+"""dataset.yaml: the accepted keys, and the message on every mistake."""
 
 from pathlib import Path
 
@@ -129,7 +129,7 @@ def test_what_is_absent_or_null_has_its_default(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_is_told_with_its_line(tmp_path: Path, content: str, line: str) -> None:
+def test_a_mistake_is_reported_with_its_line(tmp_path: Path, content: str, line: str) -> None:
     for split in ("train", "val"):
         (tmp_path / "images" / split).mkdir(parents=True)
     path = tmp_path / "dataset.yaml"

@@ -1,4 +1,4 @@
-"""The numbers and colours behind ``nas-tf data show``."""
+"""The class shares and colours of ``nas-tf data show``."""
 
 from pathlib import Path
 

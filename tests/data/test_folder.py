@@ -1,4 +1,4 @@
-"""A folder of one's own in many layouts: what is read is what is annotated."""
+"""A user's own folder in many layouts: the annotations are read as they are."""
 
 import json
 from collections.abc import Callable
@@ -107,10 +107,10 @@ def test_colours_are_classes(own: Callable[..., Path], picture: Callable) -> Non
 
     spoilt = colours[truth]
     spoilt[3, 5] = 255, 0, 1
-    place = root / "labels" / "train" / "0.png"
-    picture(place, spoilt)
+    path = root / "labels" / "train" / "0.png"
+    picture(path, spoilt)
     assert check(name).problems == [
-        f"label #ff0001 in {place} at (5, 3): colours #000000, #00ff00, #0102fd, #ff0000 "
+        f"label #ff0001 in {path} at (5, 3): colours #000000, #00ff00, #0102fd, #ff0000 "
         "declared; add it to label_map"
     ]
 
@@ -172,7 +172,7 @@ def test_masks_are_drawn_from_a_coco_json(
         {"category_id": 3, "iscrowd": 1, "segmentation": {"size": [20, 30], "counts": [500, 100]}},
         {"category_id": 3, "segmentation": {"size": [20, 30], "counts": "X9SV1"}, "area": 3},
     ]
-    whole = coco(
+    content = coco(
         ["train/x.jpg", "y.jpg"],
         [{"image_id": 0, **box} for box in boxes[:3]],
         [{"id": 7, "name": "crop"}, {"id": 3, "name": "weed"}],
@@ -180,7 +180,7 @@ def test_masks_are_drawn_from_a_coco_json(
     for split in ("train", "val"):
         for image in ("x", "y"):
             picture(tmp_path / f"{split}2017" / f"{image}.jpg", noise(20, 30))
-        (tmp_path / f"instances_{split}2017.json").write_text(whole.replace("train/x", "x"))
+        (tmp_path / f"instances_{split}2017.json").write_text(content.replace("train/x", "x"))
     name = settled(tmp_path, images="{split}2017/{name}.jpg", labels="instances_{split}2017.json")
     assert info(name).classes == ("background", "weed", "crop")
     found = items(name)
@@ -237,14 +237,14 @@ def test_a_hostile_outline_is_refused_by_name(
 def test_run_lengths_are_pycocotools_own(compressed: bool) -> None:
     from pycocotools import mask
 
-    from nas_tf.data.coco_file import _decoded
+    from nas_tf.data.coco_file import _run_lengths
 
     rng = np.random.default_rng(4)
     for _ in range(20):
         pixels = np.asfortranarray(rng.random((37, 41)) < rng.random(), np.uint8)
         counts = mask.encode(pixels)["counts"].decode()
         runs = np.diff(np.flatnonzero(np.diff(pixels.T.ravel(), prepend=0, append=2)), prepend=0)
-        assert _decoded(counts) == runs.tolist()
+        assert _run_lengths(counts) == runs.tolist()
 
 
 def posed(image: int, area: float, points: list[list[float]]) -> dict:
@@ -273,7 +273,7 @@ def test_the_largest_person_of_a_picture(
     assert about.joints == ("nose", "left eye", "right eye")
     assert about.swaps == ((1, 2),)
     task = task_of(about)
-    assert (task.name, task.score, task.sigmas) == ("pose", "oks", (0.067,) * 3)
+    assert (task.name, task.scoring, task.sigmas) == ("pose", "oks", (0.067,) * 3)
     assert [item.id for item in items(name)["val"]] == ["val/x"]
     examples = Examples(name, "val")
     example = examples.get(0)

@@ -1,4 +1,4 @@
-"""Whatever the motion, image, dense targets and keypoints stay on each other."""
+"""Image, dense targets and keypoints stay aligned in every motion."""
 
 from dataclasses import replace
 
@@ -49,7 +49,7 @@ def example(height: int, width: int, seed: int = 0) -> dict[str, tf.Tensor]:
 
 
 def interior(label: np.ndarray) -> np.ndarray:
-    """Pixels with only their own class three pixels around, as far as bilinear looks at 2.5 x."""
+    """Pixels with one class within three pixels, the reach of bilinear interpolation at 2.5 x."""
     same = np.zeros(label.shape, bool)
     windows = np.lib.stride_tricks.sliding_window_view(label, (7, 7))
     same[3:-3, 3:-3] = windows.min(axis=(2, 3)) == windows.max(axis=(2, 3))
@@ -57,7 +57,7 @@ def interior(label: np.ndarray) -> np.ndarray:
 
 
 def still(**changes: object) -> Motion:
-    """A motion that does nothing but what is asked."""
+    """A motion that does nothing except for the changes."""
     parts = {"scale": 1.0, "turn": 0.0, "mirror": False, "shift": (0.0, 0.0), **changes}
     return Motion(**{key: tf.constant(value) for key, value in parts.items()})
 
@@ -100,8 +100,8 @@ def test_keypoints_land_on_the_same_image_content(view: View, seed: tf.Tensor) -
     motion = sample_motion(view, tf.constant([30, 40]), seed)
     after = move({k: tf.constant(v) for k, v in before.items()}, motion, view.crop, INFO, FILLS)
     expected = [2, 1, 3] if bool(motion.mirror) else [1, 2, 3]
-    for (x, y, seen), number in zip(after["keypoints"][0].numpy(), expected, strict=True):
-        if seen:
+    for (x, y, visibility), number in zip(after["keypoints"][0].numpy(), expected, strict=True):
+        if visibility:
             row, column = min(round(y), view.crop[0] - 1), min(round(x), view.crop[1] - 1)
             assert after["label"][row, column] == number
 
@@ -158,8 +158,8 @@ def test_scaling_without_rotation_is_tf_image_resize(upright: bool, mirror: bool
     moved = move({"image": image}, motion, (42, 66), INFO, FILLS)["image"]
     resized = tf.image.resize(image[:, ::-1] if mirror else image, (42, 66))
     border = 0 if upright else 1  # sampled by matrix, half a pixel at the border mixes with grey
-    kept = slice(border, -border or None)
-    np.testing.assert_allclose(moved[kept, kept], resized[kept, kept], atol=1e-3)
+    inner = slice(border, -border or None)
+    np.testing.assert_allclose(moved[inner, inner], resized[inner, inner], atol=1e-3)
 
 
 @settings(max_examples=25)

@@ -1,4 +1,4 @@
-"""Label maps accept what was declared and name the first pixel that was not."""
+"""Label maps accept declared values and name the first pixel of any other value."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""A folder is described by a dataset.yaml that reads it without a fault, and is left as it was."""
+"""The dataset.yaml of a folder reads it without a fault; the folder's files are unchanged."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def fill(tmp_path: Path, picture: Writer, noise: Callable) -> Callable[..., None
 
 
 def described(root: Path, **shares: int) -> Inspection:
-    """Writes what was found, and makes sure that it is read without a fault."""
+    """Writes the findings, and makes sure that they are read without a fault."""
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
     found = inspect(root)
     write(found)
@@ -143,14 +143,17 @@ def test_cityscapes(tmp_path: Path, fill: Callable) -> None:
     assert settings(tmp_path)["label_map"][7] == 0
 
 
+@pytest.mark.parametrize("splits", [("train", "val"), ("Train", "Val")])
 @pytest.mark.parametrize("kind", ["labels", "keypoints"])
-def test_coco(tmp_path: Path, picture: Writer, noise: Callable, kind: str) -> None:
+def test_coco(
+    tmp_path: Path, picture: Writer, noise: Callable, kind: str, splits: tuple[str, str]
+) -> None:
     box = {"image_id": 1, "category_id": 4, "segmentation": [[0, 0, 5, 0, 5, 5]], "area": 12}
     category = {"id": 4, "name": "plum"}
     if kind == "keypoints":
         box |= {"keypoints": [1, 1, 2, 4, 4, 1]}
         category |= {"keypoints": ["left_end", "right_end"]}
-    for split in ("train", "val"):
+    for split in splits:
         picture(tmp_path / "images" / f"{split}2017" / "x.jpg", noise(12, 16))
         image = {"id": 1, "file_name": "x.jpg", "width": 16, "height": 12}
         content = {"images": [image], "annotations": [box], "categories": [category]}
@@ -277,7 +280,7 @@ def test_depth_maps(tmp_path: Path, picture: Writer, noise: Callable) -> None:
     assert settings(tmp_path)["depth"].startswith("depth")
 
 
-def test_pictures_that_are_unusual_are_told(
+def test_unusual_pictures_are_reported(
     tmp_path: Path, fill: Callable, picture: Writer, noise: Callable
 ) -> None:
     fill("images/{}.jpg", "masks/{}.png")

@@ -23,7 +23,7 @@ LABEL = TargetSpec("label", TargetKind.LABEL, 255)
 DEPTH = TargetSpec("depth", TargetKind.DEPTH)
 KEYPOINTS = TargetSpec("keypoints", TargetKind.KEYPOINTS)
 VIEW = View((64, 96), scale=(0.5, 2.0), mirror=True, rotate=10, brightness=0.2)
-WHOLE = View((128, 128), centred=True)
+UNCROPPED = View((128, 128), centred=True)
 
 
 def arrays(stream: Iterable) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -39,17 +39,17 @@ def equal(first: list, second: list) -> bool:
 
 
 def test_training_repeats_and_resumes_to_the_byte(shapes: Examples) -> None:
-    whole = arrays(training(shapes, LABEL, VIEW, batch=16, seed=3, epochs=2))
-    assert len(whole) == 2 * steps_per_epoch(100, 16) == 12
+    batches = arrays(training(shapes, LABEL, VIEW, batch=16, seed=3, epochs=2))
+    assert len(batches) == 2 * steps_per_epoch(100, 16) == 12
     uncached = Examples("shapes", "val", cache_bytes=0)
     assert shapes.cached
     assert not uncached.cached
-    assert equal(whole, arrays(training(uncached, LABEL, VIEW, batch=16, seed=3, epochs=2)))
+    assert equal(batches, arrays(training(uncached, LABEL, VIEW, batch=16, seed=3, epochs=2)))
     rest = arrays(training(shapes, LABEL, VIEW, batch=16, seed=3, epochs=2, start=(1, 2)))
-    assert equal(whole[8:], rest)
-    assert not equal(whole[:6], whole[6:])
+    assert equal(batches[8:], rest)
+    assert not equal(batches[:6], batches[6:])
     other = arrays(training(shapes, LABEL, VIEW, batch=16, seed=4, epochs=2))
-    assert not equal(whole, other)
+    assert not equal(batches, other)
 
 
 def test_an_epoch_shows_every_example_of_the_subset_once(shapes: Examples) -> None:
@@ -58,7 +58,7 @@ def test_an_epoch_shows_every_example_of_the_subset_once(shapes: Examples) -> No
     for epoch in range(3):
         batches = arrays(
             training(
-                *(shapes, LABEL, WHOLE),
+                *(shapes, LABEL, UNCROPPED),
                 batch=3,
                 seed=1,
                 subset=subset,
@@ -77,7 +77,7 @@ def test_views_of_one_example_differ_between_epochs(shapes: Examples) -> None:
 
 
 def test_evaluation_keeps_order_and_the_last_batch(shapes: Examples) -> None:
-    batches = arrays(evaluation(shapes, DEPTH, WHOLE, batch=32))
+    batches = arrays(evaluation(shapes, DEPTH, UNCROPPED, batch=32))
     assert [len(image) for image, _ in batches] == [32, 32, 32, 4]
     depth = shapes.get(tf.constant(99))["depth"].numpy()
     np.testing.assert_array_equal(batches[-1][1][-1], depth)
@@ -85,21 +85,21 @@ def test_evaluation_keeps_order_and_the_last_batch(shapes: Examples) -> None:
 
 def test_views_for_a_cache_have_a_fixed_order_from_any_row_on(shapes: Examples) -> None:
     options = dict(batch=4, seed=3, count=2, subset=[5, 1, 7])
-    whole = arrays(views(shapes, LABEL, VIEW, **options))
-    assert [len(image) for image, _ in whole] == [4, 2]
-    images = np.concatenate([image for image, _ in whole])
+    batches = arrays(views(shapes, LABEL, VIEW, **options))
+    assert [len(image) for image, _ in batches] == [4, 2]
+    images = np.concatenate([image for image, _ in batches])
     assert not np.array_equal(images[0], images[3])
     rest = arrays(views(shapes, LABEL, VIEW, first=4, **options))
-    assert equal(rest, whole[1:])
+    assert equal(rest, batches[1:])
     plain = View((128, 128), centred=True)
     still = arrays(views(shapes, LABEL, plain, **options))
-    seen = arrays(evaluation(shapes, LABEL, plain, batch=3, subset=[5, 1, 7]))
+    evaluated = arrays(evaluation(shapes, LABEL, plain, batch=3, subset=[5, 1, 7]))
     both = np.concatenate([image for image, _ in still])
-    np.testing.assert_array_equal(both, np.concatenate([seen[0][0]] * 2))
+    np.testing.assert_array_equal(both, np.concatenate([evaluated[0][0]] * 2))
 
 
 def test_keypoints_come_with_what_their_score_needs(shapes: Examples) -> None:
-    stream = evaluation(shapes, KEYPOINTS, WHOLE, batch=8, extras=("head_size", "area"))
+    stream = evaluation(shapes, KEYPOINTS, UNCROPPED, batch=8, extras=("head_size", "area"))
     _, target = next(iter(stream))
     assert target["keypoints"].shape == (8, 1, 14, 3)
     assert target["head_size"].shape == (8, 1)
@@ -108,13 +108,13 @@ def test_keypoints_come_with_what_their_score_needs(shapes: Examples) -> None:
 
 def test_a_batch_larger_than_the_data_is_refused(shapes: Examples) -> None:
     with pytest.raises(DataError) as error:
-        training(shapes, LABEL, WHOLE, batch=5, seed=1, subset=[1, 2])
+        training(shapes, LABEL, UNCROPPED, batch=5, seed=1, subset=[1, 2])
     assert str(error.value) == "batch is 5 and there are 2 examples: 1–2 is accepted as batch"
 
 
 def test_indices_outside_the_split_are_refused(shapes: Examples) -> None:
     with pytest.raises(DataError) as error:
-        evaluation(shapes, LABEL, WHOLE, batch=5, subset=[100])
+        evaluation(shapes, LABEL, UNCROPPED, batch=5, subset=[100])
     assert str(error.value) == (
         "subset of shapes val is empty or leaves 0–99: indices of its 100 examples are accepted"
     )
@@ -131,8 +131,8 @@ def test_a_damaged_record_stops_or_is_skipped(own: Callable[..., Path]) -> None:
     view = View((24, 32), centred=True)
     with pytest.raises(tf.errors.OpError):
         list(evaluation(examples, LABEL, view, batch=1))
-    kept = list(evaluation(examples, LABEL, view, batch=1, skip_broken=True))
-    assert 0 < len(kept) < 40
+    remaining = list(evaluation(examples, LABEL, view, batch=1, skip_broken=True))
+    assert 0 < len(remaining) < 40
 
 
 @given(count=st.integers(10, 3000), seed=st.integers(0, 2**31))

@@ -221,10 +221,10 @@ def test_mpii_counts_from_one_and_measures_heads(tmp_path: Path, picture: Callab
     (example,) = examples("mpii_pose", tmp_path, "val")
     scale = 512 / round(3.2 * 200 * 1.25 * 1.5)
     np.testing.assert_allclose(example["head_size"], [0.6 * 50 * scale], rtol=1e-6)
-    x, y, seen = example["keypoints"][0, 9]
+    x, y, visibility = example["keypoints"][0, 9]
     assert example["image"].shape == (512, 512, 3)
     assert example["image"][round(y), round(x)].tolist() == [255, 255, 255]
-    assert seen == 2
+    assert visibility == 2
     assert not example["keypoints"][0, :9].any()
     assert examples("mpii_pose", tmp_path, "train")[0]["head_size"].tolist() == [0]
 

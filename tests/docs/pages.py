@@ -1,4 +1,4 @@
-"""Reads figures where they stand: a cell of a page's table, a line of its text, a CSV file."""
+"""Reads figures from their places: a cell of a page's table, a line of its text, a CSV file."""
 
 import csv
 import re
@@ -14,11 +14,11 @@ RESULTS = ROOT / "docs" / "results"
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?:e-?\d+)?(?![\w.]*\d)")
 UNITS = {" M": 1e6, " B": 1e9}
 LAST = 20
-"""Of so many trials the means of searches are told."""
+"""The number of last trials whose mean a page states for a search."""
 
 
 class Below(NamedTuple):
-    """A bound that all of some values keep."""
+    """A bound below which all of some values must be."""
 
     values: Sequence[float]
 
@@ -89,7 +89,7 @@ def mean(values: Iterable[float]) -> float:
 
 
 def rewards(oracle: str) -> list[float]:
-    """Of the trials of a CamVid search, in their order."""
+    """Returns the rewards of the trials of a CamVid search, in order."""
     return column(f"camvid_search/camvid_{oracle}/trials.csv", "reward")
 
 
@@ -98,12 +98,12 @@ def p_of(oracle: str, last: int = 0) -> float:
     return float(mannwhitneyu(rewards(oracle)[-last:], rewards("random")).pvalue)
 
 
-def wrong(told: Sequence[tuple[str, str]], values: Sequence[float | Below]) -> list[str]:
-    """Numbers that are not those of their places."""
-    assert len(told) == len(values), f"{[item for item, _ in told]} for {values}"
+def wrong(written: Sequence[tuple[str, str]], values: Sequence[float | Below]) -> list[str]:
+    """Returns the numbers that are not those of their places."""
+    assert len(written) == len(values), f"{[item for item, _ in written]} for {values}"
     return [
         number
-        for (number, behind), value in zip(told, values, strict=True)
+        for (number, behind), value in zip(written, values, strict=True)
         if not (
             max(value.values) < float(number)
             if isinstance(value, Below)

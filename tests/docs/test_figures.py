@@ -65,13 +65,13 @@ def transferred(task: str, row: str, key: str = "from the trained network") -> f
 
 
 def longest(space: str, oracle: str) -> float:
-    """After how many trials the last mean of an oracle is told."""
+    """The number of trials at which the last mean of an oracle is stated."""
     (row,) = (row for row in rows("oracles.md", f"## {space}") if row["oracle"] == oracle)
-    return max(float(key[6:]) for key, told in row.items() if key.startswith("mean @") and told)
+    return max(float(key[6:]) for key, value in row.items() if key.startswith("mean @") and value)
 
 
 def golden(space: str) -> int:
-    """How many genotypes have figures of the authors' code."""
+    """The number of genotypes with figures of the authors' code."""
     path = ROOT / "tests" / "golden" / f"{space}.json"
     return len({json.dumps(load["genotype"]) for load in json.loads(path.read_text())["entries"]})
 
@@ -90,6 +90,7 @@ LEARNT = [
     if (space, item) != ("xception", PAPERS)
 ]
 DEEPLAB = "deeplabv3_mnv2_pascal_quant"
+EPOCHS = r"--task {0} --config shapes_{0} full_training\.stages\.0\.epochs=(\d+)"
 LAST_EPOCH = ("full_training.md", "70")
 
 README: dict[str, Callable[[], Sequence[float | Below]]] = {
@@ -116,6 +117,7 @@ README: dict[str, Callable[[], Sequence[float | Below]]] = {
     "mean reward on CamVid, 60 trials each": lambda: [
         *{len(rewards(item)) for item in ("evolution", "ppo", "random")},
         LAST,
+        LAST,
         mean(rewards("evolution")[-LAST:]),
         mean(rewards("ppo")[-LAST:]),
         mean(rewards("random")),
@@ -124,7 +126,7 @@ README: dict[str, Callable[[], Sequence[float | Below]]] = {
         *text("search.md", r"in all ([\d.]+)% of the trials' time"),
         *text("search.md", r"beside their stages: ([\d.]+)%"),
     ],
-    "int8, DeepLabV3-MobileNetV2's time being 1": lambda: [
+    "int8 latency, DeepLabV3-MobileNetV2 = 1": lambda: [
         deployed(DEEPLAB, LITERT),
         *(deployed(item, LITERT) for item in INT8),
         *spread(INT8, LITERT_2, TENSORFLOW, TENSORFLOW_2),
@@ -169,9 +171,9 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         final("found", "epochs"),
     ],
     "The found network goes on to depth": lambda: [
-        *text("transfer.md", r"--task depth --config shapes_depth full\.stages\.0\.epochs=(\d+)"),
+        *text("transfer.md", EPOCHS.format("depth")),
         transferred("depth", "delta1"),
-        *text("transfer.md", r"--task pose --config shapes_pose full\.stages\.0\.epochs=(\d+)"),
+        *text("transfer.md", EPOCHS.format("pose")),
         transferred("pose", "pckh@0.5"),
         transferred("depth", "delta1", "from ImageNet's encoder"),
         transferred("pose", "pckh@0.5", "from ImageNet's encoder"),
@@ -196,8 +198,8 @@ def claims(path: Path, table_of: dict[str, Callable]) -> list:
     """Rows with figures in the tables of a page, each with the key of where they come from."""
     found = []
     for line in path.read_text(encoding="utf-8").splitlines():
-        tells = path.name == "index.md" or "docs/results/" in line
-        if line.startswith("| ") and tells and figures(line):
+        has_figures = path.name == "index.md" or "docs/results/" in line
+        if line.startswith("| ") and has_figures and figures(line):
             key = next((item for item in table_of if line[2:].startswith(item)), "")
             found.append(pytest.param(line, table_of.get(key), id=f"{path.name}:{line[2:50]}"))
     return found
@@ -222,16 +224,16 @@ def test_a_row_says_what_its_pages_say(line: str, source: Callable | None) -> No
 
 @pytest.mark.parametrize(("line", "source"), CLAIMS)
 def test_figures_that_are_swapped_or_changed_are_found(line: str, source: Callable) -> None:
-    told, values = figures(line), source()
-    for n, m in itertools.combinations(range(len(told)), 2):
-        if told[n][0] != told[m][0]:
-            swapped = list(told)
-            swapped[n], swapped[m] = told[m], told[n]
-            assert wrong(swapped, values), f"{told[n][0]} and {told[m][0]} swapped"
-    for n, (number, behind) in enumerate(told):
+    written, values = figures(line), source()
+    for n, m in itertools.combinations(range(len(written)), 2):
+        if written[n][0] != written[m][0]:
+            swapped = list(written)
+            swapped[n], swapped[m] = written[m], written[n]
+            assert wrong(swapped, values), f"{written[n][0]} and {written[m][0]} swapped"
+    for n, (number, behind) in enumerate(written):
         if not isinstance(values[n], Below):
             last = Decimal(1).scaleb(Decimal(number).as_tuple().exponent)
-            changed = [*told[:n], (str(Decimal(number) + 2 * last), behind), *told[n + 1 :]]
+            changed = [*written[:n], (str(Decimal(number) + 2 * last), behind), *written[n + 1 :]]
             assert wrong(changed, values), f"{number} changed"
 
 

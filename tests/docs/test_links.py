@@ -80,5 +80,5 @@ def test_the_reference_is_of_modules_that_are_there() -> None:
 def test_the_import_map_is_that_of_the_house() -> None:
     page = (DOCS / "architecture.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (?:\*\*)?`(\w+)`(?:\*\*)? \| .+ \| (.+) \|$", page, re.MULTILINE)
-    told = {room: set(re.findall(r"`(\w+)`", imports)) for room, imports in rows}
-    assert told == {room: set(of) for room, of in MAY_IMPORT.items() if room not in EVERYWHERE}
+    listed = {room: set(re.findall(r"`(\w+)`", imports)) for room, imports in rows}
+    assert listed == {room: set(of) for room, of in MAY_IMPORT.items() if room not in EVERYWHERE}

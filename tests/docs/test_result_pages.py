@@ -98,8 +98,8 @@ def test_ranks_are_those_of_their_files(here: str, there: str) -> None:
         for name in (here, there)
     )
     found = spearmanr([others[item] for item in own], list(own.values())).statistic
-    (told,) = text(f"{here}.md", r"Spearman's ρ = ([\d.]+) \(95")
-    assert says(f"{told:.2f}", "", found)
+    (written,) = text(f"{here}.md", r"Spearman's ρ = ([\d.]+) \(95")
+    assert says(f"{written:.2f}", "", found)
 
 
 def test_searches_are_those_of_their_files() -> None:

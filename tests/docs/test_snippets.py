@@ -1,4 +1,4 @@
-"""The Python of the pages: it parses, and no name in it falls from the sky."""
+"""The Python of the pages: it parses, and every name in it is defined."""
 
 import builtins
 import re
@@ -30,14 +30,14 @@ def scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
 
 def unknown(code: str) -> set[str]:
     """Names that are used and nowhere made."""
-    whole = symtable.symtable(code, "page", "exec")
-    made = {symbol.get_name() for symbol in whole.get_symbols() if symbol.is_assigned()}
-    made |= {symbol.get_name() for symbol in whole.get_symbols() if symbol.is_imported()}
+    module = symtable.symtable(code, "page", "exec")
+    made = {symbol.get_name() for symbol in module.get_symbols() if symbol.is_assigned()}
+    made |= {symbol.get_name() for symbol in module.get_symbols() if symbol.is_imported()}
     used = {
         symbol.get_name()
-        for scope in scopes(whole)
+        for scope in scopes(module)
         for symbol in scope.get_symbols()
-        if symbol.is_referenced() and (symbol.is_global() or scope is whole)
+        if symbol.is_referenced() and (symbol.is_global() or scope is module)
     }
     return used - made - set(dir(builtins)) - YOURS - {"__file__", "__name__"}
 
@@ -48,7 +48,9 @@ def test_no_name_is_unknown(page: Path) -> None:
 
 
 def test_a_name_that_nothing_made_is_found() -> None:
-    assert unknown("def f(a):\n    return a + task\n\nprint([one for one in f(3)], model)\n") == {
+    assert unknown(
+        "def f(a):\n    return a + task\n\nprint([item for item in f(3)], model)\n"
+    ) == {
         "task",
         "model",
     }

@@ -1,6 +1,7 @@
-"""What forked processes run: an oracle's search, and ``nas-tf search``, at no cost.
+"""The functions that forked processes run: an oracle's search, and ``nas-tf search``, at no cost.
 
-They are whole but for the objective. Imported once, by the process that all are forked from.
+They are complete except for the objective. The process that all are forked from imports this
+module once.
 """
 
 import os
@@ -18,7 +19,7 @@ SECONDS = "CHAOS_SECONDS"
 
 
 def project(folder: Path, trials: int, oracle: str) -> None:
-    """A script as a person writes it: the oracle's refusal is told in its own words."""
+    """Runs a search as a user's script does: the oracle's refusal is printed as it is."""
     more = {"heartbeat_timeout": 2, "max_deaths_per_trial": 50}
     try:
         cheap_search.search(folder, trials, float(os.environ[SECONDS]), oracle=oracle, **more)
@@ -27,20 +28,20 @@ def project(folder: Path, trials: int, oracle: str) -> None:
 
 
 def command(folder: Path, *arguments: str) -> None:
-    """The command line, in a folder."""
+    """Runs the command line in a folder."""
     os.chdir(folder)
     sys.argv = ["nas-tf", *arguments]
     main()
 
 
 def script(*arguments: object) -> None:
-    """The cheap search's own command line."""
+    """Runs the cheap search's own command line."""
     sys.argv = ["cheap_search.py", *map(str, arguments)]
     cheap_search.main()
 
 
 def run(folder: Path, trials: int, oracle: str) -> None:
-    """The command, its candidates worth what their genotype says."""
+    """Runs the command with candidates whose score follows from their genotype."""
     QuickModel.seconds = float(os.environ[SECONDS])
     search_run.SearchHyperModel = QuickModel
     settings = ("search.tensorboard=false", f"search.oracle={oracle}", f"search.trials={trials}")

@@ -1,9 +1,9 @@
-"""A search whose trials cost nothing but a given time, to be run and killed by tests.
+"""A search whose trials cost only a given time, to be run and killed by tests.
 
 python cheap_search.py FOLDER TRIALS SECONDS [name=value …]
 
-While there is a file FOLDER/hold-TUNER, that tuner's trial does not end, and it says that it has
-come so far by FOLDER/held-TUNER; FOLDER/hold-search keeps all from their first trial.
+While a file FOLDER/hold-TUNER exists, that tuner's trial does not end, and the tuner creates
+FOLDER/held-TUNER to show it; FOLDER/hold-search holds all tuners before their first trial.
 """
 
 import json
@@ -34,7 +34,7 @@ ORACLES = {
 
 
 class Cheap(kt.engine.base_tuner.BaseTuner):
-    """Says who runs what, waits, and gives the score; ``deadly`` trials kill it."""
+    """Logs the trial and its tuner, waits, and returns the score; ``deadly`` trials kill it."""
 
     deadly: Sequence[str] = ()
 
@@ -53,10 +53,10 @@ class Cheap(kt.engine.base_tuner.BaseTuner):
         self._hold(self.tuner_id)
         return {"score": score(trial.hyperparameters.values)}
 
-    def _hold(self, what: str) -> None:
+    def _hold(self, name: str) -> None:
         folder = Path(self.directory)
-        while (folder / f"hold-{what}").exists():
-            (folder / f"held-{what}").touch()
+        while (folder / f"hold-{name}").exists():
+            (folder / f"held-{name}").touch()
             time.sleep(0.01)
 
 
@@ -71,18 +71,18 @@ def search(
     interrupts: int = 0,
     **given: Any,
 ) -> None:
-    """Searches in ``folder/search``; what is given more is the oracle's."""
-    made = getattr(tuner_oracles, oracle)(
+    """Searches in ``folder/search``; further arguments are the oracle's."""
+    search_oracle = getattr(tuner_oracles, oracle)(
         GOAL, trials, hyperparameters=space(8), seed=5, **ORACLES[oracle], **given
     )
-    tuner = Cheap(made, directory=str(folder), project_name="search")
+    tuner = Cheap(search_oracle, directory=str(folder), project_name="search")
     tuner.deadly = deadly
-    told = {"seconds": seconds, "verbose": 0, "patience": patience}
+    arguments = {"seconds": seconds, "verbose": 0, "patience": patience}
     if interrupts:
-        made.warm_up()  # or no draw would come to its end
-        again_and_again(tuner, trials, interrupts, told)
+        search_oracle.warm_up()  # else no sample would be completed
+        again_and_again(tuner, trials, interrupts, arguments)
     else:
-        tuner_oracles.search(tuner, **told)
+        tuner_oracles.search(tuner, **arguments)
 
 
 def main() -> None:
@@ -91,8 +91,8 @@ def main() -> None:
     search(Path(folder), int(trials), float(seconds), **given)
 
 
-def again_and_again(tuner: Cheap, trials: int, interrupts: int, told: dict[str, Any]) -> None:
-    """As in a notebook: Ctrl-C at a random moment, and the cell is run again."""
+def again_and_again(tuner: Cheap, trials: int, interrupts: int, arguments: dict[str, Any]) -> None:
+    """Presses Ctrl-C at random moments and searches again, as in a notebook."""
     searching, caught = threading.Event(), 0
 
     def interrupt(*_: object) -> None:
@@ -115,7 +115,7 @@ def again_and_again(tuner: Cheap, trials: int, interrupts: int, told: dict[str, 
     while len(tuner.oracle.end_order) < trials:
         try:
             searching.set()
-            tuner_oracles.search(tuner, **told)
+            tuner_oracles.search(tuner, **arguments)
             searching.clear()
         except KeyboardInterrupt:
             continue

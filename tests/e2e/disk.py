@@ -14,7 +14,7 @@ _PAGE = 4096
 
 @contextmanager
 def small_files(size: int) -> Iterator[None]:
-    """Within, this process's files can't grow beyond so many bytes."""
+    """Limits the size of this process's files to ``size`` bytes within the block."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
@@ -24,10 +24,10 @@ def small_files(size: int) -> Iterator[None]:
 
 
 class Disk:
-    """What a folder is on.
+    """The disk of a folder.
 
-    ``own`` mounts a disk in memory for it, which root may: there everything runs out at once,
-    as on a full disk. Otherwise files of the processes can't grow beyond a size.
+    ``own`` mounts a disk in memory for it, which root may: there space runs out for all files at
+    once, as on a full disk. Otherwise the files of the processes are limited in size.
     """
 
     def __init__(self, folder: Path, *, own: bool) -> None:
@@ -37,7 +37,7 @@ class Disk:
         self.mounted = own and subprocess.run(mount, stderr=subprocess.DEVNULL).returncode == 0
 
     def fill(self, pids: Iterable[int], largest: int, rng: random.Random) -> None:
-        """From now on there is almost no room left; ``largest`` is the largest file's size."""
+        """Leaves almost no space from now on; ``largest`` is the largest file's size."""
         room = rng.randrange(1, 20) * _PAGE
         if self.mounted:
             while not self._resized(self._used() + room):
@@ -46,24 +46,24 @@ class Disk:
             self._limit(pids, largest + rng.randrange(3000))
 
     def free(self, pids: Iterable[int]) -> None:
-        """There is room again."""
+        """Frees the space again."""
         if self.mounted:
             self._resized(_LARGE)
         else:
             self._limit(pids, resource.RLIM_INFINITY)
 
     def close(self) -> None:
-        """Lets go of the mounted disk."""
+        """Unmounts the disk."""
         if self.mounted:
             subprocess.run(["umount", "--lazy", str(self._folder)], check=True)
 
     def _used(self) -> int:
-        told = os.statvfs(self._folder)
-        return (told.f_blocks - told.f_bfree) * told.f_frsize
+        state = os.statvfs(self._folder)
+        return (state.f_blocks - state.f_bfree) * state.f_frsize
 
     def _resized(self, size: int) -> bool:
-        again = ["mount", "-o", f"remount,size={size}", str(self._folder)]
-        return subprocess.run(again, stderr=subprocess.DEVNULL).returncode == 0
+        remount = ["mount", "-o", f"remount,size={size}", str(self._folder)]
+        return subprocess.run(remount, stderr=subprocess.DEVNULL).returncode == 0
 
     @staticmethod
     def _limit(pids: Iterable[int], size: int) -> None:

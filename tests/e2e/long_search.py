@@ -1,9 +1,9 @@
-"""Many trials of the auxiliary-cell space at no cost; prints how time and memory went.
+"""Runs many trials of the auxiliary-cell space at no cost; prints their time and memory.
 
 python long_search.py oracle|run FOLDER TRIALS
 
-``oracle`` is PPO alone, ``run`` a whole tuner that writes the folder of a run. At the end it takes
-turns with a search that has just begun, in a process of its own, which is called with ``in-turn``.
+``oracle`` is PPO alone, ``run`` a complete tuner that writes the folder of a run. At the end it
+takes turns with a search that has just started, in a process of its own called with ``in-turn``.
 """
 
 import json
@@ -24,37 +24,37 @@ import tuner_oracles
 from nas_tf import spaces
 from tests.tuner_oracles.searches import GOAL, finish, place
 
-Told = dict[str, list[float]]
+Measures = dict[str, list[float]]
 TURNS = 110
 
 
 class Meter:
-    """Time and memory after each trial: on the clock, of the processor, and resident."""
+    """Measures each trial: seconds on the clock and of the processor, and resident memory."""
 
     def __init__(self, kind: str, folder: Path, trials: int) -> None:
-        self.told: Told = {"seconds": [], "processor": [], "memory": [], "begun": []}
+        self.measures: Measures = {"seconds": [], "processor": [], "memory": [], "started": []}
         self._kind, self._folder, self._turns_from = kind, folder, trials - TURNS
         self._process = psutil.Process()
-        self._begun: Begun | None = None
+        self._started: StartedSearch | None = None
         self._last = self._now()
 
     def _now(self) -> tuple[float, float]:
         return time.perf_counter(), time.process_time()
 
     def __call__(self, *_: Any) -> None:
-        """A trial has ended."""
+        """Measures a trial that has ended."""
         now = self._now()
-        self.told["seconds"].append(now[0] - self._last[0])
-        self.told["processor"].append(now[1] - self._last[1])
-        self.told["memory"].append(self._process.memory_info().rss / 2**20)
-        if len(self.told["seconds"]) > self._turns_from:
-            self._begun = self._begun or Begun(self._kind, self._folder / "begun")
-            self.told["begun"].append(self._begun.trial())
+        self.measures["seconds"].append(now[0] - self._last[0])
+        self.measures["processor"].append(now[1] - self._last[1])
+        self.measures["memory"].append(self._process.memory_info().rss / 2**20)
+        if len(self.measures["seconds"]) > self._turns_from:
+            self._started = self._started or StartedSearch(self._kind, self._folder / "started")
+            self.measures["started"].append(self._started.trial())
         self._last = self._now()
 
 
-class Begun:
-    """A search that has just begun: each of its trials is run when it is its turn."""
+class StartedSearch:
+    """A search that has just started: each of its trials runs when it is its turn."""
 
     def __init__(self, kind: str, folder: Path) -> None:
         self._process = subprocess.Popen(
@@ -65,8 +65,8 @@ class Begun:
         )
 
     def trial(self) -> float:
-        """The processor's time for its next trial."""
-        self._process.stdin.write("go on\n")
+        """Returns the processor's time for its next trial."""
+        self._process.stdin.write("next\n")
         self._process.stdin.flush()
         took = next(line for line in self._process.stdout if line.startswith("took "))
         return float(took.split()[1])
@@ -83,7 +83,7 @@ class InTurn:
         self._last = time.process_time()
 
     def __call__(self, *_: Any) -> None:
-        """A trial has ended."""
+        """Measures a trial that has ended."""
         sys.stdout.write(f"\ntook {time.process_time() - self._last}\n")
         sys.stdout.flush()
         self._wait()
@@ -93,12 +93,12 @@ def oracle(folder: Path, trials: int, meter: Callable[..., None]) -> None:
     hp = kt.HyperParameters()
     for token in spaces.get("auxcell").tokens:
         hp.Choice(token.name, list(range(token.size)))
-    made = place(
+    search_oracle = place(
         tuner_oracles.PPOOracle(GOAL, trials, hyperparameters=hp, seed=1, entropy=0.1), folder
     )
     for _ in range(trials):
-        trial = made.create_trial("a")
-        finish(made, trial, sum(trial.hyperparameters.values.values()) / 100)
+        trial = search_oracle.create_trial("a")
+        finish(search_oracle, trial, sum(trial.hyperparameters.values.values()) / 100)
         meter()
 
 
@@ -128,4 +128,4 @@ if __name__ == "__main__":
     else:
         measured = Meter(kind, Path(folder), int(trials))
         kinds[kind](Path(folder), int(trials), measured)
-        sys.stdout.write("\n" + json.dumps(measured.told))
+        sys.stdout.write("\n" + json.dumps(measured.measures))

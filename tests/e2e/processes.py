@@ -1,4 +1,4 @@
-"""Real processes of the cheap search, and what their ledger says."""
+"""Real processes of the cheap search, and the records of their ledger."""
 
 import json
 import random
@@ -21,7 +21,7 @@ def free_port() -> int:
 
 
 def identity(name: str, port: int) -> dict[str, str]:
-    """The environment that tells a process of a cluster which one it is."""
+    """Returns the environment that defines the role of a process in a cluster."""
     return {
         "KERASTUNER_TUNER_ID": name,
         "KERASTUNER_ORACLE_IP": "127.0.0.1",
@@ -32,7 +32,7 @@ def identity(name: str, port: int) -> dict[str, str]:
 def start(
     folder: Path, trials: int, seconds: float, *more: str, name: str | None = None, port: int = 0
 ) -> Warm:
-    """One process: alone, or the chief or worker of a name."""
+    """Starts one process: alone, or the chief or a worker of this name."""
     folder.mkdir(exist_ok=True)
     return Warm(
         *("script", folder, trials, seconds, *more),
@@ -43,13 +43,13 @@ def start(
 
 
 def records(folder: Path) -> list[dict]:
-    """The whole records so far of the ledger in a folder, or in its folder ``search``."""
+    """Returns the complete records so far of the ledger in a folder or its folder ``search``."""
     places = [place / "ledger.jsonl" for place in (folder, folder / "search")]
     path = next((place for place in places if place.exists()), None)
     if path is None:
         return []
-    whole = path.read_bytes().rpartition(b"\n")[0]
-    return [json.loads(line) for line in whole.splitlines()]
+    lines = path.read_bytes().rpartition(b"\n")[0].splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def results(folder: Path) -> list[dict]:
@@ -57,7 +57,7 @@ def results(folder: Path) -> list[dict]:
 
 
 def trials(folder: Path) -> list[tuple]:
-    """All trials in order, with how each ended; fails where one was counted twice."""
+    """Returns all trials in order with their results; fails if a trial was counted twice."""
     found = records(folder)
     ends = {record["trial"]: record for record in found if record["kind"] == "result"}
     counts = Counter(record["trial"] for record in found if record["kind"] == "result")
@@ -75,13 +75,13 @@ def trials(folder: Path) -> list[tuple]:
 
 
 def runs(folder: Path) -> list[list[str]]:
-    """Trial, tuner and process of every run, finished or not."""
+    """Returns trial, tuner and process of every run, finished or not."""
     path = folder / "runs.txt"
     return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def hold(folder: Path, *names: str) -> None:
-    """From now on the trials of these tuners do not end (``search``: do not begin)."""
+    """Holds the trials of these tuners before their end (``search``: before their start)."""
     folder.mkdir(exist_ok=True)
     for name in names:
         (folder / f"held-{name}").unlink(missing_ok=True)
@@ -89,25 +89,25 @@ def hold(folder: Path, *names: str) -> None:
 
 
 def wait_until_held(folder: Path, *names: str) -> None:
-    """Until each of these tuners is in a trial that does not end."""
+    """Waits until each of these tuners is in a held trial."""
     wait_for(lambda: all((folder / f"held-{name}").exists() for name in names))
 
 
-def let_go(folder: Path) -> None:
+def release(folder: Path) -> None:
     for path in folder.glob("hold-*"):
         path.unlink()
 
 
-def wait_for(what: Callable[[], object], seconds: float = 180.0) -> None:
-    """Until it is so; fails when it takes too long on a machine with other work."""
+def wait_for(condition: Callable[[], object], seconds: float = 180.0) -> None:
+    """Waits until the condition holds; fails after a time that is ample for a busy machine."""
     end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, f"not so within {seconds} s"
+    while not condition():
+        assert time.monotonic() < end, f"the condition does not hold within {seconds} s"
         time.sleep(0.01)
 
 
 def kill_at_random(process: Warm, folder: Path, rng: random.Random) -> None:
-    """Kill -9 once some more records were written, or the process has ended."""
+    """Kills a process once it has written some more records, or has ended."""
     enough = len(records(folder)) + rng.randrange(1, 30)
     wait_for(lambda: len(records(folder)) >= enough or process.poll() is not None)
     time.sleep(rng.random() * 0.02)

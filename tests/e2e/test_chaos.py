@@ -17,7 +17,7 @@ SEEDS = [int(os.environ["CHAOS_SEED"])] if "CHAOS_SEED" in os.environ else range
 def undisturbed(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[str, str], list[tuple]]:
-    """What an oracle does when nothing happens to it."""
+    """Returns the trials of each oracle in an undisturbed search."""
     folder = tmp_path_factory.mktemp("undisturbed")
     return cache(lambda *names: chaos.undisturbed(*names, folder / "-".join(names)))
 
@@ -32,6 +32,6 @@ def test_nothing_is_lost_and_nothing_counts_twice(
     item = chaos.Round(plan, tmp_path / "round")
     try:
         item.live()
-        item.check(undisturbed(plan.what, plan.oracle))
+        item.check(undisturbed(plan.kind, plan.oracle))
     finally:
         item.close()

@@ -36,7 +36,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def run(*arguments: str) -> None:
-    """The command in this process; it ends with 0."""
+    """Runs the command in this process; it exits with status 0."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["nas-tf", *arguments])
         with pytest.raises(SystemExit) as ended:
@@ -58,13 +58,13 @@ def test_six_commands(
     run("data", "init", "garden")
     run("data", "check", data)
     run("search", data, *SMALL, "stage_one.epochs=1", "--trials", "2", "--oracle", "random")
-    run("train", "arch2", "--config", data, *SMALL, "full.stages.0.epochs=1")
+    run("train", "arch2", "--config", data, *SMALL, "full_training.stages.0.epochs=1")
     (trained,) = Path("runs").glob("garden-arch2")
     run("export", str(trained), "--out", "export", "--to", "savedmodel,fp32", "--check", "2")
     capsys.readouterr()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    os.chdir(elsewhere)  # what runs keep are whole paths
+    os.chdir(elsewhere)  # paths stored in runs are absolute
     pictures = ("../garden/images", "--mask", "masks", "--out", "seen")
     run("predict", "../export/garden-arch2-fp32.tflite", *pictures)
     assert capsys.readouterr().out.count("wrote ") == 24

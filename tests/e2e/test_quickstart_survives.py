@@ -1,4 +1,4 @@
-"""The quickstart as a person calls it, in small: killed at any moment, it ends as undisturbed."""
+"""A small quickstart as users run it: killed at any moment, it ends as if undisturbed."""
 
 import csv
 import os
@@ -20,9 +20,9 @@ from tests.sampling import times
 SMALL = (
     *("network.alpha=0.35", "network.width=8", "network.weights=null", "stage_one.crop=[64,64]"),
     *("stage_one.epochs=1", "stage_one.views=1", "stage_one.batch=128", "stage_two.batch=128"),
-    *("full.stages=[{epochs: 1, batch: 64, crop: [64, 64]}]", "threads=1"),
+    *("full_training.stages=[{epochs: 1, batch: 64, crop: [64, 64]}]", "threads=1"),
 )
-TRIALS, KILLS = 8, times(5, 3)
+TRIALS, KILLS = times(8, 6), times(5, 2)
 pytestmark = pytest.mark.slow
 
 
@@ -43,8 +43,8 @@ def finished(folder: Path, *more: str) -> Run:
     return Run(folder / "run")
 
 
-def told(run: Run) -> list[tuple]:
-    """The table without what a clock decides."""
+def table_of(run: Run) -> list[tuple]:
+    """Returns the table without the columns that depend on a clock."""
     return [
         (
             trial.trial,
@@ -76,16 +76,16 @@ def test_it_searches_in_two_stages_and_ends_with_a_report(undisturbed: tuple[Pat
     assert settings["stage_one.polyak"]
     assert settings["stage_two.polyak"]
     assert run.about["oracle"] == "NearBestOracle"
-    said = (folder / "log.txt").read_text()
-    assert f"report: {Path('run') / files.REPORT}" in said
-    assert f"{run.best()[0].reward:.4f}" in said
-    assert "Traceback" not in said
+    log = (folder / "log.txt").read_text()
+    assert f"report: {Path('run') / files.REPORT}" in log
+    assert f"{run.best()[0].reward:.4f}" in log
+    assert "Traceback" not in log
 
 
 def test_killed_again_and_again_it_ends_with_the_same_table(
     undisturbed: tuple[Path, Run], tmp_path: Path
 ) -> None:
-    """The kills come while features are cached, candidates trained and trials written down."""
+    """Kills happen while features are cached, candidates trained and trials written."""
     place = undisturbed[0].parent / "killed"
     place.mkdir()
     rng = random.Random(5)
@@ -107,13 +107,13 @@ def test_killed_again_and_again_it_ends_with_the_same_table(
         process.wait()
         kills += 1
         assert [record["kind"] for record in records(place / "run")][:1] == ["begin"]
-    assert told(finished(place, f"search.trials={TRIALS}")) == told(undisturbed[1])
+    assert table_of(finished(place, f"search.trials={TRIALS}")) == table_of(undisturbed[1])
 
 
 def test_a_killed_worker_leaves_table_and_ledger_agreed(undisturbed: tuple[Path, Run]) -> None:
     folder, _ = undisturbed
     log = (folder / "many.txt").open("w")
-    command = ["search", "run/config.yaml", "--trials", "6", "--workers", "2", "--out", "many"]
+    command = ["search", "run/config.yaml", "--trials", "4", "--workers", "2", "--out", "many"]
     process = subprocess.Popen(
         [sys.executable, "-m", "nas_tf", *command],
         cwd=folder,
@@ -129,32 +129,32 @@ def test_a_killed_worker_leaves_table_and_ledger_agreed(undisturbed: tuple[Path,
     assert (
         "worker-0 was killed by signal 9; starting it again" in (folder / "many.txt").read_text()
     )
-    told = {result["trial"]: (result["status"], result["score"]) for result in results(place)}
-    assert len(told) == len(results(place)) == 6
+    outcomes = {result["trial"]: (result["status"], result["score"]) for result in results(place)}
+    assert len(outcomes) == len(results(place)) == 4
     table = list(csv.DictReader((place / files.TABLE).open()))
     assert {item["trial"]: item["status"].upper() for item in table} == {
-        trial: status for trial, (status, _) in told.items()
+        trial: status for trial, (status, _) in outcomes.items()
     }
     for item in table:
-        assert float(item["reward"]) == pytest.approx(told[item["trial"]][1], abs=1e-5)
+        assert float(item["reward"]) == pytest.approx(outcomes[item["trial"]][1], abs=1e-5)
 
 
 def worker_in_a_trial(process: subprocess.Popen, place: Path) -> psutil.Process:
-    """The process of worker-0 while it has a trial in hand."""
+    """Returns the process of worker-0 while it runs a trial."""
 
-    def has_one() -> bool:
+    def runs_trial() -> bool:
         ended = {result["trial"] for result in results(place)}
-        mine = [record["trial"] for record in records(place) if record.get("tuner") == "worker-0"]
-        return bool(mine) and mine[-1] not in ended
+        own = [record["trial"] for record in records(place) if record.get("tuner") == "worker-0"]
+        return bool(own) and own[-1] not in ended
 
-    wait_for(has_one)
+    wait_for(runs_trial)
     for child in psutil.Process(process.pid).children():
         if child.environ().get("KERASTUNER_TUNER_ID") == "worker-0":
             return child
     raise AssertionError("there is no worker-0")
 
 
-def test_ctrl_c_says_how_to_go_on(undisturbed: tuple[Path, Run]) -> None:
+def test_ctrl_c_prints_how_to_resume(undisturbed: tuple[Path, Run]) -> None:
     folder, _ = undisturbed
     search = ["search", "run/config.yaml", "--out", "run", "--resume"]
     command = [sys.executable, "-m", "nas_tf", *search, "--trials", str(TRIALS + 40)]
@@ -170,8 +170,8 @@ def test_ctrl_c_says_how_to_go_on(undisturbed: tuple[Path, Run]) -> None:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=120)[1]
+    errors = process.communicate(timeout=120)[1]
     assert process.returncode == 130
     wanted = f"search run/config.yaml --out run --trials {TRIALS + 40} --resume"
-    assert f"stopped; resume with: nas-tf {wanted}" in said
-    assert "Traceback" not in said
+    assert f"stopped; resume with: nas-tf {wanted}" in errors
+    assert "Traceback" not in errors

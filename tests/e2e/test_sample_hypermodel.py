@@ -1,4 +1,4 @@
-"""PPO over a HyperModel of KerasTuner's own."""
+"""PPO searches one of KerasTuner's own HyperModels."""
 
 from pathlib import Path
 

@@ -16,8 +16,8 @@ from tests.e2e.processes import (
     free_port,
     hold,
     kill_at_random,
-    let_go,
     records,
+    release,
     results,
     runs,
     start,
@@ -35,7 +35,7 @@ def test_kills_change_nothing(tmp_path: Path) -> None:
     undisturbed = tmp_path / "undisturbed"
     assert start(undisturbed, 300, 0.0).wait() == 0
     disturbed, rng = tmp_path / "disturbed", random.Random(3)
-    for _ in range(times(30, 10)):
+    for _ in range(times(30, 6)):
         kill_at_random(start(disturbed, 300, 0.0), disturbed, rng)
     assert len(results(disturbed)) < 300, "the kills came while it ran"
     assert start(disturbed, 300, 0.0).wait() == 0
@@ -55,7 +55,7 @@ def test_a_kill_before_the_first_trial_and_one_within_change_nothing(tmp_path: P
     first.wait()
     assert (folder / "search" / "tuner0.json").exists()
     assert [record["kind"] for record in records(folder)] == ["begin"]
-    let_go(folder)
+    release(folder)
     second = start(folder, 20, 0.05)
     wait_for(lambda: len(results(folder)) >= 8)
     second.kill()
@@ -72,20 +72,20 @@ def test_ctrl_c_is_no_death(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait() != 0
     assert records(tmp_path)[-1]["kind"] == "release"
-    let_go(tmp_path)
+    release(tmp_path)
     assert start(tmp_path, 6, 0.0).wait() == 0
     assert len(trials(tmp_path)) == 6
 
 
 @pytest.mark.slow
 def test_ctrl_c_at_any_moment_changes_nothing_in_a_notebook(tmp_path: Path) -> None:
-    """A hundred interrupts, after each the cell is run again, and in the end a new process."""
+    """Interrupts a hundred times, runs the cell again after each, and ends in a new process."""
     undisturbed = tmp_path / "undisturbed"
     assert start(undisturbed, 420, 0.0).wait() == 0
     folder = tmp_path / "disturbed"
     assert start(folder, 400, 0.0, "interrupts=100").wait() == 0
-    told = (folder / "alone.log").read_text()
-    assert int(told.rpartition("interrupted ")[2].split()[0]) >= 30
+    log = (folder / "alone.log").read_text()
+    assert int(log.rpartition("interrupted ")[2].split()[0]) >= 30
     assert start(folder, 420, 0.0).wait() == 0
     assert trials(folder) == trials(undisturbed)
 
@@ -118,18 +118,18 @@ def test_a_killed_worker_and_a_killed_chief(tmp_path: Path) -> None:
     hold(tmp_path, "worker-1")
     wait_until_held(tmp_path, "worker-1")
     workers["worker-1"].kill()
-    let_go(tmp_path)
+    release(tmp_path)
     wait_for(lambda: len(results(tmp_path)) >= 20)
     chief.kill()
     chief.wait()
-    begun, had = time.monotonic(), len(results(tmp_path))
+    since, had = time.monotonic(), len(results(tmp_path))
     time.sleep(2)
     assert len(results(tmp_path)) == had
     chief = start(tmp_path, count, seconds, *CLUSTER, name="chief", port=port)
     workers["worker-1"].wait()
     workers["worker-1"] = start(tmp_path, count, seconds, *CLUSTER, name="worker-1", port=port)
     wait_for(lambda: len(results(tmp_path)) >= had + 6)
-    assert time.monotonic() - begun < 60, "recovery"
+    assert time.monotonic() - since < 60, "recovery"
     assert chief.wait(120) == 0
     assert [worker.wait(30) for worker in workers.values()] == [0, 0, 0]
     found = trials(tmp_path)
@@ -141,11 +141,11 @@ def test_a_killed_worker_and_a_killed_chief(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_trials_that_kill_their_worker_do_not_end_the_search(tmp_path: Path) -> None:
-    """Two of them, and each as often as it may: more than a worker is started again in a row."""
+    """Two such trials die as often as they may: more than a worker may restart in a row."""
     given = ('deadly=["0","1"]', "max_deaths_per_trial=2")
     launched = launch(tmp_path, 4, 0.0, *given, restarts=2, workers=1)
-    _, told = launched.communicate(timeout=400)
-    assert launched.returncode == 0, told
+    _, errors = launched.communicate(timeout=400)
+    assert launched.returncode == 0, errors
     assert [status for *_, status, _ in trials(tmp_path)] == ["FAILED"] * 2 + ["COMPLETED"] * 2
     assert {result["message"] for result in results(tmp_path) if result["status"] == "FAILED"} == {
         "the process that ran it died 2 times"
@@ -154,18 +154,18 @@ def test_trials_that_kill_their_worker_do_not_end_the_search(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_a_finished_search_that_is_resumed_ends_soon(tmp_path: Path) -> None:
-    """With the timeout that searches have, and with a worker fewer than before."""
+    """Uses the default timeout, and a worker fewer than before."""
     for workers in (2, 1):
-        begun = time.monotonic()
+        since = time.monotonic()
         launched = launch(tmp_path, 3, 0.0, workers=workers)
         launched.communicate(timeout=300)
         assert launched.returncode == 0
-    assert time.monotonic() - begun < 100, "heartbeat_timeout is 120 s"
+    assert time.monotonic() - since < 100, "heartbeat_timeout is 120 s"
 
 
 @pytest.mark.slow
 def test_a_chief_does_not_wait_for_the_dead(tmp_path: Path) -> None:
-    """All workers die when the last trial has ended, before they are told to stop."""
+    """All workers die when the last trial has ended, before they learn that they may stop."""
     port = free_port()
     chief = start(tmp_path, 4, 0.3, *CLUSTER, name="chief", port=port)
     workers = [
@@ -189,15 +189,15 @@ def test_chief_and_worker_lose_patience(tmp_path: Path) -> None:
     alone = ("heartbeat_timeout=3", "patience=2")
     chief = start(tmp_path, 4, 0.0, *alone, name="chief", port=port)
     assert chief.wait() != 0
-    told = (tmp_path / "chief.log").read_text().splitlines()[-1]
-    assert told == (
-        "TimeoutError: no worker was heard of for 2 s and trials are left: start this again, "
-        "with workers, to go on"
+    line = (tmp_path / "chief.log").read_text().splitlines()[-1]
+    assert line == (
+        "TimeoutError: no worker has called for 2 s and trials are left: start this again, "
+        "with workers, to resume"
     )
     worker = start(tmp_path, 4, 0.0, *alone, name="worker-0", port=port)
     assert worker.wait() != 0
-    told = (tmp_path / "worker-0.log").read_text().splitlines()[-1]
-    assert told.endswith(
+    line = (tmp_path / "worker-0.log").read_text().splitlines()[-1]
+    assert line.endswith(
         f"ChiefLost: the chief at 127.0.0.1:{port} has not answered for 2 s: start it again with "
         "the same directory, then this worker"
     )
@@ -212,9 +212,9 @@ def test_a_chief_whose_disk_is_full_ends_and_its_worker_waits_for_another(tmp_pa
     limit = (tmp_path / "search" / "ledger.jsonl").stat().st_size + 700
     resource.prlimit(chief.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     assert chief.wait(60) != 0
-    told = (tmp_path / "chief.log").read_text()
-    assert "can't be written: " in told.splitlines()[-1]
-    assert "Exception calling application" not in told
+    log = (tmp_path / "chief.log").read_text()
+    assert "can't be written: " in log.splitlines()[-1]
+    assert "Exception calling application" not in log
     chief = start(tmp_path, 20, 0.0, *CLUSTER, name="chief", port=port)
     assert [chief.wait(120), worker.wait(30)] == [0, 0]
     assert [status for *_, status, _ in trials(tmp_path)] == ["COMPLETED"] * 20
@@ -243,12 +243,12 @@ def test_launched_stopped_and_launched_again(tmp_path: Path) -> None:
     first = launch(tmp_path, 12, 0.0)
     wait_until_held(tmp_path, "worker-0", "worker-1")
     first.send_signal(signal.SIGINT)
-    _, told = first.communicate(timeout=120)
+    _, errors = first.communicate(timeout=120)
     assert first.returncode == 130
-    assert told.splitlines()[-1] == "stopped; run the same command again to go on"
+    assert errors.splitlines()[-1] == "stopped; run the same command again to resume"
     kinds = [record["kind"] for record in records(tmp_path)]
-    assert kinds.count("release") == 2, "that the processes ended is not the trials' fault"
-    let_go(tmp_path)
+    assert kinds.count("release") == 2, "the end of the processes is no death of the trials"
+    release(tmp_path)
     second = launch(tmp_path, 12, 0.0)
     second.communicate(timeout=300)
     assert second.returncode == 0

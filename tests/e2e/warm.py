@@ -1,7 +1,7 @@
-"""Real processes that start in no time: forked from one that has imported everything.
+"""Real processes that start at once: forked from one that has imported everything.
 
-TensorFlow takes seconds to import and chaos wants hundreds of processes. What is forked has its
-own process id, files and limits, and is killed and stopped as any other.
+TensorFlow takes seconds to import and chaos needs hundreds of processes. A forked process has its
+own id, files and limits, and is killed and stopped as any other.
 """
 
 import importlib
@@ -19,18 +19,18 @@ _FORKED.set_forkserver_preload([_IMPORTED])
 
 
 class Warm:
-    """A process that calls a function of ``chaotic`` and keeps what is said on standard error."""
+    """A process that calls a function of ``chaotic`` and logs its standard error."""
 
     def __init__(
-        self, does: str, *arguments: Any, env: Mapping[str, str], log: Path, out: bool = False
+        self, function: str, *arguments: Any, env: Mapping[str, str], log: Path, out: bool = False
     ) -> None:
-        """With ``out``, what it prints is kept too."""
+        """Starts the process; with ``out``, its standard output is logged too."""
         self.log = log
         before = {name: os.environ.get(name) for name in ("PYTHONPATH", "TF_CPP_MIN_LOG_LEVEL")}
         os.environ |= {"PYTHONPATH": os.pathsep.join(sys.path), "TF_CPP_MIN_LOG_LEVEL": "3"}
-        try:  # the first start begins the process that all others are forked from
+        try:  # the first start creates the process that all others are forked from
             self._process = _FORKED.Process(
-                target=_call, args=(does, arguments, dict(env), log, out)
+                target=_call, args=(function, arguments, dict(env), log, out)
             )
             self._process.start()
         finally:
@@ -39,7 +39,7 @@ class Warm:
 
     @property
     def pid(self) -> int:
-        """Its number."""
+        """The process id."""
         return self._process.pid
 
     @property
@@ -48,44 +48,44 @@ class Warm:
         return self._process.exitcode
 
     @property
-    def said(self) -> str:
-        """What it said on standard error so far."""
+    def errors(self) -> str:
+        """The standard error so far."""
         return self.log.read_text(encoding="utf-8") if self.log.exists() else ""
 
     def poll(self) -> int | None:
-        """Its status, under the name that ``subprocess`` has for it."""
+        """Returns the status, under the name that ``subprocess`` uses."""
         return self.status
 
     def wait(self, timeout: float | None = None) -> int:
-        """Its status once it has ended; fails where it does not in so many seconds."""
+        """Waits until the process ends and returns its status; fails after ``timeout`` seconds."""
         self._process.join(timeout)
-        assert self.status is not None, f"it runs for more than {timeout} s\n{self.said}"
+        assert self.status is not None, f"it runs for more than {timeout} s\n{self.errors}"
         return self.status
 
     def send_signal(self, number: int) -> None:
-        """Any signal."""
+        """Sends a signal."""
         os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """Kill -9, stopped or not."""
+        """Kills the process with SIGKILL, stopped or not."""
         self._process.kill()
         self._process.join()
 
     def stop(self) -> None:
-        """As Ctrl-Z does: it is there and does nothing."""
+        """Stops the process, as Ctrl-Z does."""
         os.kill(self.pid, signal.SIGSTOP)
 
-    def go_on(self) -> None:
-        """Ends a stop."""
+    def resume(self) -> None:
+        """Resumes a stopped process."""
         os.kill(self.pid, signal.SIGCONT)
 
 
 def _call(
-    does: str, arguments: tuple[Any, ...], env: dict[str, str], log: Path, out: bool
+    function: str, arguments: tuple[Any, ...], env: dict[str, str], log: Path, out: bool
 ) -> None:
     os.environ |= env
     for number, path in ((1, log if out else os.devnull), (2, log)):
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(handle, number)
         os.close(handle)
-    getattr(importlib.import_module(_IMPORTED), does)(*arguments)
+    getattr(importlib.import_module(_IMPORTED), function)(*arguments)

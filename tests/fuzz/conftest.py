@@ -1,12 +1,12 @@
-"""No input may take memory without bound."""
+"""Fails tests whose input takes memory without bound."""
 
 import resource
 from collections.abc import Iterator
 
 import pytest
 
-_MOST = 1 << 20
-"""KiB that a test may add to the process's peak: libraries imported on the way are in it."""
+_MAX_ADDED = 1 << 20
+"""The KiB that a test may add to the process's peak, including libraries that it imports."""
 
 
 @pytest.fixture(autouse=True)
@@ -14,4 +14,4 @@ def bounded_memory() -> Iterator[None]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     yield
     added = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert added < _MOST, f"{added >> 10} MiB more"
+    assert added < _MAX_ADDED, f"{added >> 10} MiB more"

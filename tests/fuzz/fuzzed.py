@@ -1,4 +1,4 @@
-"""What fuzzing is here: inputs near to right ones, and the one thing that may go wrong."""
+"""Fuzzing here means inputs close to valid ones, with a readable refusal as the only failure."""
 
 import json
 import os
@@ -11,12 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nas_tf.errors import NasTfError
+from tests import sampling
 
 _LONGEST = 1500
 
 #: Runs a test with few examples, and as a slow one with many.
 often = pytest.mark.parametrize(
-    "times", [pytest.param(1, id="few"), pytest.param(10, id="many", marks=pytest.mark.slow)]
+    "times",
+    [
+        pytest.param(1, id="few"),
+        pytest.param(sampling.times(10, 4), id="many", marks=pytest.mark.slow),
+    ],
 )
 
 SCALARS = (
@@ -37,7 +42,7 @@ VALUES = st.recursive(
 
 
 def hold(times: int, examples: int, check: Callable[..., None], **inputs: Any) -> None:
-    """Checks a property on so many examples, and on so many times more where it is asked for."""
+    """Checks a property on ``times * examples`` inputs; NAS_TF_FUZZ multiplies their number."""
     more = int(os.environ.get("NAS_TF_FUZZ", 1))
     quiet = settings(
         max_examples=more * times * examples,
@@ -49,7 +54,7 @@ def hold(times: int, examples: int, check: Callable[..., None], **inputs: Any) -
 
 @contextmanager
 def refused_at_most(naming: str = "") -> Iterator[None]:
-    """Lets pass an error that is told to a person, if it is one readable line with a name."""
+    """Suppresses an error for users if it is one readable line that contains ``naming``."""
     try:
         yield
     except NasTfError as error:
@@ -59,15 +64,15 @@ def refused_at_most(naming: str = "") -> Iterator[None]:
 
 
 def mangled(content: bytes) -> st.SearchStrategy[bytes]:
-    """A file after some bytes were changed, taken away, doubled or put in."""
+    """Returns file contents with some bytes changed, removed, doubled or inserted."""
     place = st.integers(0, max(0, len(content) - 1))
     edit = st.tuples(place, st.integers(0, 12), st.binary(max_size=6))
 
     def apply(edits: list[tuple[int, int, bytes]], end: int) -> bytes:
-        whole = bytearray(content)
-        for start, taken, put in edits:
-            whole[start : start + taken] = put
-        return bytes(whole[:end])
+        result = bytearray(content)
+        for start, removed, inserted in edits:
+            result[start : start + removed] = inserted
+        return bytes(result[:end])
 
     cut = st.just(2 * len(content) + 100) | place
     return st.builds(apply, st.lists(edit, max_size=3), cut) | st.binary(max_size=64)
@@ -75,7 +80,7 @@ def mangled(content: bytes) -> st.SearchStrategy[bytes]:
 
 @st.composite
 def another(draw: st.DrawFn, value: Any) -> Any:
-    """JSON with one of its values changed, or taken away."""
+    """Generates JSON with one of its values changed or removed."""
     if isinstance(value, dict) and value and draw(st.integers(0, 5)):
         key = draw(st.sampled_from(sorted(value)))
         rest = {name: item for name, item in value.items() if name != key}
@@ -87,7 +92,7 @@ def another(draw: st.DrawFn, value: Any) -> Any:
 
 
 def _alike(value: Any) -> st.SearchStrategy[Any]:
-    """Another of its own type, which a schema lets pass."""
+    """Returns other values of the same type, which a schema accepts."""
     if isinstance(value, str):
         spoilt = mangled(value.encode()).map(lambda content: content.decode("utf-8", "replace"))
         return spoilt | st.text() | st.just(f"[bold]{value}[/]")
@@ -97,6 +102,6 @@ def _alike(value: Any) -> st.SearchStrategy[Any]:
 
 
 def other_json(text: str) -> st.SearchStrategy[bytes]:
-    """The file of such JSON, and the same mangled byte by byte."""
+    """Returns files of changed JSON, and of JSON mangled byte by byte."""
     spoilt = another(json.loads(text)).map(lambda value: json.dumps(value).encode())
     return spoilt | mangled(text.encode())

@@ -1,4 +1,4 @@
-"""Configuration files and overrides: read right, or refused in a line."""
+"""Configuration files and overrides are read correctly, or refused in a line."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -13,22 +13,22 @@ from nas_tf.errors import ConfigError
 from nas_tf.runs.load import dotted
 from tests.fuzz.fuzzed import SCALARS, VALUES, another, hold, mangled, often, refused_at_most
 
-WHOLE = dump(load("camvid_auxcell"))
-KEYS = sorted(dotted(WHOLE))
+COMPLETE = dump(load("camvid_auxcell"))
+KEYS = sorted(dotted(COMPLETE))
 
 
 def understood(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with refused_at_most():
-        experiment = load(path)
-        path.write_text(dump(experiment), encoding="utf-8")
-        assert load(path) == experiment
+        config = load(path)
+        path.write_text(dump(config), encoding="utf-8")
+        assert load(path) == config
 
 
 @often
 def test_a_file_is_read_right_or_refused(times: int, tmp_path: Path) -> None:
-    spoilt = another(yaml.safe_load(WHOLE)).map(lambda value: yaml.safe_dump(value).encode())
-    contents = mangled(WHOLE.encode()) | spoilt | st.text().map(str.encode) | st.binary()
+    spoilt = another(yaml.safe_load(COMPLETE)).map(lambda value: yaml.safe_dump(value).encode())
+    contents = mangled(COMPLETE.encode()) | spoilt | st.text().map(str.encode) | st.binary()
     path = tmp_path / "config.yaml"
     hold(times, 150, lambda content: understood(path, content), content=contents)
 
@@ -36,7 +36,11 @@ def test_a_file_is_read_right_or_refused(times: int, tmp_path: Path) -> None:
 @often
 def test_overrides_are_taken_or_refused(times: int) -> None:
     values = SCALARS.map(str) | VALUES.map(lambda value: yaml.safe_dump(value)) | st.text()
-    keys = st.sampled_from(KEYS) | st.text(max_size=20) | st.sampled_from(["full", "stage_one"])
+    keys = (
+        st.sampled_from(KEYS)
+        | st.text(max_size=20)
+        | st.sampled_from(["full_training", "stage_one"])
+    )
     overrides = st.lists(st.builds("{}={}".format, keys, values) | st.text(), max_size=3)
 
     def taken(name: str, given: list[str]) -> None:
@@ -56,9 +60,9 @@ LAUGHS = "a: &a [1,1,1,1,1,1]\n" + "".join(
     "text",
     [
         LAUGHS,
-        LAUGHS + "full: {stages: *p}",
+        LAUGHS + "full_training: {stages: *p}",
         "space: &s [*s]",
-        "full: &s {stages: [*s]}",
+        "full_training: &s {stages: [*s]}",
         "x: " + "[" * 100_000,
         "space: " + "9" * 1_000_000,
         "seed: " + "9" * 1_000_000,
@@ -69,6 +73,6 @@ LAUGHS = "a: &a [1,1,1,1,1,1]\n" + "".join(
 def test_texts_made_to_harm_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(text)
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as error:
         load(path)
-    assert len(str(told.value)) < 1500
+    assert len(str(error.value)) < 1500

@@ -1,4 +1,4 @@
-"""A person's own data folder with damage: every problem a line, whatever the files hold."""
+"""A damaged data folder of a user: each problem is one line, whatever the files contain."""
 
 import io
 import json
@@ -39,7 +39,7 @@ ANNOTATED = {
     ],
     "categories": [{"id": 1, "name": "crop", "keypoints": ["left_end", "right_end"]}],
 }
-DRAWN = {
+ANNOTATED_SETTINGS = {
     "labels": "{split}.json",
     "keypoints": "{split}.json",
     "joints": ["left end", "right end"],
@@ -68,8 +68,8 @@ FILES = (
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two pictures with labels, and a list of them."""
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Creates two pictures with labels, and a list of them."""
     folder = tmp_path_factory.mktemp("data") / "own"
     for number in range(2):
         for kind, pixels in (("images", NOISE), ("labels", NOISE[..., 0])):
@@ -82,20 +82,20 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A picture with outlines, joints and a depth map."""
+def annotated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Creates a picture with outlines, joints and a depth map."""
     folder = tmp_path_factory.mktemp("data") / "own"
     for kind, pixels in (("images", NOISE), ("depth", NOISE[..., 0].astype(np.uint16))):
         path = folder / kind / "train" / "0.png"
         path.parent.mkdir(parents=True)
         path.write_bytes(file_of(pixels, "png"))
     (folder / "train.json").write_text(json.dumps(ANNOTATED))
-    (folder / "dataset.yaml").write_text(yaml.safe_dump(DRAWN))
+    (folder / "dataset.yaml").write_text(yaml.safe_dump(ANNOTATED_SETTINGS))
     return folder
 
 
 def contents(path: Path) -> st.SearchStrategy[bytes]:
-    """What may become of a file."""
+    """Returns contents that a file may have after damage."""
     content = path.read_bytes()
     if path.suffix == ".png":
         return st.sampled_from(FILES) | st.sampled_from(FILES).flatmap(mangled)
@@ -107,25 +107,25 @@ def contents(path: Path) -> st.SearchStrategy[bytes]:
     return mangled(content) | st.text().map(str.encode)
 
 
-def damaged(times: int, examples: int, whole: Path, place: Path, check: Callable) -> None:
-    """Runs a check on copies of a folder with another file, or without one."""
+def damaged(times: int, examples: int, original: Path, place: Path, check: Callable) -> None:
+    """Runs a check on copies of a folder with a file changed, or one removed."""
 
     def holds(damage: tuple[Path, bytes], gone: Path | None) -> None:
         shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(whole, place)
-        (place / damage[0].relative_to(whole)).write_bytes(damage[1])
+        shutil.copytree(original, place)
+        (place / damage[0].relative_to(original)).write_bytes(damage[1])
         if gone is not None:
-            (place / gone.relative_to(whole)).unlink()
+            (place / gone.relative_to(original)).unlink()
         with refused_at_most(naming=str(place)):
             check()
 
-    paths = sorted(path for path in whole.rglob("*") if path.is_file())
+    paths = sorted(path for path in original.rglob("*") if path.is_file())
     damages = st.sampled_from(paths).flatmap(lambda item: st.tuples(st.just(item), contents(item)))
     hold(times, examples, holds, damage=damages, gone=st.none() | st.sampled_from(paths))
 
 
 @often
-@pytest.mark.parametrize("kind", ["whole", "drawn"])
+@pytest.mark.parametrize("kind", ["labelled", "annotated"])
 def test_a_folder_is_checked_or_refused(
     times: int, kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
@@ -140,7 +140,7 @@ def test_a_folder_is_checked_or_refused(
 
 
 @often
-@pytest.mark.parametrize("kind", ["whole", "drawn"])
+@pytest.mark.parametrize("kind", ["labelled", "annotated"])
 def test_a_folder_is_described_or_refused(
     times: int, kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Genotypes as people type them: read right, or refused in a line."""
+"""Genotypes as users type them are read correctly, or refused in a line."""
 
 import json
 
@@ -27,7 +27,7 @@ TEXTS = (
 
 
 def understood(text: str, space: str | None) -> None:
-    """What is read is a member of its space, and reads back as itself."""
+    """Checks that a genotype is a member of its space and reads back as itself."""
     with refused_at_most():
         genotype = spaces.resolve(text, space)
         home = spaces.get(genotype.space)

@@ -1,4 +1,4 @@
-"""Files that are sent for pictures: decoded, or refused in a line."""
+"""Files that are sent as pictures are decoded, or refused in a line."""
 
 import io
 import zlib
@@ -28,10 +28,10 @@ def file_of(pixels: np.ndarray, kind: str, **more: Any) -> bytes:
 
 
 def huge(width: int, height: int) -> bytes:
-    """A PNG whose first chunk tells of such a size, its sum correct."""
-    whole = file_of(PIXELS, "png")
-    chunk = b"IHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big") + whole[24:29]
-    return whole[:12] + chunk + zlib.crc32(chunk).to_bytes(4, "big") + whole[33:]
+    """Returns a PNG whose first chunk states this size, with a correct checksum."""
+    content = file_of(PIXELS, "png")
+    chunk = b"IHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big") + content[24:29]
+    return content[:12] + chunk + zlib.crc32(chunk).to_bytes(4, "big") + content[33:]
 
 
 PIXELS = pictures(1, size=(16, 24))[0]
@@ -56,9 +56,9 @@ CONTENTS = (
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    whole = tmp_path_factory.mktemp("served")
-    saved_model.write(shipment(), whole)
-    return whole
+    served_folder = tmp_path_factory.mktemp("served")
+    saved_model.write(shipment(), served_folder)
+    return served_folder
 
 
 @often
@@ -77,14 +77,14 @@ def test_a_file_is_a_picture_or_refused(times: int) -> None:
 @often
 def test_the_signature_of_files_answers_or_refuses(times: int, folder: Path) -> None:
     model = tf.saved_model.load(str(folder / "1"))
-    ask = model.signatures[FILES]
+    predict = model.signatures[FILES]
 
     def holds(content: bytes) -> None:
         try:
-            given = ask(image_bytes=tf.constant([content]))["mask_png_bytes"].numpy()
+            masks = predict(image_bytes=tf.constant([content]))["mask_png_bytes"].numpy()
         except tf.errors.InvalidArgumentError:
             return
-        assert tf.io.decode_png(given[0]).shape[2] == 1
+        assert tf.io.decode_png(masks[0]).shape[2] == 1
 
     hold(times, 60, holds, content=CONTENTS)
 

@@ -1,4 +1,4 @@
-"""Damaged run folders: told right, or refused in a line that names the file."""
+"""Damaged run folders are read correctly, or refused in a line that names the file."""
 
 import json
 import shutil
@@ -13,10 +13,11 @@ from nas_tf import spaces
 from nas_tf.cli import nas_tf
 from nas_tf.runs import Run
 from nas_tf.search import warm_start
+from tests import sampling
 from tests.fuzz.fuzzed import another, hold, mangled, often, other_json, refused_at_most
 from tests.runs.made import made, reranked
 
-SAYS = (
+COMMANDS = (
     ("status",),
     ("status", "--json"),
     ("best", "--top", "3"),
@@ -29,15 +30,15 @@ SAYS = (
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with everything a folder may hold."""
-    run = made(tmp_path_factory.mktemp("runs") / "whole", trials=7, failing=3, latency=True)
+def complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Creates a run with everything that a folder may contain."""
+    run = made(tmp_path_factory.mktemp("runs") / "complete", trials=7, failing=3, latency=True)
     reranked(run, top=2, sample=2, failing=3)
     return run.folder
 
 
 def call(folder: Path, command: str, *options: str) -> None:
-    """A command in this process; what it raises is raised."""
+    """Runs a command in this process and raises its exception."""
     done = CliRunner().invoke(nas_tf, [command, str(folder), *options])
     if done.exception is not None:
         raise done.exception
@@ -45,7 +46,7 @@ def call(folder: Path, command: str, *options: str) -> None:
 
 
 def contents(path: Path) -> st.SearchStrategy[bytes]:
-    """What may become of a file of a run."""
+    """Returns contents that a file of a run may have after damage."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".json":
         return other_json(text)
@@ -65,57 +66,63 @@ def contents(path: Path) -> st.SearchStrategy[bytes]:
     return mangled(text.encode())
 
 
-def damages(whole: Path) -> st.SearchStrategy[tuple[Path, bytes]]:
-    """A file of the run, and what it is instead."""
-    paths = sorted(path for path in whole.rglob("*") if path.is_file() and path.stat().st_size)
+def damages(complete: Path) -> st.SearchStrategy[tuple[Path, bytes]]:
+    """Returns a file of the run with its damaged content."""
+    paths = sorted(path for path in complete.rglob("*") if path.is_file() and path.stat().st_size)
     kinds: dict[str, list[Path]] = {}
     for path in paths:
         kinds.setdefault(f"{path.parent}{path.suffix}", []).append(path)
     chosen = st.sampled_from(sorted(kinds)).flatmap(lambda kind: st.sampled_from(kinds[kind]))
     return chosen.flatmap(
-        lambda path: contents(path).map(lambda new: (path.relative_to(whole), new))
+        lambda path: contents(path).map(lambda new: (path.relative_to(complete), new))
     )
 
 
-def put(whole: Path, place: Path, damage: tuple[Path, bytes]) -> None:
-    """A copy of the run, with one file as it may have become."""
+def put(complete: Path, place: Path, damage: tuple[Path, bytes]) -> None:
+    """Copies the run and replaces one file by its damaged content."""
     path, content = damage
     shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(whole, place)
+    shutil.copytree(complete, place)
     (place / path).write_bytes(content)
 
 
-def check(whole: Path, place: Path, damage: tuple[Path, bytes], said: tuple[str, ...]) -> None:
-    put(whole, place, damage)
+def check(
+    complete: Path, place: Path, damage: tuple[Path, bytes], command: tuple[str, ...]
+) -> None:
+    put(complete, place, damage)
     with refused_at_most(naming=str(place)):
-        call(place, *said)
+        call(place, *command)
 
 
 @often
-def test_commands_tell_right_or_refuse(times: int, whole: Path, tmp_path: Path) -> None:
-    def holds(damage: tuple[Path, bytes], said: tuple[str, ...]) -> None:
-        check(whole, tmp_path / "run", damage, said)
+def test_commands_print_correctly_or_refuse(times: int, complete: Path, tmp_path: Path) -> None:
+    def holds(damage: tuple[Path, bytes], command: tuple[str, ...]) -> None:
+        check(complete, tmp_path / "run", damage, command)
 
-    hold(times, 150, holds, damage=damages(whole), said=st.sampled_from(SAYS))
+    hold(times, 150, holds, damage=damages(complete), command=st.sampled_from(COMMANDS))
 
 
 @pytest.mark.parametrize(
-    "times", [pytest.param(1, id="few"), pytest.param(8, id="many", marks=pytest.mark.slow)]
+    "times",
+    [
+        pytest.param(1, id="few"),
+        pytest.param(sampling.times(8, 3), id="many", marks=pytest.mark.slow),
+    ],
 )
-def test_a_report_is_drawn_or_refused(times: int, whole: Path, tmp_path: Path) -> None:
+def test_a_report_is_rendered_or_refused(times: int, complete: Path, tmp_path: Path) -> None:
     def holds(damage: tuple[Path, bytes]) -> None:
-        check(whole, tmp_path / "run", damage, ("report",))
+        check(complete, tmp_path / "run", damage, ("report",))
 
-    hold(times, 1, holds, damage=damages(whole))
+    hold(times, 1, holds, damage=damages(complete))
 
 
 @often
-def test_whatever_is_read_can_be_told(times: int, whole: Path, tmp_path: Path) -> None:
-    """Everything of a run is read, and is what its types say."""
+def test_whatever_is_read_can_be_shown(times: int, complete: Path, tmp_path: Path) -> None:
+    """Reads everything of a run and checks its types."""
 
     def holds(damage: tuple[Path, bytes]) -> None:
         place = tmp_path / "run"
-        put(whole, place, damage)
+        put(complete, place, damage)
         with refused_at_most():
             run = Run(place)
             json.dumps([run.about, run.settings])
@@ -125,15 +132,17 @@ def test_whatever_is_read_can_be_told(times: int, whole: Path, tmp_path: Path) -
             assert len(run.best(3)) <= 3
             assert run.completed == [] or run.pareto()
 
-    hold(times, 150, holds, damage=damages(whole))
+    hold(times, 150, holds, damage=damages(complete))
 
 
 @often
-def test_a_search_can_begin_with_it_or_refuses(times: int, whole: Path, tmp_path: Path) -> None:
+def test_a_search_can_warm_start_from_it_or_refuses(
+    times: int, complete: Path, tmp_path: Path
+) -> None:
     def holds(damage: tuple[Path, bytes]) -> None:
         place = tmp_path / "run"
-        put(whole, place, damage)
+        put(complete, place, damage)
         with refused_at_most(naming=str(place)):
             assert 0 < len(warm_start.first(place, spaces.get("auxcell"), 3)) <= 3
 
-    hold(times, 50, holds, damage=damages(whole))
+    hold(times, 50, holds, damage=damages(complete))

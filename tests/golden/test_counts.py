@@ -1,7 +1,7 @@
 """Counts of the reference implementation, to the integer.
 
-The reference's encoder has one convolution with batch norm that the standard MobileNetV2 lacks
-(1,088 parameters); decoders and auxiliaries are the same.
+The reference's encoder has one convolution with batch norm (1,088 parameters) that is missing in
+the standard MobileNetV2; decoders and auxiliaries are the same.
 """
 
 import json
@@ -40,18 +40,20 @@ def test_auxcell(entry: dict) -> None:
             settings = Settings(
                 width=golden["width"], sep_repeats=golden["sep_repeats"], auxiliary=auxiliary
             )
-            drawn = networks.blueprint_of(genotype, 21, input_size=(512, 512), settings=settings)
-            cost = networks.cost(drawn)
+            blueprint = networks.blueprint_of(
+                genotype, 21, input_size=(512, 512), settings=settings
+            )
+            cost = networks.cost(blueprint)
             assert cost.params_decoder == golden["params_decoder_no_aux"]
             assert cost.params + EXTRA_PARAMS == golden["params_total_no_aux"]
             assert cost.params_aux == golden[f"params_{key}"]
             assert cost.madds_decoder == madds["decoder"]
             assert cost.madds_aux == madds[key]
             assert cost.madds_encoder == madds["encoder"] - 67_108_864 == 1_459_847_168
-            assert sized(drawn.output()) == golden["output_chw"]
+            assert sized(blueprint.output()) == golden["output_chw"]
             for n in (1, 2, 3):
-                assert sized(drawn.output(f"aux{n}")) == golden["aux_outputs_chw"][n - 1]
-                block = drawn.by_name[f"block{n}.sum"]
+                assert sized(blueprint.output(f"aux{n}")) == golden["aux_outputs_chw"][n - 1]
+                block = blueprint.by_name[f"block{n}.sum"]
                 assert sized(block) == golden["block_outputs_chw"][n - 1]
 
 
@@ -68,27 +70,27 @@ def test_template(entry: dict) -> None:
         for size, figures in golden["inputs"].items():
             height, width = map(int, size.split("x"))
             classes = golden["num_classes"]
-            drawn = networks.blueprint_of(
+            blueprint = networks.blueprint_of(
                 genotype, classes, input_size=(height, width), settings=settings
             )
-            cost = networks.cost(drawn)
+            cost = networks.cost(blueprint)
             assert cost.params_decoder == golden["params_decoder"]
             assert cost.params + EXTRA_PARAMS == golden["params_total"]
             assert cost.madds_decoder == figures["madds"]["decoder"]
             extra = height * width // 4 * 32 * 32
             assert cost.madds_encoder == figures["madds"]["stem"] - extra
-            assert sized(drawn.output()) == figures["output_chw"]
+            assert sized(blueprint.output()) == figures["output_chw"]
 
 
 @pytest.mark.parametrize(
     ("name", "millions"), [("arch0", "2.6"), ("arch1", "2.8"), ("arch2", "2.9")]
 )
-def test_whole_networks_agree_with_the_paper(name: str, millions: str) -> None:
+def test_complete_networks_agree_with_the_paper(name: str, millions: str) -> None:
     cost = networks.cost(networks.blueprint_of(spaces.resolve(name), 21, input_size=(512, 512)))
     assert f"{cost.params / 1e6:.1f}" == millions
 
 
 @pytest.mark.parametrize(("name", "params"), [("wacv-arch0", 279_059), ("wacv-arch1", 267_147)])
 def test_templates_on_the_standard_backbone(name: str, params: int) -> None:
-    drawn = networks.blueprint_of(spaces.resolve(name), 19, input_size=(1024, 2048))
-    assert networks.cost(drawn).params == params
+    blueprint = networks.blueprint_of(spaces.resolve(name), 19, input_size=(1024, 2048))
+    assert networks.cost(blueprint).params == params

@@ -18,7 +18,7 @@ def cell(name: str, channels: int, size: tuple[int, int]) -> Blueprint:
     draft = Draft((16 * (size[0] - 1) + 1, 16 * (size[1] - 1) + 1))
     image = draft.image()
     features = draft.conv(image, "features", channels, stride=16)
-    draft.begin("decoder", epsilon=1e-5, momentum=0.9997)
+    draft.start_part("decoder", epsilon=1e-5, momentum=0.9997)
     dpc.add_projected(draft, features, spaces.resolve(name), SETTINGS)
     return draft.finish()
 
@@ -43,7 +43,7 @@ def of_cell(blueprint: Blueprint, projection: bool) -> list[Layer]:
 
 
 @pytest.mark.parametrize(
-    ("name", "channels", "whole", "without_projection"),
+    ("name", "channels", "with_projection", "without_projection"),
     [
         ("dpc-top1", 320, (695_360, 689_600, 683_840), (366_656, 361_408, 356_160)),
         ("aspp", 320, (755_904, 750_912, 745_920), (427_200, 422_720, 418_240)),
@@ -54,11 +54,11 @@ def of_cell(blueprint: Blueprint, projection: bool) -> list[Layer]:
 def test_parameters(
     name: str,
     channels: int,
-    whole: tuple[int, int, int],
+    with_projection: tuple[int, int, int],
     without_projection: tuple[int, int, int],
 ) -> None:
     blueprint = cell(name, channels, (65, 129))
-    assert counted(blueprint, projection=True) == whole
+    assert counted(blueprint, projection=True) == with_projection
     assert counted(blueprint, projection=False) == without_projection
 
 
@@ -99,14 +99,16 @@ def test_pooling_windows(
     for grid, kernel, slid, stepped in zip((1, 2, 4, 8), kernels, sliding, steps, strict=True):
         name = f"branch1.pool_{grid}x{grid}.mean"
         genotype = spaces.DPCSpace(branches=1).parse([[0, f"pool_{grid}x{grid}"]])
-        drawn = networks.blueprint_of(genotype, 19, input_size=(crop, crop), settings=SETTINGS)
-        pool = drawn.by_name[name]
+        blueprint = networks.blueprint_of(genotype, 19, input_size=(crop, crop), settings=SETTINGS)
+        pool = blueprint.by_name[name]
         assert pool.size == (slid, slid)
         assert grid == 1 or pool.options["kernel"] == (kernel, kernel)
         paper = networks.settings.published("dpc", pool_mode="grid")
         if stepped is not None:
-            drawn = networks.blueprint_of(genotype, 19, input_size=(crop, crop), settings=paper)
-            assert drawn.by_name[name].size == (stepped, stepped)
+            blueprint = networks.blueprint_of(
+                genotype, 19, input_size=(crop, crop), settings=paper
+            )
+            assert blueprint.by_name[name].size == (stepped, stepped)
             continue
         with pytest.raises(ConfigError, match=r"^input \d+x\d+ does not divide into the 8x8"):
             networks.blueprint_of(genotype, 19, input_size=(crop, crop), settings=paper)
@@ -117,7 +119,7 @@ def test_halving_the_output_stride_doubles_the_rates() -> None:
     rates = {}
     for stride in (16, 8):
         settings = networks.settings.published("dpc", output_stride=stride)
-        drawn = networks.blueprint_of(genotype, 19, input_size=(513, 513), settings=settings)
-        rates[stride] = drawn.by_name["branch2.sep3x3_18x15.depthwise"].options["rate"]
-        assert drawn.output().stride == stride
+        blueprint = networks.blueprint_of(genotype, 19, input_size=(513, 513), settings=settings)
+        rates[stride] = blueprint.by_name["branch2.sep3x3_18x15.depthwise"].options["rate"]
+        assert blueprint.output().stride == stride
     assert rates == {16: (18, 15), 8: (36, 30)}

@@ -1,4 +1,4 @@
-"""An identity of networks that knows nothing of genotypes: colours of their graphs, refined."""
+"""An identity of networks that is independent of genotypes: refined colours of their graphs."""
 
 import hashlib
 import re
@@ -12,20 +12,20 @@ _CHAIN = re.compile(r"\.sum\d+$")
 
 
 def fingerprint(genotype: Genotype) -> str:
-    """Equal for isomorphic live networks; layers are told apart by what feeds and reads them."""
+    """Returns a hash that is equal for isomorphic live networks."""
     settings = networks.Settings(width=8, sep_repeats=1, auxiliary="none")
     blueprint = networks.blueprint_of(
         genotype, 2, input_size=(64, 64), settings=settings
     ).deployed()
     layers = [layer for layer in blueprint.layers if layer.part == "decoder"]
     terms = {layer.name: _terms(blueprint, layer) for layer in layers}
-    kept = [layer for layer in layers if not _inside_chain(blueprint, layer)]
+    compared = [layer for layer in layers if not _inside_chain(blueprint, layer)]
     colour = {
         layer.name: repr((layer.kind, layer.channels, layer.size, sorted(layer.options.items())))
-        for layer in kept
+        for layer in compared
     }
     readers = defaultdict(list)
-    for layer in kept:
+    for layer in compared:
         for place, source in enumerate(terms[layer.name]):
             readers[source].append((layer.name, 0 if layer.kind in _UNORDERED else place))
     for _ in range(12):
@@ -37,7 +37,7 @@ def fingerprint(genotype: Genotype) -> str:
                     sorted((colour[name], place) for name, place in readers[layer.name]),
                 )
             )
-            for layer in kept
+            for layer in compared
         }
     return _hash(sorted(colour.values()))
 
@@ -47,7 +47,7 @@ def _sources(kind: str, colours: list[str]) -> list[str]:
 
 
 def _terms(blueprint: networks.Blueprint, layer: networks.Layer) -> list[str]:
-    """What a layer reads; the chain that sums the loose ends of a cell is one sum."""
+    """Returns the inputs of a layer; the chain that sums the loose ends of a cell is one sum."""
     if layer.kind == "zero":
         return []
     if layer.kind != "add":

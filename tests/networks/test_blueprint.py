@@ -9,22 +9,22 @@ from nas_tf.errors import ConfigError, GenotypeError
 from nas_tf.networks import Settings, heads
 
 
-def drawn(text: str, **changes: object) -> networks.Blueprint:
+def blueprint_for(text: str, **changes: object) -> networks.Blueprint:
     genotype = spaces.resolve(text)
     settings = networks.settings.published(genotype.space, **changes)
     return networks.blueprint_of(genotype, 5, input_size=(64, 96), settings=settings)
 
 
 def test_deployed_drops_the_adapter_of_an_unread_tap_and_the_auxiliaries() -> None:
-    whole, deployed = drawn("arch0"), drawn("arch0").deployed()
-    assert "tap1.adapter.conv" in whole.by_name
+    complete, deployed = blueprint_for("arch0"), blueprint_for("arch0").deployed()
+    assert "tap1.adapter.conv" in complete.by_name
     assert "tap1.adapter.conv" not in deployed.by_name
     assert {layer.part for layer in deployed.layers} == {"encoder", "decoder"}
-    assert networks.cost(whole).params - networks.cost(deployed).params == 32 * 64 + 2 * 64
+    assert networks.cost(complete).params - networks.cost(deployed).params == 32 * 64 + 2 * 64
 
 
-def test_deployed_drops_encoder_layers_nobody_reads() -> None:
-    shallow = drawn("[[[0,1],[1,1],[4,5]],[0,[0,0,0,0],[0,0,0,0],[0,0,0,0]]]")
+def test_deployed_drops_unused_encoder_layers() -> None:
+    shallow = blueprint_for("[[[0,1],[1,1],[4,5]],[0,[0,0,0,0],[0,0,0,0],[0,0,0,0]]]")
     assert "block_16_project" in shallow.by_name
     names = shallow.deployed().by_name
     assert "block_5_add" in names
@@ -33,18 +33,24 @@ def test_deployed_drops_encoder_layers_nobody_reads() -> None:
 
 def test_what_only_zero_reads_is_dead() -> None:
     text = "[[[0,1],[2,3],[4,5]],[1,[1,0,10,0],[0,0,0,0],[0,0,0,0]]]"
-    whole = drawn(text, auxiliary="none")
-    assert "block1.left.op1.conv3x3.conv" in whole.by_name
-    assert "block1.left.op1.conv3x3.conv" not in whole.live().by_name
-    assert "block1.left.branch1.right.conv1x1.conv" in whole.live().by_name
+    complete = blueprint_for(text, auxiliary="none")
+    assert "block1.left.op1.conv3x3.conv" in complete.by_name
+    assert "block1.left.op1.conv3x3.conv" not in complete.live().by_name
+    assert "block1.left.branch1.right.conv1x1.conv" in complete.live().by_name
 
 
 def test_a_global_branch_stays_small_until_it_is_read_by_a_convolution() -> None:
-    small = drawn("[[[0,1],[2,3],[4,5]],[0,[0,0,4,0],[0,0,0,0],[0,0,0,0]]]", auxiliary="none")
+    small = blueprint_for(
+        "[[[0,1],[2,3],[4,5]],[0,[0,0,4,0],[0,0,0,0],[0,0,0,0]]]", auxiliary="none"
+    )
     assert not [layer for layer in small.layers if layer.name.endswith("spread")]
-    read = drawn("[[[0,1],[2,3],[4,5]],[0,[0,0,4,0],[2,0,1,0],[0,0,0,0]]]", auxiliary="none")
+    read = blueprint_for(
+        "[[[0,1],[2,3],[4,5]],[0,[0,0,4,0],[2,0,1,0],[0,0,0,0]]]", auxiliary="none"
+    )
     assert read.by_name["block1.left.position2.spread"].size == (16, 24)
-    ends = drawn("[[[0,1],[2,3],[4,5]],[4,[0,0,4,4],[0,0,4,4],[0,0,4,4]]]", auxiliary="none")
+    ends = blueprint_for(
+        "[[[0,1],[2,3],[4,5]],[4,[0,0,4,4],[0,0,4,4],[0,0,4,4]]]", auxiliary="none"
+    )
     assert ends.by_name["block1.left.spread"].size == (16, 24)
 
 
@@ -116,9 +122,9 @@ def test_bad_sizes_are_named(name: str, size: object, message: str) -> None:
 
 def test_a_genotype_may_be_named_or_written_as_brackets() -> None:
     genotype = spaces.resolve("arch0")
-    drawn = networks.blueprint_of(genotype, 11).layers
+    expected = networks.blueprint_of(genotype, 11).layers
     for found in ("arch0", str(genotype), genotype.parts):
-        assert networks.blueprint_of(found, 11).layers == drawn
+        assert networks.blueprint_of(found, 11).layers == expected
     with pytest.raises(GenotypeError, match="did you mean arch2"):
         networks.blueprint_of("arch9", 11)
     with pytest.raises(ConfigError, match="head is 'eleven', expected a number of classes or a H"):

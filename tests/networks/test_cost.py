@@ -2,13 +2,13 @@ import pytest
 
 from nas_tf import networks, spaces
 from nas_tf.networks.blueprint import Draft
-from nas_tf.networks.by_position import by_place, place_of
+from nas_tf.networks.by_position import by_position, position_of
 from nas_tf.networks.cost import cost
 
 
 def sketch(*convs: dict) -> networks.Blueprint:
     draft = Draft((64, 64))
-    draft.begin("decoder", epsilon=1e-5, momentum=0.9)
+    draft.start_part("decoder", epsilon=1e-5, momentum=0.9)
     x = draft.image()
     for n, options in enumerate(convs):
         x = draft.conv(x, f"conv{n}", **options)
@@ -31,8 +31,8 @@ def test_receptive_field_by_hand() -> None:
 
 def test_receptive_field_of_the_stem_is_known() -> None:
     """Conv1 and six bottlenecks: 3, then +4, +4 (stride 2 -> 4), +8, +8, +16, +16 pixels."""
-    drawn = networks.encoder_blueprint(input_size=(64, 64), last_block=5)
-    field = cost(networks.Blueprint(drawn.layers, {"logits": "tap1"}, (64, 64), False))
+    blueprint = networks.encoder_blueprint(input_size=(64, 64), last_block=5)
+    field = cost(networks.Blueprint(blueprint.layers, {"logits": "tap1"}, (64, 64), False))
     assert field.receptive_field == (3 + 4 + 4 + 8 + 8 + 16 + 16,) * 2
 
 
@@ -44,7 +44,7 @@ def test_receptive_field_of_a_global_branch_is_the_image() -> None:
 
 
 def test_peak_activations_by_hand() -> None:
-    """Image 64·64·3, then 64·64·8 beside it, then 64·64·2 beside that: floats of four bytes."""
+    """Image 64·64·3, then also 64·64·8, then also 64·64·2: floats of four bytes."""
     counted = cost(sketch(dict(channels=8), dict(channels=2)))
     assert counted.peak_activation_bytes == 4 * 64 * 64 * (3 + 8)
     counted = cost(sketch(dict(channels=8), dict(channels=6)))
@@ -52,19 +52,19 @@ def test_peak_activations_by_hand() -> None:
 
 
 @pytest.mark.parametrize("name", spaces.PUBLISHED)
-def test_places_sum_to_the_whole(name: str) -> None:
+def test_positions_sum_to_the_total(name: str) -> None:
     blueprint = networks.blueprint_of(spaces.resolve(name), 7, input_size=(65, 97))
-    whole = cost(blueprint)
+    total = cost(blueprint)
     for every in (False, True):
-        rows = by_place(blueprint, every=every)
-        assert sum(row.params for row in rows) == whole.params + whole.params_aux
-        assert sum(row.madds for row in rows) == whole.madds + whole.madds_aux
+        rows = by_position(blueprint, every=every)
+        assert sum(row.params for row in rows) == total.params + total.params_aux
+        assert sum(row.madds for row in rows) == total.madds + total.madds_aux
         assert sum(row.layers for row in rows) == len(blueprint.layers)
 
 
-def test_places_are_those_of_the_genotype() -> None:
-    assert place_of("block1.left.branch2.right.sep5x5.unit2.pointwise") == (
+def test_positions_are_those_of_the_genotype() -> None:
+    assert position_of("block1.left.branch2.right.sep5x5.unit2.pointwise") == (
         "block1.left.branch2.right.sep5x5"
     )
-    assert place_of("block_3_depthwise_BN") == "block_3"
-    assert place_of("block2.repeat1.concat.bn") == "block2.repeat1.concat"
+    assert position_of("block_3_depthwise_BN") == "block_3"
+    assert position_of("block2.repeat1.concat.bn") == "block2.repeat1.concat"

@@ -43,10 +43,10 @@ def test_taps_equal_those_of_keras(
     image = tf.random.stateless_uniform((2, *size, 3), (1, 2), -1.0, 1.0)
     expected = taps(image, training=False)
     for input_size in (size, None):
-        ours = networks.encoder(
+        encoder = networks.encoder(
             alpha=alpha, input_size=input_size, weights=tmp_path / f"mobilenet{suffix}"
         )
-        given = ours(image, training=False)
+        given = encoder(image, training=False)
         assert list(given) == ["tap0", "tap1", "tap2", "tap3"]
         for tap, wanted in zip(given.values(), expected, strict=True):
             np.testing.assert_allclose(tap, wanted, rtol=1e-4, atol=1e-4)
@@ -56,13 +56,13 @@ def test_taps_equal_those_of_keras(
 def test_output_stride_keeps_the_size_and_the_receptive_field(
     stride: int, sizes: list[int]
 ) -> None:
-    drawn = networks.encoder_blueprint(input_size=(65, 65), output_stride=stride)
-    assert [drawn.output(f"tap{n}").size[0] for n in range(4)] == sizes
+    blueprint = networks.encoder_blueprint(input_size=(65, 65), output_stride=stride)
+    assert [blueprint.output(f"tap{n}").size[0] for n in range(4)] == sizes
     fields = [
         networks.cost(
             networks.Blueprint(item.layers, {"logits": item.outputs["tap3"]}, (65, 65), False)
         ).receptive_field
-        for item in (drawn, networks.encoder_blueprint(input_size=(65, 65)))
+        for item in (blueprint, networks.encoder_blueprint(input_size=(65, 65)))
     ]
     assert fields[0] == fields[1]
 
@@ -105,13 +105,13 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float) -> None:
     path = tmp_path / "poisoned.h5"
     reference(0.35).save_weights(path)
-    drawn = networks.encoder_blueprint(alpha=0.35)
-    assert read_encoder(drawn, path)
+    blueprint = networks.encoder_blueprint(alpha=0.35)
+    assert read_encoder(blueprint, path)
     with h5py.File(path, "r+") as file:
         file["block_3_expand_BN/block_3_expand_BN/moving_variance:0"][7] = value
-    told = rf"weights {path}: layer block_3_expand_BN holds NaN or infinite values"
-    with pytest.raises(WeightsError, match=told):
-        read_encoder(drawn, path)
+    message = rf"weights {path}: layer block_3_expand_BN holds NaN or infinite values"
+    with pytest.raises(WeightsError, match=message):
+        read_encoder(blueprint, path)
 
 
 def test_imagenet_weights_come_from_the_data_folder(
@@ -121,17 +121,17 @@ def test_imagenet_weights_come_from_the_data_folder(
     (tmp_path / "weights").mkdir()
     model.save_weights(tmp_path / "weights" / "mobilenet_v2_0.35_imagenet_no_top.weights.h5")
     monkeypatch.setenv("NAS_TF_DATA", str(tmp_path))
-    ours = networks.encoder(alpha=0.35, weights="imagenet")
-    for layer in ours.layers:
-        for mine, theirs in zip(
+    encoder = networks.encoder(alpha=0.35, weights="imagenet")
+    for layer in encoder.layers:
+        for given, expected in zip(
             layer.get_weights(),
             model.get_layer(layer.name).get_weights() if layer.weights else [],
             strict=True,
         ):
-            np.testing.assert_array_equal(mine, theirs)
+            np.testing.assert_array_equal(given, expected)
 
 
-def test_absent_imagenet_weights_are_told_with_the_remedy(
+def test_absent_imagenet_weights_are_reported_with_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NAS_TF_DATA", str(tmp_path))
@@ -150,22 +150,22 @@ def test_absent_imagenet_weights_are_told_with_the_remedy(
 
 
 def linear_accuracy(weights: str | None) -> float:
-    """How many pixels of objects a linear map of the third tap names right, on unseen scenes."""
+    """Returns the share of object pixels that a linear map of the third tap gets right."""
     tf.keras.utils.set_random_seed(1)
     model = networks.encoder(alpha=0.35, input_size=(128, 128), weights=weights)
-    drawn = [scenes.render_scene((1, number)) for number in range(24)]
-    images = np.stack([item["image"] for item in drawn]).astype(np.float32) / 127.5 - 1
+    rendered = [scenes.render_scene((1, number)) for number in range(24)]
+    images = np.stack([item["image"] for item in rendered]).astype(np.float32) / 127.5 - 1
     tap = model(images, training=False)["tap2"].numpy()
-    labels = np.stack([item["label"][8::16, 8::16] for item in drawn])
+    labels = np.stack([item["label"][8::16, 8::16] for item in rendered])
     objects = (labels > 0) & (labels != scenes.IGNORE)
-    seen, unseen = objects.copy(), objects.copy()
-    seen[16:], unseen[:16] = False, False
+    train, test = objects.copy(), objects.copy()
+    train[16:], test[:16] = False, False
     inputs = np.concatenate([tap, np.ones((*tap.shape[:3], 1))], -1)
-    truth = np.eye(len(scenes.CLASSES))[labels[seen]]
-    gram = inputs[seen].T @ inputs[seen]
+    truth = np.eye(len(scenes.CLASSES))[labels[train]]
+    gram = inputs[train].T @ inputs[train]
     penalty = 1e-2 * np.trace(gram) / len(gram) * np.eye(len(gram))
-    found = inputs[unseen] @ np.linalg.solve(gram + penalty, inputs[seen].T @ truth)
-    return float(np.mean(found.argmax(-1) == labels[unseen]))
+    found = inputs[test] @ np.linalg.solve(gram + penalty, inputs[train].T @ truth)
+    return float(np.mean(found.argmax(-1) == labels[test]))
 
 
 def test_drawn_weights_know_the_classes_of_drawn_scenes() -> None:

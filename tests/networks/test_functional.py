@@ -28,7 +28,7 @@ def genotypes() -> list[Genotype]:
     return published + [spaces.get(s).sample(random.Random(seed)) for s, seed in RANDOM]
 
 
-def drawn(genotype: Genotype) -> networks.Blueprint:
+def blueprint_of(genotype: Genotype) -> networks.Blueprint:
     settings = networks.settings.published(genotype.space, width=8, alpha=0.35)
     return networks.blueprint_of(genotype, CLASSES, input_size=SIZE, settings=settings)
 
@@ -44,7 +44,7 @@ def pair(genotype: Genotype) -> tuple[networks.Blueprint, tf.keras.Model, dict]:
 
 def weighted(genotype: Genotype) -> tuple[networks.Blueprint, dict]:
     """A blueprint and weights for it."""
-    blueprint = drawn(genotype)
+    blueprint = blueprint_of(genotype)
     arrays = initial_arrays(blueprint, seed=3)
     rng = np.random.default_rng(4)
     for (_, role), value in arrays.items():
@@ -140,13 +140,13 @@ def test_weights_go_into_a_model_and_come_back() -> None:
 
 def test_parameters_are_those_that_are_counted() -> None:
     for genotype in genotypes():
-        blueprint = drawn(genotype).deployed()
+        blueprint = blueprint_of(genotype).deployed()
         held = sum(layout.trainable.size for layout in layouts(blueprint).values())
         assert held == networks.cost(blueprint).params
 
 
-def test_the_decoder_alone_has_the_vectors_of_the_whole() -> None:
-    blueprint = drawn(spaces.resolve("arch1"))
+def test_the_decoder_alone_has_the_vectors_of_the_complete_network() -> None:
+    blueprint = blueprint_of(spaces.resolve("arch1"))
     taps = networks.backbones.TAP_LAYERS
     assert layouts(blueprint.decoder(taps))["decoder"] == layouts(blueprint)["decoder"]
     assert list(layouts(blueprint.decoder(taps))) == ["decoder"]
@@ -172,16 +172,16 @@ def test_dropout_follows_its_seed(images: tf.Tensor) -> None:
     ],
 )
 def test_starting_values_are_spread_as_keras_spreads_them(shape: tuple, init: str) -> None:
-    ours = initial(Slot("x", "kernel", shape, init), np.random.default_rng(1))
+    values = initial(Slot("x", "kernel", shape, init), np.random.default_rng(1))
     kind, _, spread = init.partition(":")
-    theirs = (
+    expected = (
         tf.keras.initializers.TruncatedNormal(stddev=float(spread), seed=1)
         if spread
         else tf.keras.initializers.get(kind)
     )(shape).numpy()
-    assert ours.shape == shape
-    np.testing.assert_allclose(ours.std(), theirs.std(), rtol=0.08)
-    np.testing.assert_allclose(np.abs(ours).max(), np.abs(theirs).max(), rtol=0.02)
+    assert values.shape == shape
+    np.testing.assert_allclose(values.std(), expected.std(), rtol=0.08)
+    np.testing.assert_allclose(np.abs(values).max(), np.abs(expected).max(), rtol=0.02)
 
 
 def test_a_layout_takes_apart_what_it_put_together() -> None:

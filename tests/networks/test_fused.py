@@ -1,4 +1,4 @@
-"""Operations as an interpreter runs them, told from blueprints alone."""
+"""Operations as an interpreter runs them, found from blueprints alone."""
 
 import math
 import random
@@ -16,7 +16,7 @@ SPACES = st.sampled_from(tuple(spaces.SPACES))
 SEEDS = st.integers(0, 10_000)
 
 
-def drawn(space: str, seed: int) -> Blueprint:
+def blueprint_of(space: str, seed: int) -> Blueprint:
     genotype = spaces.get(space).sample(random.Random(seed))
     settings = networks.settings.search(space)
     return networks.blueprint_of(genotype, 11, input_size=(97, 129), settings=settings)
@@ -24,7 +24,7 @@ def drawn(space: str, seed: int) -> Blueprint:
 
 @given(SPACES, SEEDS)
 def test_every_layer_is_in_one_operation_and_products_are_kept(space: str, seed: int) -> None:
-    blueprint = drawn(space, seed)
+    blueprint = blueprint_of(space, seed)
     nodes, shipped = fused.fuse(blueprint), blueprint.deployed()
     taken = [layer.name for node in nodes for layer in node.layers]
     assert len(taken) == len(set(taken))
@@ -44,7 +44,7 @@ def test_every_layer_is_in_one_operation_and_products_are_kept(space: str, seed:
 
 @given(SPACES, SEEDS)
 def test_nodes_read_what_was_computed_before(space: str, seed: int) -> None:
-    blueprint = drawn(space, seed)
+    blueprint = blueprint_of(space, seed)
     known = {layer.name for layer in blueprint.layers if layer.kind in ("input", "zero")}
     for node in fused.fuse(blueprint):
         assert set(node.inputs) <= known
@@ -54,9 +54,9 @@ def test_nodes_read_what_was_computed_before(space: str, seed: int) -> None:
 
 @given(SPACES, SEEDS)
 def test_names_come_back_as_operations(space: str, seed: int) -> None:
-    for op in fused.ops(drawn(space, seed)):
+    for op in fused.ops(blueprint_of(space, seed)):
         assert Op.parse(str(op)) == op
-        assert op.counted == op
+        assert op.as_timed == op
         assert op.work > 0
 
 
@@ -73,14 +73,14 @@ def test_what_is_no_name_is_refused(text: str) -> None:
         Op.parse(text)
 
 
-def test_alikes_differ_in_channels_alone() -> None:
+def test_similar_operations_differ_in_channels_alone() -> None:
     item = Op("conv", ((45, 60, 48),), (45, 60, 48), (3, 3))
     wide = Op("conv", ((45, 60, 96),), (45, 60, 24), (3, 3))
     smaller = Op("conv", ((23, 30, 48),), (23, 30, 48), (3, 3))
-    assert item.alike == wide.alike
-    assert item.alike != smaller.alike
+    assert item.without_channels == wide.without_channels
+    assert item.without_channels != smaller.without_channels
     joined = Op("concat", ((4, 4, 10), (4, 4, 3)), (4, 4, 13))
-    assert joined.counted.inputs == ((4, 4, 7), (4, 4, 6))
+    assert joined.as_timed.inputs == ((4, 4, 7), (4, 4, 6))
 
 
 def test_what_follows_from_zeros_alone_costs_nothing() -> None:
@@ -96,5 +96,5 @@ def test_what_is_computed_twice_is_run_once() -> None:
     means = [node for node in fused.fuse(blueprint) if node.op.kind == "mean"]
     read = [node.inputs for node in means]
     assert len(read) == len(set(read))
-    drawn_means = [layer for layer in blueprint.deployed().layers if layer.kind == "global_pool"]
-    assert len(drawn_means) > len(means)
+    mean_layers = [layer for layer in blueprint.deployed().layers if layer.kind == "global_pool"]
+    assert len(mean_layers) > len(means)

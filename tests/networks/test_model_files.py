@@ -177,8 +177,10 @@ def test_plain_networks_are_read(suffix: str, tmp_path: Path) -> None:
         input_shape=(32, 32, 3), include_top=False, weights=None, alpha=0.35
     )
     names = ("arch0", "wacv-arch0", "dpc-top1")
-    ours = [networks.build(spaces.resolve(name), 5, input_size=(64, 64)) for name in names]
-    for number, model in enumerate([network(), encoder, *ours]):
+    networks_of_spaces = [
+        networks.build(spaces.resolve(name), 5, input_size=(64, 64)) for name in names
+    ]
+    for number, model in enumerate([network(), encoder, *networks_of_spaces]):
         path = tmp_path / f"{number}{suffix}"
         model.save(path)
         size = 32 if model is encoder else 64
@@ -240,17 +242,17 @@ def test_a_tflite_model_that_writes_files_is_refused(tmp_path: Path) -> None:
         map(tf.lite.OpsSet, ("TFLITE_BUILTINS", "SELECT_TF_OPS"))
     )
     content = converter.convert()
-    line = r"it holds Flex\w+, expected operations of TFLite alone"
+    line = r"it holds Flex\w+, expected only operations of TFLite itself"
     with pytest.raises(ConfigError, match=line):
         LiteModel(content)
-    with pytest.raises(ConfigError, match=f"peer.tflite is no TFLite model.*{line}"):
+    with pytest.raises(ConfigError, match=f"peer.tflite is not a TFLite model.*{line}"):
         list(
             measure.time_in_turns({Path("peer.tflite"): content}, {"TensorFlow": tf.lite}, [1], 1)
         )
     plain = tf.lite.Interpreter(model_content=content)
     plain.allocate_tensors()
     plain.get_signature_runner()(image=np.zeros((1, 4, 4, 3), np.float32))
-    assert (tmp_path / "written").exists()  # as it is run where nobody refuses it
+    assert (tmp_path / "written").exists()  # as it is run where it is not refused
 
 
 def test_a_saved_model_of_keras_teaches_by_its_graph(tmp_path: Path) -> None:

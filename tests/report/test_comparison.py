@@ -20,7 +20,7 @@ NO_POLYAK = ["stage_one.polyak=null", "stage_two.polyak=null"]
 def ablation(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     """The same genotypes with and without Polyak averaging, which is worth 0.02 here."""
     folder, genotypes = tmp_path_factory.mktemp("runs"), sampled("auxcell", 60)
-    whole = made(folder / "whole", trials=60, seed=3, genotypes=genotypes)
+    complete = made(folder / "whole", trials=60, seed=3, genotypes=genotypes)
     without = made(
         folder / "no_polyak",
         trials=60,
@@ -29,7 +29,7 @@ def ablation(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
         lift=-0.02,
         overrides=NO_POLYAK,
     )
-    return Comparison([whole, without])
+    return Comparison([complete, without])
 
 
 def row(comparison: Comparison, run: str, stage: str) -> Row:
@@ -82,8 +82,8 @@ def test_what_differs_is_what_makes_the_ablation(ablation: Comparison) -> None:
 def test_a_section_that_one_run_is_without_is_one_difference(tmp_path: Path) -> None:
     both = made(tmp_path / "both", trials=8)
     single = made(tmp_path / "single", trials=8, overrides=["stage_two=null"])
-    told = [str(difference) for difference in Comparison([both, single]).differences]
-    assert told == ["stage_two: given | null"]
+    differences = [str(difference) for difference in Comparison([both, single]).differences]
+    assert differences == ["stage_two: given | null"]
 
 
 def test_runs_of_other_genotypes_are_not_paired(tmp_path: Path) -> None:
@@ -91,17 +91,17 @@ def test_runs_of_other_genotypes_are_not_paired(tmp_path: Path) -> None:
     assert row(Comparison(runs), "b", "reward").pairs is None
 
 
-def test_equal_names_are_told_apart(tmp_path: Path) -> None:
+def test_equal_names_are_distinguished(tmp_path: Path) -> None:
     runs = [made(tmp_path / name / "run", trials=4) for name in "ab"]
     assert Comparison(runs).names == ("a/run", "b/run")
 
 
 def test_time_counts_failed_trials_too(ablation: Comparison) -> None:
-    facts = ablation.facts[0]
-    assert len(facts.failed) > 0
-    assert len(spent(facts)) == len(rewards(facts, "reward"))
-    before = facts.trials[: facts.numbers[facts.completed[20].trial]]
-    assert spent(facts)[20] == pytest.approx(sum(item.seconds for item in before))
+    statistics = ablation.statistics[0]
+    assert len(statistics.failed) > 0
+    assert len(spent(statistics)) == len(rewards(statistics, "reward"))
+    before = statistics.trials[: statistics.numbers[statistics.completed[20].trial]]
+    assert spent(statistics)[20] == pytest.approx(sum(item.seconds for item in before))
 
 
 def test_other_data_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Reasons of failures: what differs by numbers only is one reason."""
+"""Reasons of failures: reasons that differ in numbers only are one."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def grouped(*reasons: str | None) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize(
-    ("reasons", "told"),
+    ("reasons", "expected"),
     [
         (
             (
@@ -40,8 +40,8 @@ def grouped(*reasons: str | None) -> list[tuple[str, int]]:
         ((None, None), "unknown"),
     ],
 )
-def test_numbers_that_differ_are_a_range(reasons: tuple[str | None, ...], told: str) -> None:
-    assert grouped(*reasons) == [(told, 2)]
+def test_numbers_that_differ_are_a_range(reasons: tuple[str | None, ...], expected: str) -> None:
+    assert grouped(*reasons) == [(expected, 2)]
 
 
 def test_words_that_differ_are_other_reasons_and_the_most_common_is_first() -> None:

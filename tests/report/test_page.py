@@ -1,4 +1,4 @@
-"""The report of a run, as a person meets it: in a browser, on a laptop and on paper."""
+"""The report of a run, as a reader meets it: in a browser, on a laptop and on paper."""
 
 import json
 import re
@@ -25,19 +25,19 @@ BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.wh
 LOOK = """
 <script>
 addEventListener("load", () => {
-const told = [];
+const faults = [];
 for (const one of document.querySelectorAll("body *")) {
   if (one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== "inline")
-    told.push([one.tagName, one.className, one.scrollWidth, one.clientWidth]);
+    faults.push([one.tagName, one.className, one.scrollWidth, one.clientWidth]);
   if (one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
-    told.push(["beyond the window", one.tagName, one.className]);
+    faults.push(["beyond the window", one.tagName, one.className]);
 }
 for (const one of document.images)
-  if (!one.complete || one.naturalWidth === 0) told.push(["no picture", one.alt]);
+  if (!one.complete || one.naturalWidth === 0) faults.push(["no picture", one.alt]);
 const small = [...document.querySelectorAll("p, td, th, li, figcaption, code, span")]
   .filter((one) => parseFloat(getComputedStyle(one).fontSize) < 12).map((one) => one.tagName);
 document.body.innerHTML = "";
-document.title = JSON.stringify({told, small});
+document.title = JSON.stringify({faults, small});
 });
 </script>
 """
@@ -46,16 +46,16 @@ document.title = JSON.stringify({told, small});
 @pytest.fixture(scope="module", params=SPACES)
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("runs") / request.param
-    whole = made(folder, space=request.param, trials=40, latency=request.param == "template")
+    run = made(folder, space=request.param, trials=40, latency=request.param == "template")
     if request.param == "auxcell":
-        reranked(whole)
+        reranked(run)
         Image.new("RGB", (480, 320), "teal").save(folder / files.SAMPLES)
-    page.write(whole)
-    return whole
+    page.write(run)
+    return run
 
 
 @pytest.mark.quick(3)
-def test_the_page_is_whole_and_asks_for_nothing_from_elsewhere(run: Run) -> None:
+def test_the_page_is_complete_and_asks_for_nothing_from_elsewhere(run: Run) -> None:
     text = (run.folder / files.REPORT).read_text(encoding="utf-8")
     assert not re.findall(r"""(?:src|href)=["'](?!data:)""", text)
     assert "<script" not in text
@@ -68,7 +68,7 @@ def test_the_page_is_whole_and_asks_for_nothing_from_elsewhere(run: Run) -> None
 
 
 @pytest.mark.quick(3)
-def test_pictures_stand_beside_it(run: Run) -> None:
+def test_pictures_are_saved_next_to_it(run: Run) -> None:
     for name in (*plots.PLOTS, "best_1"):
         picture = Image.open(run.folder / files.PICTURES / f"{name}.png").convert("RGB")
         assert np.asarray(picture).std() > 5
@@ -80,15 +80,15 @@ def test_pictures_stand_beside_it(run: Run) -> None:
 def test_no_text_of_a_picture_leaves_it(run: Run, name: str) -> None:
     figure = plots.draw(name, RunStatistics(run))
     figure.canvas.draw()
-    whole = figure.bbox.padded(1.0)
+    frame = figure.bbox.padded(1.0)
     hidden = _ticks_out_of_view(figure)
     for text in figure.findobj(Text):
         if not (text.get_text().strip() and text.get_visible()) or text in hidden:
             continue
         ends = text.get_window_extent()
-        across = whole.x0 <= ends.x0 < ends.x1 <= whole.x1
-        along = whole.y0 <= ends.y0 < ends.y1 <= whole.y1
-        assert (across, along) == (True, True), f"{text.get_text()!r} at {ends}, of {whole}"
+        across = frame.x0 <= ends.x0 < ends.x1 <= frame.x1
+        along = frame.y0 <= ends.y0 < ends.y1 <= frame.y1
+        assert (across, along) == (True, True), f"{text.get_text()!r} at {ends}, of {frame}"
 
 
 def _ticks_out_of_view(figure: Figure) -> list[Text]:
@@ -112,18 +112,20 @@ def test_the_same_run_gives_the_same_page(run: Run) -> None:
 
 @pytest.mark.quick(2)
 @pytest.mark.parametrize(("trials", "failing"), [(0, 0), (1, 0), (2, 0), (3, 1), (5, 2)])
-def test_a_run_that_has_hardly_begun_has_a_page(tmp_path: Path, trials: int, failing: int) -> None:
+def test_a_run_that_has_hardly_started_has_a_page(
+    tmp_path: Path, trials: int, failing: int
+) -> None:
     run = made(tmp_path / "run", trials=trials, failing=failing)
     text = page.write(run).read_text(encoding="utf-8")
     assert ("No trial has finished yet" in text) == (not run.completed)
 
 
-def test_a_run_without_a_gate_tells_of_none_kept(tmp_path: Path) -> None:
-    told = [
+def test_a_run_without_a_gate_states_no_share(tmp_path: Path) -> None:
+    by_gate = [
         dict(page.tiles(RunStatistics(made(tmp_path / str(gate), trials=3, gate=gate))))
         for gate in (True, False)
     ]
-    names = [set(tiles.values()) for tiles in told]
+    names = [set(tiles.values()) for tiles in by_gate]
     assert names[0] - names[1] == {"kept by the gate"}
 
 
@@ -142,15 +144,15 @@ def test_what_a_run_says_is_text_and_no_markup(tmp_path: Path) -> None:
     path = next(
         item for item in (run.folder / files.TRIALS).iterdir() if '"failed"' in item.read_text()
     )
-    told = json.loads(path.read_text()) | {"stopped": "<script>alert(1)</script>"}
-    path.write_text(json.dumps(told))
+    changed = json.loads(path.read_text()) | {"stopped": "<script>alert(1)</script>"}
+    path.write_text(json.dumps(changed))
     text = page.write(Run(run.folder)).read_text(encoding="utf-8")
     assert "<script" not in text
     assert "&lt;script&gt;" in text
 
 
 def browse(folder: Path, source: Path, *options: str) -> str:
-    """What headless Chromium makes of a page."""
+    """The output of headless Chromium for a page."""
     command = [
         *(
             BROWSER,
@@ -174,8 +176,8 @@ def test_nothing_is_clipped_in_a_browser(run: Run, width: int, tmp_path: Path) -
     looked = tmp_path / "looked.html"
     looked.write_text(text.replace("</body>", f"{LOOK}</body>"), encoding="utf-8")
     seen = browse(tmp_path, looked, f"--window-size={width},900", "--dump-dom")
-    told = json.loads(re.search(r"<title>(.*?)</title>", seen, re.DOTALL)[1])
-    assert told == {"told": [], "small": []}
+    found = json.loads(re.search(r"<title>(.*?)</title>", seen, re.DOTALL)[1])
+    assert found == {"faults": [], "small": []}
 
 
 @pytest.mark.quick(3)
@@ -194,7 +196,7 @@ def test_it_can_be_looked_at_and_printed(run: Run, tmp_path: Path) -> None:
 
 
 def scored(folder: Path, scores: Sequence[float], *overrides: str) -> RunStatistics:
-    """Facts of a run whose trials came to these scores, whatever was made up for them."""
+    """Statistics of a run whose trials have these scores instead of the invented ones."""
     run = made(folder, trials=len(scores), failing=0, overrides=overrides)
     run.__dict__["trials"] = [
         structs.replace(item, reward=score, score=score)
@@ -213,25 +215,25 @@ def scored(folder: Path, scores: Sequence[float], *overrides: str) -> RunStatist
 def test_of_equal_rewards_it_says_that_nothing_was_learnt(
     scores: list[float], count: str, tmp_path: Path
 ) -> None:
-    facts = scored(tmp_path / "flat", scores, "network.weights=null")
-    told = list(page.trust(facts))
-    assert told[0].startswith(f"Rewards of {count} trials are equal but for 0.00")
-    assert "nothing was learnt" in told[0]
-    assert "stage_one.epochs" in told[0]
-    assert "(here: random;" in told[0]
-    assert not [line for line in told if "deviation" in line or "Spearman" in line]
-    assert not [line for line in told if "third" in line]
+    statistics = scored(tmp_path / "flat", scores, "network.weights=null")
+    sentences = list(page.trust(statistics))
+    assert sentences[0].startswith(f"Rewards of {count} trials are equal but for 0.00")
+    assert "nothing was learnt" in sentences[0]
+    assert "stage_one.epochs" in sentences[0]
+    assert "(here: random;" in sentences[0]
+    assert not [line for line in sentences if "deviation" in line or "Spearman" in line]
+    assert not [line for line in sentences if "third" in line]
 
 
 @pytest.mark.parametrize("scores", [[0.17, 0.176, 0.182, 0.188], [0.176] * 7 + [0.3, 0.4]])
 def test_of_rewards_that_differ_it_says_by_how_much(scores: list[float], tmp_path: Path) -> None:
-    told = list(page.trust(scored(tmp_path / "spread", scores)))
-    assert "standard deviations above the mean" in told[0]
-    assert not [line for line in told if "nothing was learnt" in line]
+    sentences = list(page.trust(scored(tmp_path / "spread", scores)))
+    assert "standard deviations above the mean" in sentences[0]
+    assert not [line for line in sentences if "nothing was learnt" in line]
 
 
 def test_refused_trials_do_not_make_rewards_equal(tmp_path: Path) -> None:
-    facts = scored(tmp_path / "dear", [0.0] * 9 + [0.3, 0.4])
-    for number, trial in enumerate(facts.run.trials[:9]):
-        facts.run.trials[number] = structs.replace(trial, stages=(), stopped="gate")
-    assert facts.alike == []
+    statistics = scored(tmp_path / "costly", [0.0] * 9 + [0.3, 0.4])
+    for number, trial in enumerate(statistics.run.trials[:9]):
+        statistics.run.trials[number] = structs.replace(trial, stages=(), stopped="gate")
+    assert statistics.alike == []

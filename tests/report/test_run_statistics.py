@@ -1,4 +1,4 @@
-"""What a report shows as numbers, against the trials they come from."""
+"""The numbers of a report, against the trials they come from."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ SPACES = ("auxcell", "template", "dpc")
 
 
 @pytest.fixture(scope="module", params=SPACES)
-def facts(
+def statistics(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> RunStatistics:
     return RunStatistics(
@@ -24,17 +24,21 @@ def facts(
     )
 
 
-def test_every_trial_has_one_end(facts: RunStatistics) -> None:
-    went_on = [trial for trial in facts.completed if trial.stopped != "gate"]
-    assert len(facts.gated) + len(went_on) + len(facts.failed) == len(facts.trials) == 60
-    assert facts.failed
-    assert facts.gated
-    assert facts.x(facts.trials) == list(range(1, 61))
+def test_every_trial_has_one_end(statistics: RunStatistics) -> None:
+    went_on = [trial for trial in statistics.completed if trial.stopped != "gate"]
+    assert (
+        len(statistics.gated) + len(went_on) + len(statistics.failed)
+        == len(statistics.trials)
+        == 60
+    )
+    assert statistics.failed
+    assert statistics.gated
+    assert statistics.x(statistics.trials) == list(range(1, 61))
 
 
-def test_the_best_so_far_only_rises_and_ends_at_the_best(facts: RunStatistics) -> None:
-    assert (np.diff(facts.best_so_far) >= 0).all()
-    assert facts.best_so_far[-1] == facts.run.best()[0].reward
+def test_the_best_so_far_only_rises_and_ends_at_the_best(statistics: RunStatistics) -> None:
+    assert (np.diff(statistics.best_so_far) >= 0).all()
+    assert statistics.best_so_far[-1] == statistics.run.best()[0].reward
 
 
 def test_the_running_mean_is_that_of_the_last() -> None:
@@ -43,12 +47,12 @@ def test_the_running_mean_is_that_of_the_last() -> None:
     assert running_mean(values, 7) == pytest.approx(expected)
 
 
-def test_the_bar_is_the_mean_before_each_trial(facts: RunStatistics) -> None:
-    firsts = facts.stage_rewards(0)
-    numbers = facts.x(facts.completed)
-    assert list(facts.bar) == numbers[1:]
+def test_the_bar_is_the_mean_before_each_trial(statistics: RunStatistics) -> None:
+    firsts = statistics.stage_rewards(0)
+    numbers = statistics.x(statistics.completed)
+    assert list(statistics.bar) == numbers[1:]
     for at in (1, 5, len(firsts) - 1):
-        assert facts.bar[numbers[at]] == pytest.approx(np.mean(firsts[:at]))
+        assert statistics.bar[numbers[at]] == pytest.approx(np.mean(firsts[:at]))
 
 
 def test_the_bar_is_the_gate_s_own(tmp_path: Path) -> None:
@@ -64,22 +68,22 @@ def test_the_bar_is_the_gate_s_own(tmp_path: Path) -> None:
         assert RunStatistics(Run(run.folder)).bar == expected
 
 
-def test_a_trial_s_seconds_are_all_told(facts: RunStatistics) -> None:
-    summed = sum(facts.seconds.values())
-    assert summed == pytest.approx([trial.seconds for trial in facts.trials])
+def test_a_trial_s_seconds_are_complete(statistics: RunStatistics) -> None:
+    summed = sum(statistics.seconds.values())
+    assert summed == pytest.approx([trial.seconds for trial in statistics.trials])
 
 
-def test_shares_of_a_window_make_up_one(facts: RunStatistics) -> None:
-    for kind in facts.shares:
+def test_shares_of_a_window_make_up_one(statistics: RunStatistics) -> None:
+    for kind in statistics.shares:
         assert kind.shares.sum(axis=0) == pytest.approx(1.0), kind.kind
         assert kind.shares.shape == (len(kind.words), len(kind.edges) - 1)
-        assert kind.edges[-1] == len(facts.completed)
+        assert kind.edges[-1] == len(statistics.completed)
 
 
-def test_an_effect_is_the_difference_of_means(facts: RunStatistics) -> None:
-    kind = facts.shares[0]
-    chosen = [run_statistics.choices(trial.parsed)[kind.kind] for trial in facts.completed]
-    rewards = np.array([trial.reward for trial in facts.completed])
+def test_an_effect_is_the_difference_of_means(statistics: RunStatistics) -> None:
+    kind = statistics.shares[0]
+    chosen = [run_statistics.choices(trial.parsed)[kind.kind] for trial in statistics.completed]
+    rewards = np.array([trial.reward for trial in statistics.completed])
     for word, (effect, error) in zip(kind.words, kind.effects, strict=True):
         has = np.array([word in item for item in chosen])
         if min(has.sum(), (~has).sum()) < 2:
@@ -100,6 +104,6 @@ def test_choices_are_words_of_the_vocabulary(space: str) -> None:
 
 
 def test_the_choices_of_arch0() -> None:
-    told = run_statistics.choices(spaces.resolve("arch0"))
-    assert told["operations"][:2] == ["sep5x5_rate6", "conv3x3_rate3"]
-    assert told["connections"][-3:] == ["stride 16", "stride 32", "stride 4"]
+    chosen = run_statistics.choices(spaces.resolve("arch0"))
+    assert chosen["operations"][:2] == ["sep5x5_rate6", "conv3x3_rate3"]
+    assert chosen["connections"][-3:] == ["stride 16", "stride 32", "stride 4"]

@@ -21,7 +21,7 @@ from nas_tf.runs import Run, Stage, TrialRecord, files
 from nas_tf.runs.trial_store import TrialStore
 
 CONFIGS = {"auxcell": "shapes_auxcell", "template": "camvid_template", "dpc": "camvid_dpc"}
-BEGUN = datetime.fromisoformat("2026-01-02T03:04:05.000+00:00")
+STARTED = datetime.fromisoformat("2026-01-02T03:04:05.000+00:00")
 REASONS = ("loss is nan at step 7 of stage 1", "parameters 9,100,000 exceed limits.params")
 
 
@@ -41,22 +41,22 @@ def made(
     noise: float = 0.01,
     latency: bool = False,
 ) -> Run:
-    """Writes a run of so many finished trials.
+    """Writes a run of ``trials`` finished trials.
 
     Args:
         folder: The run's own folder.
-        genotypes: What is evaluated, in order; drawn from the space where None.
-        failing: Every so manieth trial fails; 0 for none.
+        genotypes: The genotypes to evaluate, in order; sampled from the space if None.
+        failing: Every ``failing``-th trial fails; 0 for none.
         gate: Whether weak trials stop after stage one.
-        trend: How likely the last trials are the better of two draws.
-        lift: What is added to all rewards.
-        noise: Of rewards, a standard deviation.
+        trend: The probability that the last trials are the better of two samples.
+        lift: The amount added to all rewards.
+        noise: The standard deviation of rewards.
     """
     experiment = load(
         CONFIGS[space], [*overrides, f"search.trials={max(1, trials)}", f"seed={seed}"]
     )
     describe(folder, experiment, oracle=oracle)
-    rng, shelf, at, firsts = random.Random(seed), TrialStore(folder), BEGUN, []
+    rng, store, at, firsts = random.Random(seed), TrialStore(folder), STARTED, []
     lines = []
     for number in range(trials):
         learnt = rng.random() < trend * number / trials
@@ -65,22 +65,22 @@ def made(
         fails = failing and number % failing == failing - 1
         mean = sum(firsts) / len(firsts) if firsts else 0.0
         first = quality(genotype) + lift + rng.gauss(0, noise)
-        goes_on = not gate or first > mean or rng.random() < 0.9 * 0.99**number
+        admitted = not gate or first > mean or rng.random() < 0.9 * 0.99**number
         if not fails:
             firsts.append(first)
-            lines.append({"trial": f"{number:04d}", "reward": first, "goes_on": goes_on})
-        made_one = _trial(genotype, first, goes_on and not fails, rng, noise)
-        seconds = rng.uniform(1, 4) + sum(sum(stage.seconds.values()) for stage in made_one)
+            lines.append({"trial": f"{number:04d}", "reward": first, "goes_on": admitted})
+        stages = _trial(genotype, first, admitted and not fails, rng, noise)
+        seconds = rng.uniform(1, 4) + sum(sum(stage.seconds.values()) for stage in stages)
         ended = at + timedelta(seconds=seconds)
         record = TrialRecord(
             trial=f"{number:04d}",
             space=space,
             genotype=str(genotype),
             status="failed" if fails else "completed",
-            reward=0.0 if fails else made_one[-1].score,
-            score=0.0 if fails else made_one[-1].score,
-            stages=() if fails else made_one,
-            stopped=REASONS[number % 2] if fails else None if goes_on else "gate",
+            reward=0.0 if fails else stages[-1].score,
+            score=0.0 if fails else stages[-1].score,
+            stages=() if fails else stages,
+            stopped=REASONS[number % 2] if fails else None if admitted else "gate",
             params=int(4e5 + 6e5 * quality(genotype) + 1e5 * rng.random()),
             madds=int(1e9 + 3e9 * rng.random()),
             latency_ms=rng.uniform(4, 30) if latency else None,
@@ -90,7 +90,7 @@ def made(
             started=at.isoformat(timespec="milliseconds"),
             ended=ended.isoformat(timespec="milliseconds"),
         )
-        shelf.add(record)
+        store.add(record)
         at = ended
     if gate:
         _write_gate(folder, lines, seed)
@@ -98,7 +98,7 @@ def made(
 
 
 def describe(folder: Path, experiment: Config, *, oracle: str) -> None:
-    """Writes what made the run."""
+    """Writes the provenance of the run."""
     files.write_atomically(folder / files.CONFIG, dump(experiment))
     about = {
         "schema": files.SCHEMA,
@@ -111,7 +111,7 @@ def describe(folder: Path, experiment: Config, *, oracle: str) -> None:
         "oracle": oracle,
         "max_trials": experiment.search.trials,
         "seed": experiment.seed,
-        "created": BEGUN.isoformat(timespec="milliseconds"),
+        "created": STARTED.isoformat(timespec="milliseconds"),
         "command": f"nas-tf search {CONFIGS[experiment.space]} --out {folder.name}",
         "python": "3.11.9",
         "machine": "Linux x86_64",
@@ -132,16 +132,16 @@ def sampled(space: str, count: int, seed: int = 1) -> list[Genotype]:
 
 
 def _trial(
-    genotype: Genotype, first: float, goes_on: bool, rng: random.Random, noise: float
+    genotype: Genotype, first: float, admitted: bool, rng: random.Random, noise: float
 ) -> tuple[Stage, ...]:
     stages = [_stage(first, 40, rng)]
-    if goes_on:
+    if admitted:
         stages.append(_stage(first + 0.08 + rng.gauss(0, noise), 20, rng))
     return tuple(stages)
 
 
 def _stage(reward: float, steps: int, rng: random.Random) -> Stage:
-    begin = rng.uniform(1.8, 2.4)
+    initial = rng.uniform(1.8, 2.4)
     return Stage(
         score=reward,
         metrics={
@@ -150,7 +150,7 @@ def _stage(reward: float, steps: int, rng: random.Random) -> Stage:
             "mean_class_accuracy": reward,
             "reward": reward,
         },
-        losses=tuple(round(begin * 0.97**step, 6) for step in range(steps)),
+        losses=tuple(round(initial * 0.97**step, 6) for step in range(steps)),
         steps=steps,
         seconds={
             **{"build": 0.4, "trace": rng.uniform(2, 4), "input": 0.3},
@@ -172,7 +172,7 @@ def _write_gate(folder: Path, lines: list[dict], seed: int) -> None:
 def reranked(
     run: Run, *, top: int = 10, sample: int = 10, failing: int = 0, times: int = 5
 ) -> Run:
-    """Writes what ``nas-tf rerank`` would leave of a run: its longer trainings, lifted by 0.1."""
+    """Writes the result of ``nas-tf rerank``: longer trainings of a run, lifted by 0.1."""
     ranked, folder = run.best(len(run.trials)), run.folder / files.RERANK
     rest = ranked[top:]
     drawn = [rest[len(rest) * n // sample] for n in range(sample)] if rest else []
@@ -188,12 +188,12 @@ def reranked(
         "sample": [trial.trial for trial in drawn],
     }
     files.write_atomically(folder / files.RUN, json.dumps(about, indent=1) + "\n")
-    rng, shelf = random.Random(run.about["seed"]), TrialStore(folder)
+    rng, store = random.Random(run.about["seed"]), TrialStore(folder)
     for number, trial in enumerate(chosen):
         fails = failing and number % failing == failing - 1
         stages = _trial(trial.parsed, quality(trial.parsed) + 0.1, True, rng, 0.01)
         reward = 0.0 if fails else stages[-1].score
-        shelf.add(
+        store.add(
             msgspec.structs.replace(
                 trial,
                 status="failed" if fails else "completed",

@@ -37,7 +37,7 @@ def trial(number: int, rewards: tuple[float, ...], **more: object) -> TrialRecor
 
 def run(folder: Path, trials: list[TrialRecord], **about: object) -> Run:
     """The folder of a run with these trials."""
-    told = {
+    content = {
         "schema": files.SCHEMA,
         "nas_tf": "0.1",
         "space": "auxcell",
@@ -48,8 +48,8 @@ def run(folder: Path, trials: list[TrialRecord], **about: object) -> Run:
         "created": "2026-01-02T03:00:00.000+00:00",
         **about,
     }
-    files.write_atomically(folder / files.RUN, json.dumps(told))
-    shelf = TrialStore(folder)
+    files.write_atomically(folder / files.RUN, json.dumps(content))
+    store = TrialStore(folder)
     for item in trials:
-        shelf.add(item)
+        store.add(item)
     return Run(folder)

@@ -51,17 +51,19 @@ def test_everything_is_read_back_by_optuna(tmp_path: Path, storage: str) -> None
         {1: 0.35, 2: 0.5},
     ]
     space = spaces.get("auxcell")
-    for ours, theirs in zip(TRIALS, study.trials, strict=True):
-        values = [theirs.params[token.name] for token in space.tokens]
-        assert space.decode(values) == ours.parsed
+    for record, exported_trial in zip(TRIALS, study.trials, strict=True):
+        values = [exported_trial.params[token.name] for token in space.tokens]
+        assert space.decode(values) == record.parsed
         for token in space.tokens:
-            kind = theirs.distributions[token.name]
+            kind = exported_trial.distributions[token.name]
             assert kind == optuna.distributions.CategoricalDistribution(tuple(range(token.size)))
-        told = theirs.user_attrs
-        assert (told["trial"], told["genotype"]) == (ours.trial, ours.genotype)
-        assert (told["params"], told["madds"]) == (ours.params, ours.madds)
-        assert theirs.datetime_start.astimezone(UTC) == datetime.fromisoformat(ours.started)
-        assert theirs.duration.total_seconds() == 30
+        attributes = exported_trial.user_attrs
+        assert (attributes["trial"], attributes["genotype"]) == (record.trial, record.genotype)
+        assert (attributes["params"], attributes["madds"]) == (record.params, record.madds)
+        assert exported_trial.datetime_start.astimezone(UTC) == datetime.fromisoformat(
+            record.started
+        )
+        assert exported_trial.duration.total_seconds() == 30
     assert study.trials[0].user_attrs["latency_ms"] == 12.5
     assert study.trials[0].user_attrs["mean_iou"] == 0.2
     assert study.trials[2].user_attrs["stopped"] == "9 parameters, the limit is 1"
@@ -80,8 +82,8 @@ def test_optuna_computes_with_it(tmp_path: Path, storage: str) -> None:
     assert sum(ranked.values()) == pytest.approx(1)
     frame = study.trials_dataframe()
     assert list(frame["value"]) == [trial.reward for trial in many]
-    asked = study.ask({"free": optuna.distributions.FloatDistribution(0, 1)})
-    assert asked.number == 12
+    proposed = study.ask({"free": optuna.distributions.FloatDistribution(0, 1)})
+    assert proposed.number == 12
 
 
 def test_called_again_it_adds_what_has_ended_since(tmp_path: Path, storage: str) -> None:
@@ -117,9 +119,11 @@ def test_a_storage_that_cannot_be_opened_is_one_line(tmp_path: Path, wrong: str)
     run(tmp_path / "camvid", TRIALS)
     with pytest.raises(DataError) as caught:
         exported(tmp_path / "camvid", wrong)
-    told = str(caught.value)
-    assert told.startswith(f"storage {wrong} can't be opened, expected such as sqlite:///study.db")
-    assert "\n" not in told
+    message = str(caught.value)
+    assert message.startswith(
+        f"storage {wrong} can't be opened, expected such as sqlite:///study.db"
+    )
+    assert "\n" not in message
 
 
 def test_without_optuna_it_says_how_to_get_it(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ def correlated(rho: float, count: int, seed: int = 1) -> tuple[np.ndarray, np.nd
 
 
 @pytest.mark.parametrize("rho", [-0.9, 0.0, 0.6, 0.99])
-def test_spearman_is_scipys_and_lies_in_its_interval(rho: float) -> None:
+def test_spearman_is_scipys_and_within_its_interval(rho: float) -> None:
     first, second = correlated(rho, 60)
     found = statistics.spearman(first, second)
     assert found.rho == pytest.approx(stats.spearmanr(first, second).statistic)
@@ -42,7 +42,7 @@ def test_too_little_is_no_correlation(first: list[float], second: list[float]) -
     assert statistics.spearman(first, second) is None
 
 
-def test_a_perfect_order_is_told() -> None:
+def test_a_perfect_order_is_printed() -> None:
     found = statistics.spearman([1, 2, 3, 4, 5], [10, 20, 30, 40, 50])
     assert str(found) == "ρ = 1.00 (95 % 1.00 to 1.00, n = 5)"
 

@@ -1,4 +1,4 @@
-"""The finished trials of a run: kept once, read again, told apart from what is broken."""
+"""The finished trials of a run: stored once, read again, and named if they are broken."""
 
 import csv
 import json
@@ -37,10 +37,10 @@ def test_another_process_sees_trials_in_the_order_in_which_they_ended(tmp_path: 
 
 
 def test_a_trial_that_is_kept_again_replaces_itself(tmp_path: Path) -> None:
-    shelf = TrialStore(tmp_path)
+    store = TrialStore(tmp_path)
     for reward in (0.1, 0.2):
-        shelf.add(trial(1, (reward,)))
-    assert [trial.reward for trial in shelf.all()] == [0.2]
+        store.add(trial(1, (reward,)))
+    assert [trial.reward for trial in store.all()] == [0.2]
     assert [row["reward"] for row in table(tmp_path)] == ["0.2"]
 
 
@@ -57,10 +57,10 @@ def test_the_table_has_a_row_a_trial(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut", "missing", "a row short"])
-def test_a_table_that_a_kill_left_behind_is_made_anew(tmp_path: Path, damage: str) -> None:
-    shelf = TrialStore(tmp_path)
+def test_a_table_that_a_kill_left_behind_is_rewritten(tmp_path: Path, damage: str) -> None:
+    store = TrialStore(tmp_path)
     for number in (1, 2):
-        shelf.add(trial(number, (0.5,)))
+        store.add(trial(number, (0.5,)))
     path = tmp_path / files.TABLE
     rows = path.read_bytes()
     if damage == "missing":
@@ -69,7 +69,7 @@ def test_a_table_that_a_kill_left_behind_is_made_anew(tmp_path: Path, damage: st
         path.write_bytes(rows[:-5])
     else:
         path.write_bytes(b"".join(rows.splitlines(keepends=True)[:-1]))
-    shelf.add(trial(3, (0.5,)))
+    store.add(trial(3, (0.5,)))
     assert [row["trial"] for row in table(tmp_path)] == ["01", "02", "03"]
 
 
@@ -79,7 +79,7 @@ def test_a_table_that_a_kill_left_behind_is_made_anew(tmp_path: Path, damage: st
         st.tuples(
             st.integers(0, 2),
             st.integers(0, 20),
-            st.sampled_from(["added", "added", "added", "begun anew", "dies", "dies in its row"]),
+            st.sampled_from(["added", "added", "added", "restarted", "dies", "dies in its row"]),
         ),
         max_size=14,
     )
@@ -90,55 +90,55 @@ def test_however_workers_add_and_die_the_table_has_what_is_kept(
     """And each worker knows every trial as it was kept last, once it has added one."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        shelves, kept = [TrialStore(folder) for _ in range(3)], {}
+        stores, kept = [TrialStore(folder) for _ in range(3)], {}
         for count, (worker, number, what) in enumerate(steps):
             item = trial(number, (count / 20,))
             if what == "added":
                 kept[item.trial] = item
-                found = shelves[worker].add(item)
+                found = stores[worker].add(item)
                 assert {each.trial: each for each in found} == kept
                 assert len(found) == len(kept)
                 assert sorted(row["trial"] for row in table(folder)) == sorted(kept)
                 continue
-            if what != "begun anew" and (folder / files.TABLE).exists():
-                whole = f"{trial(20 + count, (0.5,)).trial},completed\n"
+            if what != "restarted" and (folder / files.TABLE).exists():
+                row = f"{trial(20 + count, (0.5,)).trial},completed\n"
                 with (folder / files.TABLE).open("a") as file:  # and its file was not to be
-                    file.write(whole[: None if what == "dies" else -4])
-            shelves[worker] = TrialStore(folder)
+                    file.write(row[: None if what == "dies" else -4])
+            stores[worker] = TrialStore(folder)
         if kept:
-            shelves[0].add(kept[min(kept)])
+            stores[0].add(kept[min(kept)])
             assert [row["trial"] for row in table(folder)] == sorted(kept)
 
 
 def test_workers_in_turn_add_to_one_table(tmp_path: Path) -> None:
-    """It is made anew by none of them, which all others would have to read again."""
-    shelves, tables = [TrialStore(tmp_path) for _ in range(3)], []
+    """None of them rewrites it, since all others would have to read it again."""
+    stores, tables = [TrialStore(tmp_path) for _ in range(3)], []
     for number in range(30):
-        shelves[number % 3].add(trial(number, (0.5,)))
+        stores[number % 3].add(trial(number, (0.5,)))
         tables.append((tmp_path / files.TABLE).stat().st_ino)
     assert set(tables) == {tables[0]}
     assert len(table(tmp_path)) == 30
-    shelves[0].add(trial(4, (0.6,)))
-    anew = (tmp_path / files.TABLE).stat().st_ino
+    stores[0].add(trial(4, (0.6,)))
+    rewritten = (tmp_path / files.TABLE).stat().st_ino
     for number in range(30, 36):
-        found = shelves[number % 3].add(trial(number, (0.5,)))
+        found = stores[number % 3].add(trial(number, (0.5,)))
         assert [trial.reward for trial in found if trial.trial == "04"] == [0.6]
-    assert (tmp_path / files.TABLE).stat().st_ino == anew
+    assert (tmp_path / files.TABLE).stat().st_ino == rewritten
 
 
 def test_a_trial_that_cannot_be_written_leaves_no_row(tmp_path: Path) -> None:
-    shelf = TrialStore(tmp_path)
+    store = TrialStore(tmp_path)
     for number in range(2):
-        shelf.add(trial(number, (0.5,)))
+        store.add(trial(number, (0.5,)))
     folder = tmp_path / files.TRIALS
     folder.rename(tmp_path / "away")
     folder.touch()  # no folder: nothing can be written below it
     with pytest.raises(OSError, match="trials"):
-        shelf.add(trial(2, (0.5,)))
+        store.add(trial(2, (0.5,)))
     folder.unlink()
     (tmp_path / "away").rename(folder)
     assert [row["trial"] for row in table(tmp_path)] == ["00", "01"]
-    assert [item.trial for item in shelf.add(trial(3, (0.5,)))] == ["00", "01", "03"]
+    assert [item.trial for item in store.add(trial(3, (0.5,)))] == ["00", "01", "03"]
 
 
 def test_a_trial_is_added_without_a_look_at_those_before(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_trial_is_added_without_a_look_at_those_before(tmp_path: Path) -> None
     for number in range(3):
         mine.add(trial(number, (0.5,)))
     before = tmp_path / files.TRIALS / "00.json"
-    before.write_text("would be told as broken")
+    before.write_text("would be reported as broken")
     mine.add(trial(3, (0.5,)))
     with pytest.raises(DataError, match=r"00\.json is no record"):
         theirs.add(trial(4, (0.5,)))
@@ -185,7 +185,7 @@ def test_a_record_that_says_what_cannot_be_is_named(tmp_path: Path, change: dict
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"schema": 1, "space": 3}', "\xff"])
-def test_a_damaged_run_file_is_told_with_the_remedy(tmp_path: Path, content: str) -> None:
+def test_a_damaged_run_file_is_reported_with_the_remedy(tmp_path: Path, content: str) -> None:
     run = made(tmp_path / "run", trials=1)
     (run.folder / files.RUN).write_text(content, encoding="latin-1")
     with pytest.raises(DataError, match=r"run\.json can't be read: .*; put back a copy, or del"):

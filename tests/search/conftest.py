@@ -1,4 +1,4 @@
-"""Prepared data of these tests lies apart from the user's own, and is prepared once."""
+"""Prepared data of these tests is apart from the user's own, and is prepared once."""
 
 from tests.training.conftest import cache_folder
 

@@ -1,4 +1,4 @@
-"""Searches that are whole but for the candidates: what one is worth, its genotype says."""
+"""Searches that are complete but for the candidates, whose reward follows from the genotype."""
 
 import time
 from typing import Any

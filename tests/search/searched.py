@@ -43,9 +43,9 @@ def searched(folder: Path, trials: int = 2, options: Any = None, **changes: Any)
     return item
 
 
-def images(ground: SharedData, count: int = 3) -> np.ndarray:
+def images(shared: SharedData, count: int = 3) -> np.ndarray:
     """The first images of meta-val as rewards are taken on."""
-    batch, _ = next(ground.validation_images())
+    batch, _ = next(shared.validation_images())
     return batch.numpy()[:count]
 
 
@@ -70,10 +70,10 @@ class Listed(kt.Oracle):
         return {"status": "RUNNING", "values": dict(self._values[len(self.trials)])}
 
 
-def rewarded(model: tf.keras.Model, ground: SharedData) -> float:
+def rewarded(model: tf.keras.Model, shared: SharedData) -> float:
     """The reward of a Keras model on meta-val, as a search takes it."""
-    metrics = ground.task.metrics()
-    for seen, target in ground.validation_images():
+    metrics = shared.task.metrics()
+    for seen, target in shared.validation_images():
         rows = len(tf.nest.flatten(target)[0])
-        metrics.update(target, logits(model, seen)[:rows], ground.reward_view.crop)
-    return ground.task.score(metrics.result())
+        metrics.update(target, logits(model, seen)[:rows], shared.reward_view.crop)
+    return shared.task.score(metrics.result())

@@ -25,7 +25,7 @@ from tuner_oracles.ledger import NAME, LedgerError
 
 
 class _Writing(QuickModel):
-    """Candidates that write on their way, as when their features are kept."""
+    """Candidates that write on their way, as when their features are cached."""
 
     def evaluator(self, train_data: Any = None, progress: Any = None) -> Any:
         return _Writer(self.config(train_data), 0.0)
@@ -71,8 +71,8 @@ def test_nothing_is_left_of_weights_that_do_not_fit(
 ) -> None:
     blueprint = drawn()
     state = from_arrays(layouts(blueprint), initial_arrays(blueprint, seed=1))
-    told = r"weights/5\.npz can't be written: File too large; free some space"
-    with small_files(100_000), pytest.raises(EnvironmentFault, match=told):
+    message = r"weights/5\.npz can't be written: File too large; free some space"
+    with small_files(100_000), pytest.raises(EnvironmentFault, match=message):
         candidate_models.save_arrays(tmp_path, "5", blueprint, state)
     gc.collect()
     assert not list((tmp_path / "weights").iterdir())

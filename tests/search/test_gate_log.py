@@ -15,8 +15,8 @@ CONFIG = load("shapes_auxcell")
 REWARDS = [0.5, 0.1, 0.6, 0.2, 0.3, 0.7, 0.1, 0.4]
 
 
-def decisions(book: GateLog, rewards: list[float] = REWARDS) -> list[bool]:
-    return [book.of(f"{n:02d}").admits(reward) for n, reward in enumerate(rewards)]
+def decisions(log: GateLog, rewards: list[float] = REWARDS) -> list[bool]:
+    return [log.of(f"{n:02d}").admits(reward) for n, reward in enumerate(rewards)]
 
 
 def test_it_decides_as_the_gate_does(tmp_path: Path) -> None:
@@ -32,31 +32,31 @@ def test_asked_again_it_answers_the_same_and_learns_nothing(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kept", range(len(REWARDS)))
-def test_it_goes_on_from_wherever_it_was_killed(tmp_path: Path, kept: int) -> None:
-    whole = decisions(GateLog(tmp_path, CONFIG))
+def test_it_resumes_from_wherever_it_was_killed(tmp_path: Path, kept: int) -> None:
+    undisturbed = decisions(GateLog(tmp_path, CONFIG))
     path = tmp_path / "gate.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:kept]) + lines[kept][:-7])
-    assert decisions(GateLog(tmp_path, CONFIG)) == whole
+    assert decisions(GateLog(tmp_path, CONFIG)) == undisturbed
     assert len(path.read_bytes().splitlines()) == len(REWARDS)
 
 
-def test_a_book_that_is_deleted_begins_anew(tmp_path: Path) -> None:
-    book = GateLog(tmp_path, CONFIG)
-    first = decisions(book)
+def test_a_log_that_is_deleted_starts_from_scratch(tmp_path: Path) -> None:
+    log = GateLog(tmp_path, CONFIG)
+    first = decisions(log)
     (tmp_path / "gate.jsonl").unlink()
-    assert decisions(book) == first
+    assert decisions(log) == first
     assert len((tmp_path / "gate.jsonl").read_bytes().splitlines()) == len(REWARDS)
 
 
 def ask(folder: Path, trials: list[int]) -> None:
-    book = GateLog(folder, CONFIG)
+    log = GateLog(folder, CONFIG)
     for number in trials:
-        book.of(f"{number:03d}").admits(number / 100)
+        log.of(f"{number:03d}").admits(number / 100)
 
 
 @pytest.mark.slow
-def test_workers_share_one_book(tmp_path: Path) -> None:
+def test_workers_share_one_log(tmp_path: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
     workers = [
         spawn.Process(target=ask, args=(tmp_path, list(range(first, 60, 3)))) for first in range(3)
@@ -83,7 +83,7 @@ def test_workers_share_one_book(tmp_path: Path) -> None:
         (b'"reward":0.5', b'"reward":"\xff"'),
     ],
 )
-def test_a_damaged_book_is_refused_with_the_remedy(tmp_path: Path, was: bytes, now: bytes) -> None:
+def test_a_damaged_log_is_refused_with_the_remedy(tmp_path: Path, was: bytes, now: bytes) -> None:
     decisions(GateLog(tmp_path, CONFIG))
     path = tmp_path / "gate.jsonl"
     path.write_bytes(path.read_bytes().replace(was, now))

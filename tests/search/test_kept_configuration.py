@@ -1,4 +1,4 @@
-"""The configuration of a run: the task that was given is in it, and what is given last."""
+"""The configuration of a run: it has the task that was given, and what is given last."""
 
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def test_a_given_task_is_kept_and_another_is_refused(tmp_path: Path) -> None:
     found = from_config.task_for(kept)
     assert (found.left_out, found.class_weights) == ((2,), tuple(WEIGHTS))
     for other in (None, Segmentation(CLASSES, background=2)):
-        with pytest.raises(ConfigError, match=r"was begun with task\.\w+="):
+        with pytest.raises(ConfigError, match=r"was started with task\.\w+="):
             searched(tmp_path / "run", 2, task=other)
     searched(tmp_path / "run", 2, task=given)
     assert len(Run(tmp_path / "run").trials) == 2
@@ -45,8 +45,8 @@ def test_a_given_task_is_kept_and_another_is_refused(tmp_path: Path) -> None:
 
 def test_what_comes_after_a_search_may_change_on_the_way(tmp_path: Path) -> None:
     searched(tmp_path / "run", 1)
-    kept = searched(tmp_path / "run", 2, "full.stages.0.epochs=7", "evaluation.flip=true")
-    assert (kept.full.stages[0].epochs, kept.evaluation.flip) == (7, True)
-    with pytest.raises(ConfigError, match="begun with stage_one"):
+    kept = searched(tmp_path / "run", 2, "full_training.stages.0.epochs=7", "evaluation.flip=true")
+    assert (kept.full_training.stages[0].epochs, kept.evaluation.flip) == (7, True)
+    with pytest.raises(ConfigError, match="started with stage_one"):
         searched(tmp_path / "run", 2, "stage_one.epochs=7")
     assert load(tmp_path / "run" / files.CONFIG) == kept

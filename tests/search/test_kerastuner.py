@@ -51,8 +51,8 @@ HALVED = [1, 1, 2, 2, 2]
 LIGHT, HEAVY = "arch0", "arch1"
 
 
-def statuses(one: Any) -> list[str]:
-    return [one.oracle.trials[name].status for name in sorted(one.oracle.trials)]
+def statuses(search: Any) -> list[str]:
+    return [search.oracle.trials[name].status for name in sorted(search.oracle.trials)]
 
 
 def quickest_first(names: Iterable[str]) -> list[Any]:
@@ -73,7 +73,7 @@ def test_a_tuner_of_kerastuner_searches_and_loads_its_best(name: str, tmp_path: 
     assert best.score == best.metrics.get_last_value("stage_1_reward")
     assert best.metrics.get_last_value("params") > 0
     # Features are cached in half precision, so a few pixels may fall to another class.
-    found = rewarded(item.get_best_models(1)[0], model.evaluator().ground)
+    found = rewarded(item.get_best_models(1)[0], model.evaluator().shared)
     assert found == pytest.approx(best.score, abs=2e-3)
 
 
@@ -84,7 +84,7 @@ def test_two_stages_under_random_search_are_those_of_its_checkpoint(tmp_path: Pa
     search.search(verbose=0)
     best = search.oracle.get_best_trials(1)[0]
     assert best.score == best.metrics.get_last_value("stage_2_reward")
-    found = rewarded(search.get_best_models(1)[0], model.evaluator().ground)
+    found = rewarded(search.get_best_models(1)[0], model.evaluator().shared)
     assert found == pytest.approx(best.score, abs=1e-5)
 
 
@@ -104,11 +104,11 @@ def test_our_tuner_with_an_oracle_of_kerastuner(name: str, tmp_path: Path) -> No
     assert str(best) == table.sort_values("reward", ascending=False)["genotype"].iloc[0]
     assert model.genotype(item.get_best_hyperparameters(1)[0]) == best
     assert second in [trial.parsed for trial in Run(item.folder).trials]
-    found = rewarded(item.get_best_models(1)[0], model.evaluator().ground)
+    found = rewarded(item.get_best_models(1)[0], model.evaluator().shared)
     assert found == pytest.approx(table["reward"].max(), abs=2e-3)
     record = Run(item.folder).best()[0]
     shown = CliRunner().invoke(nas_tf, ["show", str(item.folder), "--no-drawing"]).output
-    costs = f"deployed (nothing dead) {record.params:,} {record.madds:,}"
+    costs = f"deployed (without unused layers) {record.params:,} {record.madds:,}"
     assert costs in " ".join(shown.split())
 
 
@@ -125,13 +125,15 @@ def test_the_model_predicts_what_the_candidate_predicted(space: str, tmp_path: P
     reread = SearchHyperModel(spaces.get(space))
     again = tuner(item.folder, random_oracle(1), reread)
     keras_model = again.get_best_models(1)[0]
-    ground, genotype = model.evaluator().ground, again.best_genotypes()[0]
-    blueprint = settled.drawer(ground.config, genotype, "search")(ground.reward_view.crop)
+    shared, genotype = model.evaluator().shared, again.best_genotypes()[0]
+    blueprint = settled.blueprint_builder(shared.config, genotype, "search")(
+        shared.reward_view.crop
+    )
     state = from_arrays(layouts(blueprint), candidate_models.read_arrays(item.folder, "0"))
-    seen = images(ground)
+    seen = images(shared)
     predicted = shipped(blueprint, state)(seen).numpy()
     assert np.abs(logits(keras_model, seen) - predicted).max() < 1e-5
-    assert rewarded(keras_model, ground) == pytest.approx(
+    assert rewarded(keras_model, shared) == pytest.approx(
         Run(item.folder).trials[0].reward, abs=1e-5
     )
 
@@ -213,16 +215,18 @@ def test_a_mistake_is_no_failing_candidate(ours: bool, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_weights_that_were_not_kept_are_told_of(tmp_path: Path) -> None:
-    item = tuner(tmp_path / "run", Listed([LIGHT, HEAVY]), hypermodel(**ONE_STAGE), kept=1)
+def test_weights_that_were_not_saved_are_reported(tmp_path: Path) -> None:
+    item = tuner(
+        tmp_path / "run", Listed([LIGHT, HEAVY]), hypermodel(**ONE_STAGE), saved_weights=1
+    )
     item.search(verbose=0)
     assert len(item.get_best_models(1)) == 1
-    with pytest.raises(NasTfError, match=r"the weights of trial \d are not kept: those of the"):
+    with pytest.raises(NasTfError, match=r"the weights of trial \d are not saved: those of the"):
         item.get_best_models(2)
 
 
 @pytest.mark.slow
-def test_a_search_killed_within_its_first_trial_goes_on_with_it(tmp_path: Path) -> None:
+def test_a_search_killed_within_its_first_trial_resumes_with_it(tmp_path: Path) -> None:
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
@@ -233,8 +237,8 @@ def test_a_search_killed_within_its_first_trial_goes_on_with_it(tmp_path: Path) 
     second = tuner(tmp_path / "run", random_oracle(2), model)
     second.search(verbose=0)
     assert statuses(second) == ["COMPLETED"] * 2
-    begun = first.oracle.trials["0"].hyperparameters.values
-    assert second.oracle.trials["0"].hyperparameters.values == begun
+    started = first.oracle.trials["0"].hyperparameters.values
+    assert second.oracle.trials["0"].hyperparameters.values == started
 
 
 def played(oracle: kt.Oracle) -> list[int]:

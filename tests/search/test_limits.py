@@ -1,4 +1,4 @@
-"""Whole searches under costs: what is refused, what is priced, what the oracle hears."""
+"""Whole searches under costs: refusals, penalties, and the rewards that the oracle receives."""
 
 import json
 from collections.abc import Callable
@@ -59,8 +59,8 @@ def test_beyond_a_hard_limit_nothing_is_trained_and_the_oracle_learns_the_floor(
 
 @pytest.mark.slow
 def test_a_soft_target_changes_the_reward_and_not_the_score(tmp_path: Path) -> None:
-    targets = {"latency_ms": {"target": 1.0, "exponent": 0.5}}
-    run, oracle = searched(tmp_path, 3, thousandths, search={"targets": targets})
+    goals = {"latency_ms": {"goal": 1.0, "exponent": 0.5}}
+    run, oracle = searched(tmp_path, 3, thousandths, search={"goals": goals})
     assert len(run.completed) == 3
     for trial in run.completed:
         assert trial.latency_ms == trial.madds / 1e6 > 1
@@ -82,7 +82,7 @@ def test_a_table_that_is_missing_is_one_line_before_the_run_is_there(tmp_path: P
 @pytest.mark.slow
 def test_the_gate_compares_scores(tmp_path: Path) -> None:
     config = experiment(
-        search={"targets": {"params": {"target": 1.0, "exponent": 3.0}}}, gate={"policy": "paper"}
+        search={"goals": {"params": {"goal": 1.0, "exponent": 3.0}}}, gate={"policy": "paper"}
     )
     model = SearchHyperModel.of(config, spaces.get("auxcell"))
     oracle = tuner_oracles.RandomOracle(OBJECTIVE, 1, seed=3)
@@ -94,17 +94,17 @@ def test_the_gate_compares_scores(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_kerastuners_own_tuners_hear_priced_rewards(tmp_path: Path) -> None:
-    config = experiment(stage_two=None, search={"targets": {"params": {"target": 1.0}}})
+def test_kerastuners_own_tuners_receive_penalised_rewards(tmp_path: Path) -> None:
+    config = experiment(stage_two=None, search={"goals": {"params": {"goal": 1.0}}})
     model = SearchHyperModel.of(config, spaces.get("auxcell"), latency=thousandths)
     tuner = kt.RandomSearch(
         model, OBJECTIVE, max_trials=1, seed=4, directory=tmp_path, project_name="kt"
     )
     tuner.search(verbose=0)
     (trial,) = tuner.oracle.trials.values()
-    told = {
+    metrics = {
         name: trial.metrics.get_best_value(name)
         for name in ("val_reward", "score", "params", "latency_ms", "madds")
     }
-    assert told["val_reward"] == pytest.approx(told["score"] * told["params"] ** -0.07)
-    assert told["latency_ms"] == told["madds"] / 1e6
+    assert metrics["val_reward"] == pytest.approx(metrics["score"] * metrics["params"] ** -0.07)
+    assert metrics["latency_ms"] == metrics["madds"] / 1e6

@@ -1,4 +1,4 @@
-"""Trials that never came to write their own record are still told of."""
+"""Trials that never wrote their own record are recorded all the same."""
 
 import multiprocessing
 import os
@@ -65,6 +65,6 @@ def test_a_run_is_not_gone_on_with_under_another_configuration(tmp_path: Path) -
     run = made(tmp_path / "run", trials=2)
     item = tuner(run.folder, random_oracle(3), hypermodel(**ONE_STAGE))
     kept = (run.folder / files.CONFIG).read_bytes()
-    with pytest.raises(ConfigError, match=r"run was begun with \S+=.*, now it is .*: give"):
+    with pytest.raises(ConfigError, match=r"run was started with \S+=.*, now it is .*: give"):
         item.search(verbose=0)
     assert (run.folder / files.CONFIG).read_bytes() == kept

@@ -1,4 +1,4 @@
-"""What costs do to rewards, and where latency comes from."""
+"""The effect of costs on rewards, and the source of latency."""
 
 from pathlib import Path
 
@@ -7,18 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_tf import latency, spaces
-from nas_tf.config.schema import Target, Targets
+from nas_tf.config.schema import Goal, Goals
 from nas_tf.errors import ConfigError, WeightsError
 from nas_tf.latency import Table
 from nas_tf.networks import Blueprint
 from nas_tf.search import preflight, pricing
-from nas_tf.training.guards import CannotTell
+from nas_tf.training.guards import UnknownCost
 from nas_tf.training.result import CandidateResult
 from tests.training.evaluated import experiment
 
 ARCH1 = spaces.resolve("arch1")
 COSTS = st.floats(1e-3, 1e12)
-PRICE = st.builds(Target, target=COSTS, exponent=st.floats(0.01, 3))
+PENALTY = st.builds(Goal, goal=COSTS, exponent=st.floats(0.01, 3))
 
 
 def result(score: float, **costs: float) -> CandidateResult:
@@ -26,29 +26,27 @@ def result(score: float, **costs: float) -> CandidateResult:
 
 
 def test_the_reward_as_documented() -> None:
-    targets = Targets(latency_ms=Target(target=20), madds=Target(target=1e9, exponent=0.5))
-    told = pricing.reward(targets, result(0.5, latency_ms=40.0, madds=4_000_000_000))
-    assert told == pytest.approx(0.5 * 2**-0.07 * 4**-0.5)
+    targets = Goals(latency_ms=Goal(goal=20), madds=Goal(goal=1e9, exponent=0.5))
+    reward = pricing.reward(targets, result(0.5, latency_ms=40.0, madds=4_000_000_000))
+    assert reward == pytest.approx(0.5 * 2**-0.07 * 4**-0.5)
     assert pricing.reward(targets, result(0.5, latency_ms=20.0, madds=10)) == 0.5
-    assert pricing.reward(Targets(), result(0.5, latency_ms=40.0)) == 0.5
+    assert pricing.reward(Goals(), result(0.5, latency_ms=40.0)) == 0.5
 
 
-def test_a_floor_has_no_price() -> None:
+def test_a_floor_has_no_penalty() -> None:
     failed = CandidateResult(genotype=ARCH1, score=0.05, madds=10, failed=True)
-    assert pricing.reward(Targets(madds=Target(target=1)), failed) == 0.05
+    assert pricing.reward(Goals(madds=Goal(goal=1)), failed) == 0.05
 
 
-@given(st.floats(0, 1), PRICE, COSTS, st.floats(1, 1e3))
-def test_a_price_is_paid_beyond_the_target_and_grows(
-    score: float, target: Target, cost: float, times: float
+@given(st.floats(0, 1), PENALTY, COSTS, st.floats(1, 1e3))
+def test_a_penalty_applies_beyond_the_goal_and_grows(
+    score: float, target: Goal, cost: float, times: float
 ) -> None:
-    targets = Targets(latency_ms=target)
+    targets = Goals(latency_ms=target)
     cheap = pricing.reward(targets, result(score, latency_ms=cost))
-    dear = pricing.reward(targets, result(score, latency_ms=cost * times))
-    assert 0 <= dear <= cheap <= score
-    assert (cheap == score) == (cost <= target.target or score == 0) or cheap == pytest.approx(
-        score
-    )
+    costly = pricing.reward(targets, result(score, latency_ms=cost * times))
+    assert 0 <= costly <= cheap <= score
+    assert (cheap == score) == (cost <= target.goal or score == 0) or cheap == pytest.approx(score)
 
 
 def table(blueprints: list[Blueprint]) -> Table:
@@ -59,14 +57,14 @@ def table(blueprints: list[Blueprint]) -> Table:
     )
 
 
-def test_a_table_tells_latency_and_what_it_cannot_tell_fails_the_candidate(tmp_path: Path) -> None:
+def test_a_table_predicts_latency_and_an_unknown_cost_fails_the_candidate(tmp_path: Path) -> None:
     config = experiment(search={"latency": str(tmp_path / "here.json")})
     first, *others = pricing.sample(config, 20)
     (tmp_path / "here.json").write_text(table([first]).to_json())
-    told = pricing.latency_of(config)
-    assert told(first) == latency.read(tmp_path / "here.json").predict(first) > 0
-    with pytest.raises(CannotTell, match=r"lacks \d+ operations"):
-        [told(other) for other in others]
+    predict = pricing.latency_of(config)
+    assert predict(first) == latency.read(tmp_path / "here.json").predict(first) > 0
+    with pytest.raises(UnknownCost, match=r"is missing \d+ operations"):
+        [predict(other) for other in others]
 
 
 @pytest.mark.slow
@@ -86,21 +84,21 @@ def test_tflite_needs_somebody_who_measures() -> None:
         pricing.latency_of(config)
     assert str(caught.value) == (
         "search.latency is tflite, which the commands measure; in Python expected a table's path, "
-        "or SearchHyperModel(…, latency=…) that tells a blueprint's milliseconds"
+        "or SearchHyperModel(…, latency=…) that returns a blueprint's milliseconds"
     )
     assert pricing.latency_of(config, lambda blueprint: 3.0)(None) == 3.0
     assert pricing.latency_of(experiment()) is None
 
 
 @pytest.mark.slow
-def test_files_that_are_missing_are_told_before_a_search(tmp_path: Path) -> None:
+def test_files_that_are_missing_are_reported_before_a_search(tmp_path: Path) -> None:
     path = tmp_path / "here.json"
     config = experiment(search={"latency": str(path)})
     with pytest.raises(ConfigError, match=r"^latency table .* does not exist: nas-tf profile-ops"):
         preflight.check(config)
     preflight.check(config, latency=lambda blueprint: 1.0)
     path.write_text(table([]).to_json())
-    with pytest.raises(ConfigError, match=r"here.json lacks \d+ operations"):
+    with pytest.raises(ConfigError, match=r"here.json is missing \d+ operations"):
         preflight.check(config)
     path.write_text(table(list(pricing.sample(config, pricing.SAMPLED))).to_json())
     preflight.check(config)
@@ -109,9 +107,9 @@ def test_files_that_are_missing_are_told_before_a_search(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_random_candidates_can_be_told_from_the_settled_sample() -> None:
-    """What the check before a search says of the space holds for its other candidates."""
+def test_random_candidates_can_be_predicted_from_the_fixed_sample() -> None:
+    """The check before a search also holds for the other candidates of the space."""
     config = experiment()
-    told = pricing.look_up(table(list(pricing.sample(config, pricing.SAMPLED))))
-    times = [told(item) for item in pricing.sample(config, 100, seed=9)]
+    predict = pricing.table_latency(table(list(pricing.sample(config, pricing.SAMPLED))))
+    times = [predict(item) for item in pricing.sample(config, 100, seed=9)]
     assert max(times) > 10

@@ -1,4 +1,4 @@
-"""Choosing, longer training on the drawn scenes, and going on where it was stopped."""
+"""Choosing, longer training on the drawn scenes, and resuming where it was stopped."""
 
 import json
 import os
@@ -44,8 +44,8 @@ def small(folder: Path, trials: int = 6, **options: object) -> Run:
     return made(folder, trials=trials, overrides=SMALL, failing=0, **options)
 
 
-def begun(run: Run, *overrides: str, top: int = 2, sample: int = 1) -> Reranking:
-    return rerank.begin(
+def started(run: Run, *overrides: str, top: int = 2, sample: int = 1) -> Reranking:
+    return rerank.start(
         run, for_rerank(run.folder / files.CONFIG, 2, overrides), top=top, sample=sample
     )
 
@@ -98,34 +98,34 @@ def test_longer_is_the_runs_own_configuration_with_more_epochs(tmp_path: Path) -
     assert for_rerank(alone.folder / files.CONFIG, 5).stage_two is None
 
 
-def test_what_was_begun_is_not_changed_on_its_way(tmp_path: Path) -> None:
+def test_what_was_started_is_not_changed_on_its_way(tmp_path: Path) -> None:
     run = made(tmp_path / "run", trials=30)
-    first = begun(run, top=3, sample=4)
+    first = started(run, top=3, sample=4)
     made(tmp_path / "run", trials=40)
-    again = begun(Run(run.folder), "threads=1", top=3, sample=4)
+    again = started(Run(run.folder), "threads=1", top=3, sample=4)
     assert (again.top, again.sample) == (first.top, first.sample)
     folder = run.folder / files.RERANK
-    for options, told in (
+    for options, line in (
         ({"top": 4, "sample": 4}, "--top=3, now it is 4"),
         ({"top": 3, "sample": 5}, "--sample=4, now it is 5"),
     ):
         with pytest.raises(ConfigError) as error:
-            begun(run, **options)
-        assert str(error.value).startswith(f"{folder} was begun with {told}: give what")
+            started(run, **options)
+        assert str(error.value).startswith(f"{folder} was started with {line}: give what")
     with pytest.raises(ConfigError, match=r"with stage_one.polyak=0.9, now it is null: "):
-        begun(run, "stage_one.polyak=null", top=3, sample=4)
+        started(run, "stage_one.polyak=null", top=3, sample=4)
     with pytest.raises(ConfigError, match=r"with stage_one.epochs=4, now it is 12: "):
-        rerank.begin(run, for_rerank(run.folder / files.CONFIG, 6), top=3, sample=4)
+        rerank.start(run, for_rerank(run.folder / files.CONFIG, 6), top=3, sample=4)
 
 
 def test_another_space_or_an_empty_run_is_refused(tmp_path: Path) -> None:
     run, dpc = made(tmp_path / "run", trials=3), made(tmp_path / "dpc", trials=3, space="dpc")
     with pytest.raises(ConfigError) as error:
-        rerank.begin(run, for_rerank(dpc.folder / files.CONFIG, 2), top=1, sample=0)
+        rerank.start(run, for_rerank(dpc.folder / files.CONFIG, 2), top=1, sample=0)
     assert "of space dpc, expected auxcell, that of the run" in str(error.value)
     empty = made(tmp_path / "empty", trials=0)
     with pytest.raises(DataError, match="has no completed trial yet"):
-        begun(empty)
+        started(empty)
     assert not (run.folder / files.RERANK).exists()
     assert not (empty.folder / files.RERANK).exists()
 
@@ -144,7 +144,7 @@ def test_pairs_are_ranked_before_and_after(tmp_path: Path) -> None:
     assert searched == sorted(searched, reverse=True)
     assert all(pair.search.genotype == pair.longer.genotype for pair in found.pairs)
     assert [pair.rank_of_all <= 10 for pair in found.pairs] == [p.is_top for p in found.pairs]
-    assert found.whole.rho > 0.8
+    assert found.overall.rho > 0.8
     assert found.among_top.count + sum(not pair.is_top for pair in found.pairs) == 16
     assert found.epochs == "10 + 1 epochs instead of 2 + 1"
 
@@ -155,40 +155,42 @@ def test_the_report_shows_a_reranking(tmp_path: Path) -> None:
     invented.reranked(run)
     text = page.write(run).read_text(encoding="utf-8")
     assert reranked.TITLE in text
-    assert f"Search against longer training: Spearman&#39;s {Reranking.of(run).whole}" in text
+    assert f"Search against longer training: Spearman&#39;s {Reranking.of(run).overall}" in text
     assert (run.folder / "report" / "reranking.svg").exists()
 
 
-def test_a_reranking_that_has_just_begun_says_so_and_is_drawn(tmp_path: Path) -> None:
-    reranking = begun(made(tmp_path / "run", trials=12))
-    told = "0 of 3 candidates were trained longer, 4 + 2 epochs instead of 2 + 1."
-    assert list(reranked.lines(reranking)) == [told]
+def test_a_reranking_that_has_just_started_says_so_and_is_drawn(tmp_path: Path) -> None:
+    reranking = started(made(tmp_path / "run", trials=12))
+    line = "0 of 3 candidates were trained longer, 4 + 2 epochs instead of 2 + 1."
+    assert list(reranked.lines(reranking)) == [line]
     reranked.ranking_figure(reranking).savefig(tmp_path / "empty.png")
 
 
 @pytest.mark.slow
 def test_a_failing_candidate_costs_only_itself(tmp_path: Path) -> None:
-    """The dearest of three is beyond the limit; only one is trained, the third is done already."""
+    """The largest of three is beyond the limit; one is trained, the third is done already."""
     run = small(tmp_path / "run", trials=3)
     plain = for_rerank(run.folder / files.CONFIG, 1)
 
-    def price(name: str) -> int:
+    def params(name: str) -> int:
         genotype = next(trial.parsed for trial in run.trials if trial.trial == name)
-        return guards.costs(from_config.drawer(plain, genotype, "search")((64, 64))).params
+        return guards.costs(
+            from_config.blueprint_builder(plain, genotype, "search")((64, 64))
+        ).params
 
-    by_price = sorted((trial.trial for trial in run.trials), key=price)
-    limit = f"limits.params={price(by_price[-1]) - 1}"
+    by_params = sorted((trial.trial for trial in run.trials), key=params)
+    limit = f"limits.params={params(by_params[-1]) - 1}"
     config = for_rerank(run.folder / files.CONFIG, 1, [limit, "stage_two=null"])
-    reranking = rerank.begin(run, config, top=3, sample=0)
-    done = record.read(record.path_of(run.folder, by_price[0]))
+    reranking = rerank.start(run, config, top=3, sample=0)
+    done = record.read(record.path_of(run.folder, by_params[0]))
     TrialStore(reranking.longer.folder).add(done)
-    heard = []
+    calls = []
     rerank.train(
         reranking,
         config,
-        on_trial=lambda before, after: heard.append((before.trial, after.status)),
+        on_trial=lambda before, after: calls.append((before.trial, after.status)),
     )
-    assert sorted(heard) == sorted([(by_price[1], "completed"), (by_price[2], "failed")])
+    assert sorted(calls) == sorted([(by_params[1], "completed"), (by_params[2], "failed")])
     found = Reranking.of(run)
     assert "parameters, the limit is" in found.failed[0].stopped
     assert len(found.pairs) == 2
@@ -197,10 +199,10 @@ def test_a_failing_candidate_costs_only_itself(tmp_path: Path) -> None:
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     run = made(tmp_path / "run", trials=4)
-    reranking = begun(run)
+    reranking = started(run)
     with (
         FileLock(reranking.longer.folder / ".rerank.lock"),
-        pytest.raises(ConfigError, match="is being worked at by another process"),
+        pytest.raises(ConfigError, match="is in use by another process"),
     ):
         rerank.train(reranking, for_rerank(run.folder / files.CONFIG, 2))
 
@@ -212,7 +214,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         (["empty"], "empty has no completed trial yet, expected one at least"),
         (
             ["run", "--config", "camvid_dpc", "--epochs-times", "2"],
-            "--config and --epochs-times are given, expected one of them",
+            "both --config and --epochs-times are given, expected one of them",
         ),
         (
             ["run", "--config", "camvid_dpc"],
@@ -234,7 +236,7 @@ def test_mistakes_are_one_line(arguments: list[str], line: str, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_killed_anywhere_it_goes_on_and_says_what_became_of_the_ranking(tmp_path: Path) -> None:
+def test_killed_anywhere_it_resumes_and_reports_the_ranking(tmp_path: Path) -> None:
     run = small(tmp_path / "run")
     command = [*COMMAND, "run", "--top", "2", "--sample", "2", "--epochs-times", "2"]
     folder, env = run.folder / "rerank", {**os.environ, "COLUMNS": "150"}
@@ -249,7 +251,7 @@ def test_killed_anywhere_it_goes_on_and_says_what_became_of_the_ranking(tmp_path
     chosen = json.loads((folder / "run.json").read_text())
     again = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
-    assert f"resumes after {len(kept)} of 4 candidates" in again.stderr
+    assert f"resuming after {len(kept)} of 4 candidates" in again.stderr
     assert f"\n4/4 trial {chosen['sample'][-1]}: " in again.stderr
     for name, content in kept.items():
         assert (folder / "trials" / name).read_bytes() == content

@@ -26,13 +26,15 @@ ARCH = spaces.resolve("arch1")
 
 
 @pytest.fixture(scope="module")
-def ground() -> SharedData:
-    return hypermodel(**ONE_STAGE).evaluator().ground
+def shared() -> SharedData:
+    return hypermodel(**ONE_STAGE).evaluator().shared
 
 
-def scored(ground: SharedData, genotype: Genotype, seed: int) -> sample_images.Scored:
+def scored(shared: SharedData, genotype: Genotype, seed: int) -> sample_images.Scored:
     """A candidate that has learnt nothing, by its seed."""
-    blueprint = settled.drawer(ground.config, genotype, "search")(ground.reward_view.crop)
+    blueprint = settled.blueprint_builder(shared.config, genotype, "search")(
+        shared.reward_view.crop
+    )
     arrays = initial_arrays(blueprint, seed=seed)
     return blueprint, from_arrays(layouts(blueprint), arrays)
 
@@ -58,9 +60,9 @@ def test_it_shows_what_the_best_model_predicts(target: str, stages: dict, tmp_pa
     model = hypermodel(**{**stages, "data": {"target": target}})
     item = tuner(tmp_path / "run", Listed(["arch1"]), model)
     item.search(verbose=0)
-    ground, keras_model = model.evaluator().ground, item.get_best_models(1)[0]
-    task = ground.task
-    chosen = Split(ground.examples, ground.reward_view, tuple(ground.meta_val)).spread(ROWS)
+    shared, keras_model = model.evaluator().shared, item.get_best_models(1)[0]
+    task = shared.task
+    chosen = Split(shared.examples, shared.reward_view, tuple(shared.meta_val)).spread(ROWS)
     [(images, truth)] = chosen.batches(task, ROWS)
     predicted = tf.constant(logits(keras_model, images))
     expected = examples_picture(task, [(images, truth, predicted)])
@@ -73,14 +75,14 @@ def test_it_shows_what_the_best_model_predicts(target: str, stages: dict, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_worse_trial_does_not_take_its_place(tmp_path: Path, ground: SharedData) -> None:
-    shelf = TrialStore(tmp_path)
+def test_a_worse_trial_does_not_take_its_place(tmp_path: Path, shared: SharedData) -> None:
+    store = TrialStore(tmp_path)
     rewards = {0: 0.5, 1: 0.4, 2: 0.5, 3: 0.6}
     for number, reward in rewards.items():
-        shelf.add(kept(number, reward))
+        store.add(kept(number, reward))
         before = on_disk(tmp_path) if number else None
         picture = sample_images.show(
-            tmp_path, shelf, kept(number, reward), ground, scored(ground, ARCH, number)
+            tmp_path, store, kept(number, reward), shared, scored(shared, ARCH, number)
         )
         assert (picture is not None) is (number in (0, 3))
         if picture is not None:
@@ -89,23 +91,23 @@ def test_a_worse_trial_does_not_take_its_place(tmp_path: Path, ground: SharedDat
             assert np.array_equal(on_disk(tmp_path), before)
 
 
-def test_of_workers_that_end_at_once_the_best_stays(tmp_path: Path, ground: SharedData) -> None:
+def test_of_workers_that_end_at_once_the_best_stays(tmp_path: Path, shared: SharedData) -> None:
     rewards = [0.3, 0.7, 0.5, 0.6]
-    candidates = [scored(ground, ARCH, seed) for seed in range(len(rewards))]
+    candidates = [scored(shared, ARCH, seed) for seed in range(len(rewards))]
     ready = threading.Barrier(len(rewards))
 
     def end(number: int) -> None:
-        shelf, mine = TrialStore(tmp_path), kept(number, rewards[number])
+        store, mine = TrialStore(tmp_path), kept(number, rewards[number])
         ready.wait()
-        shelf.add(mine)
-        sample_images.show(tmp_path, shelf, mine, ground, candidates[number])
+        store.add(mine)
+        sample_images.show(tmp_path, store, mine, shared, candidates[number])
 
     workers = [threading.Thread(target=end, args=(n,)) for n in range(len(rewards))]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    expected = sample_images.render(ground, ARCH, candidates[1])
+    expected = sample_images.render(shared, ARCH, candidates[1])
     assert np.array_equal(on_disk(tmp_path), expected)
     assert not list(tmp_path.glob(".*.partial"))
 

@@ -37,7 +37,7 @@ def written(folder: Path, trials: list[TrialRecord], worker: str = "tuner0") -> 
 
 def read(folder: Path) -> plugin_event_multiplexer.EventMultiplexer:
     found = plugin_event_multiplexer.EventMultiplexer()
-    found.AddRunsFromDirectory(str(folder / files.BOARD))
+    found.AddRunsFromDirectory(str(folder / files.TENSORBOARD))
     found.Reload()
     return found
 
@@ -50,13 +50,13 @@ def curve(folder: Path, tag: str, worker: str = "tuner0") -> list[tuple[int, flo
 
 def sessions(folder: Path) -> list[api_pb2.SessionGroup]:
     """The rows of the HParams tab, by its own backend."""
-    found, place = read(folder), str(folder / files.BOARD)
+    found, place = read(folder), str(folder / files.TENSORBOARD)
     provider = data_provider.MultiplexerDataProvider(found, place)
-    told = base_plugin.TBContext(logdir=place, data_provider=provider, multiplexer=found)
-    backend = backend_context.Context(told)
-    asked = context.RequestContext()
+    described = base_plugin.TBContext(logdir=place, data_provider=provider, multiplexer=found)
+    backend = backend_context.Context(described)
+    request = context.RequestContext()
     experiment = backend.experiment_from_metadata(
-        asked, "", True, backend.hparams_metadata(asked, ""), []
+        request, "", True, backend.hparams_metadata(request, ""), []
     )
     wanted = api_pb2.ListSessionGroupsRequest(
         start_index=0,
@@ -64,7 +64,7 @@ def sessions(folder: Path) -> list[api_pb2.SessionGroup]:
         allowed_statuses=list(api_pb2.Status.values()),
         col_params=[api_pb2.ColParams(metric=info.name) for info in experiment.metric_infos],
     )
-    handler = list_session_groups.Handler(asked, backend, "", wanted)
+    handler = list_session_groups.Handler(request, backend, "", wanted)
     return sorted(handler.run().session_groups, key=lambda group: group.name)
 
 
@@ -98,7 +98,7 @@ def test_tokens_and_figures_are_in_the_hparams_tab(tmp_path: Path) -> None:
     assert ends == [success, success, failure, success]
 
 
-def test_workers_write_apart_and_a_resumed_one_goes_on(tmp_path: Path) -> None:
+def test_workers_write_apart_and_a_resumed_worker_adds_to_its_own(tmp_path: Path) -> None:
     first, second = (
         TensorBoardLog(tmp_path, "worker-0", SPACE),
         TensorBoardLog(tmp_path, "worker-1", SPACE),
@@ -125,7 +125,7 @@ def test_it_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         item.add(many[:count], done, PICTURE)
     assert len(sessions(tmp_path)) == 3
     assert len(read(tmp_path).Tensors("tuner0", "samples of the best")) == 2
-    written = [path for path in (tmp_path / files.BOARD).rglob("*") if path.is_file()]
+    written = [path for path in (tmp_path / files.TENSORBOARD).rglob("*") if path.is_file()]
     plain = sum(path.stat().st_size for path in written) - 2 * 20_000
     assert plain < 30 * 4_000
 

@@ -1,4 +1,4 @@
-"""A search that begins with what another run has found."""
+"""A search that starts from the best genotypes of another run."""
 
 import json
 import random
@@ -18,7 +18,7 @@ from tuner_oracles import EvolutionOracle, PPOOracle
 SPACE = spaces.get("auxcell")
 
 
-def test_the_best_are_told_as_values_of_their_tokens(tmp_path: Path) -> None:
+def test_the_best_are_returned_as_values_of_their_tokens(tmp_path: Path) -> None:
     run = made(tmp_path / "before", trials=20)
     found = warm_start.first(run.folder, SPACE, 4)
     assert [SPACE.decode([*values.values()]) for values in found] == [
@@ -27,7 +27,7 @@ def test_the_best_are_told_as_values_of_their_tokens(tmp_path: Path) -> None:
     assert len(warm_start.first(run.folder, SPACE, 99)) == len(run.completed)
 
 
-def test_networks_that_were_tried_again_are_told_once(tmp_path: Path) -> None:
+def test_networks_that_were_tried_again_are_returned_once(tmp_path: Path) -> None:
     four = [SPACE.sample(random.Random(seed)) for seed in range(4)]
     run = made(tmp_path / "before", trials=20, genotypes=four * 5, failing=0)
     found = warm_start.first(run.folder, SPACE, 6)
@@ -35,7 +35,7 @@ def test_networks_that_were_tried_again_are_told_once(tmp_path: Path) -> None:
     assert len(found) == 4
 
 
-def test_a_damaged_trial_is_told_with_its_file(tmp_path: Path) -> None:
+def test_a_damaged_trial_is_reported_with_its_file(tmp_path: Path) -> None:
     run = made(tmp_path / "before", trials=3, failing=0)
     path = run.folder / "trials" / f"{run.best()[0].trial}.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"genotype": "[[1,2],[3]]"}))
@@ -63,11 +63,11 @@ def test_they_are_the_first_trials(tmp_path: Path, oracle: type) -> None:
 @pytest.mark.parametrize(
     ("space", "trials", "line"),
     [
-        ("dpc", 3, "before searched space dpc, expected a run of auxcell to begin with"),
-        ("auxcell", 0, "before has no completed trial to begin with"),
+        ("dpc", 3, "before searched space dpc, expected a run of auxcell to start from"),
+        ("auxcell", 0, "before has no completed trial to start from"),
     ],
 )
-def test_a_run_that_is_of_no_use_is_told(
+def test_a_run_that_is_of_no_use_is_reported(
     tmp_path: Path, space: str, trials: int, line: str
 ) -> None:
     run = made(tmp_path / "before", space=space, trials=trials)
@@ -75,6 +75,6 @@ def test_a_run_that_is_of_no_use_is_told(
         warm_start.first(run.folder, SPACE, 3)
 
 
-def test_what_is_no_run_is_told(tmp_path: Path) -> None:
+def test_what_is_no_run_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere is no run"):
         warm_start.first(tmp_path / "nowhere", SPACE, 3)

@@ -1,4 +1,4 @@
-"""A certificate of this machine's own address, signed by itself."""
+"""A self-signed certificate of this machine's own address."""
 
 import datetime
 import ipaddress
@@ -13,7 +13,7 @@ _NAME = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "nas_tf tests")]
 
 
 def written(folder: Path) -> Path:
-    """The certificate's file; its key lies beside it."""
+    """Writes a certificate, with its key in the same folder, and returns its path."""
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.datetime.now(datetime.UTC)
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
@@ -42,7 +42,7 @@ def written(folder: Path) -> Path:
 
 
 def server_side(certificate: Path) -> ssl.SSLContext:
-    """What a server shows itself by."""
+    """Returns the context by which a server presents the certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, certificate.with_name("key.pem"))
     return context

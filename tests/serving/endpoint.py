@@ -1,14 +1,14 @@
-"""An endpoint for tests: a real TF Serving where one is at hand, else a stand-in.
+"""An endpoint for tests: a real TF Serving where one is available, else a stand-in.
 
 A ``tensorflow_model_server`` on the path is started; the stand-in takes the same flags. Or a
-running server is used, which looks into a folder that can be written here and has the same name
-there, ``DIR``:
+running server is used, which polls a folder ``DIR`` that can be written here and has the same
+path there:
 
     tensorflow_model_server --port=8500 --rest_api_port=8501 \\
         --model_config_file=DIR/models.config --model_config_file_poll_wait_seconds=1 \\
         --allow_version_labels_for_unavailable_models=true
 
-where ``DIR/models.config`` begins as ``model_config_list {}``. ``TF_SERVING_MODELS`` is ``DIR``,
+where ``DIR/models.config`` starts as ``model_config_list {}``. ``TF_SERVING_MODELS`` is ``DIR``,
 and ``TF_SERVING_ENDPOINT`` the addresses ``grpc://localhost:8500,http://localhost:8501``.
 """
 
@@ -39,7 +39,7 @@ LABELLED = "--allow_version_labels_for_unavailable_models=true"
 
 @dataclass
 class Endpoint:
-    """A running server, and the name it has for the model."""
+    """A running server, and the name of the model on it."""
 
     grpc: str
     rest: str
@@ -55,7 +55,7 @@ class Endpoint:
             self.place.cleanup()
 
     def wait(self, version: int) -> "Endpoint":
-        """Until it has loaded a version by either wire."""
+        """Waits until the server answers for a version by either wire."""
         patience = Patience(deadline=120.0, longest=0.5)
         for address in (self.grpc, self.rest):
             with Client(address, self.model, version=version, patience=patience) as client:
@@ -83,15 +83,15 @@ def served(
     place = tempfile.TemporaryDirectory()
     config = Path(place.name) / "models.config"
     configure(config, MODEL, folder, labels or {})
-    item = started(config, ports=ports, typed=typed)
-    item.place = place
-    return item.wait(newest)
+    endpoint = started(config, ports=ports, typed=typed)
+    endpoint.place = place
+    return endpoint.wait(newest)
 
 
 def started(
     config: Path, *, ports: tuple[int, int] | None = None, typed: bool = False, poll: int = 0
 ) -> Endpoint:
-    """A server of a configuration file, read again every so many seconds."""
+    """Starts a server of a configuration file, which is read again every ``poll`` seconds."""
     grpc, rest = ports or (_free(), _free())
     binary = shutil.which(BINARY)
     command = [binary] if binary else [sys.executable, "-m", "tests.serving.stand_in"]
@@ -120,7 +120,7 @@ def configure(file: Path, name: str, folder: Path, labels: Mapping[str, int]) ->
 
 
 def _running(folder: Path, labels: Mapping[str, int]) -> Endpoint:
-    """A model of its own for the folder, where a running server looks for new ones."""
+    """Adds the folder as a new model, under a unique name, to a running server."""
     place, name = Path(os.environ[MODELS]), f"{MODEL}-{uuid.uuid4().hex[:8]}"
     shutil.copytree(folder, place / name)
     configure(place / "models.config", name, place / name, labels)
@@ -129,6 +129,6 @@ def _running(folder: Path, labels: Mapping[str, int]) -> Endpoint:
 
 
 def _free() -> int:
-    with socket.socket() as item:
-        item.bind(("127.0.0.1", 0))
-        return item.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]

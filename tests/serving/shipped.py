@@ -1,11 +1,11 @@
-"""Small shipments of every space and task, with weights that are not those of a beginning."""
+"""Small shipments of every space and task, with random weights and statistics."""
 
 import random
 from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.deploy import drawn_arrays
+from benchmarks.deploy import random_arrays
 from nas_tf import networks, spaces
 from nas_tf.networks.heads import Head
 from nas_tf.networks.state import Arrays
@@ -27,48 +27,50 @@ def shipment(
     space: str = "auxcell", task: str = "segmentation", seed: int = 0, genotype: str | None = None
 ) -> Shipment:
     chosen = TASKS[task]
-    drawn = networks.blueprint_of(
+    blueprint = networks.blueprint_of(
         spaces.resolve(genotype) if genotype else spaces.get(space).sample(random.Random(seed)),
         Head(task, chosen.channels),
         input_size=SIZE,
         settings=networks.settings.search(space, width=8, alpha=0.35),
     )
-    told = {"genotype": [1, 2], "origin": {"kind": "test"}}
+    facts = {"genotype": [1, 2], "origin": {"kind": "test"}}
     if task == "segmentation":
-        told |= {"classes": list(CLASSES), "palette": PALETTE}
-    item = Shipment(f"{space}-{task}", chosen, drawn, drawn_arrays(drawn), told)
-    return replace(item, arrays=_spread(item)) if task == "depth" else item
+        facts |= {"classes": list(CLASSES), "palette": PALETTE}
+    network = Shipment(f"{space}-{task}", chosen, blueprint, random_arrays(blueprint), facts)
+    return replace(network, arrays=_spread(network)) if task == "depth" else network
 
 
-def _spread(one: Shipment) -> Arrays:
-    """Weights whose depths are those of rooms: random ones are all below the least there is."""
-    logits = graph.network(one.blueprint, one.arrays)(images.normalised(pictures(8))).numpy()
+def _spread(network: Shipment) -> Arrays:
+    """Returns weights whose depths are those of rooms: random ones are all below the minimum."""
+    logits = graph.network(network.blueprint, network.arrays)(
+        images.normalised(pictures(8))
+    ).numpy()
     low, high = np.percentile(logits, (2, 98))
     factor = np.float32(9 / (high - low))
-    head = next(layer.name for layer in reversed(one.shipped.layers) if layer.kind == "conv")
-    kernel, bias = (one.arrays[head, role] for role in ("kernel", "bias"))
+    head = next(layer.name for layer in reversed(network.shipped.layers) if layer.kind == "conv")
+    kernel, bias = (network.arrays[head, role] for role in ("kernel", "bias"))
     spread = {(head, "kernel"): factor * kernel, (head, "bias"): factor * (bias - low) + 1}
-    return one.arrays | spread
+    return network.arrays | spread
 
 
 def pictures(count: int = 3, seed: int = 4, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """Bytes in which neighbours are alike, as in photographs."""
+    """Returns random pixels whose neighbours are alike, as in photographs."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (count, size[0] // 8, size[1] // 8, 3), dtype=np.uint8)
     return coarse.repeat(8, 1).repeat(8, 2)
 
 
-def tells(depth: np.ndarray) -> bool:
-    """Whether depths tell one network from another: they differ, and few are cut off."""
+def is_distinctive(depth: np.ndarray) -> bool:
+    """Returns whether depths can distinguish networks: they differ, and few are clipped."""
     task = TASKS["depth"]
     cut = (depth <= task.least) | (depth >= task.most)
     return bool(np.ptp(np.percentile(depth, (5, 95))) > 4 and cut.mean() < 0.01)
 
 
 def check_alike(given: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> None:
-    """Two runtimes' answers: of one form, and the same but at ties."""
+    """Checks that two runtimes' answers have the same form, and the same values except at ties."""
     assert given.keys() == wanted.keys()
-    assert "depth" not in wanted or tells(wanted["depth"])
+    assert "depth" not in wanted or is_distinctive(wanted["depth"])
     for name, values in given.items():
         assert (values.shape, values.dtype) == (wanted[name].shape, wanted[name].dtype)
         near = np.abs(values.astype(float) - wanted[name]) <= 1e-3 * np.abs(wanted[name]).max()

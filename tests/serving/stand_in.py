@@ -1,7 +1,7 @@
 """A stand-in for TF Serving, for its protocol alone: the official stubs, TensorFlow's own loader.
 
-It takes those of TF Serving's flags that the tests use, and says nothing of TF Serving's loader,
-batching or speed.
+It takes the flags of TF Serving that the tests use; it does not have TF Serving's loader, batching
+or speed.
 
     python -m tests.serving.stand_in --port=8500 --rest_api_port=8501 --model_config_file=FILE
 """
@@ -32,13 +32,13 @@ from tensorflow_serving.config import model_server_config_pb2
 class Refused(Exception):
     """A request that is wrong."""
 
-    def __init__(self, code: grpc.StatusCode, told: str) -> None:
-        super().__init__(told)
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        super().__init__(message)
         self.code = code
 
 
 class Model:
-    """The versions of one model that its configuration asks for, and their labels."""
+    """The versions of one model that its configuration requests, and their labels."""
 
     def __init__(self, config: Any) -> None:
         self.config, self.name = config, config.name
@@ -53,7 +53,7 @@ class Model:
         }
 
     def version(self, wanted: int | None, label: str) -> int:
-        """Of the version asked for, or the newest that is loaded."""
+        """Returns the requested version, or the newest that is loaded."""
         if label and label not in self.config.version_labels:
             raise Refused(
                 grpc.StatusCode.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}"
@@ -95,7 +95,7 @@ class Models:
         self.read()
 
     def read(self) -> None:
-        """Loads what is new or told otherwise than before."""
+        """Loads models that are new or whose configuration has changed."""
         server = model_server_config_pb2.ModelServerConfig()
         text_format.Parse(self._file.read_text(), server)
         for config in server.model_config_list.config:
@@ -146,11 +146,11 @@ class Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
         return self._models.find(spec.name, wanted, spec.version_label)
 
     def _proto(self, values: np.ndarray) -> tensor_pb2.TensorProto:
-        """TF Serving fills the typed fields; newer ones may send the bytes in one piece."""
-        whole = tf.make_tensor_proto(values)
-        if not self._typed or not whole.tensor_content:
-            return whole
-        typed = tensor_pb2.TensorProto(dtype=whole.dtype, tensor_shape=whole.tensor_shape)
+        """Fills the typed fields, as TF Serving does; newer ones may send the bytes at once."""
+        packed = tf.make_tensor_proto(values)
+        if not self._typed or not packed.tensor_content:
+            return packed
+        typed = tensor_pb2.TensorProto(dtype=packed.dtype, tensor_shape=packed.tensor_shape)
         field = {np.float32: typed.float_val}.get(values.dtype.type, typed.int_val)
         field.extend(values.ravel().tolist())
         return typed
@@ -172,17 +172,17 @@ class Handler(BaseHTTPRequestHandler):
     def _reply(self, answer: Any) -> None:
         statuses = {grpc.StatusCode.NOT_FOUND: 404}
         try:
-            status, told = 200, answer()
+            status, body = 200, answer()
         except Refused as error:
-            status, told = statuses.get(error.code, 400), {"error": str(error)}
-        content = json.dumps(told).encode()
+            status, body = statuses.get(error.code, 400), {"error": str(error)}
+        content = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
 
     def _find(self) -> tuple[Model, int]:
-        """Of /v1/models/NAME, /v1/models/NAME/versions/NUMBER or /v1/models/NAME/labels/LABEL."""
+        """Parses /v1/models/NAME with an optional /versions/NUMBER or /labels/LABEL."""
         parts = self.path.removesuffix("/metadata").removesuffix(":predict").split("/")
         _, _, _, name, kind, which, *_ = [*parts, "", ""]
         wanted = int(which) if kind == "versions" else None
@@ -191,8 +191,8 @@ class Handler(BaseHTTPRequestHandler):
     def _metadata(self) -> dict[str, Any]:
         model, version = self._find()
         found = model.signatures(version)
-        told = json_format.MessageToDict(found, preserving_proto_field_name=True)
-        return {"metadata": {"signature_def": told}}
+        signatures = json_format.MessageToDict(found, preserving_proto_field_name=True)
+        return {"metadata": {"signature_def": signatures}}
 
     def _predict(self) -> dict[str, Any]:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -204,8 +204,8 @@ class Handler(BaseHTTPRequestHandler):
             for name, values in body["inputs"].items()
         }
         given = model.run(version, signature, inputs)
-        told = {name: _encoded(name, values) for name, values in given.items()}
-        return {"outputs": next(iter(told.values())) if len(told) == 1 else told}
+        outputs = {name: _encoded(name, values) for name, values in given.items()}
+        return {"outputs": next(iter(outputs.values())) if len(outputs) == 1 else outputs}
 
 
 def _decoded(values: Any, dtype: tf.DType) -> Any:
@@ -228,7 +228,7 @@ def main() -> None:
     parser.add_argument("--model_config_file", type=Path, required=True)
     parser.add_argument("--model_config_file_poll_wait_seconds", type=float, default=0)
     parser.add_argument("--allow_version_labels_for_unavailable_models")
-    parser.add_argument("--typed", action="store_true", help="Of the stand-in alone.")
+    parser.add_argument("--typed", action="store_true", help="An option of the stand-in only.")
     given = parser.parse_args()
     models = Models(given.model_config_file)
     server = grpc.server(

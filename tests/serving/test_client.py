@@ -1,6 +1,6 @@
 """The client against an endpoint in another process: TF Serving where there is one, or a stand-in.
 
-The stand-in speaks TF Serving's protocol; of its loader, batching and speed it says nothing.
+The stand-in speaks TF Serving's protocol; it does not have its loader, batching or speed.
 """
 
 import asyncio
@@ -40,10 +40,10 @@ WIRES = ("grpc", "rest")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two versions with other weights."""
-    whole = tmp_path_factory.mktemp("served")
+    versions = tmp_path_factory.mktemp("served")
     for seed in (1, 2):
-        saved_model.write(shipment(seed=seed), whole)
-    return whole
+        saved_model.write(shipment(seed=seed), versions)
+    return versions
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["whole", "typed"])
@@ -71,9 +71,9 @@ def test_it_answers_as_the_model_on_disk(endpoint: Endpoint, folder: Path, wire:
 @pytest.mark.parametrize("wire", WIRES)
 def test_a_label_stands_for_a_version(endpoint: Endpoint, folder: Path, wire: str) -> None:
     pixels = pictures()
-    item, two = (saved_model.answers(folder / version)(pixels)["mask"] for version in "12")
-    assert (item != two).any()
-    for label, expected in (("stable", item), ("canary", two), (None, two)):
+    first, second = (saved_model.answers(folder / version)(pixels)["mask"] for version in "12")
+    assert (first != second).any()
+    for label, expected in (("stable", first), ("canary", second), (None, second)):
         with Client(getattr(endpoint, wire), endpoint.model, label=label) as client:
             np.testing.assert_array_equal(client.predict(pixels)["mask"], expected)
     with (
@@ -98,15 +98,15 @@ def test_files_come_back_as_files(endpoint: Endpoint, wire: str) -> None:
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_what_does_not_fit_is_told_before_it_is_sent(endpoint: Endpoint, wire: str) -> None:
+def test_what_does_not_fit_is_refused_before_it_is_sent(endpoint: Endpoint, wire: str) -> None:
     with Client(getattr(endpoint, wire), endpoint.model) as client:
-        for pixels, told in (
+        for pixels, found in (
             (pictures().astype(np.float32), r"float32 \[3, 64, 96, 3\]"),
             (pictures()[..., :1], r"uint8 \[3, 64, 96, 1\]"),
             (pictures(size=(96, 64)), r"uint8 \[3, 96, 64, 3\]"),
             (pictures()[0], r"uint8 \[64, 96, 3\]"),
         ):
-            wanted = rf"^images is {told}, the model takes uint8 \[any, 64, 96, 3\]$"
+            wanted = rf"^images is {found}, the model takes uint8 \[any, 64, 96, 3\]$"
             with pytest.raises(DataError, match=wanted):
                 client.predict(pixels)
         with pytest.raises(ConfigError, match=r"^signature 'mask' is unknown, the model has "):
@@ -114,23 +114,21 @@ def test_what_does_not_fit_is_told_before_it_is_sent(endpoint: Endpoint, wire: s
 
 
 @pytest.mark.parametrize(
-    ("third", "told"),
+    ("third", "found"),
     [
         (pictures(1, size=(96, 64))[0], r"uint8 \[1, 96, 64, 3\]"),
         (pictures(1)[0] / 255, r"float64 \[1, 64, 96, 3\]"),
     ],
     ids=["size", "type"],
 )
-def test_an_image_of_a_stream_that_does_not_fit_is_told(
-    endpoint: Endpoint, third: np.ndarray, told: str
+def test_an_image_of_a_stream_that_does_not_fit_is_named(
+    endpoint: Endpoint, third: np.ndarray, found: str
 ) -> None:
     stream = [*pictures(2), third, *pictures(2)]
+    line = rf"^image 3 of the stream: images is {found}, the model takes uint8 \[any, 64, 9"
     with (
         Client(endpoint.grpc, endpoint.model) as client,
-        pytest.raises(
-            DataError,
-            match=rf"^image 3 of the stream: images is {told}, the model takes uint8 \[any, 64, 9",
-        ),
+        pytest.raises(DataError, match=line),
     ):
         list(client.predict_many(stream, batch=4))
 
@@ -152,8 +150,10 @@ def test_what_the_server_refuses_is_one_line(endpoint: Endpoint, wire: str) -> N
             client.predict(pictures())
 
 
-def test_mistakes_in_the_address() -> None:
-    with pytest.raises(ConfigError, match=r"^endpoint is 'localhost:8500', expected such as grpc"):
+def test_wrong_addresses_are_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^endpoint is 'localhost:8500', expected an address such as grpc"
+    ):
         Client("localhost:8500", MODEL)
     with pytest.raises(ConfigError, match=r"^version and label are both given"):
         Client("grpc://localhost:8500", MODEL, version=1, label="canary")
@@ -169,19 +169,19 @@ def test_no_attempt_lasts_longer_than_what_is_left_of_the_deadline() -> None:
 
     patience = Patience(attempt=5.0, deadline=0.5, first=0.01, longest=0.01)
     with Client("http://127.0.0.1:9", MODEL, patience=patience) as client, pytest.raises(Busy):
-        client._patiently(ask)
+        client._retried(ask)
     assert len(times) > 1
     assert times[0] <= 0.5
     assert all(later <= before - 0.2 for before, later in pairwise(times) if before > 0.2)
 
 
 @pytest.mark.parametrize("scheme", ["grpc", "http"])
-def test_nobody_there_is_told_after_the_deadline(scheme: str) -> None:
+def test_an_absent_server_is_reported_after_the_deadline(scheme: str) -> None:
     patience = Patience(attempt=0.5, deadline=1.5, first=0.1)
     began = time.monotonic()
     with (
         Client(f"{scheme}://127.0.0.1:9", MODEL, patience=patience) as client,
-        pytest.raises(Busy, match=r"is not to be reached|did not answer"),
+        pytest.raises(Busy, match=r"cannot be reached|did not answer"),
     ):
         client.predict(pictures())
     assert 0.5 < time.monotonic() - began < Patience().deadline / 2
@@ -241,8 +241,8 @@ def test_a_server_that_dies_and_returns_costs_time_and_nothing_else(folder: Path
 
 @pytest.mark.slow
 @pytest.mark.skipif(GIVEN in os.environ, reason="a server that others run is not killed")
-def test_a_server_that_dies_and_stays_dead_is_told(folder: Path) -> None:
-    """What came before is right, and what waits is not asked one after another."""
+def test_a_server_that_dies_and_stays_dead_is_reported(folder: Path) -> None:
+    """Earlier answers are right, and waiting requests are not sent one after another."""
     distinct = pictures(20)
     expected = saved_model.answers(folder / "2")(distinct)["mask"]
     item = served(folder)
@@ -258,13 +258,13 @@ def test_a_server_that_dies_and_stays_dead_is_told(folder: Path) -> None:
         item.kill()
         for address, answers in streams:
             began = time.monotonic()
-            with pytest.raises(Busy, match=f"^{address}.* (is not to be reached|did not answer)"):
+            with pytest.raises(Busy, match=f"^{address}.* (cannot be reached|did not answer)"):
                 hold_equal(answers, expected)
             assert time.monotonic() - began < Patience().deadline / 2
 
 
 def hold_equal(answers: Iterable[Mapping[str, np.ndarray]], expected: np.ndarray) -> None:
-    """In their order, again and again."""
+    """Checks answers in their order, with the expected ones repeated."""
     for given, mask in zip(answers, cycle(expected), strict=False):
         np.testing.assert_array_equal(given["mask"], mask)
 
@@ -273,7 +273,7 @@ def hold_equal(answers: Iterable[Mapping[str, np.ndarray]], expected: np.ndarray
 def test_a_running_server_takes_models_and_versions_up(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As tests do with a server that is given; a client goes on with a version of another size."""
+    """As tests do with a given server; a client continues with a version of another size."""
     shared = tmp_path / "shared"
     shared.mkdir()
     (shared / "models.config").write_text("model_config_list {}")

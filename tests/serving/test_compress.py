@@ -1,4 +1,4 @@
-"""Fine-tuning for 8 bits and for smaller files, on networks that learn what they answered."""
+"""Fine-tuning for 8 bits and for smaller files, on networks that learn their own answers."""
 
 import gzip
 
@@ -15,14 +15,14 @@ from serving.shipment import Shipment
 from tests.serving.shipped import CLASSES, SIZE, pictures, shipment
 
 
-def logits_of(one: Shipment, pixels: np.ndarray) -> np.ndarray:
-    return graph.network(one.blueprint, one.arrays)(images.normalised(pixels)).numpy()
+def logits_of(network: Shipment, pixels: np.ndarray) -> np.ndarray:
+    return graph.network(network.blueprint, network.arrays)(images.normalised(pixels)).numpy()
 
 
-def lesson(one: Shipment, count: int = 16) -> tf.data.Dataset:
-    """Pictures with what the network itself sees in them."""
+def lesson(network: Shipment, count: int = 16) -> tf.data.Dataset:
+    """Pictures with the network's own predictions as labels."""
     pixels = pictures(count)
-    labels = tf.argmax(tf.image.resize(logits_of(one, pixels), SIZE), -1, output_type=tf.int32)
+    labels = tf.argmax(tf.image.resize(logits_of(network, pixels), SIZE), -1, output_type=tf.int32)
     seen = tf.data.Dataset.from_tensor_slices((images.normalised(pixels), labels))
     return seen.repeat().batch(4)
 
@@ -50,10 +50,10 @@ def test_the_fused_model_is_the_network_and_its_weights_go_back(space: str, seed
                 np.testing.assert_allclose(value, wanted, rtol=1e-5, atol=1e-7)
 
 
-def int8_logits_of(one: Shipment, pixels: np.ndarray) -> np.ndarray:
-    """What TFLite's int8 makes of the logits, before anything is read from them."""
-    network = graph.network(one.blueprint, one.arrays)
-    run = tf.function(lambda image: network(images.normalised(image)), autograph=False)
+def int8_logits_of(network: Shipment, pixels: np.ndarray) -> np.ndarray:
+    """Returns the logits of TFLite's int8, before anything is decoded from them."""
+    function = graph.network(network.blueprint, network.arrays)
+    run = tf.function(lambda image: function(images.normalised(image)), autograph=False)
     concrete = run.get_concrete_function(tf.TensorSpec((1, *SIZE, 3), tf.float32))
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -98,7 +98,7 @@ def mask_of(logits: np.ndarray) -> np.ndarray:
 def test_what_is_learnt_under_rounding_is_there_in_int8() -> None:
     item, losses = shipment(seed=1), []
     stream = lesson(item).map(lambda seen, labels: (seen, (labels + 1) % len(CLASSES)))
-    tuning = FineTuning(stream, steps=30, rate=1e-3, seen=lambda _, loss: losses.append(loss))
+    tuning = FineTuning(stream, steps=30, rate=1e-3, on_step=lambda _, loss: losses.append(loss))
     after = compress.quantised(item, tuning)
     assert len(losses) == 30
     assert losses[-1] < losses[0]
@@ -110,7 +110,7 @@ def test_what_is_learnt_under_rounding_is_there_in_int8() -> None:
         agreed.append((lite(pixels)["mask"] == labels).mean())
     assert agreed[0] < 0.1
     assert agreed[1] > 0.5
-    assert after.told["compressed"] == [{"kind": "quantised", "steps": 30, "rate": 1e-3}]
+    assert after.facts["compressed"] == [{"kind": "quantised", "steps": 30, "rate": 1e-3}]
 
 
 @pytest.mark.slow
@@ -136,7 +136,7 @@ def test_clustering_leaves_few_values_that_pack() -> None:
 
 
 @pytest.mark.slow
-def test_a_rate_too_high_is_told() -> None:
+def test_a_rate_too_high_is_reported() -> None:
     item = shipment("dpc")
     with pytest.raises(TrainingError, match=r"expected a learning rate below 1e\+38"):
         compress.clustered(item, FineTuning(lesson(item), steps=9, rate=1e38), clusters=8)

@@ -96,7 +96,7 @@ def test_nobody_shares_a_batch_with_strangers_unasked(export: Path, file: str) -
     assert "enable_batching" not in (export / "deploy" / file).read_text()
 
 
-def test_the_image_is_built_as_its_first_lines_tell(export: Path) -> None:
+def test_the_image_is_built_as_its_first_lines_say(export: Path) -> None:
     """From the export's folder: what is copied is there, and no other version."""
     deployment.write(export, "street", RELEASE, image="registry.example.com:5000/maps/street")
     text = (export / "deploy" / "Dockerfile").read_text()
@@ -180,20 +180,20 @@ def test_any_text_becomes_a_name(text: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "release", "image", "told"),
+    ("name", "release", "image", "message"),
     [
         ("../x", RELEASE, None, r"^name is '\.\./x', expected .* such as x$"),
         ("street", Release(3), None, r"^stable is 3, expected a version in .*: 1, 2, 10$"),
         ("street", Release(2, 9), None, r"^canary is 9, expected a version in "),
-        ("street", Release(2, 2), None, r"^canary is 2 as stable is, expected another"),
+        ("street", Release(2, 2), None, r"^canary is 2, the same as stable, expected another"),
         ("street", RELEASE, "street:latest", r"^image is 'street:latest', expected .* without a"),
         ("street", RELEASE, "maps/Street", r"^image is 'maps/Street', expected a repository"),
     ],
 )
-def test_mistakes_are_told_before_anything_is_written(
-    export: Path, name: str, release: Release, image: str | None, told: str
+def test_mistakes_are_reported_before_anything_is_written(
+    export: Path, name: str, release: Release, image: str | None, message: str
 ) -> None:
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         deployment.write(export, name, release, image=image)
     assert not (export / "deploy").exists()
 
@@ -208,14 +208,15 @@ def serve(*arguments: str) -> object:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_version_that_lacks_a_part_is_refused_before_anything_is_written(
+def test_a_version_that_misses_a_part_is_refused_before_anything_is_written(
     export: Path, part: str
 ) -> None:
     path = export / "savedmodel" / "10" / part
     path.write_text("")
     for arguments in ((), ("--files", "--stable", "1", "--canary", "10")):
-        told = str(serve(str(export), *arguments).exception)
-        assert f"savedmodel/10 is not a complete version: it lacks {part[:9]}" in told
+        message = str(serve(str(export), *arguments).exception)
+        assert f"savedmodel/10 is not a complete version: {part[:9]}" in message
+        assert " is missing; delete this folder" in message
         path.unlink(missing_ok=True)
     assert not (export / "deploy").exists()
     assert serve(str(export), "--files", "--stable", "2").exit_code == 0

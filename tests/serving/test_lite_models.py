@@ -1,4 +1,4 @@
-"""TFLite models run the operations that were told, and compute what Keras computes."""
+"""TFLite models run the expected operations, and compute what Keras computes."""
 
 import random
 from collections import Counter
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks.deploy import drawn_arrays
+from benchmarks.deploy import random_arrays
 from nas_tf import networks, spaces
 from nas_tf.networks import fused
 from nas_tf.networks.blueprint import Blueprint
@@ -29,13 +29,13 @@ NAMES = {
 PLAIN = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 
 
-def drawn(space: str, seed: int) -> Blueprint:
+def sampled(space: str, seed: int) -> Blueprint:
     genotype = spaces.get(space).sample(random.Random(seed))
     settings = networks.settings.search(space, width=8, alpha=0.35)
     return networks.blueprint_of(genotype, 5, input_size=(65, 97), settings=settings)
 
 
-def told(blueprint: Blueprint) -> Counter[str]:
+def expected_operations(blueprint: Blueprint) -> Counter[str]:
     names: Counter[str] = Counter()
     for node in fused.fuse(blueprint):
         if node.constant:
@@ -45,7 +45,7 @@ def told(blueprint: Blueprint) -> Counter[str]:
 
 
 def operations(op: fused.Op) -> list[str]:
-    """What an operation is in TFLite; XNNPACK joins four maps at once and no more."""
+    """Returns an operation's names in TFLite; at most four maps are concatenated at once."""
     if op.kind == "affine":
         return ["MUL", "ADD"]
     times = -(-(len(op.inputs) - 1) // 3) if op.kind == "concat" else 1
@@ -53,7 +53,7 @@ def operations(op: fused.Op) -> list[str]:
 
 
 def run(model: bytes) -> tuple[Counter[str], np.ndarray, np.ndarray]:
-    """The operations of a model, an image and its logits."""
+    """Returns the operations of a model, an image and its logits."""
     interpreter = tf.lite.Interpreter(model_content=model, experimental_op_resolver_type=PLAIN)
     names = Counter(op["op_name"] for op in interpreter._get_ops_details())
     interpreter.allocate_tensors()
@@ -67,11 +67,13 @@ def run(model: bytes) -> tuple[Counter[str], np.ndarray, np.ndarray]:
 @pytest.mark.quick(9)
 @pytest.mark.parametrize("space", spaces.SPACES)
 @pytest.mark.parametrize("seed", [0, 2])
-def test_a_network_runs_what_was_told_and_computes_what_keras_does(space: str, seed: int) -> None:
-    blueprint = drawn(space, seed)
-    arrays = drawn_arrays(blueprint)
+def test_a_network_runs_the_expected_operations_and_computes_what_keras_does(
+    space: str, seed: int
+) -> None:
+    blueprint = sampled(space, seed)
+    arrays = random_arrays(blueprint)
     names, image, logits = run(lite_models.of_network(blueprint, arrays))
-    assert names == told(blueprint)
+    assert names == expected_operations(blueprint)
     model = realise(blueprint.deployed(), name="whole")
     fill_model(model, arrays)
     expected = model(image, training=False).numpy()
@@ -81,12 +83,12 @@ def test_a_network_runs_what_was_told_and_computes_what_keras_does(space: str, s
 @pytest.mark.quick(3)
 @pytest.mark.parametrize("space", spaces.SPACES)
 def test_an_operation_alone_is_that_operation(space: str) -> None:
-    seen: dict[str, fused.Op] = {}
+    distinct: dict[str, fused.Op] = {}
     for seed in range(20):
-        seen |= {
-            (op.kind, op.kernel, op.stride, op.rate): op for op in fused.ops(drawn(space, seed))
+        distinct |= {
+            (op.kind, op.kernel, op.stride, op.rate): op for op in fused.ops(sampled(space, seed))
         }
-    for op in seen.values():
+    for op in distinct.values():
         names, _, result = run_op(op)
         assert names == Counter(operations(op)), op
         assert result == (1, *op.output)

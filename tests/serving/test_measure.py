@@ -52,16 +52,16 @@ def test_what_was_timed_is_kept_whatever_ends_it() -> None:
             raise KeyboardInterrupt
 
     wanted = [conv(2), conv(4), conv(8)]
-    begun = op_table.empty(1)
+    empty = op_table.empty(1)
     with pytest.raises(KeyboardInterrupt):
-        op_table.fill(begun, wanted, save=saved.append, progress=interrupted)
-    kept = dict(saved[-1].times)
-    assert len(kept) == 2
-    whole = op_table.fill(saved[-1], wanted, save=saved.append)
-    assert {op: whole.times[op] for op in kept} == kept
-    assert whole.missing(wanted) == []
+        op_table.fill(empty, wanted, save=saved.append, progress=interrupted)
+    times = dict(saved[-1].times)
+    assert len(times) == 2
+    complete = op_table.fill(saved[-1], wanted, save=saved.append)
+    assert {op: complete.times[op] for op in times} == times
+    assert complete.missing(wanted) == []
     count = len(saved)
-    assert op_table.fill(whole, wanted, save=saved.append) == whole
+    assert op_table.fill(complete, wanted, save=saved.append) == complete
     assert len(saved) == count
 
 

@@ -1,4 +1,4 @@
-"""ONNX models: what nodes they have, and what ONNX Runtime answers by them."""
+"""ONNX models: their nodes, and their answers in ONNX Runtime."""
 
 import os
 import subprocess
@@ -41,9 +41,9 @@ def test_tensorrt_meets_plain_nodes_of_fixed_sizes(genotype: str) -> None:
     assert dilated
     for node in model.graph.node:
         if node.op_type == "Resize":
-            told = {item.name: item.s for item in node.attribute}
-            assert told["mode"] == b"linear"
-            assert told["coordinate_transformation_mode"] == b"half_pixel"
+            attributes = {item.name: item.s for item in node.attribute}
+            assert attributes["mode"] == b"linear"
+            assert attributes["coordinate_transformation_mode"] == b"half_pixel"
     (image,), (mask,) = model.graph.input, model.graph.output
     sides = [
         [item.dim_value for item in each.type.tensor_type.shape.dim] for each in (image, mask)
@@ -54,21 +54,21 @@ def test_tensorrt_meets_plain_nodes_of_fixed_sizes(genotype: str) -> None:
     assert {prop.key for prop in model.metadata_props} == {"name", "weights_sha256"}
 
 
-def test_the_script_for_a_jetson_builds_the_model_beside_it(tmp_path: Path) -> None:
-    """Run for real, but for TensorRT's program, which writes down what it is asked."""
+def test_the_script_for_a_jetson_builds_the_model_next_to_it(tmp_path: Path) -> None:
+    """Runs the real script with a fake trtexec that records its arguments."""
     name = "camvid $(touch broken) 'a'"
     (tmp_path / "shipped").mkdir()
     script = deployment.write_jetson(tmp_path / "shipped" / f"{name}.onnx")
     assert script.name == f"{name}.jetson.sh"
     trtexec = tmp_path / "trtexec"
-    asked = tmp_path / "asked"
-    trtexec.write_text(f'#!/bin/sh\n{{ pwd; printf "%s\\n" "$@"; }} >> "{asked}"\n')
+    recorded = tmp_path / "recorded"
+    trtexec.write_text(f'#!/bin/sh\n{{ pwd; printf "%s\\n" "$@"; }} >> "{recorded}"\n')
     trtexec.chmod(0o755)
     subprocess.run([script], env={**os.environ, "TRTEXEC": str(trtexec)}, cwd=tmp_path, check=True)
-    told = asked.read_text().splitlines()
+    calls = recorded.read_text().splitlines()
     first = [f"--onnx={name}.onnx", "--fp16", f"--saveEngine={name}-fp16.engine"]
-    assert told[:4] == [str(tmp_path / "shipped"), *first]
-    assert f"--onnx={name}.onnx" in told[4:]
+    assert calls[:4] == [str(tmp_path / "shipped"), *first]
+    assert f"--onnx={name}.onnx" in calls[4:]
     assert [item.name for item in (tmp_path / "shipped").iterdir()] == [script.name]
     absent = {**os.environ, "TRTEXEC": str(tmp_path / "none")}
     done = subprocess.run([script], env=absent, cwd=tmp_path, capture_output=True, text=True)

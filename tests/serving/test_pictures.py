@@ -47,7 +47,7 @@ def test_sixteen_bits_of_grey_are_read_as_the_endpoint_reads_them() -> None:
         (file_of(GREY, "jpeg")[:400], "is damaged"),
     ],
 )
-def test_what_is_no_picture_is_told(tmp_path: Path, content: bytes, line: str) -> None:
+def test_what_is_no_picture_is_reported(tmp_path: Path, content: bytes, line: str) -> None:
     path = tmp_path / "one.png"
     path.write_bytes(content)
     with pytest.raises(DataError, match=line):
@@ -57,9 +57,9 @@ def test_what_is_no_picture_is_told(tmp_path: Path, content: bytes, line: str) -
 
 
 def test_a_huge_picture_is_refused_by_its_header() -> None:
-    whole, sides = file_of(GREY), (9000).to_bytes(4, "big") * 2
-    chunk = whole[12:16] + sides + whole[24:29]
-    huge = whole[:12] + chunk + zlib.crc32(chunk).to_bytes(4, "big") + whole[33:]
+    file, sides = file_of(GREY), (9000).to_bytes(4, "big") * 2
+    chunk = file[12:16] + sides + file[24:29]
+    huge = file[:12] + chunk + zlib.crc32(chunk).to_bytes(4, "big") + file[33:]
     with pytest.raises(DataError, match=r"^it has 9000x9000 pixels, expected at most 67,108,864"):
         pictures.decoded(huge, "it")
 

@@ -1,4 +1,4 @@
-"""What TF Serving would load: read back and compared with the Keras model it came from."""
+"""Exported versions, read back and compared with the Keras model they came from."""
 
 import functools
 import io
@@ -23,12 +23,12 @@ from serving import images, saved_model, staged
 from serving.parity import keras_answers
 from serving.shipment import Shipment
 from serving.signatures import DEFAULT, FILES, LOGITS, PROBABILITIES
-from tests.serving.shipped import SIZE, TASKS, pictures, shipment, tells
+from tests.serving.shipped import SIZE, TASKS, is_distinctive, pictures, shipment
 
 
-def logits_of(one: Shipment, pixels: np.ndarray) -> np.ndarray:
-    model = realise(one.shipped, name="reference")
-    fill_model(model, one.arrays)
+def logits_of(network: Shipment, pixels: np.ndarray) -> np.ndarray:
+    model = realise(network.shipped, name="reference")
+    fill_model(model, network.arrays)
     return model(images.normalised(pixels), training=False).numpy()
 
 
@@ -71,7 +71,7 @@ def test_it_answers_as_the_keras_model(space: str, task: str, tmp_path: Path) ->
     assert np.abs(logits - expected).max() < 1e-5 * most
     given, wanted = saved_model.answers(folder)(pixels), keras_answers(item)(pixels)
     assert given.keys() == wanted.keys()
-    assert task != "depth" or tells(wanted["depth"])
+    assert task != "depth" or is_distinctive(wanted["depth"])
     for name, values in given.items():
         assert values.dtype == wanted[name].dtype
         if name == "mask":
@@ -94,9 +94,9 @@ def test_files_of_any_size_are_answered_at_their_own(exported: tuple[Shipment, P
     assert given.keys() == {"mask_png_bytes"}
     masks = [tf.io.decode_png(item).numpy()[..., 0] for item in given["mask_png_bytes"]]
     assert [mask.shape for mask in masks] == [SIZE, (160, 40), SIZE]
-    whole = saved_model.answers(folder)(pixels[:2])["mask"]
-    np.testing.assert_array_equal(masks[0], whole[0])
-    np.testing.assert_array_equal(masks[2], whole[1])
+    expected = saved_model.answers(folder)(pixels[:2])["mask"]
+    np.testing.assert_array_equal(masks[0], expected[0])
+    np.testing.assert_array_equal(masks[2], expected[1])
 
 
 def test_depths_come_as_kitti_writes_them(tmp_path: Path) -> None:
@@ -104,11 +104,11 @@ def test_depths_come_as_kitti_writes_them(tmp_path: Path) -> None:
     given = signature(folder, FILES)(image_bytes=tf.constant([file_of(pixels[0])]))
     steps = tf.io.decode_png(given["depth_png_bytes"][0], dtype=tf.uint16).numpy()[..., 0]
     metres = saved_model.answers(folder)(pixels)["depth"][0]
-    assert tells(metres)
+    assert is_distinctive(metres)
     np.testing.assert_allclose(steps / 256, metres, atol=0.5 / 256 + 1e-3)
 
 
-def test_joints_are_told_in_the_pixels_of_the_file(tmp_path: Path) -> None:
+def test_joints_are_in_the_pixels_of_the_file(tmp_path: Path) -> None:
     folder, pixels = saved_model.write(shipment(task="pose"), tmp_path), pictures(1)
     larger = pixels[0].repeat(3, 0).repeat(2, 1)
     ask = signature(folder, FILES)
@@ -130,10 +130,10 @@ def test_probabilities_are_those_of_the_logits(exported: tuple[Shipment, Path]) 
 def test_weights_are_constants_in_one_copy(exported: tuple[Shipment, Path]) -> None:
     item, folder = exported
     assert sum(path.stat().st_size for path in (folder / "variables").iterdir()) < 10_000
-    (whole,) = parse_saved_model(str(folder)).meta_graphs
-    functions = whole.graph_def.library.function
+    (meta_graph,) = parse_saved_model(str(folder)).meta_graphs
+    functions = meta_graph.graph_def.library.function
     nodes = [
-        *whole.graph_def.node,
+        *meta_graph.graph_def.node,
         *(node for function in functions for node in function.node_def),
     ]
     constants = [node.attr["value"].tensor for node in nodes if node.op == "Const"]
@@ -160,18 +160,18 @@ def test_what_is_no_picture_is_refused(
 
 def test_a_huge_picture_is_refused_by_its_header(exported: tuple[Shipment, Path]) -> None:
     """81 megapixels in half a kilobyte: decoding would take 240 MB."""
-    whole = file_of(pictures(1)[0])
+    small = file_of(pictures(1)[0])
     sides = (9000).to_bytes(4, "big") * 2
     with pytest.raises(tf.errors.InvalidArgumentError, match="more pixels than are decoded"):
-        signature(exported[1], FILES)(image_bytes=tf.constant([whole[:16] + sides + whole[24:]]))
+        signature(exported[1], FILES)(image_bytes=tf.constant([small[:16] + sides + small[24:]]))
 
 
 def test_a_huge_picture_behind_a_small_size_is_refused(exported: tuple[Shipment, Path]) -> None:
-    """A chunk of no meaning before the header says 8x8 where a header would; decoders skip it."""
-    whole = file_of(np.zeros((4200, 4200), np.uint8))
+    """A meaningless chunk before the header states 8x8 where a header would; decoders skip it."""
+    huge = file_of(np.zeros((4200, 4200), np.uint8))
     chunk = b"nonE" + (8).to_bytes(4, "big") * 2
     false = (8).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
-    file = whole[:8] + false + whole[8:]
+    file = huge[:8] + false + huge[8:]
     assert tf.io.decode_png(file).shape == (4200, 4200, 1)
     with pytest.raises(tf.errors.InvalidArgumentError, match="neither a JPEG nor a PNG"):
         signature(exported[1], FILES)(image_bytes=tf.constant([file]))
@@ -185,9 +185,9 @@ def test_one_pixel_is_a_picture(exported: tuple[Shipment, Path]) -> None:
 
 def test_it_says_what_it_is(exported: tuple[Shipment, Path]) -> None:
     item, folder = exported
-    told = saved_model.about(folder)
-    assert told == item.about()
-    assert told["input"] == {
+    metadata = saved_model.about(folder)
+    assert metadata == item.about()
+    assert metadata["input"] == {
         "size": [64, 96],
         "channels": "RGB",
         "dtype": "uint8",
@@ -196,20 +196,20 @@ def test_it_says_what_it_is(exported: tuple[Shipment, Path]) -> None:
         "overlap": 0.25,
         "padding": 127,
     }
-    assert told["classes"][0] == "road"
+    assert metadata["classes"][0] == "road"
 
 
 def test_the_warm_up_asks_what_the_model_answers(exported: tuple[Shipment, Path]) -> None:
     folder = exported[1]
     records = tf.data.TFRecordDataset(str(folder / saved_model.WARM_UP))
-    asked = []
+    signatures = []
     for record in records.as_numpy_iterator():
         request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
         name = request.model_spec.signature_name
         given = {key: tf.constant(tf.make_ndarray(item)) for key, item in request.inputs.items()}
         assert signature(folder, name)(**given)
-        asked.append(name)
-    assert asked == [DEFAULT, FILES]
+        signatures.append(name)
+    assert signatures == [DEFAULT, FILES]
 
 
 def test_versions_go_up_and_are_not_written_over(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_versions_go_up_and_are_not_written_over(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_while_it_writes_it_leaves_no_version(tmp_path: Path) -> None:
-    """The process kills itself where it makes the warm-up's folder: the graph is written then."""
+    """The process kills itself when it makes the warm-up's folder, after the graph is written."""
     program = (
         "import os, signal, sys; from pathlib import Path; from serving import saved_model\n"
         "from tests.serving.shipped import shipment\n"

@@ -1,4 +1,4 @@
-"""What a phone runs: the operations there are, how XNNPACK takes them, and what they answer."""
+"""TFLite models for phones: their operations, XNNPACK's partitions, and their answers."""
 
 import functools
 import zipfile
@@ -24,7 +24,7 @@ from serving.shipment import Shipment
 from tests.serving.shipped import CLASSES, SIZE, TASKS, check_alike, pictures, shipment
 
 ARCHS = ("arch0", "arch1", "arch2")
-# Of a DPC's random depths the differences are smaller than a step of 8 bits.
+# The random depths of a DPC differ by less than a step of 8 bits.
 SMALLER = [(space, "pose") for space in spaces.SPACES] + [
     ("auxcell", "depth"),
     ("template", "depth"),
@@ -43,8 +43,8 @@ def samples() -> list[np.ndarray]:
     return list(pictures(16, seed=9))
 
 
-def converted(one: Shipment, kind: tflite.Kind) -> bytes:
-    return tflite.convert(one, kind, samples())
+def converted(network: Shipment, kind: tflite.Kind) -> bytes:
+    return tflite.convert(network, kind, samples())
 
 
 @functools.cache
@@ -60,7 +60,7 @@ def of_genotype(name: str, kind: tflite.Kind) -> bytes:
 
 @functools.cache
 def wanted_of(space: str, task: str) -> dict[str, np.ndarray]:
-    """What the Keras model answers to the pictures."""
+    """Returns the Keras model's answers to the pictures."""
     return keras_answers(shipment(space, task, seed=1))(pictures())
 
 
@@ -154,16 +154,16 @@ def test_it_says_what_it_is(tmp_path: Path) -> None:
         assert files.read("labels.txt").decode().split() == list(CLASSES)
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
     (entry,) = (entry for entry in model.metadata if entry.name == b"TFLITE_METADATA")
-    told = bytes(model.buffers[entry.buffer].data)
-    assert told[4:8] == b"M001"
+    metadata = bytes(model.buffers[entry.buffer].data)
+    assert metadata[4:8] == b"M001"
     for text in (b"auxcell-segmentation", b"labels.txt", b"serving_default_image:0"):
-        assert text in told
-    assert normalisation_of(told) == ([0.0], [1.0])
+        assert text in metadata
+    assert normalisation_of(metadata) == ([0.0], [1.0])
 
 
 @pytest.mark.parametrize("kind", ["fp32", "int8"])
 def test_a_model_that_was_cut_off_anywhere_is_refused(tmp_path: Path, kind: tflite.Kind) -> None:
-    """TFLite would end the process. What stands before the files at its end is enough to run."""
+    """TFLite would end the process. The content before the files at its end is enough to run."""
     _, content = of_task("auxcell", "segmentation", kind)
     tables = content.index(b"PK\x03\x04")
     path = tmp_path / "one.tflite"
@@ -174,7 +174,7 @@ def test_a_model_that_was_cut_off_anywhere_is_refused(tmp_path: Path, kind: tfli
         with pytest.raises(ConfigError, match=r"run here: damaged: a part"):
             LiteModel(content[:length])
         path.write_bytes(content[:length])
-        with pytest.raises(ConfigError, match=r"one.tflite is damaged: a part .*export it anew$"):
+        with pytest.raises(ConfigError, match=r"one.tflite is damaged: a part .*export it again$"):
             lite_metadata.read(path)
     assert LiteModel(content[:tables]).size == SIZE
     for length in (tables, tables + 100, len(content) - 1):
@@ -210,7 +210,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         LiteModel(b"nothing of the kind")
     path = tmp_path / "one.tflite"
     for content, line in (
-        (b"nothing", "is no TFLite model, "),
+        (b"nothing", "is not a TFLite model, "),
         (b"0000TFL3", "is damaged: a part"),
     ):
         path.write_bytes(content)

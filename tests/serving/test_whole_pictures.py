@@ -1,4 +1,4 @@
-"""The same picture has the same answer by whatever computes it, at the picture's own size."""
+"""A picture has the same answer from every runtime, at the picture's own size."""
 
 import io
 from collections.abc import Mapping
@@ -49,20 +49,20 @@ def runtimes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, object]:
     }
 
 
-def _scorer(one: Shipment):
-    parts = layouts(one.shipped)
-    scorer = Scorer(lambda _: one.blueprint, one.task, parts, SIZE, Evaluation(batch=2))
-    state = from_arrays(parts, one.arrays)
+def _scorer(network: Shipment):
+    parts = layouts(network.shipped)
+    scorer = Scorer(lambda _: network.blueprint, network.task, parts, SIZE, Evaluation(batch=2))
+    state = from_arrays(parts, network.arrays)
 
     class Pictures:
-        """One picture in the place of a split, whose prediction is kept."""
+        """A single picture in place of a split, whose prediction is stored."""
 
         def __init__(self, picture: np.ndarray) -> None:
             self.picture = picture
 
-        def answered(self, answer, batch):
-            maps = answer(one.geometry.cut(self.picture).numpy())
-            self.mask = one.geometry.joined(maps, self.picture.shape[:2]).numpy()
+        def predictions(self, answer, batch):
+            maps = answer(network.geometry.cut(self.picture).numpy())
+            self.mask = network.geometry.joined(maps, self.picture.shape[:2]).numpy()
             yield from ()
 
     def mask(picture: np.ndarray) -> np.ndarray:
@@ -86,7 +86,7 @@ def written(pixels: np.ndarray, kind: str, orientation: int) -> bytes:
 def agree(runtimes: Mapping[str, object], file: bytes) -> None:
     picture = decoded(file, "it")
     (png,) = runtimes["files"](file)["mask_png_bytes"].numpy()
-    masks = {"image_bytes": images.maps(png), "scorer": runtimes["scorer"](picture)}
+    masks = {"image_bytes": images.decode_map(png), "scorer": runtimes["scorer"](picture)}
     for name in ("saved_model", "tflite"):
         about, ask = runtimes[name]
         masks[name] = whole_picture.answer(ask, about, picture)["mask"]

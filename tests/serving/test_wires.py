@@ -1,4 +1,4 @@
-"""The client against servers that are no TF Serving, are slow, or take no more."""
+"""The client against servers that are not TF Serving, are slow, or are overloaded."""
 
 import json
 import subprocess
@@ -69,33 +69,35 @@ def serving(
         server.server_close()
 
 
-def send(handler: BaseHTTPRequestHandler, told: object, status: int = 200) -> None:
-    content = json.dumps(told).encode()
+def send(handler: BaseHTTPRequestHandler, body: object, status: int = 200) -> None:
+    content = json.dumps(body).encode()
     handler.send_response(status)
     handler.send_header("Content-Length", str(len(content)))
     handler.end_headers()
     handler.wfile.write(content)
 
 
-@pytest.mark.parametrize("told", [{}, [], {"metadata": 7}, {"metadata": {"signature_def": {}}}])
-def test_a_service_that_answers_something_else_is_told(told: object) -> None:
+@pytest.mark.parametrize("body", [{}, [], {"metadata": 7}, {"metadata": {"signature_def": {}}}])
+def test_a_service_that_answers_something_else_is_reported(body: object) -> None:
     with (
-        serving(lambda handler: send(handler, told)) as address,
+        serving(lambda handler: send(handler, body)) as address,
         Client(address, "street") as client,
-        pytest.raises(ServingError, match=f"^{address}/v1/models/street.* (gives no sig|refuses)"),
+        pytest.raises(
+            ServingError, match=f"^{address}/v1/models/street.* (returned no readable sig|refuses)"
+        ),
     ):
         client.predict(IMAGE)
 
 
-@pytest.mark.parametrize("told", [{}, {"outputs": None}, {"outputs": {"mask": "none"}}])
-def test_outputs_that_cannot_be_read_are_told(told: object) -> None:
+@pytest.mark.parametrize("body", [{}, {"outputs": None}, {"outputs": {"mask": "none"}}])
+def test_outputs_that_cannot_be_read_are_reported(body: object) -> None:
     def reply(handler: BaseHTTPRequestHandler) -> None:
-        send(handler, METADATA if handler.command == "GET" else told)
+        send(handler, METADATA if handler.command == "GET" else body)
 
     with (
         serving(reply) as address,
         Client(address, "street") as client,
-        pytest.raises(ServingError, match=r"gives no outputs that can be read, expected TF Serv"),
+        pytest.raises(ServingError, match=r"returned no readable outputs, expected TF Serv"),
     ):
         client.predict(IMAGE)
 
@@ -132,7 +134,7 @@ def test_an_answer_in_drops_gets_no_more_time_than_another(
     certificate: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each drop comes in time, the whole would take minutes."""
+    """Each drop comes in time, the complete answer would take minutes."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     asked, stopped = [], threading.Event()
 
@@ -167,7 +169,7 @@ def test_by_https_a_certificate_is_asked_for_and_trusted_where_it_is_named(
         ):
             client.predict(IMAGE)
         assert "self-signed certificate" in str(error.value)
-        assert str(error.value).endswith("SSL_CERT_FILE names a file of certificates to trust")
+        assert str(error.value).endswith("set SSL_CERT_FILE to a file of certificates to trust")
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         with Client(address, "street") as client:
             assert client.predict(IMAGE)["mask"].tolist() == [[[0, 1], [2, 3]]]
@@ -178,7 +180,7 @@ def test_a_server_without_tls_is_away_and_no_matter_of_trust() -> None:
     with (
         serving(lambda handler: send(handler, METADATA)) as address,
         Client(address.replace("http:", "https:"), "street", patience=patience) as client,
-        pytest.raises(Busy, match="is not to be reached: "),
+        pytest.raises(Busy, match="cannot be reached: "),
     ):
         client.predict(IMAGE)
 
@@ -226,7 +228,7 @@ def test_one_attempt_is_one_attempt() -> None:
             assert len(asked) == attempts
 
 
-def test_what_is_too_large_for_a_message_is_told_and_not_asked_again() -> None:
+def test_what_is_too_large_for_a_message_is_reported_and_not_retried() -> None:
     """gRPC gives it the status of an overloaded server, where asking again may help."""
     server = grpc.server(
         futures.ThreadPoolExecutor(1), options=[("grpc.max_receive_message_length", 1000)]
@@ -252,13 +254,15 @@ def test_what_is_too_large_for_a_message_is_told_and_not_asked_again() -> None:
         ("grpc://127.0.0.1:9", "nas-tf: grpc:// needs tensorflow_serving", 4),
         (
             "http://127.0.0.1:9",
-            "nas-tf: http://127.0.0.1:9/v1/models/street/metadata is not to",
+            "nas-tf: http://127.0.0.1:9/v1/models/street/metadata cannot be",
             6,
         ),
     ],
 )
-def test_a_missing_package_is_told_where_it_is_needed(address: str, line: str, code: int) -> None:
-    """As without the extra."""
+def test_a_missing_package_is_reported_where_it_is_needed(
+    address: str, line: str, code: int
+) -> None:
+    """Hides the package, as if the extra were not installed."""
     program = (
         "import sys; sys.modules['tensorflow_serving'] = None; from nas_tf.cli import main; "
         f"sys.argv[1:] = ['loadtest', '{address}/street']; main()"

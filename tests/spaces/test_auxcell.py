@@ -78,7 +78,7 @@ def test_loose_ends_of_arch1() -> None:
         ),
     ],
 )
-def test_bad_text_is_told_in_one_line(text: str, message: str) -> None:
+def test_bad_text_is_reported_in_one_line(text: str, message: str) -> None:
     with pytest.raises(GenotypeError) as caught:
         AuxCellSpace().parse(text)
     assert str(caught.value) == message
@@ -90,7 +90,7 @@ def test_a_space_needs_a_block() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "other"),
     [
         # the two sides of a branch, which renames what later branches read
         (
@@ -114,9 +114,9 @@ def test_a_space_needs_a_block() -> None:
         ),
     ],
 )
-def test_the_same_network_has_one_canonical_form(one: str, other: str) -> None:
+def test_the_same_network_has_one_canonical_form(first: str, other: str) -> None:
     space = AuxCellSpace()
-    assert space.canonical(space.parse(one)) == space.canonical(space.parse(other))
+    assert space.canonical(space.parse(first)) == space.canonical(space.parse(other))
 
 
 def test_zero_that_hides_a_loose_end_is_kept_apart() -> None:

@@ -24,7 +24,7 @@ class TestThreeBranches(SpaceContract):
     space = DPCSpace(branches=3)
 
     def test_a_description_has_a_line_for_each_part(self) -> None:
-        assert len(spaces.describe(self.drawn(1)).splitlines()) == 4
+        assert len(spaces.describe(self.sampled(1)).splitlines()) == 4
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def _with(branch: int, **changes: object) -> list[dict]:
         ([[0], [0, 0], [0, 0], [0, 0], [0, 0]], "branch1 is [0], expected [input, operator]"),
     ],
 )
-def test_bad_cells_are_told_in_one_line(cell: list, message: str) -> None:
+def test_bad_cells_are_reported_in_one_line(cell: list, message: str) -> None:
     with pytest.raises(GenotypeError) as caught:
         DPCSpace().parse(cell)
     assert str(caught.value) == message

@@ -56,13 +56,13 @@ def test_unused_and_equal_templates_do_not_make_a_network_differ() -> None:
 
 def test_a_single_instance_is_symmetric_and_a_repeated_one_is_not() -> None:
     space = TemplateSpace(templates=2, blocks=2)
-    once = [space.parse(f"[[{t},[0,0,0]],[{b},[2,2,1,1,0]]]") for t, b in _TURNED[0]]
-    twice = [space.parse(f"[[{t},[0,0,0]],[{b},[2,2,1,1,0]]]") for t, b in _TURNED[1]]
+    once = [space.parse(f"[[{t},[0,0,0]],[{b},[2,2,1,1,0]]]") for t, b in _MIRRORED[0]]
+    twice = [space.parse(f"[[{t},[0,0,0]],[{b},[2,2,1,1,0]]]") for t, b in _MIRRORED[1]]
     assert space.canonical(once[0]) == space.canonical(once[1])
     assert space.canonical(twice[0]) != space.canonical(twice[1])
 
 
-_TURNED = [
+_MIRRORED = [
     [("[1,3,1]", "[0,1,0,0,0]"), ("[3,1,1]", "[1,0,0,0,0]")],
     [("[1,3,1]", "[0,1,0,1,0]"), ("[3,1,1]", "[1,0,0,1,0]")],
 ]

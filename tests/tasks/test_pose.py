@@ -17,7 +17,7 @@ JOINTS, SWAPS = 6, ((0, 1), (2, 3))
 
 
 def people(seed: int, batch: int, joints: int, size: tuple[int, int]) -> np.ndarray:
-    """One person an image, joints well inside, some of them absent."""
+    """Returns one person per image, with joints well inside, some of them absent."""
     rng = np.random.default_rng(seed)
     points = rng.uniform(6, np.array(size[::-1]) - 7, (batch, 1, joints, 2))
     seen = rng.choice([0, 1, 2], (batch, 1, joints, 1))
@@ -27,7 +27,7 @@ def people(seed: int, batch: int, joints: int, size: tuple[int, int]) -> np.ndar
 
 class PoseContract(TaskContract):
     def targets(self, seed: int, batch: int) -> dict[str, np.ndarray]:
-        extra = np.full((batch, 1), 6.0 if self.task.score == "pckh" else 9000.0, np.float32)
+        extra = np.full((batch, 1), 6.0 if self.task.scoring == "pckh" else 9000.0, np.float32)
         points = people(seed, batch, self.task.channels, self.size)
         return {"keypoints": points, self.task.extras[0]: extra}
 
@@ -50,7 +50,7 @@ class TestOks(PoseContract):
 
 
 @given(st.integers(0, 10_000))
-def test_a_drawn_joint_is_read_back_to_a_pixel(seed: int) -> None:
+def test_a_rendered_joint_is_decoded_to_a_pixel(seed: int) -> None:
     points = people(seed, 3, JOINTS, (64, 96))
     found, peaks = heatmaps.decode(heatmaps.render(tf.constant(points), (64, 96)))
     seen = points[:, 0, :, 2] > 0
@@ -200,10 +200,10 @@ def test_the_flip_test_gives_left_and_right_their_places() -> None:
 
 def test_loss_is_the_mean_square_over_joints_that_are_there() -> None:
     task = Pose(2)
-    dense = task.encode(np.array([[[[8.0, 8.0, 2], [0, 0, 0]]]], np.float32), (16, 16))
+    encoded = task.encode(np.array([[[[8.0, 8.0, 2], [0, 0, 0]]]], np.float32), (16, 16))
     logits = np.random.default_rng(0).normal(size=(1, 4, 4, 2)).astype(np.float32)
-    expected = np.mean((logits[..., 0] - dense[..., 0]) ** 2)
-    assert float(task.loss(dense, tf.constant(logits))) == pytest.approx(expected, rel=1e-5)
+    expected = np.mean((logits[..., 0] - encoded[..., 0]) ** 2)
+    assert float(task.loss(encoded, tf.constant(logits))) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -211,13 +211,13 @@ def test_loss_is_the_mean_square_over_joints_that_are_there() -> None:
     [
         ({"joints": 0}, "joints is 0, expected an integer of 1 or more"),
         ({"joints": 5, "score": "auc"}, "score is 'auc', expected 'pckh' or 'oks'"),
-        ({"joints": 5, "score": "oks"}, "sigmas are needed for OKS of 5 joints, one a joint"),
+        ({"joints": 5, "score": "oks"}, "sigmas are needed for OKS of 5 joints, one per joint"),
         ({"joints": 5, "swaps": ((0, 5),)}, "swaps and limbs join joints of 0–4"),
         (
             {"joints": 5, "swaps": ((0, 1), (1, 2))},
             "swaps ((0, 1), (1, 2)) name a joint twice, expected pairs",
         ),
-        ({"joints": 5, "names": ("a",)}, "names has 1 entries, expected 5, one a joint"),
+        ({"joints": 5, "names": ("a",)}, "names has 1 entries, expected 5, one per joint"),
     ],
 )
 def test_mistakes_are_named(options: dict, message: str) -> None:
@@ -226,7 +226,7 @@ def test_mistakes_are_named(options: dict, message: str) -> None:
     assert str(caught.value) == message
 
 
-def test_a_score_without_its_field_says_so() -> None:
+def test_a_score_without_its_field_is_refused() -> None:
     metrics = Pose(2).metrics()
     with pytest.raises(ConfigError, match=r"^target has no 'head_size', which this score"):
         metrics.update(np.zeros((1, 1, 2, 3), np.float32), tf.zeros((1, 4, 4, 2)), (16, 16))

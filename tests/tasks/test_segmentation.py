@@ -14,7 +14,7 @@ CLASSES, IGNORE = 5, 9
 
 
 def random_case(seed: int, classes: int = CLASSES) -> tuple[np.ndarray, np.ndarray]:
-    """Labels with ignored pixels and often an absent class; logits at the same resolution."""
+    """Returns labels with ignored pixels and often an absent class, and logits of their size."""
     rng = np.random.default_rng(seed)
     present = rng.permutation(classes)[: rng.integers(1, classes + 1)]
     labels = rng.choice([*present, IGNORE], (2, 8, 8)).astype(np.uint8)
@@ -42,13 +42,13 @@ def test_the_matrix_is_that_of_scikit_learn(seed: int) -> None:
     matrix = ConfusionMatrix(CLASSES, IGNORE)
     matrix.update(tf.constant(labels), tf.constant(logits))
     counted = labels != IGNORE
-    ours = matrix.numpy()
-    assert ours.sum() == counted.sum()
+    counts = matrix.numpy()
+    assert counts.sum() == counted.sum()
     if counted.any():
         expected = confusion_matrix(
             labels[counted], logits.argmax(-1)[counted], labels=range(CLASSES)
         )
-        np.testing.assert_array_equal(ours[:, :CLASSES], expected)
+        np.testing.assert_array_equal(counts[:, :CLASSES], expected)
 
 
 @given(st.integers(0, 10_000), st.sampled_from([None, 0]))
@@ -117,7 +117,7 @@ def test_a_class_predicted_but_absent_has_no_score_of_its_own() -> None:
     assert figures["mean_iou"] == pytest.approx((8 / 12 + 8 / 11) / 2)
 
 
-def test_counts_beyond_32_bits_are_kept() -> None:
+def test_counts_beyond_32_bits_are_exact() -> None:
     matrix = ConfusionMatrix(2, 255)
     matrix.update(tf.zeros((1, 2, 2), tf.uint8), tf.zeros((1, 2, 2, 2)))
     for _ in range(33):
@@ -182,7 +182,7 @@ def test_colours_are_those_given_and_ignored_pixels_are_black() -> None:
         ),
         (
             {"num_classes": 2, "class_weights": [1.0]},
-            "class_weights has 1 entries, expected 2, one a class",
+            "class_weights has 1 entries, expected 2, one per class",
         ),
     ],
 )

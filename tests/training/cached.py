@@ -1,4 +1,4 @@
-"""A small cache, buildable in this process or in one that gets killed."""
+"""A small cache that this process builds, or one that is killed."""
 
 import functools
 import sys
@@ -28,8 +28,8 @@ def teacher() -> tf.keras.Model:
 
 
 def key(images: int = 21, views: int = 2, **changes: object) -> CacheKey:
-    plain = dict(data="noise", images=images, views=views, crop=SIZE, seed=1)
-    return CacheKey(**{**plain, **changes})
+    defaults = dict(data="noise", images=images, views=views, crop=SIZE, seed=1)
+    return CacheKey(**{**defaults, **changes})
 
 
 def example(row: int) -> tuple[np.ndarray, np.ndarray]:
@@ -51,9 +51,9 @@ def source(total: int, log: Path | None = None):
 
 
 def build(root: Path, log: Path | None = None, **changes: object) -> FeatureCache:
-    wanted = key(**changes)
+    cache_key = key(**changes)
     return prepare(
-        root, wanted, source(wanted.rows, log), encoder(), batch=BATCH, shard_rows=SHARD_ROWS
+        root, cache_key, source(cache_key.rows, log), encoder(), batch=BATCH, shard_rows=SHARD_ROWS
     )
 
 

@@ -1,4 +1,4 @@
-"""Prepared data of the tests lies apart from the user's own."""
+"""Keeps prepared data of the tests apart from the user's own."""
 
 from collections.abc import Iterator
 

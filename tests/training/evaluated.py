@@ -1,4 +1,4 @@
-"""A small experiment on the embedded data set, quick enough for many candidates."""
+"""A small configuration on the embedded data set, quick enough for many candidates."""
 
 import functools
 import json
@@ -26,7 +26,7 @@ SIMPLE = spaces.get("auxcell").parse(
 
 SMALL = {
     "space": "auxcell",
-    "data": {"name": "shapes", "meta_val": 0.1},
+    "data": {"name": "shapes", "meta_val_share": 0.1},
     "network": {"width": 8, "alpha": 0.35, "weights": None},
     "stage_one": {"epochs": 1, "views": 1, "batch": 32, "crop": [64, 64]},
     "stage_two": {"epochs": 1, "batch": 32},
@@ -35,7 +35,7 @@ SMALL = {
 
 
 def experiment(**changes: Any) -> Config:
-    """The small experiment with sections changed key by key."""
+    """Returns the small configuration with sections changed key by key."""
     content = json.loads(json.dumps(SMALL))
     for key, value in changes.items():
         if isinstance(value, dict) and isinstance(content.get(key), dict):
@@ -46,30 +46,30 @@ def experiment(**changes: Any) -> Config:
 
 
 @functools.cache
-def _ground(text: str) -> SharedData:
+def _shared(text: str) -> SharedData:
     return SharedData(msgspec.json.decode(text, type=Config))
 
 
 def evaluator(config: Config) -> TwoStage:
-    """Experiments that differ in nothing the groundwork reads share it."""
-    plain = msgspec.structs.replace(
+    """Returns an evaluator; configurations with equal shared data use the same instance."""
+    key = msgspec.structs.replace(
         config,
         gate=Gate(),
         limits=Limits(),
         stage_one=msgspec.structs.replace(config.stage_one, decoder=Optimiser()),
     )
-    return TwoStage(config, _ground(msgspec.json.encode(plain).decode()))
+    return TwoStage(config, _shared(msgspec.json.encode(key).decode()))
 
 
 def evaluate(genotype: Any, config: Config | None = None, **options: Any) -> CandidateResult:
-    item = evaluator(config or experiment())
-    return item.evaluate(genotype, gate.make(item.config.gate, 1), **options)
+    two_stage = evaluator(config or experiment())
+    return two_stage.evaluate(genotype, gate.make(two_stage.config.gate, 1), **options)
 
 
 def calibrated_encoder(path: Path, alpha: float = 0.35) -> Path:
-    """Weights of a random encoder whose statistics were measured on data, as a file.
+    """Writes weights of a random encoder whose statistics were measured on data.
 
-    Pre-trained ones cannot be had everywhere; on random features a decoder learns well enough.
+    Pre-trained ones are not available everywhere; on random features a decoder learns well enough.
     """
     tf.keras.utils.set_random_seed(3)
     model = networks.encoder(alpha=alpha)

@@ -31,11 +31,11 @@ def drawn(auxiliary: str = "cell", genotype: Genotype = SIMPLE) -> Blueprint:
 def learner(blueprint: Blueprint | None = None, task: Task | None = None, **recipe) -> Learner:
     blueprint = blueprint or drawn()
     parts = layouts(blueprint)
-    plain = {"optimisers": {"encoder": SGD, "decoder": ADAM}, "normalising": frozenset(parts)}
+    defaults = {"optimisers": {"encoder": SGD, "decoder": ADAM}, "normalising": frozenset(parts)}
     return Learner(
         blueprint,
         task or Segmentation(CLASSES),
-        Recipe(**{**plain, **recipe}),
+        Recipe(**{**defaults, **recipe}),
         from_arrays(parts, initial_arrays(blueprint, seed=1)),
         parts,
         precision=Precision(),

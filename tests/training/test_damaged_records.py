@@ -1,4 +1,4 @@
-"""A prepared record that was damaged is told wherever a training or a score reads it."""
+"""A damaged prepared record is reported wherever a training or a score reads it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ from nas_tf.training.split_cache import cache_split
 from tests.training.evaluated import evaluator, experiment
 from tests.training.test_full import training
 
-TOLD = "split train, is damaged: hash mismatch; run nas-tf data prepare shapes --again"
+MESSAGE = "split train, is damaged: hash mismatch; run nas-tf data prepare shapes --again"
 
 
 class Damaged:
@@ -40,27 +40,27 @@ def damage(monkeypatch: pytest.MonkeyPatch) -> Callable[[Examples], None]:
 
 @pytest.mark.slow
 def test_in_a_full_training(tmp_path: Path, damage: Callable) -> None:
-    item = training(tmp_path)
-    damage(item._data[0].examples)
-    with pytest.raises(DataError, match=TOLD):
-        next(item.epochs())
+    full_training = training(tmp_path)
+    damage(full_training._data[0].examples)
+    with pytest.raises(DataError, match=MESSAGE):
+        next(full_training.epochs())
 
 
 @pytest.mark.slow
 def test_in_stage_two_and_where_it_is_scored(damage: Callable) -> None:
-    ground = evaluator(experiment()).ground
-    damage(ground.examples)
-    for batches in (ground.stage_two_batches(1, 0), ground.validation_images()):
-        with pytest.raises(DataError, match=TOLD):
+    shared = evaluator(experiment()).shared
+    damage(shared.examples)
+    for batches in (shared.stage_two_batches(1, 0), shared.validation_images()):
+        with pytest.raises(DataError, match=MESSAGE):
             next(batches)
 
 
 @pytest.mark.slow
 def test_in_a_score_and_where_features_are_cached(tmp_path: Path, damage: Callable) -> None:
-    ground: Any = evaluator(experiment()).ground
-    damage(ground.examples)
-    with pytest.raises(DataError, match=TOLD):
-        next(Split(ground.examples, ground.reward_view).batches(ground.task, 4))
-    encoder = networks.encoder(input_size=ground.reward_view.crop, alpha=0.35)
-    with pytest.raises(DataError, match=TOLD):
-        cache_split(ground.examples, ground.task, ground.reward_view, encoder, root=tmp_path)
+    shared: Any = evaluator(experiment()).shared
+    damage(shared.examples)
+    with pytest.raises(DataError, match=MESSAGE):
+        next(Split(shared.examples, shared.reward_view).batches(shared.task, 4))
+    encoder = networks.encoder(input_size=shared.reward_view.crop, alpha=0.35)
+    with pytest.raises(DataError, match=MESSAGE):
+        cache_split(shared.examples, shared.task, shared.reward_view, encoder, root=tmp_path)

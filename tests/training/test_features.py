@@ -75,9 +75,9 @@ def test_labels_take_the_nearest_pixel_of_the_finest_tap(cache: FeatureCache) ->
 
 
 def test_teacher_logits_are_stored_at_the_finest_tap(tmp_path: Path) -> None:
-    wanted = key(images=4, views=1, dtype="float32")
+    cache_key = key(images=4, views=1, dtype="float32")
     taught = prepare(
-        tmp_path, wanted, source(4), encoder(), teacher=teacher(), batch=BATCH, shard_rows=BATCH
+        tmp_path, cache_key, source(4), encoder(), teacher=teacher(), batch=BATCH, shard_rows=BATCH
     )
     images = np.stack([example(row)[0] for row in range(4)])
     expected = tf.image.resize(teacher()(images), (16, 24))
@@ -98,13 +98,13 @@ def test_an_epoch_visits_every_image_once_and_its_views_in_turn(seed: int, epoch
     np.testing.assert_array_equal(order, cache.order(seed=seed, epoch=epoch))
 
 
-def test_a_stream_goes_on_where_it_is_told(cache: FeatureCache) -> None:
-    whole = list(cache.epoch(batch=4, seed=3, epoch=2))
-    assert len(whole) == 5
+def test_a_stream_starts_at_a_given_step(cache: FeatureCache) -> None:
+    complete = list(cache.epoch(batch=4, seed=3, epoch=2))
+    assert len(complete) == 5
     rest = list(cache.epoch(batch=4, seed=3, epoch=2, start=3))
-    for first, other in zip(whole[3:], rest, strict=True):
+    for expected, batch in zip(complete[3:], rest, strict=True):
         for field in cache.fields:
-            np.testing.assert_array_equal(first[field], other[field])
+            np.testing.assert_array_equal(expected[field], batch[field])
     in_order = list(cache.in_order(batch=8))
     assert [len(batch["target"]) for batch in in_order] == [8, 8, 5]
     np.testing.assert_array_equal(in_order[0]["tap3"], cache.rows(range(8))["tap3"])
@@ -119,7 +119,7 @@ def test_a_finished_cache_is_not_built_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "harm",
+    "damage",
     [
         lambda folder: (folder / "shard-00001.tap2.npy").unlink(),
         lambda folder: (folder / "shard-00001.json").write_text("{"),
@@ -130,11 +130,11 @@ def test_a_finished_cache_is_not_built_again(tmp_path: Path) -> None:
     ],
     ids=["missing field", "broken seal", "missing seal", "short", "flipped", "no manifest"],
 )
-def test_a_broken_shard_is_found_and_only_it_is_rebuilt(harm, tmp_path: Path) -> None:
+def test_a_broken_shard_is_found_and_only_it_is_rebuilt(damage, tmp_path: Path) -> None:
     log = tmp_path / "log"
     folder = build(tmp_path / "c", log).folder
     before = contents(folder)
-    harm(folder)
+    damage(folder)
     log.write_text("")
     assert contents(build(tmp_path / "c", log).folder) == before
     rows = {int(line) for line in log.read_text().splitlines()}
@@ -147,8 +147,8 @@ def flip_a_byte(path: Path) -> None:
     path.write_bytes(data)
 
 
-def test_an_interrupted_build_goes_on(tmp_path: Path) -> None:
-    whole = contents(build(tmp_path / "whole").folder)
+def test_an_interrupted_build_resumes(tmp_path: Path) -> None:
+    undisturbed = contents(build(tmp_path / "undisturbed").folder)
 
     def interrupted(first: int):
         for start, batch in zip(range(first, 42, BATCH), source(42)(first), strict=True):
@@ -156,27 +156,29 @@ def test_an_interrupted_build_goes_on(tmp_path: Path) -> None:
                 raise KeyboardInterrupt
             yield batch
 
-    wanted = key()
+    cache_key = key()
     with pytest.raises(KeyboardInterrupt):
-        prepare(tmp_path / "c", wanted, interrupted, encoder(), batch=BATCH, shard_rows=SHARD_ROWS)
+        prepare(
+            tmp_path / "c", cache_key, interrupted, encoder(), batch=BATCH, shard_rows=SHARD_ROWS
+        )
     assert not list(tmp_path.glob("c/*/manifest.json"))
     (tmp_path / "again").touch()
     steps = []
     done = prepare(
         tmp_path / "c",
-        wanted,
+        cache_key,
         interrupted,
         encoder(),
         batch=BATCH,
         shard_rows=SHARD_ROWS,
         progress=lambda rows, total: steps.append((rows, total)),
     )
-    assert contents(done.folder) == whole
+    assert contents(done.folder) == undisturbed
     assert steps[0][0] > SHARD_ROWS
     assert steps[-1] == (42, 42)
 
 
-def test_keys_and_fingerprints_tell_what_differs() -> None:
+def test_digests_of_keys_differ() -> None:
     digests = {
         key(**change).digest
         for change in (
@@ -193,7 +195,7 @@ def test_keys_and_fingerprints_tell_what_differs() -> None:
 
 
 @pytest.mark.slow
-def test_a_fingerprint_tells_graphs_and_weights_apart_and_nothing_else() -> None:
+def test_a_fingerprint_depends_on_graph_and_weights_alone() -> None:
     def plain(**changes: object) -> tf.keras.Model:
         tf.keras.utils.set_random_seed(5)
         options = dict(input_shape=(32, 32, 3), alpha=0.35, weights=None, include_top=False)
@@ -230,9 +232,9 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
 def test_features_too_large_for_half_precision_are_refused(tmp_path: Path) -> None:
     image = tf.keras.Input((*SIZE, 3))
     loud = tf.keras.Model(image, tf.keras.layers.AveragePooling2D(4)(image * 1e7))
-    wanted = key(images=4, views=1)
+    cache_key = key(images=4, views=1)
     with pytest.raises(DataError, match=r"^feature cache: tap0 is not finite in float16; store"):
-        prepare(tmp_path, wanted, source(4), loud, batch=4, shard_rows=4)
+        prepare(tmp_path, cache_key, source(4), loud, batch=4, shard_rows=4)
 
 
 def test_extras_are_stored_as_they_come(tmp_path: Path) -> None:
@@ -258,11 +260,11 @@ def test_a_batch_larger_than_the_cache_is_refused(cache: FeatureCache) -> None:
 
 
 def test_a_cache_may_have_more_files_than_a_process_may_open(tmp_path: Path) -> None:
-    wanted = key(images=300, views=1)
+    cache_key = key(images=300, views=1)
     shard = {"tap0": np.zeros((1, 2), np.float16), "target": np.zeros((1, 2), np.uint8)}
     for number in range(300):
         Shard(tmp_path, number).write([{**shard, "target": shard["target"] + number % 256}])
-    manifest(tmp_path, images=wanted.images, shard_rows=1, fields=tuple(shard))
+    manifest(tmp_path, images=cache_key.images, shard_rows=1, fields=tuple(shard))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 550, hard))
     try:
@@ -282,7 +284,7 @@ def manifest(folder: Path, *, images: int, shard_rows: int, fields: tuple[str, .
     write_atomically(folder / "manifest.json", lambda file: file.write(data))
 
 
-def test_a_cache_that_does_not_fit_is_refused_before_it_is_begun(tmp_path: Path) -> None:
+def test_a_cache_that_does_not_fit_is_refused_before_it_is_built(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFault, match=r"^feature cache in .* needs .* GiB .* are free"):
         prepare(tmp_path, key(images=10**8), source(10**8), encoder(), batch=4, shard_rows=10**6)
     assert not list(tmp_path.rglob("*.npy"))
@@ -305,8 +307,8 @@ def test_killed_builds_end_with_the_same_bytes(tmp_path: Path) -> None:
     """Killed after a random number of batches and a moment more."""
     undisturbed = contents(build(tmp_path / "whole", images=60).folder)
     rng = random.Random(0)
-    for round_ in range(times(6, 3)):
-        log = tmp_path / f"log{round_}"
+    for attempt in range(times(6, 3)):
+        log = tmp_path / f"log{attempt}"
         process = child(tmp_path / "killed", log)
         batches = rng.randrange(2, 9)
         while (

@@ -1,4 +1,4 @@
-"""Full training: places and stages; runs interrupted anywhere end as undisturbed ones."""
+"""Full training: positions and stages; interrupted runs end like undisturbed ones."""
 
 import json
 import os
@@ -40,20 +40,20 @@ def training(folder: Path, full: dict | None = None) -> FullTraining:
     settings = msgspec.convert(full or FULL, Full)
     examples = Examples("shapes", "train")
     task = task_of(examples.info)
-    drawn = networks.blueprint_of(
+    blueprint = networks.blueprint_of(
         SIMPLE,
         task.channels,
         input_size=CROP,
         settings=networks.settings.search("auxcell", width=8, alpha=0.35),
     )
-    state = from_arrays(layouts(drawn), initial_arrays(drawn, seed=1))
+    state = from_arrays(layouts(blueprint), initial_arrays(blueprint, seed=1))
     data = StageData(examples, preset("shapes", "full", CROP))
     count = len(settings.stages)
     return FullTraining(
         settings,
         [data] * count,
         task,
-        [drawn] * count,
+        [blueprint] * count,
         state,
         folder,
         precision=Precision(),
@@ -62,31 +62,31 @@ def training(folder: Path, full: dict | None = None) -> FullTraining:
 
 
 class Killed(BaseException):
-    """Stands for the end of the process, which nothing in the training may catch."""
+    """Simulates the end of the process, which the training must not catch."""
 
 
-def run_until(one: FullTraining, step: int) -> None:
+def run_until(full_training: FullTraining, step: int) -> None:
     def stop(done: int, loss: float) -> None:
         if done == step:
             raise Killed
 
     with pytest.raises(Killed):
-        for _ in one.epochs(stop):
+        for _ in full_training.epochs(stop):
             pass
 
 
-def ends(one: FullTraining) -> list[tuple[int, int, float]]:
-    return [(end.stage, end.epoch, end.loss) for end in one.epochs()]
+def ends(full_training: FullTraining) -> list[tuple[int, int, float]]:
+    return [(end.stage, end.epoch, end.loss) for end in full_training.epochs()]
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[list, dict]:
-    item = training(tmp_path_factory.mktemp("undisturbed"))
-    return ends(item), vectors(item)
+    full_training = training(tmp_path_factory.mktemp("undisturbed"))
+    return ends(full_training), vectors(full_training)
 
 
-def vectors(one: FullTraining) -> dict[str, np.ndarray]:
-    state = one.state
+def vectors(full_training: FullTraining) -> dict[str, np.ndarray]:
+    state = full_training.state
     return {
         **{f"weights {part}": vector for part, vector in state.trainable.items()},
         **{f"statistics {part}": vector for part, vector in state.statistics.items()},
@@ -94,34 +94,34 @@ def vectors(one: FullTraining) -> dict[str, np.ndarray]:
 
 
 def test_steps_lead_to_their_places(tmp_path: Path) -> None:
-    item = training(tmp_path)
-    assert item.steps == 600 // 64 + 2 * 6
-    assert item.place(0) == Place(0, 0, 0)
-    assert item.place(8) == Place(0, 0, 8)
-    assert item.place(9) == Place(1, 0, 0)
-    assert item.place(16) == Place(1, 1, 1)
+    full_training = training(tmp_path)
+    assert full_training.steps == 600 // 64 + 2 * 6
+    assert full_training.place(0) == Place(0, 0, 0)
+    assert full_training.place(8) == Place(0, 0, 8)
+    assert full_training.place(9) == Place(1, 0, 0)
+    assert full_training.place(16) == Place(1, 1, 1)
 
 
 def test_rates_and_frozen_statistics_follow_the_paper(tmp_path: Path) -> None:
-    item = training(tmp_path)
-    assert not item._is_frozen(0, 0, 8)
-    assert [item._is_frozen(1, *divmod(step, 6)) for step in (0, 5, 6, 11)] == [
+    full_training = training(tmp_path)
+    assert not full_training._is_frozen(0, 0, 8)
+    assert [full_training._is_frozen(1, *divmod(step, 6)) for step in (0, 5, 6, 11)] == [
         False,
         False,
         True,
         True,
     ]
-    assert item._rates(1, 3, frozen=False) == {"encoder": 1e-3, "decoder": 3e-3}
-    assert item._rates(1, 7, frozen=True) == {"encoder": 5e-4, "decoder": 1.5e-3}
+    assert full_training._rates(1, 3, frozen=False) == {"encoder": 1e-3, "decoder": 3e-3}
+    assert full_training._rates(1, 7, frozen=True) == {"encoder": 5e-4, "decoder": 1.5e-3}
 
 
 @pytest.mark.slow
 def test_statistics_stay_once_they_are_frozen(tmp_path: Path) -> None:
     full = {**FULL, "stages": STAGES[1:], "polyak": None}
-    item, seen = training(tmp_path, full), []
-    for _ in item.epochs():
-        seen.append(item.state.statistics["encoder"])
-    np.testing.assert_array_equal(*seen)
+    full_training, statistics = training(tmp_path, full), []
+    for _ in full_training.epochs():
+        statistics.append(full_training.state.statistics["encoder"])
+    np.testing.assert_array_equal(*statistics)
 
 
 @pytest.mark.slow
@@ -145,32 +145,32 @@ def test_a_broken_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> None
     first = training(tmp_path)
     run_until(first, 3)
     first.save()
-    kept = first.steps_done
+    saved_step = first.steps_done
     run_until(first, 5)
     first.save()
     newest = max(tmp_path.rglob("*.data-*"), key=lambda path: path.stat().st_mtime_ns)
     newest.write_bytes(newest.read_bytes()[:1000])
     second = training(tmp_path)
     assert second.resume()
-    assert second.steps_done == kept
+    assert second.steps_done == saved_step
     for path in tmp_path.rglob("*.data-*"):
         path.write_bytes(b"")
     with pytest.raises(DataError) as error:
         training(tmp_path).resume()
     assert str(error.value) == (
         f"no checkpoint in {tmp_path / 'stage1'} can be read or fits this network: "
-        "remove the folder to begin anew"
+        "remove the folder to start again"
     )
 
 
-def whole(**full: object) -> Config:
+def configuration(**full: object) -> Config:
     stages = [{"epochs": 2, "batch": 100, "crop": list(CROP)}]
-    return experiment(full={"stages": stages, **full})
+    return experiment(full_training={"stages": stages, **full})
 
 
 @pytest.mark.slow
-def test_a_run_keeps_everything_in_its_folder(tmp_path: Path) -> None:
-    run = FullRun(whole(), SIMPLE, tmp_path)
+def test_a_run_saves_everything_in_its_folder(tmp_path: Path) -> None:
+    run = FullRun(configuration(), SIMPLE, tmp_path)
     steps: list[int] = []
     finished = run.run(lambda done, loss: steps.append(done))
     assert steps == list(range(1, 13))
@@ -179,16 +179,16 @@ def test_a_run_keeps_everything_in_its_folder(tmp_path: Path) -> None:
     assert record["result"] == dict(finished.result)
     assert [row["step"] for row in run.history.rows] == ["6", "12"]
     assert list((tmp_path / "tensorboard").glob("events*"))
-    again = FullRun(whole(), SIMPLE, tmp_path)
+    again = FullRun(configuration(), SIMPLE, tmp_path)
     assert again.resumed
     assert again.run().result == finished.result
 
 
 @pytest.mark.slow
-def test_the_kept_model_scores_as_the_run_says(tmp_path: Path) -> None:
+def test_the_saved_model_scores_as_the_run_reports(tmp_path: Path) -> None:
     from tensorflow import keras
 
-    run = FullRun(whole(), SIMPLE, tmp_path)
+    run = FullRun(configuration(), SIMPLE, tmp_path)
     finished = run.run()
     model = keras.models.load_model(tmp_path / "last.keras", compile=False)
     metrics = run.task.metrics()
@@ -197,44 +197,44 @@ def test_the_kept_model_scores_as_the_run_says(tmp_path: Path) -> None:
     assert metrics.result() == pytest.approx(dict(finished.result), abs=1e-4)
 
 
-def test_another_configuration_does_not_go_on_in_the_same_folder(tmp_path: Path) -> None:
-    FullRun(whole(), SIMPLE, tmp_path)
+def test_another_configuration_is_refused_in_the_same_folder(tmp_path: Path) -> None:
+    FullRun(configuration(), SIMPLE, tmp_path)
     with pytest.raises(ConfigError) as error:
-        FullRun(whole(polyak=0.9), SIMPLE, tmp_path)
-    key = "full.polyak"
+        FullRun(configuration(polyak=0.9), SIMPLE, tmp_path)
+    key = "full_training.polyak"
     assert str(error.value) == (
-        f"{tmp_path} was begun with {key}=null, now it is 0.9: give {key}=null, or another folder "
-        f"({tmp_path / 'config.yaml'} says what it was)"
+        f"{tmp_path} was started with {key}=null, now it is 0.9: give {key}=null, or another "
+        f"folder ({tmp_path / 'config.yaml'} says what it was)"
     )
 
 
 @pytest.mark.slow
-def test_another_number_of_stages_is_told_by_its_first_key(tmp_path: Path) -> None:
-    first = whole()
+def test_another_number_of_stages_is_reported_by_its_first_key(tmp_path: Path) -> None:
+    first = configuration()
     FullRun(first, SIMPLE, tmp_path)
-    stages = (*first.full.stages, first.full.stages[0])
-    more = msgspec.structs.replace(first.full, stages=stages)
+    stages = (*first.full_training.stages, first.full_training.stages[0])
+    more = msgspec.structs.replace(first.full_training, stages=stages)
     with pytest.raises(ConfigError) as error:
-        FullRun(msgspec.structs.replace(first, full=more), SIMPLE, tmp_path)
+        FullRun(msgspec.structs.replace(first, full_training=more), SIMPLE, tmp_path)
     assert str(error.value) == (
-        f"{tmp_path} was begun without full.stages.{len(stages) - 1}.epochs, now it is the other "
-        f"way: give {tmp_path / 'config.yaml'}, or another folder"
+        f"{tmp_path} was started without full_training.stages.{len(stages) - 1}.epochs, now it is "
+        f"the other way: give {tmp_path / 'config.yaml'}, or another folder"
     )
 
 
-def test_another_genotype_does_not_go_on_in_the_same_folder(tmp_path: Path) -> None:
-    FullRun(whole(), SIMPLE, tmp_path)
+def test_another_genotype_is_refused_in_the_same_folder(tmp_path: Path) -> None:
+    FullRun(configuration(), SIMPLE, tmp_path)
     with pytest.raises(ConfigError) as error:
-        FullRun(whole(), OTHER, tmp_path)
+        FullRun(configuration(), OTHER, tmp_path)
     assert str(error.value) == (
-        f"{tmp_path} was begun with genotype {SIMPLE}, now it is {OTHER}: give that one, or "
+        f"{tmp_path} was started with genotype {SIMPLE}, now it is {OTHER}: give that one, or "
         "another folder"
     )
 
 
 @pytest.mark.slow
-def test_what_changes_nothing_of_a_full_training_goes_on(tmp_path: Path) -> None:
-    first = whole()
+def test_keys_without_effect_on_full_training_may_change(tmp_path: Path) -> None:
+    first = configuration()
     FullRun(first, SIMPLE, tmp_path)
     stage_one = msgspec.structs.replace(first.stage_one, epochs=9)
     other = msgspec.structs.replace(first, threads=1, stage_one=stage_one)
@@ -242,13 +242,13 @@ def test_what_changes_nothing_of_a_full_training_goes_on(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_divergence_keeps_the_best_weights_so_far(tmp_path: Path) -> None:
+def test_divergence_leaves_the_best_weights_so_far(tmp_path: Path) -> None:
     stages = [
         {"epochs": 1, "batch": 100, "crop": list(CROP)},
         {"epochs": 1, "batch": 100, "crop": list(CROP), "decoder": {"learning_rate": 1e30}},
     ]
     with pytest.raises(TrainingError) as error:
-        FullRun(experiment(full={"stages": stages}), SIMPLE, tmp_path).run()
+        FullRun(experiment(full_training={"stages": stages}), SIMPLE, tmp_path).run()
     assert str(error.value) == (
         f"the loss is nan at step 8: the best weights so far are in {tmp_path / 'best.keras'}; "
         "lower the learning rates, or clip gradients"
@@ -259,7 +259,7 @@ def test_divergence_keeps_the_best_weights_so_far(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_several_scales_and_mirror_images_count_in_the_final_score(tmp_path: Path) -> None:
     config = experiment(
-        full={"stages": [{"epochs": 1, "batch": 100, "crop": list(CROP)}]},
+        full_training={"stages": [{"epochs": 1, "batch": 100, "crop": list(CROP)}]},
         evaluation={"batch": 20, "scales": [0.75, 1.0], "flip": True},
     )
     run = FullRun(config, SIMPLE, tmp_path)
@@ -268,13 +268,13 @@ def test_several_scales_and_mirror_images_count_in_the_final_score(tmp_path: Pat
     smaller = (96, 96)
     single = [images, tf.image.resize(images, smaller)]
     expected = 0
-    for size, seen in zip((run.size, smaller), single, strict=True):
-        network = Functional(run.draw(size).deployed(), parts=run.training.parts)
+    for size, resized in zip((run.size, smaller), single, strict=True):
+        network = Functional(run.blueprint_at(size).deployed(), parts=run.training.parts)
 
         def predict(x: tf.Tensor, network: Functional = network) -> tf.Tensor:
             return network(x, state.trainable, state.statistics)[0]["logits"]
 
-        both = (predict(seen) + predict(seen[:, :, ::-1])[:, :, ::-1]) / 2
+        both = (predict(resized) + predict(resized[:, :, ::-1])[:, :, ::-1]) / 2
         expected += tf.image.resize(both, logits.shape[1:3]) / 2
     np.testing.assert_allclose(logits, expected, atol=1e-4)
 
@@ -283,12 +283,13 @@ _CHILD = """
 import sys
 from pathlib import Path
 import numpy as np
+from tests.training.test_full import FULL, training, vectors
 
-one = training(Path(sys.argv[1]), {**FULL, "save_minutes": 1e-4})
-one.resume()
-for _ in one.epochs(lambda done, loss: print(done, flush=True)):
+full_training = training(Path(sys.argv[1]), {**FULL, "save_minutes": 1e-4})
+full_training.resume()
+for _ in full_training.epochs(lambda done, loss: print(done, flush=True)):
     pass
-np.savez(sys.argv[2], **vectors(one))
+np.savez(sys.argv[2], **vectors(full_training))
 """
 
 
@@ -296,7 +297,7 @@ np.savez(sys.argv[2], **vectors(one))
 def test_killed_at_random_it_ends_bit_for_bit_as_undisturbed(
     tmp_path: Path, undisturbed: tuple[list, dict]
 ) -> None:
-    rng, kills, wanted, result = random.Random(4), 0, times(10, 4), tmp_path / "weights.npz"
+    rng, kills, wanted, result = random.Random(4), 0, times(10, 3), tmp_path / "weights.npz"
     environment = {**os.environ, "PYTHONPATH": "."}
     while not result.exists():
         child = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A disk that fills up while a training writes what it keeps."""
+"""A disk that fills up while a training writes its files."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -16,14 +16,14 @@ from tests.e2e.disk import small_files
 LARGE = b"x" * 200_000
 
 
-def test_a_file_is_written_whole_or_nothing_is_left(tmp_path: Path) -> None:
+def test_a_file_is_complete_or_nothing_is_left_of_it(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.bin"
     with folders.atomic_file(path) as partial:
         partial.write_bytes(b"old")
-    told = r"a\.bin can't be written: File too large; free some space"
+    message = r"a\.bin can't be written: File too large; free some space"
     with (
         small_files(100_000),
-        pytest.raises(EnvironmentFault, match=told),
+        pytest.raises(EnvironmentFault, match=message),
         folders.atomic_file(path) as partial,
     ):
         partial.write_bytes(LARGE)
@@ -36,7 +36,7 @@ def test_a_file_is_written_whole_or_nothing_is_left(tmp_path: Path) -> None:
 
 def test_other_errors_are_left_as_they_are(tmp_path: Path) -> None:
     for error in (TrainingError("no usable end"), tf.errors.OutOfRangeError(None, None, "end")):
-        with pytest.raises(type(error)) as raised, folders.room_in(tmp_path):
+        with pytest.raises(type(error)) as raised, folders.reporting_full_disk(tmp_path):
             raise error
         assert raised.value is error
 
@@ -55,11 +55,11 @@ def test_a_keras_model_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_a_checkpoint_leaves_nothing_behind_and_the_last_one_stays(tmp_path: Path) -> None:
     value = tf.Variable(tf.ones(100_000))
-    kept = Checkpoints(tmp_path, {"value": value})
-    kept.save(1)
+    checkpoints = Checkpoints(tmp_path, {"value": value})
+    checkpoints.save(1)
     value.assign(2 * value)
     with small_files(100_000), pytest.raises(EnvironmentFault, match="can't be written"):
-        kept.save(2)
+        checkpoints.save(2)
     assert not [path for path in tmp_path.iterdir() if "2" in path.name]
     assert Checkpoints(tmp_path, {"value": value}).restore()
     assert float(value[0]) == 1.0

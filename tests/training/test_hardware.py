@@ -1,4 +1,4 @@
-"""Names of precisions, what a processor's flags make of them, and threads."""
+"""Names of precisions, their meaning by a processor's flags, and threads."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ from nas_tf.training import hardware
         ({"avx512_bf16", "amx_bf16"}, hardware.BFLOAT16_DENSE),
     ],
 )
-def test_auto_is_what_the_processor_gains_by(
+def test_auto_is_the_fastest_of_the_processor(
     monkeypatch: pytest.MonkeyPatch, flags: set, expected: object
 ) -> None:
     monkeypatch.setattr(hardware, "_flags", lambda: frozenset(flags))
@@ -36,18 +36,18 @@ def test_an_unknown_precision_is_refused() -> None:
 
 
 @pytest.mark.slow
-def test_threads_are_set_before_a_teacher_is_looked_at(tmp_path: Path) -> None:
-    """Otherwise a search that goes on would compute with others than one that is begun."""
+def test_threads_are_set_before_a_teacher_is_read(tmp_path: Path) -> None:
+    """Otherwise a resumed search would compute with other threads than a new one."""
     teacher = tmp_path / "teacher.keras"
     image = tf.keras.Input((64, 64, 3))
     tf.keras.Model(image, tf.keras.layers.Conv2D(9, 8, 8)(image)).save(teacher)
     program = f"""
 import tensorflow as tf
 from nas_tf.config import load
-from nas_tf.search import ready
+from nas_tf.search import preflight
 own = ["network.weights=null", "stage_one.crop=[64,64]", "teacher={teacher}"]
 config = load("quickstart", ["threads=1", *own])
-ready.check(config)
+preflight.check(config)
 float(tf.constant(1.0))
 threading = tf.config.threading
 print(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads())
@@ -58,8 +58,8 @@ print(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_paral
     assert done.stdout == "1 1\n", done.stderr
 
 
-def test_threads_that_come_too_late_are_told() -> None:
+def test_threads_that_come_too_late_are_reported() -> None:
     float(tf.constant(1.0))
     with pytest.warns(RuntimeWarning, match="^threads is 77 without effect: TensorFlow has comp"):
-        found = hardware.use_threads(77)
-    assert hardware.use_threads(found) == hardware.use_threads(None) == found != 77
+        current = hardware.use_threads(77)
+    assert hardware.use_threads(current) == hardware.use_threads(None) == current != 77

@@ -1,4 +1,4 @@
-"""What a step does, against NumPy, Keras and TensorFlow Addons."""
+"""Training steps, compared with NumPy, Keras and TensorFlow Addons."""
 
 import gc
 import subprocess
@@ -54,27 +54,27 @@ def test_without_a_teacher_there_is_no_distance() -> None:
 def test_gradients_are_clipped_then_decayed() -> None:
     settings = Optimiser(clip=3.0, weight_decay=0.1)
     gradient, weights = np.array([3.0, -4.0, 12.0]), np.array([1.0, 2.0, -1.0])
-    seen = optimizers.effective_gradient(settings, tf.constant(gradient), tf.constant(weights))
-    np.testing.assert_allclose(seen, gradient * 3 / 13 + 0.1 * weights, rtol=1e-6)
+    found = optimizers.effective_gradient(settings, tf.constant(gradient), tf.constant(weights))
+    np.testing.assert_allclose(found, gradient * 3 / 13 + 0.1 * weights, rtol=1e-6)
 
 
 def test_polyak_averages_as_addons_does() -> None:
     rng = np.random.default_rng(0)
     start, gradients = rng.normal(size=7), rng.normal(size=(5, 7))
-    theirs = tf.Variable(start, dtype=tf.float32)
+    reference = tf.Variable(start, dtype=tf.float32)
     averaging = tfa.optimizers.MovingAverage(
         tf.keras.optimizers.legacy.SGD(0.1), average_decay=0.9
     )
-    ours = tf.Variable(start, dtype=tf.float32)
+    weights = tf.Variable(start, dtype=tf.float32)
     average = PolyakAverage(
-        0.9, {"decoder": ours}, {"decoder": tf.Variable(np.zeros(2, np.float32))}
+        0.9, {"decoder": weights}, {"decoder": tf.Variable(np.zeros(2, np.float32))}
     )
     for gradient in gradients.astype(np.float32):
-        averaging.apply_gradients([(tf.constant(gradient), theirs)])
-        ours.assign_sub(0.1 * gradient)
-        average.update({"decoder": ours}, {})
-    averaging.assign_average_vars([theirs])
-    np.testing.assert_allclose(average.trainable["decoder"], theirs, rtol=1e-5)
+        averaging.apply_gradients([(tf.constant(gradient), reference)])
+        weights.assign_sub(0.1 * gradient)
+        average.update({"decoder": weights}, {})
+    averaging.assign_average_vars([reference])
+    np.testing.assert_allclose(average.trainable["decoder"], reference, rtol=1e-5)
 
 
 def test_averages_and_their_statistics_follow_the_formula() -> None:
@@ -103,7 +103,7 @@ def test_without_polyak_the_live_weights_are_shown() -> None:
 
 
 def test_statistics_fit_the_averaged_weights() -> None:
-    """Averaged over the same past, they are near those measured anew under the averages."""
+    """Averaged over the same past, they are near those measured again with the averages."""
     learner = small.learner(polyak=0.9)
     for _ in range(40):
         learner.step(*small.batch(1), small.RATES)
@@ -120,10 +120,10 @@ def test_statistics_fit_the_averaged_weights() -> None:
 def test_a_step_is_that_of_keras_and_addons() -> None:
     """Two steps of the whole network, encoder by SGD and decoder by Adam.
 
-    From the third on, units near the bends of ReLU6 take last bits of the two sums apart.
+    From the third on, units near the kinks of ReLU6 amplify differences in last bits.
     """
     blueprint = small.drawn("none", ARCH1)
-    ours = small.learner(blueprint, loss_at="logits")
+    learner = small.learner(blueprint, loss_at="logits")
     model = networks.build(
         ARCH1,
         small.CLASSES,
@@ -148,9 +148,12 @@ def test_a_step_is_that_of_keras_and_addons() -> None:
         both.apply_gradients(
             zip(tape.gradient(loss, model.trainable_weights), model.trainable_weights, strict=True)
         )
-        stepped = ours.step(images, labels, {"encoder": 1e-3, "decoder": 5e-4})
+        stepped = learner.step(images, labels, {"encoder": 1e-3, "decoder": 5e-4})
         assert float(stepped) == pytest.approx(float(loss), rel=2e-3)
-        trained, expected = to_arrays(ours._network.parts, ours.state()), arrays_of_model(model)
+        trained, expected = (
+            to_arrays(learner._network.parts, learner.state()),
+            arrays_of_model(model),
+        )
         keys = [key for key in expected if key[1] not in ("mean", "variance")]
         moved = np.concatenate([np.ravel(expected[key] - start[key]) for key in keys])
         apart = np.concatenate([np.ravel(expected[key] - trained[key]) for key in keys])
@@ -159,7 +162,7 @@ def test_a_step_is_that_of_keras_and_addons() -> None:
 
 @pytest.mark.slow
 def test_a_learner_leaves_no_graph_behind() -> None:
-    """A search makes two of them a trial, of tens of megabytes each."""
+    """A search creates two graphs per trial, of tens of megabytes each."""
 
     def graphs() -> int:
         gc.collect()
@@ -191,7 +194,7 @@ def test_one_trace_serves_all_steps_and_rates() -> None:
     assert learner._step.experimental_get_tracing_count() == 1
 
 
-def test_it_learns_to_tell_one_batch() -> None:
+def test_it_learns_a_batch_by_heart() -> None:
     learner = small.learner(auxiliary_weight=0.15, loss_at="logits")
     losses = [float(learner.step(*small.batch(), small.RATES)) for _ in range(20)]
     assert losses[-1] < 0.7 * losses[0]
@@ -214,9 +217,9 @@ images, labels = small.batch()
 data = tf.data.Dataset.from_tensors((images, labels)).unbatch().batch(small.BATCH, True)
 parts = next(iter(strategy.experimental_distribute_dataset(data)))
 for _ in range(3):
-    one = float(alone.step(images, labels, small.RATES))
-    two = float(shared.step(*parts, small.RATES))
-    assert abs(one - two) < 1e-3 * one, (one, two)
+    expected = float(alone.step(images, labels, small.RATES))
+    loss = float(shared.step(*parts, small.RATES))
+    assert abs(expected - loss) < 1e-3 * expected, (expected, loss)
 apart = alone.state().trainable["decoder"] - shared.state().trainable["decoder"]
 assert np.abs(apart).max() < 1e-3, np.abs(apart).max()
 print("same")

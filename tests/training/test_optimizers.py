@@ -12,10 +12,10 @@ def test_poly_is_that_of_keras() -> None:
     from nas_tf import quiet
 
     keras = quiet.load("tensorflow").keras
-    theirs = keras.optimizers.schedules.PolynomialDecay(1.0, 40, 0.0, power=0.9)
+    reference = keras.optimizers.schedules.PolynomialDecay(1.0, 40, 0.0, power=0.9)
     for step in range(41):
-        ours = learning_rate_factor(Schedule(kind="poly"), step, 40)
-        assert ours == pytest.approx(float(theirs(step)), abs=1e-6)
+        factor = learning_rate_factor(Schedule(kind="poly"), step, 40)
+        assert factor == pytest.approx(float(reference(step)), abs=1e-6)
 
 
 def test_steps_fall_at_their_shares() -> None:

@@ -1,4 +1,4 @@
-"""What a configuration asks of its data set is refused before anything is computed or written."""
+"""A configuration that its data set cannot meet is refused before anything is written."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,21 +26,21 @@ data: {name: shapes}
 network: {width: 8, alpha: 0.35, weights: null}
 stage_one: {epochs: 1, views: 1, batch: 64, crop: [64, 64]}
 stage_two: {batch: 64}
-full: {stages: [{epochs: 1, batch: 100, crop: [64, 64]}]}
+full_training: {stages: [{epochs: 1, batch: 100, crop: [64, 64]}]}
 """
 CLASSES = [f"class {n}" for n in range(9)]
 
 
 @pytest.fixture
 def load(tmp_path: Path) -> Callable[..., Config]:
-    """The small configuration with overrides."""
+    """Returns a function that loads the small configuration with overrides."""
     (tmp_path / "small.yaml").write_text(SMALL)
     return lambda *overrides: config.load(tmp_path / "small.yaml", overrides)
 
 
 @pytest.fixture
 def own(tmp_path: Path) -> Callable[..., str]:
-    """A user's folder of four images for training and two for validation; gives its name."""
+    """Returns a function that writes a folder of six images and returns its name."""
 
     def write(**settings: object) -> str:
         rng = np.random.default_rng(5)
@@ -58,9 +58,9 @@ def own(tmp_path: Path) -> Callable[..., str]:
     return write
 
 
-def refused(check: Callable[[Config], None], whole: Config) -> str:
+def refused(check: Callable[[Config], None], configuration: Config) -> str:
     with pytest.raises(NasTfError) as error:
-        check(whole)
+        check(configuration)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -91,7 +91,7 @@ def refused(check: Callable[[Config], None], whole: Config) -> str:
             "stage_one.schedule.warmup_steps is 8 and the stage has 8 steps, expected 0 to 7",
         ),
         (
-            ["data.meta_val=1e-4"],
+            ["data.meta_val_share=1e-4"],
             "600 examples cannot be split with a fraction of 0.0001 held out: "
             "at least one example is needed on each side",
         ),
@@ -104,9 +104,9 @@ def refused(check: Callable[[Config], None], whole: Config) -> str:
     ],
 )
 def test_what_no_search_can_do(load, tmp_path: Path, overrides: list[str], line: str) -> None:
-    whole = load(*overrides)
-    assert refused(preflight.before_search, whole) == line
-    assert refused(lambda item: SharedData(item, root=tmp_path / "cache"), whole) == line
+    configuration = load(*overrides)
+    assert refused(preflight.before_search, configuration) == line
+    assert refused(lambda item: SharedData(item, root=tmp_path / "cache"), configuration) == line
     assert not (tmp_path / "cache").exists()
 
 
@@ -119,30 +119,32 @@ def test_what_no_search_can_do(load, tmp_path: Path, overrides: list[str], line:
             "did you mean val?",
         ),
         (
-            ["full.stages.0.split=vall"],
-            "full.stages.0.split is vall, shapes has train, val, test, expected one of them, "
-            "did you mean val?",
+            ["full_training.stages.0.split=vall"],
+            "full_training.stages.0.split is vall, shapes has train, val, test, expected one of "
+            "them, did you mean val?",
         ),
         (
-            ["full.stages.0.data=camvid"],
-            "full.stages.0.data is camvid, which has 11 outputs of segmentation, and shapes has 9 "
-            "outputs of segmentation, expected the same for all stages",
+            ["full_training.stages.0.data=camvid"],
+            "full_training.stages.0.data is camvid, which has 11 outputs of segmentation, and "
+            "shapes has 9 outputs of segmentation, expected the same for all stages",
         ),
         (
-            ["full.stages.0.data=nyuv2_depth"],
-            "full.stages.0.data is nyuv2_depth, which has targets depth, and shapes has 9 outputs "
-            "of segmentation, expected the same for all stages",
+            ["full_training.stages.0.data=nyuv2_depth"],
+            "full_training.stages.0.data is nyuv2_depth, which has targets depth, and shapes has "
+            "9 outputs of segmentation, expected the same for all stages",
         ),
         (
-            ["full.stages=[{epochs: 1}, {epochs: 1, batch: 601}]"],
-            "full.stages.1.batch is 601 and train of shapes has 600 examples, expected 1 to 600",
+            ["full_training.stages=[{epochs: 1}, {epochs: 1, batch: 601}]"],
+            "full_training.stages.1.batch is 601 and train of shapes has 600 examples, "
+            "expected 1 to 600",
         ),
         (
-            ["full.stages.0.schedule.warmup_steps=6"],
-            "full.stages.0.schedule.warmup_steps is 6 and the stage has 6 steps, expected 0 to 5",
+            ["full_training.stages.0.schedule.warmup_steps=6"],
+            "full_training.stages.0.schedule.warmup_steps is 6 and the stage has 6 steps, "
+            "expected 0 to 5",
         ),
         (
-            ["full.stages.0.crop=null", "evaluation.scales=[1, 0.2]"],
+            ["full_training.stages.0.crop=null", "evaluation.scales=[1, 0.2]"],
             "evaluation.scales has 0.2, which makes 128x128 smaller than the encoder of space "
             "auxcell takes, expected none below 0.25",
         ),
@@ -151,10 +153,10 @@ def test_what_no_search_can_do(load, tmp_path: Path, overrides: list[str], line:
 def test_what_no_full_training_can_do(
     load, tmp_path: Path, overrides: list[str], line: str
 ) -> None:
-    whole = load(*overrides)
-    assert refused(preflight.before_training, whole) == line
+    configuration = load(*overrides)
+    assert refused(preflight.before_training, configuration) == line
     arch1 = spaces.resolve("arch1")
-    assert refused(lambda item: FullRun(item, arch1, tmp_path / "run"), whole) == line
+    assert refused(lambda item: FullRun(item, arch1, tmp_path / "run"), configuration) == line
     assert not (tmp_path / "run").exists()
 
 
@@ -165,18 +167,18 @@ def test_absent_imagenet_weights_are_refused_before_data_are_opened(
         raise AssertionError("data were opened")
 
     monkeypatch.setattr(preflight, "open_split", opened)
-    monkeypatch.setattr("nas_tf.networks.weights.imagenet_at_hand", lambda alpha: None)
+    monkeypatch.setattr("nas_tf.networks.weights.local_imagenet_file", lambda alpha: None)
     monkeypatch.setattr("nas_tf.networks.weights._RELEASE", "http://127.0.0.1:9/")
     monkeypatch.setattr("pathlib.Path.home", lambda: tmp_path)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    whole = load("network.weights=imagenet")
+    configuration = load("network.weights=imagenet")
     arch1 = spaces.resolve("arch1")
     for check in (
         search_preflight.check,
         lambda item: SharedData(item, root=tmp_path / "cache"),
         lambda item: FullRun(item, arch1, tmp_path / "run"),
     ):
-        line = refused(check, whole)
+        line = refused(check, configuration)
         assert line.startswith("ImageNet weights are not on this machine")
         assert "network.weights=drawn with network.alpha=0.35" in line
         assert "network.weights=null" in line
@@ -187,16 +189,18 @@ def test_what_is_possible_passes(load, own) -> None:
     preflight.before_search(load())
     preflight.before_training(load())
     stage = f"{{epochs: 1, batch: 2, crop: [64, 64], data: '{own()}'}}"
-    preflight.before_training(load(f"full.stages=[{stage}, {{epochs: 1}}]"))
+    preflight.before_training(load(f"full_training.stages=[{stage}, {{epochs: 1}}]"))
 
 
 def test_the_crop_of_a_folder_follows_from_its_pictures(load, own) -> None:
     name = own()
-    open_crops = ["stage_one.crop=null", "full.stages=[{epochs: 1, batch: 2}]"]
-    whole = load(f"data.name={name}", *open_crops, "stage_one.batch=16", "stage_two.batch=16")
+    open_crops = ["stage_one.crop=null", "full_training.stages=[{epochs: 1, batch: 2}]"]
+    configuration = load(
+        f"data.name={name}", *open_crops, "stage_one.batch=16", "stage_two.batch=16"
+    )
     line = f"stage_one.crop and data.view.crop are null and {name} has none"
-    assert refused(preflight.before_search, whole).startswith(line)
-    completed = own_data.completed(whole)
+    assert refused(preflight.before_search, configuration).startswith(line)
+    completed = own_data.completed(configuration)
     view = completed.data.view
     assert (view.resize, view.input, view.crop) == (Resize(longer=80), (96, 96), (96, 96))
     assert (completed.stage_one.batch, completed.stage_two.batch) == (4, 4)
@@ -208,38 +212,40 @@ def test_what_a_person_chose_for_a_folder_stays(load, own) -> None:
     name = own()
     chosen = load(
         f"data.name={name}",
-        *("stage_one.crop=null", "full.stages=[{epochs: 1}]", "stage_one.batch=3"),
+        *("stage_one.crop=null", "full_training.stages=[{epochs: 1}]", "stage_one.batch=3"),
         *("data.view.resize=none", "data.view.crop=[40, 48]"),
     )
     completed = own_data.completed(chosen)
     view = completed.data.view
     assert (view.resize, view.input, view.crop) == ("none", (96, 96), (40, 48))
     assert completed.stage_one.batch == 3
-    assert completed.full.stages[0].batch == 4
-    with_crops = load(f"data.name={name}", "full.stages=[{epochs: 1, crop: [64, 64]}]")
+    assert completed.full_training.stages[0].batch == 4
+    with_crops = load(f"data.name={name}", "full_training.stages=[{epochs: 1, crop: [64, 64]}]")
     assert own_data.completed(with_crops).data.view == View()
     assert from_config.geometry(own_data.completed(with_crops)) == InputGeometry((64, 64))
 
 
 def test_unknown_splits_of_a_folder_are_named_first(load, own) -> None:
-    whole = own_data.completed(load(f"data.name={own()}", "data.train_split=trian"))
-    assert "data.train_split is trian" in refused(preflight.before_search, whole)
+    configuration = own_data.completed(load(f"data.name={own()}", "data.train_split=trian"))
+    assert "data.train_split is trian" in refused(preflight.before_search, configuration)
 
 
 def test_another_data_set_must_ignore_the_same_label(load, own) -> None:
     name = own(ignore_label=200)
-    whole = load(f"full.stages=[{{epochs: 1, batch: 2, crop: [64, 64], data: '{name}'}}]")
-    assert refused(preflight.before_training, whole) == (
-        f"full.stages.0.data is {name}, whose ignored label is 200, and that of shapes is 255, "
-        "expected the same for all stages"
+    configuration = load(
+        f"full_training.stages=[{{epochs: 1, batch: 2, crop: [64, 64], data: '{name}'}}]"
+    )
+    assert refused(preflight.before_training, configuration) == (
+        f"full_training.stages.0.data is {name}, whose ignored label is 200, and that of shapes "
+        "is 255, expected the same for all stages"
     )
 
 
 def test_a_tuner_is_refused_before_it_describes_its_run(load, tmp_path: Path) -> None:
-    whole = load("stage_one.batch=541")
-    model = SearchHyperModel.of(whole, spaces.get("auxcell"))
+    configuration = load("stage_one.batch=541")
+    model = SearchHyperModel.of(configuration, spaces.get("auxcell"))
     oracle = RandomOracle(OBJECTIVE, max_trials=1, seed=1)
     tuner = TwoStageTuner(model, oracle, directory=tmp_path, project_name="run")
-    line = refused(lambda item: tuner.search(verbose=0), whole)
+    line = refused(lambda item: tuner.search(verbose=0), configuration)
     assert line.startswith("stage_one.batch is 541 and meta-train of shapes has 540")
     assert not (tuner.folder / "run.json").exists()

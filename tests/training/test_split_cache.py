@@ -43,11 +43,11 @@ def test_features_and_targets_are_those_of_the_views(
     np.testing.assert_array_equal(
         stored["tap3"], encoder.predict(image, batch_size=16, verbose=0)["tap3"]
     )
-    dense = task.encode(raw, view.crop).numpy()
+    encoded = task.encode(raw, view.crop).numpy()
     assert set(cache.fields) >= {task.target.key, *task.extras} if task.extras else True
     for extra in task.extras:
         np.testing.assert_array_equal(stored[extra], raw[extra])
-    expected = dense if target == "keypoints" else dense[:, 2::4, 2::4]
+    expected = encoded if target == "keypoints" else encoded[:, 2::4, 2::4]
     np.testing.assert_allclose(stored["target"], expected, rtol=1e-6, atol=1e-6)
     assert cache.folder.parent == features_dir()
 

@@ -1,4 +1,4 @@
-"""The ``task`` section: what it makes of a data set's task, and the section of a task in hand."""
+"""The ``task`` section: the task that it describes, and the section that describes a task."""
 
 import numpy as np
 import pytest
@@ -18,15 +18,15 @@ SHAPES = dataset_info("shapes")
 CLASSES = len(SHAPES.classes)
 
 
-def made(target: str, data: str = "shapes", **settings: object) -> object:
+def task_for(target: str, data: str = "shapes", **settings: object) -> object:
     return task_of(dataset_info(data), target, schema.Task(**settings))
 
 
 def test_without_settings_a_task_is_the_data_set_s_own() -> None:
-    assert made("label").left_out == ()
-    assert made("label").class_weights is None
-    assert made("keypoints", "mpii_pose").score == "pckh"
-    assert made("keypoints", "coco_keypoints").score == "oks"
+    assert task_for("label").left_out == ()
+    assert task_for("label").class_weights is None
+    assert task_for("keypoints", "mpii_pose").scoring == "pckh"
+    assert task_for("keypoints", "coco_keypoints").scoring == "oks"
 
 
 @pytest.mark.parametrize("background", [0, "background"])
@@ -34,13 +34,16 @@ def test_the_background_is_left_out_of_the_reward_alone(background: int | str) -
     labels = np.zeros((1, 8, 8), np.uint8)
     labels[0, 0] = 1
     logits = tf.one_hot(np.where(labels == 1, 2, 0), CLASSES) * 9.0
-    plain, without = made("label").metrics(), made("label", background=background).metrics()
-    for item in (plain, without):
-        item.update(tf.constant(labels), logits, (8, 8))
-    told, rest = plain.result(), without.result()
-    assert told.pop("reward") > 0.5
-    assert rest.pop("reward") == 0
-    assert told == rest
+    plain, without = (
+        task_for("label").metrics(),
+        task_for("label", background=background).metrics(),
+    )
+    for metrics in (plain, without):
+        metrics.update(tf.constant(labels), logits, (8, 8))
+    figures, others = plain.result(), without.result()
+    assert figures.pop("reward") > 0.5
+    assert others.pop("reward") == 0
+    assert figures == others
 
 
 def test_class_weights_are_factors_in_the_loss() -> None:
@@ -48,21 +51,23 @@ def test_class_weights_are_factors_in_the_loss() -> None:
     rare[1] = 3.0
     labels = tf.constant(np.array([[[0, 1]]], np.uint8))
     logits = tf.one_hot([[[0, 0]]], CLASSES) * 2.0
-    wrong, right = (float(made("label").loss(labels[..., n:], logits[..., n:, :])) for n in (1, 0))
-    both = float(made("label").loss(labels, logits))
-    weighted = float(made("label", class_weights=tuple(rare)).loss(labels, logits))
+    wrong, right = (
+        float(task_for("label").loss(labels[..., n:], logits[..., n:, :])) for n in (1, 0)
+    )
+    both = float(task_for("label").loss(labels, logits))
+    weighted = float(task_for("label", class_weights=tuple(rare)).loss(labels, logits))
     right = 2 * both - wrong
     assert weighted == pytest.approx((3 * wrong + right) / 4, rel=1e-5)
 
 
 def test_depths_and_keypoints_have_settings_of_their_own() -> None:
-    depth = made("depth", least=0.5, most=10.0)
+    depth = task_for("depth", least=0.5, most=10.0)
     assert (depth.least, depth.most) == (0.5, 10.0)
     sigmas = tuple([0.05] * len(SHAPES.joints))
-    oks = made("keypoints", score="oks", sigmas=sigmas)
-    assert (oks.score, oks.sigmas, oks.extras) == ("oks", sigmas, ("area",))
+    oks = task_for("keypoints", score="oks", sigmas=sigmas)
+    assert (oks.scoring, oks.sigmas, oks.extras) == ("oks", sigmas, ("area",))
     first, second = SHAPES.joints[:2]
-    assert made("keypoints", unscored=(second, 0)).unscored == (1, 0)
+    assert task_for("keypoints", unscored=(second, 0)).unscored == (1, 0)
     assert first == SHAPES.joints[0]
 
 
@@ -77,11 +82,11 @@ def test_depths_and_keypoints_have_settings_of_their_own() -> None:
         (["task.background=30"], "task.background is 30, expected null, 0 to "),
         (
             ["task.class_weights=[1, 2]"],
-            f"task.class_weights has 2 entries, expected {CLASSES}, one a class of shapes: ",
+            f"task.class_weights has 2 entries, expected {CLASSES}, one per class of shapes: ",
         ),
         (
             [f"task.class_weights={[0] * CLASSES}"],
-            "class_weights are all 0, expected one that is above 0",
+            "class_weights are all 0, expected one above 0",
         ),
         (
             ["data.target=depth"],
@@ -91,7 +96,7 @@ def test_depths_and_keypoints_have_settings_of_their_own() -> None:
         (["task.most=3"], "task.most is 3.0, and target label of shapes has no such setting"),
         (
             ["data.target=keypoints", "task={score: oks, sigmas: [0.1]}"],
-            f"task.sigmas has 1 entries, expected {len(SHAPES.joints)}, one a joint of shapes: ",
+            f"task.sigmas has 1 entries, expected {len(SHAPES.joints)}, one per joint of shapes: ",
         ),
         (
             ["data.target=keypoints", "task={sigmas: [0.1]}"],
@@ -103,17 +108,17 @@ def test_depths_and_keypoints_have_settings_of_their_own() -> None:
         ),
         (
             ["data={name: mpii_pose, target: keypoints}", "task={score: oks}"],
-            "task.score is oks, and mpii_pose gives no area to score by, expected pckh",
+            "task.score is oks, and mpii_pose has no area to score by, expected pckh",
         ),
     ],
 )
-def test_settings_that_do_not_fit_are_told_before_anything_is_computed(
+def test_settings_that_do_not_fit_are_refused_before_anything_is_computed(
     overrides: list[str], line: str
 ) -> None:
-    whole = load("shapes_auxcell", overrides)
+    configuration = load("shapes_auxcell", overrides)
     for check in (preflight.before_search, preflight.before_training):
         with pytest.raises(ConfigError) as error:
-            check(whole)
+            check(configuration)
         assert str(error.value).startswith(line)
 
 
@@ -132,12 +137,12 @@ def test_settings_that_do_not_fit_are_told_before_anything_is_computed(
     ],
 )
 def test_a_task_that_is_given_is_what_the_configuration_then_makes(data, task) -> None:
-    """It trains and scores in place of the configuration's, and a run keeps it."""
+    """It replaces the configuration's in training and scoring, and a run saves it."""
     own = schema.Config(space="auxcell", data=schema.Data(**data))
     if task.name == "segmentation":
         own = structs.replace(own, task=schema.Task(background="background"))
-    kept = SearchHyperModel(spaces.get("auxcell"), task, config=own).config()
-    found = from_config.task_for(kept)
+    config = SearchHyperModel(spaces.get("auxcell"), task, config=own).config()
+    found = from_config.task_for(config)
     assert type(found) is type(task)
     assert found.settings() == task.settings()
 
@@ -148,7 +153,7 @@ def test_a_task_that_adds_nothing_leaves_the_configuration_as_it_is() -> None:
 
 
 class Focal(Segmentation):
-    """A loss of one's own."""
+    """A task with a loss of its own."""
 
 
 @pytest.mark.parametrize(
@@ -174,8 +179,8 @@ def test_a_task_that_does_not_fit_the_data_is_refused(task, line: str) -> None:
 
 
 def test_every_key_belongs_to_one_target_and_is_a_setting_of_its_task() -> None:
-    keys = [key for ones in schema.TASK_KEYS.values() for key in ones]
+    keys = [key for accepted in schema.TASK_KEYS.values() for key in accepted]
     assert sorted(keys) == sorted(schema.Task.__struct_fields__)
-    for target, ones in schema.TASK_KEYS.items():
-        assert set(task_of(SHAPES, target).settings()) == set(ones)
+    for target, accepted in schema.TASK_KEYS.items():
+        assert set(task_of(SHAPES, target).settings()) == set(accepted)
     assert task_settings.own_score(SHAPES) == "pckh"

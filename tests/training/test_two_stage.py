@@ -32,35 +32,35 @@ ONLY_ONE = {"stage_two": None}
 
 
 class Recording(Learner):
-    """A learner that keeps what it was made with, its rates, and all of its kind."""
+    """A learner that records its initial state, its rates, and all instances."""
 
-    made: ClassVar[list["Recording"]] = []
+    instances: ClassVar[list["Recording"]] = []
 
-    def __init__(self, blueprint: Any, task: Any, recipe: Any, state: State, *more: Any, **named):
-        super().__init__(blueprint, task, recipe, state, *more, **named)
+    def __init__(self, blueprint: Any, task: Any, recipe: Any, state: State, *rest: Any, **kw):
+        super().__init__(blueprint, task, recipe, state, *rest, **kw)
         self.start, self.rates = state, []
-        self.made.append(self)
+        self.instances.append(self)
 
-    def step(self, inputs: Any, dense: Any, rates: Mapping[str, float], teacher: Any = None):
+    def step(self, inputs: Any, encoded: Any, rates: Mapping[str, float], teacher: Any = None):
         self.rates.append(dict(rates))
-        return super().step(inputs, dense, rates, teacher)
+        return super().step(inputs, encoded, rates, teacher)
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """One candidate through both stages, whose settings all differ between the stages."""
+    """A candidate that ran both stages, all of whose settings differ."""
 
     config: Config
     result: CandidateResult
-    heard: list[tuple[str, int, int, float]]
+    observed: list[tuple[str, int, int, float]]
     learners: list[Recording]
-    kept: tuple[Blueprint, State]
+    scored: tuple[Blueprint, State]
     encoder: State
 
 
 @pytest.fixture(scope="module")
 def both() -> Evaluated:
-    ground = evaluator(experiment()).ground
+    shared = evaluator(experiment()).shared
     config = experiment(
         stage_one={"decoder": {"learning_rate": 2e-3}, "polyak": 0.8, "auxiliary_weight": 0.2},
         stage_two={
@@ -70,65 +70,65 @@ def both() -> Evaluated:
             "auxiliary_weight": 0.3,
         },
     )
-    heard: list[tuple[str, int, int, float]] = []
-    kept: list[tuple[Blueprint, State]] = []
+    observed: list[tuple[str, int, int, float]] = []
+    scored_networks: list[tuple[Blueprint, State]] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(two_stage, "Learner", Recording)
-        result = TwoStage(config, ground).evaluate(
+        result = TwoStage(config, shared).evaluate(
             SIMPLE,
             gate.make(config.gate, 1),
-            observer=lambda *step: heard.append(step),
-            keep=lambda *scored: kept.append(scored),
+            observer=lambda *step: observed.append(step),
+            on_scored=lambda *network: scored_networks.append(network),
         )
-    blueprint = kept[0][0]
-    encoder = from_arrays({"encoder": layouts(blueprint)["encoder"]}, ground.encoder_arrays)
-    return Evaluated(config, result, heard, Recording.made, kept[0], encoder)
+    blueprint = scored_networks[0][0]
+    encoder = from_arrays({"encoder": layouts(blueprint)["encoder"]}, shared.encoder_arrays)
+    return Evaluated(config, result, observed, Recording.instances, scored_networks[0], encoder)
 
 
-def test_both_stages_are_run_and_booked(both: Evaluated) -> None:
-    result, heard = both.result, both.heard
+def test_both_stages_are_run_and_recorded(both: Evaluated) -> None:
+    result, observed = both.result, both.observed
     assert [len(result.stages), result.stopped, result.failed] == [2, None, False]
     assert result.score == result.stages[-1].score
     for number, stage in enumerate(result.stages, 1):
         assert stage.steps == 540 // 32
-        books = {"build", "trace", "input", "steps", "validate", "validate_trace"}
-        assert set(stage.seconds) == books
+        activities = {"build", "trace", "input", "steps", "validate", "validate_trace"}
+        assert set(stage.seconds) == activities
         assert all(value >= 0 for value in stage.seconds.values())
         assert stage.losses[-1] < stage.losses[0]
-        mine = [step for step in heard if step[0] == f"stage {number}"]
-        assert [step[1:3] for step in mine] == [(n + 1, stage.steps) for n in range(stage.steps)]
+        steps = [step for step in observed if step[0] == f"stage {number}"]
+        assert [step[1:3] for step in steps] == [(n + 1, stage.steps) for n in range(stage.steps)]
     record = json.loads(json.dumps(result.to_dict()))
     assert record["stages"][0]["score"] == result.stages[0].score
 
 
 def test_each_stage_trains_as_it_is_configured(both: Evaluated) -> None:
     first, second = both.learners
-    item, two = both.config.stage_one, both.config.stage_two
-    assert first.recipe.optimisers == {"decoder": item.decoder}
-    assert second.recipe.optimisers == {"encoder": two.encoder, "decoder": two.decoder}
-    for learner, stage in ((first, item), (second, two)):
+    stage_one, stage_two = both.config.stage_one, both.config.stage_two
+    assert first.recipe.optimisers == {"decoder": stage_one.decoder}
+    assert second.recipe.optimisers == {"encoder": stage_two.encoder, "decoder": stage_two.decoder}
+    for learner, stage in ((first, stage_one), (second, stage_two)):
         recipe = learner.recipe
         assert recipe.normalising == frozenset(recipe.optimisers)
         assert recipe.polyak == stage.polyak
         assert recipe.auxiliary_weight == stage.auxiliary_weight
-        rates = {part: item.learning_rate for part, item in recipe.optimisers.items()}
+        rates = {part: optimiser.learning_rate for part, optimiser in recipe.optimisers.items()}
         assert learner.rates == [rates] * (540 // 32)
-    assert (first.recipe.distillation, second.recipe.distillation) == (item.distillation, 0.0)
+    assert (first.recipe.distillation, second.recipe.distillation) == (stage_one.distillation, 0.0)
 
 
-def test_stage_two_goes_on_from_stage_one_and_its_result_is_scored(both: Evaluated) -> None:
+def test_stage_two_continues_stage_one_and_its_result_is_scored(both: Evaluated) -> None:
     first, second = both.learners
     assert same(second.start, first.state(), "decoder")
     assert same(second.start, both.encoder, "encoder")
-    assert same(both.kept[1], second.state(), "decoder", "encoder")
+    assert same(both.scored[1], second.state(), "decoder", "encoder")
     for part in ("decoder", "encoder"):
         moved = second.state().trainable[part] - second.start.trainable[part]
         assert 0 < np.abs(moved).max() < 1
 
 
-def same(one: State, other: State, *parts: str) -> bool:
+def same(first: State, second: State, *parts: str) -> bool:
     return all(
-        np.array_equal(getattr(one, kind)[part], getattr(other, kind)[part])
+        np.array_equal(getattr(first, kind)[part], getattr(second, kind)[part])
         for kind in ("trainable", "statistics")
         for part in parts
     )
@@ -166,10 +166,10 @@ def test_the_other_tasks_are_the_same_code(target: str) -> None:
 
 
 def test_the_gate_stops_the_weak() -> None:
-    item = evaluator(experiment(gate={"probability": 0.0}))
-    strict = gate.make(item.config.gate, 1)
+    candidates = evaluator(experiment(gate={"probability": 0.0}))
+    strict = gate.make(candidates.config.gate, 1)
     strict.admits(1.0)
-    result = item.evaluate(SIMPLE, strict)
+    result = candidates.evaluate(SIMPLE, strict)
     assert (result.stopped, result.failed, len(result.stages)) == ("gate", False, 1)
     assert result.score == result.stages[0].score
 
@@ -193,9 +193,9 @@ def test_beyond_a_limit_is_the_floor_with_the_reason(limits: dict, reason: str) 
 
 def test_a_candidate_that_diverges_costs_only_itself() -> None:
     config = experiment(stage_one={"decoder": {"learning_rate": 1e30}})
-    item = evaluator(config)
+    candidates = evaluator(config)
     opened = gate.make(config.gate, 1)
-    result = item.evaluate(SIMPLE, opened)
+    result = candidates.evaluate(SIMPLE, opened)
     assert (result.failed, result.score, opened.seen) == (True, 0.0, 0)
     assert result.stopped == "the loss is nan at step 2 of stage 1"
 
@@ -272,7 +272,7 @@ def test_a_plain_saved_model_teaches_too(tmp_path: Path) -> None:
     config = experiment(**ONLY_ONE, teacher=str(tmp_path))
     result = evaluate(SIMPLE, config)
     assert not result.failed
-    stored = evaluator(config).ground.train.rows([0])["teacher"]
+    stored = evaluator(config).shared.train.rows([0])["teacher"]
     assert stored.shape == (1, 16, 16, 9)
     assert np.abs(stored).max() > 0
 
@@ -283,7 +283,7 @@ def test_bad_teachers_are_refused_before_any_compute(tmp_path: Path) -> None:
     for name, message in (
         (
             "eight.keras",
-            f"teacher {eight} gives 8 outputs, expected 9, those of the segmentation it teaches",
+            f"teacher {eight} has 8 outputs, expected 9 as the segmentation task has",
         ),
         (
             "none.keras",

@@ -1,4 +1,4 @@
-"""Final scores are of whole pictures at their own size, and so is what is printed of them."""
+"""Final scores cover whole pictures at their own size."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ SMALL = ["network.alpha=0.35", "network.width=8", "network.weights=null", "evalu
 
 @pytest.fixture(scope="module")
 def border(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A folder of pictures whose class ``border`` is outside of every centred crop of 64."""
+    """Writes pictures whose class ``border`` is outside of every central crop of 64."""
     folder = tmp_path_factory.mktemp("own") / "border"
     for split, sizes in (("train", [(256, 256)]), ("val", [(256, 256), (128, 192), (300, 200)])):
         for number, size in enumerate(sizes):
@@ -47,20 +47,22 @@ def cache():
         yield
 
 
-def scorer_of(whole: config.Config, **how: object) -> tuple[Scorer, object]:
-    draw = from_config.drawer(whole, spaces.resolve("arch2"), "published")
-    size = from_config.geometry(whole).size
-    blueprint = draw(size).deployed()
+def scorer_of(configuration: config.Config, **how: object) -> tuple[Scorer, object]:
+    blueprint_at = from_config.blueprint_builder(
+        configuration, spaces.resolve("arch2"), "published"
+    )
+    size = from_config.geometry(configuration).size
+    blueprint = blueprint_at(size).deployed()
     parts = layouts(blueprint)
     state = from_arrays(parts, initial_arrays(blueprint, seed=1))
-    scorer = Scorer(draw, from_config.task_for(whole), parts, size, Evaluation(batch=4, **how))
-    return scorer, state
+    task, evaluation = from_config.task_for(configuration), Evaluation(batch=4, **how)
+    return Scorer(blueprint_at, task, parts, size, evaluation), state
 
 
 @pytest.mark.parametrize(
     "view",
     [
-        ["full.stages=[{epochs: 1, crop: [64, 64]}]"],
+        ["full_training.stages=[{epochs: 1, crop: [64, 64]}]"],
         ["data.view={resize: {longer: 64}, input: [64, 64], crop: [32, 32]}"],
         ["data.view={resize: {exact: [64, 96]}, input: [64, 96], crop: [32, 32]}"],
     ],
@@ -70,9 +72,9 @@ def test_every_pixel_is_scored(
 ) -> None:
     monkeypatch.setattr(scoring, "_PIXELS", 1000)  # a few rows, so that pictures are split
     (tmp_path / "own.yaml").write_text("space: auxcell\ndata: {name: shapes}\n")
-    whole = config.load(tmp_path / "own.yaml", [f"data.name={border}", *SMALL, *view])
-    scorer, state = scorer_of(whole)
-    pictures, done = from_config.scored(whole, "val"), []
+    configuration = config.load(tmp_path / "own.yaml", [f"data.name={border}", *SMALL, *view])
+    scorer, state = scorer_of(configuration)
+    pictures, done = from_config.scored_pictures(configuration, "val"), []
     metrics = scorer.score(state, pictures, done.append)
     shares = {row["class"]: row["share"] for row in metrics.table()}
     assert shares["border"] == pytest.approx(BORDER, abs=0.01)
@@ -83,9 +85,9 @@ def test_every_pixel_is_scored(
 def test_padding_never_counts_and_batches_change_nothing(tmp_path: Path, border: str) -> None:
     (tmp_path / "own.yaml").write_text("space: auxcell\ndata: {name: shapes}\n")
     view = "data.view={resize: {longer: 40}, input: [64, 64], crop: [32, 32]}"
-    whole = config.load(tmp_path / "own.yaml", [f"data.name={border}", *SMALL, view])
-    scorer, state = scorer_of(whole)
-    pictures = from_config.scored(whole, "val")
+    configuration = config.load(tmp_path / "own.yaml", [f"data.name={border}", *SMALL, view])
+    scorer, state = scorer_of(configuration)
+    pictures = from_config.scored_pictures(configuration, "val")
     assert isinstance(pictures, WholePictures)
     alone = scorer.score(state, pictures.spread(1)).confusion.numpy()
     together = scorer.score(state, pictures).confusion.numpy()
@@ -95,28 +97,30 @@ def test_padding_never_counts_and_batches_change_nothing(tmp_path: Path, border:
 
 
 @pytest.mark.slow
-def test_a_reward_on_less_than_the_picture_is_said(
+def test_scores_of_a_part_of_the_picture_are_reported(
     tmp_path: Path, border: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     from nas_tf.training.shared_data import SharedData
 
-    (tmp_path / "own.yaml").write_text("space: auxcell\ndata: {name: shapes, meta_val: 0.5}\n")
+    (tmp_path / "own.yaml").write_text(
+        "space: auxcell\ndata: {name: shapes, meta_val_share: 0.5}\n"
+    )
     several = border.removeprefix("folder:")
     for number in (1, 2, 3):
         for kind in ("images", "labels"):
             source = Path(several) / kind / "train" / "0.png"
             source.with_name(f"{number}.png").write_bytes(source.read_bytes())
     stages = ["stage_one={batch: 2, views: 1}", "stage_two.batch=2"]
-    crops = ["stage_one.crop=[64, 64]", "full.stages=[{epochs: 1, crop: [64, 64]}]"]
+    crops = ["stage_one.crop=[64, 64]", "full_training.stages=[{epochs: 1, crop: [64, 64]}]"]
     given = [f"data.name={border}", *SMALL, *stages]
-    ground = SharedData(config.load(tmp_path / "own.yaml", [*given, *crops]))
-    assert ground.share_seen == pytest.approx(1 / 16)
-    assert "rewards are taken on 6 % of the pixels of meta-val, 64x64" in caplog.text
+    shared = SharedData(config.load(tmp_path / "own.yaml", [*given, *crops]))
+    assert shared.covered_share == pytest.approx(1 / 16)
+    assert "candidates are scored on 6 % of meta-val's pixels, 64x64" in caplog.text
     caplog.clear()
     view = "data.view={resize: {longer: 64}, crop: [32, 32]}"
-    ground = SharedData(config.load(tmp_path / "own.yaml", [*given, view]))
-    assert ground.share_seen == 1
-    assert "rewards are taken" not in caplog.text
+    shared = SharedData(config.load(tmp_path / "own.yaml", [*given, view]))
+    assert shared.covered_share == 1
+    assert "candidates are scored" not in caplog.text
 
 
 _LARGE = """
@@ -125,8 +129,9 @@ from pathlib import Path
 import numpy as np, tensorflow as tf
 from nas_tf import config
 from nas_tf.input_geometry import InputGeometry
-from nas_tf.training import experiment
-from serving import whole
+from nas_tf.training import from_config
+from serving import whole_picture
+from tests.training.test_whole_scores import scorer_of
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
@@ -139,22 +144,22 @@ chosen = config.load(
 )
 scorer, state = scorer_of(chosen)
 scorer._run = lambda images, *_: tf.zeros((len(images), 128, 128, 2))
-scored = experiment.scored(chosen, "val")
+pictures = from_config.scored_pictures(chosen, "val")
 before = peak()
-pixels = int(scorer.score(state, scored).confusion.numpy().sum())
+pixels = int(scorer.score(state, pictures).confusion.numpy().sum())
 print(pixels, peak() - before)
 
 geometry = InputGeometry((512, 512))
 picture = np.zeros((5774, 8660, 3), np.uint8)
 ask = lambda images: {"mask": np.zeros(images.shape[:3], np.uint8)}
-whole.answer(ask, {"input": geometry.to_dict()}, picture)
+whole_picture.answer(ask, {"input": geometry.to_dict()}, picture)
 print(peak() - before)
 """
 
 
 @pytest.mark.slow
 def test_memory_is_bounded_for_a_picture_of_fifty_megapixels(tmp_path: Path) -> None:
-    """The network is left out: what it takes depends on its batch alone."""
+    """The network is left out, since its memory depends on its batch alone."""
     coarse = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
     for split, size in (("train", (90, 60)), ("val", (8660, 5774))):
         for kind, pixels in (("images", coarse), ("labels", coarse[..., 0] >> 7)):

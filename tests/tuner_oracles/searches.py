@@ -23,11 +23,11 @@ def space(tokens: int = 6, values: int = 4) -> kt.HyperParameters:
 
 
 def score(values: dict[str, Any]) -> float:
-    """Best where every token is as its place says; neighbours interact."""
+    """Returns a score that is best if each token has the value of its position; pairs interact."""
     ops = [int(value[1]) for name, value in values.items() if name.startswith("op")]
-    right = [op == index % 4 for index, op in enumerate(ops)]
-    pairs = sum(a and b for a, b in pairwise(right))
-    return (sum(right) + pairs) / (2 * len(ops) - 1)
+    correct = [op == index % 4 for index, op in enumerate(ops)]
+    pairs = sum(a and b for a, b in pairwise(correct))
+    return (sum(correct) + pairs) / (2 * len(ops) - 1)
 
 
 def place(oracle: kt.Oracle, folder: Path) -> kt.Oracle:
@@ -43,7 +43,7 @@ def finish(oracle: Any, trial: Any, value: float) -> None:
 
 
 def drive(oracle: Any, stop_after: int | None = None) -> None:
-    """Runs trials to the end, or so many of them."""
+    """Runs trials to the end, or ``stop_after`` of them."""
     done = 0
     while done != stop_after:
         trial = oracle.create_trial("tuner0")
@@ -54,19 +54,19 @@ def drive(oracle: Any, stop_after: int | None = None) -> None:
 
 
 def outcome(oracle: Any) -> list[tuple[str, dict[str, Any], str, float | None]]:
-    """All trials: what was tried and what came of it."""
+    """Returns all trials: id, values, status and score."""
     return [
         (trial_id, trial.hyperparameters.values, trial.status, trial.score)
         for trial_id, trial in oracle.trials.items()
     ]
 
 
-def killed(whole: Path, folder: Path, lines: Sequence[bytes]) -> None:
-    """A copy of a search as a kill would have left it; folders of trials are for people alone."""
-    shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("trial_*"))
+def killed(complete: Path, folder: Path, lines: Sequence[bytes]) -> None:
+    """Copies a search in the state after a kill; folders of trials are for people only."""
+    shutil.copytree(complete, folder, ignore=shutil.ignore_patterns("trial_*"))
     (folder / "search" / NAME).write_bytes(b"".join(lines))
 
 
 def made(folder: Path, trials: int = 10, **more: Any) -> RandomOracle:
-    """A small random search in a folder."""
+    """Returns the oracle of a small random search in a folder."""
     return place(RandomOracle(GOAL, trials, hyperparameters=space(), seed=1, **more), folder)

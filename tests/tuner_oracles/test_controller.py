@@ -1,4 +1,4 @@
-"""The controller: each position's own vocabulary, draws that repeat, learning, exact resume."""
+"""The controller: vocabularies of positions, repeatable samples, learning, exact resume."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ def batch(controller: Controller, count: int, seed: int = 0) -> Batch:
     return Batch(tokens, log_probs, advantages)
 
 
-def test_a_thousand_draws_stay_in_their_vocabularies(controller: Controller) -> None:
+def test_a_thousand_samples_stay_in_their_vocabularies(controller: Controller) -> None:
     tokens, log_probs = controller.sample(range(1000))
     sizes = np.array([len(token.values) for token in AUXCELL])
     assert tokens.min() == 0
@@ -46,15 +46,15 @@ def test_a_thousand_draws_stay_in_their_vocabularies(controller: Controller) -> 
 def test_probabilities_of_a_position_sum_to_one() -> None:
     tokens = Tokens(space(2, 3)).tokens
     small = Controller(tokens, seed=1, units=8)
-    every = np.array([(first, second) for first in range(3) for second in range(3)])
-    whole = np.exp(small.log_probs(every).sum(axis=1))
-    assert whole.sum() == pytest.approx(1, abs=1e-6)
-    drawn, _ = small.sample(range(20_000))
-    counts = np.array([(drawn == item).all(axis=1).mean() for item in every])
-    assert np.abs(counts - whole).max() < 0.01
+    vectors = np.array([(first, second) for first in range(3) for second in range(3)])
+    probabilities = np.exp(small.log_probs(vectors).sum(axis=1))
+    assert probabilities.sum() == pytest.approx(1, abs=1e-6)
+    episodes, _ = small.sample(range(20_000))
+    counts = np.array([(episodes == item).all(axis=1).mean() for item in vectors])
+    assert np.abs(counts - probabilities).max() < 0.01
 
 
-def test_a_draw_is_the_same_alone_and_among_others(controller: Controller) -> None:
+def test_a_sample_is_the_same_alone_and_among_others(controller: Controller) -> None:
     tokens, log_probs = controller.sample(range(16))
     alone, its = controller.sample([11])
     assert (alone[0] == tokens[11]).all()
@@ -68,7 +68,7 @@ def test_tokens_of_a_kind_and_vocabulary_share_a_head() -> None:
     assert len({alphabet.first[i] for i in operations}) == 1
     fives = [i for i, token in enumerate(AUXCELL) if len(token.values) == 5]
     assert {AUXCELL[i].kind for i in fives} == {"connections.c", "cell.i"}
-    assert len({alphabet.first[i] for i in fives}) == 2, "of one size, yet not of one kind"
+    assert len({alphabet.first[i] for i in fives}) == 2, "of equal size, but of different kinds"
     assert alphabet.symbols == 4 + 5 + 6 + 11 + 2 + 5 + 8
 
 
@@ -91,21 +91,21 @@ def test_two_layers_of_a_hundred_uniform_weights(controller: Controller) -> None
 
 def test_what_was_good_becomes_likelier(controller: Controller) -> None:
     learner = Controller(AUXCELL, seed=9, learning_rate=1e-3)
-    drawn = batch(learner, 8)._replace(advantages=np.array([1.0] * 4 + [-1.0] * 4))
-    before = learner.log_probs(drawn.tokens).sum(axis=1)
+    episodes = batch(learner, 8)._replace(advantages=np.array([1.0] * 4 + [-1.0] * 4))
+    before = learner.log_probs(episodes.tokens).sum(axis=1)
     for _ in range(3):
-        told = learner.train(drawn)
-    change = learner.log_probs(drawn.tokens).sum(axis=1) - before
+        metrics = learner.train(episodes)
+    change = learner.log_probs(episodes.tokens).sum(axis=1) - before
     assert (change[:4] > 0).all()
     assert (change[4:] < 0).all()
-    assert 0 <= told["clip_fraction"] <= 1
+    assert 0 <= metrics["clip_fraction"] <= 1
 
 
 def test_nothing_is_learned_beyond_the_clip() -> None:
-    """Episodes drawn from a policy far away: where the ratio is past the clip, no gradient."""
+    """Episodes of a distant policy: where the ratio is beyond the clip, there is no gradient."""
     learner = Controller(AUXCELL, seed=9, clip=0.1)
-    drawn = batch(learner, 4)
-    far = drawn._replace(log_probs=drawn.log_probs - 0.5, advantages=np.ones(4))
+    episodes = batch(learner, 4)
+    far = episodes._replace(log_probs=episodes.log_probs - 0.5, advantages=np.ones(4))
     before = learner.arrays()
     assert learner.train(far)["clip_fraction"] == 1
     after = learner.arrays()
@@ -114,7 +114,7 @@ def test_nothing_is_learned_beyond_the_clip() -> None:
 
 
 def decided(entropy: float = 0.0) -> tuple[Controller, np.ndarray]:
-    """A small controller that is far from uniform, and all vectors of its two tokens."""
+    """Returns a small controller far from uniform, and all vectors of its two tokens."""
     learner = Controller(
         Tokens(space(2, 3)).tokens, seed=1, units=8, learning_rate=1e-2, entropy=entropy
     )
@@ -122,7 +122,7 @@ def decided(entropy: float = 0.0) -> tuple[Controller, np.ndarray]:
     return learner, np.array([(first, second) for first in range(3) for second in range(3)])
 
 
-def test_a_token_is_drawn_given_the_one_before_it() -> None:
+def test_a_token_is_sampled_given_the_previous_token() -> None:
     learner, vectors = decided()
     log_probs = learner.log_probs(vectors).reshape(3, 3, 2)
     firsts, seconds = log_probs[..., 0], log_probs[..., 1]
@@ -140,16 +140,16 @@ def test_the_entropy_bonus_makes_a_policy_less_sure(entropy: float) -> None:
         return float((np.exp(log_probs) * log_probs).sum())
 
     before = sureness()
-    nothing = np.full(len(vectors), 1e-12)  # of 0, tf-agents leaves the frame out
-    drawn = Batch(vectors, learner.log_probs(vectors), nothing)
+    nothing = np.full(len(vectors), 1e-12)  # tf-agents omits frames of advantage 0
+    episodes = Batch(vectors, learner.log_probs(vectors), nothing)
     for _ in range(3):
-        learner.train(drawn)
+        learner.train(episodes)
     change = sureness() - before
     assert change < -0.01 if entropy else abs(change) < 1e-4
 
 
 def test_gradients_are_clipped_to_the_norm() -> None:
-    """Adam's first moment after one step is a tenth of the gradient it was given."""
+    """Adam's first moment after one step is a tenth of the gradient."""
     norms = {}
     for clip in (1e-3, 1e3):
         learner = Controller(AUXCELL, seed=9, gradient_clip=clip)
@@ -162,21 +162,21 @@ def test_gradients_are_clipped_to_the_norm() -> None:
 
 
 def test_the_baseline_is_not_normalised_away() -> None:
-    """tf-agents by itself subtracts the batch's mean: alike advantages would teach nothing."""
+    """tf-agents by itself subtracts the batch's mean: equal advantages would teach nothing."""
     learner = Controller(AUXCELL, seed=9, learning_rate=1e-3)
-    drawn = batch(learner, 1)._replace(advantages=np.array([0.5]))
-    before = learner.log_probs(drawn.tokens).sum()
-    learner.train(drawn)
-    assert learner.log_probs(drawn.tokens).sum() > before + 0.05
+    episodes = batch(learner, 1)._replace(advantages=np.array([0.5]))
+    before = learner.log_probs(episodes.tokens).sum()
+    learner.train(episodes)
+    assert learner.log_probs(episodes.tokens).sum() > before + 0.05
 
 
-def test_restored_it_goes_on_bit_for_bit() -> None:
+def test_restored_it_continues_bit_for_bit() -> None:
     first = Controller(AUXCELL, seed=9)
     for seed in range(3):
         first.train(batch(first, 8, seed * 10))
-    kept = first.arrays()
+    saved = first.arrays()
     second = Controller(AUXCELL, seed=9)
-    second.restore(kept)
+    second.restore(saved)
     for item in (first, second):
         item.train(batch(item, 8, 99))
     for mine, other in zip(first.arrays(), second.arrays(), strict=True):
@@ -205,12 +205,12 @@ def test_what_else_the_process_does_changes_nothing() -> None:
 
 
 @pytest.mark.slow
-def test_other_processes_draw_and_learn_the_same() -> None:
+def test_other_processes_sample_and_learn_the_same() -> None:
     code = (
         "import hashlib; from tests.tuner_oracles.test_controller import *\n"
-        "one = Controller(AUXCELL, seed=9)\n"
-        "for seed in range(4): one.train(batch(one, 8, seed * 10))\n"
-        "print(hashlib.sha256(b''.join(a.tobytes() for a in one.arrays())).hexdigest())"
+        "learner = Controller(AUXCELL, seed=9)\n"
+        "for seed in range(4): learner.train(batch(learner, 8, seed * 10))\n"
+        "print(hashlib.sha256(b''.join(a.tobytes() for a in learner.arrays())).hexdigest())"
     )
     digests = {
         subprocess.run(
@@ -222,7 +222,7 @@ def test_other_processes_draw_and_learn_the_same() -> None:
     assert digests != {""}
 
 
-def test_importing_says_nothing() -> None:
+def test_importing_prints_nothing() -> None:
     code = (
         "import os; os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'\n"
         "import tuner_oracles, tensorflow\n"

@@ -1,4 +1,4 @@
-"""What a worker tells its chief, through a real server."""
+"""The calls of a worker to its chief, through a real server."""
 
 import socket
 import threading
@@ -20,9 +20,9 @@ TRIALS = 3
 
 @pytest.fixture
 def chief(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DurableOracle]:
-    """An oracle that is served until its search has ended, however a test ends."""
-    given = {"TUNER_ID": "w", "ORACLE_IP": "127.0.0.1", "ORACLE_PORT": str(free_port())}
-    for name, value in given.items():
+    """Serves an oracle until its search has ended, however a test ends."""
+    variables = {"TUNER_ID": "w", "ORACLE_IP": "127.0.0.1", "ORACLE_PORT": str(free_port())}
+    for name, value in variables.items():
         monkeypatch.setenv(f"KERASTUNER_{name}", value)
     oracle = place(RandomOracle(GOAL, TRIALS, hyperparameters=space(), seed=1), tmp_path)
     server = threading.Thread(target=serve, args=(oracle,), daemon=True)
@@ -44,19 +44,17 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_a_chief_is_told_of_the_last_end_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also when the last worker has gone before the chief looks again."""
+def test_a_chief_reports_the_last_end_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if the last worker has left before the chief looks again."""
     port = free_port()
     for name, value in identity("chief", port).items():
         monkeypatch.setenv(name, value)
     oracle = place(RandomOracle(GOAL, 1, hyperparameters=space(), seed=1), tmp_path)
     oracle.hello("w")
     trial = oracle.create_trial("w")
-    told: list[int] = []
+    ended: list[int] = []
     server = threading.Thread(
-        target=serve, args=(oracle, 60, lambda: told.append(len(oracle.end_order))), daemon=True
+        target=serve, args=(oracle, 60, lambda: ended.append(len(oracle.end_order))), daemon=True
     )
     server.start()
     wait_for(lambda: listens(port))
@@ -65,7 +63,7 @@ def test_a_chief_is_told_of_the_last_end_too(
         oracle.leave("w")
     server.join(60)
     assert not server.is_alive()
-    assert told == [1]
+    assert ended == [1]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +75,7 @@ def test_a_chief_is_told_of_the_last_end_too(
         ("127.0.0.1", "abc", "KERASTUNER_ORACLE_PORT is 'abc', expected a number"),
     ],
 )
-def test_a_place_where_no_chief_can_listen_is_told_with_the_reason(
+def test_an_address_that_no_chief_can_listen_at_is_reported_with_the_reason(
     ip: str, port: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -111,12 +109,14 @@ def test_an_interrupted_worker_releases_its_trial(
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert chief._handed["0"] == 0
+    assert chief._assignments["0"] == 0
     assert list(chief._retry_queue) == ["0"]
     assert chief.leases.present() == []
 
 
-def test_the_chief_hears_why_a_trial_failed(chief: DurableOracle, worker: SteadyClient) -> None:
+def test_the_chief_receives_the_reason_of_a_failure(
+    chief: DurableOracle, worker: SteadyClient
+) -> None:
     with worker.alive():
         trial = worker.create_trial("w")
         trial.status, trial.message = "FAILED", "Traceback\nValueError: no such layer"
@@ -124,7 +124,7 @@ def test_the_chief_hears_why_a_trial_failed(chief: DurableOracle, worker: Steady
     assert chief.trials["0"].message == "Traceback\nValueError: no such layer"
 
 
-def test_a_worker_refuses_what_its_trial_asks_for_late(
+def test_a_worker_refuses_late_hyperparameters_of_its_trial(
     chief: DurableOracle, worker: SteadyClient
 ) -> None:
     with worker.alive():
@@ -136,20 +136,20 @@ def test_a_worker_refuses_what_its_trial_asks_for_late(
     assert list(chief.end_order) == []
 
 
-def test_heartbeats_are_heard_while_the_oracle_is_busy(
+def test_heartbeats_count_while_the_oracle_is_busy(
     chief: DurableOracle, worker: SteadyClient
 ) -> None:
     with worker.alive():
         before = chief.leases._ends["w"]
         with chief._lock:
-            worker.patiently(worker._tell("beat"), worker._name)
+            worker.patiently(worker._method("beat"), worker._identity)
         assert chief.leases._ends["w"] > before
 
 
 @pytest.mark.parametrize(
     ("name", "expected"), [(None, False), ("chief", False), ("worker-0", True)]
 )
-def test_only_a_worker_is_one(
+def test_only_workers_are_workers(
     name: str | None, expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variables = {"TUNER_ID": name, "ORACLE_IP": "127.0.0.1", "ORACLE_PORT": "8000"}

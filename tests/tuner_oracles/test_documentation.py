@@ -1,4 +1,4 @@
-"""What the pages say of the oracles is so."""
+"""The pages on the oracles agree with the code."""
 
 import dataclasses
 import inspect
@@ -28,7 +28,7 @@ def test_every_oracle_has_its_page() -> None:
 def test_the_table_of_presets() -> None:
     page = (DOCS / "oracles/ppo.md").read_text()
     rows = re.findall(r"^\| (`.+) \| (.+) \| (.+) \|$", page, re.MULTILINE)
-    told = set()
+    documented = set()
     for names, *columns in rows:
         for preset, cells in zip(("fast", "paper"), columns, strict=True):
             values = [{"yes": "True", "no": "False"}.get(cell, cell) for cell in cells.split(", ")]
@@ -36,9 +36,9 @@ def test_the_table_of_presets() -> None:
                 assert getattr(PRESETS[preset], name) == (
                     value == "True" if value in ("True", "False") else float(value)
                 ), name
-                told.add(name)
+                documented.add(name)
     fields = {field.name for field in dataclasses.fields(PRESETS["fast"])}
-    assert fields - told == {"repeat_cost"}
+    assert fields - documented == {"repeat_cost"}
 
 
 def test_common_arguments_are_described() -> None:
@@ -56,7 +56,7 @@ def test_the_manifest() -> None:
     }
     chief, worker = parts["Job", "search-chief"], parts["Job", "search-worker"]
 
-    def told(job: dict) -> dict[str, str]:
+    def variables(job: dict) -> dict[str, str]:
         container = job["spec"]["template"]["spec"]["containers"][0]
         return {item["name"]: item.get("value") for item in container["env"]}
 
@@ -66,12 +66,16 @@ def test_the_manifest() -> None:
     assert commands[0] == commands[1]
     with search.make_context("search", commands[0][2:]) as context:
         assert load(context.params["config"], context.params["overrides"])
-    assert told(chief)["NAS_TF_CACHE"] == told(worker)["NAS_TF_CACHE"]
+    assert variables(chief)["NAS_TF_CACHE"] == variables(worker)["NAS_TF_CACHE"]
     port = str(parts["Service", "search-chief"]["spec"]["ports"][0]["port"])
-    assert told(chief)["KERASTUNER_TUNER_ID"] == "chief"
-    assert told(worker)["KERASTUNER_TUNER_ID"] == "worker-$(INDEX)"
-    assert told(worker)["KERASTUNER_ORACLE_IP"] == "search-chief"
-    assert told(chief)["KERASTUNER_ORACLE_PORT"] == told(worker)["KERASTUNER_ORACLE_PORT"] == port
+    assert variables(chief)["KERASTUNER_TUNER_ID"] == "chief"
+    assert variables(worker)["KERASTUNER_TUNER_ID"] == "worker-$(INDEX)"
+    assert variables(worker)["KERASTUNER_ORACLE_IP"] == "search-chief"
+    assert (
+        variables(chief)["KERASTUNER_ORACLE_PORT"]
+        == variables(worker)["KERASTUNER_ORACLE_PORT"]
+        == port
+    )
     labels = {
         name: part["spec"]["template"]["metadata"]["labels"]
         for (_, name), part in (part for part in parts.items() if part[0][0] == "Job")

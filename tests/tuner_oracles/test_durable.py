@@ -1,4 +1,4 @@
-"""Trials as KerasTuner sees them, whatever happens to them."""
+"""Trials as KerasTuner receives them, under failures, restarts and full disks."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ def fail(
 
 
 class Dense(kt.HyperModel):
-    """A real model of real layers."""
+    """Builds a real model of real layers."""
 
     def build(self, hp: kt.HyperParameters) -> tf.keras.Model:
         model = tf.keras.Sequential(
@@ -51,13 +51,13 @@ def data() -> tuple[tf.Tensor, tf.Tensor]:
 
 
 @pytest.mark.slow
-def test_keras_tuners_own_tuner_searches_and_goes_on(tmp_path: Path) -> None:
+def test_keras_tuners_own_tuner_searches_and_resumes(tmp_path: Path) -> None:
     x, y = data()
     first = tuner(PPOOracle("val_loss", 3, seed=1), tmp_path)
     search(first, x, y, validation_data=(x, y), epochs=1, verbose=0)
     assert len(first.oracle.trials) == 3
     again = tuner(PPOOracle("val_loss", 5, seed=1), tmp_path)
-    assert len(again.oracle.trials) == 3, "known before the search goes on"
+    assert len(again.oracle.trials) == 3, "known before the search is resumed"
     assert again.get_best_models(1)[0](x).shape == (32, 1)
     search(again, x, y, validation_data=(x, y), epochs=1, verbose=0)
     assert len(again.oracle.trials) == 5
@@ -69,7 +69,7 @@ def test_keras_tuners_own_tuner_searches_and_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_overwriting_begins_anew(tmp_path: Path) -> None:
+def test_overwriting_starts_from_scratch(tmp_path: Path) -> None:
     x, y = data()
     for _ in range(2):
         item = tuner(RandomOracle("val_loss", 2, seed=1), tmp_path, overwrite=True)
@@ -85,7 +85,7 @@ def test_a_model_built_of_a_best_trial_does_not_change_the_space(tmp_path: Path)
     assert [hp.name for hp in oracle.hyperparameters.space] == [hp.name for hp in space().space]
 
 
-def test_what_a_trial_asks_for_late_is_refused_with_all_names(tmp_path: Path) -> None:
+def test_late_hyperparameters_are_refused_with_all_names(tmp_path: Path) -> None:
     oracle = made(tmp_path)
     trial = oracle.create_trial("a")
     for name in ("late", "later", "late"):
@@ -96,7 +96,7 @@ def test_what_a_trial_asks_for_late_is_refused_with_all_names(tmp_path: Path) ->
 
 
 class Grows(kt.HyperModel):
-    """KerasTuner's own tutorials ask for hyperparameters in loops and under conditions."""
+    """Asks for hyperparameters in loops or under conditions, as KerasTuner's tutorials do."""
 
     def __init__(self, ask: Any) -> None:
         super().__init__()
@@ -191,7 +191,7 @@ def test_retries_then_failure(tmp_path: Path) -> None:
     assert oracle.create_trial("a").trial_id == "1"
 
 
-def test_a_retry_begins_without_the_metrics_of_the_failed_run(tmp_path: Path) -> None:
+def test_a_retry_starts_without_the_metrics_of_the_failed_run(tmp_path: Path) -> None:
     oracle = made(tmp_path, 2, max_retries_per_trial=1)
     trial = oracle.create_trial("a")
     oracle.update_trial(trial.trial_id, {"score": 0.9})
@@ -213,10 +213,10 @@ def test_too_many_failures_in_a_row_stop_the_search(tmp_path: Path) -> None:
     assert oracle.stop_reason == "3 trials failed in a row; the last: boom"
     again = made(tmp_path, 10, max_consecutive_failed_trials=3)
     drive(again)
-    assert len(again.trials) == 10, "taken up again it tries again"
+    assert len(again.trials) == 10, "a resumed search tries again"
 
 
-def test_runs_that_are_tried_again_do_not_hide_failures(tmp_path: Path) -> None:
+def test_retried_runs_do_not_hide_failures(tmp_path: Path) -> None:
     given = {"max_retries_per_trial": 1, "max_consecutive_failed_trials": 3}
     oracle = made(tmp_path, 10, **given)
     for _ in range(5):
@@ -226,7 +226,7 @@ def test_runs_that_are_tried_again_do_not_hide_failures(tmp_path: Path) -> None:
     assert [trial.status for trial in oracle.trials.values()] == ["FAILED"] * 3
 
 
-def test_an_end_told_again_after_the_chief_died_counts_once(tmp_path: Path) -> None:
+def test_an_end_reported_again_after_the_chief_died_counts_once(tmp_path: Path) -> None:
     before = made(tmp_path, 2, max_retries_per_trial=1)
     trial = before.create_trial("a")
     fail(before, trial)
@@ -267,31 +267,31 @@ def test_a_record_that_can_t_be_written_has_no_effect(tmp_path: Path) -> None:
     assert not oracle.trials["1"].metrics.exists("score")
 
 
-def test_unknown_trials_are_told(tmp_path: Path) -> None:
+def test_unknown_trials_are_refused(tmp_path: Path) -> None:
     oracle = made(tmp_path)
     with pytest.raises(ValueError, match="there is no trial '77' in"):
         oracle.update_trial("77", {"score": 1.0})
 
 
-def test_a_search_has_begun_before_its_tuner_is_saved(tmp_path: Path) -> None:
+def test_a_search_has_started_before_its_tuner_is_saved(tmp_path: Path) -> None:
     tuner(RandomOracle("val_loss", 2, seed=1), tmp_path).save()
     again = tuner(RandomOracle("val_loss", 2, seed=1), tmp_path)
     assert again.oracle.create_trial("tuner0").trial_id == "0"
 
 
-def test_begun_by_another_oracle_is_refused(tmp_path: Path) -> None:
+def test_a_search_started_by_another_oracle_is_refused(tmp_path: Path) -> None:
     x, y = data()
     stock = tuner(kt.oracles.RandomSearchOracle("val_loss", 1), tmp_path)
     stock.search(x, y, validation_data=(x, y), epochs=1, verbose=0)
     with pytest.raises(LedgerError, match=r"has no ledger.jsonl: it was deleted, or .* by an or"):
         tuner(RandomOracle("val_loss", 2), tmp_path)
     drive(made(tmp_path / "ours"), 1)
-    with pytest.raises(LedgerError, match="begun with oracle 'RandomOracle', now it is 'PPOOra"):
+    with pytest.raises(LedgerError, match="started with oracle 'RandomOracle', now it is 'PPOOra"):
         drive(place(PPOOracle(GOAL, 9, hyperparameters=space(), seed=1), tmp_path / "ours"), 1)
 
 
 @pytest.mark.parametrize("content", ["", "{]", "3", "\xff"])
-def test_a_tuners_damaged_file_is_mended(tmp_path: Path, content: str) -> None:
+def test_a_tuners_damaged_file_is_repaired(tmp_path: Path, content: str) -> None:
     x, y = data()
     search(tuner(RandomOracle("val_loss", 1, seed=1), tmp_path), x, y, validation_data=(x, y))
     (tmp_path / "search/tuner0.json").write_text(content, encoding="latin-1")
@@ -305,7 +305,9 @@ def test_a_ledger_that_lost_its_end_is_refused(tmp_path: Path, left: int) -> Non
     lines, records = path.read_bytes().splitlines(keepends=True), 1 + 3 * left
     path.write_bytes(b"".join(lines[: records if left else 0]))
     more = f" and {4 - left} more" if left < 4 else ""
-    with pytest.raises(LedgerError, match=f"was cut short: .* became of trial_{left}{more}; put"):
+    with pytest.raises(
+        LedgerError, match=f"cut short: the outcome of trial_{left}{more} is missing; put"
+    ):
         made(tmp_path, 5).get_best_trials()
     for number in range(left, 5):
         shutil.rmtree(tmp_path / f"search/trial_{number}")
@@ -318,12 +320,12 @@ def test_a_ledger_that_lost_the_end_of_a_trial_only_is_refused(tmp_path: Path) -
     drive(made(tmp_path, 2))
     path = tmp_path / "search/ledger.jsonl"
     path.write_bytes(path.read_bytes()[:-2])
-    with pytest.raises(LedgerError, match="was cut short: it lacks what became of trial_1; put"):
+    with pytest.raises(LedgerError, match="was cut short: the outcome of trial_1 is missing; put"):
         made(tmp_path, 2).get_best_trials()
 
 
 class Scored(kt.engine.base_tuner.BaseTuner):
-    """A trial is its score."""
+    """Runs no training: a trial is its score."""
 
     def run_trial(self, trial: kt.engine.trial.Trial, **_: Any) -> dict[str, float]:
         return {"score": score(trial.hyperparameters.values)}
@@ -334,7 +336,7 @@ def test_a_full_disk_ends_the_search_and_is_no_trials_failure(tmp_path: Path, ro
     drive(made(tmp_path, 9), 3)
     size = (tmp_path / "search/ledger.jsonl").stat().st_size
     scored = Scored(made(tmp_path, 9), directory=str(tmp_path), project_name="search")
-    with small_files(size + room), pytest.raises(Unwritable, match="free some space, then start"):
+    with small_files(size + room), pytest.raises(Unwritable, match="free some space, then run"):
         search(scored, verbose=0)
     again = Scored(made(tmp_path, 9), directory=str(tmp_path), project_name="search")
     search(again, verbose=0)
@@ -345,11 +347,11 @@ def test_files_of_trials_are_written_for_people(tmp_path: Path) -> None:
     oracle = made(tmp_path, 3)
     drive(oracle)
     for trial_id, values, status, result in outcome(oracle):
-        told = json.loads((tmp_path / f"search/trial_{trial_id}/trial.json").read_text())
-        assert (told["status"], told["score"]) == (status, result)
-        assert told["hyperparameters"]["values"] == values
-    told = json.loads((tmp_path / "search/oracle.json").read_text())
-    assert told["end_order"] == ["0", "1", "2"]
+        state = json.loads((tmp_path / f"search/trial_{trial_id}/trial.json").read_text())
+        assert (state["status"], state["score"]) == (status, result)
+        assert state["hyperparameters"]["values"] == values
+    state = json.loads((tmp_path / "search/oracle.json").read_text())
+    assert state["end_order"] == ["0", "1", "2"]
 
 
 def test_the_file_of_all_trials_lags_behind_a_little_and_not_at_the_end(tmp_path: Path) -> None:
@@ -367,10 +369,10 @@ def test_the_file_of_all_trials_lags_behind_a_little_and_not_at_the_end(tmp_path
 def test_trial_files_lost_at_the_end_are_written_again(tmp_path: Path) -> None:
     drive(made(tmp_path, 3))
     path = tmp_path / "search/trial_2/trial.json"
-    told = path.read_text()
+    content = path.read_text()
     path.unlink()
     made(tmp_path, 3).get_best_trials()
-    assert path.read_text() == told
+    assert path.read_text() == content
 
 
 def test_folders_that_are_not_folders_are_refused() -> None:

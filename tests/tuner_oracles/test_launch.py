@@ -1,4 +1,4 @@
-"""A chief and workers as processes, of scripts that do no search."""
+"""A chief and workers as processes, with scripts that do not search."""
 
 import signal
 import subprocess
@@ -11,7 +11,7 @@ LAUNCH = """
 import sys
 from tuner_oracles.launch import Cluster
 
-def hear(name, line):
+def broken(name, line):
     raise BrokenPipeError("nobody looks")
 
 sys.exit(Cluster([sys.executable, sys.argv[1], sys.argv[2]], 2, restarts=1, {more}).run())
@@ -32,51 +32,51 @@ def launch(folder: Path, script: str, more: str = "") -> subprocess.Popen:
 
 
 def test_ctrl_c_ends_the_chief_when_the_workers_have_ended(tmp_path: Path) -> None:
-    """So that the slowest of them can still tell it which trial it leaves."""
+    """So that even the slowest of them can still return its trial."""
     launched = launch(
         tmp_path,
         """if True:
         import os, sys, time
         name, folder = os.environ["KERASTUNER_TUNER_ID"], sys.argv[1]
-        def told(line):
-            with open(os.path.join(folder, "told"), "a") as file:
+        def log(line):
+            with open(os.path.join(folder, "log.txt"), "a") as file:
                 file.write(line)
         try:
-            told("begun\\n")
+            log("started\\n")
             time.sleep(600)
         except KeyboardInterrupt:
             time.sleep({"worker-0": 0.0, "worker-1": 1.0, "chief": 0.0}[name])
-            told(f"{name}\\n")
+            log(f"{name}\\n")
         """,
     )
-    told = tmp_path / "told"
-    wait_for(lambda: told.exists() and told.read_text().count("begun") == 3)
+    log = tmp_path / "log.txt"
+    wait_for(lambda: log.exists() and log.read_text().count("started") == 3)
     launched.send_signal(signal.SIGINT)
     launched.communicate(timeout=60)
     assert launched.returncode == 130
-    assert told.read_text().split()[3:] == ["worker-0", "worker-1", "chief"]
+    assert log.read_text().split()[3:] == ["worker-0", "worker-1", "chief"]
 
 
-def test_what_cant_be_shown_does_not_stop_those_who_say_it(tmp_path: Path) -> None:
-    launched = launch(tmp_path, "for _ in range(20_000): print('x' * 80)", "hear=hear")
+def test_output_that_cant_be_shown_does_not_stop_its_process(tmp_path: Path) -> None:
+    launched = launch(tmp_path, "for _ in range(20_000): print('x' * 80)", "on_line=broken")
     try:
-        _, told = launched.communicate(timeout=60)
+        _, errors = launched.communicate(timeout=60)
     finally:
         launched.kill()
     assert launched.returncode == 0
-    assert told == (
-        "what chief, worker-0, worker-1 say can't be shown: BrokenPipeError('nobody looks')\n"
+    assert errors == (
+        "the output of chief, worker-0, worker-1 can't be shown: BrokenPipeError('nobody looks')\n"
     )
 
 
-def test_the_budget_of_restarts_begins_anew_when_a_trial_has_ended(tmp_path: Path) -> None:
-    """Each worker dies twice; that a trial ended in between the chief tells a second late."""
+def test_the_budget_of_restarts_is_reset_when_a_trial_has_ended(tmp_path: Path) -> None:
+    """Each worker dies twice; the chief announces the trial in between a second late."""
     launched = launch(
         tmp_path,
         """if True:
         import os, sys, time
         from pathlib import Path
-        from tuner_oracles.launch import say_ended
+        from tuner_oracles.launch import announce_trial_end
         name, folder = os.environ["KERASTUNER_TUNER_ID"], Path(sys.argv[1])
         if name == "chief":
             while len(list(folder.glob("*.alive"))) < 2:
@@ -84,8 +84,8 @@ def test_the_budget_of_restarts_begins_anew_when_a_trial_has_ended(tmp_path: Pat
                     path.unlink()
                     if len(path.with_suffix(".lives").read_text()) == 2:
                         time.sleep(1)
-                        say_ended()
-                        print("said", path.stem, flush=True)
+                        announce_trial_end()
+                        print("announced", path.stem, flush=True)
                 time.sleep(0.01)
             sys.exit(0)
         lives = folder / f"{name}.lives"
@@ -99,7 +99,7 @@ def test_the_budget_of_restarts_begins_anew_when_a_trial_has_ended(tmp_path: Pat
         sys.exit(9)
         """,
     )
-    said, told = launched.communicate(timeout=120)
-    assert launched.returncode == 0, told
-    assert said.count("said") == 2
-    assert "\x03" not in said
+    output, errors = launched.communicate(timeout=120)
+    assert launched.returncode == 0, errors
+    assert output.count("announced") == 2
+    assert "\x03" not in output

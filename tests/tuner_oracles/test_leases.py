@@ -1,4 +1,4 @@
-"""Who holds which trial, and what becomes of it when the holder is silent or dies."""
+"""Workers and their trials: a silent or dead worker loses its trial, a late result counts."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from tests.tuner_oracles.searches import finish, made
 
 
-def test_a_score_from_a_worker_thought_dead_counts_another_words_do_not(tmp_path: Path) -> None:
+def test_of_a_worker_presumed_dead_only_a_score_counts(tmp_path: Path) -> None:
     oracle = made(tmp_path, 2)
     for status, ends in (("FAILED", False), ("COMPLETED", False)):
         trial = oracle.create_trial("a")
@@ -19,7 +19,7 @@ def test_a_score_from_a_worker_thought_dead_counts_another_words_do_not(tmp_path
     assert oracle.trials["0"].score == 0.5
 
 
-def test_a_released_trial_is_taken_up_and_no_death_is_counted(tmp_path: Path) -> None:
+def test_a_released_trial_is_resumed_and_no_death_is_counted(tmp_path: Path) -> None:
     oracle = made(tmp_path, 2, max_deaths_per_trial=2)
     for _ in range(3):
         assert oracle.create_trial("a").trial_id == "0"
@@ -38,7 +38,7 @@ def test_a_tuner_asking_twice_gets_its_trial_again(tmp_path: Path) -> None:
     assert len(oracle.trials) == 1
 
 
-def test_a_worker_that_begins_anew_gives_its_trial_back(tmp_path: Path) -> None:
+def test_a_worker_that_starts_again_returns_its_trial(tmp_path: Path) -> None:
     oracle = made(tmp_path, max_deaths_per_trial=2)
     lost = oracle.create_trial("a")
     oracle.hello("a")
@@ -72,7 +72,7 @@ def test_a_silent_worker_loses_its_trial_and_its_late_result_still_counts(tmp_pa
     assert oracle.over()
 
 
-def test_a_steady_worker_idles_while_others_may_lose_their_trials(tmp_path: Path) -> None:
+def test_a_worker_with_heartbeats_idles_while_others_may_lose_their_trials(tmp_path: Path) -> None:
     oracle = made(tmp_path, 1)
     trial = oracle.create_trial("a")
     oracle.hello("b")
@@ -99,10 +99,10 @@ def test_a_chief_started_again_waits_long_for_holders_of_trials_only(
     oracle.reap()
     assert oracle.leases.present() == ["busy"]
     now[0] = 119.0
-    oracle.leases.renew()
+    oracle.leases.extend_all()
     now[0] = 148.0
     oracle.reap()
-    assert oracle.leases.present() == ["busy"], "nobody could be heard before the chief listened"
+    assert oracle.leases.present() == ["busy"], "no worker could call before the chief listened"
     now[0] = 150.0
     oracle.reap()
     assert not oracle.leases.present()

@@ -1,4 +1,4 @@
-"""The ledger: whole after any kill, refused when damaged, one process at a time."""
+"""The ledger: intact after any kill, refused if damaged, one process at a time."""
 
 import json
 import os
@@ -50,20 +50,20 @@ def test_what_is_written_is_read(path: Path, records: list[dict]) -> None:
 
 
 @given(st.lists(FIELDS, min_size=1, max_size=4), st.data())
-def test_cut_at_any_byte_the_whole_records_stay(
+def test_cut_at_any_byte_the_complete_records_stay(
     path: Path, records: list[dict], data: st.DataObject
 ) -> None:
     content = written(path, records).read_bytes()
     cut = data.draw(st.integers(0, len(content)))
     path.write_bytes(content[:cut])
-    kept = read(path)
+    intact = read(path)
     ends = [i for i, byte in enumerate(content) if byte == ord("\n")]
-    assert kept == records[: sum(end <= cut for end in ends)]
-    assert read(path) == kept, "mended once and for all"
+    assert intact == records[: sum(end <= cut for end in ends)]
+    assert read(path) == intact, "repaired once and for all"
     ledger = Ledger(path)
     ledger.append("thing", content={"after": 1})
     ledger.close()
-    assert read(path) == [*kept, {"after": 1}]
+    assert read(path) == [*intact, {"after": 1}]
 
 
 @given(st.lists(FIELDS, min_size=2, max_size=4), st.data())
@@ -73,18 +73,18 @@ def test_a_changed_byte_is_refused(path: Path, records: list[dict], data: st.Dat
     content[place] ^= data.draw(st.integers(1, 127))
     path.write_bytes(bytes(content))
     line = content[:place].count(b"\n") + 1
-    told = f"line {line} is damaged; put back a copy of the file"
-    with suppress_only(LedgerError, told):  # or it is another spelling of the same value
+    message = f"line {line} is damaged; put back a copy of the file"
+    with suppress_only(LedgerError, message):  # else it is another spelling of the same value
         assert read(path) == records
 
 
 @contextmanager
-def suppress_only(kind: type[Exception], told: str) -> Iterator[None]:
-    """Lets pass an error of this kind that says this, and no other."""
+def suppress_only(kind: type[Exception], message: str) -> Iterator[None]:
+    """Suppresses an error of this kind with this message, and no other."""
     try:
         yield
     except kind as error:
-        if told not in str(error):
+        if message not in str(error):
             raise
 
 
@@ -113,16 +113,17 @@ def test_two_processes_are_refused_and_one_process_takes_over(tmp_path: Path) ->
         first.append("thing")
 
 
-def test_a_full_disk_is_told_and_leaves_the_ledger_whole(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_leaves_the_ledger_intact(tmp_path: Path) -> None:
     path = written(tmp_path / "ledger.jsonl", [{"a": 1}])
-    whole = path.read_bytes()
+    before = path.read_bytes()
     ledger = Ledger(path)
-    told = (
-        r"ledger\.jsonl can't be written: .*; free some space, then start the same again to go on"
+    message = (
+        r"ledger\.jsonl can't be written: .*; free some space, then run the same command again "
+        "to resume"
     )
-    with small_files(len(whole) + 10), pytest.raises(Unwritable, match=told):
+    with small_files(len(before) + 10), pytest.raises(Unwritable, match=message):
         ledger.append("thing", content={"long": "x" * 100})
-    assert path.read_bytes() == whole
+    assert path.read_bytes() == before
     ledger.append("thing", content={"b": 2})
     ledger.close()
     assert read(path) == [{"a": 1}, {"b": 2}]
@@ -137,13 +138,15 @@ def test_a_file_that_does_not_fit_is_left_as_it_was(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_ctrl_c_while_a_record_goes_to_disk_leaves_a_ledger_to_go_on_with(
+def test_ctrl_c_while_a_record_is_written_leaves_a_ledger_that_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For every record of a search; within one process and by a new one."""
-    whole = searched(tmp_path / "whole")
+    """Interrupts at every record of a search; resumes in the same process or in a new one."""
+    complete = searched(tmp_path / "complete")
     sync = os.fsync
-    for wanted in range(1, len((tmp_path / "whole/search" / NAME).read_bytes().splitlines()) + 1):
+    for wanted in range(
+        1, len((tmp_path / "complete/search" / NAME).read_bytes().splitlines()) + 1
+    ):
         left = [wanted]
 
         def interrupted(file: int, left: list[int] = left) -> None:
@@ -161,7 +164,7 @@ def test_ctrl_c_while_a_record_goes_to_disk_leaves_a_ledger_to_go_on_with(
         oracle.release("tuner0")
         if wanted % 2:
             drive(oracle)
-        assert outcome(searched(folder)) == outcome(whole), wanted
+        assert outcome(searched(folder)) == outcome(complete), wanted
 
 
 def searched(folder: Path) -> RandomOracle:
@@ -170,7 +173,7 @@ def searched(folder: Path) -> RandomOracle:
     return oracle
 
 
-def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+def test_a_file_is_replaced_atomically(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     write_atomically(path, b"{}")
     write_atomically(path, json.dumps({"a": 1}).encode(), sync=True)

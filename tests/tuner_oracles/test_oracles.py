@@ -1,4 +1,4 @@
-"""The contract of every oracle, and what is each one's own."""
+"""The contract of every oracle, and the particular behaviour of each."""
 
 from pathlib import Path
 
@@ -47,14 +47,14 @@ class TestEvolution(OracleContract):
     oracle = EvolutionOracle
     arguments = {"population": 8, "tournament": 3}  # noqa: RUF012
 
-    def test_children_differ_from_a_living_parent_in_one_token(self, tmp_path: Path) -> None:
+    def test_children_differ_from_a_population_member_in_one_token(self, tmp_path: Path) -> None:
         oracle = self.searched(tmp_path, 30)
         tried = [list(values.values()) for _, values, *_ in outcome(oracle)]
         for number in range(8, 30):
-            living = tried[number - 8 : number]
+            population = tried[number - 8 : number]
             assert any(
                 sum(a != b for a, b in zip(parent, tried[number], strict=True)) == 1
-                for parent in living
+                for parent in population
             )
 
     @pytest.mark.parametrize(
@@ -76,16 +76,16 @@ class TestPPO(OracleContract):
     # Each cut creates a controller, which takes seconds.
     every_cut = times(9, 31)
 
-    def test_cut_while_it_repeats_itself_it_goes_on_the_same(self, tmp_path: Path) -> None:
+    def test_cut_while_it_repeats_itself_it_resumes_the_same(self, tmp_path: Path) -> None:
         given = {"hyperparameters": space(4, 3), "entropy": 0.0, "learning_rate": 0.05}
-        whole = self.searched(tmp_path / "whole", 50, **given)
-        lines = (tmp_path / "whole/search" / NAME).read_bytes().splitlines(keepends=True)
+        complete = self.searched(tmp_path / "complete", 50, **given)
+        lines = (tmp_path / "complete/search" / NAME).read_bytes().splitlines(keepends=True)
         known = [number for number, line in enumerate(lines, 1) if b'"kind":"known"' in line]
         assert len(known) > 40
         for cut in known[:: len(known) // times(8, 3)]:
             folder = tmp_path / str(cut)
-            killed(tmp_path / "whole", folder, lines[:cut])
-            assert outcome(self.searched(folder, 50, **given)) == outcome(whole), f"cut {cut}"
+            killed(tmp_path / "complete", folder, lines[:cut])
+            assert outcome(self.searched(folder, 50, **given)) == outcome(complete), f"cut {cut}"
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ class TestPPO(OracleContract):
         (NearBestOracle, {}),
     ],
 )
-def test_those_that_learn_beat_random(tmp_path: Path, oracle: type, given: dict) -> None:
-    def late_mean(made: type, name: str, given: dict) -> float:
-        item = place(made(GOAL, 150, hyperparameters=space(10), seed=1, **given), tmp_path / name)
+def test_oracles_that_learn_beat_random(tmp_path: Path, oracle: type, given: dict) -> None:
+    def late_mean(kind: type, name: str, given: dict) -> float:
+        item = place(kind(GOAL, 150, hyperparameters=space(10), seed=1, **given), tmp_path / name)
         drive(item)
         return sum(score(values) for _, values, *_ in outcome(item)[-50:]) / 50
 

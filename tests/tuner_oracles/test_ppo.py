@@ -1,4 +1,4 @@
-"""What PPO does with rewards: baseline, late results, failures, repeats."""
+"""The use of rewards by PPO: baseline, late results, failures, repeats."""
 
 from pathlib import Path
 
@@ -15,9 +15,9 @@ SMALL = {"units": 8, "window": 4, "every": 4, "minibatch": 4, "passes": 1}
 
 
 def searcher(**given: object) -> PPOSearcher:
-    made = PPOSearcher(PPOSettings(**(SMALL | {"max_lag": 2} | given)))
-    made.begin(Tokens(space(4)).tokens, 1)
-    return made
+    item = PPOSearcher(PPOSettings(**(SMALL | {"max_lag": 2} | given)))
+    item.start(Tokens(space(4)).tokens, 1)
+    return item
 
 
 def test_the_papers_settings() -> None:
@@ -26,7 +26,7 @@ def test_the_papers_settings() -> None:
     assert (paper.baseline_decay, paper.window, paper.every, paper.entropy) == (0.95, 100, 1, 0)
 
 
-def test_the_baseline_follows_rewards_and_begins_with_the_first() -> None:
+def test_the_baseline_follows_rewards_and_starts_with_the_first() -> None:
     baseline = Baseline(0.95)
     baseline.update(2.0)
     assert (baseline.mean, baseline.spread) == (2.0, 1.0)
@@ -39,7 +39,7 @@ def test_the_baseline_follows_rewards_and_begins_with_the_first() -> None:
     assert baseline.spread == pytest.approx(0.5, rel=0.4)
 
 
-def test_an_update_comes_after_so_many_results() -> None:
+def test_an_update_follows_every_fourth_result() -> None:
     item = searcher()
     versions = []
     for number in range(9):
@@ -48,7 +48,7 @@ def test_an_update_comes_after_so_many_results() -> None:
     assert versions == [0, 0, 0, 1, 1, 1, 1, 2, 2]
 
 
-def test_results_of_a_policy_too_long_gone_are_dropped() -> None:
+def test_results_of_an_outdated_policy_are_dropped() -> None:
     item = searcher()
     late = item.propose(0)
     assert late.policy["version"] == 0
@@ -75,7 +75,7 @@ def test_advantages_are_rewards_less_the_baseline_by_its_spread_if_wanted(scaled
 
 
 def test_late_results_are_weighed_against_the_policy_that_proposed_them(tmp_path: Path) -> None:
-    """The first update sees proposals of the policy as it was, whatever order they end in."""
+    """The first update uses the proposing policy's log-probabilities, in any order of results."""
     oracle = place(PPOOracle(GOAL, 100, hyperparameters=space(), seed=2, **SMALL), tmp_path)
     running = [oracle.create_trial(f"worker-{index}") for index in range(8)]
     for index, trial in enumerate(reversed(running)):
@@ -109,50 +109,50 @@ def test_repeats_teach_less_each_time_and_make_up_half_of_an_update() -> None:
     again = item.propose(5)
     for _ in range(6):
         item.learn(again, 0.6, known=True)
-    taken = [episode.reward for episode in item._window][2:]
-    assert len(taken) == 4, "half of eight"
-    assert taken[0] == pytest.approx(0.6 - 0.5 * spread, abs=0.02)
-    assert taken == sorted(taken, reverse=True)
+    rewards = [episode.reward for episode in item._window][2:]
+    assert len(rewards) == 4, "half of eight"
+    assert rewards[0] == pytest.approx(0.6 - 0.5 * spread, abs=0.02)
+    assert rewards == sorted(rewards, reverse=True)
 
 
-def test_what_the_policy_did_not_draw_teaches_nothing() -> None:
+def test_a_proposal_without_a_policy_teaches_nothing() -> None:
     item = searcher()
     item.learn(Proposal((0, 0, 0, 0)), 1.0)
     assert not item._window
 
 
-def test_what_was_given_to_be_tried_first_teaches_as_its_own_draws_do() -> None:
+def test_vectors_to_try_first_teach_as_its_own_samples_do() -> None:
     item = searcher(passes=20, learning_rate=0.01)
     drawn = item.propose(0)
-    assert item.given(drawn.tokens).policy == {
+    assert item.as_proposal(drawn.tokens).policy == {
         "log_probs": pytest.approx(drawn.policy["log_probs"], abs=1e-5),
         "version": 0,
     }
     good, bad = (1, 2, 3, 0), (0, 0, 0, 3)
-    before = item.given(good).policy["log_probs"]
+    before = item.as_proposal(good).policy["log_probs"]
     for vector in (bad, good, bad, good):
-        item.learn(item.given(vector), float(vector == good))
+        item.learn(item.as_proposal(vector), float(vector == good))
     assert item.version == 1
-    assert sum(item.given(good).policy["log_probs"]) > sum(before) + 0.1
+    assert sum(item.as_proposal(good).policy["log_probs"]) > sum(before) + 0.1
 
 
 @pytest.mark.slow
 def test_without_its_checkpoint_the_ledger_is_enough(tmp_path: Path) -> None:
-    def made(folder: Path) -> PPOOracle:
+    def created(folder: Path) -> PPOOracle:
         return place(PPOOracle(GOAL, 60, hyperparameters=space(), seed=2, **SMALL), folder)
 
-    whole = made(tmp_path / "whole")
-    drive(whole)
+    complete = created(tmp_path / "complete")
+    drive(complete)
     for name, spoil in (("absent", Path.unlink), ("damaged", lambda path: path.write_bytes(b""))):
         folder = tmp_path / name
-        drive(made(folder), 50)
+        drive(created(folder), 50)
         checkpoints = sorted((folder / "search").glob("controller-*.npz"))
         assert len(checkpoints) == 2
         for path in checkpoints:
             spoil(path)
-        again = made(folder)
+        again = created(folder)
         drive(again)
-        assert outcome(again) == outcome(whole)
+        assert outcome(again) == outcome(complete)
 
 
 @pytest.mark.slow

@@ -56,12 +56,12 @@ def test_vector_undoes_values(data: st.DataObject) -> None:
     assert tokens.vector(tokens.values(vector)) == vector
 
 
-def test_values_are_those_keras_tuner_draws() -> None:
+def test_values_are_the_ones_keras_tuner_samples() -> None:
     tokens = Tokens(everything())
     hp = everything()
     for seed in range(50):
-        drawn = {item.name: item.random_sample(seed) for item in hp.space}
-        assert tokens.values(tokens.vector(drawn)) == drawn
+        sampled = {item.name: item.random_sample(seed) for item in hp.space}
+        assert tokens.values(tokens.vector(sampled)) == sampled
 
 
 def test_kinds_are_names_without_numbers() -> None:
@@ -113,7 +113,7 @@ def nothing(hp: kt.HyperParameters) -> None:
         ),
     ],
 )
-def test_what_cannot_be_tokens_is_told(ask: Any, line: str) -> None:
+def test_hyperparameters_that_cannot_be_tokens_are_refused(ask: Any, line: str) -> None:
     hp = kt.HyperParameters()
     ask(hp)
     with pytest.raises(SpaceError) as error:
@@ -128,7 +128,7 @@ def test_what_cannot_be_tokens_is_told(ask: Any, line: str) -> None:
         ({"op": "pool"}, "hyperparameter 'op' is 'pool', expected one of 'conv', 'skip'"),
     ],
 )
-def test_values_outside_of_the_space_are_told(values: dict, line: str) -> None:
+def test_values_outside_of_the_space_are_refused(values: dict, line: str) -> None:
     with pytest.raises(SpaceError, match=line):
         Tokens(everything()).vector(values)
 
@@ -138,10 +138,10 @@ def test_values_outside_of_the_space_are_told(values: dict, line: str) -> None:
     [
         ({"op": "conv"}, "first is {'op': 'conv'}, expected a list of dicts of values"),
         (5, "first is 5, expected a list of dicts of values"),
-        ([None], "first: of the values given, number 1: None is no dict"),
+        ([None], "first: entry 1 of 1: None is no dict"),
     ],
 )
-def test_what_is_no_list_of_values_is_told(first: Any, line: str) -> None:
+def test_first_without_a_list_of_values_is_refused(first: Any, line: str) -> None:
     with pytest.raises(SpaceError) as error:
         vectors(Tokens(everything()), first)
     assert str(error.value) == line

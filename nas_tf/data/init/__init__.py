@@ -1,7 +1,8 @@
-"""Describes a folder of pictures and masks by a dataset.yaml, so that nobody has to write one.
+"""Writes the dataset.yaml of a folder of pictures and masks, so that nobody has to write it.
 
-``tree`` finds which files belong together, ``masks`` reads a part of the label files, ``names``
-finds names of classes, ``text`` writes it all down. No file of the user's is changed or moved.
+``tree`` finds which files belong together, ``classes`` finds the names of classes and the values
+of the masks, ``text`` renders the dataset.yaml, and ``inspection`` combines them. The user's own
+files are never changed or moved.
 """
 
 from nas_tf.data.init.inspection import Inspection, inspect, write

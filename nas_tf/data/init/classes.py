@@ -1,4 +1,8 @@
-"""Names of classes, and their colours, where a file beside the pictures has them."""
+"""Infers the classes of a folder from a file of names and from the values of the masks.
+
+``find_names`` looks for a file with names, and colours, of classes next to the pictures;
+``survey_values`` counts the values of a part of the masks; ``infer_classes`` combines them.
+"""
 
 import csv
 import json
@@ -15,13 +19,19 @@ from nas_tf.data.files import read_label
 from nas_tf.data.headers import read_header
 from nas_tf.errors import DataError
 
-_FILES = (
+MOST_MASKS = 64
+"""The most label files that are read, spread evenly over all."""
+_NAME_FILES = (
     *("label_colors.txt", "labelmap.txt", "class_dict.csv", "classes.csv", "labels.txt"),
     *("classes.txt", "class_names.txt", "label_names.txt", "names.txt", "categories.txt"),
     *("objectinfo150.txt", "classes.json", "labels.json", "categories.json"),
 )
 _MOST_BYTES = 1 << 20
 _MOST_NAMES = 255
+_MOST_COLOURS = 64
+_LIGHT_GREY, _MOST_GREYS = 100, 5
+"""More different light greys in addition to black and white are taken for soft edges."""
+_IGNORED = 255
 _NUMBER = r"[ ,:\t]+(\d{1,3})"
 _COLOUR_FIRST = re.compile(r"(\d{1,3})[ ,\t]+(\d{1,3})[ ,\t]+(\d{1,3})[ ,\t]+(.+)")
 _COLOUR_LAST = re.compile(rf"(.+?){_NUMBER}{_NUMBER}{_NUMBER}[ :,\t]*")
@@ -30,34 +40,93 @@ _INDEXED = re.compile(r"(\d{1,3})[ :,;\t]+(.+)")
 
 @dataclass(frozen=True, slots=True)
 class ClassNames:
-    """Names of classes in order, with colours as 0xRRGGBB where the file has them."""
+    """Names of classes in order, with colours as 0xRRGGBB if the file has them."""
 
     path: Path
     names: tuple[str, ...]
     colours: tuple[int, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Pixels of every value, or colour as 0xRRGGBB, in the label files that were read.
+
+    ``broken`` has an error message for each label file that cannot be read.
+    """
+
+    pixels: Mapping[int, int]
+    coloured: bool
+    read: int
+    broken: tuple[str, ...]
+    where: Path
+
+    def share(self, value: int) -> float:
+        """Returns the share of a value in all pixels."""
+        return self.pixels.get(value, 0) / max(1, sum(self.pixels.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """Names of classes in order, the value of each in the files, and the ignored values.
+
+    ``mapped`` is True if the values are not class indices and need a label_map.
+    """
+
+    names: tuple[str, ...]
+    values: tuple[int, ...]
+    mapped: bool
+    ignored: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 def find_names(root: Path, *folders: Path) -> ClassNames | None:
-    """The names in the first file of a usual name that holds some."""
+    """Returns the names in the first file that has a usual name and holds some."""
     for folder in dict.fromkeys((root, *folders)):
         if not folder.is_dir():
             continue
-        there = {path.name.lower(): path for path in sorted(folder.iterdir())}
-        for name in _FILES:
-            found = _read(there[name]) if name in there else None
+        present = {path.name.lower(): path for path in sorted(folder.iterdir())}
+        for name in _NAME_FILES:
+            found = _read_names(present[name]) if name in present else None
             if found is not None:
                 return found
     return None
 
 
-def _read(path: Path) -> ClassNames | None:
-    """The names of a file; None where it is something else."""
+def survey_values(paths: Sequence[Path]) -> Values:
+    """Counts the values of a sample of label files; raises if none can be read."""
+    chosen = list(paths[:: -(-len(paths) // MOST_MASKS) or 1])
+    coloured = any(_has_colours(path) for path in chosen)
+    pixels: Counter[int] = Counter()
+    broken = []
+    for path in chosen:
+        try:
+            raw = read_label(path, coloured=coloured).ravel()
+        except DataError as error:
+            broken.append(str(error))
+            continue
+        starts = np.flatnonzero(np.diff(raw, prepend=raw[0] - 1))
+        lengths = np.diff(starts, append=raw.size)
+        values, indices = np.unique(raw[starts], return_inverse=True)
+        counts = np.bincount(indices, lengths).astype(int)
+        pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+    if not pixels:
+        raise DataError(broken[0] if broken else "no label file was found")
+    return Values(pixels, coloured, len(chosen) - len(broken), tuple(broken), chosen[0].parent)
+
+
+def infer_classes(values: Values, names: ClassNames | None) -> Classes:
+    """Returns the most likely classes for the values and a file of names."""
+    return _from_colours(values, names) if values.coloured else _from_indices(values, names)
+
+
+def _read_names(path: Path) -> ClassNames | None:
+    """Returns the names in a file, or None if it is another kind of file."""
     try:
         if not path.is_file() or path.stat().st_size > _MOST_BYTES:
             return None
         text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".json":
-            return _checked(path, _of_json(json.loads(text)), None)
+            return _checked(path, _names_from_json(json.loads(text)), None)
     except (OSError, ValueError, RecursionError):
         return None
     lines = [line.strip() for line in text.splitlines()]
@@ -77,12 +146,12 @@ def _read(path: Path) -> ClassNames | None:
     return _checked(path, lines, None)
 
 
-def _of_json(content: Any) -> list[str]:
-    """Names from a list, or from a mapping between names and indices, either way round."""
+def _names_from_json(content: Any) -> list[str]:
+    """Returns names from a list, or from a mapping of names to indices or of indices to names."""
     if isinstance(content, dict) and isinstance(content.get("categories"), list):
         content = content["categories"]
     if isinstance(content, list):
-        found = [one.get("name") if isinstance(one, dict) else one for one in content]
+        found = [item.get("name") if isinstance(item, dict) else item for item in content]
         return [name for name in found if isinstance(name, str)]
     if not isinstance(content, dict):
         return []
@@ -94,106 +163,47 @@ def _of_json(content: Any) -> list[str]:
 
 
 def _checked(path: Path, names: list[str], colours: tuple[int, ...] | None) -> ClassNames | None:
-    """The names, if they can be names of classes."""
+    """Returns the names, or None if they cannot be names of classes."""
     cleaned = tuple(" ".join(name.split()) for name in names)
-    sound = all(name and name.isprintable() and len(name) <= 60 for name in cleaned)
-    once = len(set(cleaned)) == len(cleaned) and len(set(colours or ())) == len(colours or ())
-    most = all(colour <= 0xFFFFFF for colour in colours or ())
-    if not cleaned or len(cleaned) > _MOST_NAMES or not (sound and once and most):
+    readable = all(name and name.isprintable() and len(name) <= 60 for name in cleaned)
+    unique = len(set(cleaned)) == len(cleaned) and len(set(colours or ())) == len(colours or ())
+    in_range = all(colour <= 0xFFFFFF for colour in colours or ())
+    if not cleaned or len(cleaned) > _MOST_NAMES or not (readable and unique and in_range):
         return None
     return ClassNames(path, cleaned, colours)
 
 
-MOST_MASKS = 64
-"""Label files that are read, spread evenly over all."""
-_MOST_COLOURS = 64
-_GREY, _SOFT = 100, 5
-"""More than so many light greys beside black and white are taken for soft edges."""
-_IGNORED = 255
-
-
-@dataclass(frozen=True, slots=True)
-class Values:
-    """Pixels of every value, or colour as 0xRRGGBB, in the label files that were read."""
-
-    pixels: Mapping[int, int]
-    coloured: bool
-    read: int
-    broken: tuple[str, ...]
-    where: Path
-
-    def share(self, value: int) -> float:
-        """The share of a value in all pixels."""
-        return self.pixels.get(value, 0) / max(1, sum(self.pixels.values()))
-
-
-@dataclass(frozen=True, slots=True)
-class Classes:
-    """Names in order, the value of each in the files, and whether a label_map has to say so."""
-
-    names: tuple[str, ...]
-    values: tuple[int, ...]
-    mapped: bool
-    ignored: tuple[int, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-def survey(paths: Sequence[Path]) -> Values:
-    """The values of some label files; one that cannot be read is named."""
-    chosen = list(paths[:: -(-len(paths) // MOST_MASKS) or 1])
-    coloured = any(_has_colours(path) for path in chosen)
-    pixels: Counter[int] = Counter()
-    broken = []
-    for path in chosen:
-        try:
-            raw = read_label(path, coloured=coloured).ravel()
-        except DataError as error:
-            broken.append(str(error))
-            continue
-        starts = np.flatnonzero(np.diff(raw, prepend=raw[0] - 1))
-        lengths = np.diff(starts, append=raw.size)
-        values, places = np.unique(raw[starts], return_inverse=True)
-        counts = np.bincount(places, lengths).astype(int)
-        pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
-    if not pixels:
-        raise DataError(broken[0] if broken else "no label file was found")
-    return Values(pixels, coloured, len(chosen) - len(broken), tuple(broken), chosen[0].parent)
-
-
-def conclude(values: Values, names: ClassNames | None) -> Classes:
-    """The classes that values and a file of names make likely."""
-    return _of_colours(values, names) if values.coloured else _of_indices(values, names)
-
-
-def _of_colours(values: Values, names: ClassNames | None) -> Classes:
-    """Colours of the file of names, else every colour that was seen, black first."""
+def _from_colours(values: Values, names: ClassNames | None) -> Classes:
+    """Returns the colours of the file of names, else all colours of the masks, black first."""
     if names is not None and names.colours is not None:
-        strange = sorted(set(values.pixels) - set(names.colours))
-        if len(strange) > _MOST_COLOURS:
-            raise _soft(values, "colours")
+        unnamed = sorted(set(values.pixels) - set(names.colours))
+        if len(unnamed) > _MOST_COLOURS:
+            raise _soft_edges(values, "colours")
         notes = tuple(
-            f"colour #{one:06x} is not in {names.path.name} and is ignored" for one in strange
+            f"colour #{colour:06x} is not in {names.path.name} and is ignored"
+            for colour in unnamed
         )
-        return Classes(names.names, names.colours, True, tuple(strange), notes)
+        return Classes(names.names, names.colours, True, tuple(unnamed), notes)
     if len(values.pixels) > _MOST_COLOURS:
-        raise _soft(values, "colours")
-    seen = sorted(values.pixels, key=lambda pixel: (pixel != 0, -values.pixels[pixel]))
+        raise _soft_edges(values, "colours")
+    found = sorted(values.pixels, key=lambda colour: (colour != 0, -values.pixels[colour]))
     notes: tuple[str, ...] = ()
     if names is not None:
         notes = (f"{names.path.name} has no colours and the masks have: it is not used",)
-    return Classes(_background_first(seen), tuple(seen), True, notes=notes)
+    return Classes(_background_first(found), tuple(found), True, notes=notes)
 
 
-def _of_indices(values: Values, names: ClassNames | None) -> Classes:
-    """Indices as they are where they are dense, else a map from the values that were seen."""
-    seen = sorted(values.pixels)
-    small = [value for value in seen if value != _IGNORED]
-    grey = [value for value in small if value >= _GREY]
-    ends = values.share(0) + values.share(_IGNORED)
-    if len(seen) > 256 or (len(grey) > _SOFT and _IGNORED in seen and ends > 0.8):
-        raise _soft(values, "values")
-    ignored = (_IGNORED,) if _IGNORED in seen and len(small) > 1 else ()
-    used = small if ignored else seen
+def _from_indices(values: Values, names: ClassNames | None) -> Classes:
+    """Returns the indices unchanged if they are dense, else a map from the values."""
+    found = sorted(values.pixels)
+    not_ignored = [value for value in found if value != _IGNORED]
+    greys = [value for value in not_ignored if value >= _LIGHT_GREY]
+    black_and_white = values.share(0) + values.share(_IGNORED)
+    is_soft = len(greys) > _MOST_GREYS and _IGNORED in found and black_and_white > 0.8
+    if len(found) > 256 or is_soft:
+        raise _soft_edges(values, "values")
+    ignored = (_IGNORED,) if _IGNORED in found and len(not_ignored) > 1 else ()
+    used = not_ignored if ignored else found
     if len(used) == 2 and used[0] == 0 and used[1] > 1 and names is None:
         return Classes(("background", "foreground"), tuple(used), True, ignored)
     top = used[-1]
@@ -215,15 +225,17 @@ def _of_indices(values: Values, names: ClassNames | None) -> Classes:
     if used[0] == 1:
         return Classes(_numbered(top), tuple(range(1, top + 1)), True, ignored, notes)
     count = top + 1
-    found = ("background", "foreground") if count == 2 else _numbered(count)
-    return Classes(found, tuple(range(count)), False, ignored, notes)
+    chosen = ("background", "foreground") if count == 2 else _numbered(count)
+    return Classes(chosen, tuple(range(count)), False, ignored, notes)
 
 
 def _numbered(count: int) -> tuple[str, ...]:
+    """Returns the names class0, class1 and so on."""
     return tuple(f"class{number}" for number in range(count))
 
 
 def _background_first(colours: Sequence[int]) -> tuple[str, ...]:
+    """Returns names for colours; black is the background."""
     names = list(_numbered(len(colours)))
     if colours[0] == 0:
         names[0] = "background"
@@ -232,14 +244,16 @@ def _background_first(colours: Sequence[int]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _soft(values: Values, what: str) -> DataError:
+def _soft_edges(values: Values, kind: str) -> DataError:
+    """Returns the error on masks with more different values than classes can have."""
     return DataError(
-        f"masks in {values.where} hold {len(values.pixels)} different {what}: they look as if "
+        f"masks in {values.where} hold {len(values.pixels)} different {kind}: they look as if "
         "drawn with soft edges or compressed with loss; export them with hard edges as PNG, "
         "a value or colour a class"
     )
 
 
 def _has_colours(path: Path) -> bool:
+    """Returns whether a label file holds colours instead of indices."""
     header = read_header(path)
     return header is not None and header.mode not in ("L", "P", "I", "I;16", "1", "F")

@@ -1,4 +1,4 @@
-"""Inspects a folder, and writes what was found as its dataset.yaml."""
+"""Inspects a folder, and writes the findings as its dataset.yaml."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from nas_tf.errors import DataError
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found in a folder; ``text`` is the dataset.yaml that describes it."""
+    """The findings in a folder; ``text`` is the dataset.yaml that describes it."""
 
     root: Path
     arrangement: Arrangement
@@ -31,7 +31,7 @@ class Inspection:
     @property
     def lines(self) -> list[str]:
         """The findings in a few plain lines."""
-        found, shown = self.arrangement, self.pictures
+        found, pictures = self.arrangement, self.pictures
         counted = ", ".join(f"{split} {count}" for split, count in self.counts.items())
         lines = [f"layout: {found.title}; examples: {counted}"]
         if found.lists:
@@ -39,15 +39,16 @@ class Inspection:
             lines.append(
                 f"no splits were there: {total} names are divided by list files in splits/"
             )
-        lines.append(f"pictures: {shown.sizes_in_words}" if shown.read else "pictures: none read")
-        if shown.deep:
-            lines.append(f"{shown.deep} of {shown.read} pictures have 16 bits")
-        if shown.turned:
-            lines.append(f"{shown.turned} of {shown.read} pictures are turned by their EXIF")
+        sizes = pictures.sizes_in_words if pictures.read else "none read"
+        lines.append(f"pictures: {sizes}")
+        if pictures.deep:
+            lines.append(f"{pictures.deep} of {pictures.read} pictures have 16 bits")
+        if pictures.turned:
+            lines.append(f"{pictures.turned} of {pictures.read} pictures are turned by their EXIF")
         if self.classes:
-            named = ", ".join(self.classes[:12])
+            listed = ", ".join(self.classes[:12])
             more = f" and {len(self.classes) - 12} more" if len(self.classes) > 12 else ""
-            lines.append(f"{len(self.classes)} classes: {named}{more}")
+            lines.append(f"{len(self.classes)} classes: {listed}{more}")
         return [*lines, *(f"note: {note}" for note in self.notes)]
 
 
@@ -60,37 +61,36 @@ def inspect(folder: str | Path) -> Inspection:
     settings = Settings(
         path=root / NAME,
         classes=("class0",) if found.labels and not found.labels.endswith(".json") else None,
-        **_places(found),
+        **_patterns(found),
         splits=dict(found.splits),
     )
     layout = Layout(root, settings)
     members = {split: _members(layout, found, split) for split in layout.splits}
-    values = concluded = None
+    values = inferred = None
     notes: tuple[str, ...] = found.notes
     if layout.labels is not None and not layout.labels.is_json:
-        values = classes.survey(_paths(layout, "labels", members))
-        concluded = _classes(root, found, values, layout)
-        broken = tuple(f"{line}" for line in values.broken[:3])
-        notes += concluded.notes + broken
-    names = concluded.names if concluded else ()
+        values = classes.survey_values(_paths(layout, "labels", members))
+        inferred = _classes(root, found, values, layout)
+        notes += inferred.notes + values.broken[:3]
+    names = inferred.names if inferred else ()
     if layout.labels is not None and layout.labels.is_json:
         names = Annotations(layout).classes
     counts = {split: len(members[split]) for split in members}
-    seen = headers.survey_headers(_paths(layout, "images", members))
-    content = text.render(found, counts, seen, names, concluded, values)
+    pictures = headers.survey_headers(_paths(layout, "images", members))
+    content = text.render(found, counts, pictures, names, inferred, values)
     parse_settings(root / NAME, content)
-    return Inspection(root, found, counts, seen, names, notes, content)
+    return Inspection(root, found, counts, pictures, names, notes, content)
 
 
 def write(found: Inspection, *, overwrite: bool = False) -> list[Path]:
-    """Writes dataset.yaml and the list files it names; never over others unless told to."""
+    """Writes dataset.yaml and its list files; replaces existing ones only with ``overwrite``."""
     contents = {found.root / NAME: found.text}
     for split, names in found.arrangement.lists.items():
         contents[found.root / found.arrangement.splits[split]] = "\n".join(names) + "\n"
-    there = [path for path in contents if path.exists()]
-    if there and not overwrite:
+    existing = [path for path in contents if path.exists()]
+    if existing and not overwrite:
         raise DataError(
-            f"{there[0]} is there already: edit it, or add --overwrite to write it again"
+            f"{existing[0]} is there already: edit it, or add --overwrite to write it again"
         )
     try:
         for path, content in contents.items():
@@ -101,51 +101,51 @@ def write(found: Inspection, *, overwrite: bool = False) -> list[Path]:
     return list(contents)
 
 
-def _places(found: Arrangement) -> dict[str, str]:
-    """The keys that say where files are."""
+def _patterns(found: Arrangement) -> dict[str, str]:
+    """Returns the path patterns as settings."""
     keys = ("images", "labels", "depth", "keypoints")
     return {key: value for key in keys if (value := getattr(found, key)) is not None}
 
 
 def _members(layout: Layout, found: Arrangement, split: str) -> Sequence[str]:
-    """The names of a split."""
+    """Returns the names of a split's examples."""
     if split in found.lists:
         return found.lists[split]
     listing = layout.listing(split)
     if listing:
         return [" ".join(words) for words in read_lines(layout.root / listing)]
     if layout.names_from is not None:
-        content = Annotations(layout).coco(layout.names_from, split)
-        return content.people() if layout.keypoints else list(content.images)
-    names = list(layout.images.names(layout.key(layout.images, split)))
-    for place in (layout.labels, layout.depth):
-        if place is not None:
-            known = place.names(layout.key(place, split))
+        coco = Annotations(layout).coco(layout.names_from, split)
+        return coco.pictures_with_joints() if layout.keypoints else list(coco.images)
+    names = list(layout.images.names(layout.split_folder(layout.images, split)))
+    for pattern in (layout.labels, layout.depth):
+        if pattern is not None:
+            known = pattern.names(layout.split_folder(pattern, split))
             names = [name for name in names if name in known]
     return names
 
 
 def _paths(layout: Layout, kind: str, members: Mapping[str, Sequence[str]]) -> list[Path]:
-    """The files of all names."""
-    place = getattr(layout, kind)
+    """Returns the files of a kind, of a sample of each split's names."""
+    pattern = getattr(layout, kind)
     return [
-        place.path(layout.key(place, split), name)
+        pattern.path(layout.split_folder(pattern, split), name)
         for split, names in members.items()
         for name in names[:: -(-len(names) // headers.MOST_SURVEYED) or 1]
     ]
 
 
 def _classes(root: Path, found: Arrangement, values: Values, layout: Layout) -> Classes:
-    """The classes, by the layout where it is a published one, else by values and names."""
+    """Returns the classes of a published layout, else those inferred from values and names."""
     if found.title == "Cityscapes":
         info, ids = cityscapes_seg.INFO, cityscapes_seg.TRAINED
         if "labelTrainIds" in str(found.labels):
             return Classes(info.classes, tuple(range(19)), False, (255,))
-        rest = tuple(value for value in range(34) if value not in ids)
-        return Classes(info.classes, ids, True, rest)
-    first = layout.labels.folder(layout.key(layout.labels, layout.splits[0]))
+        ignored = tuple(value for value in range(34) if value not in ids)
+        return Classes(info.classes, ids, True, ignored)
+    first = layout.labels.folder(layout.split_folder(layout.labels, layout.splits[0]))
     names = find_names(root, first, first.parent)
     published = "VOC20" in str(root / found.images) and found.title == "PASCAL VOC"
     if names is None and published and not values.coloured:
         names = ClassNames(root, voc2012_seg.INFO.classes)
-    return classes.conclude(values, names)
+    return classes.infer_classes(values, names)

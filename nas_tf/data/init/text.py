@@ -1,4 +1,4 @@
-"""The commented dataset.yaml of what was found."""
+"""Renders the findings in a folder as a commented dataset.yaml."""
 
 import json
 import re
@@ -19,19 +19,20 @@ def render(
     classes: Classes | None,
     values: Values | None,
 ) -> str:
-    """The whole file."""
+    """Returns the complete text of dataset.yaml."""
     blocks = [_head(found, counts, pictures), _files(found, counts)]
     if classes is not None and values is not None:
-        blocks.append(_named(classes, values))
+        blocks.append(_classes(classes, values))
     elif names:
-        about = (
+        comment = (
             "# The first class is what no outline covers; the others are categories of the JSON."
         )
-        blocks.append([about, "classes:", *(f"  - {_quoted(name)}" for name in names)])
+        blocks.append([comment, "classes:", *(f"  - {_quoted(name)}" for name in names)])
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
 def _head(found: Arrangement, counts: Mapping[str, int], pictures: Pictures) -> list[str]:
+    """Returns the comment at the head of the file."""
     counted = ", ".join(f"{split} {count}" for split, count in counts.items())
     lines = [
         "# Describes this folder to nas-tf. Written by nas-tf data init: edit it as you like.",
@@ -44,7 +45,7 @@ def _head(found: Arrangement, counts: Mapping[str, int], pictures: Pictures) -> 
 
 
 def _files(found: Arrangement, counts: Mapping[str, int]) -> list[str]:
-    """Where files are, as far as it is not where they are usually."""
+    """Returns the keys of the files that are not in their default folders."""
     lines = []
     if found.images != "images":
         lines.append(f"images: {_quoted(found.images)}")
@@ -57,33 +58,33 @@ def _files(found: Arrangement, counts: Mapping[str, int]) -> list[str]:
         lines.append(f"keypoints: {_quoted(found.keypoints)}")
     if found.splits:
         lines.append("splits:")
-        for split, place in found.splits.items():
-            drawn = ", drawn at random" if split in found.lists else ""
-            lines.append(f"  {split}: {_quoted(place)}  # {counts[split]} examples{drawn}")
+        for split, source in found.splits.items():
+            sampled = ", drawn at random" if split in found.lists else ""
+            lines.append(f"  {split}: {_quoted(source)}  # {counts[split]} examples{sampled}")
     return lines
 
 
-def _named(classes: Classes, values: Values) -> list[str]:
-    """Names and values of the classes, with their shares."""
+def _classes(classes: Classes, values: Values) -> list[str]:
+    """Returns names and values of the classes, with their shares."""
     lines = [f"# Shares are of the pixels in the {values.read} label files that were read."]
     lines.append("classes:")
     for name, value in zip(classes.names, classes.values, strict=True):
         share = values.share(value)
-        seen = f"{100 * share:.2f} %" if share else "not seen"
-        lines.append(f"  - {_quoted(name)}  # {_value(value, values)}, {seen}")
+        frequency = f"{100 * share:.2f} %" if share else "not seen"
+        lines.append(f"  - {_quoted(name)}  # {_value(value, values)}, {frequency}")
     share = sum(values.share(value) for value in classes.ignored)
     lines.append("")
     lines.append("# Pixels of this label are neither trained nor scored.")
     lines.append(f"ignore_label: {_IGNORED}  # {100 * share:.2f} %")
     if classes.mapped:
-        lines += ["", *_mapped(classes, values)]
+        lines += ["", *_label_map(classes, values)]
     return lines
 
 
-def _mapped(classes: Classes, values: Values) -> Iterator[str]:
-    """The label_map, its ignored values last."""
-    what = "Colours" if values.coloured else "Values"
-    yield f"# {what} in the label files, and the class index that each of them stands for."
+def _label_map(classes: Classes, values: Values) -> Iterator[str]:
+    """Yields the lines of the label_map, its ignored values last."""
+    kind = "Colours" if values.coloured else "Values"
+    yield f"# {kind} in the label files, and the class index that each of them stands for."
     yield "label_map:"
     for number, value in enumerate(classes.values):
         yield f"  {_key(value, values)}: {number}  # {_quoted(classes.names[number])}"
@@ -93,15 +94,17 @@ def _mapped(classes: Classes, values: Values) -> Iterator[str]:
 
 
 def _value(value: int, values: Values) -> str:
+    """Returns a value or colour for a comment."""
     return f"colour #{value:06x}" if values.coloured else f"value {value}"
 
 
 def _key(value: int, values: Values) -> str:
+    """Returns a value or colour as a key of label_map."""
     return f'"#{value:06x}"' if values.coloured else str(value)
 
 
 def _quoted(text: str) -> str:
-    """A text as YAML reads it back."""
+    """Returns a text so that YAML reads the same text back."""
     plain = re.fullmatch(r"\w([\w ./-]*\w)?", text, re.ASCII)
     return (
         text

@@ -1,4 +1,4 @@
-"""Finds where a folder keeps pictures, labels, depth maps and annotations, and its splits."""
+"""Finds the pictures, labels, depth maps, annotations and splits of a folder."""
 
 import os
 import random
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nas_tf.data.coco_file import read_coco
 from nas_tf.data.files import IMAGE_SUFFIXES, read_lines
-from nas_tf.data.path_pattern import Place, walk
+from nas_tf.data.path_pattern import PathPattern, walk
 from nas_tf.errors import DataError
 
 _WORDS = {
@@ -36,9 +36,9 @@ _SEED = 17
 
 @dataclass(frozen=True)
 class Arrangement:
-    """Which files belong together; texts are values of dataset.yaml.
+    """The path patterns of files that belong together, as values of dataset.yaml.
 
-    ``splits`` is empty where the folders show them; ``lists`` are list files still to be written.
+    ``splits`` is empty if the folders show them; ``lists`` are list files that ``write`` adds.
     """
 
     title: str
@@ -52,19 +52,19 @@ class Arrangement:
 
 
 def find(root: Path) -> Arrangement:
-    """The arrangement of a folder's files; raises where no label of any kind is found."""
+    """Returns the arrangement of a folder's files; raises if no labels of any kind are found."""
     for attempt in (_cityscapes, _voc, _coco, _folders):
         found = attempt(root)
         if found is not None:
-            return _plain(found)
+            return _simplified(found)
     raise DataError(
         f"{root} has no labels that belong to its pictures: expected folders such as images and "
         "masks with files of the same names, or the layout of VOC, Cityscapes or COCO"
     )
 
 
-def _plain(found: Arrangement) -> Arrangement:
-    """Folders in place of patterns that say the same."""
+def _simplified(found: Arrangement) -> Arrangement:
+    """Replaces patterns by folders that mean the same."""
     ending = "/{name}" if found.lists else "/{split}/{name}"
     shorter = {}
     for key in ("images", "labels", "depth"):
@@ -75,76 +75,79 @@ def _plain(found: Arrangement) -> Arrangement:
 
 
 def _cityscapes(root: Path) -> Arrangement | None:
+    """Returns the layout of Cityscapes, or None if the folder does not have it."""
     images, labels = "leftImg8bit/{split}/{name}_leftImg8bit.png", "gtFine/{split}/{name}_gtFine_"
     if not (root / "leftImg8bit").is_dir() or not (root / "gtFine").is_dir():
         return None
-    there = [split for split in Place(root, images).splits() if split in ("train", "val")]
+    present = [split for split in PathPattern(root, images).splits() if split in ("train", "val")]
     for kind in ("labelTrainIds.png", "labelIds.png"):
-        if there and Place(root, labels + kind).names(there[0]):
+        if present and PathPattern(root, labels + kind).names(present[0]):
             return Arrangement(
                 "Cityscapes",
                 images,
                 labels + kind,
-                splits={split: split for split in there},
+                splits={split: split for split in present},
             )
     return None
 
 
 def _voc(root: Path) -> Arrangement | None:
+    """Returns the layout of PASCAL VOC, or None if the folder does not have it."""
     kits = [root, *sorted(root.glob("VOCdevkit/VOC20*")), *sorted(root.glob("VOC20*"))]
     for kit in [kit for kit in kits if (kit / "JPEGImages").is_dir()]:
-        images = f"{_below(root, kit)}JPEGImages"
-        labels = f"{_below(root, kit)}SegmentationClass"
-        lists = [
-            kit / "ImageSets" / "Segmentation" / f"{one}.txt" for one in set(_SPLITS.values())
-        ]
+        images = f"{_prefix(root, kit)}JPEGImages"
+        labels = f"{_prefix(root, kit)}SegmentationClass"
+        folder = kit / "ImageSets" / "Segmentation"
+        lists = [folder / f"{split}.txt" for split in set(_SPLITS.values())]
         if not (root / labels).is_dir():
             continue
         splits = {}
         for listing in sorted(lists, key=lambda path: list(_SPLITS).index(path.stem)):
             names = [" ".join(words) for words in read_lines(listing)] if listing.is_file() else []
-            if names and Place(root, labels, targets=True).path(None, names[0]).is_file():
+            if names and PathPattern(root, labels, targets=True).path(None, names[0]).is_file():
                 splits[listing.stem] = str(listing.relative_to(root))
         found = Arrangement("PASCAL VOC", images, labels, splits=splits)
         if "train" in splits and "val" in splits:
             return found
-        return _listed(root, replace(found, splits={}), Place(root, images).names(None), "")
+        names = PathPattern(root, images).names(None)
+        return _with_lists(root, replace(found, splits={}), names, "")
     return None
 
 
 def _coco(root: Path) -> Arrangement | None:
-    """Annotation files by their contents; the first picture's place shows where pictures are."""
-    places: dict[str, dict[str, str]] = {"keypoints": {}, "labels": {}}
+    """Returns annotation files by their contents, and the folder of their first picture."""
+    annotations: dict[str, dict[str, str]] = {"keypoints": {}, "labels": {}}
     pictures: set[str] = set()
     files = [*sorted(root.glob("*.json")), *sorted(root.glob("*/*.json"))]
     for path in files:
         try:
-            content = read_coco(path)
+            coco = read_coco(path)
         except DataError:
             continue
-        if not content.images or not content.annotations:
+        if not coco.images or not coco.annotations:
             continue
-        text, split = _with_split(_below(root, path.parent) + path.name)
-        kind = "keypoints" if content.people() else "labels"
-        place = _picture_place(root, next(iter(content.images.values())).file_name, split)
-        if place is not None:
-            places[kind][split or ""] = text
-            pictures.add(place)
-    kinds = {kind: set(found.values()) for kind, found in places.items() if found}
+        text, split = _with_placeholder(_prefix(root, path.parent) + path.name)
+        kind = "keypoints" if coco.pictures_with_joints() else "labels"
+        folder = _picture_folder(root, next(iter(coco.images.values())).file_name, split)
+        if folder is not None:
+            annotations[kind][split or ""] = text
+            pictures.add(folder)
+    kinds = {kind: set(found.values()) for kind, found in annotations.items() if found}
     if not kinds or len(pictures) != 1 or any(len(texts) != 1 for texts in kinds.values()):
         return None
-    found = Arrangement("COCO", pictures.pop(), **{kind: t.pop() for kind, t in kinds.items()})
-    split = {split for found in places.values() for split in found if split}
-    if {"train", "val"} <= {_SPLITS[one] for one in split}:
-        return replace(found, splits=_renamed(split))
-    whole = _literal(found, next(iter(split), ""))
-    names = read_coco(root / (whole.keypoints or whole.labels))
-    people = names.people() if whole.keypoints else names.images
-    return _listed(root, whole, dict.fromkeys(people), "")
+    patterns = {kind: texts.pop() for kind, texts in kinds.items()}
+    found = Arrangement("COCO", pictures.pop(), **patterns)
+    words = {word for texts in annotations.values() for word in texts if word}
+    if {"train", "val"} <= {_SPLITS[word.lower()] for word in words}:
+        return replace(found, splits=_folder_names(words))
+    undivided = _with_folder(found, next(iter(words), ""))
+    coco = read_coco(root / (undivided.keypoints or undivided.labels))
+    names = coco.pictures_with_joints() if undivided.keypoints else coco.images
+    return _with_lists(root, undivided, dict.fromkeys(names), "")
 
 
-def _picture_place(root: Path, name: str, split: str | None) -> str | None:
-    """The pattern of the folder in which a picture of a JSON is, one named by the split first."""
+def _picture_folder(root: Path, name: str, split: str | None) -> str | None:
+    """Returns the pattern of the folder of a JSON's picture, one with the split's name first."""
     ending = Path(name.replace("\\", "/")).parts
     paths = (path.relative_to(root).parts for path in _files(root))
     folders = ["/".join(path[: -len(ending)]) for path in paths if path[-len(ending) :] == ending]
@@ -156,15 +159,16 @@ def _picture_place(root: Path, name: str, split: str | None) -> str | None:
 
 
 def _folders(root: Path) -> Arrangement | None:
-    """Folders by the words in their names, or pictures and masks in one folder."""
+    """Returns folders by the words in their names, or pictures and masks in one folder."""
     groups: dict[tuple[str, str], Counter[str]] = {}
     for path in _files(root):
         parts = path.relative_to(root).parts[:-1]
-        kind, pattern, split = _meaning(parts)
+        kind, pattern, split = _classified(parts)
         groups.setdefault((kind, pattern), Counter())[split] += 1
     best = {
         kind: max(
-            (group for group in groups if group[0] == kind), key=lambda one: groups[one].total()
+            (group for group in groups if group[0] == kind),
+            key=lambda group: groups[group].total(),
         )
         for kind in {kind for kind, _ in groups}
     }
@@ -176,7 +180,10 @@ def _folders(root: Path) -> Arrangement | None:
         sorted(splits, key=lambda split: _SPLITS[split.lower()] != "train")[0] if splits else None
     )
     images, labels = pictures[1], best.get("label", ("", ""))[1]
-    pair = _pair(root, images, labels, first) if "label" in best else _same(root, images, first)
+    if "label" in best:
+        pair = _pair(root, images, labels, first)
+    else:
+        pair = _side_by_side(root, images, first)
     depth = _pair(root, images, best["depth"][1], first) if "depth" in best else None
     if pair is None and depth is None:
         return None
@@ -186,32 +193,32 @@ def _folders(root: Path) -> Arrangement | None:
         pair[1] if pair else None,
         depth[1] if depth else None,
     )
-    return _divided(root, found, splits)
+    return _with_splits(root, found, splits)
 
 
-def _divided(root: Path, found: Arrangement, splits: set[str]) -> Arrangement:
-    """With its splits: those of the folders where train and val are, else lists of names."""
-    named = _renamed(splits)
+def _with_splits(root: Path, found: Arrangement, splits: set[str]) -> Arrangement:
+    """Adds the splits: those of the folders if train and val are there, else lists of names."""
+    named = _folder_names(splits)
     labelled = {split: word for split, word in named.items() if _paired(root, found, word)}
-    without = [split for split in named if split not in labelled]
-    notes = (f"split {', '.join(without)} has no labels and is left out",) if without else ()
+    unlabelled = [split for split in named if split not in labelled]
+    notes = (f"split {', '.join(unlabelled)} has no labels and is left out",) if unlabelled else ()
     if {"train", "val"} <= set(labelled):
-        shown = {split: split for split in Place(root, found.images).splits()}
+        shown = {split: split for split in PathPattern(root, found.images).splits()}
         return replace(found, splits={} if shown == labelled else labelled, notes=notes)
     if not splits:
-        return _listed(root, found, _paired(root, found, None), "")
+        return _with_lists(root, found, _paired(root, found, None), "")
     word = labelled.get("train") or next(iter(labelled.values()), "")
     others = [split for split in labelled if labelled[split] != word]
     if others:
         notes += (f"there is no split val: train is divided, and {', '.join(others)} is left out",)
-    return _listed(
-        root, _literal(replace(found, notes=notes), word), _paired(root, found, word), word
+    return _with_lists(
+        root, _with_folder(replace(found, notes=notes), word), _paired(root, found, word), word
     )
 
 
 def _paired(root: Path, found: Arrangement, word: str | None) -> list[str]:
-    """The names of pictures that have all their targets."""
-    names = Place(root, found.images).names(word)
+    """Returns the names of pictures that have all their targets."""
+    names = PathPattern(root, found.images).names(word)
     for text in (found.labels, found.depth):
         known = _names(root, text, word) if text else names
         names = {name: names[name] for name in names if name in known}
@@ -219,15 +226,15 @@ def _paired(root: Path, found: Arrangement, word: str | None) -> list[str]:
 
 
 def _names(root: Path, text: str, word: str | None) -> Mapping[str, list[Path]]:
-    """The names at a place; none where it is not there."""
+    """Returns the names that match a pattern; none if its folder is absent."""
     try:
-        return Place(root, text).names(word)
+        return PathPattern(root, text).names(word)
     except DataError:
         return {}
 
 
-def _listed(root: Path, found: Arrangement, names: Iterable[str], word: str) -> Arrangement:
-    """Divided at random into train and val, always in the same way."""
+def _with_lists(root: Path, found: Arrangement, names: Iterable[str], word: str) -> Arrangement:
+    """Adds list files that divide the names into train and val, random with a fixed seed."""
     shuffled = sorted(names)
     random.Random(_SEED).shuffle(shuffled)
     if not shuffled:
@@ -238,8 +245,8 @@ def _listed(root: Path, found: Arrangement, names: Iterable[str], word: str) -> 
     return replace(found, splits={split: f"splits/{split}.txt" for split in lists}, lists=lists)
 
 
-def _literal(found: Arrangement, word: str) -> Arrangement:
-    """The same with one split's folder in place of {split}."""
+def _with_folder(found: Arrangement, word: str) -> Arrangement:
+    """Replaces {split} by a split's folder in all patterns."""
     texts = {
         key: text.replace("{split}", word)
         for key in ("images", "labels", "depth", "keypoints")
@@ -249,16 +256,17 @@ def _literal(found: Arrangement, word: str) -> Arrangement:
 
 
 def _pair(root: Path, images: str, labels: str, split: str | None) -> tuple[str, str] | None:
-    """Patterns of pictures and targets that agree in most names; endings may differ."""
-    pictures = list(Place(root, _pattern(images)).names(split))
-    targets = sorted(Place(root, _pattern(labels)).names(split))
+    """Returns the patterns of pictures and targets that pair most names; endings may differ."""
+    pictures = list(PathPattern(root, _pattern(images)).names(split))
+    targets = sorted(PathPattern(root, _pattern(labels)).names(split))
     known = set(targets)
     votes: Counter[tuple[str, str]] = Counter()
     for ending in _IMAGE_ENDS:
         stems = [name.removesuffix(ending) for name in pictures if name.endswith(ending)]
         for stem in stems[:: max(1, len(stems) // 50)]:
-            near = targets[bisect_left(targets, stem) :][:8]
-            votes.update((ending, one[len(stem) :]) for one in near if one.startswith(stem))
+            following = targets[bisect_left(targets, stem) :][:8]
+            matching = [target for target in following if target.startswith(stem)]
+            votes.update((ending, target[len(stem) :]) for target in matching)
     if not votes:
         return None
 
@@ -272,10 +280,10 @@ def _pair(root: Path, images: str, labels: str, split: str | None) -> tuple[str,
     return (_pattern(images) + ends[0], _pattern(labels) + ends[1]) if pairs(ends) else None
 
 
-def _same(root: Path, images: str, split: str | None) -> tuple[str, str] | None:
-    """Pictures and masks side by side: x.jpg and x_mask.png, or x.jpg and x.png."""
+def _side_by_side(root: Path, images: str, split: str | None) -> tuple[str, str] | None:
+    """Returns the patterns of x.jpg and x_mask.png, or x.jpg and x.png, in one folder."""
     pattern = _pattern(images)
-    names = Place(root, pattern).names(split)
+    names = PathPattern(root, pattern).names(split)
     for ending in _LABEL_ENDS:
         if any(name + ending in names for name in names):
             return pattern, pattern + ending
@@ -285,9 +293,9 @@ def _same(root: Path, images: str, split: str | None) -> tuple[str, str] | None:
     return (pattern + photo, f"{pattern}.png") if both and photo and ".png" in suffixes else None
 
 
-def _meaning(parts: tuple[str, ...]) -> tuple[str, str, str]:
-    """Kind of a folder's files, its pattern up to the last word that is known, its split."""
-    kind, split, kept, written = "", "", 0, []
+def _classified(parts: tuple[str, ...]) -> tuple[str, str, str]:
+    """Returns the kind of a folder's files, its pattern up to the last known word, its split."""
+    kind, split, known, patterns = "", "", 0, []
     for number, part in enumerate(parts, 1):
         match = None if split else _SPLIT.search(part)
         rest = part
@@ -296,17 +304,17 @@ def _meaning(parts: tuple[str, ...]) -> tuple[str, str, str]:
             part = f"{part[: match.start()]}{{split}}{part[match.end() :]}"
         words = {_KINDS.get(word, "") for word in re.findall(r"[a-z]+", rest.lower())}
         words |= {_KINDS.get(re.sub(r"[^a-z]", "", rest.lower()), "")}
-        kinds = [one for one in ("label", "depth", "image") if one in words]
+        kinds = [word for word in ("label", "depth", "image") if word in words]
         kind = kinds[0] if kinds and kind in ("", "image") else kind
-        kept = number if match or kinds else kept
-        written.append(part)
+        known = number if match or kinds else known
+        patterns.append(part)
     if not kind and not split:
-        kept = len(parts)
-    return kind, "/".join(written[:kept]), split
+        known = len(parts)
+    return kind, "/".join(patterns[:known]), split
 
 
-def _with_split(text: str) -> tuple[str, str | None]:
-    """A path with {split} in place of the last word that is one, and that word."""
+def _with_placeholder(text: str) -> tuple[str, str | None]:
+    """Returns a path with {split} in place of the last word for a split, and that word."""
     matches = list(_SPLIT.finditer(text))
     if not matches:
         return text, None
@@ -314,18 +322,19 @@ def _with_split(text: str) -> tuple[str, str | None]:
     return f"{text[: last.start()]}{{split}}{text[last.end() :]}", last[0]
 
 
-def _renamed(words: set[str]) -> dict[str, str]:
-    """What folders call the splits train, val and test, in this order."""
+def _folder_names(words: set[str]) -> dict[str, str]:
+    """Returns the folders' words for the splits train, val and test, in this order."""
     named = {_SPLITS[word.lower()]: word for word in sorted(words)}
     return {split: named[split] for split in ("train", "val", "test") if split in named}
 
 
 def _pattern(folder: str) -> str:
+    """Returns the pattern of all files below a folder."""
     return f"{folder}/{{name}}" if folder else "{name}"
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """The pictures of a folder, as many as are looked at."""
+    """Yields the pictures of a folder, up to a limit on its files."""
     for count, path in enumerate(walk(root)):
         if count > _MOST_FILES:
             return
@@ -333,7 +342,7 @@ def _files(root: Path) -> Iterator[Path]:
             yield path
 
 
-def _below(root: Path, folder: Path) -> str:
-    """The way from root to a folder, to put before a name."""
+def _prefix(root: Path, folder: Path) -> str:
+    """Returns the path from root to a folder, as a prefix of a name."""
     relative = os.path.relpath(folder, root)
     return "" if relative == "." else f"{Path(relative).as_posix()}/"

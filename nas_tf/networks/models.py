@@ -1,4 +1,4 @@
-"""From a genotype to a Keras model with its weights."""
+"""Builds the Keras model of a genotype, with weights."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,15 +25,19 @@ def build(
     settings: Settings | None = None,
     weights: str | Path | None = None,
 ) -> keras.Model:
-    """Builds the Keras model of a genotype, images in [-1, 1] to logits.
+    """Builds the Keras model of a genotype, from images in [-1, 1] to logits.
+
+    ::
+
+        model = build("arch0", 21, input_size=(512, 512))
 
     Args:
-        genotype: What the search found, a published name, or brackets.
+        genotype: A genotype, a published name, or brackets.
         head: A task's head, or a number of classes for segmentation.
         input_size: Height and width; None for a model that takes any size.
         settings: Defaults to those of the space's published networks.
-        weights: Of the encoder: ``imagenet``, ``drawn`` (for alpha 0.35), a file, or None for
-            random ones.
+        weights: Weights of the encoder: ``imagenet``, ``drawn`` (for alpha 0.35), a file, or
+            None for random ones.
 
     Returns:
         A functional model; with auxiliaries its outputs are ``logits``, ``aux1``, ….
@@ -51,10 +55,10 @@ def build_decoder(
     input_size: Size | None = None,
     settings: Settings | None = None,
 ) -> keras.Model:
-    """Builds what follows the encoder alone, from ``tap0`` (stride 4), … to logits.
+    """Builds the decoder alone, from the taps ``tap0`` (stride 4), … to logits.
 
     Stage one trains it on cached features. Its inputs are the taps that the genotype reads, by
-    name; its layers are those of ``build``, so ``copy_weights`` carries them over.
+    name; its layers have the names of ``build``, so ``copy_weights`` copies their weights.
     """
     genotype = spaces.resolve(genotype)
     blueprint = blueprint_of(genotype, head, input_size=input_size, settings=settings)
@@ -78,18 +82,18 @@ def encoder(
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> list[str]:
-    """Copies weights by layer name, from a training model to a fixed-size one for instance.
+    """Copies weights by layer name, from a training model to a fixed-size model for instance.
 
     Returns:
-        Names of the target's layers that the source lacks.
+        Names of the target's layers that are missing in the source.
     """
-    given = {layer.name: layer for layer in source.layers}
+    source_layers = {layer.name: layer for layer in source.layers}
     missing = []
     for layer in target.layers:
         if not layer.weights:
             continue
-        if layer.name in given:
-            layer.set_weights(given[layer.name].get_weights())
+        if layer.name in source_layers:
+            layer.set_weights(source_layers[layer.name].get_weights())
         else:
             missing.append(layer.name)
     return missing
