@@ -80,7 +80,7 @@ TENSORFLOW_FREE = (
     "nas_tf.cli.profile_ops",
     "nas_tf.cli.doctor",
     "nas_tf.cli.train",
-    "nas_tf.cli.evaluate",
+    "nas_tf.cli.trial",
     "nas_tf.cli.compare",
     "nas_tf.cli.rerank",
 )

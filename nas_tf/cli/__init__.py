@@ -5,6 +5,7 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -26,11 +27,11 @@ _SECTIONS = {
         "export-study": "Write a search to an Optuna study, for Optuna's plots and dashboard.",
     },
     "Train": {
-        "evaluate": "Train and score one genotype in stages, as a search does.",
+        "trial": "Train and score one genotype in stages, as a search does.",
         "train": "Train a genotype in full; resumable, with a table and a plot.",
         "train-teacher": "Train a wide network that candidates learn to imitate.",
         "finetune": "Train a trained network further, on another task.",
-        "score": "Score a trained or exported network on a split of a data set.",
+        "evaluate": "Evaluate a trained or exported network on a split of a data set.",
     },
     "Deploy": {
         "compress": "Quantise, prune or cluster a trained network by fine-tuning it.",
@@ -56,6 +57,8 @@ _SECTIONS = {
     },
 }
 _COMMANDS = {name: text for section in _SECTIONS.values() for name, text in section.items()}
+_FORMER_NAMES = {"trial": "evaluate with --config", "evaluate": "score"}
+"""The names in 0.1.0 of commands that were renamed."""
 
 
 class LazyGroup(click.Group):
@@ -75,6 +78,9 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Resolves a command; for an unknown name the error suggests the nearest command."""
+        if (current := _current_name(args)) != args[0]:
+            click.echo(f"nas-tf: {_FORMER_NAMES[current]} is now called {current}", err=True)
+            args = [current, *args[1:]]
         if args[0] not in _COMMANDS and not ctx.resilient_parsing:
             ctx.fail(f"No such command {args[0]!r}{did_you_mean(args[0], _COMMANDS)}")
         return super().resolve_command(ctx, args)
@@ -84,6 +90,13 @@ class LazyGroup(click.Group):
         for section, commands in _SECTIONS.items():
             with formatter.section(section):
                 formatter.write_dl(list(commands.items()))
+
+
+def _current_name(args: Sequence[str]) -> str:
+    """Returns the present name of a command; in 0.1.0, ``evaluate`` was what ``trial`` is now."""
+    if args[0] == "evaluate" and any(arg.partition("=")[0] == "--config" for arg in args):
+        return "trial"
+    return "evaluate" if args[0] == "score" else args[0]
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

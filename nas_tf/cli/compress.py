@@ -28,7 +28,7 @@ _LATENCY_HEADINGS = ("ms, 1 thread", "ms, 2 threads")
 def command() -> None:
     """Quantise, prune or cluster a trained network by fine-tuning it.
 
-    Writes a folder that nas-tf export and nas-tf score accept, like the folder of a training. A
+    Writes a folder that nas-tf export and nas-tf evaluate accept, like the folder of a training. A
     table compares the network before and after, both as int8 TFLite models.
 
     \b
@@ -188,7 +188,7 @@ def _run(
 
 
 def _exists(folder: Path) -> str:
-    return f"{folder} exists, expected another --out (nas-tf score and nas-tf export accept it)"
+    return f"{folder} exists, expected another --out (nas-tf evaluate and nas-tf export accept it)"
 
 
 class _Comparison:

@@ -1,108 +1,274 @@
-"""``nas-tf evaluate``: trains and scores one candidate, as a search does."""
+"""``nas-tf evaluate``: evaluates a trained or exported network on a split of a data set."""
 
 import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 from rich.console import Console
 
-from nas_tf import folders, spaces
 from nas_tf.cli import options, tables
-from nas_tf.config.schema import Config, Goals
-from nas_tf.report.formatting import milliseconds
+from nas_tf.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from nas_tf.training.result import CandidateResult
-    from nas_tf.training.two_stage import Latency
+    from nas_tf.config.schema import Evaluation
+    from nas_tf.config.schema import Task as Settings
+    from nas_tf.tasks import Metrics, Task
+
+_BATCH = 8
 
 
 @click.command("evaluate")
-@click.argument("genotype", metavar="GENOTYPE")
-@options.CONFIG
-@options.OVERRIDES
-@click.option("--out", type=options.OUT_FILE, help="JSON file of the result.")
-def command(genotype: str, config_name: str, overrides: tuple[str, ...], out: Path | None) -> None:
-    """Train and score GENOTYPE in stages, as a search does, and print its reward.
+@click.argument("source", metavar="RUN|MODEL")
+@click.option("--data", metavar="NAME", help="Data set (default: that of the training).")
+@click.option("--split", default="val", show_default=True, help="Split of the data set.")
+@click.option(
+    "--scales",
+    default="1",
+    show_default=True,
+    help="Scales whose predictions are averaged, such as 0.75,1,1.25 (RUN only).",
+)
+@click.option(
+    "--flip", is_flag=True, help="Average with the predictions of mirrored images (RUN only)."
+)
+@options.TRIAL
+@options.WEIGHTS
+@options.INPUT
+@click.option("--out", type=options.OUT_FILE, help="JSON file of the figures.")
+def command(
+    source: str,
+    data: str | None,
+    split: str,
+    scales: str,
+    flip: bool,
+    trial: str | None,
+    weights: str,
+    input_size: tuple[int, int] | None,
+    out: Path | None,
+) -> None:
+    """Evaluate a network on a split of its data set, or of another with the same classes.
 
-    With stage_two=null only stage one runs. The encoder's features are cached and reused.
+    RUN is the folder of a training, a compression or a search. MODEL is a TFLite file or a version
+    of a SavedModel that `nas-tf export` wrote; it is scored at its own input size.
 
     \b
-    nas-tf evaluate arch0 --config camvid_auxcell
-    nas-tf evaluate arch0 --config shapes_auxcell stage_one.epochs=4 --out arch0.json
+    nas-tf evaluate runs/camvid_auxcell-arch0 --split test
+    nas-tf evaluate runs/camvid_auxcell-arch0 --scales 0.75,1,1.25 --flip
+    nas-tf evaluate exports/street/street-int8.tflite --split test --out int8.json
     """
-    from nas_tf.cli.live import live_line
-    from nas_tf.config import load
-
-    config = load(config_name, overrides)
-    candidate = spaces.resolve(genotype, config.space)
-
-    from nas_tf.training import gate, hardware
-    from nas_tf.training.shared_data import SharedData
-    from nas_tf.training.two_stage import TwoStage
-
-    hardware.use_threads(config.threads)
-    latency = _latency(config)
-    console = Console(stderr=True)
-    with live_line(console) as line:
-        shared = SharedData(config, progress=line.rows)
-        evaluator = TwoStage(config, shared, latency=latency)
-        result = evaluator.evaluate(
-            candidate, gate.make(config.gate, config.seed), observer=line.step
+    sizes, path = _scales(scales), Path(source)
+    parts = ("saved_model.pb", "assets")
+    is_export = path.suffix == ".tflite" or any((path / part).exists() for part in parts)
+    if is_export and (input_size or flip or sizes != (1.0,) or trial or weights != "last"):
+        raise ConfigError(
+            f"{source} is an exported model, expected none of --input, --scales, --flip, --trial "
+            "and --weights"
         )
-    reward = _reward(config, result)
-    _print(result, reward)
+    from nas_tf import quiet
+
+    quiet.load("tensorflow")
+    quiet.load("keras_tuner")
+    from nas_tf.cli import trained
+    from nas_tf.config.schema import Evaluation
+    from nas_tf.runs.files import write_atomically
+
+    if is_export:
+        job = _model_job(path, data, split)
+    else:
+        _refuse_export_folder(path)
+        network = trained.find(source, trial=trial, which=weights)
+        evaluation = Evaluation(batch=_BATCH, scales=sizes, flip=flip)
+        job = _run_job(network, data, split, evaluation, input_size)
+    figures = _score(source, split, job)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with folders.reporting_full_disk(out):
-            out.write_text(
-                json.dumps({**result.to_dict(), "reward": reward}, indent=1) + "\n",
-                encoding="utf-8",
-            )
+        record = {"source": source, **figures, "scales": list(sizes), "flip": flip}
+        write_atomically(out, json.dumps(record, indent=1) + "\n")
 
 
-def _latency(config: Config) -> "Latency | None":
-    if config.search.latency is None:
-        return None
-    from nas_tf import quiet
+def _refuse_export_folder(folder: Path) -> None:
+    """Raises ConfigError for a folder of exported models, and names the models."""
+    from nas_tf.runs import files
+    from nas_tf.training.full_run import GENOTYPE
+    from serving import saved_model
 
-    quiet.load("keras_tuner")
-    from nas_tf.cli import timing
-    from nas_tf.search import preflight, pricing
-
-    preflight.check(config)
-    return pricing.latency_of(config, timing.measured_latency(config))
-
-
-def _reward(config: Config, result: "CandidateResult") -> float:
-    """Returns the reward that a search would report to its oracle."""
-    if config.search.goals == Goals():
-        return result.score
-    from nas_tf import quiet
-
-    quiet.load("keras_tuner")
-    from nas_tf.search import pricing
-
-    return pricing.reward(config.search.goals, result)
-
-
-def _print(result: "CandidateResult", reward: float) -> None:
-    console = tables.console()
-    for number, stage in enumerate(result.stages, 1):
-        figures = ", ".join(f"{key} {value:.4f}" for key, value in stage.metrics.items())
-        times = ", ".join(f"{key} {value:.1f}" for key, value in stage.seconds.items())
-        console.print(
-            f"stage {number}: reward {stage.score:.4f} after {stage.steps} steps, "
-            f"loss {stage.losses[0]:.3f} → {stage.losses[-1]:.3f}\n  {figures}\n"
-            f"  seconds: {times}",
-            highlight=False,
+    models = saved_model.inside(folder)
+    if models and not any((folder / name).exists() for name in (GENOTYPE, files.RUN)):
+        raise ConfigError(
+            f"{folder} is a folder of exported models, expected one of them: "
+            + ", ".join(map(str, models))
         )
-    if result.stopped:
-        console.print(f"stopped: {result.stopped}", highlight=False, markup=False)
-    score = f" (score {result.score:.4f})" if reward != result.score else ""
-    latency = "" if result.latency_ms is None else f", {milliseconds(result.latency_ms)}"
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The network and the data of a score.
+
+    Args:
+        score: Computes the figures; it is called with a function that receives the number of
+            finished pictures.
+        data: The name of the data set.
+        size: Height and width of the network's input.
+        count: The number of pictures.
+        view: A description of the way in which pictures are read.
+        trial: The trial whose network it is, if it comes from a search.
+        averaging: A description of the scales and mirror images that are averaged.
+    """
+
+    score: Callable[[Callable[[int], None]], "Metrics"]
+    data: str
+    size: tuple[int, int]
+    count: int
+    view: str
+    trial: str | None = None
+    averaging: str = ""
+
+
+def _score(source: str, split: str, job: _Job) -> dict[str, Any]:
+    """Scores, prints the figures and returns them."""
+    from nas_tf.cli.live import live_line
+
+    with live_line(Console(stderr=True)) as line:
+        metrics = job.score(lambda done: line.rows(f"scoring {source}", done, job.count))
+    result, console = dict(metrics.result()), tables.console()
+    console.print(tables.figures(metrics.table()))
+    text = ", ".join(f"{key} {value:.4f}" for key, value in result.items())
+    trial = f"trial {job.trial} on " if job.trial is not None else ""
     console.print(
-        f"reward {reward:.4f}{score}, {result.params:,} parameters, "
-        f"{result.madds / 1e9:.2f} B multiply-adds{latency}",
-        highlight=False,
+        f"{trial}{job.data} {split}, {job.count} images, {job.view}{job.averaging}: {text}"
     )
+    figures = {"data": job.data, "split": split, "images": job.count, "size": list(job.size)}
+    figures["seen"] = job.view
+    if job.trial is not None:
+        figures["trial"] = job.trial
+    return figures | {"result": result, "table": metrics.table()}
+
+
+def _run_job(
+    network: Any,
+    data: str | None,
+    split: str,
+    evaluation: "Evaluation",
+    size: tuple[int, int] | None,
+) -> _Job:
+    from msgspec import structs
+
+    from nas_tf.networks.arrays import layouts
+    from nas_tf.networks.state import from_arrays
+    from nas_tf.training import from_config
+    from nas_tf.training.scoring import Scorer
+
+    config = network.config
+    name = data or config.data.name
+    facts = network.shipment.facts
+    names = facts.get("classes") or facts.get("joints")
+    task = _task(name, network.shipment.task.name, names, config.task)
+    config = structs.replace(config, data=structs.replace(config.data, name=name))
+    size = size or from_config.geometry(config, network.shipment.size).size
+    pictures = from_config.scored_pictures(config, split, size)
+    build = from_config.blueprint_builder(network.config, network.genotype, network.phase)
+    parts = layouts(build(size).deployed())
+    state = from_arrays(parts, network.shipment.arrays)
+    scorer = Scorer(build, task, parts, size, evaluation)
+    return _Job(
+        lambda progress: scorer.score(state, pictures, progress),
+        name,
+        size,
+        len(pictures),
+        _view(pictures, size),
+        facts["origin"].get("trial"),
+        _averaging(evaluation),
+    )
+
+
+def _view(pictures: Any, size: tuple[int, int]) -> str:
+    """Describes the view of pictures: whole, or the data set's own."""
+    from nas_tf.data.whole_pictures import WholePictures
+
+    text = "x".join(map(str, size))
+    if not isinstance(pictures, WholePictures):
+        return f"in the data set's own view of {text}"
+    return f"whole, in windows of {text}"
+
+
+def _averaging(evaluation: "Evaluation") -> str:
+    """Describes the scales and mirror images that are averaged, if there are any."""
+    sizes = ", ".join(f"{scale:g}" for scale in evaluation.scales)
+    scaled = "" if sizes == "1" else f", scales {sizes}"
+    return scaled + (", mirror images too" if evaluation.flip else "")
+
+
+def _model_job(path: Path, data: str | None, split: str) -> _Job:
+    from nas_tf.data.examples import Examples
+    from nas_tf.data.presets import preset
+    from nas_tf.data.whole_pictures import WholePictures
+    from nas_tf.input_geometry import InputGeometry
+    from nas_tf.training.scoring import Split
+    from serving import images, parity
+
+    about, predict = options.read_exported(path)
+    name, geometry = data or about["data"], InputGeometry.of(about)
+    names = about.get("classes") or about.get("joints")
+    task = _task(name, about["task"], names, _settings(about))
+    examples, metrics = Examples(name, split), task.metrics()
+    if geometry.windows:
+        pictures = WholePictures(examples, geometry, task.target)
+    else:
+        pictures = Split(examples, preset(name, "evaluate", geometry.size))
+
+    def score(progress: Callable[[int], None]) -> "Metrics":
+        done = 0
+        if geometry.windows:
+            for done, scored in enumerate(parity.answered(predict, pictures), 1):
+                metrics.add(*scored)
+                progress(done)
+            return metrics
+        for batch, target in pictures.batches(task, _BATCH):
+            answer = parity.as_logits(task, predict(images.as_bytes(batch)))
+            metrics.update(target, answer, geometry.size)
+            progress(done := done + len(batch))
+        return metrics
+
+    size = geometry.size
+    return _Job(score, name, size, len(examples), _view(pictures, size))
+
+
+def _settings(about: Mapping[str, Any]) -> "Settings":
+    """Returns the task settings of an exported network, or defaults if it records none."""
+    from nas_tf.config.schema import Task as Settings
+
+    try:
+        return msgspec.convert(about["config"]["task"], Settings)
+    except (KeyError, TypeError):
+        return Settings()
+    except msgspec.ValidationError as error:
+        raise DataError(f"the exported model's record of its task is damaged: {error}") from error
+
+
+def _task(data: str, kind: str, names: Sequence[str] | None, settings: "Settings") -> "Task":
+    """Returns the data set's task with the network's settings; refuses other classes or joints."""
+    from nas_tf.data.registry import dataset_info
+    from nas_tf.training.split_cache import task_of
+
+    info = dataset_info(data)
+    own = {"segmentation": info.classes, "pose": info.joints}.get(kind)
+    if names is not None and own is not None and list(names) != list(own):
+        raise ConfigError(
+            f"the network was trained for {len(names)} outputs ({', '.join(names)}) and {data} "
+            f"has {len(own)} ({', '.join(own)}), expected a data set with the same ones"
+        )
+    return task_of(info, options.TARGETS[kind], settings)
+
+
+def _scales(text: str) -> tuple[float, ...]:
+    try:
+        sizes = tuple(float(scale) for scale in text.split(","))
+    except ValueError:
+        sizes = ()
+    if not sizes or not all(0.1 <= size <= 4 for size in sizes):
+        raise ConfigError(
+            f"--scales is {text!r}, expected numbers from 0.1 to 4, such as 0.75,1,1.25"
+        )
+    return sizes

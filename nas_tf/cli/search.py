@@ -39,7 +39,7 @@ from nas_tf.runs import Run, files
 @click.option(
     "--warm-start",
     "--begin-with",
-    "begin_with",
+    "warm_start",
     metavar="RUN",
     help="Another run, whose best genotypes are evaluated first; formerly --begin-with.",
 )
@@ -56,7 +56,7 @@ def command(
     space: str | None,
     oracle: str | None,
     trials: int | None,
-    begin_with: str | None,
+    warm_start: str | None,
     workers: int,
     resume: bool,
     out: Path | None,
@@ -67,7 +67,7 @@ def command(
     nas-tf search shapes_auxcell --trials 20
     nas-tf search folder:fields --trials 50
     nas-tf search camvid_auxcell stage_one.epochs=3 --oracle evolution --workers 2
-    nas-tf search camvid_auxcell --begin-with runs/shapes_auxcell-ppo
+    nas-tf search camvid_auxcell --warm-start runs/shapes_auxcell-ppo
     nas-tf search camvid_auxcell --resume
     """
     given = options.given(
@@ -75,7 +75,7 @@ def command(
             "space": space,
             "search.oracle": oracle,
             "search.trials": trials,
-            "search.warm_start": begin_with and json.dumps(begin_with),
+            "search.warm_start": warm_start and json.dumps(warm_start),
         }
     )
     settings = [*overrides, *(f"{key}={value}" for key, value in given.items())]

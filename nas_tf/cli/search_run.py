@@ -96,7 +96,7 @@ def _user_errors(folder: Path) -> Iterator[None]:
     except Lost as error:
         raise DataError(
             f"{error.fault}; put back a copy of {NAME}, or start another search from the best of "
-            f"this one: --begin-with {shlex.quote(str(folder))} --out NEW instead of --resume"
+            f"this one: --warm-start {shlex.quote(str(folder))} --out NEW instead of --resume"
         ) from error
     except LedgerError as error:
         raise DataError(str(error)) from error

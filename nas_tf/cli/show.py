@@ -248,7 +248,7 @@ def _stages(stages: tuple[Stage, ...]) -> Table:
     for number in range(1, len(stages) + 1):
         table.add_column(f"stage {number}", justify="right")
     rows = {
-        "reward": [f"{stage.score:.4f}" for stage in stages],
+        "score": [f"{stage.score:.4f}" for stage in stages],
         **{
             name: [f"{stage.metrics.get(name, float('nan')):.4f}" for stage in stages]
             for name in stages[0].metrics

@@ -67,10 +67,10 @@ def line(trial: TrialRecord) -> str:
         return f"trial {trial.trial} failed after {trial.seconds:.0f} s: {trial.stopped}"
     stages = " → ".join(f"{stage.score:.4f}" for stage in trial.stages)
     stopped = ", stopped by the gate" if trial.stopped == "gate" else ""
-    after_costs = f", {trial.reward:.4f} after costs" if trial.reward != trial.score else ""
+    reward = f", reward {trial.reward:.4f}" if trial.reward != trial.score else ""
     latency = "" if trial.latency_ms is None else f", {milliseconds(trial.latency_ms)}"
     return (
-        f"trial {trial.trial}: reward {stages}{after_costs}{stopped}, "
+        f"trial {trial.trial}: score {stages}{reward}{stopped}, "
         f"{trial.params / 1e6:.2f} M parameters, {trial.madds / 1e9:.2f} B multiply-adds"
         f"{latency}, {trial.seconds:.0f} s"
     )

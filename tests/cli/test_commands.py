@@ -225,3 +225,24 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     reason = "can't be written: File too large; free some space, then run the same again"
     assert re.fullmatch(rf"nas-tf: .+ {reason}\n", done.stderr)
     assert done.returncode == 4
+
+
+@pytest.mark.parametrize(
+    ("former", "line", "error"),
+    [
+        (("score", "nowhere"), "score is now called evaluate", "nowhere is not a folder"),
+        (
+            ("evaluate", "arch0", "--config=nothing"),
+            "evaluate with --config is now called trial",
+            "configuration 'nothing' is unknown",
+        ),
+    ],
+)
+def test_former_names_of_commands_work_and_the_present_one_is_named(
+    former: tuple[str, ...], line: str, error: str
+) -> None:
+    done = command.nas_tf(*former)
+    assert done.returncode == 2
+    first, second = done.stderr.splitlines()
+    assert first == f"nas-tf: {line}"
+    assert second.startswith(f"nas-tf: {error}")

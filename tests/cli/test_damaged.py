@@ -24,7 +24,7 @@ def test_a_part_of_a_version_is_refused(place: Path, damage: str) -> None:
         shutil.rmtree(part / "variables")
     else:
         graph.write_bytes({"empty": b"", "broken": graph.read_bytes()[:999]}[damage])
-    commands = [["predict", part.name, "photo.jpg"], ["score", part.name]]
+    commands = [["predict", part.name, "photo.jpg"], ["evaluate", part.name]]
     for command in commands if damage == "absent" else commands[:1]:
         done = nas_tf(*command, cwd=place)
         assert done.stderr.startswith(f"nas-tf: {part.name} is damaged or incomplete")
@@ -36,7 +36,7 @@ def cut(path: Path, length: int) -> str:
     return path.name
 
 
-@pytest.mark.parametrize("command", ["benchmark", "predict", "score"])
+@pytest.mark.parametrize("command", ["benchmark", "predict", "evaluate"])
 def test_a_truncated_tflite_file_is_reported(place: Path, command: str) -> None:
     path = place / "cut.tflite"
     shutil.copy(next((place / "out").glob("*-fp32.tflite")), path)

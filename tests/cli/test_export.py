@@ -123,7 +123,7 @@ def test_an_export_that_fails_does_not_block_the_next(place: Path) -> None:
 def test_a_score_describes_its_data(place: Path) -> None:
     (path, *_) = sorted((place / "run" / "weights").glob("*.npz"))
     options = ("--trial", path.stem, "--scales", "0.75,1", "--flip", "--input", "64x64")
-    done = nas_tf("score", "run", *options, "--out", "how.json", cwd=place)
+    done = nas_tf("evaluate", "run", *options, "--out", "how.json", cwd=place)
     assert done.returncode == 0, done.stderr
     seen = "100 images, whole, in windows of 64x64, scales 0.75, 1, mirror images too"
     line = f"trial {path.stem} on shapes val, {seen}: mean_iou 0."
@@ -180,7 +180,7 @@ def test_networks_and_exports_are_scored_alike(place: Path) -> None:
         ("fp32", str(next((place / "out").glob("*-fp32.tflite"))), ()),
         ("savedmodel", "out/savedmodel/1", ()),
     ):
-        done = nas_tf("score", source, *options, "--out", f"{name}.json", cwd=place)
+        done = nas_tf("evaluate", source, *options, "--out", f"{name}.json", cwd=place)
         assert done.returncode == 0, done.stderr
         seen = f"shapes val, 100 images, whole, in windows of {size}: mean_iou 0."
         assert seen in done.stdout
@@ -270,7 +270,7 @@ def test_an_endpoint_is_asked_and_put_under_load(place: Path) -> None:
         (["export", "run", "data.name=camvid"], "of a search, expected no data.name=camvid", 2),
         (["export", "run", "--config", "quickstart"], "of a search, expected no --config", 2),
         (["export", "run", "--weights", "best"], "of a search, expected no --weights best", 2),
-        (["score", "run", "--weights", "best"], "of a search, expected no --weights best", 2),
+        (["evaluate", "run", "--weights", "best"], "of a search, expected no --weights best", 2),
         (
             ["export", "arch1", "--config", "small.yaml", "--trial", "1"],
             "arch1 is a genotype, expected no --trial",
@@ -279,8 +279,8 @@ def test_an_endpoint_is_asked_and_put_under_load(place: Path) -> None:
         (["export", "run", "--to", "fp32", "--out", "photo.jpg/x"], "photo.jpg/x cannot be", 2),
         (["export", "out"], "out holds neither genotype.json nor run.json, expected a folder", 2),
         (["export", "arch0"], "wrote, or a genotype with --config", 2),
-        (["score", "out"], "one of them: out/savedmodel/1, out/run-", 2),
-        (["score", "arch0"], "arch0 is not a folder, expected one that nas-tf train or nas", 2),
+        (["evaluate", "out"], "one of them: out/savedmodel/1, out/run-", 2),
+        (["evaluate", "arch0"], "arch0 is not a folder, expected one that nas-tf train or nas", 2),
         (
             ["export", "run", "--input", "8x8"],
             "input 8x8 is smaller than the encoder's stride, expected at least 32x32",
@@ -299,17 +299,21 @@ def test_an_endpoint_is_asked_and_put_under_load(place: Path) -> None:
             3,
         ),
         (
-            ["score", "run", "--split", "summer"],
+            ["evaluate", "run", "--split", "summer"],
             "split of shapes is 'summer', expected one of train, val, test",
             3,
         ),
-        (["score", "run", "--scales", "0"], "--scales is '0', expected numbers from 0.1 to 4", 2),
         (
-            ["score", "out/savedmodel/1", "--flip"],
+            ["evaluate", "run", "--scales", "0"],
+            "--scales is '0', expected numbers from 0.1 to 4",
+            2,
+        ),
+        (
+            ["evaluate", "out/savedmodel/1", "--flip"],
             "is an exported model, expected none of --input",
             2,
         ),
-        (["score", "run", "--data", "camvid"], "and camvid has 11 (Sky, Building", 2),
+        (["evaluate", "run", "--data", "camvid"], "and camvid has 11 (Sky, Building", 2),
         (["benchmark", "small.yaml"], "small.yaml is not a TFLite model, expected one", 2),
         (["serve", "run"], "run holds no version in savedmodel, expected a folder that", 2),
         (["loadtest", "street"], "endpoint is 'street', expected a URL such as grpc://", 2),

@@ -38,7 +38,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Callable:
         line.rows("features of meta-train", 0, 500)
         line.step("stage 1", 1, 40, 2.5)
         line.step("stage 1", 2, 40, 2.25)
-        line.print_line("trial 03: reward 0.5")
+        line.print_line("trial 03: score 0.5")
         line.set_header("4/10 trials  best 0.5000")
 
     return act
@@ -53,14 +53,14 @@ def test_each_worker_has_a_line_below_the_header(
     assert "worker-0  stage 1" in last
     assert "worker-1  stage 1" in last
     assert "/40" in last
-    assert "worker-1: trial 03: reward 0.5" in text
+    assert "worker-1: trial 03: score 0.5" in text
 
 
 def test_without_a_terminal_lines_are_plain(
     work: Callable, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = shown({"worker-0": sent(capsys, work)}, terminal=False)
-    assert "worker-0: trial 03: reward 0.5\n" in text
+    assert "worker-0: trial 03: score 0.5\n" in text
     assert "4/10 trials  best 0.5000\n" in text
     assert "\x1b" not in text
     assert "stage 1" not in text

@@ -15,11 +15,11 @@ WRITES = {
     "search": ("shapes_auxcell", "--out", "file/x/y"),
     "quickstart": ("--out", "file/x"),
     "finetune": ("run", "--task", "depth", "--config", "shapes_depth", "--out", "file/x"),
-    "evaluate": ("arch0", "--config", "shapes_auxcell", "--out", "file/x.json"),
+    "trial": ("arch0", "--config", "shapes_auxcell", "--out", "file/x.json"),
     "build": ("arch0", "--out", "file/x.keras"),
     "show": ("arch0", "--out", "file/x"),
     "export": ("run", "--out", "file/x"),
-    "score": ("run", "--out", "file/x.json"),
+    "evaluate": ("run", "--out", "file/x.json"),
     "profile-ops": ("shapes_auxcell", "--out", "file/x.json"),
     "predict": ("model.tflite", "photo.jpg", "--out", "file/x.png"),
     "compress prune": ("run", "--out", "file/x"),
@@ -80,7 +80,7 @@ def test_a_folder_without_permission(
         ),
         (("predict", "photo.jpg"), "the argument is photo.jpg, expected MODEL and a picture"),
         (
-            ("evaluate", "arch0", "--config", "shapes_auxcell", "network.weights=None"),
+            ("trial", "arch0", "--config", "shapes_auxcell", "network.weights=None"),
             "override network.weights=None: expected a text, or null",
         ),
         (
@@ -89,7 +89,7 @@ def test_a_folder_without_permission(
             "was trained, now it is 1.0",
         ),
         (
-            ("score", "nowhere"),
+            ("evaluate", "nowhere"),
             "nowhere is not a folder, expected one that nas-tf train or nas-tf search wrote",
         ),
         (

@@ -78,7 +78,7 @@ def test_a_table_is_filled_resumed_and_compared(tmp_path: Path) -> None:
             "nas-tf train-teacher makes one",
         ),
         (
-            ["evaluate", NETWORK, "--config", "small.yaml", "search.latency=none.json"],
+            ["trial", NETWORK, "--config", "small.yaml", "search.latency=none.json"],
             "latency table PLACE/none.json does not exist: nas-tf profile-ops CONFIG --out "
             "PLACE/none.json makes it",
         ),
@@ -97,7 +97,7 @@ def test_evaluate_times_the_network_itself(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("NAS_TF_CACHE", str(shared_cache()))
     (tmp_path / "small.yaml").write_text(SMALL)
     done = nas_tf(
-        *("evaluate", NETWORK, "--config", "small.yaml", "stage_two=null"),
+        *("trial", NETWORK, "--config", "small.yaml", "stage_two=null"),
         *("search.latency=tflite", "search.goals.params.goal=1000", "--out", "one.json"),
         cwd=tmp_path,
     )

@@ -90,7 +90,7 @@ def test_a_chief_and_a_worker_by_hand_describe_their_roles_and_the_chief_the_res
     )
     for trial in Run(tmp_path / "run").trials:
         for name, start in (("chief", "worker-0: trial"), ("worker-0", "trial")):
-            assert f"\n{start} {trial.trial}: reward " in printed[name][1]
+            assert f"\n{start} {trial.trial}: score " in printed[name][1]
     assert "2/2 trials  best " in printed["chief"][1]
     assert "report: run/report.html" in printed["chief"][0]
     assert printed["worker-0"][0] == ""

@@ -67,7 +67,7 @@ def test_invalid_weights_are_reported_before_anything_is_written(tmp_path: Path)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_an_unsuitable_run_to_begin_with_is_reported_once(tmp_path: Path, workers: str) -> None:
+def test_an_unsuitable_run_for_a_warm_start_is_reported_once(tmp_path: Path, workers: str) -> None:
     made(tmp_path / "2024", space="dpc", trials=5)
     given = ("small.yaml", "--begin-with", "2024", "--out", "run", "--workers", workers)
     (tmp_path / "small.yaml").write_text(SMALL)
@@ -88,7 +88,7 @@ def test_a_search_starts_from_the_best_of_another_and_resumes_without_it(
     best = {item.genotype for item in other.best(2)}
     (tmp_path / "small.yaml").write_text(SMALL)
     more = ("small.yaml", "stage_two=null", "--out", "run", "--workers", workers)
-    first = ("--begin-with", "other", "search.warm_start_count=2", "--trials", "2")
+    first = ("--warm-start", "other", "search.warm_start_count=2", "--trials", "2")
     assert search(*more, *first, cwd=tmp_path).returncode == 0
     assert {trial.genotype for trial in Run(tmp_path / "run").trials} == best
     shutil.rmtree(other.folder)

@@ -39,7 +39,7 @@ from tuner_oracles.worker import ChiefLost
             Lost("a/l is damaged"),
             DataError,
             "a/l is damaged; put back a copy of ledger.jsonl, or "
-            "start another search from the best of this one: --begin-with a --out NEW instead of",
+            "start another search from the best of this one: --warm-start a --out NEW instead of",
         ),
         (Unwritable(Path("a"), OSError(28, "full")), EnvironmentFault, "a can't be written: "),
         (TimeoutError("no worker has called"), EnvironmentFault, "the search in a ended: no wo"),
@@ -119,7 +119,7 @@ def test_a_run_without_its_ledger_can_start_another(tmp_path: Path) -> None:
 
     search(tmp_path / "run")
     (tmp_path / "run" / NAME).unlink()
-    message = r"has no ledger\.jsonl: it was deleted.*--begin-with \S+run --out NEW"
+    message = r"has no ledger\.jsonl: it was deleted.*--warm-start \S+run --out NEW"
     with pytest.raises(DataError, match=message), _user_errors(tmp_path / "run"):
         search(tmp_path / "run")
     search(tmp_path / "new", warm_start.first(tmp_path / "run", space, 1))

@@ -42,15 +42,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_evaluate_prints_the_reward_stage_by_stage(place: Path) -> None:
-    done = nas_tf(
-        "evaluate", NETWORK, "--config", "small.yaml", "--out", "out/arch1.json", cwd=place
-    )
+    done = nas_tf("trial", NETWORK, "--config", "small.yaml", "--out", "out/arch1.json", cwd=place)
     assert done.returncode == 0, done.stderr
     record = json.loads((place / "out" / "arch1.json").read_text())
     lines = done.stdout.splitlines()
     first, second = record["stages"]
-    assert lines[0].startswith(f"stage 1: reward {first['reward']:.4f} after 8 steps, loss ")
-    assert lines[3].startswith(f"stage 2: reward {second['reward']:.4f} after 8 steps, loss ")
+    assert lines[0].startswith(f"stage 1: score {first['reward']:.4f} after 8 steps, loss ")
+    assert lines[3].startswith(f"stage 2: score {second['reward']:.4f} after 8 steps, loss ")
     assert lines[-1].startswith(f"reward {record['reward']:.4f}, {record['params']:,} parameters")
 
 
@@ -58,7 +56,7 @@ def test_evaluate_prints_the_reward_stage_by_stage(place: Path) -> None:
 def test_the_live_line_shows_rate_and_time_left(place: Path) -> None:
     reading_end, writing_end = pty.openpty()
     child = subprocess.Popen(
-        [*COMMAND, "evaluate", NETWORK, "--config", "small.yaml", "stage_two=null"],
+        [*COMMAND, "trial", NETWORK, "--config", "small.yaml", "stage_two=null"],
         cwd=place,
         stdout=subprocess.DEVNULL,
         stderr=writing_end,
@@ -140,7 +138,7 @@ def test_a_trained_teacher_teaches(place: Path) -> None:
     assert done.returncode == 0, done.stderr
     taught = "teacher=runs/small-teacher/last.keras"
     assert done.stdout.splitlines()[-1] == f"use it with {taught}"
-    arguments = ("evaluate", NETWORK, "--config", "small.yaml", "stage_two=null")
+    arguments = ("trial", NETWORK, "--config", "small.yaml", "stage_two=null")
     with_it = nas_tf(*arguments, taught, cwd=place)
     assert with_it.returncode == 0, with_it.stderr
     assert with_it.stdout != nas_tf(*arguments, cwd=place).stdout
@@ -158,7 +156,7 @@ def test_a_trained_teacher_teaches(place: Path) -> None:
             "override full_training.stages.0.epochs=-1: expected an integer of 1 or more",
         ),
         (
-            ["evaluate", NETWORK, "--config", "small.yaml", "teacher=none.keras"],
+            ["trial", NETWORK, "--config", "small.yaml", "teacher=none.keras"],
             "teacher PLACE/none.keras: no such file, expected a Keras model or SavedModel; "
             "nas-tf train-teacher makes one",
         ),

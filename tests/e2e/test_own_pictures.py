@@ -74,5 +74,5 @@ def test_six_commands(
             for file in (path, Path("masks") / path.name, Path("seen") / path.name)
         )
         assert truth.size == mask.size == seen.size
-    run("score", f"../{trained}")
+    run("evaluate", f"../{trained}")
     assert "whole, in windows of 96x96" in capsys.readouterr().out

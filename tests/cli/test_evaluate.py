@@ -1,9 +1,9 @@
-"""``nas-tf score``: an exported network is scored by the task that it was trained for."""
+"""``nas-tf evaluate``: an exported network is scored by the task that it was trained for."""
 
 import msgspec
 import pytest
 
-from nas_tf.cli import score
+from nas_tf.cli import evaluate
 from nas_tf.config import load
 from nas_tf.data.registry import dataset_info
 from nas_tf.errors import ConfigError, DataError
@@ -13,18 +13,18 @@ CLASSES = dataset_info("shapes").classes
 
 def test_an_exported_network_keeps_its_settings() -> None:
     about = {"config": msgspec.to_builtins(load("shapes_auxcell"))}
-    task = score._task("shapes", "segmentation", CLASSES, score._settings(about))
+    task = evaluate._task("shapes", "segmentation", CLASSES, evaluate._settings(about))
     assert [task.names[item] for item in task.left_out] == ["background"]
 
 
 @pytest.mark.parametrize("about", [{}, {"config": None}, {"config": {"space": "auxcell"}}])
 def test_what_an_older_version_wrote_is_scored_as_before(about: dict) -> None:
-    task = score._task("shapes", "segmentation", CLASSES, score._settings(about))
+    task = evaluate._task("shapes", "segmentation", CLASSES, evaluate._settings(about))
     assert task.left_out == ()
 
 
 def test_damaged_settings_and_other_classes_are_refused() -> None:
     with pytest.raises(DataError, match="record of its task is damaged"):
-        score._settings({"config": {"task": {"background": [1]}}})
+        evaluate._settings({"config": {"task": {"background": [1]}}})
     with pytest.raises(ConfigError, match="the network was trained for 2 outputs"):
-        score._task("shapes", "segmentation", ["a", "b"], score._settings({}))
+        evaluate._task("shapes", "segmentation", ["a", "b"], evaluate._settings({}))
