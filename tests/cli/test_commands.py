@@ -239,9 +239,9 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     ],
 )
 def test_former_names_of_commands_work_and_the_present_one_is_named(
-    former: tuple[str, ...], line: str, error: str
+    former: tuple[str, ...], line: str, error: str, tmp_path: Path
 ) -> None:
-    done = command.nas_tf(*former)
+    done = nas_tf(*former, cwd=tmp_path)
     assert done.returncode == 2
     first, second = done.stderr.splitlines()
     assert first == f"nas-tf: {line}"

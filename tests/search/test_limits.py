@@ -45,7 +45,7 @@ def test_beyond_a_hard_limit_nothing_is_trained_and_the_oracle_learns_the_floor(
     tmp_path: Path,
 ) -> None:
     run, oracle = searched(
-        tmp_path, TRIALS, lambda blueprint: 41.25, limits={"latency_ms": 40, "floor": 0.03}
+        tmp_path, TRIALS, lambda blueprint: 41.25, limits={"latency_ms": 40, "failure_score": 0.03}
     )
     assert len(run.trials) == TRIALS
     for trial in run.trials:

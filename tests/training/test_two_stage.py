@@ -185,7 +185,7 @@ def test_the_gate_stops_the_weak() -> None:
     ],
 )
 def test_beyond_a_limit_is_the_floor_with_the_reason(limits: dict, reason: str) -> None:
-    result = evaluate(SIMPLE, experiment(limits={**limits, "floor": 0.05}))
+    result = evaluate(SIMPLE, experiment(limits={**limits, "failure_score": 0.05}))
     assert result.failed
     assert result.score == 0.05
     assert re.fullmatch(reason, result.stopped)

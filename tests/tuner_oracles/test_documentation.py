@@ -65,7 +65,7 @@ def test_the_manifest() -> None:
     ]
     assert commands[0] == commands[1]
     with search.make_context("search", commands[0][2:]) as context:
-        assert load(context.params["config"], context.params["overrides"])
+        assert load(context.params["config_name"], context.params["overrides"])
     assert variables(chief)["NAS_TF_CACHE"] == variables(worker)["NAS_TF_CACHE"]
     port = str(parts["Service", "search-chief"]["spec"]["ports"][0]["port"])
     assert variables(chief)["KERASTUNER_TUNER_ID"] == "chief"
