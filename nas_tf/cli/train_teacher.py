@@ -30,7 +30,7 @@ def command(
 ) -> None:
     """Train a teacher on the data of a configuration: a published decoder at a large width.
 
-    To use the teacher, give teacher=FOLDER/last.keras to a search or an evaluation.
+    To use the teacher, give teacher=FOLDER/last.keras to a search or a trial.
 
     \b
     nas-tf train-teacher --config camvid_auxcell --width 128
