@@ -22,7 +22,7 @@ _SCHEMES = ("grpc", "http", "https")
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """Timeouts and retries of requests, in seconds.
 
     Args:
@@ -61,7 +61,7 @@ class Client:
         model: The name of the model on the server.
         version: The version of the model; the newest that the server has loaded if not given.
         label: The label of the version, such as ``stable``, where the server has labels.
-        patience: Timeouts and retries.
+        retry: Timeouts and retries.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Client:
         *,
         version: int | None = None,
         label: str | None = None,
-        patience: Patience | None = None,
+        retry: RetryPolicy | None = None,
     ) -> None:
         scheme, _, host = endpoint.partition("://")
         if scheme not in _SCHEMES or not host.strip("/"):
@@ -83,7 +83,7 @@ class Client:
             raise ConfigError("version and label are both given, expected one of them")
         address = host.strip("/") if scheme == "grpc" else endpoint.rstrip("/")
         self._wire = _wire_class(scheme)(address, model, version=version, label=label)
-        self._patience = patience or Patience()
+        self._retry = retry or RetryPolicy()
         self._signatures: dict[str, Signature] | None = None
 
     def __enter__(self) -> "Client":
@@ -167,15 +167,15 @@ class Client:
 
     def _retried(self, attempt: Callable[[float], T]) -> T:
         """Returns the result of ``attempt``, which is called with its timeout, after retries."""
-        patience, end = self._patience, time.monotonic() + self._patience.deadline
-        pauses = enumerate(patience.waits(), 1)
+        retry, end = self._retry, time.monotonic() + self._retry.deadline
+        pauses = enumerate(retry.waits(), 1)
         while True:
             left = end - time.monotonic()
             try:
-                return attempt(min(patience.attempt, max(left, 1e-3)))
+                return attempt(min(retry.attempt, max(left, 1e-3)))
             except Busy:
                 number, pause = next(pauses)
-                if number == patience.attempts or time.monotonic() + pause >= end:
+                if number == retry.attempts or time.monotonic() + pause >= end:
                     raise
             time.sleep(pause)
 

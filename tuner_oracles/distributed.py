@@ -31,7 +31,7 @@ from tuner_oracles.tokens import (
 )
 from tuner_oracles.worker import SERVICE, SteadyClient
 
-PATIENCE = 600.0
+TIMEOUT = 600.0
 _METHODS = ("hello", "beat", "end", "release", "leave")
 _CALLS = 64  # at the same time: a busy oracle answers heartbeats only
 
@@ -39,13 +39,13 @@ _CALLS = 64  # at the same time: a busy oracle answers heartbeats only
 def search(
     tuner: kt.engine.base_tuner.BaseTuner,
     *args: Any,
-    patience: float = PATIENCE,
+    timeout: float = TIMEOUT,
     on_end: Callable[[], None] | None = None,
     **kwargs: Any,
 ) -> None:
     """Runs a tuner's search with an oracle of this package; arguments are ``tuner.search``'s.
 
-    ``patience`` is the time in seconds that a worker waits for an absent chief, and a chief for
+    ``timeout`` is the time in seconds that a worker waits for an absent chief, and a chief for
     workers. A chief calls ``on_end`` in this thread when one or more trials have ended.
 
     Each process calls this once for its tuner and is blocked until its share of the search has
@@ -54,7 +54,7 @@ def search(
     are never lost, and a worker's running trial is run again.
     """
     if is_worker():
-        client = SteadyClient(_durable(tuner.oracle._oracle), patience)
+        client = SteadyClient(_durable(tuner.oracle._oracle), timeout)
         tuner.oracle = client
         if _builds(tuner):
             refuse_late_in_builds(tuner, lambda: client.known)
@@ -69,7 +69,7 @@ def search(
             refuse_late_in_builds(tuner, lambda: hyperparameter_names(oracle.hyperparameters))
         if distribution.is_chief_oracle():
             oracle.verbose = kwargs.get("verbose", oracle.verbose)
-            serve(oracle, patience, on_end)
+            serve(oracle, timeout, on_end)
             return
         try:
             tuner.search(*args, **kwargs)
@@ -106,12 +106,12 @@ def _full_disk_reported(tuner: kt.engine.base_tuner.BaseTuner) -> Iterator[None]
 
 def serve(
     oracle: DurableOracle,
-    patience: float = PATIENCE,
+    timeout: float = TIMEOUT,
     on_end: Callable[[], None] | None = None,
 ) -> None:
     """Serves an oracle as chief until every trial has ended and the workers have left.
 
-    With trials left and no worker for longer than ``patience`` it raises ``TimeoutError``; started
+    With trials left and no worker for longer than ``timeout`` it raises ``TimeoutError``; started
     again, it resumes. Calls of workers are answered in threads of the server; ``on_end`` is called
     in the calling thread.
     """
@@ -133,7 +133,7 @@ def serve(
     report = _reporter(oracle, on_end)
     server.start()
     try:
-        _wait_until_over(oracle, guard, patience, report)
+        _wait_until_over(oracle, guard, timeout, report)
     finally:
         server.stop(grace=2).wait()
 
@@ -169,7 +169,7 @@ def _reporter(oracle: DurableOracle, on_end: Callable[[], None] | None) -> Calla
 
 
 def _wait_until_over(
-    oracle: DurableOracle, guard: "_FaultGuard", patience: float, report: Callable[[], None]
+    oracle: DurableOracle, guard: "_FaultGuard", timeout: float, report: Callable[[], None]
 ) -> None:
     alone_since = time.monotonic()
     while True:
@@ -184,9 +184,9 @@ def _wait_until_over(
             return
         if not alone:
             alone_since = time.monotonic()
-        elif time.monotonic() - alone_since > patience:
+        elif time.monotonic() - alone_since > timeout:
             raise TimeoutError(
-                f"no worker has called for {patience:g} s and trials are left: start this again, "
+                f"no worker has called for {timeout:g} s and trials are left: start this again, "
                 "with workers, to resume"
             )
 

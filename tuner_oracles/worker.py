@@ -33,7 +33,7 @@ _TRANSIENT = (
 
 
 class ChiefLost(kt.errors.FatalError):
-    """The chief did not answer for longer than the worker's patience."""
+    """The chief did not answer for longer than the worker's timeout."""
 
 
 class SteadyClient(OracleClient):
@@ -45,10 +45,10 @@ class SteadyClient(OracleClient):
     disk: if the worker is killed, its chief gives the trial to another.
     """
 
-    def __init__(self, oracle: Any, patience: float) -> None:
+    def __init__(self, oracle: Any, timeout: float) -> None:
         super().__init__(oracle)
         address = f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
-        self._patience = patience
+        self._timeout = timeout
         self.known: list[str] = []
         self._address = address
         self._channel = grpc.insecure_channel(address, options=_CHANNEL)
@@ -93,8 +93,8 @@ class SteadyClient(OracleClient):
             self._channel.close()
 
     def patiently(self, call: Any, request: Any) -> Any:
-        """Repeats a call until the chief answers; raises ``ChiefLost`` after ``patience``."""
-        end = time.monotonic() + self._patience
+        """Repeats a call until the chief answers; raises ``ChiefLost`` after ``timeout``."""
+        end = time.monotonic() + self._timeout
         while True:
             left = end - time.monotonic()
             try:
@@ -105,7 +105,7 @@ class SteadyClient(OracleClient):
                 if time.monotonic() >= end:
                     raise ChiefLost(
                         f"the chief at {self._address} has not answered for "
-                        f"{self._patience:g} s: start it again with the same directory, then "
+                        f"{self._timeout:g} s: start it again with the same directory, then "
                         "this worker"
                     ) from None
                 time.sleep(min(0.1, max(0.0, left)))

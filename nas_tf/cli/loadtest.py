@@ -64,10 +64,10 @@ def command(
 
     quiet.load("tensorflow")
     from serving import load_test
-    from serving.client import Client, Patience
+    from serving.client import Client, RetryPolicy
 
-    once = Patience(attempts=1)
-    with Client(address, name, version=version, label=label, patience=once) as client:
+    once = RetryPolicy(attempts=1)
+    with Client(address, name, version=version, label=label, retry=once) as client:
         send = _request(client, signature, batch)
         load = load_test.run(send, requests=requests, concurrency=concurrency)
     if load.taken:

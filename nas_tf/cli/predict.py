@@ -166,12 +166,12 @@ def _by_file(model: Path) -> Predict:
 def _by_server(stack: ExitStack, endpoint: str, like: Path | None, **which: Any) -> Predict:
     """Returns a function that predicts with a server, to which the file itself is sent."""
     from serving import images, saved_model
-    from serving.client import Client, Patience
+    from serving.client import Client, RetryPolicy
 
     address, name = options.endpoint_and_model(endpoint, "--endpoint")
     about = saved_model.about(like) if like else {}
     client = stack.enter_context(
-        Client(address, name, patience=Patience(deadline=_TIMEOUT_SECONDS), **which)
+        Client(address, name, retry=RetryPolicy(deadline=_TIMEOUT_SECONDS), **which)
     )
 
     def predict(path: Path, picture: "np.ndarray") -> tuple[About, Answer]:

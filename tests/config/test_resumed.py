@@ -8,6 +8,12 @@ from nas_tf.config import load, resumed
 from nas_tf.errors import ConfigError
 from tests.runs.made import made
 
+FORMER_NAMES = {
+    **{"meta_val_share": "meta_val", "candidate_views": "search_views", "goals": "targets"},
+    **{"failure_score": "floor", "warm_start": "begin_with", "warm_start_count": "begin_count"},
+    **{"saved_weights": "kept", "full_training": "full"},
+}
+
 
 @pytest.fixture
 def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -70,3 +76,20 @@ def test_paths_are_compared_by_what_they_name(tmp_path: Path, monkeypatch) -> No
         resumed.check(run.folder, load("shapes_auxcell", [f"data.name=folder:{name}"]))
     with pytest.raises(ConfigError, match=r"started with data\.name=folder:/"):
         resumed.check(run.folder, load("shapes_auxcell", ["data.name=folder:others"]))
+
+
+def test_a_run_of_the_first_version_resumes_without_a_warning(
+    started: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = started / "config.yaml"
+    text = path.read_text()
+    for current, former in FORMER_NAMES.items():
+        assert text.count(f"{current}:") == 1
+        text = text.replace(f"{current}:", f"{former}:")
+    path.write_text(text)
+    resumed.check(started, load("shapes_auxcell"))
+    assert caplog.records == []
+    with pytest.raises(ConfigError, match=r"started with data\.meta_val_share=0\.1, now it is 0"):
+        resumed.check(started, load("shapes_auxcell", ["data.meta_val_share=0.2"]))
+    load(path)
+    assert len(caplog.records) == len(FORMER_NAMES), "another command reads it as any file"

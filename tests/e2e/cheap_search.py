@@ -66,7 +66,7 @@ def search(
     seconds: float,
     *,
     oracle: str = "PPOOracle",
-    patience: float = 60,
+    timeout: float = 60,
     deadly: Sequence[str] = (),
     interrupts: int = 0,
     **given: Any,
@@ -77,7 +77,7 @@ def search(
     )
     tuner = Cheap(search_oracle, directory=str(folder), project_name="search")
     tuner.deadly = deadly
-    arguments = {"seconds": seconds, "verbose": 0, "patience": patience}
+    arguments = {"seconds": seconds, "verbose": 0, "timeout": timeout}
     if interrupts:
         search_oracle.warm_up()  # else no sample would be completed
         again_and_again(tuner, trials, interrupts, arguments)

@@ -184,9 +184,9 @@ def test_a_chief_does_not_wait_for_the_dead(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_chief_and_worker_lose_patience(tmp_path: Path) -> None:
+def test_chief_and_worker_time_out(tmp_path: Path) -> None:
     port = free_port()
-    alone = ("heartbeat_timeout=3", "patience=2")
+    alone = ("heartbeat_timeout=3", "timeout=2")
     chief = start(tmp_path, 4, 0.0, *alone, name="chief", port=port)
     assert chief.wait() != 0
     line = (tmp_path / "chief.log").read_text().splitlines()[-1]

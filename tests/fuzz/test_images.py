@@ -14,7 +14,7 @@ from PIL import Image
 from nas_tf import pictures as files
 from nas_tf.errors import NasTfError
 from serving import saved_model
-from serving.client import Client, Patience
+from serving.client import Client, RetryPolicy
 from serving.signatures import FILES
 from tests.fuzz.fuzzed import hold, mangled, often, refused_at_most
 from tests.serving.endpoint import MODEL, Endpoint, served
@@ -99,7 +99,7 @@ def endpoint(folder: Path) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize("wire", ["grpc", "rest"])
 def test_the_client_answers_or_refuses(endpoint: Endpoint, wire: str) -> None:
-    with Client(getattr(endpoint, wire), MODEL, patience=Patience(deadline=20)) as client:
+    with Client(getattr(endpoint, wire), MODEL, retry=RetryPolicy(deadline=20)) as client:
 
         def holds(content: bytes) -> None:
             with refused_at_most():

@@ -29,7 +29,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from nas_tf.errors import ServingError
 from nas_tf.runs.files import write_atomically
-from serving.client import Client, Patience
+from serving.client import Client, RetryPolicy
 
 GIVEN, MODELS = "TF_SERVING_ENDPOINT", "TF_SERVING_MODELS"
 MODEL = "street"
@@ -56,9 +56,9 @@ class Endpoint:
 
     def wait(self, version: int) -> "Endpoint":
         """Waits until the server answers for a version by either wire."""
-        patience = Patience(deadline=120.0, longest=0.5)
+        retry = RetryPolicy(deadline=120.0, longest=0.5)
         for address in (self.grpc, self.rest):
-            with Client(address, self.model, version=version, patience=patience) as client:
+            with Client(address, self.model, version=version, retry=retry) as client:
                 while True:
                     assert self.process is None or self.process.poll() is None, "it ended"
                     try:

@@ -20,7 +20,7 @@ from PIL import Image
 
 from nas_tf.errors import ConfigError, DataError, ServingError
 from serving import saved_model
-from serving.client import Client, Patience
+from serving.client import Client, RetryPolicy
 from serving.signatures import LOGITS
 from serving.wire import Busy
 from tests.serving.endpoint import (
@@ -167,8 +167,8 @@ def test_no_attempt_lasts_longer_than_what_is_left_of_the_deadline() -> None:
         time.sleep(0.2)
         raise Busy("not yet")
 
-    patience = Patience(attempt=5.0, deadline=0.5, first=0.01, longest=0.01)
-    with Client("http://127.0.0.1:9", MODEL, patience=patience) as client, pytest.raises(Busy):
+    retry = RetryPolicy(attempt=5.0, deadline=0.5, first=0.01, longest=0.01)
+    with Client("http://127.0.0.1:9", MODEL, retry=retry) as client, pytest.raises(Busy):
         client._retried(ask)
     assert len(times) > 1
     assert times[0] <= 0.5
@@ -177,14 +177,14 @@ def test_no_attempt_lasts_longer_than_what_is_left_of_the_deadline() -> None:
 
 @pytest.mark.parametrize("scheme", ["grpc", "http"])
 def test_an_absent_server_is_reported_after_the_deadline(scheme: str) -> None:
-    patience = Patience(attempt=0.5, deadline=1.5, first=0.1)
+    retry = RetryPolicy(attempt=0.5, deadline=1.5, first=0.1)
     began = time.monotonic()
     with (
-        Client(f"{scheme}://127.0.0.1:9", MODEL, patience=patience) as client,
+        Client(f"{scheme}://127.0.0.1:9", MODEL, retry=retry) as client,
         pytest.raises(Busy, match=r"cannot be reached|did not answer"),
     ):
         client.predict(pictures())
-    assert 0.5 < time.monotonic() - began < Patience().deadline / 2
+    assert 0.5 < time.monotonic() - began < RetryPolicy().deadline / 2
 
 
 def test_awaited_answers_are_the_same(endpoint: Endpoint) -> None:
@@ -226,8 +226,8 @@ def test_a_server_that_dies_and_returns_costs_time_and_nothing_else(folder: Path
         item.kill()
         again.append(served(folder, ports=ports))
 
-    patience = Patience(attempt=5.0, deadline=120.0)
-    with Client(item.grpc, MODEL, patience=patience) as client:
+    retry = RetryPolicy(attempt=5.0, deadline=120.0)
+    with Client(item.grpc, MODEL, retry=retry) as client:
         stream = (distinct[n % 20] for n in range(200))
         dying = threading.Thread(target=die_and_return)
         for number, given in enumerate(client.predict_many(stream, batch=2, concurrency=8)):
@@ -250,7 +250,7 @@ def test_a_server_that_dies_and_stays_dead_is_reported(folder: Path) -> None:
         streams = []
         for wire in WIRES:
             address = getattr(item, wire)
-            client = clients.enter_context(Client(address, MODEL, patience=Patience(deadline=10)))
+            client = clients.enter_context(Client(address, MODEL, retry=RetryPolicy(deadline=10)))
             stream = (distinct[n % 20] for n in range(1000))
             streams.append((address, client.predict_many(stream, batch=2, concurrency=8)))
         for _, answers in streams:
@@ -260,7 +260,7 @@ def test_a_server_that_dies_and_stays_dead_is_reported(folder: Path) -> None:
             began = time.monotonic()
             with pytest.raises(Busy, match=f"^{address}.* (cannot be reached|did not answer)"):
                 hold_equal(answers, expected)
-            assert time.monotonic() - began < Patience().deadline / 2
+            assert time.monotonic() - began < RetryPolicy().deadline / 2
 
 
 def hold_equal(answers: Iterable[Mapping[str, np.ndarray]], expected: np.ndarray) -> None:

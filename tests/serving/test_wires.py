@@ -17,7 +17,7 @@ import pytest
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from nas_tf.errors import ServingError
-from serving.client import Client, Patience
+from serving.client import Client, RetryPolicy
 from serving.signatures import DEFAULT, IMAGES
 from serving.wire import Busy
 from serving.wire_grpc import GrpcWire
@@ -146,7 +146,7 @@ def test_an_answer_in_drops_gets_no_more_time_than_another(
     began = time.monotonic()
     with (
         serving(reply, certificate if secure else None) as address,
-        Client(address, "street", patience=Patience(attempt=1.0, deadline=2.0)) as client,
+        Client(address, "street", retry=RetryPolicy(attempt=1.0, deadline=2.0)) as client,
     ):
         with pytest.raises(Busy, match=r"did not answer within (1|0\.\d+) s$"):
             client.predict(IMAGE)
@@ -176,10 +176,10 @@ def test_by_https_a_certificate_is_asked_for_and_trusted_where_it_is_named(
 
 
 def test_a_server_without_tls_is_away_and_no_matter_of_trust() -> None:
-    patience = Patience(attempt=1.0, attempts=1)
+    retry = RetryPolicy(attempt=1.0, attempts=1)
     with (
         serving(lambda handler: send(handler, METADATA)) as address,
-        Client(address.replace("http:", "https:"), "street", patience=patience) as client,
+        Client(address.replace("http:", "https:"), "street", retry=retry) as client,
         pytest.raises(Busy, match="cannot be reached: "),
     ):
         client.predict(IMAGE)
@@ -201,8 +201,8 @@ def test_after_a_failure_what_waits_is_not_asked() -> None:
         return send(handler, {"error": "no"}, 400 if number == 0 else 503)
 
     stream = (np.full((2, 2, 3), number, np.uint8) for number in range(100))
-    patience = Patience(attempt=2.0, attempts=1)
-    with serving(reply) as address, Client(address, "street", patience=patience) as client:
+    retry = RetryPolicy(attempt=2.0, attempts=1)
+    with serving(reply) as address, Client(address, "street", retry=retry) as client:
         with pytest.raises(ServingError, match=r"refuses \(400\): no$"):
             list(client.predict_many(stream, batch=1, concurrency=8))
         over.set()
@@ -219,9 +219,9 @@ def test_one_attempt_is_one_attempt() -> None:
     with serving(busy) as address:
         for attempts in (1, 3):
             asked.clear()
-            patience = Patience(attempts=attempts, first=0.01)
+            retry = RetryPolicy(attempts=attempts, first=0.01)
             with (
-                Client(address, "street", patience=patience) as client,
+                Client(address, "street", retry=retry) as client,
                 pytest.raises(Busy, match=r"is busy \(503\)$"),
             ):
                 client.predict(IMAGE)
