@@ -13,8 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from nas_tf.errors import ConfigError
-
-Size = tuple[int, int]
+from nas_tf.sizes import Size
 
 GREY = 127
 """The value that pictures are padded with, which normalisation maps to 0."""

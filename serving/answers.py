@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import tensorflow as tf
 
 from nas_tf.input_geometry import InputGeometry
-from nas_tf.networks.blueprint import Size
+from nas_tf.sizes import Size
 from nas_tf.tasks import Depth, Pose, Segmentation, Task
 from nas_tf.tasks.heatmaps import decode, map_size
 from nas_tf.tasks.resolution import enlarged

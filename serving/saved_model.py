@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nas_tf import quiet
+from nas_tf import folders, quiet
 from nas_tf.errors import ConfigError, EnvironmentFault
 from nas_tf.networks.model_files import read_graph
-from serving import staged
 from serving.shipment import Shipment
 from serving.signatures import DEFAULT, FILES, IMAGES, Served
 
@@ -38,7 +37,7 @@ def write(shipment: Shipment, folder: Path, *, version: int | None = None) -> Pa
     sees a part of it. An existing version is not overwritten.
     """
     final = place(folder, version)
-    with staged.stage(folder) as stage:
+    with folders.stage(folder) as stage:
         complete = stage / final.name
         _write(shipment, complete)
         complete.rename(final)

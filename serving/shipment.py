@@ -11,9 +11,10 @@ import tensorflow as tf
 
 from nas_tf.errors import ConfigError, WeightsError
 from nas_tf.input_geometry import InputGeometry, Resize
-from nas_tf.networks.blueprint import Blueprint, Size
+from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.cost import cost
 from nas_tf.networks.state import Arrays, initial_arrays
+from nas_tf.sizes import Size
 from nas_tf.tasks import DenseMetrics, Task
 
 SCHEMA = 1

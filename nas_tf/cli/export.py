@@ -123,14 +123,14 @@ def _write(
     console: Console,
 ) -> dict[str, Path]:
     """Writes all formats or none: a failure leaves no file that would block the next attempt."""
-    from serving import staged, tflite
+    from serving import tflite
 
     finals = _paths(network.shipment.name, folder, wanted, version)
     samples = list(network.samples(_SAMPLES)) if "int8" in wanted else []
     if "int8" in wanted:
         tflite.check_samples(network.shipment, samples)
     try:
-        with folders.reporting_full_disk(folder), staged.stage(folder) as staging:
+        with folders.reporting_full_disk(folder), folders.stage(folder) as staging:
             for kind, path in finals.items():
                 with console.status(f"writing {kind} ..."):
                     staged_path = staging / path.relative_to(folder)

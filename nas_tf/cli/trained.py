@@ -22,12 +22,12 @@ from nas_tf.data.registry import dataset_info
 from nas_tf.data.whole_pictures import WholePictures
 from nas_tf.errors import ConfigError, DataError, GenotypeError, WeightsError
 from nas_tf.genotype import Genotype
-from nas_tf.networks.blueprint import Size
 from nas_tf.networks.keras_model import realise
 from nas_tf.networks.model_files import read_model
 from nas_tf.networks.state import Arrays, arrays_of_model, fill_model, initial_arrays
 from nas_tf.runs import Run, TrialRecord, files
 from nas_tf.search import candidate_models
+from nas_tf.sizes import Size
 from nas_tf.training import from_config, own_data
 from nas_tf.training.from_config import Phase
 from nas_tf.training.full_run import BEST, CONFIG, GENOTYPE, LAST, RESULT

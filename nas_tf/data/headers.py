@@ -14,6 +14,7 @@ from nas_tf.data.store import resolve_source
 from nas_tf.data.whole_pictures import spread
 from nas_tf.errors import DataError
 from nas_tf.pictures import FORMATS, orientation
+from nas_tf.sizes import Size
 
 MOST_SIZED = 500
 """The number of pictures whose size is read, spread evenly over each split."""
@@ -21,7 +22,6 @@ MOST_SURVEYED = 256
 """The number of pictures whose header is read, spread evenly over all."""
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 
-Size = tuple[int, int]
 Value = TypeVar("Value")
 
 

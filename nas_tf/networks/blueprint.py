@@ -7,11 +7,11 @@ The builders of this room make a blueprint; ``keras_model`` turns it into a Kera
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from nas_tf.errors import ConfigError
+from nas_tf.sizes import Size
 
-Size: TypeAlias = tuple[int, int]
 Part = Literal["encoder", "decoder", "aux"]
 DYNAMIC_NOMINAL: Size = (512, 512)
 

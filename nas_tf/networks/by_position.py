@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from nas_tf.networks.blueprint import Blueprint, Part, Size
+from nas_tf.networks.blueprint import Blueprint, Part
 from nas_tf.networks.cost import layer_madds, layer_params
+from nas_tf.sizes import Size
 
 _INNER = re.compile(
     r"(\.unit\d+)?\.(conv|bn|relu|depthwise|pointwise|subsample|mean|pool|tile|scale)"

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nas_tf.networks.blueprint import Blueprint, Layer, Size
+from nas_tf.networks.blueprint import Blueprint, Layer
+from nas_tf.sizes import Size
 
 CONVENTION = (
     "multiply-adds of convolutions only (out_h·out_w·out_c·in_c/groups·k_h·k_w); "

@@ -8,9 +8,10 @@ from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
 from nas_tf.networks import auxcell, dpc, template
 from nas_tf.networks.backbones import MobileNetV2
-from nas_tf.networks.blueprint import Blueprint, Draft, Size
+from nas_tf.networks.blueprint import Blueprint, Draft
 from nas_tf.networks.heads import Head, segmentation
 from nas_tf.networks.settings import Settings, published
+from nas_tf.sizes import Size
 
 _BUILDERS = {
     "auxcell": auxcell.add_network,

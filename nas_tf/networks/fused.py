@@ -10,7 +10,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from nas_tf.networks.blueprint import Blueprint, Layer, Size
+from nas_tf.networks.blueprint import Blueprint, Layer
+from nas_tf.sizes import Size
 
 Shape: TypeAlias = tuple[int, int, int]
 _FREE = ("dropout", "output")

@@ -10,11 +10,12 @@ from nas_tf import spaces
 from nas_tf.genotype import Genotype
 from nas_tf.networks import weights as weight_files
 from nas_tf.networks.backbones import TAP_LAYERS
-from nas_tf.networks.blueprint import Blueprint, Size
+from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.from_genotype import blueprint_of, encoder_blueprint
 from nas_tf.networks.heads import Head
 from nas_tf.networks.keras_model import realise
 from nas_tf.networks.settings import Settings
+from nas_tf.sizes import Size
 
 
 def build(

@@ -15,9 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from nas_tf.errors import ConfigError
+from nas_tf.sizes import Size
 
 Result: TypeAlias = Mapping[str, float]
-Size: TypeAlias = tuple[int, int]
 
 
 class TargetKind(Enum):

@@ -6,7 +6,7 @@ Pixel centres are half-pixel, as in every resize: image coordinate ``x`` corresp
 
 import tensorflow as tf
 
-from nas_tf.tasks.base import Size
+from nas_tf.sizes import Size
 
 STRIDE, SIGMA = 4, 2.0
 ABSENT = -1.0

@@ -11,8 +11,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from nas_tf.errors import ConfigError
+from nas_tf.sizes import Size
 from nas_tf.tasks import heatmaps
-from nas_tf.tasks.base import Metrics, Result, Size
+from nas_tf.tasks.base import Metrics, Result
 from nas_tf.tasks.resolution import enlarged
 
 _THRESHOLDS = (0.5, 0.1)

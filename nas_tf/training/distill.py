@@ -8,8 +8,8 @@ import tensorflow as tf
 from tensorflow import keras
 
 from nas_tf.errors import WeightsError
-from nas_tf.networks.blueprint import Size
 from nas_tf.networks.model_files import read_graph, read_model
+from nas_tf.sizes import Size
 from nas_tf.tasks import Task
 
 

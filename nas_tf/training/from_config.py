@@ -17,9 +17,9 @@ from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
 from nas_tf.input_geometry import InputGeometry, Resize
 from nas_tf.networks import Blueprint, Settings
-from nas_tf.networks.blueprint import Size
 from nas_tf.networks.heads import Head
 from nas_tf.networks.state import Arrays, initial_arrays
+from nas_tf.sizes import Size
 from nas_tf.tasks import DenseMetrics, Task
 from nas_tf.training.scoring import Split
 from nas_tf.training.split_cache import task_of

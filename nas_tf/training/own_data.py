@@ -16,7 +16,7 @@ from nas_tf.data.headers import picture_sizes
 from nas_tf.data.registry import dataset_info
 from nas_tf.data.store import open_split
 from nas_tf.input_geometry import Resize as Rule
-from nas_tf.input_geometry import Size
+from nas_tf.sizes import Size
 
 LONGER, CROP, LEAST = 512, 320, 64
 MULTIPLE = 32

@@ -13,7 +13,7 @@ from nas_tf.data.meta_split import meta_split
 from nas_tf.data.registry import dataset_info
 from nas_tf.data.store import open_split
 from nas_tf.errors import ConfigError, DataError, did_you_mean
-from nas_tf.networks.blueprint import Size
+from nas_tf.sizes import Size
 from nas_tf.tasks import Task
 from nas_tf.training import from_config
 from nas_tf.training.split_cache import task_of

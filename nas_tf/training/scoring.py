@@ -17,9 +17,10 @@ from nas_tf.data.examples import Examples
 from nas_tf.data.views import View
 from nas_tf.data.whole_pictures import WholePictures, spread
 from nas_tf.networks.arrays import PartLayout, layouts
-from nas_tf.networks.blueprint import Blueprint, Size
+from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.functional import Functional
 from nas_tf.networks.state import State
+from nas_tf.sizes import Size
 from nas_tf.tasks import Metrics, Task
 
 _PIXELS = 1 << 22

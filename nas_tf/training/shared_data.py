@@ -18,8 +18,9 @@ from nas_tf.data.views import View
 from nas_tf.data.whole_pictures import spread
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.backbones import TAP_LAYERS
-from nas_tf.networks.blueprint import Blueprint, Size
+from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import State, fill_model, from_arrays
+from nas_tf.sizes import Size
 from nas_tf.training import from_config, hardware, own_data, preflight
 from nas_tf.training.distill import load_teacher
 from nas_tf.training.features import FeatureCache

@@ -12,9 +12,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from nas_tf import folders
 from nas_tf.cli.export import int8_warning
 from nas_tf.tasks import Task
-from serving import lite_metadata, lite_runner, saved_model, staged
+from serving import lite_metadata, lite_runner, saved_model
 from serving.parity import Parity, headline
 from tests.cli.command import nas_tf, nas_tf_process
 from tests.cli.exports import unexpected
@@ -134,7 +135,7 @@ def test_a_score_describes_its_data(place: Path) -> None:
 
 def test_an_export_that_is_stopped_leaves_no_empty_folder(tmp_path: Path) -> None:
     def stopped(folder: Path) -> None:
-        with staged.stage(folder) as staging:
+        with folders.stage(folder) as staging:
             (staging / "a part").touch()
             raise KeyboardInterrupt
 

@@ -15,11 +15,11 @@ from PIL import Image
 from tensorflow.python.saved_model.loader_impl import parse_saved_model
 from tensorflow_serving.apis import prediction_log_pb2
 
-from nas_tf import spaces
+from nas_tf import folders, spaces
 from nas_tf.errors import ConfigError, WeightsError
 from nas_tf.networks.keras_model import realise
 from nas_tf.networks.state import fill_model
-from serving import images, saved_model, staged
+from serving import images, saved_model
 from serving.parity import keras_answers
 from serving.shipment import Shipment
 from serving.signatures import DEFAULT, FILES, LOGITS, PROBABILITIES
@@ -249,7 +249,7 @@ def test_killed_while_it_writes_it_leaves_no_version(tmp_path: Path) -> None:
 
 
 def test_what_another_process_writes_is_left_alone(tmp_path: Path) -> None:
-    with staged.stage(tmp_path) as first, staged.stage(tmp_path) as second:
+    with folders.stage(tmp_path) as first, folders.stage(tmp_path) as second:
         assert first != second
         assert set(tmp_path.iterdir()) == {first, second}
     assert list(tmp_path.iterdir()) == []
