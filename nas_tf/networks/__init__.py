@@ -35,6 +35,7 @@ load it when they are first used.
 """
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from nas_tf import quiet
@@ -64,10 +65,15 @@ __all__ = [
     "settings",
 ]
 
+_FORMER_NAMES = {"draw": "blueprint_of", "draw_encoder": "encoder_blueprint"}
 _WITH_TENSORFLOW = ("build", "build_decoder", "copy_weights", "encoder")
 
 
 def __getattr__(name: str) -> Any:
+    if name in _FORMER_NAMES:
+        current = _FORMER_NAMES[name]
+        warnings.warn(f"networks.{name} is now called {current}", FutureWarning, stacklevel=2)
+        return globals()[current]
     if name not in _WITH_TENSORFLOW:
         raise AttributeError(f"module 'nas_tf.networks' has no attribute {name!r}")
     quiet.load("tensorflow")

@@ -45,5 +45,6 @@ class CandidateResult:
     seed: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the result as plain values, for JSON."""
-        return {**asdict(self), "genotype": self.genotype.to_json()}
+        """Returns the result as plain values, for JSON; ``reward`` of a stage is its score."""
+        stages = [asdict(stage) | {"reward": stage.score} for stage in self.stages]
+        return {**asdict(self), "genotype": self.genotype.to_json(), "stages": stages}

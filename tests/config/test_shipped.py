@@ -83,6 +83,7 @@ def test_task_and_space_agree_and_every_network_can_be_built(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", FILES)
 def test_a_miniature_of_each_runs(name: str, written: None, tmp_path: Path) -> None:
     small = miniature(name)

@@ -154,3 +154,10 @@ def test_heads_of_other_tasks() -> None:
     arch0 = spaces.resolve("arch0")
     assert networks.blueprint_of(arch0, heads.depth()).output().channels == 1
     assert networks.blueprint_of(arch0, heads.pose(16)).output().channels == 16
+
+
+def test_the_former_names_of_functions_are_reported() -> None:
+    with pytest.warns(FutureWarning, match="draw is now called blueprint_of"):
+        assert networks.draw is networks.blueprint_of
+    with pytest.warns(FutureWarning, match="draw_encoder is now called encoder_blueprint"):
+        assert networks.draw_encoder is networks.encoder_blueprint

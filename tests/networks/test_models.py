@@ -107,6 +107,7 @@ def test_weights_move_to_a_model_without_auxiliaries() -> None:
     np.testing.assert_allclose(logits, deployed(image, training=False), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "name",
     ["aspp", *(pytest.param(name, marks=pytest.mark.slow) for name in ("arch0", "wacv-arch1"))],

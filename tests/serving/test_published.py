@@ -13,6 +13,7 @@ SIZE = (512, 512)
 
 
 @pytest.mark.slow
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["arch0", "arch1", "arch2"])
 def test_every_format_takes_it(name: str, tmp_path: Path) -> None:
     shipment = deploy.shipment(name, SIZE)

@@ -125,6 +125,7 @@ def test_statistics_stay_once_they_are_frozen(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("step", [1, 8, 13, 20])
 def test_an_interrupted_run_ends_as_the_undisturbed_one(
     tmp_path: Path, undisturbed: tuple[list, dict], step: int

@@ -98,7 +98,8 @@ def test_both_stages_are_run_and_recorded(both: Evaluated) -> None:
         steps = [step for step in observed if step[0] == f"stage {number}"]
         assert [step[1:3] for step in steps] == [(n + 1, stage.steps) for n in range(stage.steps)]
     record = json.loads(json.dumps(result.to_dict()))
-    assert record["stages"][0]["score"] == result.stages[0].score
+    for key in ("score", "reward"):
+        assert record["stages"][0][key] == result.stages[0].score
 
 
 def test_each_stage_trains_as_it_is_configured(both: Evaluated) -> None:
