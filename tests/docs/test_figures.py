@@ -161,8 +161,8 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         len(rewards("ppo")),
         mean(rewards("ppo")),
     ],
-    "What five epochs on cached features say": lambda: text("longer.md", RHO),
-    "What evolution found on CamVid scored higher": lambda: [
+    "The ranking after five epochs on cached features": lambda: text("longer.md", RHO),
+    "The network that evolution found on CamVid scores higher": lambda: [
         *(final("found", key) for key in ("mean_iou", "parameters", "multiply-adds")),
         *(final("arch0", key) for key in ("mean_iou", "parameters", "multiply-adds")),
         *(final("wacv-arch0", key) for key in ("parameters", "mean_iou")),
@@ -170,7 +170,7 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         *(final(item, "int8, LiteRT, 1 / 2 threads, ms") for item in NETWORKS),
         final("found", "epochs"),
     ],
-    "The found network goes on to depth": lambda: [
+    "The found network transfers to depth": lambda: [
         *text("transfer.md", EPOCHS.format("depth")),
         transferred("depth", "delta1"),
         *text("transfer.md", EPOCHS.format("pose")),
