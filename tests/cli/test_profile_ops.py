@@ -105,6 +105,7 @@ def test_evaluate_times_the_network_itself(tmp_path: Path, monkeypatch) -> None:
     record = json.loads((tmp_path / "one.json").read_text())
     assert record["latency_ms"] > 0
     reward = record["score"] * (record["params"] / 1000) ** -0.07
+    assert record["reward"] == pytest.approx(reward)
     assert done.stdout.splitlines()[-1].startswith(
         f"reward {reward:.4f} (score {record['score']:.4f}), "
     )

@@ -251,7 +251,8 @@ search:
   begin_with: other
   begin_count: 3
   kept: 2
-  targets: {madds: {target: 1.0e+9, exponent: 0.1}}
+  targets: {madds: {target: 1.0e+9, exponent: 0.1}, params: {target: 2}, latency_ms: {target: 3}}
+  latency: tflite
 full: {stages: [{epochs: 4}]}
 """
 RENAMED = {
@@ -263,7 +264,9 @@ RENAMED = {
     "search.kept": ("saved_weights", 7),
     "search.targets": ("goals", 8),
     "search.goals.madds.target": ("goal", 8),
-    "full": ("full_training", 9),
+    "search.goals.params.target": ("goal", 8),
+    "search.goals.latency_ms.target": ("goal", 8),
+    "full": ("full_training", 10),
 }
 
 
@@ -280,7 +283,9 @@ def test_former_names_of_keys_are_read_and_each_is_reported(
     assert (loaded.data.meta_val_share, loaded.data.candidate_views) == (0.2, "full")
     assert (loaded.limits.failure_score, loaded.search.saved_weights) == (0.05, 2)
     assert (Path(loaded.search.warm_start).name, loaded.search.warm_start_count) == ("other", 3)
-    assert (loaded.search.goals.madds.goal, loaded.search.goals.madds.exponent) == (1e9, 0.1)
+    goals = loaded.search.goals
+    assert (goals.madds.goal, goals.params.goal, goals.latency_ms.goal) == (1e9, 2, 3)
+    assert goals.madds.exponent == 0.1
     assert loaded.full_training.stages[0].epochs == 4
     caplog.clear()
     assert load_saved(path) == config.load(path, ["search.begin_count=3"])

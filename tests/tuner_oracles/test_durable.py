@@ -389,9 +389,8 @@ def test_several_objectives(tmp_path: Path) -> None:
         trial = oracle.create_trial("a")
         good = score(trial.hyperparameters.values)
         metrics = {"score": good, "cost": number / 10}
-        oracle.update_trial(
-            trial.trial_id, metrics | {oracle.objective.name: oracle.objective.get_value(metrics)}
-        )
+        metrics[oracle.objective.name] = oracle.objective.get_value(metrics)
+        oracle.update_trial(trial.trial_id, metrics)
         trial.status = "COMPLETED"
         oracle.end_trial(trial)
     sums = {
