@@ -92,9 +92,7 @@ def load(source: str | Path, overrides: Sequence[str] = ()) -> Config:
 
         config = load("camvid_auxcell", ["search.trials=20", "seed=3"])
     """
-    reading = _Reading(_source(source))
-    for override in overrides:
-        reading.override(override)
+    reading = _reading(source, overrides)
     for warning in reading.renamed:
         _LOGGER.warning(warning)
     return absolute(reading.finished())
@@ -102,10 +100,7 @@ def load(source: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 def load_saved(path: Path, overrides: Sequence[str] = ()) -> Config:
     """Reads the configuration that a run saved; former names of keys pass without a warning."""
-    reading = _Reading(_source(path))
-    for override in overrides:
-        reading.override(override)
-    return absolute(reading.finished())
+    return absolute(_reading(path, overrides).finished())
 
 
 def source_text(source: str | Path) -> str:
@@ -307,6 +302,13 @@ class _Reading:
             str(self._source.error(f"key {former}", node, f" is now called {current}"))
         )
         return current
+
+
+def _reading(source: str | Path, overrides: Sequence[str]) -> _Reading:
+    reading = _Reading(_source(source))
+    for override in overrides:
+        reading.override(override)
+    return reading
 
 
 def _source(source: str | Path) -> _Source:
