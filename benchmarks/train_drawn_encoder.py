@@ -27,7 +27,8 @@ import tensorflow as tf  # noqa: E402
 from nas_tf.config.schema import Optimiser, Schedule  # noqa: E402
 from nas_tf.networks.arrays import ROLES, layouts  # noqa: E402
 from nas_tf.networks.backbones import MobileNetV2  # noqa: E402
-from nas_tf.networks.blueprint import Blueprint, Draft, Layer  # noqa: E402
+from nas_tf.networks.blueprint import Blueprint, Layer  # noqa: E402
+from nas_tf.networks.draft import Draft  # noqa: E402
 from nas_tf.networks.functional import FLOAT32, Functional  # noqa: E402
 from nas_tf.networks.state import from_arrays, initial_arrays, to_arrays  # noqa: E402
 from nas_tf.tasks.segmentation import Segmentation  # noqa: E402
@@ -150,7 +151,7 @@ class Training:
         metrics, state = self.task.metrics(), self.learner.state()
         for first in range(0, len(images), BATCH):
             image = (images[first : first + BATCH] / 127.5 - 1).astype(np.float32)
-            outputs, _ = self.network(image, state.trainable, state.statistics)
+            outputs = self.network(image, state.trainable, state.statistics).outputs
             metrics.update(labels[first : first + BATCH], outputs["logits"], SIZE)
         return self.task.score(metrics.result())
 

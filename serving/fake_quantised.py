@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 from tensorflow import keras
 
-from nas_tf.networks.keras_model import Resize
+from nas_tf.networks.keras_layers import Resize
 from serving.fused_model import NORMALISED, FusedModel, Zeros
 
 _KERNEL_NAMES = {keras.layers.Conv2D: "kernel", keras.layers.DepthwiseConv2D: "depthwise_kernel"}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nas_tf.networks.arithmetic import mix_weights
 from nas_tf.networks.blueprint import Layer
 from nas_tf.networks.fused import Node
 from nas_tf.networks.state import Arrays
@@ -27,12 +28,17 @@ def folded(node: Node, arrays: Arrays) -> Weights | None:
             factors, terms = _normalisation(layer, arrays)
     if first.kind == "batch_norm":
         return _weights(factors, terms)
+    if first.kind == "group_norm":
+        return _weights(arrays[first.arrays_of, "gamma"], arrays[first.arrays_of, "beta"])
     if first.kind == "subsample":
         return _weights(np.ones((1, 1, first.channels, 1)), terms)
-    if (first.name, "kernel") not in arrays:
+    if first.kind == "mix":
+        weights = mix_weights(arrays[first.inputs[0], "table"], **first.options).numpy()
+        return _weights(weights, terms)
+    if (first.arrays_of, "kernel") not in arrays:
         return None
-    kernel = arrays[first.name, "kernel"]
-    bias = arrays.get((first.name, "bias"), 0.0)
+    kernel = arrays[first.arrays_of, "kernel"]
+    bias = arrays.get((first.arrays_of, "bias"), 0.0)
     broadcast = factors[:, None] if node.op.kind == "depthwise" else factors
     return _weights(kernel * broadcast, bias * factors + terms)
 
@@ -49,13 +55,16 @@ def unfolded(nodes: Sequence[Node], weights: Mapping[str, Weights], arrays: Arra
         if own is None:
             continue
         first, factor = node.layers[0], np.ones_like(own.bias)
+        name = first.arrays_of
         if first.kind == "batch_norm":
             factor = own.kernel
+        elif first.kind == "group_norm":
+            found[name, "gamma"], found[name, "beta"] = own.kernel, own.bias
         else:
-            found[first.name, "kernel"] = own.kernel
+            found[name, "kernel"] = own.kernel
         norms = [layer for layer in node.layers if layer.kind == "batch_norm"]
-        if (first.name, "bias") in arrays:
-            found[first.name, "bias"] = np.zeros_like(own.bias) if norms else own.bias
+        if (name, "bias") in arrays:
+            found[name, "bias"] = np.zeros_like(own.bias) if norms else own.bias
         for layer in norms:
             variance = np.full_like(own.bias, 1.0 - layer.options["epsilon"])
             scale = np.sqrt(variance + np.float32(layer.options["epsilon"]))
@@ -66,9 +75,8 @@ def unfolded(nodes: Sequence[Node], weights: Mapping[str, Weights], arrays: Arra
 
 
 def _normalisation(layer: Layer, arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
-    gamma, beta, mean, variance = (
-        arrays[layer.name, role] for role in ("gamma", "beta", "mean", "variance")
-    )
+    mean, variance = arrays[layer.name, "mean"], arrays[layer.name, "variance"]
+    gamma, beta = arrays.get((layer.name, "gamma"), 1.0), arrays.get((layer.name, "beta"), 0.0)
     factors = gamma / np.sqrt(variance + layer.options["epsilon"])
     return factors, beta - mean * factors
 

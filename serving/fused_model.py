@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from nas_tf.networks.fused import Node, fuse
-from nas_tf.networks.keras_model import Resize
+from nas_tf.networks.keras_layers import Resize
 from nas_tf.networks.state import Arrays
 from serving.folding import Weights, folded, unfolded
 from serving.shipment import Shipment
@@ -91,7 +91,9 @@ class FusedModel:
             if node.most is not None and node.op.kind != "relu":
                 y = keras.layers.ReLU(node.most or None, name=f"{node.name}{_ACTIVATED}")(y)
             tensors[node.name] = y
-        return keras.Model(inputs, tensors[self.nodes[-1].name], name="fused")
+        outputs = {name: tensors[node.name] for node in self.nodes for name in node.outputs}
+        only = len(outputs) == 1
+        return keras.Model(inputs, outputs.popitem()[1] if only else outputs, name="fused")
 
     def _has_bias(self, node: Node) -> bool:
         """Returns whether the network can store a bias: its own, or in a normalisation."""
@@ -115,7 +117,7 @@ def _conv(node: Node, bias: bool) -> keras.layers.Layer:
 def _depthwise(node: Node, bias: bool) -> keras.layers.Layer:
     op = node.op
     if node.layers[0].kind == "subsample":
-        return keras.layers.MaxPooling2D(1, 2, "same", name=node.name)
+        return keras.layers.MaxPooling2D(1, op.stride, "same", name=node.name)
     return keras.layers.DepthwiseConv2D(
         op.kernel, op.stride, "same", dilation_rate=op.rate, use_bias=bias, name=node.name
     )

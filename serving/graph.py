@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from nas_tf.networks.arithmetic import group_normalised, grouped_conv, mixed, modulated
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.fused import Op, fuse
 from nas_tf.networks.state import Arrays
@@ -13,8 +14,8 @@ from serving import folding
 
 def network(
     blueprint: Blueprint, arrays: Arrays, *, for_conversion: bool = True
-) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the function from images in [-1, 1] to logits, with normalisation folded in.
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Returns the function from images in [-1, 1] to outputs, with normalisation folded in.
 
     Auxiliaries and unused branches are removed. See ``emit`` for ``for_conversion``.
     """
@@ -22,7 +23,7 @@ def network(
     (image,) = (layer for layer in shipped.layers if layer.kind == "input")
     folded = {node.name: folding.folded(node, arrays) for node in nodes}
 
-    def logits(x: tf.Tensor) -> tf.Tensor:
+    def outputs(x: tf.Tensor) -> dict[str, tf.Tensor]:
         tensors = {image.name: x}
         batch = x.shape[0] or tf.shape(x)[0]
         for layer in shipped.layers:
@@ -34,9 +35,9 @@ def network(
             tensors[node.name] = emit(
                 node.op, node.most, read, weights, for_conversion=for_conversion
             )
-        return tensors[nodes[-1].name]
+        return {name: tensors[node.name] for node in nodes for name in node.outputs}
 
-    return logits
+    return outputs
 
 
 def emit(
@@ -69,8 +70,27 @@ def _activated(x: tf.Tensor, most: float) -> tf.Tensor:
 
 
 def _conv(op: Op, read: Sequence[tf.Tensor], weights: folding.Weights) -> tf.Tensor:
-    y = tf.nn.conv2d(read[0], weights.kernel, op.stride, "SAME", dilations=op.rate)
+    padding = "valid" if op.valid else "same"
+    if op.groups > 1:
+        options = dict(groups=op.groups, stride=op.stride[0], padding=padding, rate=op.rate)
+        y = grouped_conv(read[0], tf.constant(weights.kernel), options)
+    else:
+        y = tf.nn.conv2d(read[0], weights.kernel, op.stride, padding.upper(), dilations=op.rate)
     return tf.nn.bias_add(y, weights.bias)
+
+
+def _deformable(op: Op, read: Sequence[tf.Tensor], weights: folding.Weights) -> tf.Tensor:
+    y = modulated(read[0], read[1], tf.constant(weights.kernel), groups=op.groups)
+    return tf.nn.bias_add(y, weights.bias)
+
+
+def _group_norm(op: Op, read: Sequence[tf.Tensor], weights: folding.Weights) -> tf.Tensor:
+    return group_normalised(read[0], op.groups, op.epsilon) * weights.kernel + weights.bias
+
+
+def _pad(op: Op, read: Sequence[tf.Tensor], _: Any) -> tf.Tensor:
+    border = [op.border] * 2
+    return tf.pad(read[0], [[0, 0], border, border, [0, 0]])
 
 
 def _depthwise(op: Op, read: Sequence[tf.Tensor], weights: folding.Weights) -> tf.Tensor:
@@ -110,6 +130,13 @@ def _resize(op: Op, read: Sequence[tf.Tensor], _: Any) -> tf.Tensor:
 _EMITTED: Mapping[str, Callable[[Op, Sequence[tf.Tensor], Any], tf.Tensor]] = {
     "conv": _conv,
     "depthwise": _depthwise,
+    "deformable": _deformable,
+    "group_norm": _group_norm,
+    "leaky_relu": lambda op, read, _: tf.nn.leaky_relu(read[0], op.slope),
+    "exp": lambda op, read, _: tf.exp(read[0]),
+    "pad": _pad,
+    "subtract": lambda op, read, _: read[0] - read[1],
+    "mix": lambda op, read, weights: mixed(tf.constant(weights.kernel), read),
     "affine": lambda op, read, weights: read[0] * weights.kernel + weights.bias,
     "max_pool": lambda op, read, _: tf.nn.max_pool2d(read[0], op.kernel, op.stride, "SAME"),
     "average_pool": lambda op, read, _: tf.nn.avg_pool2d(read[0], op.kernel, op.stride, "VALID"),

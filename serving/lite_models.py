@@ -5,6 +5,7 @@ convolution; here each operation is one of TFLite's, on one image of a fixed siz
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -24,17 +25,18 @@ def of_op(op: Op) -> bytes:
 
 
 def of_network(blueprint: Blueprint, arrays: "Arrays | None" = None) -> bytes:
-    """Returns a model of a network as shipped, from one image in [-1, 1] to its logits.
+    """Returns a model of a network as shipped, from one image in [-1, 1] to its outputs.
 
     Without arrays its weights are random, which does not change its latency.
     """
     shipped = blueprint.deployed()
     values = initial_arrays(shipped, seed=1) if arrays is None else arrays
     (image,) = (layer for layer in shipped.layers if layer.kind == "input")
-    return convert(graph.network(blueprint, values), ((*image.size, image.channels),))
+    network = graph.network(blueprint, values)
+    return convert(lambda x: tf.nest.flatten(network(x)), ((*image.size, image.channels),))
 
 
-def convert(function: Callable[..., tf.Tensor], shapes: Sequence[Shape]) -> bytes:
+def convert(function: Callable[..., Any], shapes: Sequence[Shape]) -> bytes:
     """Converts a function of single float images of fixed sizes to a model."""
     specs = [tf.TensorSpec((1, *shape), tf.float32) for shape in shapes]
     module = tf.Module()

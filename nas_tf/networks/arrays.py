@@ -9,32 +9,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod, sqrt
-from typing import Literal
 
 import numpy as np
 
-from nas_tf.networks.blueprint import Blueprint, Layer
+from nas_tf.networks.blueprint import Blueprint
+from nas_tf.networks.kinds import KINDS, STATISTICS, Role, Slot
 
-Role = Literal["kernel", "bias", "gamma", "beta", "mean", "variance"]
-PARTS = ("encoder", "decoder")
-STATISTICS: tuple[Role, ...] = ("mean", "variance")
-ROLES: tuple[Role, ...] = ("kernel", "bias", "gamma", "beta", *STATISTICS)
+ROLES: tuple[Role, ...] = ("kernel", "bias", "gamma", "beta", *STATISTICS, "table")
 """The roles of arrays, in the order in which a Keras layer has them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """One array: its layer, its role there, its shape and its initialiser."""
-
-    layer: str
-    role: Role
-    shape: tuple[int, ...]
-    init: str
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -96,7 +78,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class PartLayout:
-    """The layouts of both vectors of a part: the encoder, or the decoder with its auxiliaries."""
+    """The layouts of both vectors of a part, such as the encoder or the decoder."""
 
     trainable: Layout
     statistics: Layout
@@ -106,11 +88,11 @@ def layouts(blueprint: Blueprint) -> dict[str, PartLayout]:
     """Returns the layout of each part of a blueprint; dead layers are left out."""
     found: dict[str, list[Slot]] = {}
     for layer in blueprint.live().layers:
-        source = blueprint.by_name[layer.inputs[0]] if layer.inputs else None
-        part = "encoder" if layer.part == "encoder" else "decoder"
-        if slots := slots_of(layer, source):
-            found.setdefault(part, []).extend(slots)
-    return {part: _part_layout(found[part]) for part in PARTS if part in found}
+        if not layer.inputs or layer.owner:
+            continue
+        if slots := KINDS[layer.kind].slots(layer, blueprint.by_name[layer.inputs[0]]):
+            found.setdefault(layer.part, []).extend(slots)
+    return {part: _part_layout(slots) for part, slots in found.items()}
 
 
 def _part_layout(slots: list[Slot]) -> PartLayout:
@@ -118,26 +100,6 @@ def _part_layout(slots: list[Slot]) -> PartLayout:
         Layout.of(slot for slot in slots if slot.role not in STATISTICS),
         Layout.of(slot for slot in slots if slot.role in STATISTICS),
     )
-
-
-def slots_of(layer: Layer, source: Layer | None) -> list[Slot]:
-    """Returns the arrays of a layer that reads ``source``, in the order of its Keras layer."""
-    channels = source.channels if source else 0
-    kernel = layer.options.get("kernel")
-    if layer.kind == "conv":
-        shape = (*kernel, channels, layer.channels)
-        slots = [Slot(layer.name, "kernel", shape, layer.options["init"])]
-        if layer.options["bias"]:
-            slots.append(Slot(layer.name, "bias", (layer.channels,), "zeros"))
-        return slots
-    if layer.kind == "depthwise":
-        return [Slot(layer.name, "kernel", (*kernel, channels, 1), layer.options["init"])]
-    if layer.kind == "scale":
-        return [Slot(layer.name, "kernel", (1, 1, channels, 1), "ones")]
-    if layer.kind == "batch_norm":
-        inits = {"gamma": "ones", "beta": "zeros", "mean": "zeros", "variance": "ones"}
-        return [Slot(layer.name, role, (channels,), init) for role, init in inits.items()]
-    return []
 
 
 def initial(slot: Slot, rng: np.random.Generator) -> np.ndarray:

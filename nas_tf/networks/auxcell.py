@@ -3,7 +3,8 @@
 from nas_tf.genotype import Genotype
 from nas_tf.networks import ops
 from nas_tf.networks.backbones import MobileNetV2
-from nas_tf.networks.blueprint import Draft, Layer
+from nas_tf.networks.blueprint import Layer
+from nas_tf.networks.draft import Draft
 from nas_tf.networks.heads import Head, classifier, decoder_output
 from nas_tf.networks.settings import Settings
 from nas_tf.spaces.auxcell import OPS, AuxCellDesign
@@ -41,11 +42,11 @@ def _add_block_side(
 def _add_auxiliary(
     draft: Draft, x: Layer, design: AuxCellDesign, k: int, head: Head, settings: Settings
 ) -> None:
-    draft.part = "aux"
-    if settings.auxiliary == "cell":
-        x = _add_cell(draft, x, design, f"aux{k}", settings)
-    draft.output(classifier(draft, x, f"aux{k}.classifier", head), f"aux{k}")
-    draft.part = "decoder"
+    name = f"aux{k}"
+    with draft.auxiliary(name):
+        if settings.auxiliary == "cell":
+            x = _add_cell(draft, x, design, name, settings)
+        draft.output(classifier(draft, x, f"{name}.classifier", head), "logits")
 
 
 def _add_cell(

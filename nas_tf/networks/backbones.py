@@ -7,7 +7,8 @@ Layers have the names of ``keras.applications.MobileNetV2``, so that its weights
 from dataclasses import dataclass
 
 from nas_tf.errors import ConfigError
-from nas_tf.networks.blueprint import Draft, Layer
+from nas_tf.networks.blueprint import Layer
+from nas_tf.networks.draft import Draft
 
 ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 OUTPUT_STRIDES = (8, 16, 32)

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from nas_tf.networks.blueprint import Blueprint, Part
+from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.cost import layer_madds, layer_params
 from nas_tf.sizes import Size
 
@@ -19,7 +19,7 @@ class Row:
     """The layers of one position: their number, the shape of their output and their cost."""
 
     position: str
-    part: Part
+    part: str
     layers: int
     channels: int
     size: Size
@@ -40,12 +40,12 @@ def by_position(blueprint: Blueprint, *, every: bool = False) -> list[Row]:
     """Sums the layers of each position, in order of first appearance; or lists every layer."""
     rows: dict[str, Row] = {}
     for layer in blueprint.layers:
-        source = blueprint.by_name[layer.inputs[0]] if layer.inputs else None
+        source = blueprint.source(layer)
         position = layer.name if every else position_of(layer.name)
         before = rows.get(position)
         rows[position] = Row(
             position,
-            layer.part,
+            layer.counted_as,
             1 + (before.layers if before else 0),
             layer.channels,
             layer.size,

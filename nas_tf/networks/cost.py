@@ -7,10 +7,11 @@ convolution counts on its 1x1 map. Parameters are the trainable ones: no batch-n
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nas_tf.networks.blueprint import Blueprint, Layer
+from nas_tf.networks.kinds import KINDS, STATISTICS
 from nas_tf.sizes import Size
 
 CONVENTION = (
@@ -48,6 +49,9 @@ class Cost:
 def cost(blueprint: Blueprint) -> Cost:
     """Counts all layers of a blueprint; pass ``deployed()`` to count the shipped network.
 
+    Everything between encoder and auxiliaries counts as decoder; arrays that layers share count
+    once. ``params_by_part`` counts other parts, such as architecture weights, by themselves.
+
     The receptive field is None where a global pooling makes it the entire image. The peak of
     activation memory is for one image at inference in float32, computed in layer order with each
     map freed after its last use. Both are those of the shipped network in either case.
@@ -56,12 +60,12 @@ def cost(blueprint: Blueprint) -> Cost:
     madds = _by_part(blueprint, layer_madds)
     output = blueprint.output()
     return Cost(
-        params_encoder=params["encoder"],
-        params_decoder=params["decoder"],
-        params_aux=params["aux"],
-        madds_encoder=madds["encoder"],
-        madds_decoder=madds["decoder"],
-        madds_aux=madds["aux"],
+        params_encoder=params.pop("encoder", 0),
+        params_aux=params.pop("aux", 0),
+        params_decoder=params.total(),
+        madds_encoder=madds.pop("encoder", 0),
+        madds_aux=madds.pop("aux", 0),
+        madds_decoder=madds.total(),
         output=output.size,
         output_stride=output.stride,
         receptive_field=_receptive_field(blueprint.deployed()),
@@ -69,29 +73,28 @@ def cost(blueprint: Blueprint) -> Cost:
     )
 
 
+def params_by_part(blueprint: Blueprint) -> Mapping[str, int]:
+    """Counts the trainable parameters of each part; auxiliaries are a part by themselves."""
+    return _by_part(blueprint, layer_params)
+
+
 def layer_params(layer: Layer, source: Layer | None) -> int:
-    """Counts the trainable parameters of a layer that reads ``source``."""
-    if layer.kind == "conv":
-        kernel = math.prod(layer.options["kernel"]) * source.channels * layer.channels
-        return kernel + layer.channels * layer.options["bias"]
-    if layer.kind == "depthwise":
-        return math.prod(layer.options["kernel"]) * layer.channels
-    return {"batch_norm": 2, "scale": 1}.get(layer.kind, 0) * layer.channels
+    """Counts the trainable parameters of a layer that reads ``source``, 0 if they are shared."""
+    if source is None or layer.owner:
+        return 0
+    slots = KINDS[layer.kind].slots(layer, source)
+    return sum(slot.size for slot in slots if slot.role not in STATISTICS)
 
 
 def layer_madds(layer: Layer, source: Layer | None) -> int:
     """Counts the multiply-adds of a layer that reads ``source``."""
-    if layer.kind not in ("conv", "depthwise"):
-        return 0
-    fan_in = source.channels if layer.kind == "conv" else 1
-    return math.prod((*layer.size, layer.channels, fan_in, *layer.options["kernel"]))
+    return 0 if source is None else KINDS[layer.kind].madds(layer, source)
 
 
 def _by_part(blueprint: Blueprint, count: Callable[[Layer, Layer | None], int]) -> Counter[str]:
     totals: Counter[str] = Counter()
     for layer in blueprint.layers:
-        source = blueprint.by_name[layer.inputs[0]] if layer.inputs else None
-        totals[layer.part] += count(layer, source)
+        totals[layer.counted_as] += count(layer, blueprint.source(layer))
     return totals
 
 
@@ -104,12 +107,13 @@ def _receptive_field(blueprint: Blueprint) -> Size | None:
         if not layer.inputs:
             fields[layer.name] = (1, 1)
             continue
-        read = layer.inputs[:1] if layer.kind == "resize" else layer.inputs
+        read = layer.inputs[KINDS[layer.kind].reads] or layer.inputs
         rows, columns = (max(fields[name][axis] for name in read) for axis in (0, 1))
         step = blueprint.by_name[layer.inputs[0]].stride
         reach = _reach(layer)
         fields[layer.name] = (rows + reach[0] * step, columns + reach[1] * step)
-    return fields[blueprint.outputs["logits"]]
+    shipped = [fields[name] for name in blueprint.outputs.values()]
+    return max(rows for rows, _ in shipped), max(columns for _, columns in shipped)
 
 
 def _reach(layer: Layer) -> Size:
@@ -123,10 +127,10 @@ def _reach(layer: Layer) -> Size:
 
 def _peak_activation_bytes(blueprint: Blueprint) -> int:
     """Returns the largest total of maps in memory at once; in-place layers need no memory."""
-    in_place = {"batch_norm", "relu", "dropout", "output", "scale"}
     owner: dict[str, str] = {}
     for layer in blueprint.layers:
-        owner[layer.name] = owner[layer.inputs[0]] if layer.kind in in_place else layer.name
+        in_place = KINDS[layer.kind].in_place
+        owner[layer.name] = owner[layer.inputs[0]] if in_place else layer.name
     last_use = {owner[layer.name]: n for n, layer in enumerate(blueprint.layers)}
     for n, layer in enumerate(blueprint.layers):
         for name in layer.inputs:

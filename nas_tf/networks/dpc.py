@@ -3,7 +3,8 @@
 from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
 from nas_tf.networks.backbones import MobileNetV2
-from nas_tf.networks.blueprint import Draft, Layer
+from nas_tf.networks.blueprint import Layer
+from nas_tf.networks.draft import Draft
 from nas_tf.networks.heads import Head, classifier
 from nas_tf.networks.settings import Settings
 from nas_tf.sizes import Size

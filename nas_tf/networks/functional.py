@@ -6,12 +6,19 @@ tenth of the operations. The Keras model is what is saved, shipped and tested ag
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from nas_tf.networks.arithmetic import (
+    group_normalised,
+    grouped_conv,
+    mix_weights,
+    mixed,
+    modulated,
+)
 from nas_tf.networks.arrays import Layout, PartLayout, layouts
-from nas_tf.networks.blueprint import Blueprint, Layer
+from nas_tf.networks.blueprint import Blueprint, Layer, Outputs
 
 Vectors = Mapping[str, tf.Tensor]
 _NO_STATISTICS: tuple[int, ...] = (0,)
@@ -35,6 +42,20 @@ class Precision:
 FLOAT32 = Precision()
 
 
+class Computed(NamedTuple):
+    """The results of a forward pass.
+
+    Args:
+        outputs: The outputs that ship, by name.
+        auxiliaries: The outputs of each auxiliary head, by the same names.
+        measured: The vector of batch statistics of each part that normalises by the batch.
+    """
+
+    outputs: dict[str, tf.Tensor]
+    auxiliaries: dict[str, dict[str, tf.Tensor]]
+    measured: dict[str, tf.Tensor]
+
+
 @dataclass
 class _Pass:
     """The state of one forward pass: its arguments, all tensors, and the measured statistics."""
@@ -56,7 +77,7 @@ class Functional:
 
         network = Functional(blueprint)
         state = from_arrays(network.parts, initial_arrays(blueprint, seed=0))
-        outputs, _ = network(images, state.trainable, state.statistics)
+        logits = network(images, state.trainable, state.statistics).outputs["logits"]
 
     Args:
         blueprint: The network; dead layers are left out.
@@ -85,7 +106,7 @@ class Functional:
         *,
         training: frozenset[str] = frozenset(),
         seed: tf.Tensor | None = None,
-    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+    ) -> Computed:
         """Computes all outputs, and the batch statistics of each part in ``training``.
 
         Args:
@@ -103,8 +124,15 @@ class Functional:
             elif layer.name not in self._skipped:
                 read = [state.tensors[name] for name in layer.inputs if name in state.tensors]
                 state.tensors[layer.name] = getattr(self, f"_{layer.kind}")(layer, read, state)
-        outputs = {key: state.tensors[name] for key, name in self.blueprint.outputs.items()}
-        return outputs, {part: self._measured_vector(part, state) for part in sorted(training)}
+
+        def found(outputs: Outputs) -> dict[str, tf.Tensor]:
+            return {key: state.tensors[name] for key, name in outputs.items()}
+
+        return Computed(
+            found(self.blueprint.outputs),
+            {head: found(outputs) for head, outputs in self.blueprint.auxiliaries.items()},
+            {part: self._measured_vector(part, state) for part in sorted(training)},
+        )
 
     def _split_vectors(
         self, trainable: Vectors, statistics: Vectors
@@ -117,7 +145,8 @@ class Functional:
 
     def _measured_vector(self, part: str, state: _Pass) -> tf.Tensor:
         slots = self.parts[part].statistics.slots
-        return tf.concat([state.measured[slot.layer, slot.role] for slot in slots], 0)
+        measured = [state.measured[slot.layer, slot.role] for slot in slots]
+        return tf.concat(measured, 0) if measured else tf.zeros(0)
 
     def _separable_pairs(self) -> dict[str, str]:
         """Maps each pointwise convolution to the depthwise one of stride 1 that it alone reads."""
@@ -131,34 +160,38 @@ class Functional:
             if layer.kind == "depthwise"
             and layer.options["stride"] == 1
             and [reader.kind for reader in readers[layer.name]] == ["conv"]
+            and "groups" not in readers[layer.name][0].options
         }
 
     def _compute(self, x: tf.Tensor) -> tf.Tensor:
         return x if x.dtype == self.precision.compute else tf.cast(x, self.precision.compute)
 
     def _conv(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
-        kernel = state.arrays[layer.name, "kernel"]
+        kernel = state.arrays[layer.arrays_of, "kernel"]
         options = layer.options
         if layer.name in self._dense:
             depthwise = self.blueprint.by_name[self._dense[layer.name]]
             read = [state.tensors[depthwise.inputs[0]]]
-            kernel = state.arrays[depthwise.name, "kernel"] * kernel
+            kernel = state.arrays[depthwise.arrays_of, "kernel"] * kernel
             options = depthwise.options
-        stride, (rows, columns) = options["stride"], options["rate"]
-        y = tf.raw_ops.Conv2D(
-            input=read[0],
-            filter=kernel,
-            strides=[1, stride, stride, 1],
-            padding="SAME",
-            dilations=[1, rows, columns, 1],
-        )
-        if layer.options["bias"]:
-            bias = state.arrays[layer.name, "bias"]
-            y = tf.raw_ops.BiasAdd(value=y, bias=self._compute(bias))
-        return y
+        if "groups" in options:
+            y = grouped_conv(read[0], kernel, options)
+        else:
+            y = tf.raw_ops.Conv2D(
+                input=read[0],
+                filter=kernel,
+                strides=[1, options["stride"], options["stride"], 1],
+                padding=options.get("padding", "same").upper(),
+                dilations=[1, *options["rate"], 1],
+            )
+        return self._with_bias(layer, y, state) if layer.options["bias"] else y
+
+    def _with_bias(self, layer: Layer, y: tf.Tensor, state: _Pass) -> tf.Tensor:
+        bias = self._compute(state.arrays[layer.arrays_of, "bias"])
+        return tf.raw_ops.BiasAdd(value=y, bias=bias)
 
     def _depthwise(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
-        x, kernel = read[0], state.arrays[layer.name, "kernel"]
+        x, kernel = read[0], state.arrays[layer.arrays_of, "kernel"]
         stride, rate = layer.options["stride"], layer.options["rate"]
         if max(layer.options["kernel"]) >= self.precision.depthwise_from:
             x, kernel = tf.cast(x, tf.float32), tf.cast(kernel, tf.float32)
@@ -167,14 +200,19 @@ class Functional:
             tf.nn.depthwise_conv2d(x, kernel, (1, stride, stride, 1), "SAME", dilations=dilations)
         )
 
+    def _deformable(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+        kernel, groups = state.arrays[layer.arrays_of, "kernel"], layer.options["groups"]
+        y = modulated(read[0], read[1], kernel, groups=groups)
+        return self._with_bias(layer, y, state)
+
     def _batch_norm(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         name = layer.name
-        part = "encoder" if layer.part == "encoder" else "decoder"
-        learning = part in state.training
+        learning = layer.part in state.training
+        affine = layer.options.get("affine", True)
         normalised = tf.raw_ops.FusedBatchNormV3(
             x=read[0],
-            scale=state.arrays[name, "gamma"],
-            offset=state.arrays[name, "beta"],
+            scale=state.arrays[name, "gamma"] if affine else tf.ones(layer.channels),
+            offset=state.arrays[name, "beta"] if affine else tf.zeros(layer.channels),
             mean=tf.zeros(0) if learning else state.arrays[name, "mean"],
             variance=tf.zeros(0) if learning else state.arrays[name, "variance"],
             epsilon=layer.options["epsilon"],
@@ -185,10 +223,22 @@ class Functional:
             state.measured[name, "variance"] = normalised.batch_variance
         return normalised.y
 
+    def _group_norm(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+        gamma, beta = (state.arrays[layer.arrays_of, role] for role in ("gamma", "beta"))
+        options = layer.options
+        y = group_normalised(tf.cast(read[0], tf.float32), options["groups"], options["epsilon"])
+        return self._compute(y * gamma + beta)
+
     def _relu(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         if layer.options["most"] == 6:
             return tf.raw_ops.Relu6(features=read[0])
         return tf.raw_ops.Relu(features=read[0])
+
+    def _leaky_relu(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+        return tf.raw_ops.LeakyRelu(features=read[0], alpha=layer.options["slope"])
+
+    def _exp(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+        return self._compute(tf.exp(tf.cast(read[0], tf.float32)))
 
     def _max_pool(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         kernel, stride = layer.options["kernel"], layer.options["stride"]
@@ -198,13 +248,28 @@ class Functional:
         return tf.nn.avg_pool2d(read[0], layer.options["kernel"], layer.options["stride"], "VALID")
 
     def _subsample(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
-        return read[0][:, ::2, ::2]
+        stride = layer.options["stride"]
+        return read[0][:, ::stride, ::stride]
+
+    def _pad(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+        border = [layer.options["border"]] * 2
+        return tf.pad(read[0], [[0, 0], border, border, [0, 0]])
 
     def _global_pool(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         return self._compute(tf.reduce_mean(tf.cast(read[0], tf.float32), (1, 2), keepdims=True))
 
     def _add(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         return tf.raw_ops.AddV2(x=read[0], y=read[1])
+
+    def _subtract(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+        return read[0] - read[1]
+
+    def _table(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+        return state.arrays[layer.name, "table"]
+
+    def _mix(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+        weights = self._compute(mix_weights(read[0], **layer.options))
+        return mixed(weights, read[1:])
 
     def _concat(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         return tf.concat(read, -1)
@@ -221,13 +286,13 @@ class Functional:
         return self._compute(resized)
 
     def _scale(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
-        return read[0] * tf.reshape(state.arrays[layer.name, "kernel"], (-1,))
+        return read[0] * tf.reshape(state.arrays[layer.arrays_of, "kernel"], (-1,))
 
     def _zero(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         return tf.zeros_like(read[0])
 
     def _dropout(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
-        if state.seed is None or "decoder" not in state.training:
+        if state.seed is None or layer.part not in state.training:
             return read[0]
         return tf.nn.experimental.stateless_dropout(read[0], layer.options["drop"], state.seed)
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from nas_tf.networks.blueprint import Blueprint, Layer
+from nas_tf.networks.kinds import KINDS
 from nas_tf.sizes import Size
 
 Shape: TypeAlias = tuple[int, int, int]
-_FREE = ("dropout", "output")
-_FUSES_RELU = ("conv", "depthwise", "add", "affine")
-_WEIGHTLESS = ("global_pool", "max_pool", "average_pool", "subsample", "resize", "add", "concat")
-_KEEPS_SIGN = ("global_pool", "max_pool", "average_pool", "subsample", "resize", "add", "concat")
-_KERNELS = ("conv", "depthwise", "max_pool", "average_pool")
+_KERNELS = tuple(name for name, kind in KINDS.items() if kind.window)
+_SCALARS = {"groups": int, "border": int, "slope": float, "epsilon": float}
+_FLAGS = ("corners", "valid")
+_CONSTANTS = ("input", "zero", "table")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,11 @@ class Op:
     stride: Size = (1, 1)
     rate: Size = (1, 1)
     corners: bool = False
+    valid: bool = False
+    groups: int = 1
+    border: int = 0
+    slope: float = 0.0
+    epsilon: float = 0.0
 
     @classmethod
     def parse(cls, text: str) -> "Op":
@@ -49,10 +54,10 @@ class Op:
         sources, result = shapes.split(" > ")
         kind, *words = head.split(" ")
         options: dict[str, Any] = {"kernel": _numbers(words.pop(0))} if kind in _KERNELS else {}
-        if "corners" in words:
-            options["corners"] = bool(words.pop())
-        names, values = words[::2], words[1::2]
-        options |= {name: _numbers(value) for name, value in zip(names, values, strict=True)}
+        options |= {flag: True for flag in _FLAGS if flag in words}
+        words = [word for word in words if word not in _FLAGS]
+        for name, value in zip(words[::2], words[1::2], strict=True):
+            options[name] = _SCALARS.get(name, _numbers)(value)
         inputs = tuple(_numbers(shape) for shape in sources.split(" "))
         return cls(kind, inputs, _numbers(result), **options)
 
@@ -69,7 +74,9 @@ class Op:
         Among operations that differ in channels alone, time is about proportional to it.
         """
         values = sum(math.prod(shape) for shape in (*self.inputs, self.output))
-        fan_in = {"conv": self.inputs[0][2], "depthwise": 1}.get(self.kind, 0)
+        fan_in = {"depthwise": 1}.get(self.kind, 0)
+        if self.kind in ("conv", "deformable"):
+            fan_in = self.inputs[0][2] // (self.groups if self.kind == "conv" else 1)
         return values + fan_in * math.prod((*self.output, *self.kernel))
 
     @property
@@ -95,7 +102,10 @@ class Op:
             for name, value in (("stride", self.stride), ("rate", self.rate))
             if value != (1, 1)
         ]
-        words += ["corners"] * self.corners
+        for name, kind in _SCALARS.items():
+            if (value := getattr(self, name)) != (1 if name == "groups" else kind()):
+                words.append(f"{name} {value}")
+        words += [flag for flag in _FLAGS if getattr(self, flag)]
         return f"{' '.join(words)}: {' '.join(map(_by, self.inputs))} > {_by(self.output)}"
 
 
@@ -105,6 +115,7 @@ class Node:
 
     ``most`` is None without an activation, 6 for ReLU6 and 0 for ReLU, which has no upper bound.
     A ``constant`` operation depends on maps of zeros alone and is computed at conversion.
+    ``outputs`` names the network's outputs that it computes.
     """
 
     name: str
@@ -113,10 +124,11 @@ class Node:
     layers: tuple[Layer, ...]
     most: float | None = None
     constant: bool = False
+    outputs: tuple[str, ...] = ()
 
 
 def fuse(blueprint: Blueprint) -> list[Node]:
-    """Returns the operations of the shipped network in order; the last one returns its logits.
+    """Returns the operations of the shipped network in order.
 
     Inputs and maps of zeros are read but are no operations.
 
@@ -149,7 +161,7 @@ class _Fusion:
     def nodes(self) -> list[Node]:
         """Returns the operations of all layers."""
         for layer in self._layers:
-            if layer.kind in ("input", "zero") or layer.name in self._copies:
+            if layer.kind in _CONSTANTS or layer.name in self._copies:
                 continue
             inputs = self._inputs(layer)
             if self._is_fused(layer, inputs[0]):
@@ -159,6 +171,9 @@ class _Fusion:
                 op = self._op(layer, inputs)
                 constant = layer.name in self._constant
                 self._nodes[layer.name] = Node(layer.name, op, inputs, (layer,), most, constant)
+        for output, layer in self._blueprint.outputs.items():
+            node = self._nodes[self._copies[layer]]
+            self._nodes[node.name] = replace(node, outputs=(*node.outputs, output))
         return list(self._nodes.values())
 
     def _needed(self) -> list[Layer]:
@@ -179,13 +194,13 @@ class _Fusion:
             if self._constant.issuperset(inputs):
                 self._constant.add(layer.name)
             if layer.kind in ("relu", "zero") or (
-                layer.kind in _KEEPS_SIGN and self._positive.issuperset(inputs)
+                KINDS[layer.kind].keeps_sign and self._positive.issuperset(inputs)
             ):
                 self._positive.add(layer.name)
-            if layer.kind in _FREE or self._is_copy(layer):
+            if KINDS[layer.kind].is_free or self._is_copy(layer):
                 self._copies[layer.name] = inputs[0]
                 continue
-            if layer.kind in _WEIGHTLESS:
+            if KINDS[layer.kind].is_repeatable:
                 first = known.setdefault((self._op(layer, inputs), inputs), layer.name)
                 if first != layer.name:
                     self._copies[layer.name] = first
@@ -203,10 +218,8 @@ class _Fusion:
 
     @staticmethod
     def _read(layer: Layer) -> tuple[str, ...]:
-        """Returns the layers whose values are read: zeros read none, resizing its first input."""
-        if layer.kind == "zero":
-            return ()
-        return layer.inputs[:1] if layer.kind == "resize" else layer.inputs
+        """Returns the layers whose values are read."""
+        return layer.inputs[KINDS[layer.kind].reads]
 
     def _is_copy(self, layer: Layer) -> bool:
         """Returns whether a layer returns its input unchanged.
@@ -224,26 +237,24 @@ class _Fusion:
         if before is None or before.most is not None or self._readers[source] > 1:
             return False
         if layer.kind == "batch_norm":
-            return before.layers[-1].kind in ("conv", "depthwise")
-        return layer.kind == "relu" and before.op.kind in _FUSES_RELU
+            return KINDS[before.layers[-1].kind].folds_norm
+        return layer.kind == "relu" and KINDS[before.layers[-1].kind].fuses_relu
 
     def _op(self, layer: Layer, inputs: tuple[str, ...]) -> Op:
         options = layer.options
-        kind = {
-            "batch_norm": "affine",
-            "global_pool": "mean",
-            "scale": "depthwise",
-            "subsample": "depthwise",
-        }.get(layer.kind, layer.kind)
-        stride = 2 if layer.kind == "subsample" else options.get("stride", 1)
         return Op(
-            kind,
+            KINDS[layer.kind].op or layer.kind,
             tuple(_shape(self._blueprint.by_name[name]) for name in inputs),
             _shape(layer),
             kernel=_pair(options.get("kernel", 1)),
-            stride=_pair(stride),
+            stride=_pair(options.get("stride", 1)),
             rate=_pair(options.get("rate", 1)),
             corners=options.get("corners", False),
+            valid=options.get("padding") == "valid",
+            groups=options.get("groups", 1),
+            border=options.get("border", 0),
+            slope=options.get("slope", 0.0),
+            epsilon=options.get("epsilon", 0.0) if layer.kind == "group_norm" else 0.0,
         )
 
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from nas_tf.errors import ConfigError
-from nas_tf.networks.blueprint import Draft, Layer
+from nas_tf.networks.blueprint import Layer
+from nas_tf.networks.draft import Draft
 from nas_tf.networks.ops import conv_bn_relu
 
 

@@ -1,7 +1,6 @@
 """Builds a functional Keras model from a blueprint, with a Keras layer of the same name per layer.
 
-It also holds the two custom layers ``Resize`` and ``Zero``. Their registered names are stored in
-saved models and must not change.
+Operations that Keras has no layer for are in ``keras_layers``.
 """
 
 import gc
@@ -9,60 +8,26 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import tensorflow as tf
 from tensorflow import keras
 
 from nas_tf.networks.blueprint import Blueprint, Layer
-
-
-@keras.utils.register_keras_serializable("nas_tf")
-class Resize(keras.layers.Layer):
-    """Bilinear resizing to a fixed size, or to the size of a second input.
-
-    ::
-
-        small = Resize((32, 48))(image)
-        like_other = Resize()([image, other])
-
-    Args:
-        size: Height and width, or None to take them from the second input.
-        corners: Align corner pixels (the released DPC code) instead of half-pixel centres.
-    """
-
-    def __init__(
-        self, size: tuple[int, int] | None = None, *, corners: bool = False, **kwargs: Any
-    ) -> None:
-        super().__init__(**kwargs)
-        self.size, self.corners = size, corners
-
-    def call(self, inputs: Any) -> tf.Tensor:
-        """Resizes the first input and returns the result in its type."""
-        x = inputs if self.size is not None else inputs[0]
-        size = self.size if self.size is not None else tf.shape(inputs[1])[1:3]
-        resized = tf.raw_ops.ResizeBilinear(
-            images=x, size=size, align_corners=self.corners, half_pixel_centers=not self.corners
-        )
-        return tf.cast(resized, x.dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the configuration, with size and alignment."""
-        return {**super().get_config(), "size": self.size, "corners": self.corners}
-
-
-@keras.utils.register_keras_serializable("nas_tf")
-class Zero(keras.layers.Layer):
-    """The operation ``zero``: a map of zeros whose gradient is zero rather than absent."""
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns the input multiplied by zero."""
-        return inputs * tf.zeros((), inputs.dtype)
+from nas_tf.networks.keras_layers import (
+    DeformableConv,
+    Exp,
+    GroupedConv,
+    Mix,
+    Resize,
+    Scale,
+    Table,
+    Zero,
+)
 
 
 def realise(blueprint: Blueprint, *, name: str) -> keras.Model:
     """Builds the Keras model of a blueprint, without its dead layers.
 
-    The model returns the logits alone, or a dictionary of outputs if there are auxiliaries;
-    likewise it takes the image alone, or a dictionary of taps.
+    The model returns a single output alone, else a dictionary of outputs and auxiliaries, by the
+    names of their layers; likewise it takes the image alone, or a dictionary of taps.
     """
     with _garbage_collection_paused():
         return _build_model(blueprint.live(), name)
@@ -82,6 +47,7 @@ def _garbage_collection_paused() -> Iterator[None]:
 
 def _build_model(blueprint: Blueprint, name: str) -> keras.Model:
     tensors: dict[str, Any] = {}
+    owners: dict[str, keras.layers.Layer] = {}
     for layer in blueprint.layers:
         if layer.kind == "input":
             size = (None, None) if blueprint.dynamic else layer.size
@@ -91,9 +57,12 @@ def _build_model(blueprint: Blueprint, name: str) -> keras.Model:
         if layer.kind == "resize":
             tensors[layer.name] = _resize(layer, blueprint, inputs)
             continue
-        keras_layer = _KERAS_LAYERS[layer.kind](layer)
+        keras_layer = owners.get(layer.owner) or _KERAS_LAYERS[layer.kind](layer)
+        owners[layer.name] = keras_layer
         tensors[layer.name] = keras_layer(inputs if len(inputs) > 1 else inputs[0])
     outputs = {key: tensors[layer] for key, layer in blueprint.outputs.items()}
+    for auxiliary in blueprint.auxiliaries.values():
+        outputs |= {layer: tensors[layer] for layer in auxiliary.values()}
     inputs = {
         layer.name: tensors[layer.name] for layer in blueprint.layers if layer.kind == "input"
     }
@@ -107,16 +76,22 @@ def _only(tensors: dict[str, Any]) -> Any:
 
 def _conv(layer: Layer) -> keras.layers.Layer:
     options = layer.options
-    return keras.layers.Conv2D(
+    grouped = {"groups": options["groups"]} if "groups" in options else {}
+    return (GroupedConv if grouped else keras.layers.Conv2D)(
         layer.channels,
         options["kernel"],
         strides=options["stride"],
         dilation_rate=options["rate"],
-        padding="same",
+        padding=options.get("padding", "same"),
         use_bias=options["bias"],
         kernel_initializer=_initializer(options["init"]),
         name=layer.name,
+        **grouped,
     )
+
+
+def _deformable(layer: Layer) -> keras.layers.Layer:
+    return DeformableConv(layer.channels, layer.options["groups"], name=layer.name)
 
 
 def _depthwise(layer: Layer) -> keras.layers.Layer:
@@ -140,8 +115,13 @@ def _initializer(name: str) -> keras.initializers.Initializer:
 
 
 def _batch_norm(layer: Layer) -> keras.layers.Layer:
+    affine = layer.options.get("affine", True)
     return keras.layers.BatchNormalization(
-        epsilon=layer.options["epsilon"], momentum=layer.options["momentum"], name=layer.name
+        epsilon=layer.options["epsilon"],
+        momentum=layer.options["momentum"],
+        scale=affine,
+        center=affine,
+        name=layer.name,
     )
 
 
@@ -162,6 +142,8 @@ def _average_pool(layer: Layer) -> keras.layers.Layer:
 
 def _scale(layer: Layer) -> keras.layers.Layer:
     """Returns a factor per channel as a 1x1 depthwise convolution, so that it can be quantised."""
+    if layer.options.get("scalar"):
+        return Scale(name=layer.name)
     return keras.layers.DepthwiseConv2D(
         1, use_bias=False, depthwise_initializer="ones", name=layer.name
     )
@@ -186,15 +168,27 @@ def _resize(layer: Layer, blueprint: Blueprint, inputs: list[Any]) -> Any:
 _KERAS_LAYERS: Mapping[str, Callable[[Layer], keras.layers.Layer]] = {
     "conv": _conv,
     "depthwise": _depthwise,
+    "deformable": _deformable,
     "batch_norm": _batch_norm,
+    "group_norm": lambda layer: keras.layers.GroupNormalization(
+        layer.options["groups"], epsilon=layer.options["epsilon"], name=layer.name
+    ),
+    "leaky_relu": lambda layer: keras.layers.LeakyReLU(layer.options["slope"], name=layer.name),
+    "exp": lambda layer: Exp(name=layer.name),
     "relu": lambda layer: keras.layers.ReLU(layer.options["most"], name=layer.name),
     "max_pool": _max_pool,
     "average_pool": _average_pool,
     "global_pool": lambda layer: keras.layers.GlobalAveragePooling2D(
         keepdims=True, name=layer.name
     ),
-    "subsample": lambda layer: keras.layers.MaxPooling2D(1, strides=2, name=layer.name),
+    "subsample": lambda layer: keras.layers.MaxPooling2D(
+        1, strides=layer.options["stride"], name=layer.name
+    ),
+    "pad": lambda layer: keras.layers.ZeroPadding2D(layer.options["border"], name=layer.name),
     "add": lambda layer: keras.layers.Add(name=layer.name),
+    "subtract": lambda layer: keras.layers.Subtract(name=layer.name),
+    "table": lambda layer: Table(layer.options["rows"], layer.channels, name=layer.name),
+    "mix": lambda layer: Mix(**layer.options, name=layer.name),
     "concat": lambda layer: keras.layers.Concatenate(name=layer.name),
     "scale": _scale,
     "zero": lambda layer: Zero(name=layer.name),

@@ -2,7 +2,8 @@
 
 import re
 
-from nas_tf.networks.blueprint import Draft, Layer
+from nas_tf.networks.blueprint import Layer
+from nas_tf.networks.draft import Draft
 
 _NAME = re.compile(r"(conv|sep|maxpool)(\d)x\2(?:_rate(\d+))?")
 

@@ -9,16 +9,9 @@ import numpy as np
 from tensorflow import keras
 
 from nas_tf.networks import weights as weight_files
-from nas_tf.networks.arrays import (
-    ROLES,
-    STATISTICS,
-    PartLayout,
-    Role,
-    initial,
-    layouts,
-    slots_of,
-)
+from nas_tf.networks.arrays import PartLayout, initial, layouts
 from nas_tf.networks.blueprint import Blueprint
+from nas_tf.networks.kinds import KINDS, Role
 
 Arrays: TypeAlias = "dict[tuple[str, Role], np.ndarray]"
 
@@ -83,7 +76,7 @@ def encoder_arrays(blueprint: Blueprint, weights: str | Path, alpha: float) -> A
     arrays: Arrays = {}
     for name, values in weight_files.read_encoder(blueprint, path).items():
         layer = blueprint.by_name[name]
-        slots = slots_of(layer, blueprint.by_name[layer.inputs[0]])
+        slots = KINDS[layer.kind].slots(layer, blueprint.by_name[layer.inputs[0]])
         arrays |= {(name, slot.role): value for slot, value in zip(slots, values, strict=True)}
     return arrays
 
@@ -92,15 +85,19 @@ def fill_model(model: keras.Model, arrays: Arrays) -> None:
     """Sets a Keras model's weights by layer name; arrays of other layers are ignored."""
     for layer in model.layers:
         if layer.weights:
-            values = [arrays[layer.name, role] for role in ROLES if (layer.name, role) in arrays]
-            layer.set_weights(values)
+            layer.set_weights([arrays[layer.name, role] for role in _roles(layer)])
 
 
 def arrays_of_model(model: keras.Model) -> Arrays:
     """Returns the weights of a Keras model by layer and role."""
     arrays: Arrays = {}
     for layer in model.layers:
-        values = layer.get_weights()
-        roles = ("gamma", "beta", *STATISTICS) if len(values) == 4 else ("kernel", "bias")
-        arrays |= {(layer.name, role): value for role, value in zip(roles, values, strict=False)}
+        values = zip(_roles(layer), layer.get_weights(), strict=True)
+        arrays |= {(layer.name, role): value for role, value in values}
     return arrays
+
+
+def _roles(layer: keras.layers.Layer) -> list[str]:
+    """Returns the roles of a Keras layer's weights, by which it names them."""
+    names = [weight.name.rpartition("/")[2].partition(":")[0] for weight in layer.weights]
+    return [name.removeprefix("depthwise_").removeprefix("moving_") for name in names]

@@ -3,7 +3,8 @@
 from nas_tf.genotype import Genotype
 from nas_tf.networks import ops
 from nas_tf.networks.backbones import MobileNetV2
-from nas_tf.networks.blueprint import Draft, Layer
+from nas_tf.networks.blueprint import Layer
+from nas_tf.networks.draft import Draft
 from nas_tf.networks.heads import Head, decoder_output
 from nas_tf.networks.settings import Settings
 from nas_tf.spaces.template import AGGREGATIONS, OPS, Template, TemplateDesign

@@ -14,18 +14,13 @@ from tensorflow import keras
 from nas_tf import folders
 from nas_tf.errors import ConfigError, EnvironmentFault, WeightsError
 from nas_tf.networks.blueprint import Blueprint
+from nas_tf.networks.kinds import KINDS
 from nas_tf.networks.model_files import refuse_references
 
 DRAWN_ALPHA = 0.35
 """The width multiplier of the encoder that comes with this package."""
 _DRAWN = Path(__file__).with_name(f"drawn_mobilenet_v2_{DRAWN_ALPHA}.h5")
 _RELEASE = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
-_KERAS_CLASS = {
-    "conv": "conv2d",
-    "depthwise": "depthwise_conv2d",
-    "batch_norm": "batch_normalization",
-}
-
 _TIMEOUT = 20.0
 """Seconds after which a server that does not answer counts as unreachable."""
 
@@ -102,7 +97,7 @@ def read_encoder(blueprint: Blueprint, path: Path) -> Mapping[str, list[np.ndarr
     Raises ``WeightsError`` if a shape does not fit or a value is not finite.
     """
     layers = [layer for layer in blueprint.live().layers if layer.part == "encoder"]
-    weighted = [layer for layer in layers if layer.kind in _KERAS_CLASS]
+    weighted = [layer for layer in layers if KINDS[layer.kind].keras_class]
     try:
         with h5py.File(path) as file:
             refuse_references(file, path)
@@ -115,7 +110,7 @@ def read_encoder(blueprint: Blueprint, path: Path) -> Mapping[str, list[np.ndarr
         ) from error
     for layer in weighted:
         source = blueprint.by_name[layer.inputs[0]]
-        expected = _shapes(layer, source.channels)
+        expected = [slot.shape for slot in KINDS[layer.kind].slots(layer, source)]
         shapes = [array.shape for array in found[layer.name]]
         if shapes != expected:
             raise WeightsError(
@@ -139,7 +134,7 @@ def _group_names(weighted: list[Any], file: h5py.File) -> Iterator[str]:
         if not by_order:
             yield root + layer.name
             continue
-        kind = _KERAS_CLASS[layer.kind]
+        kind = KINDS[layer.kind].keras_class
         yield f"layers/{kind}_{counts[kind]}/vars" if counts[kind] else f"layers/{kind}/vars"
         counts[kind] += 1
 
@@ -152,14 +147,6 @@ def _arrays(file: h5py.File, key: str) -> list[np.ndarray]:
     if names is None:
         names = sorted(group, key=lambda name: (len(name), name))
     return [np.asarray(group[name], np.float32) for name in names]
-
-
-def _shapes(layer: Any, channels: int) -> list[tuple[int, ...]]:
-    if layer.kind == "conv":
-        return [(*layer.options["kernel"], channels, layer.channels)]
-    if layer.kind == "depthwise":
-        return [(*layer.options["kernel"], channels, 1)]
-    return [(layer.channels,)] * 4
 
 
 def _local_name(alpha: float) -> str:

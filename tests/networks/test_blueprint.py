@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from nas_tf import networks, spaces
 from nas_tf.errors import ConfigError, GenotypeError
 from nas_tf.networks import Settings, heads
+from nas_tf.networks.draft import Draft
 
 
 def blueprint_for(text: str, **changes: object) -> networks.Blueprint:
@@ -145,7 +146,7 @@ def test_other_mistakes_are_named() -> None:
 
 
 def test_a_stride_that_does_not_divide_the_rate_is_refused() -> None:
-    draft = networks.blueprint.Draft((32, 32))
+    draft = Draft((32, 32))
     with pytest.raises(ConfigError, match=r"^odd: stride 2 does not divide rate \(3, 3\)$"):
         draft.depthwise(draft.image(), "odd", kernel=3, stride=2, rate=(3, 3))
 

@@ -1,7 +1,7 @@
 import pytest
 
 from nas_tf import networks, spaces
-from nas_tf.networks.blueprint import Draft
+from nas_tf.networks.draft import Draft
 from nas_tf.networks.by_position import by_position, position_of
 from nas_tf.networks.cost import cost
 

@@ -80,7 +80,9 @@ def test_equals_the_keras_model(genotype: Genotype, images: tf.Tensor) -> None:
             layer.rate = 0.0
     for training in (False, True):  # in this order: training moves the model's statistics
         expected = as_dict(model(images, training=training))
-        given, _ = computed(blueprint, arrays, images, training=ALL if training else frozenset())
+        found = computed(blueprint, arrays, images, training=ALL if training else frozenset())
+        heads = {name: head["logits"] for name, head in found.auxiliaries.items()}
+        given = {**found.outputs, **heads}
         assert given.keys() == expected.keys()
         for name, logits in expected.items():
             scale = float(tf.reduce_max(tf.abs(logits)))
@@ -89,7 +91,7 @@ def test_equals_the_keras_model(genotype: Genotype, images: tf.Tensor) -> None:
 
 def test_batch_statistics_are_those_keras_averages(images: tf.Tensor) -> None:
     blueprint, model, arrays = pair(spaces.resolve("arch2"))
-    _, measured = computed(blueprint, arrays, images, training=ALL)
+    measured = computed(blueprint, arrays, images, training=ALL).measured
     before = arrays_of_model(model)
     model(images, training=True)
     after = arrays_of_model(model)
@@ -108,8 +110,8 @@ def test_batch_statistics_are_those_keras_averages(images: tf.Tensor) -> None:
 
 def test_dense_separable_convolutions_are_the_same_function(images: tf.Tensor) -> None:
     blueprint, arrays = weighted(spaces.resolve("arch0"))
-    plain, _ = computed(blueprint, arrays, images)
-    dense, _ = computed(blueprint, arrays, images, precision=Precision(dense=True))
+    plain = computed(blueprint, arrays, images).outputs
+    dense = computed(blueprint, arrays, images, precision=Precision(dense=True)).outputs
     np.testing.assert_allclose(plain["logits"], dense["logits"], atol=1e-4)
 
 
@@ -120,8 +122,8 @@ def test_dense_separable_convolutions_are_the_same_function(images: tf.Tensor) -
 )
 def test_bfloat16_is_near(images: tf.Tensor, precision: Precision) -> None:
     blueprint, arrays = weighted(spaces.resolve("arch0"))
-    plain, _ = computed(blueprint, arrays, images)
-    near, _ = computed(blueprint, arrays, images, precision=precision)
+    plain = computed(blueprint, arrays, images).outputs
+    near = computed(blueprint, arrays, images, precision=precision).outputs
     error = tf.norm(near["logits"] - plain["logits"]) / tf.norm(plain["logits"])
     assert 0 < float(error) < 0.03
 
@@ -156,7 +158,7 @@ def test_dropout_follows_its_seed(images: tf.Tensor) -> None:
     blueprint, arrays = weighted(spaces.resolve("dpc-top1"))
 
     def run(seed: list[int]) -> np.ndarray:
-        outputs, _ = computed(blueprint, arrays, images, training=ALL, seed=tf.constant(seed))
+        outputs = computed(blueprint, arrays, images, training=ALL, seed=tf.constant(seed)).outputs
         return outputs["logits"].numpy()
 
     np.testing.assert_array_equal(run([1, 2]), run([1, 2]))

@@ -14,7 +14,7 @@ from nas_tf import networks, spaces
 from nas_tf.genotype import Genotype
 from nas_tf.networks import Settings
 from nas_tf.networks.backbones import TAP_LAYERS
-from nas_tf.networks.blueprint import Draft
+from nas_tf.networks.draft import Draft
 from nas_tf.networks.keras_model import realise
 from nas_tf.spaces.auxcell import OPS, AuxCellDesign
 from tests.sampling import times
