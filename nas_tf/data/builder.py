@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from nas_tf.data.files import is_plain_jpeg, read_image, read_label, same_size
+from nas_tf.data.files import is_plain_jpeg, read_image, read_label
 from nas_tf.data.info import DatasetInfo, LabelMap
+from nas_tf.data.targets import TARGETS
 from nas_tf.errors import DataError
 
 Example = dict[str, Any]
@@ -37,12 +37,14 @@ def labelled(name: str, image: Path, label: Path, label_map: LabelMap) -> Item:
     return Item(name, partial(_load_pair, image, label, label_map), image)
 
 
-def read_item(item: Item) -> Example:
-    """Loads an item and raises if its dense targets differ in size from its image."""
+def read_item(item: Item, info: DatasetInfo) -> Example:
+    """Loads an item of a dataset and raises if its targets do not fit its image."""
     example = item.load()
-    for key in ("label", "depth"):
-        if key in example:
-            same_size(example["image"], example[key], f"{key} of {item.id}", item.image or item.id)
+    size, file = example["image"].shape[:2], str(item.image or item.id)
+    for key, target in TARGETS.items():
+        fault = target.fault(example[key], size, item.id, file, info) if key in example else None
+        if fault is not None:
+            raise DataError(fault)
     return example
 
 
@@ -89,7 +91,7 @@ class DenseBuilder(tfds.core.GeneratorBasedBuilder):
         """Reads item by item; a broken item raises, or is skipped with ``skip_broken``."""
         for item in items:
             try:
-                example = read_item(item)
+                example = read_item(item, self.INFO)
             except DataError as error:
                 if not self.skip_broken:
                     raise
@@ -152,28 +154,18 @@ def _without_duplicates(info: DatasetInfo, split: str, items: list[Item]) -> lis
 
 def features(info: DatasetInfo) -> dict[str, Any]:
     """Returns the tfds feature of each part of an example; floats and labels lose nothing."""
-    per_person = tfds.features.Tensor(shape=(None,), dtype=tf.float32)
-    joints = (None, len(info.joints), 3)
-    features_by_key = {
-        "label": tfds.features.Image(shape=(None, None, 1), encoding_format="png"),
-        "depth": tfds.features.Image(shape=(None, None, 1), dtype=np.float32),
-        "keypoints": tfds.features.Tensor(shape=joints, dtype=tf.float32),
-        "head_size": per_person,
-        "area": per_person,
-    }
+    stored = {key: TARGETS[key].feature(info) for key in (*info.targets, *info.extras)}
     return {
         "id": tfds.features.Text(),
         "image": tfds.features.Image(shape=(None, None, 3)),
-        **{key: features_by_key[key] for key in (*info.targets, *info.extras)},
+        **{key: feature for key, feature in stored.items() if feature is not None},
     }
 
 
 def _stored(item: Item, example: Example) -> Example:
-    """Returns the example for tfds: a JPEG as its own bytes, dense targets with a channel."""
+    """Returns the example for tfds: a JPEG as its own bytes, targets in their features' form."""
     stored = {"id": item.id, **example}
     if item.image is not None and is_plain_jpeg(item.image):
         stored["image"] = str(item.image)
-    for key in ("label", "depth"):
-        if key in stored:
-            stored[key] = stored[key][..., None]
-    return stored
+    targets = {key: value for key, value in example.items() if key in TARGETS}
+    return stored | {key: TARGETS[key].to_record(value) for key, value in targets.items()}

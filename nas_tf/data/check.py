@@ -10,22 +10,33 @@ from nas_tf.data.builder import Item, empty_split_message, present_splits, read_
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.registry import builder_class
 from nas_tf.data.store import resolve_source
+from nas_tf.data.targets import TARGETS
 from nas_tf.errors import DataError
 
 
 @dataclass(slots=True)
 class SplitReport:
-    """A split's number of examples, pixels of each class, and a line for every broken example.
+    """A split's number of examples, what it has of each class, and a line per broken example.
 
-    ``expected`` is the published number of examples; ``ignored`` counts unlabelled pixels.
+    ``expected`` is the published number of examples. ``counts`` has, for each target with
+    classes, the number of pixels or boxes of each class, and of ignored pixels in the last place.
     """
 
     split: str
     count: int
     expected: int | None
-    pixels: np.ndarray
-    ignored: int = 0
+    counts: dict[str, np.ndarray]
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The number of pixels of each class."""
+        return self.counts["label"][:-1]
+
+    @property
+    def ignored(self) -> int:
+        """The number of unlabelled pixels."""
+        return int(self.counts["label"][-1])
 
     @property
     def shares(self) -> np.ndarray:
@@ -49,11 +60,12 @@ class Report:
     def notes(self) -> list[str]:
         """Findings that are no faults but have consequences."""
         notes = []
-        pixels = sum(split.pixels for split in self.splits.values())
-        if self.info.classes and not self.problems:
-            unused = [name for name, n in zip(self.info.classes, pixels, strict=True) if not n]
+        for key in _with_classes(self.info) if not self.problems else ():
+            counts = sum(split.counts[key][:-1] for split in self.splits.values())
+            unused = [name for name, n in zip(self.info.classes, counts, strict=True) if not n]
             if unused:
-                notes.append(f"no pixel is of class {', '.join(unused)}: nothing is learnt of it")
+                noun, names = TARGETS[key].counted, ", ".join(unused)
+                notes.append(f"no {noun} is of class {names}: nothing is learnt of it")
         if "train" in self.info.splits and "val" not in self.info.splits:
             there = ", ".join(self.info.splits)
             notes.append(
@@ -93,17 +105,20 @@ def check(name: str, source: Path | None = None) -> Report:
 
 
 def _check_split(info: DatasetInfo, split: str, items: list[Item]) -> SplitReport:
-    """Counts the label values of a split and collects its problems."""
-    report = SplitReport(split, len(items), info.splits[split], np.zeros(len(info.classes), int))
+    """Counts the classes of a split and collects its problems."""
+    counts = {key: np.zeros(len(info.classes) + 1, int) for key in _with_classes(info)}
+    report = SplitReport(split, len(items), info.splits[split], counts)
     for item in items:
         try:
-            example = read_item(item)
+            example = read_item(item, info)
         except DataError as error:
             report.problems.append(str(error))
             continue
-        if "label" in example:
-            label = example["label"]
-            used = label[label != info.ignore_label]
-            report.pixels += np.bincount(used, minlength=len(info.classes))
-            report.ignored += label.size - used.size
+        for key in counts:
+            counts[key] += TARGETS[key].counts(example[key], info)
     return report
+
+
+def _with_classes(info: DatasetInfo) -> list[str]:
+    """Returns the targets of a dataset that have classes."""
+    return [key for key in info.targets if TARGETS[key].counted]

@@ -1,16 +1,17 @@
 """Draws a sheet of examples: images, targets, both overlaid, and the class shares."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 
 from nas_tf.data.examples import Examples
 from nas_tf.data.info import DatasetInfo
+from nas_tf.data.targets import TARGETS
 from nas_tf.errors import DataError
 
 _IGNORED = (255, 255, 255)
@@ -43,11 +44,8 @@ def sheet(name: str, split: str, count: int) -> Sheet:
 
 def class_shares(content: Sheet) -> np.ndarray:
     """Returns the share of every class in the labelled pixels of the examples shown."""
-    counts = np.zeros(len(content.info.classes), int)
-    for example in content.examples:
-        label = example["label"]
-        used = label[label != content.info.ignore_label]
-        counts += np.bincount(used, minlength=len(counts))
+    info, label = content.info, TARGETS["label"]
+    counts = sum(label.counts(example["label"], info)[:-1] for example in content.examples)
     return counts / max(1, counts.sum())
 
 
@@ -82,10 +80,7 @@ def save_sheet(content: Sheet, path: Path) -> None:
 
 def _columns(info: DatasetInfo) -> list[str]:
     """Returns the kinds of picture in a row."""
-    columns = ["image"]
-    if "label" in info.targets:
-        columns += ["label", "overlay"]
-    return columns + [key for key in ("depth", "keypoints") if key in info.targets]
+    return [column for column, (key, _) in _DRAWN.items() if key in ("image", *info.targets)]
 
 
 def _draw_examples(figure: Figure, content: Sheet, columns: Sequence[str]) -> None:
@@ -93,7 +88,8 @@ def _draw_examples(figure: Figure, content: Sheet, columns: Sequence[str]) -> No
     axes = figure.subplots(len(content.examples), len(columns), squeeze=False)
     for row, example in zip(axes, content.examples, strict=True):
         for axis, column in zip(row, columns, strict=True):
-            _draw_cell(axis, example, column, content.info)
+            key, draw = _DRAWN[column]
+            draw(axis, example["image"], example[key], content.info)
             axis.set_xticks([])
             axis.set_yticks([])
             axis.spines[:].set_visible(False)
@@ -102,22 +98,27 @@ def _draw_examples(figure: Figure, content: Sheet, columns: Sequence[str]) -> No
         axis.set_title(column, fontsize=10)
 
 
-def _draw_cell(axis: Axes, example: dict[str, np.ndarray], column: str, info: DatasetInfo) -> None:
-    """Draws a picture of the sheet."""
-    image = example["image"]
-    if column == "image":
-        axis.imshow(image)
-    elif column == "label":
-        axis.imshow(colourise(example["label"], info))
-    elif column == "overlay":
-        known = (example["label"] != info.ignore_label)[..., None]
-        mixed = (1 - _OVERLAY) * image + _OVERLAY * colourise(example["label"], info)
-        axis.imshow(np.where(known, mixed, image).astype(np.uint8))
-    elif column == "depth":
-        axis.set_facecolor(_MISSING)
-        axis.imshow(np.ma.masked_equal(example["depth"], 0), cmap="viridis_r")
-    else:
-        _draw_people(axis, image, example["keypoints"], info)
+def _draw_image(axis: Axes, image: np.ndarray, value: np.ndarray, info: DatasetInfo) -> None:
+    """Draws the image alone."""
+    axis.imshow(image)
+
+
+def _draw_label(axis: Axes, image: np.ndarray, label: np.ndarray, info: DatasetInfo) -> None:
+    """Draws the classes in their colours."""
+    axis.imshow(colourise(label, info))
+
+
+def _draw_overlay(axis: Axes, image: np.ndarray, label: np.ndarray, info: DatasetInfo) -> None:
+    """Draws the classes over the image, which stays visible where they are ignored."""
+    known = (label != info.ignore_label)[..., None]
+    mixed = (1 - _OVERLAY) * image + _OVERLAY * colourise(label, info)
+    axis.imshow(np.where(known, mixed, image).astype(np.uint8))
+
+
+def _draw_depth(axis: Axes, image: np.ndarray, depth: np.ndarray, info: DatasetInfo) -> None:
+    """Draws near in light and far in dark colours, and unknown depths in grey."""
+    axis.set_facecolor(_MISSING)
+    axis.imshow(np.ma.masked_equal(depth, 0), cmap="viridis_r")
 
 
 def _draw_people(axis: Axes, image: np.ndarray, people: np.ndarray, info: DatasetInfo) -> None:
@@ -133,6 +134,29 @@ def _draw_people(axis: Axes, image: np.ndarray, people: np.ndarray, info: Datase
     height, width = image.shape[:2]
     axis.set_xlim(-0.5, width - 0.5)
     axis.set_ylim(height - 0.5, -0.5)
+
+
+def _draw_boxes(axis: Axes, image: np.ndarray, boxes: np.ndarray, info: DatasetInfo) -> None:
+    """Draws each box with its class, in the colour of the class."""
+    axis.imshow(image)
+    colours = np.array(info.colours) / 255
+    for x1, y1, x2, y2, label in boxes:
+        colour = colours[int(label)]
+        corner = (x1 - 0.5, y1 - 0.5)  # positions on the axes are those of pixel centres
+        axis.add_patch(Rectangle(corner, x2 - x1, y2 - y1, fill=False, color=colour, lw=2))
+        name, box = info.classes[int(label)], {"facecolor": "white", "pad": 1, "linewidth": 0}
+        axis.text(*corner, name, color=colour, fontsize=6, va="bottom", bbox=box)
+
+
+_DRAWN: Mapping[str, tuple[str, Callable[[Axes, np.ndarray, np.ndarray, DatasetInfo], None]]] = {
+    "image": ("image", _draw_image),
+    "label": ("label", _draw_label),
+    "overlay": ("label", _draw_overlay),
+    "depth": ("depth", _draw_depth),
+    "keypoints": ("keypoints", _draw_people),
+    "boxes": ("boxes", _draw_boxes),
+}
+"""The columns of a sheet: the part of an example that each draws, and its drawing."""
 
 
 def _draw_shares(axis: Axes, content: Sheet) -> None:

@@ -10,8 +10,9 @@ from array_record.python.array_record_data_source import ArrayRecordDataSource
 
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.store import open_split
+from nas_tf.data.targets import TARGETS
 from nas_tf.errors import DataError
-from nas_tf.input_geometry import Resize, resized, resized_map
+from nas_tf.input_geometry import Resize, resized
 
 _AS_STORED = Resize()
 _DECODED = "decoded by the exact transform"
@@ -116,13 +117,12 @@ class Examples:
         )
 
     def _parse(self, record: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Decodes a record; removes the stored channel of dense targets."""
+        """Decodes a record."""
         decoders = {"image": tfds.decode.SkipDecoding()}
         example = self._features.deserialize_example(record, decoders=decoders)
         example["image"] = _decode_image(example["image"])
-        for key in ("label", "depth"):
-            if key in example:
-                example[key] = tf.squeeze(example[key], axis=-1)
+        targets = [key for key in example if key in TARGETS]
+        example |= {key: TARGETS[key].from_record(example[key]) for key in targets}
         return example if self._resize is None else resize_example(example, self._resize)
 
     def _spec(self) -> dict[str, tf.TensorSpec]:
@@ -155,19 +155,8 @@ def resize_example(example: dict[str, tf.Tensor], rule: Resize) -> dict[str, tf.
         **example,
         "image": tf.ensure_shape(resized(example["image"], size), (None, None, 3)),
     }
-    for key in ("label", "depth"):
-        if key in example:
-            changed[key] = tf.ensure_shape(resized_map(example[key], size), (None, None))
-    if "keypoints" in example:
-        points = example["keypoints"]
-        moved = (points[..., :2] + 0.5) * factors[::-1] - 0.5
-        present = points[..., 2:] > 0
-        changed["keypoints"] = tf.concat([tf.where(present, moved, 0), points[..., 2:]], axis=-1)
-    if "head_size" in example:
-        changed["head_size"] = example["head_size"] * tf.sqrt(tf.reduce_prod(factors))
-    if "area" in example:
-        changed["area"] = example["area"] * tf.reduce_prod(factors)
-    return changed
+    targets = [key for key in example if key in TARGETS]
+    return changed | {key: TARGETS[key].resized(example[key], size, factors) for key in targets}
 
 
 def _decode_image(file: tf.Tensor) -> tf.Tensor:

@@ -61,15 +61,6 @@ def read_depth(path: Path, unit: float) -> np.ndarray:
     return np.where(np.isfinite(steps) & (steps > 0), steps, 0) * np.float32(unit)
 
 
-def same_size(image: np.ndarray, target: np.ndarray, what: str, image_path: Path | str) -> None:
-    """Raises if a dense target differs in size from its image; ``what`` names the target."""
-    if image.shape[:2] != target.shape[:2]:
-        raise DataError(
-            f"{what} is {_size(target)}, its image {image_path} is {_size(image)} "
-            "(width x height): both must be of one size; export the pair again"
-        )
-
-
 def read_lines(path: Path) -> list[list[str]]:
     """Returns the words of every line of a list file that is not blank."""
     try:
@@ -132,11 +123,6 @@ def _open(path: Path, what: str, *, upright: bool = True) -> Image.Image:
         return pictures.opened(content, f"{what} {path}", turn=upright)
     except DataError as error:
         raise DataError(f"{error}; replace it, or leave it out with --skip-broken") from error
-
-
-def _size(pixels: np.ndarray) -> str:
-    """Formats width x height, as image viewers print it."""
-    return f"{pixels.shape[1]}x{pixels.shape[0]}"
 
 
 def _reason(error: Exception) -> str:

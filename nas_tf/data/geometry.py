@@ -10,19 +10,28 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from nas_tf.data.views import View
+from nas_tf.sizes import Size
+
+NO_BOX = -1.0
+"""Each value of a row that holds no box."""
 
 _GREY = 127.5
+_LEAST_SHARE = 0.25
+"""The share of a moved box that must be inside the crop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Motion:
     """A sampled motion: mirror, turn (radians) and scale about the centre, then shift (x, y).
 
+    It moves the pixels of an image of ``size`` (height, width) into a ``crop``.
     A ``still`` motion only shifts by integer pixels, which needs a copy and no interpolation; an
     ``upright`` motion never turns, so rows and columns are interpolated separately, at half the
     cost.
     """
 
+    size: tf.Tensor
+    crop: Size
     scale: tf.Tensor
     turn: tf.Tensor
     mirror: tf.Tensor
@@ -42,34 +51,49 @@ def sample_motion(view: View, size: tf.Tensor, seed: tf.Tensor) -> Motion:
     shift = centred if view.centred else tf.where(room < 0, cropped, centred)
     turn = (2 * uniform[3] - 1) * math.radians(view.rotate)
     mirror = uniform[4] < 0.5 if view.mirror else tf.constant(False)
-    return Motion(scale, turn, mirror, shift[::-1], view.still, not view.rotate)
+    return Motion(size, view.crop, scale, turn, mirror, shift[::-1], view.still, not view.rotate)
 
 
-def move_image(image: tf.Tensor, motion: Motion, crop: tuple[int, int]) -> tf.Tensor:
+def move_image(image: tf.Tensor, motion: Motion) -> tf.Tensor:
     """Moves an image, bilinear and padded with mid-grey, which is 0 in the range [-1, 1]."""
     image = tf.cast(image, tf.float32)
     if motion.upright and not motion.still:
-        return _resample(image - _GREY, motion, crop) + _GREY
-    return _move(image, motion, crop, "BILINEAR", _GREY)
+        return _resample(image - _GREY, motion) + _GREY
+    return _move(image, motion, "BILINEAR", _GREY)
 
 
-def move_dense(target: tf.Tensor, motion: Motion, crop: tuple[int, int], fill: float) -> tf.Tensor:
+def move_dense(target: tf.Tensor, motion: Motion, fill: float) -> tf.Tensor:
     """Moves a dense target, nearest and padded with its ``fill``, so no new values appear."""
-    return _move(target[..., None], motion, crop, "NEAREST", fill)[..., 0]
+    return _move(target[..., None], motion, "NEAREST", fill)[..., 0]
 
 
-def move_points(
-    points: tf.Tensor, motion: Motion, size: tf.Tensor, crop: tuple[int, int], mirrored: list[int]
-) -> tf.Tensor:
+def move_points(points: tf.Tensor, motion: Motion, mirrored: list[int]) -> tf.Tensor:
     """Moves keypoints [P, J, 3]; a mirror swaps sides, and points outside the crop are dropped."""
     points = tf.where(motion.mirror, tf.gather(points, mirrored, axis=1), points)
-    linear, offset = _forward(motion, size)
+    linear, offset = _forward(motion)
     moved = tf.einsum("ij,pkj->pki", linear, points[..., :2] + 0.5) + offset - 0.5
-    height, width = crop
-    limit = tf.constant([width, height], tf.float32) - 0.5
+    limit = tf.constant(motion.crop[::-1], tf.float32) - 0.5
     inside = tf.reduce_all((moved >= -0.5) & (moved < limit), axis=-1)
     present = (inside & (points[..., 2] > 0))[..., None]
     return tf.where(present, tf.concat([moved, points[..., 2:]], axis=-1), 0.0)
+
+
+def move_boxes(boxes: tf.Tensor, motion: Motion) -> tf.Tensor:
+    """Moves boxes [N, 5] and clips them to the crop; a turned box becomes its bounding box.
+
+    A box becomes ``NO_BOX`` if less than a pixel or than a quarter of it is inside.
+    """
+    linear, offset = _forward(motion)
+    corners = tf.stack(
+        [tf.gather(boxes, [0, 2, 2, 0], axis=1), tf.gather(boxes, [1, 1, 3, 3], axis=1)], axis=-1
+    )
+    moved = tf.einsum("ij,bkj->bki", linear, corners) + offset
+    first, last = tf.reduce_min(moved, axis=1), tf.reduce_max(moved, axis=1)
+    limit = tf.constant(motion.crop[::-1], tf.float32)
+    start, end = (tf.clip_by_value(corner, 0.0, limit) for corner in (first, last))
+    inside, area = tf.reduce_prod(end - start, axis=1), tf.reduce_prod(last - first, axis=1)
+    present = (inside >= 1) & (inside >= _LEAST_SHARE * area)
+    return tf.where(present[:, None], tf.concat([start, end, boxes[:, 4:]], axis=1), NO_BOX)
 
 
 def _scale(view: View, size: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
@@ -84,22 +108,20 @@ def _scale(view: View, size: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     return scale
 
 
-def _forward(motion: Motion, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _forward(motion: Motion) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the matrix and offset that map positions in the image to positions in the crop."""
-    centre = tf.cast(size, tf.float32)[::-1] / 2
+    centre = tf.cast(motion.size, tf.float32)[::-1] / 2
     cos, sin = tf.cos(motion.turn), tf.sin(motion.turn)
     flip = tf.where(motion.mirror, -1.0, 1.0)
     linear = motion.scale * tf.stack([[cos * flip, -sin], [sin * flip, cos]])
     return linear, motion.scale * centre + motion.shift - tf.linalg.matvec(linear, centre)
 
 
-def _move(
-    pixels: tf.Tensor, motion: Motion, crop: tuple[int, int], interpolation: str, fill: float
-) -> tf.Tensor:
+def _move(pixels: tf.Tensor, motion: Motion, interpolation: str, fill: float) -> tf.Tensor:
     """Interpolates every pixel of the crop at its position in the image."""
     if motion.still:
-        return _shift(pixels, tf.cast(motion.shift[::-1], tf.int32), crop, fill)
-    linear, offset = _forward(motion, tf.shape(pixels)[:2])
+        return _shift(pixels, tf.cast(motion.shift[::-1], tf.int32), motion.crop, fill)
+    linear, offset = _forward(motion)
     # Mirror and turn are orthogonal, so the inverse is the transpose over the square of the scale.
     inverse = tf.transpose(linear) / motion.scale**2
     origin = tf.linalg.matvec(inverse, 0.5 - offset) - 0.5
@@ -107,29 +129,29 @@ def _move(
     moved = tf.raw_ops.ImageProjectiveTransformV3(
         images=pixels[None],
         transforms=tf.concat([tf.reshape(rows, [1, 6]), tf.zeros([1, 2])], axis=1),
-        output_shape=tf.constant(crop),
+        output_shape=tf.constant(motion.crop),
         fill_value=tf.cast(fill, tf.float32),
         interpolation=interpolation,
         fill_mode="CONSTANT",
     )
-    return tf.ensure_shape(moved[0], (*crop, pixels.shape[-1]))
+    return tf.ensure_shape(moved[0], (*motion.crop, pixels.shape[-1]))
 
 
-def _resample(pixels: tf.Tensor, motion: Motion, crop: tuple[int, int]) -> tf.Tensor:
+def _resample(pixels: tf.Tensor, motion: Motion) -> tf.Tensor:
     """Scales, mirrors and shifts without a turn; pixels outside the image are 0."""
     pixels = tf.cond(motion.mirror, lambda: tf.reverse(pixels, axis=[1]), lambda: pixels)
     moved = tf.raw_ops.ScaleAndTranslate(
         images=pixels[None],
-        size=tf.constant(crop),
+        size=tf.constant(motion.crop),
         scale=tf.stack([motion.scale, motion.scale]),
         translation=motion.shift[::-1],
         kernel_type="triangle",
         antialias=False,
     )
-    return tf.ensure_shape(moved[0], (*crop, pixels.shape[-1]))
+    return tf.ensure_shape(moved[0], (*motion.crop, pixels.shape[-1]))
 
 
-def _shift(pixels: tf.Tensor, shift: tf.Tensor, crop: tuple[int, int], fill: float) -> tf.Tensor:
+def _shift(pixels: tf.Tensor, shift: tf.Tensor, crop: Size, fill: float) -> tf.Tensor:
     """Pads where the crop exceeds the image and crops where the image exceeds the crop."""
     after = tf.constant(crop) - tf.shape(pixels)[:2] - shift
     padding = tf.maximum(tf.stack([shift, after], axis=1), 0)

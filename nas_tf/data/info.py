@@ -21,12 +21,13 @@ class DatasetInfo:
     """A dataset's targets, splits, classes, colours and joints, and how a person gets its files.
 
     ``splits`` maps each split to its published number of examples, or to None if none is
-    published. ``targets`` are keys of the example dictionary: label, depth, keypoints.
-    ``extras`` are keys that only metrics read: head_size, area; the files of
-    ``unscored_splits`` do not have them. ``swaps`` pairs the left and right joints that change
-    places in a mirror image; ``unscored_joints`` are annotated and learned but left out of the
-    dataset's own score. ``sigmas`` are the falloffs of OKS, one for each joint, if they are not
-    COCO's.
+    published. ``targets`` are keys of the example dictionary: label, depth, keypoints, boxes; and
+    clean, which is the image without the noise of a view and is in no file. ``extras`` are keys
+    that only metrics read: head_size, area; the files of ``unscored_splits`` do not have them.
+    ``swaps`` pairs the left and right joints that change places in a mirror image;
+    ``unscored_joints`` are annotated and learned but left out of the dataset's own score.
+    ``sigmas`` are the falloffs of OKS, one for each joint, if they are not COCO's. An image has
+    at most ``most_boxes`` boxes.
     """
 
     name: str
@@ -43,6 +44,7 @@ class DatasetInfo:
     sigmas: tuple[float, ...] = ()
     extras: tuple[str, ...] = ()
     unscored_splits: tuple[str, ...] = ()
+    most_boxes: int = 100
 
     @property
     def colours(self) -> tuple[Colour, ...]:

@@ -12,9 +12,11 @@ import tensorflow as tf
 
 from nas_tf.data.augment import augment
 from nas_tf.data.examples import Examples
+from nas_tf.data.info import DatasetInfo
+from nas_tf.data.targets import TARGETS
 from nas_tf.data.views import View
 from nas_tf.errors import DataError
-from nas_tf.tasks.base import TargetKind, TargetSpec
+from nas_tf.tasks.base import TargetSpec
 
 _FOREVER = 1 << 62
 
@@ -64,7 +66,8 @@ def training(
         return _input_and_target(examples, index, target, view, key, extras)
 
     stream = _mapped(tf.data.Dataset.range(first, last), example, skip_broken)
-    return _batched(stream, target, batch, drop_remainder=True)
+    keys = (target.key, *extras)
+    return _batched(stream, keys, examples.info, batch, drop_remainder=True)
 
 
 def evaluation(
@@ -83,7 +86,8 @@ def evaluation(
         return _input_and_target(examples, index, target, view, tf.stack([index, index]), extras)
 
     stream = tf.data.Dataset.from_tensor_slices(_indices(examples, subset))
-    return _batched(_mapped(stream, example, skip_broken), target, batch, drop_remainder=False)
+    stream, keys = _mapped(stream, example, skip_broken), (target.key, *extras)
+    return _batched(stream, keys, examples.info, batch, drop_remainder=False)
 
 
 def views(
@@ -111,7 +115,8 @@ def views(
         return _input_and_target(examples, index, target, view, key, extras)
 
     stream = tf.data.Dataset.range(first, count * len(indices))
-    stream = _batched(_mapped(stream, example, False), target, batch, drop_remainder=False)
+    stream, keys = _mapped(stream, example, False), (target.key, *extras)
+    stream = _batched(stream, keys, examples.info, batch, drop_remainder=False)
     # Releasing an autotuned stream took seconds in measurements, and its speed was the same.
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -139,7 +144,8 @@ def _input_and_target(
 ) -> tuple[tf.Tensor, object]:
     """Returns augmented image and target; with ``extras`` the target is a dictionary."""
     stored = examples.get(index)
-    used = {name: stored[name] for name in ("image", target.key, *extras)}
+    wanted = ("image", target.key, *extras)
+    used = {name: stored[name] for name in wanted if name in stored}
     augmented = augment(used, view, examples.info, {target.key: target.fill}, key)
     image = augmented.pop("image")
     return image, (augmented if extras else augmented[target.key])
@@ -152,11 +158,23 @@ def _mapped(stream: tf.data.Dataset, function: Callable, skip_broken: bool) -> t
 
 
 def _batched(
-    stream: tf.data.Dataset, target: TargetSpec, batch: int, *, drop_remainder: bool
+    stream: tf.data.Dataset,
+    keys: tuple[str, ...],
+    info: DatasetInfo,
+    batch: int,
+    *,
+    drop_remainder: bool,
 ) -> tf.data.Dataset:
-    """Batches and prefetches; images with fewer people are padded with absent ones."""
-    if target.kind is TargetKind.KEYPOINTS:
-        stream = stream.padded_batch(batch, drop_remainder=drop_remainder)
-    else:
+    """Batches and prefetches; examples with fewer people or boxes are padded with absent ones."""
+    absent = {key: TARGETS[key].absent for key in keys}
+    if all(value is None for value in absent.values()):
         stream = stream.batch(batch, drop_remainder=drop_remainder)
+    else:
+        image, target = stream.element_spec
+        values = target if len(keys) > 1 else {keys[0]: target}
+        shapes = {key: TARGETS[key].batch_shape(values[key].shape, info) for key in keys}
+        padding = (shapes, absent) if len(keys) > 1 else (shapes[keys[0]], absent[keys[0]])
+        stream = stream.padded_batch(
+            batch, (image.shape, padding[0]), (None, padding[1]), drop_remainder=drop_remainder
+        )
     return stream.prefetch(tf.data.AUTOTUNE)

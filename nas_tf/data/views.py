@@ -1,6 +1,6 @@
 """Describes how examples are resized, cropped and augmented for the network."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from nas_tf.errors import ConfigError
 
@@ -13,7 +13,8 @@ class View:
     given size, ``shorter_at_least`` raises and ``longer_at_most`` lowers the result. It is then
     cropped, at random or centred, and padded centred to ``crop`` (height, width). ``rotate`` is
     in degrees in both directions; ``brightness``, ``contrast``, ``saturation`` and ``hue`` are
-    the largest changes in both directions, as tf.image defines them. For example::
+    the largest changes in both directions, as tf.image defines them. ``noise`` is the standard
+    deviation, on the scale 0–255, of Gaussian noise that is added last. For example::
 
         View((256, 256), scale=(0.7, 1.4), mirror=True)
     """
@@ -30,6 +31,7 @@ class View:
     contrast: float = 0.0
     saturation: float = 0.0
     hue: float = 0.0
+    noise: float | None = None
 
     def __post_init__(self) -> None:
         """Raises if a setting is out of range."""
@@ -38,9 +40,14 @@ class View:
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ConfigError(f"scale is {self.scale}: 0 < lowest <= highest is accepted")
         limits = {"rotate": 180, "brightness": 1, "contrast": 1, "saturation": 1, "hue": 0.5}
-        for key, limit in limits.items():
-            if not 0 <= getattr(self, key) <= limit:
+        for key, limit in {**limits, "noise": 255}.items():
+            if not 0 <= (getattr(self, key) or 0) <= limit:
                 raise ConfigError(f"{key} is {getattr(self, key)}: 0–{limit} is accepted")
+
+    def __repr__(self) -> str:
+        """Returns the settings as cache keys have them: ``noise`` only if there is some."""
+        names = [field.name for field in fields(self) if field.name != "noise" or self.noise]
+        return f"View({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
     @property
     def still(self) -> bool:

@@ -11,10 +11,10 @@ from nas_tf.data import example_sheet, pipeline, store
 from nas_tf.data.examples import Examples
 from nas_tf.data.views import View
 from nas_tf.errors import DataError, EnvironmentFault
-from nas_tf.tasks.base import TargetKind, TargetSpec
+from nas_tf.tasks.base import TargetSpec
 from tests.e2e.disk import small_files
 
-LABEL = TargetSpec("label", TargetKind.LABEL, 255)
+LABEL = TargetSpec("label", fill=255)
 VIEW = View((32, 32), centred=True)
 
 

@@ -15,7 +15,7 @@ from nas_tf.data.examples import Examples
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.registry import builder_class
 from nas_tf.errors import DataError
-from nas_tf.training.split_cache import task_of
+from nas_tf.training.task_settings import task_of
 
 
 def settled(root: Path, **settings: Any) -> str:
@@ -48,7 +48,7 @@ def test_cityscapes_is_read_in_place(tmp_path: Path, picture: Callable, noise: C
     found = items(name)
     assert list(found) == ["train", "val"]
     assert [item.id for item in found["train"]] == ["train/ulm/ulm_1"]
-    assert np.array_equal(read_item(found["train"][0])["label"], truth)
+    assert np.array_equal(read_item(found["train"][0], info(name))["label"], truth)
 
 
 def test_voc_lists_and_folders_of_other_names(
@@ -101,7 +101,7 @@ def test_colours_are_classes(own: Callable[..., Path], picture: Callable) -> Non
     for split in ("train", "val"):
         picture(root / "labels" / split / "0.png", colours[truth])
     name = f"folder:{root}"
-    label = read_item(items(name)["train"][0])["label"]
+    label = read_item(items(name)["train"][0], info(name))["label"]
     assert np.array_equal(label, np.array([0, 1, 2, 255])[truth])
     assert info(name).colours == ((255, 0, 0), (0, 255, 0), (1, 2, 253))
 
@@ -143,7 +143,7 @@ def test_depth_in_metres(tmp_path: Path, picture: Callable, noise: Callable) -> 
     name = settled(tmp_path, depth="depth", depth_unit=0.002)
     assert info(name).targets == ("depth",)
     assert check(name).notes == []
-    depth = read_item(items(name)["val"][0])["depth"]
+    depth = read_item(items(name)["val"][0], info(name))["depth"]
     np.testing.assert_allclose(depth, [[0, 3], [131.07, 0.04]], rtol=1e-6)
     assert task_of(info(name)).name == "depth"
 
@@ -189,8 +189,8 @@ def test_masks_are_drawn_from_a_coco_json(
     expected[:, 25:] = 255
     expected[:10, :10] = 2
     expected[2:6, 2:6] = 1
-    assert np.array_equal(read_item(found["train"][0])["label"], expected)
-    assert not read_item(found["train"][1])["label"].any()
+    assert np.array_equal(read_item(found["train"][0], info(name))["label"], expected)
+    assert not read_item(found["train"][1], info(name))["label"].any()
     assert check(name).problems == []
 
     name = settled(
@@ -200,7 +200,7 @@ def test_masks_are_drawn_from_a_coco_json(
         labels="instances_{split}2017.json",
     )
     expected[expected == 2] = 0
-    assert np.array_equal(read_item(items(name)["train"][0])["label"], expected)
+    assert np.array_equal(read_item(items(name)["train"][0], info(name))["label"], expected)
 
 
 @pytest.mark.parametrize(

@@ -56,10 +56,11 @@ def interior(label: np.ndarray) -> np.ndarray:
     return same
 
 
-def still(**changes: object) -> Motion:
-    """A motion that does nothing except for the changes."""
+def still(image: tf.Tensor, crop: tuple[int, int], **changes: object) -> Motion:
+    """A motion of an image into a crop that does nothing except for the changes."""
     parts = {"scale": 1.0, "turn": 0.0, "mirror": False, "shift": (0.0, 0.0), **changes}
-    return Motion(**{key: tf.constant(value) for key, value in parts.items()})
+    values = {key: tf.constant(value) for key, value in parts.items()}
+    return Motion(tf.shape(image)[:2], crop, **values)
 
 
 @settings(max_examples=40)
@@ -98,7 +99,7 @@ def test_keypoints_land_on_the_same_image_content(view: View, seed: tf.Tensor) -
     points = np.column_stack([places, [2, 2, 2]])[None].astype(np.float32)
     before = {"image": np.repeat(label[..., None], 3, 2), "label": label, "keypoints": points}
     motion = sample_motion(view, tf.constant([30, 40]), seed)
-    after = move({k: tf.constant(v) for k, v in before.items()}, motion, view.crop, INFO, FILLS)
+    after = move({k: tf.constant(v) for k, v in before.items()}, motion, INFO, FILLS)
     expected = [2, 1, 3] if bool(motion.mirror) else [1, 2, 3]
     for (x, y, visibility), number in zip(after["keypoints"][0].numpy(), expected, strict=True):
         if visibility:
@@ -111,10 +112,11 @@ def test_a_mirror_swaps_sides_and_twice_is_nothing() -> None:
     before["depth"] = tf.random.stateless_uniform((24, 32), (1, 2), 1, 9)
     points = [[[3, 4, 2], [20, 8, 1], [0, 0, 0]]]
     before["keypoints"] = tf.constant(points, tf.float32)
-    once = move(before, still(mirror=True), (24, 32), INFO, FILLS)
+    mirror = still(before["image"], (24, 32), mirror=True)
+    once = move(before, mirror, INFO, FILLS)
     assert np.array_equal(once["label"], before["label"][:, ::-1])
     assert once["keypoints"].numpy().tolist() == [[[11, 8, 1], [28, 4, 2], [0, 0, 0]]]
-    twice = move(once, still(mirror=True), (24, 32), INFO, FILLS)
+    twice = move(once, mirror, INFO, FILLS)
     for key in before:
         np.testing.assert_array_equal(twice[key], before[key])
 
@@ -125,7 +127,7 @@ def test_lengths_and_depth_follow_the_scale() -> None:
         "head_size": tf.constant([5.0]),
         "area": tf.constant([30.0]),
     }
-    after = move(before, still(scale=2.0), (40, 40), INFO, FILLS)
+    after = move(before, still(before["image"], (40, 40), scale=2.0), INFO, FILLS)
     assert np.unique(after["depth"]).tolist() == [3.0]
     assert after["head_size"].numpy().tolist() == [10.0]
     assert after["area"].numpy().tolist() == [120.0]
@@ -133,7 +135,7 @@ def test_lengths_and_depth_follow_the_scale() -> None:
 
 def test_joints_that_leave_the_crop_are_absent() -> None:
     before = {"image": tf.zeros((20, 20, 3)), "keypoints": tf.fill((1, 3, 3), 2.0)}
-    after = move(before, still(shift=(-3.0, 0.0)), (20, 20), INFO, FILLS)
+    after = move(before, still(before["image"], (20, 20), shift=(-3.0, 0.0)), INFO, FILLS)
     assert not after["keypoints"].numpy().any()
 
 
@@ -142,20 +144,20 @@ def test_a_still_view_is_a_copy_and_equals_the_sampled_one(crop: tuple[int, int]
     before, view = example(24, 32), View(crop, centred=True)
     motion = sample_motion(view, tf.constant([24, 32]), tf.constant([1, 2]))
     assert motion.still
-    sampled = Motion(motion.scale, motion.turn, motion.mirror, motion.shift)
+    sampled = replace(motion, still=False, upright=False)
     for item, other in (("image", "image"), ("label", "label")):
-        first, second = (move(before, m, crop, INFO, FILLS) for m in (motion, sampled))
+        first, second = (move(before, m, INFO, FILLS) for m in (motion, sampled))
         np.testing.assert_allclose(first[item], second[other], atol=1e-4)
     if crop == (24, 32):
-        assert np.array_equal(move(before, motion, crop, INFO, FILLS)["image"], before["image"])
+        assert np.array_equal(move(before, motion, INFO, FILLS)["image"], before["image"])
 
 
 @pytest.mark.parametrize("upright", [False, True])
 @pytest.mark.parametrize("mirror", [False, True])
 def test_scaling_without_rotation_is_tf_image_resize(upright: bool, mirror: bool) -> None:
     image = tf.random.stateless_uniform((21, 33, 3), (3, 4), 0, 255)
-    motion = replace(still(scale=2.0, mirror=mirror), upright=upright)
-    moved = move({"image": image}, motion, (42, 66), INFO, FILLS)["image"]
+    motion = replace(still(image, (42, 66), scale=2.0, mirror=mirror), upright=upright)
+    moved = move({"image": image}, motion, INFO, FILLS)["image"]
     resized = tf.image.resize(image[:, ::-1] if mirror else image, (42, 66))
     border = 0 if upright else 1  # sampled by matrix, half a pixel at the border mixes with grey
     inner = slice(border, -border or None)
@@ -170,7 +172,7 @@ def test_sampling_rows_and_columns_apart_changes_nothing(view: View, seed: tf.Te
     drawn = sample_motion(view, tf.constant([30, 40]), seed)
     apart = replace(drawn, turn=tf.constant(0.0), still=False, upright=True)
     first, second = (
-        move({"image": framed}, motion, view.crop, INFO, FILLS)["image"]
+        move({"image": framed}, motion, INFO, FILLS)["image"]
         for motion in (apart, replace(apart, upright=False))
     )
     np.testing.assert_allclose(first, second, atol=0.05)
@@ -211,6 +213,7 @@ def test_colour_changes_leave_labels_alone_and_padding_in_range() -> None:
         ({"crop": (0, 8)}, "crop is (0, 8): a height and a width of at least 1"),
         ({"scale": (2.0, 1.0)}, "scale is (2.0, 1.0): 0 < lowest <= highest is accepted"),
         ({"hue": 0.7}, "hue is 0.7: 0–0.5 is accepted"),
+        ({"noise": -1.0}, "noise is -1.0: 0–255 is accepted"),
     ],
 )
 def test_views_that_make_no_sense_are_refused(settings_: dict, line: str) -> None:

@@ -242,7 +242,7 @@ def test_colours_of_masks(
     builder = builder_class(f"folder:{tmp_path}")
     item = available(builder, tmp_path)["val"][0]
     label, truth = (
-        read_item(item)["label"],
+        read_item(item, builder.INFO)["label"],
         np.asarray(Image.open(tmp_path / "masks" / item.image.with_suffix(".png").name)),
     )
     codes = settings(tmp_path)["label_map"]

@@ -17,11 +17,11 @@ from nas_tf.data.registry import DATASETS
 from nas_tf.data.store import prepare
 from nas_tf.data.views import View
 from nas_tf.errors import ConfigError, DataError
-from nas_tf.tasks.base import TargetKind, TargetSpec
+from nas_tf.tasks.base import TargetSpec
 
-LABEL = TargetSpec("label", TargetKind.LABEL, 255)
-DEPTH = TargetSpec("depth", TargetKind.DEPTH)
-KEYPOINTS = TargetSpec("keypoints", TargetKind.KEYPOINTS)
+LABEL = TargetSpec("label", fill=255)
+DEPTH = TargetSpec("depth")
+KEYPOINTS = TargetSpec("keypoints")
 VIEW = View((64, 96), scale=(0.5, 2.0), mirror=True, rotate=10, brightness=0.2)
 UNCROPPED = View((128, 128), centred=True)
 

@@ -16,7 +16,8 @@ from nas_tf.errors import DataError
 
 
 def examples(name: str, source: Path, split: str) -> list[dict]:
-    return [read_item(item) for item in available(builder_class(name), source)[split]]
+    builder = builder_class(name)
+    return [read_item(item, builder.INFO) for item in available(builder, source)[split]]
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def camvid(tmp_path: Path, picture: Callable, noise: Callable) -> Path:
 def test_camvid_in_the_published_layout(camvid: Path) -> None:
     found = available(builder_class("camvid"), camvid)
     assert {split: len(items) for split, items in found.items()} == {"train": 3, "val": 2}
-    example = read_item(found["train"][0])
+    example = examples("camvid", camvid, "train")[0]
     assert example["image"].shape == (36, 48, 3)
     assert example["label"].max() == 11
 
@@ -52,7 +53,7 @@ def test_camvid_in_full() -> None:
     values = set()
     for items in found.values():
         for item in items[::20]:
-            example = read_item(item)
+            example = read_item(item, dataset_info("camvid"))
             assert example["image"].shape == (360, 480, 3)
             assert item.image.suffix == ".jpg"
             values |= set(np.unique(example["label"]))
@@ -87,15 +88,16 @@ def test_voc_palettes_and_sbd_matrices(tmp_path: Path, picture: Callable, noise:
         "val": ["b", "c"],
         "trainaug": ["a", "d"],
     }
-    assert np.array_equal(read_item(found["val"][0])["label"], truth["b"])
-    voc, sbd = (read_item(item)["label"] for item in found["trainaug"])
+    info = dataset_info("voc2012_seg")
+    assert np.array_equal(read_item(found["val"][0], info)["label"], truth["b"])
+    voc, sbd = (read_item(item, info)["label"] for item in found["trainaug"])
     assert np.array_equal(voc, truth["a"])
     assert np.array_equal(sbd, truth["sbd d"])
 
     broken = extra / "cls" / "d.mat"
     broken.write_bytes(b"not a matrix")
     with pytest.raises(DataError) as error:
-        read_item(found["trainaug"][1])
+        read_item(found["trainaug"][1], info)
     assert str(error.value) == (
         f"{broken} cannot be read: a MATLAB file with GTcls is accepted; extract it again"
     )
@@ -115,9 +117,10 @@ def test_cityscapes_keeps_nineteen_of_its_ids(
         picture(labels / f"{frame}_gtFine_color.png", noise(6, 10))
     found = available(builder_class("cityscapes_seg"), tmp_path)
     assert [item.id for item in found["val"]] == ["bonn_000000_000019", "ulm_000000_000019"]
-    label = read_item(found["val"][0])["label"]
+    info = dataset_info("cityscapes_seg")
+    label = read_item(found["val"][0], info)["label"]
     assert label[0].tolist() == [0, 1, 2, 18, 255, 255, 255, 255, 13, 11]
-    names = dataset_info("cityscapes_seg").classes
+    names = info.classes
     assert (names[0], names[2], names[18], names[13]) == ("road", "building", "bicycle", "car")
 
 
@@ -143,7 +146,7 @@ def test_nyu_depth_turns_matlab_axes_and_keeps_missing_depth(tmp_path: Path) -> 
     savemat(tmp_path / "splits.mat", numbers)
     found = available(builder_class("nyuv2_depth"), tmp_path)
     assert [item.id for item in found["train"]] == ["00001", "00004"]
-    example = read_item(found["train"][1])
+    example = read_item(found["train"][1], dataset_info("nyuv2_depth"))
     assert example["image"].shape == (12, 16, 3)
     assert np.array_equal(example["image"][5, 7], images[3, :, 7, 5])
     assert np.array_equal(example["depth"], depths[3].T)
