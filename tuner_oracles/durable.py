@@ -41,7 +41,8 @@ class DurableOracle(RecordedOracle):
     - ``max_retries_per_trial``: the number of further runs of a crashed trial.
     - ``max_deaths_per_trial``: the number of deaths of its process after which a trial fails.
     - ``max_consecutive_failed_trials``: the number of failures in a row that stops the search;
-      None never stops it.
+      None never stops it. A trial that fails with a message such as "refused: 9 layers" was
+      refused for its values: it does not count, however many there are.
     - ``heartbeat_timeout``: the seconds of silence after which a worker loses its trial.
 
     **Threads.** Once the tuner is built, all methods may be called from any thread; they take one
@@ -330,15 +331,15 @@ class DurableOracle(RecordedOracle):
     def _count_failure(self, trial: Trial) -> None:
         """Stops the search after too many failures in a row; a resumed one counts from zero.
 
-        A run that is retried neither counts as a failure nor ends a row.
+        A run that is retried and a refused trial neither count as failures nor end a row.
         """
         if trial.status == TrialStatus.COMPLETED:
             self._failures = 0
-        if trial.status != TrialStatus.FAILED:
+        reason = (trial.message or "").strip().rpartition("\n")[2]
+        if trial.status != TrialStatus.FAILED or ": refused: " in f": {reason}":
             return
         self._failures += 1
         if self._failures == self.failure_limit:
-            reason = (trial.message or "").strip().rpartition("\n")[2]
             self._stop(f"{self._failures} trials failed in a row; the last: {reason}")
 
     def _stop(self, reason: str) -> None:

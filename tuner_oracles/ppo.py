@@ -99,11 +99,11 @@ PRESETS = {
 
 
 class Episode(NamedTuple):
-    """One proposal with its reward, as the controller learns from it."""
+    """One proposal with its reward, as the controller learns from it; None for a failure."""
 
     tokens: Vector
     log_probs: Sequence[float]
-    reward: float
+    reward: float | None
 
 
 class Baseline:
@@ -192,9 +192,9 @@ class PPOSearcher(Searcher):
         self._add_episode(proposal, reward)
 
     def learn_failure(self, proposal: Proposal) -> None:
-        """Rewards a failed trial as the worst completed one and leaves the baseline as it is."""
+        """Adds an episode worse than all completed ones; leaves the baseline as it is."""
         if proposal.policy and self._worst < math.inf:
-            self._add_episode(proposal, self._worst)
+            self._add_episode(proposal, None)
 
     def checkpoint(self, folder: Path) -> dict[str, Any] | None:
         """Saves the controller after an update if enough trials have ended since the last time."""
@@ -245,7 +245,7 @@ class PPOSearcher(Searcher):
             )
         return self._built
 
-    def _add_episode(self, proposal: Proposal, reward: float) -> None:
+    def _add_episode(self, proposal: Proposal, reward: float | None) -> None:
         if self.version - proposal.policy["version"] > self.config.max_lag:
             self.dropped += 1
             return
@@ -277,6 +277,8 @@ class PPOSearcher(Searcher):
         from tuner_oracles.controller import Batch
 
         tokens, log_probs, rewards = zip(*episodes, strict=True)
+        failed = self._worst - self.baseline.spread  # below every reward so far, of any scale
+        rewards = [failed if reward is None else reward for reward in rewards]
         spread = self.baseline.spread if self.config.scale_rewards else 1.0
         return Batch(
             np.asarray(tokens),

@@ -55,7 +55,7 @@ class Searcher:
         """Learns from a reward; ``known`` if it was looked up and no trial was spent on it."""
 
     def learn_failure(self, proposal: Proposal) -> None:
-        """Learns that a proposal's trial failed."""
+        """Learns that a proposal's trial failed, which is worse than every reward."""
 
     def settings(self) -> dict[str, Any]:
         """Returns the settings that define this searcher; a search resumes only under the same."""

@@ -1,4 +1,4 @@
-"""Compares runs as numbers: rewards by stage, tests, and the configuration keys that differ."""
+"""Compares runs as numbers: rewards, scores by stage, tests, and the keys that differ."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nas_tf import spaces
 from nas_tf.errors import ConfigError, DataError
 from nas_tf.report.run_statistics import RunStatistics
 from nas_tf.runs import Run, TrialRecord
@@ -15,7 +16,7 @@ from nas_tf.runs.statistics import Contest, Pairing, contest, paired
 
 TOP = 10
 STAGES = ("reward", "stage 1", "stage 2")
-"""The stages to compare by; ``reward`` is that of the last stage of each trial."""
+"""The figures to compare by: the reward of each trial, and its score after each stage."""
 
 _SAME = ("data.name", "data.target")
 _SCORED = (
@@ -28,33 +29,33 @@ _IRRELEVANT = ("full_training.", "evaluation.", "search.saved_weights")
 
 @dataclass(frozen=True)
 class Row:
-    """The rewards of one run at one stage, with tests against the first run's."""
+    """The rewards of one run, or its scores at one stage, with tests against the first run's."""
 
     run: str
     stage: str
-    rewards: tuple[float, ...]
+    values: tuple[float, ...]
     against: Contest | None = None
     pairs: Pairing | None = None
 
     @property
     def best(self) -> float:
-        """The highest reward."""
-        return max(self.rewards)
+        """The highest value."""
+        return max(self.values)
 
     @property
     def mean(self) -> float:
-        """The mean reward."""
-        return float(np.mean(self.rewards))
+        """The mean value."""
+        return float(np.mean(self.values))
 
     @property
     def median(self) -> float:
-        """The median reward."""
-        return float(np.median(self.rewards))
+        """The median value."""
+        return float(np.median(self.values))
 
     @property
     def top(self) -> float:
-        """The mean of the ten highest rewards."""
-        return float(np.mean(sorted(self.rewards)[-TOP:]))
+        """The mean of the ten highest values."""
+        return float(np.mean(sorted(self.values)[-TOP:]))
 
 
 @dataclass(frozen=True)
@@ -117,14 +118,14 @@ class Comparison:
             self._row(stage, number)
             for stage in self.stages
             for number in range(len(self.runs))
-            if rewards(self.statistics[number], stage)
+            if values_at(self.statistics[number], stage)
         ]
 
     def _row(self, stage: str, number: int) -> Row:
-        own = rewards(self.statistics[number], stage)
+        own = values_at(self.statistics[number], stage)
         if not number:
             return Row(self.names[number], stage, tuple(own))
-        baseline = rewards(self.statistics[0], stage)
+        baseline = values_at(self.statistics[0], stage)
         return Row(
             self.names[number],
             stage,
@@ -151,10 +152,10 @@ class Comparison:
     def warnings(self) -> list[str]:
         """Sentences on what makes the comparison uneven."""
         scored = [difference.key for difference in self._differing(_SCORED)]
-        lines = [f"rewards were not computed alike: {', '.join(scored)} differ"] if scored else []
-        spaces = {run.about["space"] for run in self.runs}
-        if len(spaces) > 1:
-            lines.append(f"the runs search different spaces: {', '.join(sorted(spaces))}")
+        lines = [f"scores were not computed alike: {', '.join(scored)} differ"] if scored else []
+        searched = {str(spaces.get(run.about["space"])) for run in self.runs}
+        if len(searched) > 1:
+            lines.append(f"the runs search different spaces: {', '.join(sorted(searched))}")
         return lines
 
     @cached_property
@@ -167,10 +168,10 @@ class Comparison:
         return [Difference(key, values) for key, values in table if len(set(values) - {_NONE}) > 1]
 
 
-def rewards(statistics: RunStatistics, stage: str) -> list[float]:
-    """Returns the rewards of a run's trials at a stage."""
-    found = (_reward(trial, stage) for trial in statistics.completed)
-    return [reward for reward in found if reward is not None]
+def values_at(statistics: RunStatistics, stage: str) -> list[float]:
+    """Returns the rewards of a run's completed trials, or their scores at a stage."""
+    found = (_value_at(trial, stage) for trial in statistics.completed)
+    return [value for value in found if value is not None]
 
 
 def spent(statistics: RunStatistics) -> np.ndarray:
@@ -179,7 +180,7 @@ def spent(statistics: RunStatistics) -> np.ndarray:
     return sums[np.array(statistics.x(statistics.completed), int) - 1]
 
 
-def _reward(trial: TrialRecord, stage: str) -> float | None:
+def _value_at(trial: TrialRecord, stage: str) -> float | None:
     if stage == "reward":
         return trial.reward
     number = STAGES.index(stage) - 1
@@ -187,12 +188,12 @@ def _reward(trial: TrialRecord, stage: str) -> float | None:
 
 
 def _by_genotype(statistics: RunStatistics, stage: str) -> dict[str, float]:
-    """Returns the reward of every genotype; the mean if it was evaluated more than once."""
+    """Returns the value of every genotype; the mean if it was evaluated more than once."""
     found = defaultdict(list)
     for trial in statistics.completed:
-        reward = _reward(trial, stage)
-        if reward is not None:
-            found[trial.genotype].append(reward)
+        value = _value_at(trial, stage)
+        if value is not None:
+            found[trial.genotype].append(value)
     return {genotype: float(np.mean(values)) for genotype, values in found.items()}
 
 

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nas_tf.report import document
-from nas_tf.report.comparison import Comparison, Row, rewards, spent
+from nas_tf.report.comparison import Comparison, Row, spent, values_at
 from nas_tf.report.document import CYCLE, paper, sheet
+from nas_tf.report.formatting import score
 from nas_tf.report.plots import density
 from nas_tf.runs.statistics import format_p
 
@@ -28,11 +29,11 @@ def cells(row: Row) -> dict[str, str]:
     against, pairs = row.against, row.pairs
     return {
         "run": row.run,
-        "trials": str(len(row.rewards)),
-        "best": f"{row.best:.4f}",
-        "mean": f"{row.mean:.4f}",
-        "median": f"{row.median:.4f}",
-        "top 10": f"{row.top:.4f}",
+        "trials": str(len(row.values)),
+        "best": score(row.best),
+        "mean": score(row.mean),
+        "median": score(row.median),
+        "top 10": score(row.top),
         "beats the first": f"{against.superiority:.0%}, {format_p(against.p)}" if against else "",
         "same genotypes": str(pairs or ""),
     }
@@ -80,14 +81,14 @@ _LINES = ("-", "--", ":")
 
 
 def densities(comparison: Comparison) -> Figure:
-    """Draws the density of rewards at each stage, one colour per run."""
+    """Draws the density of scores at each stage, one colour per run."""
     return _by_stage(
         comparison, "density", lambda axes, values, style: density(axes, values, *style)
     )
 
 
 def distributions(comparison: Comparison) -> Figure:
-    """Draws the share of trials up to each reward: a curve further right is the better run."""
+    """Draws the share of trials up to each score: a curve further right is the better run."""
 
     def draw(axes: Axes, values: Sequence[float], style: tuple[str, str]) -> None:
         ordered = np.sort([min(values), *values])
@@ -120,12 +121,12 @@ def curves(comparison: Comparison) -> Figure:
 
 PLOTS: dict[str, tuple[str, str, Callable[[Comparison], Figure]]] = {
     "densities": (
-        "Distribution of rewards",
+        "Distribution of scores",
         "Kernel densities, with one mark per trial. Stage 2 has only trials that passed the gate.",
         densities,
     ),
     "distributions": (
-        "Share of trials below a reward",
+        "Share of trials below a score",
         "Empirical distribution functions: the curve further right is the better run.",
         distributions,
     ),
@@ -153,10 +154,10 @@ def _by_stage(
     figure, axes = sheet(1, len(stages), size=(8.0, 3.2))
     for stage, panel in zip(stages, axes, strict=True):
         for number, statistics in enumerate(comparison.statistics):
-            values = rewards(statistics, stage)
+            values = values_at(statistics, stage)
             if values:
                 draw_run(panel, values, (_line_style(number)[0], comparison.names[number]))
-        panel.set(xlabel="reward" if stage == "reward" else f"reward after {stage}")
+        panel.set(xlabel="reward" if stage == "reward" else f"score after {stage}")
     axes[0].set(ylabel=ylabel)
     _legend(figure, axes[0], len(comparison.runs))
     return figure

@@ -1,6 +1,7 @@
 """Lays a genotype out as nodes and arrows with positions; ``graph`` draws them."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from nas_tf.genotype import Genotype
@@ -30,12 +31,19 @@ class Panel:
 
 def panels(genotype: Genotype) -> list[Panel]:
     """Returns the panels of a genotype: its connectivity first, then the inside of blocks."""
-    return {"auxcell": _auxcell, "template": _template, "dpc": _dpc}[genotype.space](genotype)
+    return DIAGRAMS.get(genotype.space, _plain)(genotype)
 
 
 def op_kind(op: str) -> str:
     """Returns the family of an operation, which determines its colour."""
     return next((k for k in ("conv", "sep", "skip", "zero") if op.startswith(k)), "pool")
+
+
+def _plain(genotype: Genotype) -> list[Panel]:
+    """Returns the panel of a space without a diagram of its own."""
+    nodes = [Node("encoder", "encoder", "tap"), Node("decoder", genotype.space, "block")]
+    nodes.append(Node("output", "output", "output"))
+    return [_layered("network", nodes, [("encoder", "decoder"), ("decoder", "output")])]
 
 
 def _auxcell(genotype: Genotype) -> list[Panel]:
@@ -166,3 +174,11 @@ def _layered(title: str, nodes: list[Node], arrows: list[tuple[str, str]]) -> Pa
             height[node.name] = centre + middle - place
             placed.append(replace(node, x=float(x), y=height[node.name]))
     return Panel(title, tuple(placed), tuple(arrows))
+
+
+DIAGRAMS: dict[str, Callable[[Genotype], list[Panel]]] = {
+    "auxcell": _auxcell,
+    "template": _template,
+    "dpc": _dpc,
+}
+"""The functions that lay out the genotypes of a space; another space has a plain panel."""

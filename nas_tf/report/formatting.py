@@ -11,6 +11,11 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
 
 
+def score(value: float) -> str:
+    """Formats a score or reward to four decimals, a tiny one to three significant digits."""
+    return f"{value:.3g}" if 0 < abs(value) < 0.001 else f"{value:.4f}"
+
+
 def significant(value: float, digits: int) -> str:
     """Formats a number to ``digits`` significant digits, never with an exponent."""
     magnitude = math.floor(math.log10(abs(value))) if value else 0

@@ -7,14 +7,14 @@ from statistics import median
 from typing import Any
 
 from nas_tf.report import document, graph, plots, reranked, run_statistics
-from nas_tf.report.formatting import duration, milliseconds
+from nas_tf.report.formatting import duration, milliseconds, score
 from nas_tf.report.run_statistics import RunStatistics
 from nas_tf.runs import Run, TrialRecord, files
 
 TOP, DRAWN = 10, 3
 CAPTIONS = {
     "search_curve": "Each dot is a trial. Rewards are those of a trial's last stage.",
-    "densities": "Rewards after each stage, of all trials that completed it; one mark per trial.",
+    "densities": "Scores after each stage, of all trials that completed it; one mark per trial.",
     "gate": "Left: trials that passed the gate and trials that it stopped, against the mean with "
     "which it compares. Right: whether stage one ranks candidates as stage two does.",
     "pareto": "Blue: networks that no other beats in both. Costs are those of the exported "
@@ -39,7 +39,7 @@ def _content(statistics: RunStatistics, folder: Path) -> dict[str, Any]:
     samples = run.folder / files.SAMPLES
     config = run.folder / files.CONFIG
     return {
-        "title": f"{run.folder.resolve().name}: {about['space']} on {about['data']}",
+        "title": f"{run.folder.resolve().name}: {statistics.space} on {about['data']}",
         "subtitle": f"{_name_of_oracle(about)}, started {about['created'][:16].replace('T', ' ')}",
         "command": about["command"],
         "tiles": list(tiles(statistics)),
@@ -52,7 +52,7 @@ def _content(statistics: RunStatistics, folder: Path) -> dict[str, Any]:
         if statistics.completed
         else [],
         "failures": _failures(run),
-        "about": _about(about),
+        "about": _about(about | {"space": str(statistics.space)}),
         "config": config.read_text(encoding="utf-8") if config.exists() else "",
     }
 
@@ -64,8 +64,8 @@ def tiles(statistics: RunStatistics) -> Iterator[tuple[str, str]]:
     yield f"{len(statistics.trials)}{of}", "trials"
     if completed:
         rewards = [trial.reward for trial in completed]
-        yield f"{max(rewards):.4f}", "best reward"
-        yield f"{median(rewards):.4f}", "median reward"
+        yield score(max(rewards)), "best reward"
+        yield score(median(rewards)), "median reward"
         if statistics.run.has_gate:
             yield f"{1 - len(statistics.gated) / len(completed):.0%}", "kept by the gate"
     yield str(len(statistics.failed)), "failed"
@@ -84,20 +84,20 @@ def trust(statistics: RunStatistics) -> Iterator[str]:
     distinct = len({trial.genotype for trial in completed})
     yield f"{distinct} of {len(completed)} genotypes are distinct."
     yield (
-        "Rewards come from a part of the training split that no candidate was trained on; the "
+        "Scores come from a part of the training split that no candidate was trained on; the "
         "validation split was not used. This is one run with one seed."
     )
 
 
 def nothing_learnt(statistics: RunStatistics) -> str:
-    """Returns the sentence for nearly equal rewards, with advice."""
+    """Returns the sentence for nearly equal scores, with advice."""
     equal, total = statistics.alike, sum(bool(trial.stages) for trial in statistics.completed)
     count = f"all {total}" if len(equal) == total else f"{len(equal)} of {total}"
     weights = statistics.run.settings.get("network.weights", "imagenet")
     encoder = "random" if weights in (None, "null") else f"network.weights={weights}"
     return (
-        f"Rewards of {count} trials are equal but for {max(equal) - min(equal):.4f} "
-        f"({min(equal):.4f} to {max(equal):.4f}): nothing was learnt about which network is "
+        f"Scores of {count} trials are equal but for {score(max(equal) - min(equal))} "
+        f"({score(min(equal))} to {score(max(equal))}): nothing was learnt about which network is "
         "better, and their order is random. Check whether the predictions in samples.png "
         "show more than one class; train candidates longer (stage_one.epochs, stage_one.views), "
         f"or start from an encoder trained on such pictures (here: {encoder}; imagenet is for "
@@ -111,8 +111,8 @@ def _reward_sentences(statistics: RunStatistics) -> Iterator[str]:
     mean = sum(rewards) / len(rewards)
     spread = (sum((reward - mean) ** 2 for reward in rewards) / (len(rewards) - 1)) ** 0.5
     yield (
-        f"Rewards are {mean:.4f} ± {spread:.4f} (mean and standard deviation); the best is "
-        f"{(max(rewards) - mean) / max(spread, 1e-9):.1f} standard deviations above the mean."
+        f"Rewards are {score(mean)} ± {score(spread)} (mean and standard deviation); the best is "
+        f"{(max(rewards) - mean) / (spread or 1.0):.1f} standard deviations above the mean."
     )
     if statistics.stage_correlation:
         yield f"Stage one against stage two: Spearman's {statistics.stage_correlation}."
@@ -120,15 +120,15 @@ def _reward_sentences(statistics: RunStatistics) -> Iterator[str]:
         yield from reranked.lines(statistics.reranking)
     third = max(1, len(rewards) // 3)
     early, late = sum(rewards[:third]) / third, sum(rewards[-third:]) / third
-    yield f"The first third of the trials has mean {early:.4f}, the last third {late:.4f}."
+    yield f"The first third of the trials has mean {score(early)}, the last third {score(late)}."
 
 
 def row(trial: TrialRecord) -> dict[str, str]:
     """Returns the cells of a trial in the table of the best."""
-    rewards = [f"{stage.score:.4f}" for stage in trial.stages]
-    stage_one, stage_two = (*rewards, "", "")[:2]
+    scores = [score(stage.score) for stage in trial.stages]
+    stage_one, stage_two = (*scores, "", "")[:2]
     return {
-        "reward": f"{trial.reward:.4f}",
+        "reward": score(trial.reward),
         "stage_one": stage_one,
         "stage_two": stage_two,
         "params": f"{trial.params:,}",

@@ -36,32 +36,32 @@ def search_curve(statistics: RunStatistics) -> Figure:
     numbers = statistics.x(statistics.completed)
     axes.step(numbers, statistics.best_so_far, where="post", color=INK, label="best so far")
     axes.plot(numbers, statistics.running_mean(), color=GREEN, label="mean of the last 20")
-    low = _floor([trial.reward for trial in statistics.completed])
-    failed = statistics.x(statistics.failed)
-    axes.plot(failed, [low] * len(failed), "x", color=RED, label="failed") if failed else None
+    if failed := statistics.x(statistics.failed):  # at the bottom, below every reward
+        below = axes.get_xaxis_transform()
+        axes.plot(failed, [0.015] * len(failed), "x", color=RED, label="failed", transform=below)
     axes.set(xlabel="trial", ylabel="reward", xlim=(0, len(statistics.trials) + 1))
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
 def densities(statistics: RunStatistics) -> Figure:
-    """Draws the density of rewards after each stage."""
+    """Draws the density of scores after each stage."""
     figure, (axes,) = sheet(size=(8.0, 2.8))
     for stage, colour in enumerate((ORANGE, BLUE)):
-        rewards = statistics.stage_rewards(stage)
-        if rewards:
-            density(axes, rewards, colour, f"stage {stage + 1} ({len(rewards)} trials)")
-    axes.set(xlabel="reward", ylabel="density")
+        scores = statistics.stage_scores(stage)
+        if scores:
+            density(axes, scores, colour, f"stage {stage + 1} ({len(scores)} trials)")
+    axes.set(xlabel="score", ylabel="density")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
-def density(axes: Axes, rewards: Sequence[float], colour: str, label: str) -> None:
+def density(axes: Axes, scores: Sequence[float], colour: str, label: str) -> None:
     """Draws a kernel density with a rug of the trials; plain lines if all are equal."""
     from scipy.stats import gaussian_kde
 
-    values = np.asarray(rewards, float)
-    if len(values) < 3 or values.std() < 1e-9:
+    values = np.asarray(scores, float)
+    if len(values) < 3 or np.ptp(values) <= 1e-9 * np.abs(values).max():
         axes.vlines(values, 0, 1, color=colour, label=label)
         return
     grid = np.linspace(values.min() - values.std(), values.max() + values.std(), 200)
@@ -77,19 +77,19 @@ def gate(statistics: RunStatistics) -> Figure:
     figure, (left, right) = sheet(1, 2)
     passed = [trial for trial in statistics.completed if trial.stopped != "gate" and trial.stages]
     for trials, colour, label in ((passed, BLUE, "passed"), (statistics.gated, ORANGE, "stopped")):
-        rewards = [trial.stages[0].score for trial in trials]
-        _points(left, statistics.x(trials), rewards, colour, label)
+        scores = [trial.stages[0].score for trial in trials]
+        _points(left, statistics.x(trials), scores, colour, label)
     if statistics.bar:
         bar = list(statistics.bar), list(statistics.bar.values())
         left.step(*bar, where="mid", color=INK, linewidth=1, label="the mean")
-    left.set(xlabel="trial", ylabel="reward after stage one")
+    left.set(xlabel="trial", ylabel="score after stage one")
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=3)
     firsts, seconds = ([trial.stages[n].score for trial in statistics.both] for n in (0, 1))
     _points(right, firsts, seconds, BLUE, "")
     if firsts:
         ends = [min(firsts + seconds), max(firsts + seconds)]
         right.plot(ends, ends, color=GREY, linewidth=1)
-    right.set(xlabel="reward after stage one", ylabel="after stage two")
+    right.set(xlabel="score after stage one", ylabel="after stage two")
     right.set_title(
         str(statistics.stage_correlation or "too few trials for a rank correlation"), fontsize=9
     )
@@ -195,7 +195,7 @@ def _colours(names: Iterable[str]) -> dict[str, Any]:
 
 PLOTS: dict[str, tuple[str, Callable[[RunStatistics], Figure]]] = {
     "search_curve": ("Rewards over the search", search_curve),
-    "densities": ("Distribution of rewards", densities),
+    "densities": ("Distribution of scores", densities),
     "gate": ("The gate", gate),
     "pareto": ("Score against cost", pareto),
     "shares": ("Choices", shares),
@@ -220,11 +220,8 @@ def _points(axes: Axes, x: Sequence[float], y: Sequence[float], colour: str, lab
     axes.plot(x, y, "o", color=colour, ms=3.5, alpha=0.7, mew=0, label=label, rasterized=many)
 
 
-def _floor(rewards: Sequence[float]) -> float:
-    return min(rewards) if rewards else 0.0
-
-
 _NOT_METRICS = ("stage", "epoch", "step", "loss", "seconds", "reward")
+"""Columns of a history that are no metrics; ``reward`` is the score."""
 
 
 @dataclass(frozen=True)
@@ -238,7 +235,7 @@ class Curve:
 
 
 def read_history(path: Path) -> Curve:
-    """Reads a history; metrics outside of 0–1, such as errors in metres, are left out."""
+    """Reads a history."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     if not rows:
@@ -246,29 +243,36 @@ def read_history(path: Path) -> Curve:
     numbered = list(enumerate(rows, 1))
     scored = [(number, row) for number, row in numbered if row.get("reward")]
     names = [key for key in rows[-1] if key not in _NOT_METRICS and not key.startswith("rate_")]
-    figures = {name: tuple(float(row[name]) for _, row in scored) for name in names}
     return Curve(
         epochs=tuple(number for number, _ in numbered),
         loss=tuple(float(row["loss"]) for row in rows),
         scored=tuple(number for number, _ in scored),
-        figures={name: values for name, values in figures.items() if _is_share(values)},
+        figures={name: tuple(float(row[name]) for _, row in scored) for name in names},
     )
 
 
 def training_curve(curve: Curve, title: str) -> Figure:
-    """Draws metrics on top and the loss below."""
-    figure = Figure(figsize=(7, 5), layout="constrained")
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-    for name, values in curve.figures.items():
-        upper.plot(curve.scored, values, marker=".", label=name.replace("_", " "))
-    upper.set_ylim(0, 1)
-    upper.set_title(title)
-    upper.grid(alpha=0.3)
-    if curve.figures:
-        upper.legend(loc="lower right", fontsize="small")
+    """Draws metrics between 0 and 1 on top, others in panels of their own, and the loss below."""
+    shares = [name for name, values in curve.figures.items() if _is_share(values)]
+    groups = [[name] for name in curve.figures if name not in shares]
+    groups = [shares, *groups] if shares else groups
+    heights = [2 if names is shares else 1 for names in groups] + [1]
+    figure = Figure(figsize=(7, 1 + 4 / 3 * sum(heights)), layout="constrained")
+    grid = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)
+    *uppers, lower = grid.flat
+    for axes, names in zip(uppers, groups, strict=True):
+        for name in names:
+            label = name.replace("_", " ")
+            axes.plot(curve.scored, curve.figures[name], marker=".", label=label)
+        if names is shares:
+            axes.set_ylim(0, 1)
+        axes.legend(loc="lower right", fontsize="small")
     lower.plot(curve.epochs, curve.loss, color="black")
-    lower.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
-    lower.grid(alpha=0.3)
+    lower.set(xlabel="epoch", ylabel="training loss")
+    lower.set_ylim(bottom=min(0.0, *lower.get_ylim()))
+    grid.flat[0].set_title(title)
+    for axes in grid.flat:
+        axes.grid(alpha=0.3)
     return figure
 
 

@@ -9,15 +9,15 @@ from functools import cached_property
 
 import numpy as np
 
-from nas_tf.genotype import Genotype
+from nas_tf import spaces
 from nas_tf.runs import Reranking, Run, TrialRecord
 from nas_tf.runs.statistics import Correlation, spearman
-from nas_tf.spaces import auxcell, dpc, template
+from nas_tf.spaces import SearchSpace
 
 WINDOWS = 10
 MOST_WORDS = 14
 ALIKE = 0.005
-"""The distance from their median up to which scores count as equal."""
+"""The distance from their median up to which scores count as equal, unless they are tiny."""
 NEARLY_ALL = 0.8
 PARTS = {
     "build": ("build",),
@@ -50,6 +50,11 @@ class RunStatistics:
     """The statistics of a run's finished trials, computed on first use and cached."""
 
     run: Run
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        """The space that was searched."""
+        return spaces.get(self.run.about["space"])
 
     @cached_property
     def trials(self) -> list[TrialRecord]:
@@ -94,7 +99,7 @@ class RunStatistics:
         """Returns the mean reward of the last ``window`` completed trials, at each of them."""
         return running_mean([trial.reward for trial in self.completed], window)
 
-    def stage_rewards(self, stage: int) -> list[float]:
+    def stage_scores(self, stage: int) -> list[float]:
         """Returns the scores after a stage, of all trials that completed it."""
         return [trial.stages[stage].score for trial in self.completed if len(trial.stages) > stage]
 
@@ -102,7 +107,7 @@ class RunStatistics:
     def bar(self) -> dict[int, float]:
         """The mean with which the gate compared, by the number of the trial.
 
-        The paper's gate compares with the mean before a reward, the authors' with the one after.
+        The paper's gate compares with the mean before a score, the authors' with the one after.
         """
         bar, before = {}, None
         for line in self.run.decisions:
@@ -121,14 +126,13 @@ class RunStatistics:
 
     @cached_property
     def alike(self) -> list[float]:
-        """The scores that equal their median, if nearly all do; else empty.
-
-        Trials that were refused for their cost before any training do not count.
-        """
+        """The scores that equal their median, if nearly all do; else empty."""
         scores = [trial.score for trial in self.completed if trial.stages]
         if len(scores) < 2:
             return []
-        equal = [score for score in scores if abs(score - float(np.median(scores))) <= ALIKE]
+        median = float(np.median(scores))
+        distance = min(ALIKE, abs(median) / 2)
+        equal = [score for score in scores if abs(score - median) <= distance]
         return equal if len(equal) >= NEARLY_ALL * len(scores) else []
 
     @cached_property
@@ -151,14 +155,14 @@ class RunStatistics:
     @cached_property
     def shares(self) -> list[Shares]:
         """The frequencies and effects of every kind of choice."""
-        chosen = [choices(trial.parsed) for trial in self.completed]
+        chosen = [self.space.choices(trial.parsed) for trial in self.completed]
         kinds = list(chosen[0]) if chosen else []
         return [self._shares(kind, [words[kind] for words in chosen]) for kind in kinds]
 
     def _shares(self, kind: str, chosen: list[list[str]]) -> Shares:
         counts = Counter(word for words in chosen for word in words)
-        ordered = vocabulary(self.run.about["space"]).get(kind, [])
-        words = tuple(ordered + sorted(word for word in counts if word not in ordered))
+        ordered = self.space.vocabulary.get(kind, ())
+        words = (*ordered, *sorted(word for word in counts if word not in ordered))
         words = words[:MOST_WORDS]
         windows = max(1, min(WINDOWS, len(chosen) // 5))
         edges = np.linspace(0, len(chosen), windows + 1).astype(int)
@@ -240,65 +244,3 @@ def _range(found: tuple[str, ...]) -> str:
 
 def _value(number: str) -> float:
     return float(number.replace(",", ""))
-
-
-_STRIDES = (4, 8, 16, 32)
-
-
-def choices(genotype: Genotype) -> dict[str, list[str]]:
-    """Returns every choice of a genotype, by kind: operations, connections and the like."""
-    return {"auxcell": _auxcell, "template": _template, "dpc": _dpc}[genotype.space](genotype)
-
-
-def vocabulary(space: str) -> dict[str, list[str]]:
-    """Returns the words of each kind with an order of its own; other kinds are sorted."""
-    if space == "dpc":
-        rates = [f"rate {rate}" for rate in dpc.RATES]
-        return {"operations": ["conv1x1", "sep3x3", "pool"], "rates": rates}
-    taps, operations = {
-        "auxcell": (auxcell.TAPS, auxcell.OPS),
-        "template": (template.TAPS, template.OPS),
-    }[space]
-    return {"operations": list(operations), "connections": [_layer(n, taps) for n in range(taps)]}
-
-
-def _auxcell(genotype: Genotype) -> dict[str, list[str]]:
-    design = auxcell.AuxCellDesign.of(genotype)
-    ops = [design.first_op]
-    for branch in design.branches:
-        ops += [branch.left_op, branch.right_op]
-    joined = [layer for block in design.blocks for layer in block]
-    return {
-        "operations": [auxcell.OPS[op] for op in ops],
-        "connections": [_layer(layer, auxcell.TAPS) for layer in joined],
-    }
-
-
-def _template(genotype: Genotype) -> dict[str, list[str]]:
-    design = template.TemplateDesign.of(genotype)
-    used = [design.templates[block.template] for block in design.blocks]
-    ops = [op for design in used for op in (design.left_op, design.right_op)]
-    joined = [layer for block in design.blocks for layer in block[:2]]
-    return {
-        "operations": [template.OPS[op] for op in ops],
-        "connections": [_layer(layer, template.TAPS) for layer in joined],
-        "aggregations": [template.AGGREGATIONS[design.aggregation] for design in used],
-        "repeats": [f"{block.repeats} times" for block in design.blocks],
-    }
-
-
-def _dpc(genotype: Genotype) -> dict[str, list[str]]:
-    branches = dpc.branches_of(genotype)
-    operators = [branch.operator for branch in branches]
-    dilated = [operator for operator in operators if operator.kind == "sep3x3"]
-    return {
-        "operations": [operator.kind for operator in operators],
-        "rates": [f"rate {rate}" for op in dilated for rate in (op.rows, op.columns)],
-        "connections": [
-            f"branch {branch.source}" if branch.source else "feature map" for branch in branches
-        ],
-    }
-
-
-def _layer(layer: int, taps: int) -> str:
-    return f"stride {_STRIDES[layer]}" if layer < taps else f"block {layer - taps + 1}"

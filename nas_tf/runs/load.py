@@ -21,7 +21,7 @@ class _About(msgspec.Struct):
     """The entries of ``run.json`` that reading a run needs; the file has more."""
 
     schema: int
-    space: str
+    space: str | dict[str, Any]
     data: str
     oracle: str
     seed: int

@@ -102,9 +102,10 @@ def _attributes(trial: TrialRecord) -> dict[str, Any]:
     """Returns a trial's attributes other than its reward; metrics are of its last stage."""
     attributes = {
         name: getattr(trial, name)
-        for name in ("trial", "genotype", "params", "madds", "latency_ms", "score", "stopped")
+        for name in ("trial", "genotype", "params", "madds", "latency_ms", "stopped")
     }
     attributes |= {name: getattr(trial, name) for name in ("seed", "seconds", "worker")}
+    attributes["score"] = None if trial.status == "failed" else trial.score
     metrics = dict(trial.stages[-1].metrics) if trial.stages else {}
     return {key: value for key, value in (metrics | attributes).items() if value is not None}
 

@@ -30,7 +30,7 @@ class Decision(msgspec.Struct, frozen=True):
     """One decision of the gate, and the gate's state after it: a line of ``gate.jsonl``."""
 
     trial: str
-    reward: float
+    score: float = msgspec.field(name="reward")
     admitted: bool = msgspec.field(name="goes_on")
     state: dict[str, int | float | str]
 
@@ -40,7 +40,8 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     ``status`` is ``completed`` or ``failed``; ``stopped`` is ``gate`` or the reason of a failure.
     ``reward`` is the value reported to the oracle, ``score`` the task's own figure before any
-    penalty on cost; ``seconds`` is the trial's total time.
+    penalty on cost; of a failed trial both are ``limits.failure_score``, by which nothing is
+    ranked. ``seconds`` is the trial's total time.
     """
 
     trial: Annotated[str, msgspec.Meta(pattern=r"^[\w.-]+$")]
@@ -68,8 +69,8 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Returns one line: the losses of the stages would fill screens."""
-        summary = f"{self.status}, reward {self.reward:.4f}, {self.genotype}"
-        return f"<TrialRecord {self.trial}: {summary}>"
+        reward = "" if self.status == "failed" else f", reward {self.reward:#.4g}"
+        return f"<TrialRecord {self.trial}: {self.status}{reward}, {self.genotype}>"
 
     @property
     def parsed(self) -> Genotype:
@@ -77,13 +78,20 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
         return Genotype.of(self.space, msgspec.json.decode(self.genotype))
 
     def row(self) -> dict[str, Any]:
-        """Returns the trial as a row of the table."""
-        rewards = [round(stage.score, 6) for stage in self.stages]
-        stages = dict(zip(("stage_one", "stage_two"), rewards, strict=False))
+        """Returns the trial as a row of the table; a failed one has neither reward nor score."""
+        scores = [_rounded(stage.score) for stage in self.stages]
+        stages = dict(zip(("stage_one", "stage_two"), scores, strict=False))
         own = {name: getattr(self, name) for name in COLUMNS if hasattr(self, name)}
         latency = None if self.latency_ms is None else round(self.latency_ms, 3)
         own |= {"latency_ms": latency, "seconds": round(self.seconds, 2)}
-        return own | stages | {"reward": round(self.reward, 6), "score": round(self.score, 6)}
+        for name in ("reward", "score"):
+            own[name] = None if self.status == "failed" else _rounded(own[name])
+        return own | stages
+
+
+def _rounded(value: float) -> float:
+    """Returns a value to six decimals; a tiny one, to six digits."""
+    return round(value, 6) if abs(value) >= 0.001 else float(f"{value:.6g}")
 
 
 def path_of(folder: Path, trial: str) -> Path:

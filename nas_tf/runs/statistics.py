@@ -1,4 +1,4 @@
-"""Computes statistics of rewards: rank correlation, and tests of one run against another."""
+"""Computes statistics of scores: rank correlation, and tests of one run against another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> Correlation | N
     from scipy.stats import rankdata
 
     a, b = np.asarray(first, float), np.asarray(second, float)
-    if len(a) < LEAST or not a.std() or not b.std():
+    if len(a) < LEAST or not np.ptp(a) or not np.ptp(b):
         return None
     rows = np.random.default_rng(0).integers(len(a), size=(_RESAMPLES, len(a)))
     ranks = [rankdata(values[rows], axis=1) for values in (a, b)]
@@ -40,9 +40,9 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> Correlation | N
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """The result of comparing one set of rewards with another.
+    """The result of comparing one set of scores, or rewards, with another.
 
-    ``superiority`` is the probability that a reward of the first exceeds one of the second; ``p``
+    ``superiority`` is the probability that one of the first exceeds one of the second; ``p``
     is the p-value of the two-sided Mann-Whitney test.
     """
 
@@ -54,7 +54,7 @@ class Contest:
 
 
 def contest(first: Sequence[float], second: Sequence[float]) -> Contest | None:
-    """Tests whether the first rewards are higher; returns None if there are too few."""
+    """Tests whether the first are higher; returns None if there are too few."""
     from scipy.stats import mannwhitneyu
 
     if min(len(first), len(second)) < LEAST:
@@ -72,7 +72,8 @@ class Pairing:
     count: int
 
     def __str__(self) -> str:
-        return f"{self.difference:+.4f} over {self.count} pairs, {format_p(self.p)}"
+        form = "+.4f" if abs(self.difference) >= 0.0001 else "+.3g"
+        return f"{self.difference:{form}} over {self.count} pairs, {format_p(self.p)}"
 
 
 def paired(first: Sequence[float], second: Sequence[float]) -> Pairing | None:

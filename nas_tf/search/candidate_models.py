@@ -10,14 +10,13 @@ from zlib import error as ZlibError
 import numpy as np
 from tensorflow import keras
 
-from nas_tf import folders, networks
+from nas_tf import folders, networks, spaces
 from nas_tf.config.schema import Config
 from nas_tf.errors import DataError
 from nas_tf.genotype import Genotype
 from nas_tf.networks import Settings
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
-from nas_tf.networks.heads import Head
 from nas_tf.networks.state import Arrays, State, arrays_of_model, fill_model, to_arrays
 from nas_tf.runs import TrialRecord, files
 from nas_tf.tasks import Task
@@ -33,7 +32,7 @@ def untrained(
     """
     return networks.build(
         genotype,
-        Head(task.name, task.channels),
+        task.head,
         input_size=_size(genotype, config),
         settings=_settings(genotype, config),
         weights=weights,
@@ -55,7 +54,7 @@ def _settings(genotype: Genotype, config: Config | None) -> Settings:
 
 
 def _size(genotype: Genotype, config: Config | None) -> tuple[int, int] | None:
-    if config is None or genotype.space != "dpc":
+    if config is None or not spaces.get(genotype.space).fixed_size:
         return None
     return from_config.reward_view(config).crop
 

@@ -35,7 +35,7 @@ class GateLog:
         """Returns the gate for one trial."""
         return TrialGate(self, trial)
 
-    def decide(self, trial: str, reward: float) -> bool:
+    def decide(self, trial: str, score: float) -> bool:
         """Returns the decision on a trial: the logged one, or else a new one, which it logs."""
         with FileLock(self.path.with_suffix(".lock")):
             self._read_new()
@@ -45,10 +45,10 @@ class GateLog:
             try:
                 if self._state is not None:
                     shared.restore(self._state)
-                admitted = shared.admits(reward)
+                admitted = shared.admits(score)
             except (KeyError, TypeError, ValueError) as error:
                 raise self._damaged(f"its last state is none of a gate, {error!r}") from error
-            self._append(Decision(trial, reward, admitted, shared.state()))
+            self._append(Decision(trial, score, admitted, shared.state()))
             return admitted
 
     def _reset(self) -> None:
@@ -99,6 +99,6 @@ class TrialGate:
     def __init__(self, log: GateLog, trial: str) -> None:
         self._log, self._trial = log, trial
 
-    def admits(self, reward: float) -> bool:
+    def admits(self, score: float) -> bool:
         """Returns whether the trial is worth stage two."""
-        return self._log.decide(self._trial, reward)
+        return self._log.decide(self._trial, score)

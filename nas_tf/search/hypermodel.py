@@ -1,6 +1,7 @@
 """Makes a KerasTuner HyperModel of a search space."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import EllipsisType
 from typing import Any
@@ -16,7 +17,7 @@ from nas_tf.config.schema import Config, Data, Network
 from nas_tf.errors import ConfigError, NasTfError
 from nas_tf.genotype import Genotype
 from nas_tf.networks.state import Arrays
-from nas_tf.search import candidate_models, preflight, pricing
+from nas_tf.search import candidate_models, preflight, pricing, refusal
 from nas_tf.search.candidate_models import trained_arrays
 from nas_tf.spaces import SearchSpace
 from nas_tf.tasks import Task
@@ -102,7 +103,11 @@ class SearchHyperModel(kt.HyperModel):
         task = self._task or (from_config.task_for(config) if config else None)
         if task is None:
             raise ConfigError("SearchHyperModel.build needs a task, expected task= or config=")
-        return candidate_models.untrained(self.genotype(hp), task, config, self._network.weights)
+        genotype = self.genotype(hp)
+        if self.space.refusal(genotype) is not None:  # fit fails the trial, which build may not
+            image = keras.Input((None, None, 3))
+            return keras.Model(image, image)
+        return candidate_models.untrained(genotype, task, config, self._network.weights)
 
     def fit(
         self,
@@ -119,7 +124,8 @@ class SearchHyperModel(kt.HyperModel):
         Every candidate reaches stage two: KerasTuner's oracles have no gate. The trained arrays
         are loaded into the model; callbacks are called as for one epoch.
         """
-        evaluator = self._evaluator_or_fatal(train_data)
+        with _mistakes_are_fatal():
+            evaluator = self.evaluator(train_data)
         if epochs is not None:
             evaluator = evaluator.with_epochs(epochs)
         arrays: Arrays = {}
@@ -128,11 +134,12 @@ class SearchHyperModel(kt.HyperModel):
             open_gate(),
             on_scored=lambda blueprint, state: arrays.update(trained_arrays(blueprint, state)),
         )
-        if result.failed and not result.over_limit:
-            raise kt.errors.FailedTrialError(result.stopped)
+        refusal.exempt_oracle_of(callbacks)
+        refusal.raise_if_failed(result)
         if arrays:
             candidate_models.fill(model, evaluator.config, arrays)
-        metrics = metrics_of(result, pricing.reward(evaluator.config.search.goals, result))
+        with _mistakes_are_fatal():
+            metrics = metrics_of(result, pricing.reward(evaluator.config.search.goals, result))
         _run_callbacks(callbacks, model, metrics)
         return metrics
 
@@ -142,10 +149,10 @@ class SearchHyperModel(kt.HyperModel):
         if train_data is None and base is None:
             raise ConfigError("no data was given, expected search('camvid') or a config=")
         if base is None:
-            base = Config(space=self.space.name, data=Data(name=train_data))
+            base = Config(space=self.space.section(), data=Data(name=train_data))
         elif train_data is not None:
             base = structs.replace(base, data=structs.replace(base.data, name=train_data))
-        base = absolute(structs.replace(base, space=self.space.name, network=self._network))
+        base = absolute(structs.replace(base, space=self.space.section(), network=self._network))
         if self._task is not None:
             base = structs.replace(base, task=self._described(base))
         if self._completed is None or self._completed[0] != base:
@@ -166,13 +173,6 @@ class SearchHyperModel(kt.HyperModel):
             return self._evaluator.config
         return None if self._config is None else self.config()
 
-    def _evaluator_or_fatal(self, train_data: Any) -> TwoStage:
-        """Returns the evaluator; a user's mistake ends the search instead of failing a trial."""
-        try:
-            return self.evaluator(train_data)
-        except NasTfError as error:
-            raise kt.errors.FatalValueError(str(error)) from error
-
     def check(self, train_data: Any = None) -> None:
         """Raises on what would make every trial fail; only the first call checks."""
         if not self._checked:
@@ -188,6 +188,15 @@ class SearchHyperModel(kt.HyperModel):
             shared = SharedData(config, progress=progress)
             self._evaluator = TwoStage(config, shared, latency=latency)
         return self._evaluator
+
+
+@contextmanager
+def _mistakes_are_fatal() -> Iterator[None]:
+    """Turns a user's mistake into an error that ends the search instead of failing a trial."""
+    try:
+        yield
+    except NasTfError as error:
+        raise kt.errors.FatalValueError(str(error)) from error
 
 
 def open_gate() -> Gate:
@@ -209,7 +218,9 @@ def _run_callbacks(
 def metrics_of(result: CandidateResult, reward: float) -> dict[str, float]:
     """Returns the metrics of a result for KerasTuner: reward, score and costs."""
     stages = {
-        f"stage_{number}_reward": stage.score for number, stage in enumerate(result.stages, 1)
+        f"stage_{number}_{name}": stage.score
+        for number, stage in enumerate(result.stages, 1)
+        for name in ("score", "reward")  # the latter is the name in 0.1.0
     }
     cost = {"params": float(result.params), "madds": float(result.madds)}
     if result.latency_ms is not None:

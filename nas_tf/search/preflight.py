@@ -13,7 +13,7 @@ from nas_tf.training.two_stage import Latency
 
 
 def check(config: Config, *, latency: Latency | None = None) -> None:
-    """Raises if data, weights, a teacher or a latency table is absent or does not fit.
+    """Raises if data, weights, a teacher, a latency table or the scores' range does not fit.
 
     Within a trial it would be too late: KerasTuner counts an error there as the trial's. Threads
     are set first, since loading a teacher fixes TensorFlow's number of threads.
@@ -22,6 +22,7 @@ def check(config: Config, *, latency: Latency | None = None) -> None:
     if not distribution.is_chief_oracle():
         preflight.encoder_weights(config)
     preflight.before_search(config)
+    pricing.check(config)
     if config.teacher is not None and config.stage_one.distillation:
         view = from_config.view_of(config, "stage_one", config.stage_one.crop)
         load_teacher(Path(config.teacher), from_config.task_for(config), view.crop)

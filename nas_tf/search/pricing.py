@@ -4,8 +4,9 @@ The score is the task's own figure. The reward that the oracle learns from is
 
     reward = score · Π (cost / goal) ^ -exponent    over the goals that the cost exceeds
 
-(MnasNet's weighted product, arXiv 1807.11626, without a bonus for costs below a goal). A
-candidate beyond a hard limit has the floor as its reward and is not trained.
+(MnasNet's weighted product, arXiv 1807.11626, without a bonus for costs below a goal). It would
+raise a negative score, so such scores are refused together with goals. A candidate beyond a hard
+limit is not trained and fails.
 """
 
 import random
@@ -29,14 +30,34 @@ SAMPLED = 1000
 TFLITE = "tflite"
 
 
+def check(config: Config) -> None:
+    """Raises if the configuration has goals and a task whose scores may be negative."""
+    if config.search.goals != Goals():
+        task = from_config.task_for(config)
+        _check_sign(config.search.goals, task.score_range[0], f"scores of {task.name} down to")
+
+
 def reward(goals: Goals, result: CandidateResult) -> float:
     """Returns the reward of a result, which is reported to the oracle."""
     penalised = result.score
+    if result.failed:
+        return penalised
+    _check_sign(goals, result.score, "a score of")
     for cost, goal in structs.asdict(goals).items():
         value = getattr(result, cost)
-        if goal is not None and value is not None and not result.failed:
+        if goal is not None and value is not None:
             penalised *= max(1.0, value / goal.goal) ** -goal.exponent
     return penalised
+
+
+def _check_sign(goals: Goals, score: float, name: str) -> None:
+    """Raises if a penalty would raise the score."""
+    cost = next((cost for cost, goal in structs.asdict(goals).items() if goal is not None), None)
+    if cost is not None and score < 0:
+        raise ConfigError(
+            f"search.goals.{cost} is set, and a penalty would raise {name} {score:.4g}: expected "
+            f"scores of 0 or more, or limits.{cost} instead of the goal"
+        )
 
 
 def latency_of(config: Config, given: Latency | None = None) -> Latency | None:

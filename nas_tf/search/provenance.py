@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from nas_tf import spaces
 from nas_tf.config.schema import Config
 from nas_tf.runs import files
 from nas_tf.search.outcome import now
@@ -21,10 +22,10 @@ def about(config: Config, *, oracle: str, max_trials: int) -> dict[str, Any]:
     return {
         "schema": files.SCHEMA,
         "nas_tf": metadata.version("nas-tf"),
-        "space": config.space,
+        "space": spaces.get(config.space).section(),
         "data": config.data.name,
         "task": task.name,
-        "outputs": task.channels,
+        "outputs": task.head.channels,
         "input": from_config.reward_view(config).crop,
         "oracle": oracle,
         "max_trials": max_trials,

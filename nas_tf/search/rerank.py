@@ -14,12 +14,14 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from nas_tf import spaces
+from nas_tf.config import resumed
 from nas_tf.config.load import dump, load_saved
 from nas_tf.config.schema import Config
 from nas_tf.errors import ConfigError, DataError, NasTfError
 from nas_tf.runs import Reranking, Run, TrialRecord, files
-from nas_tf.runs.load import dotted
 from nas_tf.runs.trial_store import TrialStore
+from nas_tf.search import pricing
 from nas_tf.search.outcome import crashed, now, record_of
 from nas_tf.search.provenance import about
 from nas_tf.training import gate, hardware
@@ -49,11 +51,12 @@ def choose(run: Run, top: int, sample: int, seed: int) -> tuple[list[str], list[
 def start(run: Run, config: Config, *, top: int, sample: int) -> Reranking:
     """Chooses candidates and saves the choice, or resumes a reranking with the same settings."""
     folder = run.folder / files.RERANK
-    if config.space != run.about["space"]:
+    space, searched = spaces.get(config.space), spaces.get(run.about["space"])
+    if space != searched:
         raise ConfigError(
-            f"the configuration is of space {config.space}, expected {run.about['space']}, "
-            "that of the run"
+            f"the configuration is of space {space}, expected {searched}, that of the run"
         )
+    pricing.check(config)
     before = Reranking.of(run)
     if before is not None:
         _check(before, config, {"top": top, "sample": sample})
@@ -138,8 +141,8 @@ def _check(before: Reranking, config: Config, arguments: dict[str, int]) -> None
     """Raises if a resumed reranking has other settings than those it was started with."""
     folder = before.longer.folder
     was = {f"--{key}": value for key, value in before.longer.about["asked"].items()}
-    was |= dotted(dump(load_saved(folder / files.CONFIG)))
-    is_now = {f"--{key}": value for key, value in arguments.items()} | dotted(dump(config))
+    was |= resumed.values(load_saved(folder / files.CONFIG))
+    is_now = {f"--{key}": value for key, value in arguments.items()} | resumed.values(config)
     for key in was | is_now:
         if not key.startswith(_FREE) and was.get(key) != is_now.get(key):
             raise ConfigError(

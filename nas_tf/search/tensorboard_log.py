@@ -104,7 +104,7 @@ def _curves(trials: Sequence[TrialRecord], trial: TrialRecord) -> Iterator[tuple
     yield "search/best", max(completed)
     yield f"search/mean of {WINDOW}", float(np.mean(completed[-WINDOW:]))
     for number, stage in enumerate(trial.stages, 1):
-        yield f"stages/reward {number}", stage.score
+        yield f"stages/score {number}", stage.score
     yield "trial/params", trial.params
     yield "trial/madds", trial.madds
     if trial.latency_ms is not None:
@@ -114,4 +114,5 @@ def _curves(trials: Sequence[TrialRecord], trial: TrialRecord) -> Iterator[tuple
 def _figures(trial: TrialRecord) -> dict[str, float]:
     stages = {f"stage {number}": stage.score for number, stage in enumerate(trial.stages, 1)}
     plain = {name: float(getattr(trial, name)) for name in ("params", "madds", "seconds")}
-    return {"reward": trial.reward, **stages, **plain}
+    reward = {} if trial.status == "failed" else {"reward": trial.reward}
+    return {**reward, **stages, **plain}

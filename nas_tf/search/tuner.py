@@ -22,7 +22,7 @@ from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import State
 from nas_tf.runs import Run, TrialRecord, files
 from nas_tf.runs.trial_store import TrialStore
-from nas_tf.search import candidate_models, sample_images
+from nas_tf.search import candidate_models, refusal, sample_images
 from nas_tf.search.gate_log import GateLog
 from nas_tf.search.hypermodel import SearchHyperModel, metrics_of, open_gate
 from nas_tf.search.outcome import crashed, now, record_of, unrecorded_failures
@@ -81,6 +81,7 @@ class TwoStageTuner(BaseTuner):
         hypermodel.declare_hyperparameters(space)
         space.values = {}
         oracle.update_space(space)  # BaseTuner would build a model for it
+        refusal.exempt(oracle)
         super().__init__(
             oracle, directory=str(directory), project_name=project_name, overwrite=overwrite
         )
@@ -152,8 +153,7 @@ class TwoStageTuner(BaseTuner):
             record(crashed(genotype, error, evaluator.config.limits.failure_score))
             raise
         trial_record = record(result)
-        if result.failed and not result.over_limit:
-            raise kt.errors.FailedTrialError(result.stopped)
+        refusal.raise_if_failed(result)
         return metrics_of(result, trial_record.reward)
 
     def _evaluator(self, trial: Trial, train_data: str | None) -> tuple[TwoStage, GateLike]:

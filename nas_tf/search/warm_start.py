@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from nas_tf import spaces
 from nas_tf.errors import ConfigError, DataError, NasTfError
 from nas_tf.genotype import Genotype
 from nas_tf.runs import Run, TrialRecord, record
@@ -14,10 +15,10 @@ def first(source: Path, space: SearchSpace, count: int) -> list[dict[str, int]]:
     They are evaluated again: another data set or longer training has other rewards.
     """
     run = Run(source)
-    if run.about["space"] != space.name:
+    searched = spaces.get(run.about["space"])
+    if searched != space:
         raise ConfigError(
-            f"{source} searched space {run.about['space']}, expected a run of {space.name} to "
-            "start from"
+            f"{source} searched space {searched}, expected a run of {space} to start from"
         )
     names = [token.name for token in space.tokens]
     found: dict[Genotype, dict[str, int]] = {}

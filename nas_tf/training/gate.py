@@ -1,5 +1,6 @@
 """The gate between the stages: weak candidates stop after stage one (CVPR 2019, section 3.3)."""
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -90,7 +91,9 @@ class AuthorsGate(Gate):
     """The ratio test of the released code, including the milestones that it skips.
 
     The mean starts at 0.01, decays by 0.99 and includes a score before the comparison; a score
-    below it passes if it reaches the mean times one minus a random number from [0, slack].
+    below it passes if it falls short by less than a share of the mean's size, a random number
+    from [0, slack]. If the first score is negative, which 0.01 would exceed, the mean starts there
+    and the score passes.
     """
 
     def __init__(self, settings: schema.Gate, seed: int) -> None:
@@ -100,11 +103,12 @@ class AuthorsGate(Gate):
     def _decide(self, score: float) -> bool:
         self.slack *= _AUTHORS_ANNEAL.get(self.count, 1.0)
         self.count += 1
-        self.mean = 0.99 * self.mean + 0.01 * score
-        if score > self.mean:
+        starts = self.seen == 0 and score < 0
+        self.mean = score if starts else 0.99 * self.mean + 0.01 * score
+        if starts or score > self.mean:
             self.count += 1
             return True
-        return score > self.mean * (1 - self.slack * self._random())
+        return score > self.mean * (1 - math.copysign(self.slack, self.mean) * self._random())
 
     def state(self) -> dict[str, Any]:
         """Returns the state with mean, slack and the count that the milestones refer to."""

@@ -8,7 +8,7 @@ import pytest
 
 from nas_tf.errors import ConfigError, DataError
 from nas_tf.report import comparison_page
-from nas_tf.report.comparison import Comparison, Row, rewards, spent
+from nas_tf.report.comparison import Comparison, Row, spent, values_at
 from nas_tf.runs import Run
 from nas_tf.runs.statistics import contest
 from tests.runs.made import made, sampled
@@ -47,20 +47,20 @@ def test_rows_are_the_rewards_of_the_trials(ablation: Comparison) -> None:
         row(ablation, "no_polyak", "reward"),
         [trial.reward for trial in run.completed],
     )
-    assert found.rewards == tuple(expected)
+    assert found.values == tuple(expected)
     assert found.best == max(expected)
     assert found.mean == pytest.approx(np.mean(expected))
     assert found.median == pytest.approx(np.median(expected))
     assert found.top == pytest.approx(np.mean(sorted(expected, reverse=True)[:10]))
     seconds = [trial.stages[1].score for trial in run.completed if len(trial.stages) == 2]
-    assert row(ablation, "no_polyak", "stage 2").rewards == tuple(seconds)
+    assert row(ablation, "no_polyak", "stage 2").values == tuple(seconds)
 
 
 def test_the_first_run_is_what_others_are_held_against(ablation: Comparison) -> None:
     first, other = (row(ablation, run, "stage 1") for run in ("whole", "no_polyak"))
     assert first.against is None
     assert first.pairs is None
-    assert other.against == contest(other.rewards, first.rewards)
+    assert other.against == contest(other.values, first.values)
 
 
 def test_runs_of_the_same_genotypes_are_paired(ablation: Comparison) -> None:
@@ -99,7 +99,7 @@ def test_equal_names_are_distinguished(tmp_path: Path) -> None:
 def test_time_counts_failed_trials_too(ablation: Comparison) -> None:
     statistics = ablation.statistics[0]
     assert len(statistics.failed) > 0
-    assert len(spent(statistics)) == len(rewards(statistics, "reward"))
+    assert len(spent(statistics)) == len(values_at(statistics, "reward"))
     before = statistics.trials[: statistics.numbers[statistics.completed[20].trial]]
     assert spent(statistics)[20] == pytest.approx(sum(item.seconds for item in before))
 

@@ -217,7 +217,7 @@ def test_of_equal_rewards_it_says_that_nothing_was_learnt(
 ) -> None:
     statistics = scored(tmp_path / "flat", scores, "network.weights=null")
     sentences = list(page.trust(statistics))
-    assert sentences[0].startswith(f"Rewards of {count} trials are equal but for 0.00")
+    assert sentences[0].startswith(f"Scores of {count} trials are equal but for 0.00")
     assert "nothing was learnt" in sentences[0]
     assert "stage_one.epochs" in sentences[0]
     assert "(here: random;" in sentences[0]

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from nas_tf import spaces
-from nas_tf.report import run_statistics
 from nas_tf.report.run_statistics import RunStatistics, running_mean
 from nas_tf.runs import Run, files
 from tests.runs.made import made, sampled
@@ -48,7 +47,7 @@ def test_the_running_mean_is_that_of_the_last() -> None:
 
 
 def test_the_bar_is_the_mean_before_each_trial(statistics: RunStatistics) -> None:
-    firsts = statistics.stage_rewards(0)
+    firsts = statistics.stage_scores(0)
     numbers = statistics.x(statistics.completed)
     assert list(statistics.bar) == numbers[1:]
     for at in (1, 5, len(firsts) - 1):
@@ -82,7 +81,9 @@ def test_shares_of_a_window_make_up_one(statistics: RunStatistics) -> None:
 
 def test_an_effect_is_the_difference_of_means(statistics: RunStatistics) -> None:
     kind = statistics.shares[0]
-    chosen = [run_statistics.choices(trial.parsed)[kind.kind] for trial in statistics.completed]
+    chosen = [
+        spaces.get(trial.space).choices(trial.parsed)[kind.kind] for trial in statistics.completed
+    ]
     rewards = np.array([trial.reward for trial in statistics.completed])
     for word, (effect, error) in zip(kind.words, kind.effects, strict=True):
         has = np.array([word in item for item in chosen])
@@ -95,15 +96,15 @@ def test_an_effect_is_the_difference_of_means(statistics: RunStatistics) -> None
 
 @pytest.mark.parametrize("space", SPACES)
 def test_choices_are_words_of_the_vocabulary(space: str) -> None:
-    known = run_statistics.vocabulary(space)
+    known = spaces.get(space).vocabulary
     for genotype in sampled(space, 50):
-        for kind, words in run_statistics.choices(genotype).items():
+        for kind, words in spaces.get(space).choices(genotype).items():
             assert words or kind == "rates"
             if kind in known and kind != "connections":
                 assert set(words) <= set(known[kind])
 
 
 def test_the_choices_of_arch0() -> None:
-    chosen = run_statistics.choices(spaces.resolve("arch0"))
+    chosen = spaces.get("auxcell").choices(spaces.resolve("arch0"))
     assert chosen["operations"][:2] == ["sep5x5_rate6", "conv3x3_rate3"]
     assert chosen["connections"][-3:] == ["stride 16", "stride 32", "stride 4"]

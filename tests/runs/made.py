@@ -56,11 +56,12 @@ def made(
         CONFIGS[space], [*overrides, f"search.trials={max(1, trials)}", f"seed={seed}"]
     )
     describe(folder, experiment, oracle=oracle)
+    searched = spaces.get(experiment.space)
     rng, store, at, firsts = random.Random(seed), TrialStore(folder), STARTED, []
     lines = []
     for number in range(trials):
         learnt = rng.random() < trend * number / trials
-        drawn = [spaces.get(space).sample(rng) for _ in range(3 if learnt else 1)]
+        drawn = [searched.sample(rng) for _ in range(3 if learnt else 1)]
         genotype = genotypes[number] if genotypes else max(drawn, key=quality)
         fails = failing and number % failing == failing - 1
         mean = sum(firsts) / len(firsts) if firsts else 0.0
@@ -74,7 +75,7 @@ def made(
         ended = at + timedelta(seconds=seconds)
         record = TrialRecord(
             trial=f"{number:04d}",
-            space=space,
+            space=searched.name,
             genotype=str(genotype),
             status="failed" if fails else "completed",
             reward=0.0 if fails else stages[-1].score,
@@ -100,6 +101,7 @@ def made(
 def describe(folder: Path, experiment: Config, *, oracle: str) -> None:
     """Writes the provenance of the run."""
     files.write_atomically(folder / files.CONFIG, dump(experiment))
+    source = CONFIGS[spaces.get(experiment.space).name]
     about = {
         "schema": files.SCHEMA,
         "nas_tf": "0.1.0",
@@ -112,7 +114,7 @@ def describe(folder: Path, experiment: Config, *, oracle: str) -> None:
         "max_trials": experiment.search.trials,
         "seed": experiment.seed,
         "created": STARTED.isoformat(timespec="milliseconds"),
-        "command": f"nas-tf search {CONFIGS[experiment.space]} --out {folder.name}",
+        "command": f"nas-tf search {source} --out {folder.name}",
         "python": "3.11.9",
         "machine": "Linux x86_64",
         "versions": {"tensorflow": "2.15.1", "keras": "2.15.0", "numpy": "1.26.4"},

@@ -62,7 +62,7 @@ class Listed(kt.Oracle):
         found = [spaces.resolve(genotype) for genotype in genotypes]
         self._values = []
         for item in found:
-            space = spaces.get(item.space)
+            space = spaces.space_of(item)
             names = [token.name for token in space.tokens]
             self._values.append(dict(zip(names, space.encode(item), strict=True)))
 
@@ -75,5 +75,6 @@ def rewarded(model: tf.keras.Model, shared: SharedData) -> float:
     metrics = shared.task.metrics()
     for seen, target in shared.validation_images():
         rows = len(tf.nest.flatten(target)[0])
-        metrics.update(target, logits(model, seen)[:rows], shared.reward_view.crop)
+        outputs = {"logits": logits(model, seen)[:rows]}
+        metrics.update(target, outputs, shared.reward_view.crop)
     return shared.task.score(metrics.result())

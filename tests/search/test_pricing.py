@@ -1,6 +1,8 @@
 """The effect of costs on rewards, and the source of latency."""
 
+import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from nas_tf.errors import ConfigError, WeightsError
 from nas_tf.latency import Table
 from nas_tf.networks import Blueprint
 from nas_tf.search import preflight, pricing
+from nas_tf.training import from_config
 from nas_tf.training.guards import UnknownCost
 from nas_tf.training.result import CandidateResult
 from tests.training.evaluated import experiment
@@ -36,6 +39,42 @@ def test_the_reward_as_documented() -> None:
 def test_a_floor_has_no_penalty() -> None:
     failed = CandidateResult(genotype=ARCH1, score=0.05, madds=10, failed=True)
     assert pricing.reward(Goals(madds=Goal(goal=1)), failed) == 0.05
+
+
+def test_a_penalty_on_a_negative_score_is_refused() -> None:
+    goals = Goals(madds=Goal(goal=10))
+    with pytest.raises(ConfigError) as caught:
+        pricing.reward(goals, result(-0.25, madds=5))
+    assert str(caught.value) == (
+        "search.goals.madds is set, and a penalty would raise a score of -0.25: expected scores "
+        "of 0 or more, or limits.madds instead of the goal"
+    )
+    assert pricing.reward(Goals(), result(-0.25, madds=50)) == -0.25
+    failed = CandidateResult(genotype=ARCH1, score=-0.25, madds=50, failed=True)
+    assert pricing.reward(goals, failed) == -0.25
+
+
+@pytest.mark.parametrize(
+    ("score_range", "refused"), [((-math.inf, 0.0), True), ((0.0, math.inf), False)]
+)
+def test_goals_of_a_task_with_negative_scores_are_refused_before_a_search(
+    score_range: tuple[float, float], refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = SimpleNamespace(name="denoising", score_range=score_range)
+    monkeypatch.setattr(from_config, "task_for", lambda config: task)
+    passed = SimpleNamespace(before_search=id, encoder_weights=id)
+    monkeypatch.setattr(preflight, "preflight", passed)
+    preflight.check(experiment())
+    config = experiment(search={"goals": {"params": {"goal": 1e6}}})
+    if not refused:
+        preflight.check(config)
+        return
+    with pytest.raises(ConfigError) as caught:
+        preflight.check(config)
+    assert str(caught.value) == (
+        "search.goals.params is set, and a penalty would raise scores of denoising down to -inf: "
+        "expected scores of 0 or more, or limits.params instead of the goal"
+    )
 
 
 @given(st.floats(0, 1), PENALTY, COSTS, st.floats(1, 1e3))

@@ -65,7 +65,7 @@ def test_it_shows_what_the_best_model_predicts(target: str, stages: dict, tmp_pa
     chosen = Split(shared.examples, shared.reward_view, tuple(shared.meta_val)).spread(ROWS)
     [(images, truth)] = chosen.batches(task, ROWS)
     predicted = tf.constant(logits(keras_model, images))
-    expected = examples_picture(task, [(images, truth, predicted)])
+    expected = examples_picture(task, [(images, truth, {"logits": predicted})])
     shown = on_disk(item.folder)
     times = shown.shape[1] // expected.shape[1]
     assert shown.shape == (expected.shape[0] * times, expected.shape[1] * times, 3)

@@ -75,8 +75,8 @@ def test_curves_are_those_of_all_workers(tmp_path: Path) -> None:
     assert curve(tmp_path, "search/mean of 20") == [(1, 0.4), (2, 0.3), (4, 0.366667)]
     assert curve(tmp_path, "search/failed") == [(1, 0), (2, 0), (3, 1), (4, 1)]
     assert curve(tmp_path, "search/stopped by the gate") == [(1, 0), (2, 1), (3, 1), (4, 1)]
-    assert curve(tmp_path, "stages/reward 1") == [(1, 0.3), (2, 0.2), (4, 0.35)]
-    assert curve(tmp_path, "stages/reward 2") == [(1, 0.4), (4, 0.5)]
+    assert curve(tmp_path, "stages/score 1") == [(1, 0.3), (2, 0.2), (4, 0.35)]
+    assert curve(tmp_path, "stages/score 2") == [(1, 0.4), (4, 0.5)]
     assert curve(tmp_path, "trial/params")[-1] == (4, TRIALS[3].params)
     assert curve(tmp_path, "trial/latency_ms") == [(4, 8.0)]
     assert len(curve(tmp_path, "trial/seconds")) == 4
@@ -90,7 +90,8 @@ def test_tokens_and_figures_are_in_the_hparams_tab(tmp_path: Path) -> None:
         tokens = [int(group.hparams[token.name].number_value) for token in SPACE.tokens]
         assert SPACE.decode(tokens) == done.parsed
         figures = {value.name.tag: value.value for value in group.metric_values}
-        assert figures["hparams/reward"] == pytest.approx(done.reward)
+        reward = None if done.status == "failed" else pytest.approx(done.reward)
+        assert figures.get("hparams/reward") == reward
         assert figures["hparams/params"] == done.params
         assert ("hparams/stage 2" in figures) == (len(done.stages) > 1)
     success, failure = api_pb2.STATUS_SUCCESS, api_pb2.STATUS_FAILURE

@@ -216,6 +216,22 @@ def test_too_many_failures_in_a_row_stop_the_search(tmp_path: Path) -> None:
     assert len(again.trials) == 10, "a resumed search tries again"
 
 
+@pytest.mark.parametrize(
+    "message", ["refused: 9 layers", "Traceback\n\nkt.FailedTrialError: refused: 9 layers\n"]
+)
+def test_refused_trials_are_no_failures_in_a_row(tmp_path: Path, message: str) -> None:
+    oracle = made(tmp_path, 20, max_consecutive_failed_trials=3)
+    for _ in range(5):
+        fail(oracle, oracle.create_trial("a"), message=message)
+    for _ in range(2):
+        fail(oracle, oracle.create_trial("a"))
+        fail(oracle, oracle.create_trial("a"), message=message)
+    assert oracle.stop_reason is None
+    with pytest.warns(UserWarning, match="stops: 3 trials failed in a row; the last: connection"):
+        fail(oracle, oracle.create_trial("a"), message="connection refused: by the host")
+    assert {trial.status for trial in oracle.trials.values()} == {"FAILED"}
+
+
 def test_retried_runs_do_not_hide_failures(tmp_path: Path) -> None:
     given = {"max_retries_per_trial": 1, "max_consecutive_failed_trials": 3}
     oracle = made(tmp_path, 10, **given)

@@ -89,7 +89,7 @@ def test_late_results_are_weighed_against_the_policy_that_proposed_them(tmp_path
     np.testing.assert_allclose([item.log_probs for item in second], untrained, atol=1e-6)
 
 
-def test_a_failure_is_as_bad_as_the_worst_and_leaves_the_baseline() -> None:
+def test_a_failure_is_worse_than_every_reward_and_leaves_the_baseline() -> None:
     item = searcher(window=8, minibatch=4, every=8)
     item.learn_failure(item.propose(0))
     assert not item._window, "nothing to compare with yet"
@@ -97,8 +97,22 @@ def test_a_failure_is_as_bad_as_the_worst_and_leaves_the_baseline() -> None:
         item.learn(item.propose(number), reward)
     before = item.baseline.mean
     item.learn_failure(item.propose(9))
-    assert item._window[-1].reward == 0.4
     assert item.baseline.mean == before
+    spread = item.baseline.spread
+    *_, failed = item._batch(list(item._window)).advantages
+    assert failed == pytest.approx(0.4 - spread - before)
+    item.learn(item.propose(10), -7.0)
+    *_, failed, worst = item._batch(list(item._window)).advantages
+    assert failed < worst, "also below rewards that came later"
+
+
+def test_a_failure_among_equal_rewards_is_discouraged() -> None:
+    item = searcher()
+    for number in range(3):
+        item.learn(item.propose(number), -2.5)
+    item.learn_failure(item.propose(3))
+    assert item.version == 1
+    np.testing.assert_allclose(item._batch(list(item._window)).advantages, [0, 0, 0, -1])
 
 
 def test_repeats_teach_less_each_time_and_make_up_half_of_an_update() -> None:
