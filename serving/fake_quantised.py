@@ -1,7 +1,9 @@
 """A Keras model whose weights and activations are rounded to 8 bits while it trains, by tfmot.
 
 Rounding follows TFLite: kernels per channel, and the output of every operation after its
-activation; resizing and pooling keep the range of their input.
+activation; resizing, padding and pooling keep the range of their input. Kernels of convolutions
+in groups and of deformable ones, factors and terms of group normalisation, and factors of entire
+maps are not rounded.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +18,10 @@ from nas_tf.networks.keras_layers import Resize
 from serving.fused_model import NORMALISED, FusedModel, Zeros
 
 _KERNEL_NAMES = {keras.layers.Conv2D: "kernel", keras.layers.DepthwiseConv2D: "depthwise_kernel"}
-_RANGE_PRESERVING = (Resize, Zeros, keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
+_RANGE_PRESERVING = (
+    *(Resize, Zeros, keras.layers.UpSampling2D, keras.layers.ZeroPadding2D),
+    *(keras.layers.MaxPooling2D, keras.layers.AveragePooling2D),
+)
 _OUTPUT = tfmot.quantization.keras.quantizers.MovingAverageQuantizer(
     num_bits=8, per_axis=False, symmetric=False, narrow_range=False
 )
@@ -42,9 +47,9 @@ def model(fused: FusedModel, images: Iterable[tf.Tensor]) -> keras.Model:
 def weights(quantised: keras.Model) -> dict[str, list[np.ndarray]]:
     """Returns the trained kernels and biases, not rounded, by the names of the plain layers."""
     return {
-        wrapper.layer.name: [variable.numpy() for variable in _kernel_first(wrapper)]
-        for wrapper in quantised.layers
-        if wrapper.trainable_weights
+        getattr(layer, "layer", layer).name: [weight.numpy() for weight in _kernel_first(layer)]
+        for layer in quantised.layers
+        if layer.trainable_weights
     }
 
 
@@ -125,5 +130,5 @@ def _set_ranges(quantised: keras.Model, ranges: _Ranges) -> None:
                 variable.assign(ranges[wrapper.layer.name][kind.startswith("output_max")])
 
 
-def _kernel_first(wrapper: keras.layers.Layer) -> list[tf.Variable]:
-    return sorted(wrapper.trainable_weights, key=lambda weight: "bias" in weight.name)
+def _kernel_first(layer: keras.layers.Layer) -> list[tf.Variable]:
+    return sorted(layer.trainable_weights, key=lambda weight: "bias" in weight.name)

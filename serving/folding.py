@@ -66,11 +66,14 @@ def unfolded(nodes: Sequence[Node], weights: Mapping[str, Weights], arrays: Arra
         if (name, "bias") in arrays:
             found[name, "bias"] = np.zeros_like(own.bias) if norms else own.bias
         for layer in norms:
-            variance = np.full_like(own.bias, 1.0 - layer.options["epsilon"])
-            scale = np.sqrt(variance + np.float32(layer.options["epsilon"]))
-            roles = {"gamma": factor * scale, "beta": own.bias, "mean": 0 * own.bias}
+            epsilon = np.float32(layer.options["epsilon"])
+            if layer.options.get("affine", True):
+                variance = np.full_like(own.bias, 1 - epsilon)
+                roles = {"gamma": factor * np.sqrt(variance + epsilon), "beta": own.bias}
+                roles |= {"mean": 0 * own.bias, "variance": variance}
+            else:
+                roles = {"mean": -own.bias / factor, "variance": 1 / factor**2 - epsilon}
             found |= {(layer.name, role): value for role, value in roles.items()}
-            found[layer.name, "variance"] = variance
     return found
 
 

@@ -1,12 +1,14 @@
 """A shipped network as a TensorFlow function: fused operations with constant weights."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from nas_tf.networks.arithmetic import group_normalised, grouped_conv, mixed, modulated
+from nas_tf.networks.arithmetic import group_normalised, grouped_conv, mixed
 from nas_tf.networks.blueprint import Blueprint
+from nas_tf.networks.deformable import deformable_conv, offsets_and_mask
 from nas_tf.networks.fused import Op, fuse
 from nas_tf.networks.state import Arrays
 from serving import folding
@@ -51,17 +53,13 @@ def emit(
     """Emits one operation and its activation.
 
     ``for_conversion`` suits TFLite and ONNX: a dilated depthwise convolution is one operation,
-    which TensorFlow does not have on the CPU, and at most four maps are concatenated at once,
-    the limit of XNNPACK.
+    which TensorFlow does not have on the CPU, at most four maps are concatenated at once, the
+    limit of XNNPACK, and a deformable convolution gathers.
     """
     if op.kind == "relu":
         return _activated(read[0], most or 0.0)
-    if op.kind == "depthwise" and not for_conversion:
-        y = _depthwise_in_pieces(op, read, weights)
-    elif op.kind == "concat" and for_conversion:
-        y = _concat_by_fours(read)
-    else:
-        y = _EMITTED[op.kind](op, read, weights)
+    own = _FOR_CONVERSION.get(op.kind) if for_conversion else None
+    y = (own or _EMITTED[op.kind])(op, read, weights)
     return y if most is None else _activated(y, most)
 
 
@@ -79,13 +77,18 @@ def _conv(op: Op, read: Sequence[tf.Tensor], weights: folding.Weights) -> tf.Ten
     return tf.nn.bias_add(y, weights.bias)
 
 
-def _deformable(op: Op, read: Sequence[tf.Tensor], weights: folding.Weights) -> tf.Tensor:
-    y = modulated(read[0], read[1], tf.constant(weights.kernel), groups=op.groups)
+def _deformable(
+    op: Op, read: Sequence[tf.Tensor], weights: folding.Weights, for_conversion: bool = False
+) -> tf.Tensor:
+    x, raw = read
+    sampled, kernel = offsets_and_mask(raw, op.groups), tf.constant(weights.kernel)
+    y = deformable_conv(x, *sampled, kernel, groups=op.groups, for_conversion=for_conversion)
     return tf.nn.bias_add(y, weights.bias)
 
 
 def _group_norm(op: Op, read: Sequence[tf.Tensor], weights: folding.Weights) -> tf.Tensor:
-    return group_normalised(read[0], op.groups, op.epsilon) * weights.kernel + weights.bias
+    gamma, beta = weights.kernel, weights.bias
+    return group_normalised(read[0], gamma, beta, groups=op.groups, epsilon=op.epsilon)
 
 
 def _pad(op: Op, read: Sequence[tf.Tensor], _: Any) -> tf.Tensor:
@@ -111,7 +114,7 @@ def _depthwise_in_pieces(op: Op, read: Sequence[tf.Tensor], weights: folding.Wei
     return tf.nn.bias_add(y, weights.bias)
 
 
-def _concat_by_fours(read: Sequence[tf.Tensor]) -> tf.Tensor:
+def _concat_by_fours(_: Op, read: Sequence[tf.Tensor], __: Any) -> tf.Tensor:
     joined, *rest = read
     while rest:
         joined, rest = tf.concat([joined, *rest[:3]], -1), rest[3:]
@@ -127,9 +130,10 @@ def _resize(op: Op, read: Sequence[tf.Tensor], _: Any) -> tf.Tensor:
     )
 
 
-_EMITTED: Mapping[str, Callable[[Op, Sequence[tf.Tensor], Any], tf.Tensor]] = {
+_Emitter: TypeAlias = Callable[[Op, Sequence[tf.Tensor], Any], tf.Tensor]
+_EMITTED: Mapping[str, _Emitter] = {
     "conv": _conv,
-    "depthwise": _depthwise,
+    "depthwise": _depthwise_in_pieces,
     "deformable": _deformable,
     "group_norm": _group_norm,
     "leaky_relu": lambda op, read, _: tf.nn.leaky_relu(read[0], op.slope),
@@ -144,4 +148,9 @@ _EMITTED: Mapping[str, Callable[[Op, Sequence[tf.Tensor], Any], tf.Tensor]] = {
     "add": lambda op, read, _: read[0] + read[1],
     "concat": lambda op, read, _: tf.concat(read, -1),
     "resize": _resize,
+}
+_FOR_CONVERSION: Mapping[str, _Emitter] = {
+    "depthwise": _depthwise,
+    "deformable": functools.partial(_deformable, for_conversion=True),
+    "concat": _concat_by_fours,
 }

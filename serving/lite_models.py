@@ -50,9 +50,12 @@ def convert(function: Callable[..., Any], shapes: Sequence[Shape]) -> bytes:
 
 def _random(op: Op) -> Weights:
     rng = np.random.default_rng(1)
+    fan_in = op.inputs[0][2]
     shapes = {
-        "conv": (*op.kernel, op.inputs[0][2], op.output[2]),
+        "conv": (*op.kernel, fan_in // op.groups, op.output[2]),
         "depthwise": (*op.kernel, op.output[2], 1),
+        "deformable": (*op.kernel, fan_in, op.output[2]),
+        "mix": (len(op.inputs),),
     }
     kernel = rng.uniform(-1, 1, shapes.get(op.kind, (op.output[2],)))
     bias = rng.uniform(-1, 1, op.output[2])

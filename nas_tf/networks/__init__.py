@@ -10,18 +10,23 @@
 ==================  ==========================================================================
 file                content
 ==================  ==========================================================================
-``settings``        the choices outside the genotype: width, repeats, auxiliaries
+``settings``        the choices outside the genotype: width, repeats, auxiliaries; the builders
 ``backbones``       the encoder MobileNetV2 with its taps
 ``ops``, ``heads``  candidate operations; the last layers of every task
-``auxcell``,        the builders of the three spaces
+``auxcell``,        the builders of the three spaces' networks
 ``template``,
 ``dpc``
-``blueprint``       ``Blueprint``, its ``Layer`` and the ``Draft`` that builders append to
+``blueprint``       ``Blueprint`` and its ``Layer``
+``draft``           the ``Draft`` to which builders append layers
+``kinds``           the kinds of layers: arrays, multiply-adds, fusing; a row each
 ``from_genotype``   ``blueprint_of`` and ``encoder_blueprint``
 ``cost``            parameters, multiply-adds, receptive field, peak memory of a blueprint
 ``by_position``     the same counts by position in the genotype
 ``fused``           the operations that an interpreter such as TFLite runs
-``keras_model``     a blueprint as a Keras model, with the layers ``Resize`` and ``Zero``
+``keras_model``     a blueprint as a Keras model
+``keras_layers``    the layers that Keras does not have
+``arithmetic``,     what TensorFlow has no operation for, in training and in what is shipped
+``deformable``
 ``build``           a genotype as a Keras model with weights
 ``arrays``          the layout of all weights in flat vectors
 ``functional``      a blueprint as a function of these vectors
@@ -43,7 +48,7 @@ from nas_tf.networks import heads, settings
 from nas_tf.networks.blueprint import Blueprint, Layer
 from nas_tf.networks.cost import CONVENTION, Cost, cost
 from nas_tf.networks.from_genotype import blueprint_of, encoder_blueprint
-from nas_tf.networks.settings import Settings
+from nas_tf.networks.settings import Builder, Settings, register
 
 if TYPE_CHECKING:
     from nas_tf.networks.models import build, build_decoder, copy_weights, encoder
@@ -51,6 +56,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CONVENTION",
     "Blueprint",
+    "Builder",
     "Cost",
     "Layer",
     "Settings",
@@ -62,6 +68,7 @@ __all__ = [
     "encoder",
     "encoder_blueprint",
     "heads",
+    "register",
     "settings",
 ]
 

@@ -34,24 +34,24 @@ def grouped_conv(x: tf.Tensor, kernel: tf.Tensor, options: Mapping[str, Any]) ->
     )
 
 
-def group_normalised(x: tf.Tensor, groups: int, epsilon: float) -> tf.Tensor:
-    """Returns float32 maps with mean 0 and variance 1 in each group of channels."""
-    channels = x.shape[-1]
-    shape = tf.shape(x)
-    split = tf.reshape(x, (shape[0], -1, groups, channels // groups))
-    mean = tf.reduce_mean(split, (1, 3), keepdims=True)
-    centred = split - mean
-    variance = tf.reduce_mean(centred**2, (1, 3), keepdims=True)
-    return tf.reshape(centred * tf.math.rsqrt(variance + epsilon), shape)
+def group_normalised(
+    x: tf.Tensor, gamma: Any, beta: Any, *, groups: int, epsilon: float
+) -> tf.Tensor:
+    """Returns maps with mean 0 and variance 1 in each group of channels, times gamma, plus beta.
 
+    The means of groups are those of their channels' means: reducing two axes at once takes twice
+    the time.
+    """
 
-def modulated(x: tf.Tensor, raw: tf.Tensor, kernel: tf.Tensor, *, groups: int) -> tf.Tensor:
-    """Returns a deformable convolution of which ``raw`` holds offsets and mask logits."""
-    from nas_tf.networks.deformable import deformable_conv
+    def mean(values: tf.Tensor) -> tf.Tensor:
+        by_channel = tf.reduce_mean(values, (1, 2))
+        split = tf.reshape(by_channel, (-1, groups, x.shape[-1] // groups))
+        by_group = tf.zeros_like(split) + tf.reduce_mean(split, -1, keepdims=True)
+        return tf.reshape(by_group, (-1, 1, 1, x.shape[-1]))
 
-    offsets, logits = tf.split(tf.cast(raw, tf.float32), (18 * groups, 9 * groups), -1)
-    y = deformable_conv(x, offsets, tf.sigmoid(logits), tf.cast(kernel, tf.float32), groups=groups)
-    return tf.cast(y, x.dtype)
+    centred = x - mean(x)
+    factors = gamma * tf.math.rsqrt(mean(tf.square(centred)) + epsilon)
+    return centred * factors + beta
 
 
 def mix_weights(
@@ -61,7 +61,7 @@ def mix_weights(
     **_: Any,
 ) -> tf.Tensor:
     """Returns entries of the softmax over a table's rows; ``masked`` entries have no share."""
-    masked = list(masked)
+    table, masked = tf.convert_to_tensor(table), list(masked)
     if masked:
         table = tf.tensor_scatter_nd_update(table, masked, [table.dtype.min] * len(masked))
     return tf.gather_nd(tf.nn.softmax(table), entries)

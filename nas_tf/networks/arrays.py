@@ -15,9 +15,6 @@ import numpy as np
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.kinds import KINDS, STATISTICS, Role, Slot
 
-ROLES: tuple[Role, ...] = ("kernel", "bias", "gamma", "beta", *STATISTICS, "table")
-"""The roles of arrays, in the order in which a Keras layer has them."""
-
 
 @dataclass(frozen=True)
 class Layout:

@@ -63,10 +63,13 @@ class Draft:
     def sharing(self, prefix: str, owners: str) -> Iterator[None]:
         """Lets layers whose names begin with ``prefix`` use the arrays of those of ``owners``.
 
-        A shared layer is counted, trained and saved once::
+        The arrays are counted, trained and saved once. A batch normalisation has statistics of
+        one map and cannot be shared::
 
+            draft = Draft((64, 64))
+            x = draft.conv(draft.image(), "head.p3.conv", 3)
             with draft.sharing("head.p4", "head.p3"):
-                draft.conv(x, "head.p4.conv", 32, kernel=3)  # the arrays of head.p3.conv
+                draft.conv(x, "head.p4.conv", 3)
         """
         before, self._sharing = self._sharing, (prefix, owners)
         try:
@@ -86,7 +89,9 @@ class Draft:
 
     def image(self, channels: int = 3) -> Layer:
         """Adds the input image."""
-        return self._add("image", "input", (), channels, self.input_size, 1)
+        return self._append(
+            Layer("image", "input", (), self.part, channels, self.input_size, stride=1)
+        )
 
     def conv(
         self,
@@ -105,23 +110,22 @@ class Draft:
         """Adds a convolution with ``same`` padding.
 
         At a stride, TensorFlow's ``same`` pads even sizes less on the top and left; ``symmetric``
-        pads all sides alike, as PyTorch does, by a layer of its own.
+        pads all sides alike, as PyTorch does for odd kernels, by a layer of its own.
         """
         if x.channels % groups or channels % groups:
             raise ConfigError(f"{name}: {groups} groups do not divide {x.channels} and {channels}")
         options: dict[str, Any] = dict(kernel=(kernel, kernel), stride=stride, rate=(rate, rate))
         options |= {"bias": bias, "init": init} | ({"groups": groups} if groups > 1 else {})
-        size = None
-        if symmetric:
-            size, border = ceil_div(x.size, stride), rate * (kernel - 1) // 2
-            x = self.pad(x, f"{name}.pad", border)
+        size = ceil_div(x.size, stride)
+        if symmetric and stride > 1 and kernel > 1:
+            x = self.pad(x, f"{name}.pad", rate * (kernel // 2))
             options["padding"] = "valid"
-        return self._spatial(x, name, "conv", channels, stride, options, size)
+        return self._strided(x, name, "conv", options, channels=channels, size=size)
 
     def pad(self, x: Layer, name: str, border: int) -> Layer:
         """Adds a border of zeros on all sides."""
         size = x.size[0] + 2 * border, x.size[1] + 2 * border
-        return self._add(name, "pad", (x,), x.channels, size, x.stride, {"border": border})
+        return self._like(x, name, "pad", {"border": border}, size=size)
 
     def depthwise(
         self,
@@ -142,12 +146,10 @@ class Draft:
         if stride > 1 and max(rate) > 1:
             if rate[0] % stride or rate[1] % stride:
                 raise ConfigError(f"{name}: stride {stride} does not divide rate {rate}")
-            x = self._spatial(
-                x, f"{name}.subsample", "subsample", x.channels, stride, {"stride": stride}
-            )
+            x = self._strided(x, f"{name}.subsample", "subsample", {"stride": stride})
             rate, stride = (rate[0] // stride, rate[1] // stride), 1
         options = dict(kernel=(kernel, kernel), stride=stride, rate=rate, init=init)
-        return self._spatial(x, name, "depthwise", x.channels, stride, options)
+        return self._strided(x, name, "depthwise", options)
 
     def deformable(self, x: Layer, name: str, channels: int, *, groups: int = 1) -> Layer:
         """Adds a modulated deformable 3x3 convolution with bias (DCNv2).
@@ -157,7 +159,8 @@ class Draft:
         """
         offsets = self.conv(x, f"{name}.offsets", 27 * groups, kernel=3, bias=True, init="zeros")
         options = dict(kernel=(3, 3), groups=groups, init="glorot_uniform")
-        return self._add(name, "deformable", (x, offsets), channels, x.size, x.stride, options)
+        inputs = x, offsets
+        return self._like(x, name, "deformable", options, inputs=inputs, channels=channels)
 
     def batch_norm(self, x: Layer, name: str, *, affine: bool = True) -> Layer:
         """Adds batch normalisation with the settings of the draft's current part."""
@@ -181,24 +184,22 @@ class Draft:
 
     def exp(self, x: Layer, name: str) -> Layer:
         """Adds the exponential function."""
-        return self._like(x, name, "exp", {})
+        return self._like(x, name, "exp")
 
     def max_pool(self, x: Layer, name: str, *, kernel: int, stride: int) -> Layer:
         """Adds max-pooling with ``same`` padding."""
         options = dict(kernel=(kernel, kernel), stride=stride)
-        return self._spatial(x, name, "max_pool", x.channels, stride, options)
+        return self._strided(x, name, "max_pool", options)
 
     def average_pool(self, x: Layer, name: str, *, kernel: Size, stride: Size) -> Layer:
         """Adds average-pooling over complete windows (``valid`` padding)."""
         size = tuple((n - k) // s + 1 for n, k, s in zip(x.size, kernel, stride, strict=True))
         options = dict(kernel=kernel, stride=stride)
-        return self._add(name, "average_pool", (x,), x.channels, size, x.stride, options)
+        return self._like(x, name, "average_pool", options, size=size)
 
     def global_pool(self, x: Layer, name: str) -> Layer:
         """Adds the mean over height and width, as a global map."""
-        return self._add(
-            name, "global_pool", (x,), x.channels, (1, 1), x.stride, {"is_global": True}
-        )
+        return self._like(x, name, "global_pool", {"is_global": True}, size=(1, 1))
 
     def add(self, a: Layer, b: Layer, name: str) -> Layer:
         """Adds the sum of two maps of one stride; global maps are broadcast, zero maps omitted."""
@@ -206,14 +207,11 @@ class Draft:
             return b
         if b.kind == "zero":
             return a
-        full = b if a.is_global else a
-        return self._add(
-            name, "add", (a, b), full.channels, full.size, full.stride, _globality(full)
-        )
+        return self._like(b if a.is_global else a, name, "add", inputs=(a, b))
 
     def subtract(self, a: Layer, b: Layer, name: str) -> Layer:
         """Adds the difference of two maps of one size."""
-        return self._add(name, "subtract", (a, b), a.channels, a.size, a.stride)
+        return self._like(a, name, "subtract", inputs=(a, b))
 
     def weighted_sum(self, a: Layer, b: Layer, name: str) -> Layer:
         """Adds the sum of two maps, each with a learned factor per channel, initially 1."""
@@ -224,9 +222,8 @@ class Draft:
 
         ``x`` is any layer before it; its values are unused.
         """
-        table = self._add(name, "table", (x,), shape[1], (1, 1), 1, {"rows": shape[0]})
-        table = self._layers[name] = replace(table, part=part)
-        return table
+        changes = dict(part=part, channels=shape[1], size=(1, 1), stride=1)
+        return self._like(x, name, "table", {"rows": shape[0]}, **changes)
 
     def mix(
         self,
@@ -245,19 +242,13 @@ class Draft:
         maps, options = tuple(maps), {"entries": tuple(entries), "masked": tuple(masked)}
         if len(maps) != len(options["entries"]):
             raise ValueError(f"{name} has {len(maps)} maps and {len(options['entries'])} entries")
-        first = maps[0]
-        return self._add(
-            name, "mix", (table, *maps), first.channels, first.size, first.stride, options
-        )
+        return self._like(maps[0], name, "mix", options, inputs=(table, *maps))
 
     def concat(self, parts: Iterable[Layer], name: str) -> Layer:
         """Adds a concatenation over channels."""
         parts = tuple(parts)
         channels = sum(part.channels for part in parts)
-        first = parts[0]
-        return self._add(
-            name, "concat", parts, channels, first.size, first.stride, _globality(first)
-        )
+        return self._like(parts[0], name, "concat", inputs=parts, channels=channels)
 
     def resize(self, x: Layer, like: Layer, name: str, *, corners: bool = False) -> Layer:
         """Adds bilinear resizing to the size of ``like``, unless ``x`` has that size already.
@@ -266,8 +257,8 @@ class Draft:
         """
         if x.stride == like.stride and x.size == like.size and not x.is_global:
             return x
-        options = {"corners": corners}
-        return self._add(name, "resize", (x, like), x.channels, like.size, like.stride, options)
+        inputs, options = (x, like), {"corners": corners}
+        return self._like(like, name, "resize", options, inputs=inputs, channels=x.channels)
 
     def full(self, x: Layer, like: Layer, name: str) -> Layer:
         """Resizes a global map to the size that it stands for; returns other maps unchanged."""
@@ -279,7 +270,7 @@ class Draft:
 
     def zero(self, x: Layer, name: str) -> Layer:
         """Adds a map of zeros of the same shape."""
-        return self._like(x, name, "zero", {})
+        return self._like(x, name, "zero")
 
     def dropout(self, x: Layer, name: str, *, drop: float) -> Layer:
         """Adds dropout, which acts in training only."""
@@ -291,78 +282,61 @@ class Draft:
         Inside ``auxiliary`` it is the auxiliary head's, and its layer is named after both.
         """
         if not self._auxiliary:
-            self.outputs[name] = self._like(x, name, "output", {}).name
+            self.outputs[name] = self._like(x, name, "output").name
             return
         head = self._auxiliary
-        layer = self._like(x, head if name == "logits" else f"{head}.{name}", "output", {})
+        layer = self._like(x, head if name == "logits" else f"{head}.{name}", "output")
         self.auxiliaries.setdefault(head, {})[name] = layer.name
 
-    def _like(self, x: Layer, name: str, kind: str, options: Mapping[str, Any]) -> Layer:
-        return self._add(
-            name, kind, (x,), x.channels, x.size, x.stride, {**options, **_globality(x)}
-        )
-
-    def _spatial(
+    def _like(
         self,
         x: Layer,
         name: str,
         kind: str,
-        channels: int,
-        stride: int,
-        options: Mapping[str, Any],
-        size: Size | None = None,
-    ) -> Layer:
-        size = size or ceil_div(x.size, stride)
-        return self._add(
-            name, kind, (x,), channels, size, x.stride * stride, {**options, **_globality(x)}
-        )
-
-    def _add(
-        self,
-        name: str,
-        kind: str,
-        inputs: Iterable[Layer],
-        channels: int,
-        size: Any,
-        stride: int,
         options: Mapping[str, Any] | None = None,
+        *,
+        inputs: tuple[Layer, ...] = (),
+        **changes: Any,
     ) -> Layer:
-        if name in self._layers:
-            raise ValueError(f"two layers are named {name}")
-        inputs = tuple(inputs)
-        layer = Layer(
-            name,
-            kind,
-            tuple(source.name for source in inputs),
-            self.part,
-            channels,
-            size,
-            stride,
-            options or {},
-            auxiliary=bool(self._auxiliary),
-        )
-        if self._sharing is not None and name.startswith(self._sharing[0]) and inputs:
-            layer = replace(layer, owner=self._owner(layer, inputs[0]))
-        self._layers[name] = layer
+        """Adds a layer of the shape of ``x`` with some changes; it reads ``x`` by default."""
+        options = {**(options or {}), **({"is_global": True} if x.is_global else {})}
+        read = tuple(source.name for source in inputs or (x,))
+        layer = Layer(name, kind, read, self.part, x.channels, x.size, x.stride, options)
+        return self._append(replace(layer, auxiliary=bool(self._auxiliary), **changes))
+
+    def _strided(
+        self, x: Layer, name: str, kind: str, options: Mapping[str, Any], **changes: Any
+    ) -> Layer:
+        stride = options["stride"]
+        changes = {"size": ceil_div(x.size, stride), **changes}
+        return self._like(x, name, kind, options, stride=x.stride * stride, **changes)
+
+    def _append(self, layer: Layer) -> Layer:
+        if layer.name in self._layers:
+            raise ValueError(f"two layers are named {layer.name}")
+        if self._sharing is not None and layer.name.startswith(self._sharing[0]):
+            layer = replace(layer, owner=self._owner(layer, *self._sharing))
+        self._layers[layer.name] = layer
         return layer
 
-    def _owner(self, layer: Layer, source: Layer) -> str:
+    def _owner(self, layer: Layer, prefix: str, owners: str) -> str:
         """Returns the layer whose arrays a shared layer uses, nothing if it needs none."""
-        slots = KINDS[layer.kind].slots
-        shapes = [slot.shape for slot in slots(layer, source)]
+        shapes = self._shapes(layer)
         if not shapes:
             return ""
-        prefix, owners = self._sharing or ("", "")
+        if layer.kind in ("batch_norm", "table"):
+            raise ValueError(f"{layer.name} cannot share its arrays, it is a {layer.kind}")
         name = owners + layer.name.removeprefix(prefix)
         owner = self._layers.get(name)
-        if layer.kind == "batch_norm":
-            raise ValueError(f"{layer.name} cannot be shared: its statistics are of one map")
-        if owner is None or owner.kind != layer.kind:
+        if owner is None:
             raise ValueError(f"{layer.name} shares the arrays of {name}, which is not there")
-        if [slot.shape for slot in slots(owner, self._layers[owner.inputs[0]])] != shapes:
-            raise ValueError(f"{layer.name} and {name} have arrays of other shapes")
+        for what in ("kind", "options", "part", "auxiliary"):
+            if (own := getattr(layer, what)) != (other := getattr(owner, what)):
+                raise ValueError(f"{layer.name} and {name} differ in {what}: {own} and {other}")
+        if (others := self._shapes(owner)) != shapes:
+            raise ValueError(f"{layer.name} and {name} have arrays of {shapes} and {others}")
         return owner.arrays_of
 
-
-def _globality(x: Layer) -> Mapping[str, Any]:
-    return {"is_global": True} if x.is_global else {}
+    def _shapes(self, layer: Layer) -> list[tuple[int, ...]]:
+        source = self._layers[layer.inputs[0]]
+        return [slot.shape for slot in KINDS[layer.kind].slots(layer, source)]

@@ -15,13 +15,12 @@ from nas_tf.networks.arithmetic import (
     grouped_conv,
     mix_weights,
     mixed,
-    modulated,
 )
 from nas_tf.networks.arrays import Layout, PartLayout, layouts
 from nas_tf.networks.blueprint import Blueprint, Layer, Outputs
+from nas_tf.networks.deformable import deformable_conv, offsets_and_mask
 
 Vectors = Mapping[str, tf.Tensor]
-_NO_STATISTICS: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +201,8 @@ class Functional:
 
     def _deformable(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         kernel, groups = state.arrays[layer.arrays_of, "kernel"], layer.options["groups"]
-        y = modulated(read[0], read[1], kernel, groups=groups)
+        sampled = offsets_and_mask(read[1], groups)
+        y = deformable_conv(read[0], *sampled, kernel, groups=groups)
         return self._with_bias(layer, y, state)
 
     def _batch_norm(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
@@ -225,9 +225,9 @@ class Functional:
 
     def _group_norm(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         gamma, beta = (state.arrays[layer.arrays_of, role] for role in ("gamma", "beta"))
-        options = layer.options
-        y = group_normalised(tf.cast(read[0], tf.float32), options["groups"], options["epsilon"])
-        return self._compute(y * gamma + beta)
+        x, options = tf.cast(read[0], tf.float32), layer.options
+        groups, epsilon = options["groups"], options["epsilon"]
+        return self._compute(group_normalised(x, gamma, beta, groups=groups, epsilon=epsilon))
 
     def _relu(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         if layer.options["most"] == 6:
@@ -305,6 +305,8 @@ def _split(
 ) -> dict[tuple[str, str], tf.Tensor]:
     """Splits a vector into arrays by one split, then one unstack per shape."""
     groups = layout.groups
+    if not groups:
+        return {}
     pieces = tf.split(vector, [sum(slot.size for slot in group) for group in groups])
     arrays = {}
     for group, piece in zip(groups, pieces, strict=True):

@@ -1,8 +1,8 @@
 """Turns a shipped network into the operations that an interpreter such as TFLite runs.
 
-Normalisation is fused into the convolution before it, an activation into the operation before
-it. An operation's text holds everything that its time depends on, so that equal operations are
-measured once.
+Normalisation is fused into the convolution before it unless others share the kernel, an activation
+into the operation before it. An operation's text holds everything that its time depends on, so
+that equal operations are measured once.
 """
 
 import math
@@ -155,6 +155,7 @@ class _Fusion:
         self._positive: set[str] = set()
         self._readers: Counter[str] = Counter()
         self._nodes: dict[str, Node] = {}
+        self._shared = {layer.owner for layer in blueprint.layers}
         self._layers = self._needed()
         self._find_copies()
 
@@ -236,9 +237,10 @@ class _Fusion:
         before = self._nodes.get(source)
         if before is None or before.most is not None or self._readers[source] > 1:
             return False
+        last = before.layers[-1]
         if layer.kind == "batch_norm":
-            return KINDS[before.layers[-1].kind].folds_norm
-        return layer.kind == "relu" and KINDS[before.layers[-1].kind].fuses_relu
+            return KINDS[last.kind].folds_norm and last.arrays_of not in self._shared
+        return layer.kind == "relu" and KINDS[last.kind].fuses_relu
 
     def _op(self, layer: Layer, inputs: tuple[str, ...]) -> Op:
         options = layer.options

@@ -3,17 +3,28 @@
 Their registered names are stored in saved models and must not change.
 """
 
+import inspect
 from collections.abc import Iterable
 from typing import Any
 
 import tensorflow as tf
 from tensorflow import keras
 
-from nas_tf.networks.arithmetic import grouped_conv, mix_weights, mixed, modulated
+from nas_tf.networks.arithmetic import grouped_conv, mix_weights, mixed
+from nas_tf.networks.deformable import deformable_conv, offsets_and_mask
+
+
+class Configured(keras.layers.Layer):
+    """A layer whose configuration holds its arguments, which are attributes of their names."""
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the configuration with the arguments."""
+        names = [name for name in inspect.signature(type(self)).parameters if name != "kwargs"]
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @keras.utils.register_keras_serializable("nas_tf")
-class Resize(keras.layers.Layer):
+class Resize(Configured):
     """Bilinear resizing to a fixed size, or to the size of a second input.
 
     ::
@@ -41,10 +52,6 @@ class Resize(keras.layers.Layer):
         )
         return tf.cast(resized, x.dtype)
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the configuration, with size and alignment."""
-        return {**super().get_config(), "size": self.size, "corners": self.corners}
-
 
 @keras.utils.register_keras_serializable("nas_tf")
 class Zero(keras.layers.Layer):
@@ -53,15 +60,6 @@ class Zero(keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the input multiplied by zero."""
         return inputs * tf.zeros((), inputs.dtype)
-
-
-@keras.utils.register_keras_serializable("nas_tf")
-class Exp(keras.layers.Layer):
-    """The exponential function."""
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns the exponential of every value."""
-        return tf.exp(inputs)
 
 
 @keras.utils.register_keras_serializable("nas_tf")
@@ -94,7 +92,7 @@ class GroupedConv(keras.layers.Conv2D):
 
 
 @keras.utils.register_keras_serializable("nas_tf")
-class DeformableConv(keras.layers.Layer):
+class DeformableConv(Configured):
     """A modulated deformable 3x3 convolution with bias; its second input has offsets and mask.
 
     Args:
@@ -114,16 +112,14 @@ class DeformableConv(keras.layers.Layer):
 
     def call(self, inputs: Any) -> tf.Tensor:
         """Returns the convolution of the first input at the offsets of the second."""
-        y = modulated(inputs[0], inputs[1], self.kernel, groups=self.groups)
+        x, raw = inputs
+        sampled = offsets_and_mask(raw, self.groups)
+        y = deformable_conv(x, *sampled, self.kernel, groups=self.groups)
         return tf.nn.bias_add(y, self.bias)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the configuration, with filters and groups."""
-        return {**super().get_config(), "filters": self.filters, "groups": self.groups}
 
 
 @keras.utils.register_keras_serializable("nas_tf")
-class Table(keras.layers.Layer):
+class Table(Configured):
     """A table of architecture weights, initially 1; it ignores its input."""
 
     def __init__(self, rows: int, columns: int, **kwargs: Any) -> None:
@@ -138,13 +134,9 @@ class Table(keras.layers.Layer):
         """Returns the table."""
         return tf.identity(self.table)
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the configuration with the shape."""
-        return {**super().get_config(), "rows": self.rows, "columns": self.columns}
-
 
 @keras.utils.register_keras_serializable("nas_tf")
-class Mix(keras.layers.Layer):
+class Mix(Configured):
     """A sum of maps, weighted by entries of the softmax over the rows of its first input.
 
     Args:
@@ -164,7 +156,3 @@ class Mix(keras.layers.Layer):
     def call(self, inputs: Any) -> tf.Tensor:
         """Returns the weighted sum of all inputs but the first."""
         return mixed(mix_weights(inputs[0], self.entries, self.masked), inputs[1:])
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the configuration with the entries."""
-        return {**super().get_config(), "entries": self.entries, "masked": self.masked}

@@ -13,7 +13,6 @@ from tensorflow import keras
 from nas_tf.networks.blueprint import Blueprint, Layer
 from nas_tf.networks.keras_layers import (
     DeformableConv,
-    Exp,
     GroupedConv,
     Mix,
     Resize,
@@ -54,10 +53,12 @@ def _build_model(blueprint: Blueprint, name: str) -> keras.Model:
             tensors[layer.name] = keras.Input((*size, layer.channels), name=layer.name)
             continue
         inputs = [tensors[source] for source in layer.inputs]
-        if layer.kind == "resize":
-            tensors[layer.name] = _resize(layer, blueprint, inputs)
-            continue
-        keras_layer = owners.get(layer.owner) or _KERAS_LAYERS[layer.kind](layer)
+        if layer.kind == "resize" and not blueprint.dynamic:
+            inputs = inputs[:1]
+            if blueprint.by_name[layer.inputs[0]].size == layer.size:
+                tensors[layer.name] = inputs[0]
+                continue
+        keras_layer = owners.get(layer.owner) or keras_layer_of(layer, blueprint)
         owners[layer.name] = keras_layer
         tensors[layer.name] = keras_layer(inputs if len(inputs) > 1 else inputs[0])
     outputs = {key: tensors[layer] for key, layer in blueprint.outputs.items()}
@@ -67,6 +68,13 @@ def _build_model(blueprint: Blueprint, name: str) -> keras.Model:
         layer.name: tensors[layer.name] for layer in blueprint.layers if layer.kind == "input"
     }
     return keras.Model(_only(inputs), _only(outputs), name=name)
+
+
+def keras_layer_of(layer: Layer, blueprint: Blueprint) -> keras.layers.Layer:
+    """Returns a Keras layer, with initial weights, for a layer of a blueprint."""
+    if layer.kind == "resize":
+        return _resize(layer, blueprint)
+    return _KERAS_LAYERS[layer.kind](layer)
 
 
 def _only(tensors: dict[str, Any]) -> Any:
@@ -101,7 +109,7 @@ def _depthwise(layer: Layer) -> keras.layers.Layer:
         strides=options["stride"],
         dilation_rate=options["rate"],
         padding="same",
-        use_bias=False,
+        use_bias=options.get("bias", False),
         depthwise_initializer=_initializer(options["init"]),
         name=layer.name,
     )
@@ -144,25 +152,20 @@ def _scale(layer: Layer) -> keras.layers.Layer:
     """Returns a factor per channel as a 1x1 depthwise convolution, so that it can be quantised."""
     if layer.options.get("scalar"):
         return Scale(name=layer.name)
+    bias = layer.options.get("bias", False)
     return keras.layers.DepthwiseConv2D(
-        1, use_bias=False, depthwise_initializer="ones", name=layer.name
+        1, use_bias=bias, depthwise_initializer="ones", name=layer.name
     )
 
 
-def _resize(layer: Layer, blueprint: Blueprint, inputs: list[Any]) -> Any:
-    """Resizes by the simplest layer that can: none, ``UpSampling2D``, or ``Resize``."""
-    source = blueprint.by_name[layer.inputs[0]]
-    if blueprint.dynamic:
-        return Resize(corners=layer.options["corners"], name=layer.name)(inputs)
-    if source.size == layer.size:
-        return inputs[0]
-    factors = tuple(new / old for new, old in zip(layer.size, source.size, strict=True))
-    if not layer.options["corners"] and all(factor.is_integer() for factor in factors):
-        size = tuple(int(factor) for factor in factors)
-        upsampling = keras.layers.UpSampling2D(size, interpolation="bilinear", name=layer.name)
-        return upsampling(inputs[0])
-    resize = Resize(layer.size, corners=layer.options["corners"], name=layer.name)
-    return resize(inputs[0])
+def _resize(layer: Layer, blueprint: Blueprint) -> keras.layers.Layer:
+    """Returns the simplest layer that resizes: ``UpSampling2D`` or ``Resize``."""
+    corners, size = layer.options["corners"], None if blueprint.dynamic else layer.size
+    source = blueprint.by_name[layer.inputs[0]].size
+    if size and not corners and size[0] % source[0] == 0 and size[1] % source[1] == 0:
+        factors = size[0] // source[0], size[1] // source[1]
+        return keras.layers.UpSampling2D(factors, interpolation="bilinear", name=layer.name)
+    return Resize(size, corners=corners, name=layer.name)
 
 
 _KERAS_LAYERS: Mapping[str, Callable[[Layer], keras.layers.Layer]] = {
@@ -174,7 +177,7 @@ _KERAS_LAYERS: Mapping[str, Callable[[Layer], keras.layers.Layer]] = {
         layer.options["groups"], epsilon=layer.options["epsilon"], name=layer.name
     ),
     "leaky_relu": lambda layer: keras.layers.LeakyReLU(layer.options["slope"], name=layer.name),
-    "exp": lambda layer: Exp(name=layer.name),
+    "exp": lambda layer: keras.layers.Activation("exponential", name=layer.name),
     "relu": lambda layer: keras.layers.ReLU(layer.options["most"], name=layer.name),
     "max_pool": _max_pool,
     "average_pool": _average_pool,
@@ -188,7 +191,7 @@ _KERAS_LAYERS: Mapping[str, Callable[[Layer], keras.layers.Layer]] = {
     "add": lambda layer: keras.layers.Add(name=layer.name),
     "subtract": lambda layer: keras.layers.Subtract(name=layer.name),
     "table": lambda layer: Table(layer.options["rows"], layer.channels, name=layer.name),
-    "mix": lambda layer: Mix(**layer.options, name=layer.name),
+    "mix": lambda layer: Mix(layer.options["entries"], layer.options["masked"], name=layer.name),
     "concat": lambda layer: keras.layers.Concatenate(name=layer.name),
     "scale": _scale,
     "zero": lambda layer: Zero(name=layer.name),

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 from nas_tf.networks.blueprint import Layer
 
 Role = Literal["kernel", "bias", "gamma", "beta", "mean", "variance", "table"]
+"""The roles of arrays, in the order in which a Keras layer has them."""
 STATISTICS: tuple[Role, ...] = ("mean", "variance")
 
 
@@ -112,59 +113,37 @@ def _table_slots(layer: Layer, source: Layer) -> list[Slot]:
 
 
 def _conv_madds(layer: Layer, source: Layer) -> int:
-    fan_in = source.channels // layer.options.get("groups", 1)
-    return prod((*layer.size, layer.channels, fan_in, *layer.options["kernel"]))
-
-
-def _depthwise_madds(layer: Layer, source: Layer) -> int:
-    return prod((*layer.size, layer.channels, *layer.options["kernel"]))
+    """Counts one multiply-add per weight of the kernel at each position."""
+    return prod(layer.size) * KINDS[layer.kind].slots(layer, source)[0].size
 
 
 _FIRST, _AFTER_FIRST, _NONE = slice(1), slice(1, None), slice(0)
-_POOLING = {"is_repeatable": True, "keeps_sign": True}
+_KERNEL = dict(madds=_conv_madds, window=True, folds_norm=True, fuses_relu=True)
+_NO_ARRAYS = dict(is_repeatable=True, keeps_sign=True)
+_IN_PLACE = dict(in_place=True, fuses_relu=True)
 
 KINDS: Mapping[str, Kind] = {
     "input": Kind(),
-    "conv": Kind(
-        slots=_conv_slots,
-        madds=_conv_madds,
-        window=True,
-        keras_class="conv2d",
-        folds_norm=True,
-        fuses_relu=True,
-    ),
-    "depthwise": Kind(
-        slots=_depthwise_slots,
-        madds=_depthwise_madds,
-        window=True,
-        keras_class="depthwise_conv2d",
-        folds_norm=True,
-        fuses_relu=True,
-    ),
-    "deformable": Kind(
-        slots=_deformable_slots, madds=_conv_madds, window=True, folds_norm=True, fuses_relu=True
-    ),
+    "conv": Kind(slots=_conv_slots, keras_class="conv2d", **_KERNEL),
+    "depthwise": Kind(slots=_depthwise_slots, keras_class="depthwise_conv2d", **_KERNEL),
+    "deformable": Kind(slots=_deformable_slots, **_KERNEL),
     "batch_norm": Kind(
-        slots=_batch_norm_slots,
-        op="affine",
-        keras_class="batch_normalization",
-        in_place=True,
-        fuses_relu=True,
+        slots=_batch_norm_slots, op="affine", keras_class="batch_normalization", **_IN_PLACE
     ),
     "group_norm": Kind(slots=_affine_slots),
     "relu": Kind(in_place=True),
     "leaky_relu": Kind(in_place=True),
     "exp": Kind(in_place=True, is_repeatable=True),
-    "max_pool": Kind(window=True, **_POOLING),
-    "average_pool": Kind(window=True, **_POOLING),
-    "global_pool": Kind(op="mean", **_POOLING),
-    "subsample": Kind(op="depthwise", fuses_relu=True, **_POOLING),
-    "pad": Kind(**_POOLING),
-    "resize": Kind(reads=_FIRST, **_POOLING),
-    "add": Kind(fuses_relu=True, **_POOLING),
+    "max_pool": Kind(window=True, **_NO_ARRAYS),
+    "average_pool": Kind(window=True, **_NO_ARRAYS),
+    "global_pool": Kind(op="mean", **_NO_ARRAYS),
+    "subsample": Kind(op="depthwise", fuses_relu=True, **_NO_ARRAYS),
+    "pad": Kind(**_NO_ARRAYS),
+    "resize": Kind(reads=_FIRST, **_NO_ARRAYS),
+    "add": Kind(fuses_relu=True, **_NO_ARRAYS),
     "subtract": Kind(is_repeatable=True),
-    "concat": Kind(**_POOLING),
-    "scale": Kind(slots=_scale_slots, op="depthwise", in_place=True, fuses_relu=True),
+    "concat": Kind(**_NO_ARRAYS),
+    "scale": Kind(slots=_scale_slots, op="depthwise", **_IN_PLACE),
     "zero": Kind(reads=_NONE),
     "table": Kind(slots=_table_slots, reads=_NONE),
     "mix": Kind(reads=_AFTER_FIRST),

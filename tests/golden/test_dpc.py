@@ -8,8 +8,8 @@ from nas_tf import networks, spaces
 from nas_tf.errors import ConfigError
 from nas_tf.networks import dpc
 from nas_tf.networks.blueprint import Blueprint, Layer
-from nas_tf.networks.draft import Draft
 from nas_tf.networks.cost import layer_madds, layer_params
+from nas_tf.networks.draft import Draft
 
 SETTINGS = networks.settings.published("dpc")
 
