@@ -36,7 +36,7 @@ from nas_tf.errors import ConfigError
 )
 def command(
     genotype: str,
-    space: str | None,
+    space: spaces.SearchSpace | None,
     width: int | None,
     sep_repeats: int | None,
     classes: int | None,

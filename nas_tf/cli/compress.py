@@ -208,7 +208,7 @@ class _Comparison:
         """Returns a table of accuracy, size and latency of both, and the figures after."""
         import tensorflow as tf
 
-        from serving import compress, measure, parity
+        from serving import compress, measure
 
         both = {
             "before": self._before,
@@ -219,7 +219,7 @@ class _Comparison:
         times = {(row.name, row.threads): median(row.medians) for row in rows}
         table = Table(box=None, header_style="bold", pad_edge=False)
         table.add_column("")
-        figure = parity.headline(after.shipment.task)
+        figure = after.shipment.task.headline
         figures = (figure, f"int8 {figure}")
         for name in (
             *figures,

@@ -6,7 +6,7 @@ import re
 import click
 from rich.table import Table
 
-from nas_tf import config
+from nas_tf import config, spaces
 from nas_tf.cli import options, tables
 from nas_tf.config.load import source_text
 from nas_tf.errors import ConfigError
@@ -28,7 +28,8 @@ def list_configurations() -> None:
     table = Table("name", "space", "data", "description", box=None, pad_edge=False)
     for name in config.names():
         shipped = config.load(name)
-        table.add_row(name, shipped.space, shipped.data.name, _description(source_text(name)))
+        space = str(spaces.get(shipped.space))
+        table.add_row(name, space, shipped.data.name, _description(source_text(name)))
     tables.console().print(table)
 
 

@@ -7,6 +7,7 @@ from typing import IO, Any
 import click
 
 from nas_tf import networks, spaces
+from nas_tf.cli import options
 from nas_tf.errors import ConfigError, NasTfError
 from nas_tf.networks.from_genotype import checked_size
 
@@ -14,9 +15,7 @@ _KEYS = ("genotype", "width", "sep_repeats", "num_classes", "input")
 
 
 @click.command("cost")
-@click.option(
-    "--space", required=True, metavar="SPACE", help="Search space: auxcell, template or dpc."
-)
+@click.option("--space", type=options.SpaceType(), required=True, help="Search space.")
 @click.option(
     "--file",
     "rows",
@@ -25,7 +24,7 @@ _KEYS = ("genotype", "width", "sep_repeats", "num_classes", "input")
     show_default=True,
     help="File of the rows; - is standard input.",
 )
-def command(space: str, rows: IO[str]) -> None:
+def command(space: spaces.SearchSpace, rows: IO[str]) -> None:
     """Count the parameters and multiply-adds of many genotypes.
 
     Reads a JSON object per line: genotype in the paper's notation, and optionally width,
@@ -34,11 +33,11 @@ def command(space: str, rows: IO[str]) -> None:
 
     \b
     nas-tf cost --space auxcell --file rows.jsonl
+    nas-tf cost --space '{name: auxcell, blocks: 4}' --file rows.jsonl
     """
-    search_space = spaces.get(space)
     for row in _rows(rows):
         try:
-            result = _counts(search_space, json.loads(row))
+            result = _counts(space, json.loads(row))
         except (json.JSONDecodeError, RecursionError) as error:
             result = {"error": f"not JSON: {error}"}
         except NasTfError as error:
@@ -57,8 +56,8 @@ def _counts(space: spaces.SearchSpace, row: Any) -> dict[str, Any]:
     if unknown:
         raise ConfigError(f"key {unknown[0]!r} is unknown, expected {', '.join(_KEYS)}")
     given = row["genotype"]
-    genotype = spaces.resolve(given, space.name) if isinstance(given, str) else space.parse(given)
-    published = next(p for p in spaces.PUBLISHED.values() if p.genotype.space == space.name)
+    genotype = spaces.resolve(given, space) if isinstance(given, str) else space.parse(given)
+    published = spaces.example(space)
     chosen = {key: row[key] for key in ("width", "sep_repeats") if row.get(key) is not None}
     blueprint = networks.blueprint_of(
         genotype,

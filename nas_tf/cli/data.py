@@ -1,6 +1,7 @@
 """``nas-tf data``: describes, lists, prepares, checks, shows and caches data sets."""
 
 import shlex
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,7 +190,8 @@ def cache(name: str, split: str, views: int, seed: int, **options: Any) -> None:
     from nas_tf import networks
     from nas_tf.data.examples import Examples
     from nas_tf.data.presets import preset
-    from nas_tf.training.split_cache import cache_split, task_of
+    from nas_tf.training.split_cache import cache_split
+    from nas_tf.training.task_settings import task_of
 
     examples = Examples(name, split)
     task = task_of(examples.info, options["target"])
@@ -228,13 +230,20 @@ def _print_split(split: "SplitReport") -> None:
 
 
 def _histogram(report: "Report") -> Table:
-    """Returns a table of each class's share of the labelled pixels in each split, in per cent."""
-    table = Table("class", box=None, pad_edge=False)
-    for name in report.splits:
-        table.add_column(f"{name} %", justify="right")
-    for index, name in enumerate(report.info.classes):
-        shares = (f"{100 * split.shares[index]:.2f}" for split in report.splits.values())
-        table.add_row(f"{index} {escape(name)}", *shares)
-    ignored = (f"{split.ignored:,} px" for split in report.splits.values())
-    table.add_row(f"{report.info.ignore_label} ignored", *ignored)
+    """Returns a table of each class's share of the labelled pixels in per cent, and its boxes."""
+    table, columns = Table("class", box=None, pad_edge=False), []
+    rows = [f"{index} {escape(name)}" for index, name in enumerate(report.info.classes)]
+    if "label" in report.info.targets:
+        rows.append(f"{report.info.ignore_label} ignored")
+    for name, split in report.splits.items():
+        for key, counts in split.counts.items():
+            if key == "label":
+                unit, shares = "%", (f"{100 * share:.2f}" for share in split.shares)
+                columns.append([*shares, f"{split.ignored:,} px"])
+            else:
+                unit = key
+                columns.append([f"{count:,}" for count in counts[:-1]])
+            table.add_column(f"{name} {unit}", justify="right")
+    for cells in zip_longest(rows, *columns, fillvalue=""):
+        table.add_row(*cells)
     return table

@@ -162,9 +162,8 @@ def _run_job(
 
     config = network.config
     name = data or config.data.name
-    facts = network.shipment.facts
-    names = facts.get("classes") or facts.get("joints")
-    task = _task(name, network.shipment.task.name, names, config.task)
+    trained_for = network.shipment.task
+    task = _task(name, trained_for.name, trained_for.names, config.task)
     config = structs.replace(config, data=structs.replace(config.data, name=name))
     size = size or from_config.geometry(config, network.shipment.size).size
     pictures = from_config.scored_pictures(config, split, size)
@@ -178,7 +177,7 @@ def _run_job(
         size,
         len(pictures),
         _view(pictures, size),
-        facts["origin"].get("trial"),
+        network.shipment.facts["origin"].get("trial"),
         _averaging(evaluation),
     )
 
@@ -205,12 +204,14 @@ def _model_job(path: Path, data: str | None, split: str) -> _Job:
     from nas_tf.data.presets import preset
     from nas_tf.data.whole_pictures import WholePictures
     from nas_tf.input_geometry import InputGeometry
+    from nas_tf.tasks import of_model
     from nas_tf.training.scoring import Split
     from serving import images, parity
 
     about, predict = options.read_exported(path)
     name, geometry = data or about["data"], InputGeometry.of(about)
-    names = about.get("classes") or about.get("joints")
+    trained_for = of_model(about)
+    names = () if trained_for is None else trained_for.names
     task = _task(name, about["task"], names, _settings(about))
     examples, metrics = Examples(name, split), task.metrics()
     if geometry.windows:
@@ -221,13 +222,12 @@ def _model_job(path: Path, data: str | None, split: str) -> _Job:
     def score(progress: Callable[[int], None]) -> "Metrics":
         done = 0
         if geometry.windows:
-            for done, scored in enumerate(parity.answered(predict, pictures), 1):
+            for done, scored in enumerate(parity.answered(task, predict, pictures), 1):
                 metrics.add(*scored)
                 progress(done)
             return metrics
         for batch, target in pictures.batches(task, _BATCH):
-            answer = parity.as_logits(task, predict(images.as_bytes(batch)))
-            metrics.update(target, answer, geometry.size)
+            metrics.add(target, predict(images.as_bytes(batch)))
             progress(done := done + len(batch))
         return metrics
 
@@ -247,19 +247,22 @@ def _settings(about: Mapping[str, Any]) -> "Settings":
         raise DataError(f"the exported model's record of its task is damaged: {error}") from error
 
 
-def _task(data: str, kind: str, names: Sequence[str] | None, settings: "Settings") -> "Task":
+def _task(data: str, kind: str, names: Sequence[str], settings: "Settings") -> "Task":
     """Returns the data set's task with the network's settings; refuses other classes or joints."""
     from nas_tf.data.registry import dataset_info
-    from nas_tf.training.split_cache import task_of
+    from nas_tf.tasks import TASKS
+    from nas_tf.training.task_settings import task_of
 
-    info = dataset_info(data)
-    own = {"segmentation": info.classes, "pose": info.joints}.get(kind)
-    if names is not None and own is not None and list(names) != list(own):
+    if kind not in TASKS:
+        raise ConfigError(f"the network's task is {kind}, expected one of {', '.join(TASKS)}")
+    info, target = dataset_info(data), TASKS[kind].target.key
+    own = task_of(info, target).names
+    if list(names) != list(own):
         raise ConfigError(
             f"the network was trained for {len(names)} outputs ({', '.join(names)}) and {data} "
             f"has {len(own)} ({', '.join(own)}), expected a data set with the same ones"
         )
-    return task_of(info, options.TARGETS[kind], settings)
+    return task_of(info, target, settings)
 
 
 def _scales(text: str) -> tuple[float, ...]:

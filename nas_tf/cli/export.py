@@ -86,7 +86,6 @@ def command(
     quiet.load("tensorflow")
     quiet.load("keras_tuner")
     from nas_tf.cli import trained
-    from serving import parity
 
     network = trained.find(
         source,
@@ -100,7 +99,7 @@ def command(
     console = Console(stderr=True)
     written = _write(network, folder, wanted, version, console)
     compared = _compare(network, written, check, console) if check else {}
-    _print_table(written, compared, parity.headline(network.shipment.task))
+    _print_table(written, compared, network.shipment.task.headline)
 
 
 def _formats(text: str) -> list[str]:
@@ -195,7 +194,7 @@ def _compare(
             f"formats are not compared: {error}", highlight=False, markup=False, soft_wrap=True
         )
         return {}
-    if warning := int8_warning(compared, parity.headline(shipment.task)):
+    if warning := int8_warning(compared, shipment.task.headline):
         console.print(warning, highlight=False, soft_wrap=True)
     return compared
 

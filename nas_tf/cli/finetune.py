@@ -1,9 +1,11 @@
 """``nas-tf finetune``: trains a trained network further, on another task or data set."""
 
+import json
 from pathlib import Path
 
 import click
 
+from nas_tf import spaces
 from nas_tf.cli import options
 from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
@@ -11,9 +13,7 @@ from nas_tf.genotype import Genotype
 
 @click.command("finetune")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-@click.option(
-    "--task", type=click.Choice(list(options.TARGETS)), required=True, help="The new task."
-)
+@click.option("--task", required=True, help="The new task: segmentation, depth or pose.")
 @options.CONFIG
 @options.OVERRIDES
 @click.option(
@@ -38,11 +38,14 @@ def command(
     from nas_tf.cli.train import run as train
     from nas_tf.config import load
     from nas_tf.config.schema import TASK_KEYS
+    from nas_tf.tasks import TASKS
 
+    if task not in TASKS:
+        raise ConfigError(f"--task is {task}, expected one of {', '.join(TASKS)}")
     genotype = _genotype(run)
-    target = options.TARGETS[task]
+    target = TASKS[task].target.key
     foreign = (key for other, keys in TASK_KEYS.items() if other != target for key in keys)
-    own = (f"space={genotype.space}", f"data.target={target}", *_network(run))
+    own = (f"data.target={target}", *_network(run, genotype))
     own += tuple(f"task.{key}=null" for key in foreign)
     config = load(config_name, (*own, *overrides))
     weights = next(
@@ -57,7 +60,7 @@ def command(
     train(config, genotype, folder, title=f"training {task}", start=start_from(weights))
 
 
-def _network(run: Path) -> list[str]:
+def _network(run: Path, genotype: Genotype) -> list[str]:
     """Returns the overrides that build the network of RUN, which its weights fit.
 
     The weights contain the encoder's, so ``network.weights`` is null.
@@ -68,11 +71,13 @@ def _network(run: Path) -> list[str]:
 
     path, result = run / "config.yaml", run / "result.json"
     if not path.exists():
-        return []
+        return [f"space={json.dumps(spaces.space_of(genotype).section())}"]
     config, recorded = load_saved(path), read_result(result) if result.exists() else {}
     own = settings_for(config, recorded.get("phase", "published"))
-    keys = ("width", "alpha") if config.space == "dpc" else ("width", "sep_repeats", "alpha")
-    return ["network.weights=null", *(f"network.{key}={getattr(own, key)}" for key in keys)]
+    known = spaces.get(config.space).network_settings
+    keys = [*(key for key in ("width", "sep_repeats") if key in known), "alpha"]
+    network = [f"network.{key}={getattr(own, key)}" for key in keys]
+    return [f"space={json.dumps(config.space)}", "network.weights=null", *network]
 
 
 def _genotype(run: Path) -> Genotype:

@@ -32,7 +32,7 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from nas_tf.report.formatting import duration, significant
+from nas_tf.report.formatting import duration, score, significant
 from nas_tf.runs import TrialRecord, files
 from nas_tf.runs.trial_store import TrialStore
 
@@ -279,8 +279,8 @@ class Headline:
         parts = [f"{len(trials)}/{self._total} trials"]
         if completed:
             rewards = [trial.reward for trial in completed]
-            parts.append(f"best {max(rewards):.4f}")
-            parts.append(f"mean {sum(rewards) / len(rewards):.4f}")
+            parts.append(f"best {score(max(rewards))}")
+            parts.append(f"mean {score(sum(rewards) / len(rewards))}")
             if self._gate.exists():  # Hyperband's search has none
                 passed = sum(trial.stopped != "gate" for trial in completed) / len(completed)
                 parts.append(f"{passed:.0%} kept by the gate")

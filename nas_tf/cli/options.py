@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 
 from nas_tf import spaces
 from nas_tf.errors import ConfigError, DataError, NasTfError
 from nas_tf.genotype import Genotype
 from nas_tf.runs import Run, record
-from nas_tf.spaces import PUBLISHED
-
-TARGETS = {"segmentation": "label", "depth": "depth", "pose": "keypoints"}
-"""The target in a data set that each task predicts."""
+from nas_tf.spaces import PUBLISHED, SearchSpace
 
 
 class SizeType(click.ParamType):
@@ -31,6 +29,22 @@ class SizeType(click.ParamType):
         if match is None:
             raise ConfigError(f"size is {value!r}, expected HEIGHTxWIDTH such as 360x480")
         return int(match[1]), int(match[2])
+
+
+class SpaceType(click.ParamType):
+    """A space, written as in a configuration: a name, or ``{name: auxcell, blocks: 4}``."""
+
+    name = "SPACE"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> SearchSpace:
+        """Returns the space of a text."""
+        if isinstance(value, SearchSpace):
+            return value
+        try:
+            section = yaml.safe_load(value) if value.startswith("{") else value
+        except yaml.YAMLError:
+            section = value
+        return spaces.get(section)
 
 
 class RunType(click.ParamType):
@@ -80,7 +94,7 @@ OUT_FOLDER = Writable(file_okay=False)
 OUT_FILE = Writable(dir_okay=False)
 RUN = click.argument("run", type=RunType(), metavar="RUN")
 SPACE = click.option(
-    "--space", metavar="SPACE", help="Search space of a genotype that is written in brackets."
+    "--space", type=SpaceType(), help="Search space of a genotype that is written in brackets."
 )
 WIDTH = click.option("--width", type=int, help="Number of channels of the decoder.")
 SEP_REPEATS = click.option(

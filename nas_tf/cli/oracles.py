@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import tuner_oracles
 from nas_tf import spaces
 from nas_tf.config.schema import Config
 from nas_tf.errors import ConfigError, EnvironmentFault
+from nas_tf.genotype import Genotype
 from nas_tf.runs import files
 from nas_tf.search import warm_start
 from nas_tf.search.hypermodel import OBJECTIVE
@@ -41,7 +43,8 @@ def oracle_of(
     if search.oracle in own:
         if search.oracle == "ppo":
             common["preset"] = search.preset
-        return own[search.oracle](OBJECTIVE, canonical=_canonical(space), first=first, **common)
+        common |= {"canonical": _canonical(space), "feasible": _feasible(space)}
+        return own[search.oracle](OBJECTIVE, first=first, **common)
     if distribution.has_chief_oracle():
         raise ConfigError(
             f"oracle {search.oracle} is KerasTuner's own and loses trials when a worker dies, "
@@ -101,5 +104,13 @@ class Hyperband(_AtomicFiles, kt.oracles.HyperbandOracle):
 
 def _canonical(space: SearchSpace) -> Any:
     """Returns a function by which trials of equal networks have equal keys."""
-    names = [token.name for token in space.tokens]
-    return lambda values: space.canonical(space.decode([values[name] for name in names]))
+    return lambda values: space.canonical(_genotype(space, values))
+
+
+def _feasible(space: SearchSpace) -> Callable[[Mapping[str, int]], bool]:
+    """Returns a function from values to whether a network can be built of their genotype."""
+    return lambda values: space.refusal(_genotype(space, values)) is None
+
+
+def _genotype(space: SearchSpace, values: Mapping[str, int]) -> Genotype:
+    return space.decode([values[token.name] for token in space.tokens])

@@ -122,14 +122,14 @@ class _CandidateProgress:
 
     def on_trial(self, before: TrialRecord, after: TrialRecord) -> None:
         """Prints the scores of a candidate before and after, and the time left."""
-        from nas_tf.report.formatting import duration
+        from nas_tf.report.formatting import duration, score
 
         self._done += 1
         self._seconds.append(after.seconds)
         left = (self._count - self._done) * sum(self._seconds) / len(self._seconds)
-        outcome = f"failed: {after.stopped}" if after.status == "failed" else f"{after.score:.4f}"
+        outcome = f"failed: {after.stopped}" if after.status == "failed" else score(after.score)
         self._line.print_line(
-            f"{self._done}/{self._count} trial {after.trial}: {before.score:.4f} → {outcome}, "
+            f"{self._done}/{self._count} trial {after.trial}: {score(before.score)} → {outcome}, "
             f"{after.seconds:.0f} s, {duration(left)} left"
         )
 
@@ -159,6 +159,8 @@ def _print_result(reranking: Reranking) -> None:
 
 
 def _table(reranking: Reranking) -> Table:
+    from nas_tf.report.formatting import score
+
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("rank", "longer", "search rank", "search", "of all", "parameters", "trial"):
         table.add_column(name, justify="right")
@@ -167,9 +169,9 @@ def _table(reranking: Reranking) -> Table:
     for pair in reranking.pairs:
         table.add_row(
             str(pair.rank_longer),
-            f"{pair.longer.score:.4f}",
+            score(pair.longer.score),
             str(pair.rank),
-            f"{pair.search.score:.4f}",
+            score(pair.search.score),
             str(pair.rank_of_all),
             f"{pair.longer.params:,}",
             pair.longer.trial,

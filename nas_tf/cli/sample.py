@@ -4,11 +4,12 @@ import random
 
 import click
 
-from nas_tf import spaces
+from nas_tf.cli import options
+from nas_tf.spaces import SearchSpace
 
 
 @click.command("sample")
-@click.argument("space", metavar="SPACE")
+@click.argument("space", type=options.SpaceType())
 @click.option(
     "--count",
     type=click.IntRange(min=1),
@@ -19,13 +20,13 @@ from nas_tf import spaces
 @click.option(
     "--seed", type=int, default=None, help="Seed; the same seed gives the same genotypes."
 )
-def command(space: str, count: int, seed: int | None) -> None:
+def command(space: SearchSpace, count: int, seed: int | None) -> None:
     """Print random genotypes of a search space.
 
     \b
     nas-tf sample auxcell --count 3 --seed 1
+    nas-tf sample '{name: auxcell, blocks: 4}'
     """
-    search_space = spaces.get(space)
     rng = random.Random(seed)
     for _ in range(count):
-        click.echo(search_space.spell(search_space.sample(rng)))
+        click.echo(space.spell(space.sample(rng)))

@@ -16,9 +16,9 @@ from nas_tf.genotype import Genotype
 from nas_tf.networks import Blueprint
 from nas_tf.networks.by_position import by_position
 from nas_tf.networks.heads import Head
-from nas_tf.report.formatting import milliseconds
+from nas_tf.report.formatting import milliseconds, score
 from nas_tf.runs import Run, Stage, TrialRecord, files
-from nas_tf.spaces import PUBLISHED, Published
+from nas_tf.spaces import Published, SearchSpace
 
 
 @click.command("show")
@@ -40,7 +40,7 @@ from nas_tf.spaces import PUBLISHED, Published
 def command(
     genotype: str,
     trial: str | None,
-    space: str | None,
+    space: SearchSpace | None,
     width: int | None,
     sep_repeats: int | None,
     classes: int | None,
@@ -67,7 +67,7 @@ def command(
     else:
         resolved = _genotype(genotype, trial, space)
         published = _published(resolved)
-        reference = published or first_published(resolved.space)
+        reference = published or spaces.example(spaces.space_of(resolved))
         blueprint = networks.blueprint_of(
             resolved,
             reference.num_classes if classes is None else classes,
@@ -85,7 +85,7 @@ def command(
             console.print(f"drawing: {path}", highlight=False, markup=False)
 
 
-def _genotype(text: str, trial: str | None, space: str | None) -> Genotype:
+def _genotype(text: str, trial: str | None, space: SearchSpace | None) -> Genotype:
     """Returns the genotype of a published name or of brackets."""
     if trial is not None:
         raise ConfigError(f"--trial {trial} is given with {text!r}, expected the folder of a run")
@@ -105,8 +105,8 @@ def _print_description(
     console: Console, name: str, genotype: Genotype, published: Published | None
 ) -> None:
     source = f" · {published.paper}" if published else ""
-    console.print(f"[bold]{name}[/] · space {genotype.space}{source}", highlight=False)
-    text = spaces.get(genotype.space).spell(genotype)
+    console.print(f"[bold]{name}[/] · space {spaces.space_of(genotype)}{source}", highlight=False)
+    text = spaces.space_of(genotype).spell(genotype)
     console.print(text, markup=False, highlight=False)
     console.print(spaces.describe(genotype), highlight=False)
     console.print()
@@ -169,11 +169,6 @@ def find_trial(run: Run, trial: str | None) -> TrialRecord:
     raise ConfigError(f"trial is {trial!r}, expected {known}")
 
 
-def first_published(space: str) -> Published:
-    """Returns a published network of a space, whose outputs and size serve as defaults."""
-    return next(p for p in PUBLISHED.values() if p.genotype.space == space)
-
-
 def blueprint_of_trial(
     run: Run,
     trial: TrialRecord,
@@ -196,7 +191,7 @@ def blueprint_of_trial(
             head: Head | int = Head(about["task"], about["outputs"])
             size = tuple(about["input"])
         else:
-            reference = first_published(genotype.space)
+            reference = spaces.example(spaces.space_of(genotype))
             head, size = reference.num_classes, reference.input_size
         return networks.blueprint_of(
             genotype,
@@ -236,10 +231,10 @@ def describe_trial(console: Console, run: Run, trial: TrialRecord) -> None:
 
 def _outcome(trial: TrialRecord) -> str:
     if trial.status == "failed":
-        return f"failed: {trial.stopped}; the oracle received {trial.reward:.4f}"
+        return f"failed: {trial.stopped}"
     stopped = ", stopped by the gate" if trial.stopped == "gate" else ""
-    score = f" (score {trial.score:.4f})" if trial.score != trial.reward else ""
-    return f"reward {trial.reward:.4f}{score}{stopped}"
+    before = f" (score {score(trial.score)})" if trial.score != trial.reward else ""
+    return f"reward {score(trial.reward)}{before}{stopped}"
 
 
 def _stages(stages: tuple[Stage, ...]) -> Table:
@@ -248,7 +243,7 @@ def _stages(stages: tuple[Stage, ...]) -> Table:
     for number in range(1, len(stages) + 1):
         table.add_column(f"stage {number}", justify="right")
     rows = {
-        "score": [f"{stage.score:.4f}" for stage in stages],
+        "score": [score(stage.score) for stage in stages],
         **{
             name: [f"{stage.metrics.get(name, float('nan')):.4f}" for stage in stages]
             for name in stages[0].metrics

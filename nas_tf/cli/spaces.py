@@ -6,13 +6,13 @@ from rich.progress import Progress
 from rich.table import Table
 
 from nas_tf import spaces
-from nas_tf.cli import tables
+from nas_tf.cli import options, tables
 
 
 @click.command("spaces")
 @click.option(
     "--distinct",
-    metavar="SPACE",
+    type=options.SpaceType(),
     help="Estimate the number of distinct networks in this space.",
 )
 @click.option(
@@ -25,7 +25,7 @@ from nas_tf.cli import tables
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="With --distinct: seed of the samples."
 )
-def command(distinct: str | None, samples: int, seed: int) -> None:
+def command(distinct: spaces.SearchSpace | None, samples: int, seed: int) -> None:
     """List the search spaces and published genotypes.
 
     \b
@@ -33,7 +33,7 @@ def command(distinct: str | None, samples: int, seed: int) -> None:
     nas-tf spaces --distinct auxcell
     """
     if distinct is not None:
-        _print_estimate(spaces.get(distinct), samples, seed)
+        _print_estimate(distinct, samples, seed)
         return
     table = Table(box=None, pad_edge=False)
     for title in ("space", "tokens", "genotypes", "published genotypes"):
@@ -56,6 +56,6 @@ def _print_estimate(space: spaces.SearchSpace, samples: int, seed: int) -> None:
             progress=lambda done: progress.update(task, completed=done),
         )
     click.echo(
-        f"{space.name}: {space.size:.3g} genotypes, about {count:.2g} ± {error:.1g} distinct "
+        f"{space}: {space.size:.3g} genotypes, about {count:.2g} ± {error:.1g} distinct "
         f"networks, estimated from {samples} samples with seed {seed}"
     )

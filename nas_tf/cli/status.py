@@ -7,9 +7,10 @@ from statistics import median
 import click
 from rich.markup import escape
 
+from nas_tf import spaces
 from nas_tf.cli import options, tables
 from nas_tf.report import run_statistics
-from nas_tf.report.formatting import duration
+from nas_tf.report.formatting import duration, score
 from nas_tf.runs import Run, files
 
 _ACTIVE_TRIALS = 3.0
@@ -32,14 +33,15 @@ def command(run: Run, as_json: bool) -> None:
         return
     about = run.about
     console = tables.console()
-    search = f"{about['space']} on {about['data']}, {about['oracle']}, seed {about['seed']}"
+    space = spaces.get(about["space"])
+    search = f"{space} on {about['data']}, {about['oracle']}, seed {about['seed']}"
     console.print(f"[bold]{escape(str(run.folder))}[/]: {escape(search)}")
     console.print(f"{facts['trials']}/{facts['of']} trials, {_state(facts)}")
     if facts["completed"]:
         gated = f"{facts['gated']} stopped by the gate, " if run.has_gate else ""
         console.print(
-            f"best {facts['best']:.4f}, median {facts['median']:.4f}, mean of the last 20 "
-            f"{facts['mean_of_last_20']:.4f}; {gated}{facts['failed']} failed"
+            f"best {score(facts['best'])}, median {score(facts['median'])}, mean of the last 20 "
+            f"{score(facts['mean_of_last_20'])}; {gated}{facts['failed']} failed"
         )
         console.print(f"best: {tables.line(run.best()[0])}", markup=False)
     for reason, count in facts["failures"].items():

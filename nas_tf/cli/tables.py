@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from nas_tf.report.formatting import milliseconds
+from nas_tf.report.formatting import milliseconds, score
 from nas_tf.runs import TrialRecord
 
 _UNLIMITED_WIDTH = 4000
@@ -31,16 +31,15 @@ class _Piped(Console):
 
 
 def best(trials: Sequence[TrialRecord]) -> Table:
-    """Returns a table of trials with their rewards and costs."""
+    """Returns a table of trials with their rewards, scores by stage and costs."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("reward", "stage 1", "stage 2", "parameters", "multiply-adds", "trial"):
         table.add_column(name, justify="right")
     table.add_column("genotype", overflow="fold")
     for trial in trials:
-        rewards = [f"{stage.score:.4f}" for stage in trial.stages]
-        first, second = (*rewards, "", "")[:2]
+        first, second = (*(score(stage.score) for stage in trial.stages), "", "")[:2]
         table.add_row(
-            f"{trial.reward:.4f}",
+            score(trial.reward),
             first,
             second,
             f"{trial.params:,}",
@@ -65,9 +64,9 @@ def line(trial: TrialRecord) -> str:
     """Returns a line about a finished trial."""
     if trial.status == "failed":
         return f"trial {trial.trial} failed after {trial.seconds:.0f} s: {trial.stopped}"
-    stages = " → ".join(f"{stage.score:.4f}" for stage in trial.stages)
+    stages = " → ".join(score(stage.score) for stage in trial.stages)
     stopped = ", stopped by the gate" if trial.stopped == "gate" else ""
-    reward = f", reward {trial.reward:.4f}" if trial.reward != trial.score else ""
+    reward = f", reward {score(trial.reward)}" if trial.reward != trial.score else ""
     latency = "" if trial.latency_ms is None else f", {milliseconds(trial.latency_ms)}"
     return (
         f"trial {trial.trial}: score {stages}{reward}{stopped}, "

@@ -1,5 +1,6 @@
 """``nas-tf train-teacher``: trains a wide network that candidates learn to imitate."""
 
+import json
 from pathlib import Path
 
 import click
@@ -40,10 +41,13 @@ def command(
     from nas_tf.config.paths import run_name
 
     resolved = spaces.resolve(genotype)
-    settings = (f"space={resolved.space}", f"network.width={width}", "teacher=null")
+    space = spaces.space_of(resolved)
+    settings = (f"space={json.dumps(space.section())}", f"network.width={width}", "teacher=null")
     config = load(config_name, (*overrides, *settings))
-    if resolved.space == "dpc":
-        raise ConfigError("--genotype is of space dpc, expected one that accepts any image size")
+    if space.fixed_size:
+        raise ConfigError(
+            f"--genotype is of space {space}, expected one that accepts any image size"
+        )
     folder = out or Path("runs") / f"{run_name(config_name)}-teacher"
     run(config, resolved, folder, title="training the teacher")
     click.echo(f"use it with teacher={folder / 'last.keras'}")

@@ -228,7 +228,9 @@ def _saved_trial(run: Run, trial: str | None) -> TrialRecord:
 
 def _untrained(text: str, config: Config, size: Size | None) -> LoadedNetwork:
     genotype = spaces.resolve(text, None if text in spaces.PUBLISHED else config.space)
-    config = own_data.completed(structs.replace(config, space=genotype.space))
+    if text in spaces.PUBLISHED:
+        config = structs.replace(config, space=spaces.space_of(genotype).section())
+    config = own_data.completed(config)
     name = text if text in spaces.PUBLISHED else f"{genotype.space}-{genotype.digest}"
     blueprint = from_config.blueprint_builder(config, genotype, "published")(
         size or from_config.geometry(config).size
@@ -255,13 +257,6 @@ def _loaded(
         "origin": origin,
         "config": msgspec.to_builtins(config),
     }
-    if task.name == "segmentation":
-        facts |= {
-            "classes": list(info.classes),
-            "palette": [list(colour) for colour in info.colours],
-        }
-    if task.name == "pose":
-        facts["joints"] = list(info.joints)
     blueprint = from_config.blueprint_builder(config, genotype, phase)(size)
     resize = from_config.geometry(config, size).resize
     shipment = Shipment(name, task, blueprint, arrays, facts, resize)

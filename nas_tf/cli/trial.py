@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +11,7 @@ from rich.console import Console
 from nas_tf import folders, spaces
 from nas_tf.cli import options, tables
 from nas_tf.config.schema import Config, Goals
-from nas_tf.report.formatting import milliseconds
+from nas_tf.report.formatting import milliseconds, score
 
 if TYPE_CHECKING:
     from nas_tf.training.result import CandidateResult
@@ -42,6 +43,8 @@ def command(genotype: str, config_name: str, overrides: tuple[str, ...], out: Pa
     from nas_tf.training.two_stage import TwoStage
 
     hardware.use_threads(config.threads)
+    if config.search.goals != Goals():
+        _pricing().check(config)
     latency = _latency(config)
     console = Console(stderr=True)
     with live_line(console) as line:
@@ -78,12 +81,17 @@ def _reward(config: Config, result: "CandidateResult") -> float:
     """Returns the reward that a search would report to its oracle."""
     if config.search.goals == Goals():
         return result.score
+    return _pricing().reward(config.search.goals, result)
+
+
+def _pricing() -> ModuleType:
+    """Loads the module that computes rewards, and with it KerasTuner."""
     from nas_tf import quiet
 
     quiet.load("keras_tuner")
     from nas_tf.search import pricing
 
-    return pricing.reward(config.search.goals, result)
+    return pricing
 
 
 def _print(result: "CandidateResult", reward: float) -> None:
@@ -92,17 +100,18 @@ def _print(result: "CandidateResult", reward: float) -> None:
         figures = ", ".join(f"{key} {value:.4f}" for key, value in stage.metrics.items())
         times = ", ".join(f"{key} {value:.1f}" for key, value in stage.seconds.items())
         console.print(
-            f"stage {number}: score {stage.score:.4f} after {stage.steps} steps, "
+            f"stage {number}: score {score(stage.score)} after {stage.steps} steps, "
             f"loss {stage.losses[0]:.3f} → {stage.losses[-1]:.3f}\n  {figures}\n"
             f"  seconds: {times}",
             highlight=False,
         )
     if result.stopped:
         console.print(f"stopped: {result.stopped}", highlight=False, markup=False)
-    score = f" (score {result.score:.4f})" if reward != result.score else ""
+    outcome = "failed" if result.failed else f"reward {score(reward)}"
+    before = f" (score {score(result.score)})" if reward != result.score else ""
     latency = "" if result.latency_ms is None else f", {milliseconds(result.latency_ms)}"
     console.print(
-        f"reward {reward:.4f}{score}, {result.params:,} parameters, "
+        f"{outcome}{before}, {result.params:,} parameters, "
         f"{result.madds / 1e9:.2f} B multiply-adds{latency}",
         highlight=False,
     )

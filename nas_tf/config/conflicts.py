@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
+from nas_tf import spaces
 from nas_tf.config.schema import Config, Optimiser, Resize, Schedule
+from nas_tf.spaces import SearchSpace
 
 ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 DRAWN_ALPHA = 0.35
 """The only width multiplier with shipped weights ``network.weights=drawn``."""
-SMALLEST = {"auxcell": 32, "template": 8, "dpc": 16}
-"""The shortest side of an image for the encoder of each space."""
-
 KERASTUNERS_OWN = ("bayesian", "hyperband")
 """KerasTuner's oracles: they search in one process and take no warm start."""
 
@@ -44,17 +43,20 @@ def conflicts(config: Config) -> Iterator[Conflict]:
         for part in ("encoder", "decoder"):
             if (optimiser := getattr(stage, part, None)) is not None:
                 yield from _of_an_optimiser(f"{path}.{part}", optimiser)
-        yield from _of_a_crop(f"{path}.crop", stage.crop, config.space)
+        yield from _of_a_crop(f"{path}.crop", stage.crop, spaces.get(config.space))
     yield from _of_the_view(config)
     yield from _of_the_scales(config)
 
 
 def _of_the_space(config: Config) -> Iterator[Conflict]:
-    space, network = config.space, config.network
-    if space != "auxcell" and network.auxiliary not in (None, "none"):
-        yield Conflict("network.auxiliary", f"none, as space {space} has no auxiliaries")
-    if space == "dpc" and network.sep_repeats is not None:
-        yield Conflict("network.sep_repeats", "null, as space dpc repeats no convolution")
+    space, network = spaces.get(config.space), config.network
+    known = space.network_settings
+    if "auxiliary" not in known and network.auxiliary not in (None, "none"):
+        yield Conflict("network.auxiliary", f"none, as space {space.name} has no auxiliaries")
+    if "sep_repeats" not in known and network.sep_repeats is not None:
+        yield Conflict(
+            "network.sep_repeats", f"null, as space {space.name} repeats no convolution"
+        )
     if network.alpha not in ALPHAS:
         yield Conflict("network.alpha", f"one of {', '.join(map(str, ALPHAS))}")
     elif network.weights == "drawn" and network.alpha != DRAWN_ALPHA:
@@ -104,10 +106,11 @@ def _of_an_optimiser(path: str, optimiser: Optimiser) -> Iterator[Conflict]:
             yield Conflict(f"{path}.{key}", f"{plain}, {reason}")
 
 
-def _of_a_crop(path: str, crop: tuple[int, int] | None, space: str) -> Iterator[Conflict]:
-    least = SMALLEST[space]
+def _of_a_crop(path: str, crop: tuple[int, int] | None, space: SearchSpace) -> Iterator[Conflict]:
+    least = space.smallest_side
     if crop is not None and min(crop) < least:
-        yield Conflict(path, f"{least} or more either way, as the encoder of space {space} needs")
+        needs = f"as the encoder of space {space.name} needs"
+        yield Conflict(path, f"{least} or more either way, {needs}")
 
 
 def _of_the_view(config: Config) -> Iterator[Conflict]:
@@ -120,16 +123,17 @@ def _of_the_view(config: Config) -> Iterator[Conflict]:
     if view.scale is not None and view.scale[0] > view.scale[1]:
         yield Conflict("data.view.scale", "the lower factor first, such as [0.5, 2]")
     for key in ("crop", "input"):
-        yield from _of_a_crop(f"data.view.{key}", getattr(view, key), config.space)
+        yield from _of_a_crop(f"data.view.{key}", getattr(view, key), spaces.get(config.space))
 
 
 def _of_the_scales(config: Config) -> Iterator[Conflict]:
     """Final scores are computed at the input's size times each scale."""
-    size, least = config.data.view.input, SMALLEST[config.space]
+    size, space = config.data.view.input, spaces.get(config.space)
+    least = space.smallest_side
     smallest = min(config.evaluation.scales)
     if size is not None and min(size) >= least > round(min(size) * smallest):
         yield Conflict(
             "evaluation.scales",
             f"none below {least / min(size):.3g}, as data.view.input is {list(size)} and the "
-            f"encoder of space {config.space} needs {least}",
+            f"encoder of space {space.name} needs {least}",
         )

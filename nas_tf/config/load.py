@@ -15,18 +15,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 import yaml
 from msgspec import NODEFAULT, structs
 
+from nas_tf import spaces
+from nas_tf.accepted import one_of
 from nas_tf.config.conflicts import conflicts
 from nas_tf.config.paths import FOLDER, absolute
-from nas_tf.config.schema import Config, Section
-from nas_tf.config.suggestions import accepted, elsewhere, entries_of, one_of, section_of
+from nas_tf.config.schema import Config, Section, SpaceKey
+from nas_tf.config.space_section import Space, section_of_space
+from nas_tf.config.suggestions import accepted, elsewhere, entries_of, section_of
 from nas_tf.errors import ConfigError, did_you_mean
 from nas_tf.runs.load import RENAMED_KEYS
+from nas_tf.spaces import SPACES
 
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {
@@ -200,6 +204,9 @@ class _Reading:
         ]
         if missing:
             raise _refused("; ".join(missing))
+        if isinstance(self._config.space, Space):
+            space = spaces.get(structs.asdict(self._config.space))
+            self._config = structs.replace(self._config, space=space.section())
         for conflict in conflicts(self._config):
             source, node = self._written[conflict.key]
             raise source.wrong(conflict.key, node, conflict.expected)
@@ -234,6 +241,10 @@ class _Reading:
     def _value(self, node: yaml.Node, hint: Any, default: Any, path: str) -> Any:
         self._written[path] = self._source, node
         struct, entries = section_of(hint), entries_of(hint)
+        if struct is Space and _is_mapping(node):
+            struct = self._space_type(node, path)
+        elif struct is Space:
+            struct, hint = None, Literal[tuple(SPACES)]
         if struct and _is_mapping(node):
             base = default if isinstance(default, struct) else None
             return self._section(node, struct, base, path)
@@ -251,8 +262,22 @@ class _Reading:
             raise self._source.wrong(path, node, accepted(hint))
         return value
 
+    def _space_type(self, node: yaml.MappingNode, path: str) -> type[Space]:
+        """Returns the section type of the space that a section names."""
+        name = next((value for key, value in node.value if key.value == "name"), None)
+        known = one_of(sorted(SPACES))
+        if name is None:
+            raise self._source.error(f"key {path}.name is missing", node, f", expected {known}")
+        if not isinstance(name, yaml.ScalarNode) or name.value not in SPACES:
+            raise self._source.wrong(f"{path}.name", name, known)
+        return section_of_space(SPACES[name.value])
+
     def _set(self, above: Any, keys: list[str], node: yaml.Node, path: str) -> Any:
         """Returns a section, or a list of sections, with the value below ``keys`` replaced."""
+        if isinstance(above, Space) and keys == ["name"]:
+            self._forget(path)
+            name = self._value(node, SpaceKey, None, path)
+            return above if name == above.name else name
         name, *rest = self._current(node, path, keys[0]), *keys[1:]
         below = _below(path, name)
         if isinstance(above, tuple):
@@ -277,6 +302,8 @@ class _Reading:
     def _opened(self, hint: Any, default: Any, inner: Any, path: str) -> Any:
         """Returns the section that an override sets a key of; a null one starts from defaults."""
         struct = section_of(hint)
+        if struct is Space and isinstance(inner, str):
+            return section_of_space(SPACES[inner])()
         if struct and inner is None:
             inner = default
         if struct and not isinstance(inner, struct):

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import structs
 
+from nas_tf import spaces
 from nas_tf.config import paths
 from nas_tf.config.load import dump, load_saved
 from nas_tf.config.schema import Config, StageOne, StageTwo, View
@@ -39,7 +40,7 @@ def check(folder: Path, now: Config, free: Collection[str] = FREE) -> Config:
         first = {name: getattr(before.search, name) for name in ("warm_start", "warm_start_count")}
         now = structs.replace(now, search=structs.replace(now.search, **first))
     now = _with_derived_view(before, now)
-    old, new = (dotted(dump(paths.resolved(config))) for config in (before, now))
+    old, new = (values(paths.resolved(config)) for config in (before, now))
     for key in old | new:
         is_free = any(f"{key}.".startswith(f"{name}.") for name in free)
         if not is_free and old.get(key) != new.get(key):
@@ -54,6 +55,14 @@ def check(folder: Path, now: Config, free: Collection[str] = FREE) -> Config:
                 f"another folder ({path} says what it was)"
             )
     return now
+
+
+def values(config: Config) -> dict[str, Any]:
+    """Returns all values by dotted keys, with every argument of the space, usual ones too."""
+    space = spaces.get(config.space)
+    arguments = {f"space.{key}": value for key, value in space.arguments.items()}
+    own = dotted(dump(structs.replace(config, space=space.name)))
+    return {"space": space.name, **arguments, **own}
 
 
 def _with_derived_view(before: Config, now: Config) -> Config:

@@ -5,7 +5,7 @@ The papers' ablations (Polyak averaging, distillation, auxiliaries) are values o
 the recipes of the other papers: none of them is a second code path.
 """
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct, field
 
@@ -17,6 +17,8 @@ Change: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Part: TypeAlias = Annotated[float, Meta(ge=0, lt=1)]
 Size: TypeAlias = tuple[Count, Count]
 Oracle: TypeAlias = Literal["ppo", "random", "near-best", "evolution", "bayesian", "hyperband"]
+SpaceKey: TypeAlias = str | dict[str, Any]
+"""A space by its name, or with its arguments too; ``spaces.get`` returns the space."""
 Seed: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
@@ -229,7 +231,7 @@ class Search(Section):
 
 
 class Limits(Section):
-    """Hard limits of a candidate; one beyond them fails with ``failure_score`` and the reason.
+    """Hard limits of a candidate; one beyond them fails, and ``failure_score`` is recorded.
 
     Parameters, multiply-adds and latency (by ``search.latency``) are those of the deployed network
     and are checked before it is trained. ``memory_gib`` bounds the memory of this process while a
@@ -284,11 +286,12 @@ class Evaluation(Section):
 class Config(Section):
     """A configuration: the content of one file.
 
+    ``space`` is a name, or a section such as ``{name: auxcell, blocks: 4}`` of a size of its own.
     ``precision: auto`` selects bfloat16 where the processor computes it faster, ``threads: null``
     takes all cores for a candidate.
     """
 
-    space: Literal["auxcell", "template", "dpc"]
+    space: SpaceKey
     data: Data
     task: Task = Task()
     network: Network = Network()

@@ -3,14 +3,23 @@
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, get_args, get_origin
 
-from msgspec import inspect, structs
+from msgspec import structs
 
-from nas_tf.config.schema import Config, Section
+from nas_tf.accepted import accepted as accepted_by_type
+from nas_tf.accepted import one_of
+from nas_tf.config.schema import Config, Section, SpaceKey
+from nas_tf.config.space_section import Space, sections
+from nas_tf.spaces import SPACES
 
 
 def elsewhere(path: str, key: str) -> str:
     """Returns a question that names the nearest place in a configuration with such a key."""
-    places = [place for place in _places(Config, "") if place.rpartition(".")[2] == key]
+    given = f"{path}.{key}"  # which may be a key of another space
+    places = [
+        place
+        for place in _places(Config, "")
+        if place.rpartition(".")[2] == key and place != given
+    ]
     if not places:
         return ""
     own = path.split(".")
@@ -19,6 +28,8 @@ def elsewhere(path: str, key: str) -> str:
 
 def section_of(hint: Any) -> type[Section] | None:
     """Returns the section type that a key may hold, if any."""
+    if hint == SpaceKey:
+        return Space
     kinds = [kind for kind in (hint, *get_args(hint)) if isinstance(kind, type)]
     return next((kind for kind in kinds if issubclass(kind, Section)), None)
 
@@ -31,13 +42,7 @@ def entries_of(hint: Any) -> type[Section] | None:
 
 def accepted(hint: Any) -> str:
     """Describes the values that a key accepts."""
-    return _described(inspect.type_info(hint))
-
-
-def one_of(values: Sequence[Any]) -> str:
-    """Lists accepted values."""
-    listed = ", ".join(str(value) for value in values)
-    return listed if len(values) == 1 else f"one of {listed}"
+    return one_of(sorted(SPACES)) if hint == SpaceKey else accepted_by_type(hint)
 
 
 def _places(section: type[Section], path: str) -> Iterator[str]:
@@ -45,8 +50,9 @@ def _places(section: type[Section], path: str) -> Iterator[str]:
     for field in structs.fields(section):
         below = f"{path}.{field.name}" if path else field.name
         yield below
-        if inner := section_of(field.type):
-            yield from _places(inner, below)
+        inner = section_of(field.type)
+        for section in sections() if inner is Space else filter(None, [inner]):
+            yield from _places(section, below)
         if inner := entries_of(field.type):
             yield from _places(inner, f"{below}.0")
 
@@ -55,39 +61,3 @@ def _shared(first: Sequence[str], second: Sequence[str]) -> int:
     """Returns the number of keys that two paths share from the top."""
     pairs = [a == b for a, b in zip(first, second, strict=False)]
     return pairs.index(False) if False in pairs else len(pairs)
-
-
-def _described(info: inspect.Type) -> str:
-    match info:
-        case inspect.UnionType(types=types):
-            return ", or ".join(_described(kind) for kind in types)
-        case inspect.IntType():
-            return f"an integer{_range(info)}"
-        case inspect.FloatType():
-            return f"a number{_range(info)}"
-        case inspect.LiteralType(values=values):
-            return one_of(values)
-        case inspect.TupleType(item_types=items):
-            return f"a list of {len(items)}, each {_described(items[0])}"
-        case inspect.VarTupleType(item_type=item, min_length=minimum):
-            return f"a list{f' of {minimum} or more' if minimum else ''}, each {_described(item)}"
-        case inspect.StructType(fields=fields):
-            return f"a section of {', '.join(field.name for field in fields)}"
-        case inspect.BoolType():
-            return "true or false"
-        case inspect.NoneType():
-            return "null"
-    return "a text"
-
-
-def _range(info: inspect.IntType | inspect.FloatType) -> str:
-    if info.ge is not None and info.le is not None:
-        return f" of {info.ge} to {info.le}"
-    bounds = (
-        ("above {}", info.gt),
-        ("of {} or more", info.ge),
-        ("below {}", info.lt),
-        ("of {} or less", info.le),
-    )
-    parts = " and ".join(words.format(bound) for words, bound in bounds if bound is not None)
-    return f" {parts}" if parts else ""

@@ -6,7 +6,7 @@ from nas_tf.networks.backbones import MobileNetV2
 from nas_tf.networks.blueprint import Layer
 from nas_tf.networks.draft import Draft
 from nas_tf.networks.heads import Head, classifier, decoder_output
-from nas_tf.networks.settings import Settings
+from nas_tf.networks.settings import Builder, Settings
 from nas_tf.spaces.auxcell import OPS, AuxCellDesign
 
 
@@ -30,6 +30,13 @@ def add_network(draft: Draft, genotype: Genotype, head: Head, settings: Settings
         if settings.auxiliary != "none":
             _add_auxiliary(draft, layers[-1], design, k, head, settings)
     decoder_output(draft, [layers[n] for n in design.loose_blocks], settings.width, head)
+
+
+BUILDER = Builder(
+    add_network=add_network,
+    published=Settings(),
+    search=Settings(width=48, sep_repeats=1),
+)
 
 
 def _add_block_side(

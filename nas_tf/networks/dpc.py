@@ -6,7 +6,7 @@ from nas_tf.networks.backbones import MobileNetV2
 from nas_tf.networks.blueprint import Layer
 from nas_tf.networks.draft import Draft
 from nas_tf.networks.heads import Head, classifier
-from nas_tf.networks.settings import Settings
+from nas_tf.networks.settings import Builder, Settings
 from nas_tf.sizes import Size
 from nas_tf.spaces.dpc import Operator, branches_of
 
@@ -21,6 +21,13 @@ def add_network(draft: Draft, genotype: Genotype, head: Head, settings: Settings
     draft.start_part("decoder", epsilon=1e-5, momentum=0.9997)
     x = add_projected(draft, features, genotype, settings)
     draft.output(classifier(draft, x, "output.classifier", head, kernel=1), "logits")
+
+
+BUILDER = Builder(
+    add_network=add_network,
+    published=Settings(width=256, auxiliary="none"),
+    search=Settings(width=256, auxiliary="none"),
+)
 
 
 def add_projected(draft: Draft, features: Layer, genotype: Genotype, settings: Settings) -> Layer:

@@ -4,20 +4,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from nas_tf import spaces
-from nas_tf.errors import ConfigError
+from nas_tf.errors import ConfigError, GenotypeError
 from nas_tf.genotype import Genotype
 from nas_tf.networks import auxcell, dpc, template
 from nas_tf.networks.backbones import MobileNetV2
-from nas_tf.networks.blueprint import Blueprint, Draft
+from nas_tf.networks.blueprint import Blueprint
+from nas_tf.networks.draft import Draft
 from nas_tf.networks.heads import Head, segmentation
-from nas_tf.networks.settings import Settings, published
+from nas_tf.networks.settings import Settings, builder_of, register
 from nas_tf.sizes import Size
 
-_BUILDERS = {
-    "auxcell": auxcell.add_network,
-    "template": template.add_network,
-    "dpc": dpc.add_network,
-}
+for _space, _builder in {
+    "auxcell": auxcell.BUILDER,
+    "template": template.BUILDER,
+    "dpc": dpc.BUILDER,
+}.items():
+    register(_space, _builder)
 
 
 def blueprint_of(
@@ -44,7 +46,11 @@ def blueprint_of(
     head = segmentation(head) if isinstance(head, int) else head
     if not isinstance(head, Head):
         raise ConfigError(f"head is {head!r:.40}, expected a number of classes or a Head")
-    _BUILDERS[genotype.space](draft, genotype, head, settings or published(genotype.space))
+    reason = spaces.space_of(genotype).refusal(genotype)
+    if reason is not None:
+        raise GenotypeError(f"genotype {genotype} cannot be built: {reason}")
+    builder = builder_of(genotype.space)
+    builder.add_network(draft, genotype, head, settings or builder.published)
     return draft.finish()
 
 

@@ -1,9 +1,14 @@
-"""The choices that are not part of a genotype: width, repeats, auxiliaries, encoder."""
+"""The choices that are not part of a genotype: width, repeats, auxiliaries, encoder.
 
+Also here: the registry of the builders of every space's networks, with their usual settings.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from nas_tf.errors import ConfigError
+from nas_tf.genotype import Genotype
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,23 +52,44 @@ class Settings:
                 raise ConfigError(f"{key} is {getattr(self, key)!r}, expected one of {accepted}")
 
 
-_PUBLISHED = {
-    "auxcell": Settings(),
-    "template": Settings(auxiliary="none"),
-    "dpc": Settings(width=256, auxiliary="none"),
-}
-_SEARCH = {
-    "auxcell": replace(_PUBLISHED["auxcell"], width=48, sep_repeats=1),
-    "template": replace(_PUBLISHED["template"], width=48, sep_repeats=1),
-    "dpc": _PUBLISHED["dpc"],
-}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Builder:
+    """The function that builds the networks of a space, and their settings.
+
+    Args:
+        add_network: Adds the layers of a genotype to a draft, with a head and settings.
+        published: Settings of the published networks.
+        search: Lighter settings of the candidates of a search.
+        last_block: The last block of the encoder that the networks read.
+    """
+
+    add_network: Callable[[Any, Genotype, Any, Settings], None]
+    published: Settings
+    search: Settings
+    last_block: int = 16
+
+
+_BUILDERS: dict[str, Builder] = {}
+
+
+def register(space: str, builder: Builder) -> None:
+    """Sets the builder of a space's networks."""
+    _BUILDERS[space] = builder
+
+
+def builder_of(space: str) -> Builder:
+    """Returns the builder of a space's networks."""
+    if space not in _BUILDERS:
+        known = ", ".join(_BUILDERS)
+        raise ConfigError(f"space {space!r} has no builder of networks, expected one of {known}")
+    return _BUILDERS[space]
 
 
 def published(space: str, **changes: Any) -> Settings:
     """Returns the settings of a space's published networks, with changes."""
-    return replace(_PUBLISHED[space], **changes)
+    return replace(builder_of(space).published, **changes)
 
 
 def search(space: str, **changes: Any) -> Settings:
     """Returns the lighter settings of a space's candidates in a search, with changes."""
-    return replace(_SEARCH[space], **changes)
+    return replace(builder_of(space).search, **changes)

@@ -6,7 +6,7 @@ from nas_tf.networks.backbones import MobileNetV2
 from nas_tf.networks.blueprint import Layer
 from nas_tf.networks.draft import Draft
 from nas_tf.networks.heads import Head, decoder_output
-from nas_tf.networks.settings import Settings
+from nas_tf.networks.settings import Builder, Settings
 from nas_tf.spaces.template import AGGREGATIONS, OPS, Template, TemplateDesign
 
 _STEM_LAST_BLOCK = 5
@@ -32,6 +32,14 @@ def add_network(draft: Draft, genotype: Genotype, head: Head, settings: Settings
             first, second = second, instance.add(first, second, template)
         layers.append(second)
     decoder_output(draft, [layers[n] for n in design.loose_blocks], settings.width, head)
+
+
+BUILDER = Builder(
+    add_network=add_network,
+    published=Settings(auxiliary="none"),
+    search=Settings(width=48, sep_repeats=1, auxiliary="none"),
+    last_block=_STEM_LAST_BLOCK,
+)
 
 
 class _Instance:

@@ -15,10 +15,11 @@ file           content
 ``dpc``        dense prediction cells (NeurIPS 2018)
 ``published``  the genotypes of the papers, with their figures
 ``canonical``  canonical forms: one for all genotypes that build the same network
-``describe``   descriptions of genotypes in words
+``wording``    names of layers in descriptions
 =============  ================================================================================
 """
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,9 +28,8 @@ from nas_tf.genotype import Genotype
 from nas_tf.spaces import base
 from nas_tf.spaces.auxcell import AuxCellSpace
 from nas_tf.spaces.base import SearchSpace, Token, distinct_networks
-from nas_tf.spaces.describe import describe
 from nas_tf.spaces.dpc import DPCSpace
-from nas_tf.spaces.published import PUBLISHED, Published
+from nas_tf.spaces.published import PUBLISHED, Published, example
 from nas_tf.spaces.template import TemplateSpace
 
 __all__ = [
@@ -43,57 +43,102 @@ __all__ = [
     "Token",
     "describe",
     "distinct_networks",
+    "example",
     "get",
+    "register",
     "resolve",
+    "space_of",
 ]
 
-SPACES: Mapping[str, type[SearchSpace]] = {
-    space.name: space for space in (AuxCellSpace, TemplateSpace, DPCSpace)
-}
+SPACES: dict[str, type[SearchSpace]] = {}
+"""The spaces by their names."""
 
 
-def get(name: str) -> SearchSpace:
-    """Returns the search space of that name, at the paper's size."""
-    if name not in SPACES:
+def register(space: type[SearchSpace]) -> type[SearchSpace]:
+    """Adds a space to those that have a name, and returns it: a decorator of its class."""
+    SPACES[space.name] = space
+    return space
+
+
+for _space in (AuxCellSpace, TemplateSpace, DPCSpace):
+    register(_space)
+
+
+def get(space: str | Mapping[str, Any] | SearchSpace) -> SearchSpace:
+    """Returns a space: by its name at the paper's size, or by a section with its arguments.
+
+    ::
+
+        get("auxcell"), get({"name": "auxcell", "blocks": 4})
+    """
+    if isinstance(space, SearchSpace):
+        return space
+    arguments = {"name": space} if isinstance(space, str) else dict(space)
+    name = arguments.pop("name", None)
+    if not isinstance(name, str) or name not in SPACES:
         raise GenotypeError(f"space {name!r} is unknown, expected one of {', '.join(SPACES)}")
-    return SPACES[name]()
+    accepted = list(SPACES[name]().arguments)
+    for key in arguments:
+        if key not in accepted:
+            keys = f"expected {' or '.join(accepted)}" if accepted else "expected the name alone"
+            raise GenotypeError(f"space {name} has no argument {key!r}, {keys}")
+    return SPACES[name](**arguments)
 
 
-def resolve(given: str | Genotype | Sequence[Any], space: str | None = None) -> Genotype:
+def space_of(genotype: Genotype) -> SearchSpace:
+    """Returns the space of a genotype, of the size that its brackets show."""
+    get(genotype.space)
+    return SPACES[genotype.space].of_size(genotype.parts)
+
+
+def describe(genotype: Genotype) -> str:
+    """Describes line by line which layers the genotype joins and with which operations."""
+    return "\n".join(space_of(genotype).describe(genotype))
+
+
+def resolve(
+    given: str | Genotype | Sequence[Any],
+    space: str | Mapping[str, Any] | SearchSpace | None = None,
+) -> Genotype:
     """Returns the genotype of a published name or of brackets; returns a genotype unchanged.
 
-    Brackets may be a text or lists of integers. Their space is found by their shape unless
-    ``space`` names it; a ``GenotypeError`` is raised if it is another one.
+    Brackets may be a text or lists of integers. Their space and its size are found by their shape
+    unless ``space`` says them; a ``GenotypeError`` is raised if they are others.
     """
     if isinstance(given, Genotype):
-        if space not in (None, given.space):
-            raise GenotypeError(f"{given} belongs to space {given.space}, not to {space}")
-        return given
+        return _member(given, str(given), space)
     if not isinstance(given, (str, list, tuple)):
         raise GenotypeError(
             f"genotype is {given!r:.40}, expected a published name, brackets or a Genotype"
         )
     text = str(given).strip()
     if text in PUBLISHED:
-        genotype = PUBLISHED[text].genotype
-        if space is not None and space != genotype.space:
-            raise GenotypeError(f"{text} belongs to space {genotype.space}, not to {space}")
-        return genotype
+        return _member(PUBLISHED[text].genotype, text, space)
     if not text.startswith(("[", "(")):
         raise GenotypeError(
             f"genotype {text[:40]!r} is neither a bracketed list nor a published name, expected "
             f"one of {', '.join(PUBLISHED)}{did_you_mean(text, PUBLISHED)}"
         )
     brackets = base.read_brackets(text)
-    return get(space or _space_of(brackets)).parse(brackets)
+    return (_recognised(brackets) if space is None else get(space)).parse(brackets)
 
 
-def _space_of(brackets: list[object]) -> str:
-    """Returns the space of brackets by their shape: two parts, with a cell or not, or branches."""
-    cell_first = any(
-        isinstance(part, list) and part and not isinstance(part[0], list) for part in brackets
+def _member(genotype: Genotype, name: str, space: Any) -> Genotype:
+    """Returns the genotype; raises ``GenotypeError`` if a space is given that has it not."""
+    if space is not None:
+        expected = get(space)
+        if expected.name != genotype.space:
+            raise GenotypeError(f"{name} belongs to space {genotype.space}, not to {expected}")
+        expected.check_size(genotype.parts)
+    return genotype
+
+
+def _recognised(brackets: list[Any]) -> SearchSpace:
+    """Returns the first space that recognises the shape of brackets, in their size."""
+    for space in SPACES.values():
+        if space.arguments_of(brackets) is not None:
+            return space.of_size(brackets)
+    raise GenotypeError(
+        f"genotype {reprlib.repr(brackets)} has the shape of no space, expected brackets of "
+        f"{', '.join(SPACES)}"
     )
-    nested = any(isinstance(p, list) and p and isinstance(p[0], list) for p in brackets)
-    if len(brackets) != 2 or not nested:
-        return "dpc"
-    return "auxcell" if cell_first else "template"

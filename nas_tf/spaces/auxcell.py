@@ -4,12 +4,14 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
-from nas_tf.errors import ConfigError
+from msgspec import Meta
+
 from nas_tf.genotype import Genotype
-from nas_tf.spaces.base import SearchSpace, Token, expect_length
+from nas_tf.spaces.base import SearchSpace, Token, expect_length, starts_with_list
 from nas_tf.spaces.canonical import closure, smallest_rows
+from nas_tf.spaces.wording import decoder_vocabulary, layer, listed, short_layer
 
 OPS = (
     "conv1x1",
@@ -26,6 +28,7 @@ OPS = (
 )
 SKIP, ZERO = OPS.index("skip"), OPS.index("zero")
 TAPS = 4
+Count: TypeAlias = Annotated[int, Meta(ge=1, le=10)]
 
 
 class Branch(NamedTuple):
@@ -77,6 +80,7 @@ class AuxCellDesign:
         return [n for n in range(TAPS, TAPS + len(self.blocks)) if n not in read]
 
 
+@dataclass(frozen=True, kw_only=True)
 class AuxCellSpace(SearchSpace):
     """The space of Nekrasov et al., CVPR 2019: 19 tokens with three blocks and three branches.
 
@@ -92,12 +96,10 @@ class AuxCellSpace(SearchSpace):
     """
 
     name = "auxcell"
-
-    def __init__(self, *, blocks: int = 3, branches: int = 3) -> None:
-        for name, count in (("blocks", blocks), ("branches", branches)):
-            if not 1 <= count <= 10:
-                raise ConfigError(f"{name} is {count}, expected 1–10 for space auxcell")
-        self.blocks, self.branches = blocks, branches
+    network_settings = ("width", "sep_repeats", "auxiliary")
+    vocabulary = decoder_vocabulary(OPS, SearchSpace.taps)
+    blocks: Count = 3
+    branches: Count = 3
 
     @cached_property
     def tokens(self) -> tuple[Token, ...]:
@@ -137,10 +139,47 @@ class AuxCellSpace(SearchSpace):
 
     def read(self, brackets: Any) -> Any:
         """Accepts the order of the authors' code too, in which the cell is first."""
-        is_pair = isinstance(brackets, (list, tuple)) and len(brackets) == 2
-        if is_pair and _looks_like_cell(brackets[0]):
-            return [brackets[1], brackets[0]]
-        return brackets
+        return _connections_first(brackets)
+
+    @classmethod
+    def arguments_of(cls, brackets: Any) -> Mapping[str, int] | None:
+        """Recognises two parts, pairs and a cell, in either order."""
+        parts = _connections_first(brackets)
+        if not isinstance(parts, (list, tuple)) or len(parts) != 2:
+            return None
+        connections, cell = parts
+        if not _looks_like_cell(cell) or not starts_with_list(connections):
+            return None
+        return {"blocks": len(connections), "branches": len(cell) - 1}
+
+    def describe(self, genotype: Genotype) -> list[str]:
+        """Describes each block and its inputs, then the cell by its operations."""
+        design = AuxCellDesign.of(genotype)
+        lines = [
+            f"block {k}: a cell on {layer(a, self.taps)} + a cell on {layer(b, self.taps)}"
+            for k, (a, b) in enumerate(design.blocks, 1)
+        ]
+        lines.append(f"output: {listed([layer(n, self.taps) for n in design.loose_blocks])}")
+        lines.append(f"cell op1: {OPS[design.first_op]} of the input")
+        for b, branch in enumerate(design.branches, 1):
+            lines.append(
+                f"cell branch {b}: {OPS[branch.left_op]} of {_position(branch.left)} + "
+                f"{OPS[branch.right_op]} of {_position(branch.right)}"
+            )
+        lines.append(f"cell output: {listed([_position(n) for n in design.loose_positions])}")
+        return lines
+
+    def choices(self, genotype: Genotype) -> Mapping[str, list[str]]:
+        """Returns the operations of the cell and the inputs of the blocks."""
+        design = AuxCellDesign.of(genotype)
+        ops = [design.first_op]
+        for branch in design.branches:
+            ops += [branch.left_op, branch.right_op]
+        joined = [number for block in design.blocks for number in block]
+        return {
+            "operations": [OPS[op] for op in ops],
+            "connections": [short_layer(number, self.taps) for number in joined],
+        }
 
     def canonical(self, genotype: Genotype) -> Genotype:
         """Returns the smallest order of blocks and branches, with inputs of ``zero`` set to 0.
@@ -167,6 +206,19 @@ class AuxCellSpace(SearchSpace):
         design = AuxCellDesign.of(genotype)
         blocks = closure(design.blocks, _block_rewrites)
         return len(blocks) * len(closure(design.branches, _branch_rewrites))
+
+
+def _position(number: int) -> str:
+    """Names a position inside a cell."""
+    if number < 2:
+        return ("the input", "op1")[number]
+    branch, part = divmod(number - 2, 3)
+    return f"branch {branch + 1}" + (" left", " right", "")[part]
+
+
+def _connections_first(brackets: Any) -> Any:
+    is_pair = isinstance(brackets, (list, tuple)) and len(brackets) == 2
+    return [brackets[1], brackets[0]] if is_pair and _looks_like_cell(brackets[0]) else brackets
 
 
 def _looks_like_cell(part: Any) -> bool:

@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from reprlib import repr as short
-from typing import Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
-from nas_tf.errors import ConfigError, GenotypeError
+from msgspec import Meta
+
+from nas_tf.errors import GenotypeError
 from nas_tf.genotype import Genotype
 from nas_tf.spaces.base import SearchSpace, Token
 from nas_tf.spaces.canonical import smallest_rows
@@ -51,6 +54,7 @@ def branches_of(genotype: Genotype) -> tuple[Branch, ...]:
     return tuple(Branch(*part) for part in genotype.parts)  # type: ignore[misc]
 
 
+@dataclass(frozen=True, kw_only=True)
 class DPCSpace(SearchSpace):
     """The space of Chen et al., NeurIPS 2018: B! · 81^B cells.
 
@@ -64,11 +68,14 @@ class DPCSpace(SearchSpace):
     """
 
     name = "dpc"
-
-    def __init__(self, *, branches: int = 5) -> None:
-        if not 1 <= branches <= 10:
-            raise ConfigError(f"branches is {branches}, expected 1–10 for space dpc")
-        self.branches = branches
+    taps = (16,)
+    network_settings = ("width", "output_stride", "pool_mode")
+    fixed_size = True
+    vocabulary: ClassVar[Mapping[str, Sequence[str]]] = {
+        "operations": ("conv1x1", "sep3x3", "pool"),
+        "rates": tuple(f"rate {rate}" for rate in RATES),
+    }
+    branches: Annotated[int, Meta(ge=1, le=10)] = 5
 
     @cached_property
     def tokens(self) -> tuple[Token, ...]:
@@ -113,6 +120,35 @@ class DPCSpace(SearchSpace):
             return [_counted_from_0(pair) for pair in pairs]
         return pairs
 
+    @classmethod
+    def arguments_of(cls, brackets: Any) -> Mapping[str, int] | None:
+        """Recognises a list of branches, each a dictionary or a pair that begins with a number."""
+        if not isinstance(brackets, (list, tuple)) or not brackets:
+            return None
+        return {"branches": len(brackets)} if all(map(_looks_like_branch, brackets)) else None
+
+    def describe(self, genotype: Genotype) -> list[str]:
+        """Describes each branch by its operator and its input."""
+        lines = []
+        for k, branch in enumerate(branches_of(genotype), 1):
+            source = "the feature map" if branch.source == 0 else f"branch {branch.source}"
+            lines.append(f"branch {k}: {branch.operator} of {source}")
+        return [*lines, "output: all branches concatenated"]
+
+    def choices(self, genotype: Genotype) -> Mapping[str, list[str]]:
+        """Returns the kinds of operators, the rates, and the inputs of the branches."""
+        branches = branches_of(genotype)
+        operators = [branch.operator for branch in branches]
+        dilated = [operator for operator in operators if operator.kind == "sep3x3"]
+        return {
+            "operations": [operator.kind for operator in operators],
+            "rates": [f"rate {rate}" for op in dilated for rate in (op.rows, op.columns)],
+            "connections": [
+                f"branch {branch.source}" if branch.source else "feature map"
+                for branch in branches
+            ],
+        }
+
     def spell(self, genotype: Genotype) -> str:
         """Returns pairs of input and operator name."""
         return "[" + ",".join(f'[{b.source},"{b.operator}"]' for b in branches_of(genotype)) + "]"
@@ -139,6 +175,11 @@ class DPCSpace(SearchSpace):
             swapped = (*branches[: k - 1], branches[k], branches[k - 1], *branches[k + 1 :])
             parts = [(numbers.get(b.source, b.source), b.op) for b in swapped]
             yield Genotype.of(self.name, parts)
+
+
+def _looks_like_branch(branch: Any) -> bool:
+    is_pair = isinstance(branch, (list, tuple)) and len(branch) == 2
+    return isinstance(branch, Mapping) or (is_pair and isinstance(branch[0], int))
 
 
 def _counted_from_0(pair: Any) -> Any:

@@ -1,11 +1,13 @@
 """The genotypes that the papers publish, with the figures that are printed for them."""
 
+import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nas_tf.genotype import Genotype
 from nas_tf.spaces.auxcell import AuxCellSpace
+from nas_tf.spaces.base import SearchSpace
 from nas_tf.spaces.dpc import DPCSpace
 from nas_tf.spaces.template import TemplateSpace
 
@@ -99,3 +101,18 @@ PUBLISHED: Mapping[str, Published] = {
         ),
     )
 }
+
+
+def example(space: SearchSpace) -> Published:
+    """Returns a space's first published genotype; without one of its size, a sample.
+
+    A sample has the outputs and the input size of the space's published ones, if any.
+    """
+    own = [entry for entry in PUBLISHED.values() if entry.genotype.space == space.name]
+    for entry in own:
+        if space == space.of_size(entry.genotype.parts):
+            return entry
+    sample = Published("sample", space.sample(random.Random(0)), "", 21, (512, 512))
+    if own:
+        sample = replace(sample, num_classes=own[0].num_classes, input_size=own[0].input_size)
+    return sample

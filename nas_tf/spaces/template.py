@@ -3,17 +3,20 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
-from nas_tf.errors import ConfigError
+from msgspec import Meta
+
 from nas_tf.genotype import Genotype
-from nas_tf.spaces.base import SearchSpace, Token, expect_length
+from nas_tf.spaces.base import SearchSpace, Token, expect_length, starts_with_list
 from nas_tf.spaces.canonical import smallest_rows
+from nas_tf.spaces.wording import decoder_vocabulary, layer, listed, short_layer
 
 OPS = ("sep3x3", "sep5x5", "gap", "maxpool3x3", "sep5x5_rate6", "skip")
 AGGREGATIONS = ("sum", "concat")
 TAPS = 2
 MOST_REPEATS = 4
+Count: TypeAlias = Annotated[int, Meta(ge=1, le=20)]
 
 
 class Template(NamedTuple):
@@ -81,6 +84,7 @@ class TemplateDesign:
         return [n for n in range(TAPS, TAPS + len(self.blocks)) if n not in read]
 
 
+@dataclass(frozen=True, kw_only=True)
 class TemplateSpace(SearchSpace):
     """The space of Nekrasov et al., WACV 2020: 3·M + 5·N tokens.
 
@@ -95,12 +99,10 @@ class TemplateSpace(SearchSpace):
     """
 
     name = "template"
-
-    def __init__(self, *, templates: int = 3, blocks: int = 7) -> None:
-        for name, count in (("templates", templates), ("blocks", blocks)):
-            if not 1 <= count <= 20:
-                raise ConfigError(f"{name} is {count}, expected 1–20 for space template")
-        self.templates, self.blocks = templates, blocks
+    taps = (4, 8)
+    vocabulary = decoder_vocabulary(OPS, taps)
+    templates: Count = 3
+    blocks: Count = 7
 
     @cached_property
     def tokens(self) -> tuple[Token, ...]:
@@ -143,6 +145,47 @@ class TemplateSpace(SearchSpace):
             entries = "integers (layer, layer, template, repeats − 1, log2 stride)"
             tokens += expect_length(f"block {k}", block, 5, entries)
         return tokens
+
+    @classmethod
+    def arguments_of(cls, brackets: Any) -> Mapping[str, int] | None:
+        """Recognises two parts of lists: the templates and the blocks."""
+        if not isinstance(brackets, (list, tuple)) or len(brackets) != 2:
+            return None
+        if not all(starts_with_list(part) for part in brackets):
+            return None
+        return {"templates": len(brackets[0]), "blocks": len(brackets[1])}
+
+    def describe(self, genotype: Genotype) -> list[str]:
+        """Describes each template and each block that applies one."""
+        design = TemplateDesign.of(genotype)
+        lines = []
+        for m, (left, right, aggregation) in enumerate(design.templates, 1):
+            used = sum(block.template == m - 1 for block in design.blocks)
+            lines.append(
+                f"template {m}: {AGGREGATIONS[aggregation]} of {OPS[left]} and {OPS[right]}, "
+                f"used by {used} block{'s' * (used != 1)}"
+            )
+        for k, block in enumerate(design.blocks, 1):
+            text = f"block {k}: template {block.template + 1} on {layer(block.left, self.taps)}"
+            text += f" and {layer(block.right, self.taps)}"
+            text += f", {block.repeats} times" if block.repeats > 1 else ""
+            text += f", stride {block.stride}" if block.stride > 1 else ""
+            lines.append(text)
+        lines.append(f"output: {listed([layer(n, self.taps) for n in design.loose_blocks])}")
+        return lines
+
+    def choices(self, genotype: Genotype) -> Mapping[str, list[str]]:
+        """Returns what the blocks use: operations, inputs, aggregations and repeats."""
+        design = TemplateDesign.of(genotype)
+        used = [design.templates[block.template] for block in design.blocks]
+        ops = [op for template in used for op in (template.left_op, template.right_op)]
+        joined = [number for block in design.blocks for number in block[:2]]
+        return {
+            "operations": [OPS[op] for op in ops],
+            "connections": [short_layer(number, self.taps) for number in joined],
+            "aggregations": [AGGREGATIONS[template.aggregation] for template in used],
+            "repeats": [f"{block.repeats} times" for block in design.blocks],
+        }
 
     def canonical(self, genotype: Genotype) -> Genotype:
         """Returns the smallest order of the blocks in each half, with templates in order of use.

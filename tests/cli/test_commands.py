@@ -169,7 +169,28 @@ def test_cost_reads_names_and_survives_bytes_that_are_no_text(tmp_path: Path) ->
             ["show", ARCH0.replace("4]]]", "11]]]")],
             "token cell.o7 is 11, expected 0–10 (operations)",
         ),
-        (["show", "[[[1,2]],[2]]"], "connections has 1 pairs, expected 3"),
+        (
+            ["show", "[[[1,2]],[2]]", "--space", "auxcell"],
+            "genotype has blocks=1, expected 3 for space auxcell: give another genotype, or "
+            "space.blocks=1",
+        ),
+        (
+            ["show", "[[[1,2]],[[2]]]"],
+            "template 1 has 2 integers (op, op, aggregation), expected 3",
+        ),
+        (
+            ["show", "[1,2]"],
+            "genotype [1, 2] has the shape of no space, expected brackets of auxcell, template, "
+            "dpc",
+        ),
+        (
+            ["sample", "{name: auxcell, blocks: 11}"],
+            "blocks is 11, expected an integer of 1 to 10 for space auxcell",
+        ),
+        (
+            ["spaces", "--distinct", "{name: dpc, blocks: 3}"],
+            "space dpc has no argument 'blocks', expected branches",
+        ),
         (
             ["sample", "darts"],
             "space 'darts' is unknown, expected one of auxcell, template, dpc",

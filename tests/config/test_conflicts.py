@@ -1,7 +1,7 @@
 """Values that are each right and impossible together; keys that stand in the wrong place."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,9 +10,11 @@ from msgspec import inspect, structs
 
 from nas_tf import config, networks, spaces
 from nas_tf.config import suggestions
-from nas_tf.config.conflicts import SMALLEST, conflicts
+from nas_tf.config.conflicts import conflicts
 from nas_tf.config.schema import Config, Data
+from nas_tf.config.space_section import sections
 from nas_tf.errors import ConfigError
+from nas_tf.spaces import SPACES
 from tests.sampling import times
 
 SMALL = "space: auxcell\ndata: {name: camvid}\n"
@@ -160,11 +162,11 @@ def test_a_key_in_the_wrong_place_gets_the_right_one_suggested(
     assert refused(write(SMALL + text)) == line
 
 
-@pytest.mark.parametrize("space", SMALLEST)
+@pytest.mark.parametrize("space", spaces.SPACES)
 def test_the_smallest_crop_is_that_of_the_networks(space: str) -> None:
     genotype = spaces.resolve(GENOTYPES[space], space)
     options = {"settings": networks.settings.search(space, width=8)}
-    least = SMALLEST[space]
+    least = spaces.get(space).smallest_side
     networks.blueprint_of(genotype, 3, input_size=(least, least), **options)
     with pytest.raises(ConfigError, match=f"expected at least {least}x{least}"):
         networks.blueprint_of(genotype, 3, input_size=(least, least - 1), **options)
@@ -180,7 +182,7 @@ def test_bounds_of_the_network_are_those_of_its_settings() -> None:
 
 
 def test_defaults_do_not_clash() -> None:
-    for space in SMALLEST:
+    for space in spaces.SPACES:
         assert not list(conflicts(Config(space=space, data=Data(name="shapes"))))
 
 
@@ -189,7 +191,11 @@ def _leaves(section: type, path: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for field in structs.fields(section):
         below = f"{path}.{field.name}" if path else field.name
-        if inner := suggestions.section_of(field.type):
+        if path == "" and field.name == "space":
+            for inner in sections():
+                found |= _leaves(inner, below)
+            found |= {"space.name": Literal[*SPACES], below: Literal[*SPACES]}
+        elif inner := suggestions.section_of(field.type):
             found |= _leaves(inner, below)
             if inner is not field.type:
                 found[below] = type(None)

@@ -151,6 +151,41 @@ class OracleContract:
         assert all(values["op0"] != "v1" for _, values, *_ in outcome(oracle))
         assert oracle.proposals.refused > 0
 
+    def test_of_which_half_is_infeasible_it_tries_the_other_and_resumes_the_same(
+        self, tmp_path: Path
+    ) -> None:
+        def even(values: dict[str, Any]) -> bool:
+            """Refuses half of all vectors, and every neighbour of a feasible one in one step."""
+            return sum(int(values[f"op{index}"][1]) for index in range(6)) % 2 == 0
+
+        given = {"feasible": even}
+        complete = self.searched(tmp_path / "complete", **given)
+        assert all(even(values) for _, values, *_ in outcome(complete))
+        assert len(complete.trials) == 30
+        assert complete.proposals.refused > 5
+        lines = (tmp_path / "complete/search" / NAME).read_bytes().splitlines(keepends=True)
+        for cut in range(1, len(lines), 4 * self.every_cut):
+            folder = tmp_path / str(cut)
+            killed(tmp_path / "complete", folder, lines[:cut])
+            assert outcome(self.searched(folder, **given)) == outcome(complete), f"cut at {cut}"
+
+    @pytest.mark.parametrize(("low", "high"), [(-3.2, -0.1), (1e-9, 4e-9), (-2.0, -2.0)])
+    def test_a_failure_is_below_every_score_of_any_range(
+        self, tmp_path: Path, low: float, high: float
+    ) -> None:
+        oracle = self.made(tmp_path, 30)
+        for number in range(30):
+            trial = oracle.create_trial("a")
+            if number % 3 == 1:
+                trial.status, trial.message = "FAILED", "out of memory"
+                oracle.end_trial(trial)
+            else:
+                share = score(trial.hyperparameters.values)
+                finish(oracle, trial, low + share * (high - low))
+        ranked = [trial.score for trial in oracle.get_best_trials(30)]
+        assert ranked[:20] == sorted(ranked[:20], reverse=True)
+        assert ranked[20:] == [None] * 10
+
     def test_a_small_feasible_part_is_found_by_the_searchers_own_samples(
         self, tmp_path: Path
     ) -> None:

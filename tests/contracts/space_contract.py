@@ -1,16 +1,30 @@
 """The contract of every search space; a space's test class inherits the suite."""
 
 import random
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import inspect
 
 from nas_tf import networks, spaces
-from nas_tf.errors import GenotypeError
+from nas_tf.errors import ConfigError, GenotypeError
 from nas_tf.genotype import Genotype
+from nas_tf.spaces.base import argument_types
 
 SEEDS = st.integers(0, 2**32)
+
+
+def refusing(space: spaces.SearchSpace) -> spaces.SearchSpace:
+    """The same space, which refuses about half of its genotypes."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Refusing(type(space)):
+        def refusal(self, genotype: Genotype) -> str | None:
+            return "its digest is odd" if int(genotype.digest, 16) % 2 else None
+
+    return Refusing(**space.arguments)
 
 
 class SpaceContract:
@@ -96,3 +110,79 @@ class SpaceContract:
 
     def test_a_description_has_a_line_for_each_part(self) -> None:
         assert len(spaces.describe(self.sampled(1)).splitlines()) >= 5
+
+    @given(SEEDS)
+    def test_choices_are_words_by_kind(self, seed: int) -> None:
+        choices = self.space.choices(self.sampled(seed))
+        assert set(self.space.vocabulary) <= set(choices)
+        for kind, words in choices.items():
+            assert all(isinstance(word, str) for word in words), kind
+
+    def test_the_example_is_of_the_space(self) -> None:
+        example = spaces.example(self.space)
+        self.space.validate(example.genotype)
+        settings = networks.settings.search(self.space.name, width=8)
+        size = example.input_size
+        networks.blueprint_of(example.genotype, 3, input_size=size, settings=settings)
+
+    @given(SEEDS)
+    def test_brackets_are_recognised_by_their_shape(self, seed: int) -> None:
+        genotype = self.sampled(seed)
+        for text in (str(genotype), self.space.spell(genotype)):
+            assert spaces.resolve(text) == genotype
+            assert spaces.resolve(text, self.space) == genotype
+        assert spaces.space_of(genotype) == self.space
+        others = [kind for name, kind in spaces.SPACES.items() if name != self.space.name]
+        assert all(kind.arguments_of(genotype.parts) is None for kind in others)
+
+    def test_a_section_stands_for_the_space(self) -> None:
+        section = self.space.section()
+        assert spaces.get(section) == self.space
+        usual = spaces.get(self.space.name)
+        assert (section == self.space.name) == (self.space == usual)
+        if self.space != usual:
+            assert section == {"name": self.space.name, **self.space.arguments}
+
+    def test_arguments_have_ranges(self) -> None:
+        for key, hint in argument_types(type(self.space)).items():
+            info = inspect.type_info(hint)
+            for value in (info.ge, info.le):
+                assert getattr(replace(self.space, **{key: value}), key) == value
+            for value in (info.ge - 1, info.le + 1, "3", 2.5, True, None):
+                accepted = f"expected an integer of {info.ge} to {info.le} for space"
+                with pytest.raises(ConfigError, match=f"^{key} is .*, {accepted}"):
+                    replace(self.space, **{key: value})
+
+    def test_a_genotype_of_another_size_is_refused_by_the_argument(self) -> None:
+        for key, value in self.space.arguments.items():
+            larger = replace(self.space, **{key: value + 1})
+            genotype = larger.sample(random.Random(1))
+            expected = f"^genotype has {key}={value + 1}, expected {value} for space"
+            for given_space in (self.space, self.space.section()):
+                for text in (genotype, str(genotype)):
+                    with pytest.raises(GenotypeError, match=expected):
+                        spaces.resolve(text, given_space)
+            with pytest.raises(GenotypeError, match=expected):
+                self.space.encode(genotype)
+
+    @given(SEEDS, SEEDS)
+    @settings(max_examples=20)
+    def test_a_refused_genotype_is_never_given(self, seed: int, other: int) -> None:
+        space = refusing(self.space)
+        genotype = space.sample(random.Random(seed))
+        assert space.refusal(genotype) is None
+        assert space.refusal(space.mutate(genotype, random.Random(other))) is None
+
+    def test_neighbours_are_not_refused(self) -> None:
+        space = refusing(self.space)
+        every = self.space.neighbours(self.sampled(3))
+        accepted = [near for near in every if space.refusal(near) is None]
+        assert list(space.neighbours(self.sampled(3))) == accepted
+
+    def test_a_space_that_refuses_everything_says_so(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        space = refusing(self.space)
+        monkeypatch.setattr(type(space), "refusal", lambda *_: "no output")
+        with pytest.raises(GenotypeError, match=r"refuses 10,000 genotypes in a row.*no output$"):
+            space.sample(random.Random(1))

@@ -13,8 +13,8 @@ from nas_tf.errors import ConfigError
 from nas_tf.runs.load import dotted
 from tests.fuzz.fuzzed import SCALARS, VALUES, another, hold, mangled, often, refused_at_most
 
-COMPLETE = dump(load("camvid_auxcell"))
-KEYS = sorted(dotted(COMPLETE))
+COMPLETE = dump(load("camvid_auxcell", ["space.blocks=4"]))
+KEYS = sorted({"space", *dotted(COMPLETE)})
 
 
 def understood(path: Path, content: bytes) -> None:
@@ -62,6 +62,9 @@ LAUGHS = "a: &a [1,1,1,1,1,1]\n" + "".join(
         LAUGHS,
         LAUGHS + "full_training: {stages: *p}",
         "space: &s [*s]",
+        "space: &s {name: *s}",
+        "space: {name: [auxcell], blocks: 4}\ndata: {name: camvid}",
+        "space: {? [name] : auxcell}\ndata: {name: camvid}",
         "full_training: &s {stages: [*s]}",
         "x: " + "[" * 100_000,
         "space: " + "9" * 1_000_000,

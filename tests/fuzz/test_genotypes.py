@@ -30,9 +30,9 @@ def understood(text: str, space: str | None) -> None:
     """Checks that a genotype is a member of its space and reads back as itself."""
     with refused_at_most():
         genotype = spaces.resolve(text, space)
-        home = spaces.get(genotype.space)
+        home = spaces.space_of(genotype)
         home.validate(genotype)
-        assert spaces.resolve(home.spell(genotype), genotype.space) == genotype
+        assert spaces.resolve(home.spell(genotype), home) == genotype
         assert spaces.describe(genotype)
         home.canonical(genotype)
 

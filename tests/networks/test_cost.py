@@ -1,9 +1,9 @@
 import pytest
 
 from nas_tf import networks, spaces
-from nas_tf.networks.draft import Draft
 from nas_tf.networks.by_position import by_position, position_of
 from nas_tf.networks.cost import cost
+from nas_tf.networks.draft import Draft
 
 
 def sketch(*convs: dict) -> networks.Blueprint:

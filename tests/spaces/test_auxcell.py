@@ -21,6 +21,10 @@ class TestOtherSizes(SpaceContract):
     space = AuxCellSpace(blocks=4, branches=2)
 
 
+class TestSmallest(SpaceContract):
+    space = AuxCellSpace(blocks=1, branches=1)
+
+
 def test_size_and_tokens_of_the_paper() -> None:
     space = AuxCellSpace()
     assert len(space.tokens) == 19
@@ -45,11 +49,13 @@ def test_loose_ends_of_arch1() -> None:
     [
         (
             "[[[3,3],[3,2]],[8,[0,0,5,2],[0,2,8,8],[0,5,1,4]]]",
-            "connections has 2 pairs, expected 3",
+            "genotype has blocks=2, expected 3 for space auxcell: give another genotype, or "
+            "space.blocks=2",
         ),
         (
             "[[[3,3],[3,2],[3,0]],[8,[0,0,5,2]]]",
-            "cell has 2 entries (first operation, branches), expected 4",
+            "genotype has branches=1, expected 3 for space auxcell: give another genotype, or "
+            "space.branches=1",
         ),
         (
             "[[[3,3],[3,2],[3,0]],[11,[0,0,5,2],[0,2,8,8],[0,5,1,4]]]",
@@ -85,7 +91,8 @@ def test_bad_text_is_reported_in_one_line(text: str, message: str) -> None:
 
 
 def test_a_space_needs_a_block() -> None:
-    with pytest.raises(ConfigError, match=r"^blocks is 0, expected 1–10 for space auxcell$"):
+    accepted = "expected an integer of 1 to 10 for space auxcell"
+    with pytest.raises(ConfigError, match=rf"^blocks is 0, {accepted}$"):
         AuxCellSpace(blocks=0)
 
 

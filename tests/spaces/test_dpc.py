@@ -96,7 +96,11 @@ def _with(branch: int, **changes: object) -> list[dict]:
             _with(4, op="pyramid_pooling"),
             "branch5 has no 'grid_size', it has ['input', 'kernel', 'op', 'rate']",
         ),
-        (TOP1_AS_RELEASED[:4], "cell has 4 branches, expected 5"),
+        (
+            TOP1_AS_RELEASED[:4],
+            "genotype has branches=4, expected 5 for space dpc: give another genotype, or "
+            "space.branches=4",
+        ),
         (
             [[0, 0], [2, 1], [0, 0], [0, 0], [0, 0]],
             "token branch2.input is 2, expected 0–1 (0 the feature map, then earlier branches)",

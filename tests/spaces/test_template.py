@@ -2,6 +2,7 @@ import random
 
 import pytest
 
+from nas_tf import spaces
 from nas_tf.errors import GenotypeError
 from nas_tf.spaces.template import TemplateSpace
 from tests.contracts.space_contract import SpaceContract
@@ -14,6 +15,13 @@ class TestTemplateSpace(SpaceContract):
 
 class TestOtherSizes(SpaceContract):
     space = TemplateSpace(templates=2, blocks=4)
+
+
+class TestSmallest(SpaceContract):
+    space = TemplateSpace(templates=1, blocks=1)
+
+    def test_a_description_has_a_line_for_each_part(self) -> None:
+        assert len(spaces.describe(self.sampled(1)).splitlines()) == 3
 
 
 def test_size_and_tokens_of_the_paper() -> None:
