@@ -196,7 +196,7 @@ def steps_child(options: argparse.Namespace) -> None:
         item = learner(blueprint, options.precision)
         step = shortest(lambda item=item: item.step(taps, labels, {"decoder": 3e-3}, teacher))
         run = tf.function(shipped(blueprint, item.state()), autograph=False)
-        predict = shortest(lambda run=run: run(taps))
+        predict = shortest(lambda run=run: run(taps)["logits"])
         print(json.dumps({"step": round(step, 4), "evaluate": round(predict, 4)}), flush=True)
 
 

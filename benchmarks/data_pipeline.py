@@ -9,14 +9,14 @@ import time
 from nas_tf.data.examples import CACHE_BYTES, Examples
 from nas_tf.data.pipeline import training
 from nas_tf.data.presets import STAGES, preset
-from nas_tf.tasks.base import TargetKind, TargetSpec
+from nas_tf.tasks import TargetSpec
 
 BATCH, WARM, STEPS = 16, 5, 40
 
 
 def speed(examples: Examples, stage: str) -> float:
     """Returns images per second, after a warm-up."""
-    label = TargetSpec("label", TargetKind.LABEL, examples.info.ignore_label)
+    label = TargetSpec("label", examples.info.ignore_label)
     view = preset(examples.info.name, stage)
     stream = iter(training(examples, label, view, batch=BATCH, seed=1))
     for _ in range(WARM):

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from nas_tf import networks, spaces
-from nas_tf.networks.heads import Head
 from nas_tf.networks.state import Arrays, initial_arrays
 from nas_tf.runs.files import write_bytes_atomically
 from nas_tf.tasks import Segmentation
@@ -39,7 +38,7 @@ def shipment(name: str, size: tuple[int, int] = SIZE) -> Shipment:
     genotype, task = spaces.resolve(text, space), Segmentation(CLASSES)
     blueprint = networks.blueprint_of(
         genotype,
-        Head(task.name, task.channels),
+        task.head,
         input_size=size,
         settings=networks.settings.published(genotype.space),
     )

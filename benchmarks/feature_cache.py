@@ -109,7 +109,7 @@ def input_ratio(cache: FeatureCache, steps: int, rounds: int) -> None:
         taps = {name: tf.cast(batch[name], tf.float32) for name in decoder.input_names}
         with tf.GradientTape() as tape:
             outputs = decoder(taps, training=True)
-            losses = [task.loss(batch["target"], logits) for logits in outputs.values()]
+            losses = [task.loss(batch["target"], {"logits": map_}) for map_ in outputs.values()]
             loss = losses[0] + 0.15 * tf.add_n(losses[1:])
         gradients = tape.gradient(loss, decoder.trainable_weights)
         optimiser.apply_gradients(zip(gradients, decoder.trainable_weights, strict=True))

@@ -29,8 +29,7 @@ from nas_tf.cli import trained  # noqa: E402
 from nas_tf.runs.files import write_bytes_atomically  # noqa: E402
 from nas_tf.training import from_config  # noqa: E402
 from nas_tf.training.full_run import RESULT  # noqa: E402
-from serving import lite_metadata, lite_runner, measure, parity, tflite  # noqa: E402
-from serving.images import as_bytes  # noqa: E402
+from serving import graph, lite_metadata, lite_runner, measure, parity, tflite  # noqa: E402
 
 KINDS: tuple[tflite.Kind, ...] = ("fp32", "int8")
 SAMPLES, SHOWN = 100, 4
@@ -79,7 +78,7 @@ def timed(networks: Sequence[Trained], rounds: int) -> dict[tuple[str, str, int]
 def costs(networks: Sequence[Trained], times: Mapping[Any, float]) -> Iterator[str]:
     """Yields the rows of the table of costs, one per network."""
     runtimes = list(lite_runner.runtimes())
-    figure = parity.headline(networks[0].found.shipment.task)
+    figure = networks[0].found.shipment.task.headline
     columns = ["network", "epochs", "hours", "parameters", "multiply-adds", figure, "as int8"]
     columns += ["int8 bytes", *(f"int8, {runtime}, 1 / 2 threads, ms" for runtime in runtimes)]
     yield f"| {' | '.join(columns)} |"
@@ -113,18 +112,19 @@ def picture(networks: Sequence[Trained], path: Path) -> None:
     """Writes rows of examples: image, truth, and every network's prediction."""
     columns = []
     for item in networks:
-        ask = parity.keras_answers(item.found.shipment)
-        task, rows = item.found.shipment.task, []
+        shipment, rows = item.found.shipment, []
+        task = shipment.task
+        network = graph.network(shipment.blueprint, shipment.arrays, for_conversion=False)
         config, size = item.found.config, item.found.shipment.size
         shown = from_config.shown_pictures(config, item.record["split"], size).spread(SHOWN)
         for images, target in shown.batches(task, SHOWN):
-            pixels = as_bytes(images)
-            logits = parity.as_logits(task, ask(pixels))
-            for n, image in enumerate(pixels):
+            outputs = network(images)
+            for n, image in enumerate(images.numpy()):
                 goal = (
                     {k: v[n] for k, v in target.items()} if isinstance(target, dict) else target[n]
                 )
-                drawn = task.picture(image / 127.5 - 1, goal, np.asarray(logits[n]))
+                own = {name: values[n] for name, values in outputs.items()}
+                drawn = task.picture(image, goal, own)
                 rows.append(drawn[:, -image.shape[1] :] if columns else drawn)
         columns.append(np.concatenate(rows))
     Image.fromarray(np.concatenate(columns, axis=1)).save(path)

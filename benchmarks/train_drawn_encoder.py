@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import get_args
 
 import h5py
 import numpy as np
@@ -25,11 +26,12 @@ quiet.load("tensorflow")
 import tensorflow as tf  # noqa: E402
 
 from nas_tf.config.schema import Optimiser, Schedule  # noqa: E402
-from nas_tf.networks.arrays import ROLES, layouts  # noqa: E402
+from nas_tf.networks.arrays import layouts  # noqa: E402
 from nas_tf.networks.backbones import MobileNetV2  # noqa: E402
 from nas_tf.networks.blueprint import Blueprint, Layer  # noqa: E402
 from nas_tf.networks.draft import Draft  # noqa: E402
 from nas_tf.networks.functional import FLOAT32, Functional  # noqa: E402
+from nas_tf.networks.kinds import Role  # noqa: E402
 from nas_tf.networks.state import from_arrays, initial_arrays, to_arrays  # noqa: E402
 from nas_tf.tasks.segmentation import Segmentation  # noqa: E402
 from nas_tf.training import hardware  # noqa: E402
@@ -152,7 +154,7 @@ class Training:
         for first in range(0, len(images), BATCH):
             image = (images[first : first + BATCH] / 127.5 - 1).astype(np.float32)
             outputs = self.network(image, state.trainable, state.statistics).outputs
-            metrics.update(labels[first : first + BATCH], outputs["logits"], SIZE)
+            metrics.update(labels[first : first + BATCH], outputs, SIZE)
         return self.task.score(metrics.result())
 
 
@@ -161,7 +163,7 @@ def ship(training: Training, path: Path) -> None:
     arrays = to_arrays({"encoder": training.parts["encoder"]}, training.learner.state())
     with h5py.File(path, "w") as file:
         for layer in dict.fromkeys(layer for layer, _ in arrays):
-            own = [arrays[layer, role] for role in ROLES if (layer, role) in arrays]
+            own = [arrays[layer, role] for role in get_args(Role) if (layer, role) in arrays]
             for number, array in enumerate(own):
                 half = array.astype(np.float16)
                 if not np.isfinite(half).all():

@@ -144,14 +144,15 @@ class InputGeometry:
         return tf.reshape(windows, (-1, height, width, 3))
 
     def joined(self, maps: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
-        """Joins maps [count, height, width] of the windows to a map of the picture's size."""
+        """Joins maps [count, height, width, ...] of the windows to one of the picture's size."""
         own = tf.cast(own, tf.int64)
         size = self.resized_size(own)
         rows, columns = (_starts(size[n], self.size[n]) for n in (0, 1))
         height, width = self.size
-        grid = tf.reshape(maps, (tf.size(rows), tf.size(columns), height, width))
-        grid = tf.transpose(grid, (0, 2, 1, 3))
-        grid = tf.reshape(grid, (tf.size(rows) * height, tf.size(columns) * width))
+        channels = tuple(maps.shape[3:])
+        grid = tf.reshape(maps, (tf.size(rows), tf.size(columns), height, width, *channels))
+        grid = tf.transpose(grid, (0, 2, 1, 3, 4)[: 4 + len(channels)])
+        grid = tf.reshape(grid, (tf.size(rows) * height, tf.size(columns) * width, *channels))
         grid = tf.gather(grid, _sources(own[0], size[0], height, rows), axis=0)
         return tf.gather(grid, _sources(own[1], size[1], width, columns), axis=1)
 

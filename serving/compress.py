@@ -110,7 +110,8 @@ def distinct(shipment: Shipment) -> int:
 
 def _kernels(shipment: Shipment) -> list[np.ndarray]:
     convs = [layer for layer in shipment.shipped.layers if layer.kind == "conv"]
-    return [shipment.arrays[layer.name, "kernel"] for layer in convs]
+    names = {layer.arrays_of for layer in convs if "groups" not in layer.options}
+    return [shipment.arrays[name, "kernel"] for name in sorted(names)]
 
 
 def toolkit() -> ModuleType:
@@ -152,7 +153,12 @@ def _fit(
 
     progress = keras.callbacks.LambdaCallback(on_batch_end=on_batch_end)
     schedule = keras.optimizers.schedules.PolynomialDecay(tuning.rate, tuning.steps, 0.0)
-    model.compile(keras.optimizers.legacy.Adam(schedule), loss=shipment.task.loss)
+    (output,) = shipment.shipped.outputs
+
+    def loss(encoded: Any, logits: tf.Tensor) -> tf.Tensor:
+        return shipment.task.loss(encoded, {output: logits})
+
+    model.compile(keras.optimizers.legacy.Adam(schedule), loss=loss)
     model.fit(
         tuning.stream,
         steps_per_epoch=tuning.steps,

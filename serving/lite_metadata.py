@@ -21,6 +21,7 @@ from nas_tf.errors import ConfigError
 LABELS, METADATA = "labels.txt", "metadata.json"
 _NAME, _IDENTIFIER, _TFLITE = b"TFLITE_METADATA", b"M001", b"TFL3"
 _SEE, _REMEDY = f"see {METADATA}", "expected a complete file: copy or export it again"
+_UNREADABLE = (KeyError, ValueError, zipfile.BadZipFile, zlib.error)
 _VALUE_LABELS, _IMAGE, _RGB, _NORMALIZATION = 3, 2, 1, 1
 
 
@@ -51,9 +52,8 @@ def read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     check(path, content)
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as files:
-            return json.loads(files.read(METADATA))
-    except (KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        return _metadata_of(content)
+    except _UNREADABLE as error:
         if _SEE.encode() in content:
             raise ConfigError(
                 f"{path} is damaged: its {METADATA} cannot be read, {_REMEDY}"
@@ -61,6 +61,19 @@ def read(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{path} holds no {METADATA}, expected a TFLite model that nas-tf export wrote"
         ) from error
+
+
+def attached_to(content: bytes) -> Mapping[str, Any]:
+    """Returns the metadata of a model; an empty mapping if it has none that can be read."""
+    try:
+        return _metadata_of(content)
+    except _UNREADABLE:
+        return {}
+
+
+def _metadata_of(content: bytes) -> dict[str, Any]:
+    with zipfile.ZipFile(io.BytesIO(content)) as files:
+        return json.loads(files.read(METADATA))
 
 
 def check(path: Path, content: bytes) -> None:
@@ -101,7 +114,7 @@ def _metadata(about: Mapping[str, Any], inputs: Sequence[str], outputs: Sequence
     output_tensors = []
     for name in outputs:
         fields = []
-        if about["task"] == "segmentation":
+        if "classes" in about:
             labels = _table(builder, 5, [(0, "text", LABELS), (2, "int8", _VALUE_LABELS)])
             fields = [(6, "table", _vector(builder, [labels]))]
         output_tensors.append(_tensor(builder, name, about["task"], fields))

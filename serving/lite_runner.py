@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nas_tf import quiet
+from nas_tf import quiet, tasks
 from nas_tf.errors import ConfigError, DataError
-from serving import answers, lite_metadata
+from serving import lite_metadata
 
 
 def runtimes() -> dict[str, ModuleType]:
@@ -62,6 +62,7 @@ class LiteModel:
         (self._input,) = self._interpreter.get_input_details()
         self.size = tuple(int(side) for side in self._input["shape"][1:3])
         self._run = self._interpreter.get_signature_runner()
+        self._task = tasks.of_model(lite_metadata.attached_to(content))
 
     @property
     def partitions(self) -> int:
@@ -78,7 +79,7 @@ class LiteModel:
     def __call__(self, images: np.ndarray) -> Mapping[str, Any]:
         """Returns the answers to uint8 images [batch, height, width, 3], run one after another.
 
-        If the model returns heatmaps only, as in int8, joints are decoded from them here.
+        If the model returns an undecoded answer, as in int8, its task decodes it here.
         """
         if images.dtype != np.uint8 or images.shape[1:] != (*self.size, 3):
             raise DataError(
@@ -88,6 +89,4 @@ class LiteModel:
         dtype = self._input["dtype"]
         single = [self._run(image=image[None].astype(dtype)) for image in images]
         batched = {name: np.concatenate([answer[name] for answer in single]) for name in single[0]}
-        if batched.keys() == {"heatmaps"}:
-            batched["keypoints"] = answers.joints(tf.constant(batched["heatmaps"])).numpy()
-        return batched
+        return batched if self._task is None else self._task.decoded(batched)

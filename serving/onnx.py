@@ -1,7 +1,7 @@
 """A shipment as ONNX, from which TensorRT builds engines on a Jetson; checked in ONNX Runtime.
 
 The batch is one and every size is fixed, which suits TensorRT best: the device computes no shapes.
-Images are floats of 0–255; labels are int32, which all versions of TensorRT can output.
+Images are floats of 0–255; bytes are int32, which all versions of TensorRT can output.
 """
 
 import warnings
@@ -13,9 +13,8 @@ import tensorflow as tf
 
 from nas_tf import quiet
 from nas_tf.errors import EnvironmentFault
-from nas_tf.tasks import Pose, Segmentation
-from nas_tf.tasks.resolution import enlarged
-from serving import answers, graph, images
+from nas_tf.tasks import Answer
+from serving import graph, images
 from serving.shipment import Shipment
 
 OPSET = 17
@@ -29,12 +28,13 @@ def check_installed() -> None:
 
 
 def convert(shipment: Shipment) -> bytes:
-    """Returns the model; for poses it outputs heatmaps, which the caller has to decode."""
+    """Returns the model; the caller has to decode its outputs, such as heatmaps of poses."""
     tf2onnx = _import("tf2onnx")
     network = graph.network(shipment.blueprint, shipment.arrays)
 
-    def run(image: tf.Tensor) -> answers.Answer:
-        return _answer(shipment, network(images.normalised(image)))
+    def run(image: tf.Tensor) -> Answer:
+        undecoded = shipment.task.undecoded(network(images.normalised(image)), shipment.size)
+        return {name: _without_bytes(values) for name, values in undecoded.items()}
 
     spec = tf.TensorSpec((1, *shipment.size, 3), tf.float32, name=IMAGE)
     function = tf.function(run, autograph=False, input_signature=[spec])
@@ -70,18 +70,14 @@ class OnnxModel:
             name: np.concatenate([outputs[place] for outputs in single])
             for place, name in enumerate(self._names)
         }
-        if isinstance(self._task, Segmentation):
-            found["mask"] = found["mask"].astype(np.uint8)
-        if isinstance(self._task, Pose):
-            found["keypoints"] = answers.joints(tf.constant(found["heatmaps"])).numpy()
-        return found
+        return self._task.decoded(found)
 
 
-def _answer(shipment: Shipment, logits: tf.Tensor) -> answers.Answer:
-    if isinstance(shipment.task, Segmentation):
-        labels = tf.argmax(enlarged(logits, shipment.size), -1, output_type=tf.int32)
-        return {"mask": labels}
-    return answers.undecoded_answer(shipment.task, logits, shipment.size)
+def _without_bytes(values: tf.Tensor) -> tf.Tensor:
+    """Returns bytes as int32, from before the cast that made them bytes; others unchanged."""
+    if values.dtype != tf.uint8:
+        return values
+    return tf.cast(values.op.inputs[0] if values.op.type == "Cast" else values, tf.int32)
 
 
 def _import(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Compares formats on the same images: the score of each, and its agreement with Keras."""
+"""Compares formats on the same images: the figures of each, and its agreement with Keras."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ import tensorflow as tf
 from nas_tf.data.whole_pictures import WholePictures
 from nas_tf.networks.keras_model import realise
 from nas_tf.networks.state import fill_model
-from nas_tf.tasks import Depth, Segmentation, Task
-from serving import answers, images
+from nas_tf.tasks import Answer, Task
+from serving import images
 from serving.shipment import Shipment
 
 _BATCH = 4
-Answers = Callable[[np.ndarray], Mapping[str, Any]]
+Answers = Callable[[np.ndarray], Answer]
 Examples = Iterable[tuple[np.ndarray, Any]]
 """Batches of images as bytes, and their targets."""
 
@@ -25,24 +25,12 @@ class Parity:
     """The results of one format.
 
     Args:
-        score: The task's score on these images.
         result: All figures of the task.
-        agreement: The share of answers that match the Keras model's: equal labels, depths within
-            one percent, joints within a pixel.
+        agreement: The share of answers that match the Keras model's, as the task compares them.
     """
 
-    score: float
     result: Mapping[str, float]
     agreement: float
-
-
-def headline(task: Task) -> str:
-    """Returns the name of a task's headline figure, which is between 0 and 1, higher is better."""
-    if isinstance(task, Segmentation):
-        return "mean_iou"
-    if isinstance(task, Depth):
-        return "delta1"
-    return "pckh@0.5" if task.scoring == "pckh" else "ap"
 
 
 def keras_answers(shipment: Shipment) -> Answers:
@@ -51,11 +39,13 @@ def keras_answers(shipment: Shipment) -> Answers:
     fill_model(model, shipment.arrays)
 
     @tf.function(autograph=False)
-    def run(pixels: tf.Tensor) -> answers.Answer:
-        logits = model(images.normalised(pixels), training=False)
-        return answers.answer(shipment.task, logits, shipment.size)
+    def run(pixels: tf.Tensor) -> Answer:
+        outputs = model(images.normalised(pixels), training=False)
+        if not isinstance(outputs, Mapping):
+            outputs = dict.fromkeys(shipment.shipped.outputs, outputs)
+        return shipment.task.answer(outputs, shipment.size)
 
-    def ask(pixels: np.ndarray) -> Mapping[str, Any]:
+    def ask(pixels: np.ndarray) -> Answer:
         return {name: values.numpy() for name, values in run(tf.constant(pixels)).items()}
 
     return ask
@@ -70,41 +60,36 @@ def compare(
     metrics = {name: task.metrics() for name in models}
     shares: dict[str, list[np.ndarray]] = {name: [] for name in models}
     is_whole = isinstance(pictures, WholePictures)
-    answered_by_all = _of_whole if is_whole else _of_views
-    for target, answers_by_name in answered_by_all(models, pictures):
+    answered_by_all = (
+        _of_whole(task, models, pictures) if is_whole else _of_views(models, pictures)
+    )
+    for target, answers_by_name in answered_by_all:
         for name, answer in answers_by_name.items():
-            if is_whole:
-                metrics[name].add(target, answer[_map_of(answer)])
-            else:
-                metrics[name].update(target, as_logits(task, answer), shipment.size)
-            shares[name].append(_matching_shares(task, answer, answers_by_name["keras"]))
+            metrics[name].add(target, answer)
+            shares[name].append(task.agreement(answer, answers_by_name["keras"]))
     found = {}
     for name, accumulated in metrics.items():
-        result = accumulated.result()
         share = float(np.mean(np.concatenate(shares[name])))
-        found[name] = Parity(task.score(result), result, share)
+        found[name] = Parity(accumulated.result(), share)
     return found
 
 
-def answered(ask: Answers, pictures: WholePictures) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields the target and the predicted map of each whole picture, as batches of one."""
-
-    def answer(windows: np.ndarray) -> Any:
-        maps = ask(windows)
-        return maps[_map_of(maps)]
-
-    for scored in pictures.predictions(answer, _BATCH):
-        yield scored.target[None], scored.prediction[None]
+def answered(
+    task: Task, ask: Answers, pictures: WholePictures
+) -> Iterator[tuple[np.ndarray, Answer]]:
+    """Yields the target and the answer of each whole picture, as batches of one."""
+    for target, answers_by_name in _of_whole(task, {"": ask}, pictures):
+        yield target, answers_by_name[""]
 
 
 def _of_whole(
-    models: Mapping[str, Answers], pictures: WholePictures
-) -> Iterator[tuple[Any, Mapping[str, Mapping[str, Any]]]]:
+    task: Task, models: Mapping[str, Answers], pictures: WholePictures
+) -> Iterator[tuple[Any, Mapping[str, Answer]]]:
     """Yields the target and all models' answers of each whole picture, as batches of one."""
 
-    def answer(windows: np.ndarray) -> Mapping[str, Mapping[str, Any]]:
-        maps = {name: ask(windows) for name, ask in models.items()}
-        return {name: {(key := _map_of(found)): found[key]} for name, found in maps.items()}
+    def answer(windows: np.ndarray) -> Mapping[str, Answer]:
+        found = {name: ask(windows) for name, ask in models.items()}
+        return {name: {key: maps[key] for key in task.primary} for name, maps in found.items()}
 
     for scored in pictures.predictions(answer, _BATCH):
         yield scored.target[None], tf.nest.map_structure(lambda x: x[None], scored.prediction)
@@ -112,35 +97,7 @@ def _of_whole(
 
 def _of_views(
     models: Mapping[str, Answers], examples: Examples
-) -> Iterator[tuple[Any, Mapping[str, Mapping[str, Any]]]]:
+) -> Iterator[tuple[Any, Mapping[str, Answer]]]:
     """Yields targets and all models' answers, batch by batch."""
     for pixels, target in examples:
         yield target, {name: ask(pixels) for name, ask in models.items()}
-
-
-def _map_of(answer: Mapping[str, Any]) -> str:
-    """Returns the name of the map in a dense task's answer."""
-    return next(name for name in ("mask", "depth") if name in answer)
-
-
-def as_logits(task: Task, answer: Mapping[str, Any]) -> tf.Tensor:
-    """Returns logits that decode to an answer, for metrics that take logits."""
-    if isinstance(task, Segmentation):
-        return tf.one_hot(answer["mask"], task.channels)
-    if isinstance(task, Depth):
-        return tf.constant(answer["depth"])[..., None]
-    return tf.constant(answer["heatmaps"])
-
-
-def _matching_shares(
-    task: Task, answer: Mapping[str, Any], expected: Mapping[str, Any]
-) -> np.ndarray:
-    """Returns for every image the share of its answers that match the expected ones."""
-    if isinstance(task, Segmentation):
-        same = answer["mask"] == expected["mask"]
-    elif isinstance(task, Depth):
-        same = np.abs(answer["depth"] - expected["depth"]) <= 0.01 * expected["depth"]
-    else:
-        offsets = answer["keypoints"][..., :2] - expected["keypoints"][..., :2]
-        same = np.hypot(offsets[..., 0], offsets[..., 1]) <= 1
-    return same.reshape(len(same), -1).mean(-1)

@@ -15,7 +15,7 @@ from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.cost import cost
 from nas_tf.networks.state import Arrays, initial_arrays
 from nas_tf.sizes import Size
-from nas_tf.tasks import DenseMetrics, Task
+from nas_tf.tasks import Task
 
 SCHEMA = 1
 SMALLEST, LARGEST = 32, 4096
@@ -31,7 +31,7 @@ class Shipment:
         task: The task that it predicts.
         blueprint: Its layers at the size of the images it will take.
         arrays: Its weights; there may be more than it needs.
-        facts: Further entries of its metadata: genotype, classes, origin.
+        facts: Further entries of its metadata: genotype, data, origin.
         resize: The resizing of pictures before they are padded to the input or cut into windows;
             None stretches them to the input.
     """
@@ -68,7 +68,7 @@ class Shipment:
     def geometry(self) -> InputGeometry:
         """The mapping of pictures of any size to the input, and of answers back."""
         resize = Resize(exact=self.size) if self.resize is None else self.resize
-        return InputGeometry(self.size, resize, isinstance(self.task.metrics(), DenseMetrics))
+        return InputGeometry(self.size, resize, self.task.windows)
 
     @cached_property
     def shipped(self) -> Blueprint:
@@ -96,5 +96,6 @@ class Shipment:
             "multiply_adds": network_cost.madds,
             "weights_sha256": self.digest,
             "versions": {"nas_tf": metadata.version("nas-tf"), "tensorflow": tf.__version__},
+            **self.task.about(),
             **self.facts,
         }

@@ -1,7 +1,7 @@
-"""A shipment as a TFLite model: RGB pixels of 0–255 in, labels, depths or joints out.
+"""A shipment as a TFLite model: RGB pixels of 0–255 in, the task's answer out.
 
 Dilated convolutions stay single operations because the input's size is fixed. The model includes
-normalisation, the resizing of the logits, and the task's decoding of them.
+normalisation, and the task's resizing and decoding of the outputs.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +12,9 @@ import tensorflow as tf
 
 from nas_tf import quiet
 from nas_tf.errors import ConfigError
-from serving import answers, graph, images, lite_metadata
+from nas_tf.sizes import Size
+from nas_tf.tasks import Answer, Outputs
+from serving import graph, images, lite_metadata
 from serving.shipment import Shipment
 
 Kind = Literal["fp32", "fp16", "int8"]
@@ -26,12 +28,12 @@ def convert(shipment: Shipment, kind: Kind, samples: Iterable[np.ndarray] = ()) 
     Args:
         shipment: The network to convert.
         kind: ``fp32``; ``fp16``, half the size; ``int8``, a quarter. ``int8`` takes bytes, the
-            others the same values as floats. For poses ``int8`` returns heatmaps only: TFLite
-            ends the process when joints are decoded from quantised maps.
+            others the same values as floats. ``int8`` returns the task's undecoded answer, for
+            poses heatmaps: TFLite ends the process when joints are decoded from quantised maps.
         samples: For ``int8``, uint8 images [height, width, 3] that calibrate its ranges.
     """
-    answer = answers.undecoded_answer if kind == "int8" else answers.answer
-    converter = _converter(shipment, answer)
+    task = shipment.task
+    converter = _converter(shipment, task.undecoded if kind == "int8" else task.answer)
     if kind == "fp16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
@@ -46,7 +48,7 @@ def convert(shipment: Shipment, kind: Kind, samples: Iterable[np.ndarray] = ()) 
 
 
 def _converter(
-    shipment: Shipment, answer: Callable[..., answers.Answer]
+    shipment: Shipment, answer: Callable[[Outputs, Size], Answer]
 ) -> tf.lite.TFLiteConverter:
     """Returns a converter for one float image; a cast from bytes is an operation no delegate runs.
 
@@ -54,9 +56,8 @@ def _converter(
     """
     network = graph.network(shipment.blueprint, shipment.arrays)
 
-    def run(image: tf.Tensor) -> answers.Answer:
-        logits = network(images.normalised(image))
-        return answer(shipment.task, logits, shipment.size)
+    def run(image: tf.Tensor) -> Answer:
+        return answer(network(images.normalised(image)), shipment.size)
 
     module = tf.Module()
     module.run = tf.function(run, autograph=False)

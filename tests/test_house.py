@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("nas_tf", "tuner_oracles", "serving")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 EVERYWHERE = {
-    *("errors", "folders", "input_geometry", "pictures", "quiet", "sizes", "__init__"),
+    *("accepted", "errors", "folders", "input_geometry", "pictures", "quiet", "sizes", "__init__"),
 }
 
 # DESIGN: a room may import what stands beside it, and itself.
@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "data": {"tasks"},
     "training": {"genotype", "spaces", "config", "networks", "tasks", "data"},
     "search": {"genotype", "spaces", "networks", "tasks", "training", "runs", "latency", "config"},
+    "accepted": set(),
     "errors": set(),
     "folders": set(),
     "input_geometry": set(),
@@ -149,6 +150,23 @@ def test_no_files_import_each_other() -> None:
             module: targets - free for module, targets in following.items() if module not in free
         }
     assert not following, "these files import each other, or one that does"
+
+
+@pytest.mark.parametrize("room", ["serving", "nas_tf/report", "nas_tf/cli"])
+def test_who_presents_a_task_asks_its_contract_alone(room: str) -> None:
+    """No task's class, type or name decides there; help texts may name tasks."""
+    from nas_tf import tasks
+
+    classes = {task.__name__ for task in tasks.TASKS.values()} | {"DenseTask", "MapTask"}
+    for path in sorted((ROOT / room).rglob("*.py")):
+        of_tasks = {name for name in imports(path) if name.startswith("nas_tf.tasks")}
+        parts = {part for name in of_tasks for part in name.split(".")}
+        assert not parts & (classes | tasks.TASKS.keys()), path.relative_to(ROOT)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant):
+                assert node.value not in tasks.TASKS, f"{path.relative_to(ROOT)}:{node.lineno}"
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "type"):
+                assert "task" not in ast.unparse(node.args[0]), path.relative_to(ROOT)
 
 
 def test_light_rooms_load_no_tensorflow() -> None:

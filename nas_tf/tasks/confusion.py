@@ -9,6 +9,16 @@ import tensorflow as tf
 from nas_tf.errors import DataError
 
 
+def best_classes(logits: tf.Tensor) -> tf.Tensor:
+    """Returns the class with the largest logit, or the number of classes if any is not finite."""
+    count = logits.shape[-1]
+    dtype = tf.uint8 if count < 256 else tf.int32
+    predicted = tf.cast(tf.argmax(logits, -1, tf.int32), dtype)
+    best = tf.reduce_max(logits, -1)
+    broken = tf.reduce_any(tf.math.is_nan(logits), -1) | ~tf.math.is_finite(best)
+    return tf.where(broken, tf.constant(count, dtype), predicted)
+
+
 class ConfusionMatrix:
     """Counts of pixels by true class (rows) and predicted class (columns), over batches.
 
@@ -24,15 +34,7 @@ class ConfusionMatrix:
 
     def update(self, labels: tf.Tensor, logits: tf.Tensor) -> None:
         """Adds a batch of labels [b, h, w] and logits [b, h, w, classes]; works in a graph."""
-        self.add(labels, self.classes(logits))
-
-    def classes(self, logits: tf.Tensor) -> tf.Tensor:
-        """Returns the class with the largest logit, or ``num_classes`` if they are not finite."""
-        dtype = tf.uint8 if self.num_classes < 256 else tf.int32
-        predicted = tf.cast(tf.argmax(logits, -1, tf.int32), dtype)
-        best = tf.reduce_max(logits, -1)
-        broken = tf.reduce_any(tf.math.is_nan(logits), -1) | ~tf.math.is_finite(best)
-        return tf.where(broken, tf.constant(self.num_classes, dtype), predicted)
+        self.add(labels, best_classes(logits))
 
     def add(self, labels: tf.Tensor, predicted: tf.Tensor) -> None:
         """Adds a batch of labels and predicted classes, both [b, h, w]; works in a graph."""

@@ -1,28 +1,41 @@
 """Depth estimation: the distance of each pixel in metres."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from matplotlib import colormaps
 
 from nas_tf.errors import ConfigError
-from nas_tf.tasks.base import DenseMetrics, Metrics, Result, TargetKind, TargetSpec, Task
-from nas_tf.tasks.painting import photograph, side_by_side
+from nas_tf.sizes import Size
+from nas_tf.tasks.base import (
+    Answer,
+    Metrics,
+    Outputs,
+    Resolution,
+    Result,
+    TargetSpec,
+    per_image,
+)
+from nas_tf.tasks.dense import LOGITS, MapMetrics, MapTask, single
+from nas_tf.tasks.painting import photograph, scale_colours, side_by_side
 from nas_tf.tasks.resolution import aligned, enlarged
 
+DEPTH_UNIT = 256.0
+"""Steps per metre of a depth in a PNG: 16 bits of 1/256 metres, as in KITTI's files."""
 _FIGURES = ("rmse", "rmse_log", "abs_rel", "sqr_rel", "delta1", "delta2", "delta3")
 
 
-class Depth(Task):
+class Depth(MapTask):
     """Depth estimation with the inverse Huber loss; missing depths (0) count nowhere.
 
-    A raw target is a map of metres, which is also the encoded target::
+    A raw target is a map of metres, which is also the encoded target. The answer is ``depth`` in
+    metres::
 
         task = Depth(least=0.5, most=10)
         metrics = task.metrics()
-        metrics.update(tf.fill((1, 8, 8), 2.0), tf.fill((1, 2, 2, 1), 2.2), (8, 8))
+        outputs = {"logits": tf.fill((1, 2, 2, 1), 2.2)}
+        metrics.update(tf.fill((1, 8, 8), 2.0), outputs, (8, 8))
         print(task.score(metrics.result()))
 
     Args:
@@ -32,8 +45,10 @@ class Depth(Task):
     """
 
     name = "depth"
+    headline = "delta1"
+    primary = ("depth",)
     channels = 1
-    target = TargetSpec("depth", TargetKind.DEPTH, 0)
+    target = TargetSpec("depth", 0)
 
     def __init__(self, *, least: float = 1e-3, most: float = 80.0) -> None:
         if not 0 < least < most:
@@ -45,10 +60,10 @@ class Depth(Task):
         return {"least": self.least, "most": self.most}
 
     def loss(
-        self, encoded: tf.Tensor, logits: tf.Tensor, *, at: Literal["target", "logits"] = "target"
+        self, encoded: tf.Tensor, outputs: Outputs, *, at: Resolution = "target"
     ) -> tf.Tensor:
         """Returns berHu: absolute below c, a fifth of the largest error, and quadratic above."""
-        depth, logits = aligned(encoded, logits, at)
+        depth, logits = aligned(encoded, outputs[LOGITS], at)
         known = depth > 0
         error = tf.abs(tf.where(known, logits[..., 0], depth) - depth)
         bound = tf.stop_gradient(0.2 * tf.reduce_max(error))
@@ -65,34 +80,61 @@ class Depth(Task):
         """Returns the share of pixels within a factor of 1.25."""
         return float(result["delta1"])
 
-    def picture(self, image: np.ndarray, target: Any, logits: np.ndarray) -> np.ndarray:
+    def answer(self, outputs: Outputs, image_size: Size) -> Answer:
+        """Returns the metres of each pixel, within the bounds."""
+        metres = enlarged(outputs[LOGITS], image_size)[..., 0]
+        return {"depth": tf.clip_by_value(metres, self.least, self.most)}
+
+    def marked(self, outputs: Outputs, image_size: Size) -> Answer:
+        """Returns the metres of each pixel; a prediction that is not finite counts as least."""
+        depth = enlarged(outputs[LOGITS], image_size)[..., 0]
+        return {"depth": tf.where(tf.math.is_finite(depth), depth, self.least)}
+
+    def agreement(self, answer: Answer, reference: Answer) -> np.ndarray:
+        """Returns the share of depths within one percent."""
+        depth = reference["depth"]
+        return per_image(np.abs(answer["depth"] - depth) <= 0.01 * depth)
+
+    def to_png(self, values: Any) -> tf.Tensor:
+        """Returns depths as 16 bits of 1/256 metres."""
+        steps = tf.cast(tf.round(values * DEPTH_UNIT), tf.int32)
+        return tf.cast(tf.minimum(steps, 65535), tf.uint16)
+
+    def from_png(self, values: np.ndarray) -> np.ndarray:
+        """Returns the metres of 16 bits."""
+        return values / DEPTH_UNIT
+
+    def coloured(self, values: np.ndarray) -> np.ndarray:
+        """Returns depths as colours from near to the farthest, near ones bright."""
+        return scale_colours(values, max(float(values.max()), 1e-6))
+
+    def picture(self, image: np.ndarray, target: Any, outputs: Outputs) -> np.ndarray:
         """Returns image, true and predicted depth in a common scale; missing depths are black."""
         target = np.asarray(target)
-        predicted = enlarged(tf.convert_to_tensor(logits)[None], target.shape)[0, ..., 0].numpy()
+        predicted = enlarged(single(outputs)[LOGITS], target.shape)[0, ..., 0].numpy()
         farthest = float(target.max()) or self.most
-        return side_by_side(
-            photograph(image), _coloured(target, farthest), _coloured(predicted, farthest)
+        maps = (
+            np.where((depth > 0)[..., None], scale_colours(depth, farthest), np.uint8(0))
+            for depth in (target, predicted)
         )
+        return side_by_side(photograph(image), *maps)
 
 
-class DepthMetrics(DenseMetrics):
+class DepthMetrics(MapMetrics):
     """Root mean squares, relative errors and the shares within factors of 1.25."""
 
+    task: Depth
+
     def __init__(self, task: Depth) -> None:
-        self._task = task
+        super().__init__(task)
         self._sums = tf.Variable(tf.zeros(len(_FIGURES) + 1, tf.float64), trainable=False)
 
-    def predicted(self, logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        """Returns the metres of each pixel; a prediction that is not finite counts as least."""
-        depth = enlarged(logits, size)[..., 0]
-        return tf.where(tf.math.is_finite(depth), depth, self._task.least)
-
-    def add(self, target: tf.Tensor, predicted: tf.Tensor) -> None:
+    def add(self, target: tf.Tensor, answer: Answer) -> None:
         """Accumulates the known pixels of a batch."""
         known = target > 0
         true = tf.cast(tf.boolean_mask(target, known), tf.float64)
-        depth = tf.cast(tf.boolean_mask(predicted, known), tf.float64)
-        depth = tf.clip_by_value(depth, self._task.least, self._task.most)
+        depth = tf.cast(tf.boolean_mask(answer["depth"], known), tf.float64)
+        depth = tf.clip_by_value(depth, self.task.least, self.task.most)
         factor = tf.maximum(depth / true, true / depth)
         figures = [
             (depth - true) ** 2,
@@ -123,8 +165,3 @@ class DepthMetrics(DenseMetrics):
     def table(self) -> list[dict[str, Any]]:
         """Returns a row per figure."""
         return [{"figure": key, "value": value} for key, value in self.result().items()]
-
-
-def _coloured(depth: np.ndarray, farthest: float) -> np.ndarray:
-    colours = colormaps["inferno_r"](np.clip(depth / farthest, 0, 1), bytes=True)[..., :3]
-    return np.where((depth > 0)[..., None], colours, 0).astype(np.uint8)

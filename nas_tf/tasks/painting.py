@@ -1,7 +1,13 @@
-"""Puts pictures side by side, as bytes."""
+"""Paints answers on images, and puts pictures side by side, as bytes."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from PIL import Image
+from matplotlib import colormaps
+from PIL import Image, ImageDraw
+
+from nas_tf.sizes import Size
 
 _GAP = 4
 
@@ -24,3 +30,50 @@ def side_by_side(*pictures: np.ndarray) -> np.ndarray:
             picture = np.asarray(resized)
         row += [picture, np.full((height, _GAP, 3), 255, np.uint8)]
     return np.concatenate(row[:-1], axis=1)
+
+
+def class_colours(count: int) -> list[tuple[int, int, int]]:
+    """Returns default colours of classes, which repeat after twenty."""
+    return [colormaps["tab20"](n % 20, bytes=True)[:3] for n in range(count)]
+
+
+def scale_colours(values: np.ndarray, most: float) -> np.ndarray:
+    """Returns values of 0 to ``most`` as colours, small ones bright."""
+    colours = colormaps["inferno_r"](np.clip(values / most, 0, 1), bytes=True)
+    return np.ascontiguousarray(colours[..., :3])
+
+
+def covered(image: np.ndarray, colours: np.ndarray, opacity: float) -> np.ndarray:
+    """Returns an image covered by colours, which are resized to it by the nearest pixel."""
+    height, width = image.shape[:2]
+    fitted = Image.fromarray(colours).resize((width, height), Image.Resampling.NEAREST)
+    return np.round(opacity * np.asarray(fitted) + (1 - opacity) * image).astype(np.uint8)
+
+
+def fitted_points(points: Any, size: Size | None, image: np.ndarray) -> np.ndarray:
+    """Returns points (x, y) in pixels of the image from pixels of a size, by default its own."""
+    points = np.asarray(points, np.float64)
+    height, width = image.shape[:2]
+    down, across = (1, 1) if size is None else (height / size[0], width / size[1])
+    return (points + 0.5) * (across, down) - 0.5
+
+
+def with_joints(
+    image: np.ndarray,
+    points: np.ndarray,
+    shown: Sequence[int],
+    limbs: Sequence[tuple[int, int]] = (),
+) -> np.ndarray:
+    """Returns an image with dots at the shown points (x, y), and lines between those of limbs."""
+    canvas = Image.fromarray(image.copy())
+    pen = ImageDraw.Draw(canvas)
+    radius = max(2, min(image.shape[:2]) // 80)
+    for first, second in limbs:
+        if first in shown and second in shown:
+            ends = [tuple(points[joint, :2]) for joint in (first, second)]
+            pen.line(ends, fill=(255, 255, 255), width=radius)
+    for joint in shown:
+        x, y = points[joint, :2]
+        colour = colormaps["hsv"](joint / len(points), bytes=True)[:3]
+        pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=tuple(colour))
+    return np.asarray(canvas)

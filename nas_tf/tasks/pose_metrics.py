@@ -11,10 +11,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from nas_tf.errors import ConfigError
-from nas_tf.sizes import Size
-from nas_tf.tasks import heatmaps
-from nas_tf.tasks.base import Metrics, Result
-from nas_tf.tasks.resolution import enlarged
+from nas_tf.tasks.base import Answer, Metrics, Result, Task
 
 _THRESHOLDS = (0.5, 0.1)
 _FAR_AWAY = -1e6
@@ -28,15 +25,16 @@ class Pckh(Metrics):
     out.
     """
 
-    def __init__(self, names: Sequence[str], unscored: Sequence[int] = ()) -> None:
-        self._names, self._unscored = tuple(names), set(unscored)
-        shape = (len(_THRESHOLDS) + 1, len(names))
+    def __init__(self, task: Task, unscored: Sequence[int] = ()) -> None:
+        super().__init__(task)
+        self._names, self._unscored = task.names, set(unscored)
+        shape = (len(_THRESHOLDS) + 1, len(task.names))
         self._counts = tf.Variable(tf.zeros(shape, tf.int64), trainable=False)
 
-    def update(self, target: Any, logits: tf.Tensor, image_size: Size) -> None:
+    def add(self, target: Any, answer: Answer) -> None:
         """Accumulates a batch; people without a head size are not scored."""
         keypoints, heads = _needed(target, "head_size")
-        found, _ = heatmaps.decode(enlarged(logits, heatmaps.map_size(image_size)))
+        found = answer["keypoints"][..., :2]
         true = keypoints[:, 0]
         head = tf.cast(heads[:, :1], tf.float32)
         scored = (true[..., 2] > 0) & (head > 0)
@@ -81,19 +79,20 @@ class Pckh(Metrics):
 class KeypointSimilarity(Metrics):
     """COCO's average precision and recall of object keypoint similarity, by pycocotools."""
 
-    def __init__(self, sigmas: Sequence[float]) -> None:
+    def __init__(self, task: Task, sigmas: Sequence[float]) -> None:
+        super().__init__(task)
         self._sigmas = np.asarray(sigmas)
         self._people: list[tuple[np.ndarray, float, np.ndarray, float]] = []
 
-    def update(self, target: Any, logits: tf.Tensor, image_size: Size) -> None:
+    def add(self, target: Any, answer: Answer) -> None:
         """Accumulates a batch; the mean height of the peaks is a pose's confidence."""
         keypoints, areas = _needed(target, "area")
-        found, peaks = heatmaps.decode(enlarged(logits, heatmaps.map_size(image_size)))
+        found = np.asarray(answer["keypoints"])
         for person in zip(
             np.asarray(keypoints)[:, 0],
             np.asarray(areas)[:, 0],
-            np.nan_to_num(found, nan=_FAR_AWAY),
-            np.mean(peaks, axis=-1),
+            np.nan_to_num(found[..., :2], nan=_FAR_AWAY),
+            np.mean(found[..., 2], axis=-1),
             strict=True,
         ):
             self._people.append(person)

@@ -1,39 +1,43 @@
 """Semantic segmentation: one class per pixel."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from matplotlib import colormaps
+from PIL import Image
 
 from nas_tf.errors import ConfigError
+from nas_tf.sizes import Size
 from nas_tf.tasks.base import (
-    DenseMetrics,
+    Answer,
     Metrics,
+    Outputs,
+    Resolution,
     Result,
-    TargetKind,
     TargetSpec,
-    Task,
     check_count,
     check_length,
+    per_image,
 )
-from nas_tf.tasks.confusion import ConfusionMatrix, averages, class_scores
-from nas_tf.tasks.painting import photograph, side_by_side
+from nas_tf.tasks.confusion import ConfusionMatrix, averages, best_classes, class_scores
+from nas_tf.tasks.dense import LOGITS, MapMetrics, MapTask
+from nas_tf.tasks.painting import class_colours
 from nas_tf.tasks.resolution import aligned, enlarged
 
 _SCORED = ("mean_iou", "frequency_weighted_iou", "mean_class_accuracy")
 
 
-class Segmentation(Task):
+class Segmentation(MapTask):
     """Segmentation by cross-entropy, with the score of the CVPR 2019 paper (section 3.3).
 
-    A raw target is a map of labels, which is also the encoded target::
+    A raw target is a map of labels, which is also the encoded target. The answer is ``mask``, a
+    label per pixel as uint8::
 
         task = Segmentation(3)
         metrics = task.metrics()
         labels = tf.constant([[[0, 1, 2, 255]]], tf.uint8)
-        metrics.update(labels, tf.one_hot([[[0, 1, 1, 1]]], 3), (1, 4))
+        metrics.update(labels, {"logits": tf.one_hot([[[0, 1, 1, 1]]], 3)}, (1, 4))
         print(task.score(metrics.result()))
 
     Args:
@@ -46,6 +50,9 @@ class Segmentation(Task):
     """
 
     name = "segmentation"
+    headline = "mean_iou"
+    primary = ("mask",)
+    target = TargetSpec("label", 255)
 
     def __init__(
         self,
@@ -74,11 +81,12 @@ class Segmentation(Task):
                 raise ConfigError("class_weights are all 0, expected one above 0")
         if background is not None and not 0 <= background < num_classes:
             raise ConfigError(f"background is {background}, expected 0–{num_classes - 1}")
-        self.target = TargetSpec("label", TargetKind.LABEL, ignore_label)
+        self.target = TargetSpec("label", ignore_label)
         self.names = tuple(names or map(str, range(num_classes)))
         self.left_out = () if background is None else (background,)
         self.class_weights = None if class_weights is None else tuple(map(float, class_weights))
-        self._colours = _colours(colours, num_classes)
+        given = class_colours(num_classes) if colours is None else colours
+        self._colours = np.array([*given, (0, 0, 0)], np.uint8)
 
     def settings(self) -> Mapping[str, Any]:
         """Returns the class that the score leaves out, and the classes' weights."""
@@ -86,10 +94,10 @@ class Segmentation(Task):
         return {"background": background, "class_weights": self.class_weights}
 
     def loss(
-        self, encoded: tf.Tensor, logits: tf.Tensor, *, at: Literal["target", "logits"] = "target"
+        self, encoded: tf.Tensor, outputs: Outputs, *, at: Resolution = "target"
     ) -> tf.Tensor:
         """Returns the mean cross-entropy of labelled pixels, by class weight; 0 without any."""
-        labels, logits = aligned(encoded, logits, at)
+        labels, logits = aligned(encoded, outputs[LOGITS], at)
         labels = tf.cast(labels, tf.int32)
         counted = (labels != self.target.fill) & (labels < self.channels)
         labels = tf.where(counted, labels, 0)
@@ -108,37 +116,67 @@ class Segmentation(Task):
         """Returns the geometric mean of mean and frequency-weighted IoU and class accuracy."""
         return float(result["reward"])
 
-    def picture(self, image: np.ndarray, target: Any, logits: np.ndarray) -> np.ndarray:
-        """Returns the image with the true and the predicted classes in their colours."""
-        target = np.asarray(target)
-        predicted = enlarged(tf.convert_to_tensor(logits)[None], target.shape)[0]
-        labels = np.argmax(predicted, -1)
-        return side_by_side(photograph(image), self.coloured(target), self.coloured(labels))
+    def answer(self, outputs: Outputs, image_size: Size) -> Answer:
+        """Returns the class with the largest logit."""
+        labels = tf.argmax(enlarged(outputs[LOGITS], image_size), -1, output_type=tf.int32)
+        return {"mask": tf.cast(labels, tf.uint8)}
 
-    def coloured(self, labels: np.ndarray) -> np.ndarray:
+    def decoded(self, answer: Answer) -> Answer:
+        """Returns labels as uint8, also those of runtimes that have no bytes."""
+        return {**answer, "mask": np.asarray(answer["mask"]).astype(np.uint8)}
+
+    def marked(self, outputs: Outputs, image_size: Size) -> Answer:
+        """Returns each pixel's best class, or the number of classes if not finite."""
+        return {"mask": best_classes(enlarged(outputs[LOGITS], image_size))}
+
+    def agreement(self, answer: Answer, reference: Answer) -> np.ndarray:
+        """Returns the share of equal labels."""
+        return per_image(answer["mask"] == reference["mask"])
+
+    def signatures(self) -> Mapping[str, Callable[[Outputs], Answer]]:
+        """Returns the probabilities of the classes, at the resolution of the logits."""
+        name = "probabilities"
+        return {name: lambda outputs: {name: tf.nn.softmax(outputs[LOGITS])}}
+
+    def coloured(self, values: np.ndarray) -> np.ndarray:
         """Returns a label map in the classes' colours; ignored pixels are black."""
-        return self._colours[np.minimum(labels, self.channels)]
+        return self._colours[np.minimum(values, self.channels)]
+
+    def value_picture(self, answer: Answer) -> Image.Image:
+        """Returns the labels with the palette attached, so that viewers show them in colour."""
+        picture = super().value_picture(answer)
+        picture.putpalette(self._colours[:-1].tobytes())
+        return picture
+
+    def about(self) -> Mapping[str, Any]:
+        """Returns the classes and their colours."""
+        return {"classes": list(self.names), "palette": self._colours[:-1].tolist()}
+
+    @classmethod
+    def of_model(cls, about: Mapping[str, Any]) -> "Segmentation":
+        """Returns the task of the classes; without any, of as many as labels can have."""
+        colours = about.get("palette")
+        classes = about.get("classes") or colours or range(255)
+        return cls(len(classes), names=tuple(map(str, classes)), colours=colours)
 
 
-class SegmentationMetrics(DenseMetrics):
+class SegmentationMetrics(MapMetrics):
     """Mean IoU, frequency-weighted IoU, mean class accuracy and pixel accuracy."""
 
+    task: Segmentation
+
     def __init__(self, task: Segmentation) -> None:
-        self._task = task
+        super().__init__(task)
         self.confusion = ConfusionMatrix(task.channels, task.target.fill)
 
-    def predicted(self, logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        """Returns each pixel's best class, or the number of classes if not finite."""
-        return self.confusion.classes(enlarged(logits, size))
-
-    def add(self, target: tf.Tensor, predicted: tf.Tensor) -> None:
+    def add(self, target: tf.Tensor, answer: Answer) -> None:
         """Accumulates the pixels of a batch."""
-        self.confusion.add(target, predicted)
+        self.confusion.add(target, answer["mask"])
 
     def result(self) -> Result:
         """Returns averages over all classes, and the score, which may leave out a class."""
         scores = class_scores(self.confusion.numpy())
-        scored = averages(scores, self._task.left_out)
+        scored = averages(scores, self.task.left_out)
         factors = [scored[key] for key in _SCORED]
         return {**averages(scores), "reward": float(np.prod(factors) ** (1 / 3))}
 
@@ -162,12 +200,6 @@ class SegmentationMetrics(DenseMetrics):
                 "share": float(pixels / total),
             }
             for name, iou, accuracy, pixels in zip(
-                self._task.names, scores.iou, scores.accuracy, scores.pixels, strict=True
+                self.task.names, scores.iou, scores.accuracy, scores.pixels, strict=True
             )
         ]
-
-
-def _colours(colours: Sequence[tuple[int, int, int]] | None, count: int) -> np.ndarray:
-    if colours is None:
-        colours = [colormaps["tab20"](n % 20, bytes=True)[:3] for n in range(count)]
-    return np.array([*colours, (0, 0, 0)], np.uint8)

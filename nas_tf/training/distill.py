@@ -7,10 +7,10 @@ from typing import Any
 import tensorflow as tf
 from tensorflow import keras
 
-from nas_tf.errors import WeightsError
+from nas_tf.errors import ConfigError, WeightsError
 from nas_tf.networks.model_files import read_graph, read_model
 from nas_tf.sizes import Size
-from nas_tf.tasks import Task
+from nas_tf.tasks import DenseTask, Task
 
 
 def load_teacher(path: Path, task: Task, crop: Size) -> keras.Model:
@@ -18,6 +18,10 @@ def load_teacher(path: Path, task: Task, crop: Size) -> keras.Model:
 
     Its input is images in [-1, 1]; its output is logits, or a dictionary with ``logits``.
     """
+    if not isinstance(task, DenseTask):
+        raise ConfigError(
+            f"teacher is {path}, and a network of {task.name} can learn from none, expected null"
+        )
     if not path.exists():
         raise WeightsError(
             f"teacher {path}: no such file, expected a Keras model or SavedModel; "

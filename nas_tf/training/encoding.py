@@ -13,19 +13,22 @@ from nas_tf.training.shards import Shard
 
 Source: TypeAlias = Callable[[int], Iterable[tuple[Any, ...]]]
 Progress: TypeAlias = Callable[[int, int], None]
+Stored: TypeAlias = Callable[[Any, Any], tf.Tensor]
+"""Returns encoded targets at a size, as they are stored."""
 
 
 class Encoder:
     """Turns a batch of images and encoded targets into the fields that are stored.
 
     Fields are ``tap0``, ``tap1``, …, ``target`` and, with a teacher, ``teacher``. The stored
-    target is the encoded one at the finest tap's resolution: labels and depths take the nearest
-    pixel, heatmaps (and the teacher's logits) are resized bilinearly.
+    target is the encoded one at the finest tap's resolution, and the teacher's logits are resized
+    to it bilinearly.
     """
 
     def __init__(
         self,
         model: keras.Model,
+        stored: Stored,
         teacher: keras.Model | None,
         dtype: str,
         batch: int,
@@ -33,6 +36,7 @@ class Encoder:
     ) -> None:
         self._batch, self._extras = batch, extras
         self._model, self._teacher, self._dtype = model, teacher, tf.as_dtype(dtype)
+        self._stored = stored
         taps = [f"tap{n}" for n in range(len(tf.nest.flatten(model.output)))]
         self._encoded_fields = (*taps, "target", *(["teacher"] if teacher is not None else []))
         self.fields = (*self._encoded_fields, *extras)
@@ -64,10 +68,7 @@ class Encoder:
         taps = tf.nest.flatten(self._model(images, training=False))
         size = tf.shape(taps[0])[1:3] if None in taps[0].shape[1:3] else taps[0].shape[1:3]
         stored = [self._cast(tap) for tap in taps]
-        if targets.shape.rank == 3:
-            stored.append(tf.image.resize(targets[..., None], size, method="nearest")[..., 0])
-        else:
-            stored.append(tf.image.resize(targets, size))
+        stored.append(self._stored(targets, size))
         if self._teacher is not None:
             logits = self._teacher(images, training=False)
             logits = logits["logits"] if isinstance(logits, dict) else logits

@@ -21,7 +21,8 @@ from filelock import FileLock
 from tensorflow import keras
 
 from nas_tf.errors import ConfigError, DataError, EnvironmentFault
-from nas_tf.training.encoding import Encoder, Progress, Source, write_shards
+from nas_tf.tasks.resolution import nearest
+from nas_tf.training.encoding import Encoder, Progress, Source, Stored, write_shards
 from nas_tf.training.shards import Shard, release, write_atomically
 
 _SCHEMA = 1
@@ -110,6 +111,7 @@ def prepare(
     source: Source,
     encoder: keras.Model,
     *,
+    stored: Stored = nearest,
     teacher: keras.Model | None = None,
     extras: tuple[str, ...] = (),
     batch: int = 16,
@@ -129,6 +131,7 @@ def prepare(
         source: Called with a row; returns batches of (images, encoded targets) from that row on,
             with a dictionary of extras if there are any. All but the last have ``batch`` rows.
         encoder: Returns the taps of an image, finest first.
+        stored: Returns encoded targets at the finest tap's size; maps of labels by default.
         teacher: Returns the logits of an image.
         extras: Fields to store unchanged, such as those that only a score needs.
         batch: Number of images encoded at once, which affects the last bits of the features.
@@ -143,7 +146,7 @@ def prepare(
     folder = root / f"{key.digest}-{batch}-{shard_rows}"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
-        encode = Encoder(encoder, teacher, key.dtype, batch, extras)
+        encode = Encoder(encoder, stored, teacher, key.dtype, batch, extras)
         counts = [min(shard_rows, key.rows - row) for row in range(0, key.rows, shard_rows)]
         _complete(folder, counts, source, encode, verify, starting, progress)
         _write_manifest(folder, key, shard_rows, encode.fields)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec import structs
 
-from nas_tf import networks
+from nas_tf import networks, spaces
 from nas_tf.config.schema import Config, FullStage
 from nas_tf.data.examples import Examples
 from nas_tf.data.presets import is_preset, preset
@@ -17,15 +17,13 @@ from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
 from nas_tf.input_geometry import InputGeometry, Resize
 from nas_tf.networks import Blueprint, Settings
-from nas_tf.networks.heads import Head
 from nas_tf.networks.state import Arrays, initial_arrays
 from nas_tf.sizes import Size
-from nas_tf.tasks import DenseMetrics, Task
+from nas_tf.tasks import Task
 from nas_tf.training.scoring import Split
-from nas_tf.training.split_cache import task_of
+from nas_tf.training.task_settings import task_of
 
 Phase = Literal["search", "published"]
-_LAST_BLOCK = {"auxcell": 16, "template": 5, "dpc": 16}
 _CHANGES = ("scale", "mirror", "rotate", "brightness", "contrast", "saturation", "hue")
 
 
@@ -42,30 +40,32 @@ def settings_for(config: Config, phase: Phase) -> Settings:
         if getattr(config.network, key) is not None
     }
     make = networks.settings.search if phase == "search" else networks.settings.published
-    return make(config.space, **changes, alpha=config.network.alpha)
+    return make(spaces.get(config.space).name, **changes, alpha=config.network.alpha)
 
 
 def blueprint_builder(
     config: Config, genotype: Genotype, phase: Phase
 ) -> Callable[[Size], Blueprint]:
     """Draws a genotype at any input size under the configuration."""
-    if genotype.space != config.space:
+    space = spaces.get(config.space)
+    if genotype.space != space.name:
         raise ConfigError(
-            f"the genotype is of space {genotype.space} and the configuration of {config.space}: "
+            f"the genotype is of space {genotype.space} and the configuration of {space}: "
             f"give a configuration of {genotype.space}, or space={genotype.space}"
         )
-    task, settings = task_for(config), settings_for(config, phase)
-    head = Head(task.name, task.channels)
+    space.check_size(genotype.parts)
+    head, settings = task_for(config).head, settings_for(config, phase)
     return lambda size: networks.blueprint_of(genotype, head, input_size=size, settings=settings)
 
 
 def encoder_options(config: Config) -> dict[str, Any]:
     """Returns the encoder's options, which all candidates share."""
-    settings = settings_for(config, "search")
+    settings, space = settings_for(config, "search"), spaces.get(config.space)
+    is_dilated = "output_stride" in space.network_settings
     return {
         "alpha": settings.alpha,
-        "output_stride": settings.output_stride if config.space == "dpc" else 32,
-        "last_block": _LAST_BLOCK[config.space],
+        "output_stride": settings.output_stride if is_dilated else 32,
+        "last_block": networks.settings.builder_of(space.name).last_block,
     }
 
 
@@ -117,7 +117,7 @@ def geometry(config: Config, fallback: Size | None = None) -> InputGeometry:
     is the input's size if neither the configuration nor the data set has one.
     """
     name, given, rule = config.data.name, config.data.view, resize_of(config)
-    windows = isinstance(task_for(config).metrics(), DenseMetrics)
+    windows = task_for(config).windows
     size = given.input
     if is_preset(name):
         own = preset(name, "evaluate").crop

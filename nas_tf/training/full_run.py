@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from nas_tf import folders, networks
+from nas_tf import folders, networks, spaces
 from nas_tf.config import resumed
 from nas_tf.config.load import dump
 from nas_tf.config.schema import Config, Evaluation
@@ -17,7 +17,6 @@ from nas_tf.genotype import Genotype
 from nas_tf.networks import Settings
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
-from nas_tf.networks.heads import Head
 from nas_tf.networks.model_files import read_model
 from nas_tf.networks.state import (
     Arrays,
@@ -187,7 +186,7 @@ class FullRun:
         }
         if figures is not None:
             reward = self.task.score(figures)
-            row |= {"reward": round(reward, 6)}
+            row |= {"reward": reward}
             row |= {key: round(value, 6) for key, value in figures.items() if key != "reward"}
             if before is None or reward > before:
                 self._save_model(BEST)
@@ -202,8 +201,8 @@ class FullRun:
         if self._model is None:
             self._model = networks.build(
                 self.genotype,
-                Head(self.task.name, self.task.channels),
-                input_size=self.size if self.genotype.space == "dpc" else None,
+                self.task.head,
+                input_size=self.size if spaces.get(self.genotype.space).fixed_size else None,
                 settings=self._exported(),
             )
         fill_model(self._model, to_arrays(self.training.parts, self.training.state))

@@ -10,10 +10,9 @@ import tensorflow as tf
 from nas_tf.config.schema import Optimiser
 from nas_tf.networks.arrays import PartLayout
 from nas_tf.networks.blueprint import Blueprint
-from nas_tf.networks.functional import Functional, Precision
+from nas_tf.networks.functional import Computed, Functional, Precision
 from nas_tf.networks.state import State
 from nas_tf.tasks import Task
-from nas_tf.tasks.resolution import enlarged
 from nas_tf.training import hardware, optimizers
 from nas_tf.training.optimizers import PolyakAverage
 
@@ -136,14 +135,14 @@ class Learner:
     def _replica_step(self, inputs: Any, encoded: Any, teacher: Any) -> tf.Tensor:
         replica = tf.distribute.get_replica_context()
         weights = {part: tf.identity(vector) for part, vector in self.trainable.items()}
-        outputs, measured = self._network(
+        computed = self._network(
             inputs,
             weights,
             self.statistics,
             training=self.recipe.normalising,
             seed=self._dropout_seed(replica),
         )
-        loss = self.loss(outputs, encoded, teacher)
+        loss, measured = self.loss(computed, encoded, teacher), computed.measured
         gradients = _gradients(loss, [weights[part] for part in self.optimisers])
         if self.strategy.num_replicas_in_sync > 1:  # with one replica it would leak the graph
             gradients, measured = replica.all_reduce(
@@ -170,20 +169,16 @@ class Learner:
         if self._average is not None:
             self._average.update(self.trainable, measured)
 
-    def loss(self, outputs: dict[str, tf.Tensor], encoded: Any, teacher: Any) -> tf.Tensor:
+    def loss(self, computed: Computed, encoded: Any, teacher: Any) -> tf.Tensor:
         """Returns the task's loss, plus those of auxiliary heads and the teacher's distance."""
         recipe, task = self.recipe, self._task
-        logits = outputs["logits"]
-        loss = task.loss(encoded, logits, at=recipe.loss_at)
+        loss = task.loss(encoded, computed.outputs, at=recipe.loss_at)
         if recipe.auxiliary_weight:
-            for name, auxiliary in outputs.items():
-                if name != "logits":
-                    term = task.loss(encoded, auxiliary, at=recipe.loss_at)
-                    loss += recipe.auxiliary_weight * term
+            for auxiliary in computed.auxiliaries.values():
+                term = task.loss(encoded, auxiliary, at=recipe.loss_at)
+                loss += recipe.auxiliary_weight * term
         if recipe.distillation and teacher is not None:
-            teacher = tf.cast(teacher, tf.float32)
-            distance = enlarged(logits, tf.shape(teacher)[1:3]) - teacher
-            loss += recipe.distillation * tf.reduce_mean(distance**2)
+            loss += recipe.distillation * task.distance(computed.outputs, teacher)
         return loss
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from nas_tf.networks.state import State
-from nas_tf.tasks import Task
+from nas_tf.tasks import Outputs, Task
 from nas_tf.training.scoring import Scorer, Split
 
 ROWS = 4
@@ -20,13 +20,14 @@ def predictions_picture(task: Task, scorer: Scorer, state: State, split: Split) 
 
 
 def examples_picture(
-    task: Task, predictions: Iterable[tuple[tf.Tensor, Any, tf.Tensor]]
+    task: Task, predictions: Iterable[tuple[tf.Tensor, Any, Outputs]]
 ) -> np.ndarray:
-    """Returns a picture with a row per example from batches of images, raw targets and logits."""
+    """Returns a picture with a row per example from batches of images, raw targets and outputs."""
     rows: list[np.ndarray] = []
-    for images, target, logits in predictions:
+    for images, target, outputs in predictions:
         for n in range(len(images)):
             raw = {k: v[n] for k, v in target.items()} if isinstance(target, dict) else target[n]
-            row = task.picture(images[n].numpy(), raw, logits[n].numpy())
+            own = {name: values[n] for name, values in outputs.items()}
+            row = task.picture(images[n].numpy(), raw, own)
             rows += [row, np.full((_GAP, *row.shape[1:]), 255, np.uint8)]
     return np.concatenate(rows[:-1])

@@ -5,7 +5,7 @@ Conflicts within a configuration are refused when it is read (``config.conflicts
 
 from collections.abc import Collection
 
-from nas_tf.config.conflicts import SMALLEST
+from nas_tf import spaces
 from nas_tf.config.schema import Config, Schedule
 from nas_tf.data.folder import PREFIX
 from nas_tf.data.info import DatasetInfo
@@ -16,7 +16,8 @@ from nas_tf.errors import ConfigError, DataError, did_you_mean
 from nas_tf.sizes import Size
 from nas_tf.tasks import Task
 from nas_tf.training import from_config
-from nas_tf.training.split_cache import task_of
+from nas_tf.training.scoring import check_evaluation
+from nas_tf.training.task_settings import task_of
 
 
 def encoder_weights(config: Config) -> None:
@@ -89,19 +90,19 @@ def _check_agreement(key: str, info: DatasetInfo, config: Config) -> None:
     target = wanted.target.key
     if target in info.targets:
         task = task_of(info, target)
-        if (task.name, task.channels) == (wanted.name, wanted.channels):
+        if task.head == wanted.head:
             if target != "label" or info.ignore_label == own.ignore_label:
                 return
             raise ConfigError(
                 f"{key} is {info.name}, whose ignored label is {info.ignore_label}, and that of "
                 f"{own.name} is {own.ignore_label}, expected the same for all stages"
             )
-        has = f"{task.channels} outputs of {task.name}"
+        has = f"{task.head.channels} outputs of {task.name}"
     else:
         has = f"targets {', '.join(info.targets)}"
     raise ConfigError(
-        f"{key} is {info.name}, which has {has}, and {own.name} has {wanted.channels} outputs of "
-        f"{wanted.name}, expected the same for all stages"
+        f"{key} is {info.name}, which has {has}, and {own.name} has "
+        f"{wanted.head.channels} outputs of {wanted.name}, expected the same for all stages"
     )
 
 
@@ -114,13 +115,15 @@ def _check_crop(key: str, crop: Size | None, name: str) -> None:
 
 
 def _check_scales(config: Config) -> None:
-    """Raises if the smallest scale makes images too small for the encoder."""
-    crop, least = from_config.geometry(config).size, SMALLEST[config.space]
+    """Raises if scales cannot be averaged, or make images too small for the encoder."""
+    check_evaluation(from_config.task_for(config), config.evaluation)
+    crop, space = from_config.geometry(config).size, spaces.get(config.space)
+    least = space.smallest_side
     for scale in config.evaluation.scales:
         if round(min(crop) * scale) < least:
             raise ConfigError(
                 f"evaluation.scales has {scale:g}, which makes {crop[0]}x{crop[1]} smaller than "
-                f"the encoder of space {config.space} takes, expected none below "
+                f"the encoder of space {space.name} takes, expected none below "
                 f"{least / min(crop):.3g}"
             )
 

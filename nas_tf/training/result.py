@@ -29,8 +29,8 @@ class CandidateResult:
 
     The score is the task's own figure; ``search.pricing`` turns it into a reward by penalties on
     cost. ``stopped`` is the reason why the candidate did not run to its end: ``gate`` for a weak
-    one, or the reason of a failure, for which the score is the floor. ``over_limit`` marks the
-    failure of a network that exceeds a limit on its cost.
+    one, or the reason of a failure, for which the score is ``limits.failure_score`` and ranks
+    nothing. ``over_limit`` marks a refused candidate: beyond a limit, or without a network.
     """
 
     genotype: Genotype

@@ -4,6 +4,7 @@ Whole pictures are scored at their own size if a task predicts one value per pix
 examples are cut-out persons, are scored in the view that the data set has for them.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,12 +17,13 @@ from nas_tf.data import pipeline
 from nas_tf.data.examples import Examples
 from nas_tf.data.views import View
 from nas_tf.data.whole_pictures import WholePictures, spread
+from nas_tf.errors import ConfigError
 from nas_tf.networks.arrays import PartLayout, layouts
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.functional import Functional
 from nas_tf.networks.state import State
 from nas_tf.sizes import Size
-from nas_tf.tasks import Metrics, Task
+from nas_tf.tasks import Answer, DenseTask, Metrics, Outputs, Task
 
 _PIXELS = 1 << 22
 """Pixels per update of the metrics; larger pictures are split into strips of rows."""
@@ -75,12 +77,13 @@ class Scorer:
         crop: Size,
         evaluation: Evaluation,
     ) -> None:
+        check_evaluation(task, evaluation)
         self._task, self._crop, self._evaluation = task, crop, evaluation
         self._networks = [
             Functional(blueprint_at(_scaled(crop, scale)).deployed(), parts=parts)
             for scale in evaluation.scales
         ]
-        self._run = tf.function(self._logits, autograph=False)
+        self._run = tf.function(self._outputs, autograph=False)
 
     def score(
         self,
@@ -89,55 +92,115 @@ class Scorer:
         progress: Callable[[int], None] | None = None,
     ) -> Metrics:
         """Returns the task's figures; ``progress`` is called with the scored pictures' number."""
-        metrics, done = self._task.metrics(), 0
+        metrics, done = metrics_of(self._task), 0
         if isinstance(pictures, Split):
-            for _, target, logits in self.predictions(state, pictures):
-                metrics.update(target, logits, self._crop)
-                done += len(logits)
+            for images, target, outputs in self.predictions(state, pictures):
+                metrics.update(target, outputs, self._crop)
+                done += len(images)
                 if progress is not None:
                     progress(done)
             return metrics
         vectors = _constants(state)
 
-        def predict(windows: Any) -> tf.Tensor:
+        def predict(windows: Any) -> Answer:
             images = tf.cast(tf.constant(windows), tf.float32) / 127.5 - 1
-            logits = self._run(padded(images, self._evaluation.batch), *vectors)
-            return metrics.predicted(logits[: len(windows)], self._crop)
+            outputs = self._run(padded(images, self._evaluation.batch), *vectors)
+            return self._task.marked(first_rows(outputs, len(windows)), self._crop)
 
         for scored in pictures.predictions(predict, self._evaluation.batch):
             rows = max(1, _PIXELS // scored.target.shape[1])
             for first in range(0, len(scored.target), rows):
                 strip = slice(first, first + rows)
-                metrics.add(scored.target[None, strip], scored.prediction[None, strip])
+                answer = {name: part[None, strip] for name, part in scored.prediction.items()}
+                metrics.add(scored.target[None, strip], answer)
             done += 1
             if progress is not None:
                 progress(done)
         return metrics
 
-    def predictions(self, state: State, split: Split) -> Iterator[tuple[Any, Any, tf.Tensor]]:
-        """Iterates batches of images, raw targets and logits."""
+    def predictions(self, state: State, split: Split) -> Iterator[tuple[Any, Any, Outputs]]:
+        """Iterates batches of images, raw targets and outputs."""
         vectors = _constants(state)
         size = self._evaluation.batch
         for images, target in split.batches(self._task, size):
-            yield images, target, self._run(padded(images, size), *vectors)[: len(images)]
+            outputs = self._run(padded(images, size), *vectors)
+            yield images, target, first_rows(outputs, len(images))
 
-    def _logits(self, images: tf.Tensor, trainable: Any, statistics: Any) -> tf.Tensor:
-        def predict(network: Functional, inputs: tf.Tensor) -> tf.Tensor:
-            return network(inputs, trainable, statistics)[0]["logits"]
+    def _outputs(self, images: tf.Tensor, trainable: Any, statistics: Any) -> Outputs:
+        def predict(network: Functional, inputs: tf.Tensor) -> Outputs:
+            return network(inputs, trainable, statistics).outputs
 
-        sums = []
+        found = []
         for network in self._networks:
             size = network.blueprint.input_size
             inputs = images if size == tuple(self._crop) else tf.image.resize(images, size)
             run = partial(predict, network)
-            logits = self._task.flip_tested(run, inputs) if self._evaluation.flip else run(inputs)
-            common = tf.shape(sums[0])[1:3] if sums else tf.shape(logits)[1:3]
-            sums.append(tf.image.resize(logits, common))
-        return tf.add_n(sums) / len(sums)
+            found.append(
+                self._task.flip_tested(run, inputs) if self._evaluation.flip else run(inputs)
+            )
+        return self._task.averaged(found) if len(found) > 1 else found[0]
 
 
-def shipped(blueprint: Blueprint, state: State) -> Callable[[Any], tf.Tensor]:
-    """Returns a function that computes the exported network's float32 logits.
+class WithLoss(Metrics):
+    """A task's metrics, and the mean loss of the examples as the figure ``loss``."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self._metrics, self._sum, self._count = task.metrics(), 0.0, 0
+
+    def update(self, target: Any, outputs: Outputs, image_size: Size) -> None:
+        """Accumulates a batch, weighted by its number of examples."""
+        count = len(tf.nest.flatten(target)[0])
+        encoded = self.task.encode(target, image_size)
+        self._sum += count * float(self.task.loss(encoded, outputs))
+        self._count += count
+        self._metrics.update(target, outputs, image_size)
+
+    def add(self, target: Any, answer: Answer) -> None:
+        """Accumulates a batch of answers, which have no loss."""
+        self._metrics.add(target, answer)
+
+    def result(self) -> Mapping[str, float]:
+        """Returns the task's figures and the loss."""
+        return {**self._metrics.result(), "loss": self._sum / max(1, self._count)}
+
+    def reset(self) -> None:
+        """Discards all batches."""
+        self._sum, self._count = 0.0, 0
+        self._metrics.reset()
+
+    def merge(self, other: Metrics) -> None:
+        """Adds the batches of other metrics."""
+        self._sum, self._count = self._sum + other._sum, self._count + other._count  # type: ignore[attr-defined]
+        self._metrics.merge(other._metrics)  # type: ignore[attr-defined]
+
+    def table(self) -> list[dict[str, Any]]:
+        """Returns the task's figures in detail."""
+        return self._metrics.table()
+
+
+def metrics_of(task: Task) -> Metrics:
+    """Returns new metrics of a task, with the loss among the figures if its score needs it."""
+    return WithLoss(task) if task.needs_validation_loss else task.metrics()
+
+
+def check_evaluation(task: Task, evaluation: Evaluation) -> None:
+    """Raises if outputs are to be averaged that are no maps."""
+    if isinstance(task, DenseTask):
+        return
+    for key, value, accepted in (
+        ("flip", evaluation.flip, False),
+        ("scales", evaluation.scales, (1.0,)),
+    ):
+        if value != accepted:
+            raise ConfigError(
+                f"evaluation.{key} is {json.dumps(value)}, and outputs of {task.name} cannot be "
+                f"averaged, expected {json.dumps(accepted)}"
+            )
+
+
+def shipped(blueprint: Blueprint, state: State) -> Callable[[Any], Outputs]:
+    """Returns a function that computes the exported network's float32 outputs.
 
     Its argument is images, or taps for a decoder.
     """
@@ -146,13 +209,18 @@ def shipped(blueprint: Blueprint, state: State) -> Callable[[Any], tf.Tensor]:
         {part: tf.constant(vector) for part, vector in vectors.items()}
         for vectors in _vectors(state)
     )
-    return lambda inputs: network(inputs, trainable, statistics)[0]["logits"]
+    return lambda inputs: network(inputs, trainable, statistics).outputs
 
 
 def padded(part: tf.Tensor, batch: int) -> tf.Tensor:
     """Returns a smaller batch padded with zeros, so that one graph serves all."""
     absent = batch - len(part)
     return tf.pad(part, [[0, absent]] + [[0, 0]] * (part.shape.rank - 1)) if absent else part
+
+
+def first_rows(outputs: Outputs, count: int) -> Outputs:
+    """Returns the outputs of the first rows of a padded batch."""
+    return {name: values[:count] for name, values in outputs.items()}
 
 
 def _scaled(crop: Size, scale: float) -> Size:

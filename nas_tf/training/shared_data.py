@@ -150,11 +150,8 @@ class SharedData:
 
     def _as_stored(self, raw: Any) -> tf.Tensor:
         """Returns the encoded target at the finest tap's resolution, like the stored one."""
-        encoded = self.task.encode(raw, self.stage_two_view.crop)
-        if encoded.shape.rank == 4:
-            return encoded
-        size = self._tap_size(self.stage_two_view.crop)
-        return tf.image.resize(encoded[..., None], size, method="nearest")[..., 0]
+        crop = self.stage_two_view.crop
+        return self.task.stored(self.task.encode(raw, crop), self._tap_size(crop))
 
     @staticmethod
     def _tap_size(crop: Size) -> Size:
@@ -183,8 +180,8 @@ class SharedData:
             yield padded(image, batch), self._scored_target(stored)
 
     def _scored_target(self, stored: dict[str, tf.Tensor]) -> Any:
-        """Returns the stored target, or the raw one if the score needs extra fields."""
-        extras = self.task.extras
-        if not extras:
-            return stored["target"]
-        return {key: stored[key] for key in (self.task.target.key, *extras)}
+        """Returns the stored target, or the raw one if it is another or has extra fields."""
+        key, extras = self.task.target.key, self.task.extras
+        if extras:
+            return {name: stored[name] for name in (key, *extras)}
+        return stored[key if self.task.has_encoding else "target"]

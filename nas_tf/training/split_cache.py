@@ -7,49 +7,19 @@ from typing import Any
 from tensorflow import keras
 
 from nas_tf import folders
-from nas_tf.config import schema
 from nas_tf.data import pipeline
 from nas_tf.data.examples import Examples
-from nas_tf.data.info import DatasetInfo
 from nas_tf.data.views import View
-from nas_tf.errors import ConfigError
-from nas_tf.tasks import Depth, Pose, Segmentation, Task
-from nas_tf.training import task_settings
+from nas_tf.tasks import Task
 from nas_tf.training.encoding import Progress, Source
 from nas_tf.training.features import CacheKey, FeatureCache, prepare
 
 _BATCH = 16
-_NO_SETTINGS = schema.Task()
 
 
 def features_dir() -> Path:
     """Returns the folder of all caches: $NAS_TF_CACHE/features, else ~/.cache/nas_tf/features."""
     return folders.cache("features")
-
-
-def task_of(
-    info: DatasetInfo, target: str | None = None, settings: schema.Task = _NO_SETTINGS
-) -> Task:
-    """Returns the task of a data set's target, by default of its first."""
-    target = target or info.targets[0]
-    if target not in info.targets:
-        accepted = ", ".join(info.targets)
-        raise ConfigError(f"target {target!r} is not in {info.name}, expected {accepted}")
-    given = task_settings.arguments(settings, info, target)
-    if target == "depth":
-        return Depth(**given)
-    if target == "keypoints":
-        given.setdefault("unscored", [info.joints.index(joint) for joint in info.unscored_joints])
-        if given["score"] == "oks" and info.sigmas:
-            given.setdefault("sigmas", info.sigmas)
-        return Pose(len(info.joints), names=info.joints, swaps=info.swaps, **given)
-    return Segmentation(
-        len(info.classes),
-        ignore_label=info.ignore_label,
-        names=info.classes,
-        colours=info.colours,
-        **given,
-    )
 
 
 def cache_split(
@@ -97,6 +67,7 @@ def cache_split(
         key,
         _source(examples, task, view, views, seed, chosen),
         encoder,
+        stored=task.stored,
         teacher=teacher,
         extras=_extras(task),
         batch=_BATCH,
@@ -112,7 +83,7 @@ def _stored_fields(task: Task) -> str:
 
 def _extras(task: Task) -> tuple[str, ...]:
     """Returns the fields that only the score needs: the raw target and the task's extras."""
-    return (task.target.key, *task.extras) if task.extras else ()
+    return (task.target.key, *task.extras) if task.extras or task.has_encoding else ()
 
 
 def _source(
@@ -132,8 +103,8 @@ def _source(
         )
 
         def encoded(image: Any, target: Any) -> tuple[Any, ...]:
-            extras = (target,) if task.extras else ()
-            return image, task.encode(target, view.crop), *extras
+            raw = target if task.extras else {task.target.key: target}
+            return image, task.encode(target, view.crop), *([raw] if _extras(task) else ())
 
         return examples.checked(stream.map(encoded))
 

@@ -1,19 +1,35 @@
-"""Turns the ``task`` section of a configuration into arguments of a task, and back."""
+"""Turns a target and the ``task`` section of a configuration into a task, and back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nas_tf.config import schema
 from nas_tf.config.schema import TASK_KEYS
 from nas_tf.data.info import DatasetInfo
 from nas_tf.errors import ConfigError, did_you_mean
-from nas_tf.tasks import Task
+from nas_tf.tasks import Depth, Pose, Segmentation, Task
 
 _NEEDS = {"pckh": "head_size", "oks": "area"}
+_NO_SETTINGS = schema.Task()
 
 
-def arguments(settings: schema.Task, info: DatasetInfo, target: str) -> dict[str, Any]:
-    """Returns the keys with a value as arguments of the target's task; raises if one is wrong."""
+def task_of(
+    info: DatasetInfo, target: str | None = None, settings: schema.Task = _NO_SETTINGS
+) -> Task:
+    """Returns the task of a data set's target, by default of its first."""
+    target = target or info.targets[0]
+    if target not in info.targets:
+        accepted = ", ".join(info.targets)
+        raise ConfigError(f"target {target!r} is not in {info.name}, expected {accepted}")
+    if target not in TASK_OF_TARGET:
+        raise ConfigError(
+            f"target {target} of {info.name} has no task, expected {', '.join(TASK_OF_TARGET)}"
+        )
+    return TASK_OF_TARGET[target](info, _given(settings, info, target))
+
+
+def _given(settings: schema.Task, info: DatasetInfo, target: str) -> dict[str, Any]:
+    """Returns the keys of the section that have a value; raises if the target has none such."""
     given = {
         key: value
         for key in settings.__struct_fields__
@@ -26,21 +42,45 @@ def arguments(settings: schema.Task, info: DatasetInfo, target: str) -> dict[str
                 f"task.{key} is {_written(value)}, and target {target} of {info.name} has no such "
                 f"setting, expected null (it has {', '.join(accepted) or 'none'})"
             )
+    return given
+
+
+def _segmentation(info: DatasetInfo, given: dict[str, Any]) -> Segmentation:
     if "background" in given:
         given["background"] = _index("task.background", given["background"], info, info.classes)
     if "class_weights" in given:
         _check_count("task.class_weights", given["class_weights"], "class", info, info.classes)
-    if target == "keypoints":
-        _check_score(given, info)
-    return given
+    return Segmentation(
+        len(info.classes),
+        ignore_label=info.ignore_label,
+        names=info.classes,
+        colours=info.colours,
+        **given,
+    )
+
+
+def _pose(info: DatasetInfo, given: dict[str, Any]) -> Pose:
+    _check_score(given, info)
+    given.setdefault("unscored", [info.joints.index(joint) for joint in info.unscored_joints])
+    if given["score"] == "oks" and info.sigmas:
+        given.setdefault("sigmas", info.sigmas)
+    return Pose(len(info.joints), names=info.joints, swaps=info.swaps, **given)
+
+
+TASK_OF_TARGET: dict[str, Callable[[DatasetInfo, dict[str, Any]], Task]] = {
+    "label": _segmentation,
+    "depth": lambda info, given: Depth(**given),
+    "keypoints": _pose,
+}
+"""Makes the task of each target from the data set and the settings; a program may change it."""
 
 
 def described(task: Task, own: Task) -> schema.Task:
     """Returns the section that yields ``task`` from the data set's own; raises if none does."""
-    if (task.name, task.channels) != (own.name, own.channels):
+    if task.head != own.head:
         raise ConfigError(
-            f"the task is {task.name} with {task.channels} outputs and the data's is "
-            f"{own.name} with {own.channels}"
+            f"the task is {task.name} with {task.head.channels} outputs and the data's is "
+            f"{own.name} with {own.head.channels}"
         )
     if type(task) is not type(own):
         raise ConfigError(

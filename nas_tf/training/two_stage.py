@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 from msgspec import structs
 
+from nas_tf import spaces
 from nas_tf.config.schema import Config, StageOne, StageTwo
 from nas_tf.genotype import Genotype
 from nas_tf.networks.arrays import layouts
@@ -22,7 +23,7 @@ from nas_tf.training.guards import Diverged, Guard, OverLimit, UnknownCost
 from nas_tf.training.learner import Learner, Recipe
 from nas_tf.training.optimizers import learning_rate_factor
 from nas_tf.training.result import CandidateResult, StageResult
-from nas_tf.training.scoring import shipped
+from nas_tf.training.scoring import first_rows, metrics_of, shipped
 from nas_tf.training.shared_data import SharedData
 
 Observer = Callable[[str, int, int, float], None]
@@ -89,7 +90,15 @@ class TwoStage:
 
         ``on_scored`` is called with the network that was scored last and its state.
         """
-        candidate = _Candidate(self, genotype, self.config.seed if seed is None else seed)
+        seed = self.config.seed if seed is None else seed
+        reason = spaces.get(self.config.space).refusal(genotype)
+        if reason is not None:
+            floor = self.config.limits.failure_score
+            return CandidateResult(
+                **{"genotype": genotype, "score": floor, "stopped": reason, "seed": seed},
+                **{"failed": True, "over_limit": True},
+            )
+        candidate = _Candidate(self, genotype, seed)
         try:
             result = candidate.run(gate, observer)
             if on_scored is not None:
@@ -272,11 +281,12 @@ class _Candidate:
         if not state.is_finite:
             raise Diverged(f"weights are not finite after stage {self._number}")
         shared, now = self._shared, time.perf_counter()
-        metrics = shared.task.metrics()
+        metrics = metrics_of(shared.task)
         predict = tf.function(shipped(blueprint, state), autograph=False)
         for n, (inputs, target) in enumerate(batches):
             rows = len(tf.nest.flatten(target)[0])
-            metrics.update(target, predict(inputs)[:rows], shared.reward_view.crop)
+            outputs = first_rows(predict(inputs), rows)
+            metrics.update(target, outputs, shared.reward_view.crop)
             now = clock.add("validate" if n else "validate_trace", now)
             self._guard.check()
         self.scored = blueprint, state

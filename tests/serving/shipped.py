@@ -7,7 +7,6 @@ import numpy as np
 
 from benchmarks.deploy import random_arrays
 from nas_tf import networks, spaces
-from nas_tf.networks.heads import Head
 from nas_tf.networks.state import Arrays
 from nas_tf.tasks import Depth, Pose, Segmentation, Task
 from serving import graph, images
@@ -29,7 +28,7 @@ def shipment(
     chosen = TASKS[task]
     blueprint = networks.blueprint_of(
         spaces.resolve(genotype) if genotype else spaces.get(space).sample(random.Random(seed)),
-        Head(task, chosen.channels),
+        chosen.head,
         input_size=SIZE,
         settings=networks.settings.search(space, width=8, alpha=0.35),
     )
@@ -42,9 +41,8 @@ def shipment(
 
 def _spread(network: Shipment) -> Arrays:
     """Returns weights whose depths are those of rooms: random ones are all below the minimum."""
-    logits = graph.network(network.blueprint, network.arrays)(
-        images.normalised(pictures(8))
-    ).numpy()
+    function = graph.network(network.blueprint, network.arrays)
+    logits = function(images.normalised(pictures(8)))["logits"].numpy()
     low, high = np.percentile(logits, (2, 98))
     factor = np.float32(9 / (high - low))
     head = next(layer.name for layer in reversed(network.shipped.layers) if layer.kind == "conv")

@@ -16,7 +16,8 @@ from tests.serving.shipped import CLASSES, SIZE, pictures, shipment
 
 
 def logits_of(network: Shipment, pixels: np.ndarray) -> np.ndarray:
-    return graph.network(network.blueprint, network.arrays)(images.normalised(pixels)).numpy()
+    function = graph.network(network.blueprint, network.arrays)
+    return function(images.normalised(pixels))["logits"].numpy()
 
 
 def lesson(network: Shipment, count: int = 16) -> tf.data.Dataset:
@@ -53,7 +54,9 @@ def test_the_fused_model_is_the_network_and_its_weights_go_back(space: str, seed
 def int8_logits_of(network: Shipment, pixels: np.ndarray) -> np.ndarray:
     """Returns the logits of TFLite's int8, before anything is decoded from them."""
     function = graph.network(network.blueprint, network.arrays)
-    run = tf.function(lambda image: function(images.normalised(image)), autograph=False)
+    run = tf.function(
+        lambda image: function(images.normalised(image))["logits"], autograph=False
+    )
     concrete = run.get_concrete_function(tf.TensorSpec((1, *SIZE, 3), tf.float32))
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
     converter.optimizations = [tf.lite.Optimize.DEFAULT]

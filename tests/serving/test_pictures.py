@@ -203,3 +203,34 @@ def test_joints_are_drawn_where_they_are_and_noise_is_not() -> None:
     drawn = overlay.draw(GREY, {"keypoints": joints, "heatmaps": None}, ABOUT)
     changed = np.argwhere((drawn != GREY).any(-1))
     assert np.abs(changed.mean(0) - (8.5, 6.5)).max() < 1
+
+
+def test_answers_of_an_unknown_task_are_refused_by_its_name() -> None:
+    answer, about = {"normals": np.zeros((10, 15, 3), np.float32)}, {**ABOUT, "task": "slope"}
+    line = r"^the model returns normals of task slope, which cannot be drawn, expected a model"
+    with pytest.raises(ConfigError, match=line):
+        overlay.draw(GREY, answer, about)
+    with pytest.raises(ConfigError, match=line):
+        overlay.values(answer, about)
+    with pytest.raises(
+        ConfigError, match=r"^the model returns normals, which cannot be drawn, ex"
+    ):
+        overlay.draw(GREY, answer, ABOUT)
+
+
+def test_joints_have_no_picture_of_values() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^the model returns keypoints, expected a value per pi"
+    ):
+        overlay.values({"keypoints": np.zeros((3, 3))}, ABOUT)
+
+
+def test_values_of_files_are_those_of_the_answers() -> None:
+    mask = np.array([[0, 1, 1], [1, 0, 0]], np.uint8)
+    depth = np.array([[0.5, 2.25, 8.0]], np.float32)
+    for name, values, stored in (("mask", mask, mask), ("depth", depth, depth * 256)):
+        direct = overlay.values({name: values}, ABOUT)
+        file = overlay.values({f"{name}_png_bytes": stored}, ABOUT)
+        np.testing.assert_array_equal(direct, stored)
+        np.testing.assert_array_equal(file, direct)
+    assert overlay.values({"mask": mask}, ABOUT).getpalette()[:6] == [255, 0, 0, 0, 0, 255]

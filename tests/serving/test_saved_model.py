@@ -22,7 +22,7 @@ from nas_tf.networks.state import fill_model
 from serving import images, saved_model
 from serving.parity import keras_answers
 from serving.shipment import Shipment
-from serving.signatures import DEFAULT, FILES, LOGITS, PROBABILITIES
+from serving.signatures import DEFAULT, FILES, LOGITS
 from tests.serving.shipped import SIZE, TASKS, is_distinctive, pictures, shipment
 
 
@@ -123,7 +123,7 @@ def test_joints_are_in_the_pixels_of_the_file(tmp_path: Path) -> None:
 def test_probabilities_are_those_of_the_logits(exported: tuple[Shipment, Path]) -> None:
     pixels = tf.constant(pictures())
     logits = signature(exported[1], LOGITS)(images=pixels)["logits"]
-    found = signature(exported[1], PROBABILITIES)(images=pixels)["probabilities"]
+    found = signature(exported[1], "probabilities")(images=pixels)["probabilities"]
     np.testing.assert_allclose(found, tf.nn.softmax(logits), atol=1e-6)
 
 

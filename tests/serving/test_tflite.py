@@ -150,6 +150,8 @@ def test_it_says_what_it_is(tmp_path: Path) -> None:
     (item, content), path = of_task("auxcell", "segmentation", "fp32"), tmp_path / "one.tflite"
     path.write_bytes(content)
     assert lite_metadata.read(path) == item.about() | {"kind": "fp32"}
+    assert lite_metadata.attached_to(content) == lite_metadata.read(path)
+    assert lite_metadata.attached_to(content[:-60]) == {}
     with zipfile.ZipFile(path) as files:
         assert files.read("labels.txt").decode().split() == list(CLASSES)
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))

@@ -30,7 +30,8 @@ def network(task: str = "segmentation") -> Shipment:
     item = replace(shipment(task=task), resize=Resize(longer=96))
     if task != "segmentation":
         return item
-    logits = graph.network(item.blueprint, item.arrays)(images.normalised(pictures(8)))
+    function = graph.network(item.blueprint, item.arrays)
+    logits = function(images.normalised(pictures(8)))["logits"]
     head = next(layer.name for layer in reversed(item.shipped.layers) if layer.kind == "conv")
     bias = item.arrays[head, "bias"] - np.median(logits, axis=(0, 1, 2))
     return replace(item, arrays=item.arrays | {(head, "bias"): bias.astype(np.float32)})
@@ -62,7 +63,7 @@ def _scorer(network: Shipment):
 
         def predictions(self, answer, batch):
             maps = answer(network.geometry.cut(self.picture).numpy())
-            self.mask = network.geometry.joined(maps, self.picture.shape[:2]).numpy()
+            self.mask = network.geometry.joined(maps["mask"], self.picture.shape[:2]).numpy()
             yield from ()
 
     def mask(picture: np.ndarray) -> np.ndarray:
@@ -141,3 +142,22 @@ def test_depths_and_joints_come_back_at_the_own_size(tmp_path: Path) -> None:
     by_file = tf.saved_model.load(str(folder)).signatures[FILES]
     found = by_file(image_bytes=tf.constant([content.getvalue()]))["keypoints"][0]
     np.testing.assert_allclose(found, given, atol=1e-3)
+
+
+def test_windows_of_an_unknown_task_are_returned_as_they_are() -> None:
+    geometry = InputGeometry(SIZE, Resize())
+    picture = pictures(1, size=(160, 96))[0]
+    about = {"task": "brightness", "input": geometry.to_dict()}
+    found = whole_picture.answer(lambda windows: {"mean": windows.mean((1, 2, 3))}, about, picture)
+    windows = geometry.cut(picture).numpy()
+    np.testing.assert_array_equal(found["mean"], windows.mean((1, 2, 3)))
+    assert found["mean"].shape == (3,)
+
+
+def test_maps_of_vectors_are_joined_like_those_of_values() -> None:
+    geometry = InputGeometry(SIZE, Resize(longer_at_most=200))
+    picture = pictures(1, size=(240, 320))[0]
+    windows = geometry.cut(picture).numpy()
+    joined = geometry.joined(windows, picture.shape[:2])
+    channels = [geometry.joined(windows[..., n], picture.shape[:2]) for n in range(3)]
+    np.testing.assert_array_equal(joined, np.stack(channels, -1))

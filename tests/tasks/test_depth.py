@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_tf.errors import ConfigError
-from nas_tf.tasks import Depth
-from tests.contracts.task_contract import TaskContract
+from nas_tf.tasks import Depth, Outputs
+from tests.contracts.task_contract import DenseTaskContract
 
 
-class TestDepth(TaskContract):
+class TestDepth(DenseTaskContract):
     task = Depth()
 
     def targets(self, seed: int, batch: int) -> tf.Tensor:
@@ -17,8 +17,12 @@ class TestDepth(TaskContract):
         coarse = rng.uniform(0.5, 8, (batch, 8, 12)) * (rng.random((batch, 8, 12)) > 0.2)
         return tf.constant(coarse.repeat(4, 1).repeat(4, 2), tf.float32)
 
-    def perfect(self, target: tf.Tensor) -> tf.Tensor:
-        return target[..., None]
+    def perfect(self, target: tf.Tensor) -> Outputs:
+        return {"logits": target[..., None]}
+
+    def outputs(self, seed: int, batch: int) -> Outputs:
+        """Depths of rooms, which the steps of a file tell apart."""
+        return {"logits": 1 + super().outputs(seed, batch)["logits"]}
 
     def without_truth(self, target: tf.Tensor) -> tf.Tensor:
         return tf.zeros_like(target)
@@ -40,9 +44,11 @@ def test_loss_and_figures_by_hand(seed: int) -> None:
     )
     task = Depth()
     logits = tf.constant(given_depth[..., None])
-    assert float(task.loss(tf.constant(true), logits)) == pytest.approx(expected_loss, rel=1e-4)
+    assert float(task.loss(tf.constant(true), {"logits": logits})) == pytest.approx(
+        expected_loss, rel=1e-4
+    )
     metrics = task.metrics()
-    metrics.update(tf.constant(true), logits, (4, 5))
+    metrics.update(tf.constant(true), {"logits": logits}, (4, 5))
     ratio = np.maximum(t / p, p / t)
     assert metrics.result() == pytest.approx(
         {
@@ -68,7 +74,8 @@ def test_berhu_is_continuous_where_it_changes_form_and_quadratic_beyond() -> Non
         for n in range(4):
             picked = tf.one_hot([[n, 3]], 4, on_value=True, off_value=False)
             mask = tf.reduce_any(picked, 1)[:, None]
-            losses.append(float(task.loss(tf.where(mask, true, 0.0), (true + errors)[..., None])))
+            outputs = {"logits": (true + errors)[..., None]}
+            losses.append(float(task.loss(tf.where(mask, true, 0.0), outputs)))
         return losses
 
     at_bound, past_bound, largest = values()[1], values()[2], values()[3]
@@ -80,7 +87,7 @@ def test_no_gradient_comes_from_missing_pixels() -> None:
     true = tf.constant([[[0.0, 2.0]]])
     logits = tf.Variable([[[[9.0], [2.5]]]])
     with tf.GradientTape() as tape:
-        loss = Depth().loss(true, logits)
+        loss = Depth().loss(true, {"logits": logits})
     gradient = tape.gradient(loss, logits).numpy().reshape(-1)
     assert gradient[0] == 0
     assert gradient[1] == pytest.approx(5.0)  # e / c with e = 0.5, c = 0.1
@@ -88,7 +95,8 @@ def test_no_gradient_comes_from_missing_pixels() -> None:
 
 def test_predictions_are_bounded_before_they_are_scored() -> None:
     metrics = Depth(least=0.5, most=10).metrics()
-    metrics.update(tf.ones((1, 1, 2)), tf.constant([[[[-3.0], [50.0]]]]), (1, 2))
+    outputs = {"logits": tf.constant([[[[-3.0], [50.0]]]])}
+    metrics.update(tf.ones((1, 1, 2)), outputs, (1, 2))
     assert metrics.result()["abs_rel"] == pytest.approx((0.5 + 9.0) / 2)
 
 

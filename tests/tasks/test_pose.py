@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from pycocotools.cocoeval import COCOeval
 
 from nas_tf.errors import ConfigError
-from nas_tf.tasks import Pose, heatmaps
+from nas_tf.tasks import Outputs, Pose, heatmaps
 from nas_tf.tasks.pose import COCO_SIGMAS
-from tests.contracts.task_contract import TaskContract
+from tests.contracts.task_contract import DenseTaskContract
 
 JOINTS, SWAPS = 6, ((0, 1), (2, 3))
 
@@ -25,14 +25,14 @@ def people(seed: int, batch: int, joints: int, size: tuple[int, int]) -> np.ndar
     return np.concatenate([points * (seen > 0), seen], -1).astype(np.float32)
 
 
-class PoseContract(TaskContract):
+class PoseContract(DenseTaskContract):
     def targets(self, seed: int, batch: int) -> dict[str, np.ndarray]:
         extra = np.full((batch, 1), 6.0 if self.task.scoring == "pckh" else 9000.0, np.float32)
         points = people(seed, batch, self.task.channels, self.size)
         return {"keypoints": points, self.task.extras[0]: extra}
 
-    def perfect(self, target: dict[str, np.ndarray]) -> tf.Tensor:
-        return self.task.encode(target, self.size)
+    def perfect(self, target: dict[str, np.ndarray]) -> Outputs:
+        return {"logits": self.task.encode(target, self.size)}
 
     def without_truth(self, target: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {**target, "keypoints": np.zeros_like(target["keypoints"])}
@@ -87,7 +87,7 @@ def test_pckh_by_hand(seed: int) -> None:
     logits = tf.random.stateless_normal((3, 16, 24, JOINTS), (seed, 2))
     found = heatmaps.decode(logits)[0].numpy()
     metrics = Pose(JOINTS).metrics()
-    metrics.update(target, logits, size)
+    metrics.update(target, {"logits": logits}, size)
     for row, joint in zip(metrics.table(), range(JOINTS), strict=True):
         for threshold in (0.5, 0.1):
             hits = count = 0
@@ -109,7 +109,7 @@ def test_a_joint_at_the_very_threshold_of_pckh_is_hit() -> None:
         metrics = Pose(1).metrics()
         keypoints = np.array([[[[x + away, y, 2]]]], np.float32)
         target = {"keypoints": keypoints, "head_size": np.array([[8.0]], np.float32)}
-        metrics.update(target, tf.constant(logits), (64, 96))
+        metrics.update(target, {"logits": tf.constant(logits)}, (64, 96))
         assert metrics.result()["pckh@0.5"] == share
 
 
@@ -124,7 +124,8 @@ def test_pckh_of_a_data_set_weighs_joints_by_their_number_and_leaves_some_out() 
     shown[:, 0, 2, 0] += 40
     metrics = Pose(3, unscored=[2]).metrics()
     target = {"keypoints": points, "head_size": np.full((3, 1), 10, np.float32)}
-    metrics.update(target, heatmaps.render(tf.constant(shown), (64, 96)), (64, 96))
+    maps = heatmaps.render(tf.constant(shown), (64, 96))
+    metrics.update(target, {"logits": maps}, (64, 96))
     assert metrics.result()["pckh@0.5"] == pytest.approx(0.8)
 
 
@@ -135,7 +136,7 @@ def test_maps_without_a_finite_value_are_near_nothing(score: str) -> None:
     extra = {task.extras[0]: np.full((1, 1), 50.0, np.float32)}
     metrics = task.metrics()
     broken = tf.fill((1, 16, 24, 17), float("nan"))
-    metrics.update({"keypoints": points, **extra}, broken, (64, 96))
+    metrics.update({"keypoints": points, **extra}, {"logits": broken}, (64, 96))
     assert task.score(metrics.result()) == 0
 
 
@@ -153,7 +154,8 @@ def test_oks_by_hand() -> None:
     oks = falloff[true[:, 2] > 0].mean()
     thresholds = np.linspace(0.5, 0.95, 10)
     metrics = task.metrics()
-    metrics.update(target, task.encode({"keypoints": shifted[None, None]}, size), size)
+    maps = task.encode({"keypoints": shifted[None, None]}, size)
+    metrics.update(target, {"logits": maps}, size)
     assert metrics.result()["ap"] == pytest.approx(np.mean(oks >= thresholds), abs=1e-6)
     assert 0 < metrics.result()["ap"] < 1
 
@@ -171,7 +173,7 @@ def test_oks_takes_its_figures_from_pycocotools() -> None:
         rough = points + np.random.default_rng(seed).normal(0, 2.5, points.shape) * [1, 1, 0]
         area = np.full((2, 1), 800.0, np.float32)
         maps = heatmaps.render(tf.constant(rough, tf.float32), size)
-        metrics.update({"keypoints": points, "area": area}, maps, size)
+        metrics.update({"keypoints": points, "area": area}, {"logits": maps}, size)
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
         truth.dataset = _truth(metrics._people)
@@ -194,8 +196,8 @@ def test_the_flip_test_gives_left_and_right_their_places() -> None:
     mirrored[..., 0] = np.where(points[..., 2] > 0, 95 - points[..., 0], 0)
     mirrored[:, :, [0, 1, 2, 3]] = mirrored[:, :, [1, 0, 3, 2]]
     maps = heatmaps.render(tf.constant(points), (64, 96))
-    turned = task.unflipped(heatmaps.render(tf.constant(mirrored), (64, 96)))
-    np.testing.assert_allclose(turned, maps, atol=1e-5)
+    turned = task.unflipped({"logits": heatmaps.render(tf.constant(mirrored), (64, 96))})
+    np.testing.assert_allclose(turned["logits"], maps, atol=1e-5)
 
 
 def test_loss_is_the_mean_square_over_joints_that_are_there() -> None:
@@ -203,7 +205,9 @@ def test_loss_is_the_mean_square_over_joints_that_are_there() -> None:
     encoded = task.encode(np.array([[[[8.0, 8.0, 2], [0, 0, 0]]]], np.float32), (16, 16))
     logits = np.random.default_rng(0).normal(size=(1, 4, 4, 2)).astype(np.float32)
     expected = np.mean((logits[..., 0] - encoded[..., 0]) ** 2)
-    assert float(task.loss(encoded, tf.constant(logits))) == pytest.approx(expected, rel=1e-5)
+    assert float(task.loss(encoded, {"logits": tf.constant(logits)})) == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -227,6 +231,6 @@ def test_mistakes_are_named(options: dict, message: str) -> None:
 
 
 def test_a_score_without_its_field_is_refused() -> None:
-    metrics = Pose(2).metrics()
+    metrics, outputs = Pose(2).metrics(), {"logits": tf.zeros((1, 4, 4, 2))}
     with pytest.raises(ConfigError, match=r"^target has no 'head_size', which this score"):
-        metrics.update(np.zeros((1, 1, 2, 3), np.float32), tf.zeros((1, 4, 4, 2)), (16, 16))
+        metrics.update(np.zeros((1, 1, 2, 3), np.float32), outputs, (16, 16))

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, jaccard_score
 
 from nas_tf.errors import ConfigError, DataError
-from nas_tf.tasks import Segmentation
-from nas_tf.tasks.confusion import ConfusionMatrix, averages, class_scores
-from tests.contracts.task_contract import TaskContract
+from nas_tf.tasks import Outputs, Segmentation
+from nas_tf.tasks.confusion import ConfusionMatrix, averages, best_classes, class_scores
+from tests.contracts.task_contract import DenseTaskContract
 
 CLASSES, IGNORE = 5, 9
 
@@ -21,7 +21,7 @@ def random_case(seed: int, classes: int = CLASSES) -> tuple[np.ndarray, np.ndarr
     return labels, rng.normal(size=(2, 8, 8, classes)).astype(np.float32)
 
 
-class TestSegmentation(TaskContract):
+class TestSegmentation(DenseTaskContract):
     task = Segmentation(CLASSES, ignore_label=IGNORE)
 
     def targets(self, seed: int, batch: int) -> np.ndarray:
@@ -29,8 +29,8 @@ class TestSegmentation(TaskContract):
         coarse = rng.choice([*range(CLASSES), IGNORE], (batch, 8, 12)).astype(np.uint8)
         return coarse.repeat(4, 1).repeat(4, 2)
 
-    def perfect(self, target: np.ndarray) -> tf.Tensor:
-        return tf.one_hot(target.astype(np.int32), CLASSES) * 10
+    def perfect(self, target: np.ndarray) -> Outputs:
+        return {"logits": tf.one_hot(target.astype(np.int32), CLASSES) * 10}
 
     def without_truth(self, target: np.ndarray) -> np.ndarray:
         return np.full_like(target, IGNORE)
@@ -56,7 +56,7 @@ def test_figures_are_those_of_a_count_by_hand(seed: int, background: int | None)
     labels, logits = random_case(seed)
     task = Segmentation(CLASSES, ignore_label=IGNORE, background=background)
     metrics = task.metrics()
-    metrics.update(tf.constant(labels), tf.constant(logits), (8, 8))
+    metrics.update(tf.constant(labels), {"logits": tf.constant(logits)}, (8, 8))
     result = metrics.result()
     counted = labels != IGNORE
     truth, predicted = labels[counted], logits.argmax(-1)[counted]
@@ -98,13 +98,14 @@ def test_the_mark_of_broken_logits_is_no_class(classes: int) -> None:
     """Classes are bytes only where one more than the last class fits too."""
     logits = np.zeros((1, 1, 3, classes), np.float32)
     logits[0, 0, 1, -1], logits[0, 0, 2] = 1, np.nan
-    found = ConfusionMatrix(classes, 999).classes(tf.constant(logits)).numpy()
+    found = best_classes(tf.constant(logits)).numpy()
     assert found.tolist() == [[[0, classes - 1, classes]]]
 
 
 def test_labels_that_were_never_declared_are_an_error() -> None:
     metrics = Segmentation(5).metrics()
-    metrics.update(tf.constant([[[0, 7, 7, 255]]], tf.uint8), tf.zeros((1, 1, 4, 5)), (1, 4))
+    outputs = {"logits": tf.zeros((1, 1, 4, 5))}
+    metrics.update(tf.constant([[[0, 7, 7, 255]]], tf.uint8), outputs, (1, 4))
     with pytest.raises(DataError, match=r"^2 pixels have labels that are neither 0–4 nor the ign"):
         metrics.result()
 
@@ -139,24 +140,24 @@ def test_loss_is_that_of_a_sum_by_hand(seed: int) -> None:
             label = labels[tuple(place)]
             total -= factors[label] * log_share[(*place, label)]
             count += factors[label]
-        loss = task.loss(tf.constant(labels), tf.constant(logits))
+        loss = task.loss(tf.constant(labels), {"logits": tf.constant(logits)})
         assert float(loss) == pytest.approx(total / count if count else 0.0, rel=1e-4)
 
 
 def test_loss_at_the_logits_takes_the_nearest_label() -> None:
     labels = np.zeros((1, 8, 8), np.uint8)
     labels[0, 2::4, 2::4] = 1
-    logits = tf.zeros((1, 2, 2, 2)) + tf.constant([0.0, 5.0])
+    outputs = {"logits": tf.zeros((1, 2, 2, 2)) + tf.constant([0.0, 5.0])}
     task = Segmentation(2)
-    assert float(task.loss(tf.constant(labels), logits, at="logits")) < 0.01
-    assert float(task.loss(tf.constant(labels), logits)) > 4
+    assert float(task.loss(tf.constant(labels), outputs, at="logits")) < 0.01
+    assert float(task.loss(tf.constant(labels), outputs)) > 4
 
 
 def test_table_has_a_row_a_class() -> None:
     task = Segmentation(3, names=("sky", "road", "car"))
     metrics = task.metrics()
     labels = tf.constant([[[0, 0, 1, 255]]], tf.uint8)
-    metrics.update(labels, tf.one_hot([[[0, 1, 1, 1]]], 3), (1, 4))
+    metrics.update(labels, {"logits": tf.one_hot([[[0, 1, 1, 1]]], 3)}, (1, 4))
     assert metrics.table() == [
         {"class": "sky", "iou": 0.5, "accuracy": 0.5, "share": pytest.approx(2 / 3)},
         {"class": "road", "iou": 0.5, "accuracy": 1.0, "share": pytest.approx(1 / 3)},

@@ -16,7 +16,7 @@ from nas_tf.data.presets import preset
 from nas_tf.training import gate
 from nas_tf.training.result import CandidateResult
 from nas_tf.training.shared_data import SharedData
-from nas_tf.training.split_cache import task_of
+from nas_tf.training.task_settings import task_of
 from nas_tf.training.two_stage import TwoStage
 
 # About half the layers of a published network, for tests of training rather than of networks.

@@ -23,7 +23,7 @@ from nas_tf.networks.functional import Functional, Precision
 from nas_tf.networks.state import from_arrays, initial_arrays
 from nas_tf.training.full import FullTraining, Place, StageData
 from nas_tf.training.full_run import FullRun
-from nas_tf.training.split_cache import task_of
+from nas_tf.training.task_settings import task_of
 from tests.sampling import times
 from tests.training.evaluated import SIMPLE, experiment
 
@@ -194,7 +194,7 @@ def test_the_saved_model_scores_as_the_run_reports(tmp_path: Path) -> None:
     model = keras.models.load_model(tmp_path / "last.keras", compile=False)
     metrics = run.task.metrics()
     for images, target in run._shown.batches(run.task, 20):
-        metrics.update(target, model(images, training=False), run.size)
+        metrics.update(target, {"logits": model(images, training=False)}, run.size)
     assert metrics.result() == pytest.approx(dict(finished.result), abs=1e-4)
 
 
@@ -273,7 +273,7 @@ def test_several_scales_and_mirror_images_count_in_the_final_score(tmp_path: Pat
         network = Functional(run.blueprint_at(size).deployed(), parts=run.training.parts)
 
         def predict(x: tf.Tensor, network: Functional = network) -> tf.Tensor:
-            return network(x, state.trainable, state.statistics)[0]["logits"]
+            return network(x, state.trainable, state.statistics).outputs["logits"]
 
         both = (predict(resized) + predict(resized[:, :, ::-1])[:, :, ::-1]) / 2
         expected += tf.image.resize(both, logits.shape[1:3]) / 2

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from nas_tf import networks, quiet, spaces
 from nas_tf.config.schema import Optimiser
+from nas_tf.networks.functional import Computed
 from nas_tf.networks.state import arrays_of_model, fill_model, initial_arrays, to_arrays
 from nas_tf.tasks import Segmentation
 from nas_tf.training import optimizers
@@ -39,16 +40,19 @@ def test_the_loss_is_its_formula(distillation: float, weight: float) -> None:
     for name in ("aux1", "aux2"):
         expected += weight * softmax_cross_entropy(logits[name], labels)
     expected += distillation * np.mean((logits["logits"] - teacher) ** 2)
-    given = {name: tf.constant(value, tf.float32) for name, value in logits.items()}
+    outputs, *auxiliaries = (
+        {"logits": tf.constant(value, tf.float32)} for value in logits.values()
+    )
+    given = Computed(outputs, dict(enumerate(auxiliaries)), {})
     loss = learner.loss(given, tf.constant(labels), tf.constant(teacher, tf.float16))
     assert float(loss) == pytest.approx(expected, rel=1e-3)
 
 
 def test_without_a_teacher_there_is_no_distance() -> None:
-    logits = {"logits": tf.random.stateless_normal((1, 4, 4, 4), (1, 1))}
+    given = Computed({"logits": tf.random.stateless_normal((1, 4, 4, 4), (1, 1))}, {}, {})
     labels = tf.zeros((1, 4, 4), tf.int32)
-    with_weight = small.learner(distillation=0.3).loss(logits, labels, None)
-    assert float(with_weight) == float(small.learner().loss(logits, labels, None))
+    with_weight = small.learner(distillation=0.3).loss(given, labels, None)
+    assert float(with_weight) == float(small.learner().loss(given, labels, None))
 
 
 def test_gradients_are_clipped_then_decayed() -> None:
@@ -108,9 +112,9 @@ def test_statistics_fit_the_averaged_weights() -> None:
     for _ in range(40):
         learner.step(*small.batch(1), small.RATES)
     state, network = learner.state(), learner._network
-    _, measured = network(
+    measured = network(
         small.batch(1)[0], state.trainable, state.statistics, training=frozenset(network.parts)
-    )
+    ).measured
     started = small.learner().state().statistics["decoder"]
     distance = np.linalg.norm(state.statistics["decoder"] - measured["decoder"])
     assert distance < 0.2 * np.linalg.norm(started - measured["decoder"])
@@ -144,7 +148,8 @@ def test_a_step_is_that_of_keras_and_addons() -> None:
     for seed, most in enumerate((1e-4, 0.02)):
         images, labels = small.batch(seed)
         with tf.GradientTape() as tape:
-            loss = task.loss(labels, model(images, training=True), at="logits")
+            outputs = {"logits": model(images, training=True)}
+            loss = task.loss(labels, outputs, at="logits")
         both.apply_gradients(
             zip(tape.gradient(loss, model.trainable_weights), model.trainable_weights, strict=True)
         )

@@ -11,7 +11,9 @@ from nas_tf.data.presets import preset
 from nas_tf.data.views import View
 from nas_tf.errors import ConfigError
 from nas_tf.tasks import Depth, Pose, Segmentation
-from nas_tf.training.split_cache import cache_split, features_dir, task_of
+from nas_tf.training.split_cache import cache_split, features_dir
+from nas_tf.training.task_settings import task_of
+from tests.tasks.range_task import Range
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,17 @@ def test_another_view_seed_or_subset_is_another_cache(
         )
     }
     assert len(folders) == 4
+
+
+def test_a_raw_target_is_stored_with_an_encoding_of_its_own(
+    shapes: Examples, encoder: tf.keras.Model
+) -> None:
+    view = View((128, 128))
+    cache = cache_split(shapes, Range(), view, encoder, subset=range(3))
+    stored = cache.rows(range(3))
+    raw = np.stack([shapes.get(n)["depth"] for n in range(3)])
+    np.testing.assert_array_equal(stored["depth"], raw)
+    np.testing.assert_array_equal(stored["target"], Range().encode(raw, (128, 128)))
 
 
 def test_every_data_set_has_a_task_for_each_target() -> None:

@@ -12,7 +12,7 @@ from nas_tf.errors import ConfigError
 from nas_tf.search import SearchHyperModel
 from nas_tf.tasks import Depth, Pose, Segmentation
 from nas_tf.training import from_config, preflight, task_settings
-from nas_tf.training.split_cache import task_of
+from nas_tf.training.task_settings import task_of
 
 SHAPES = dataset_info("shapes")
 CLASSES = len(SHAPES.classes)
@@ -39,7 +39,7 @@ def test_the_background_is_left_out_of_the_reward_alone(background: int | str) -
         task_for("label", background=background).metrics(),
     )
     for metrics in (plain, without):
-        metrics.update(tf.constant(labels), logits, (8, 8))
+        metrics.update(tf.constant(labels), {"logits": logits}, (8, 8))
     figures, others = plain.result(), without.result()
     assert figures.pop("reward") > 0.5
     assert others.pop("reward") == 0
@@ -52,10 +52,12 @@ def test_class_weights_are_factors_in_the_loss() -> None:
     labels = tf.constant(np.array([[[0, 1]]], np.uint8))
     logits = tf.one_hot([[[0, 0]]], CLASSES) * 2.0
     wrong, right = (
-        float(task_for("label").loss(labels[..., n:], logits[..., n:, :])) for n in (1, 0)
+        float(task_for("label").loss(labels[..., n:], {"logits": logits[..., n:, :]}))
+        for n in (1, 0)
     )
-    both = float(task_for("label").loss(labels, logits))
-    weighted = float(task_for("label", class_weights=tuple(rare)).loss(labels, logits))
+    outputs = {"logits": logits}
+    both = float(task_for("label").loss(labels, outputs))
+    weighted = float(task_for("label", class_weights=tuple(rare)).loss(labels, outputs))
     right = 2 * both - wrong
     assert weighted == pytest.approx((3 * wrong + right) / 4, rel=1e-5)
 
