@@ -54,9 +54,7 @@ def test_the_fused_model_is_the_network_and_its_weights_go_back(space: str, seed
 def int8_logits_of(network: Shipment, pixels: np.ndarray) -> np.ndarray:
     """Returns the logits of TFLite's int8, before anything is decoded from them."""
     function = graph.network(network.blueprint, network.arrays)
-    run = tf.function(
-        lambda image: function(images.normalised(image))["logits"], autograph=False
-    )
+    run = tf.function(lambda image: function(images.normalised(image))["logits"], autograph=False)
     concrete = run.get_concrete_function(tf.TensorSpec((1, *SIZE, 3), tf.float32))
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
