@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from nas_tf import spaces
 from nas_tf.cli import options, timing
 from nas_tf.config import load
 from nas_tf.config.schema import Config
@@ -25,7 +24,7 @@ _DEFAULT_CONFIG, _CHECK_SEED = "shapes_auxcell", 1001
 @options.OVERRIDES
 @click.option(
     "--space",
-    type=click.Choice(tuple(spaces.SPACES)),
+    metavar="SPACE",
     help="Space to measure, instead of a configuration's.",
 )
 @options.INPUT

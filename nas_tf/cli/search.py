@@ -11,7 +11,7 @@ from typing import get_args
 import click
 from rich.console import Console
 
-from nas_tf import folders, spaces
+from nas_tf import folders
 from nas_tf.cli import live, options, role, tables
 from nas_tf.cli.live import bars
 from nas_tf.config import load, resumed
@@ -27,8 +27,8 @@ from nas_tf.runs import Run, files
 @options.OVERRIDES
 @click.option(
     "--space",
-    type=click.Choice(tuple(spaces.SPACES)),
-    help="Space to search, instead of the configuration's.",
+    metavar="SPACE",
+    help="Space to search, instead of the configuration's: a name, or {name: auxcell, blocks: 4}.",
 )
 @click.option(
     "--oracle",

@@ -77,7 +77,7 @@ def get(space: str | Mapping[str, Any] | SearchSpace) -> SearchSpace:
     name = arguments.pop("name", None)
     if not isinstance(name, str) or name not in SPACES:
         raise GenotypeError(f"space {name!r} is unknown, expected one of {', '.join(SPACES)}")
-    accepted = list(SPACES[name]().arguments)
+    accepted = base.argument_types(SPACES[name])
     for key in arguments:
         if key not in accepted:
             keys = f"expected {' or '.join(accepted)}" if accepted else "expected the name alone"
@@ -87,8 +87,7 @@ def get(space: str | Mapping[str, Any] | SearchSpace) -> SearchSpace:
 
 def space_of(genotype: Genotype) -> SearchSpace:
     """Returns the space of a genotype, of the size that its brackets show."""
-    get(genotype.space)
-    return SPACES[genotype.space].of_size(genotype.parts)
+    return type(get(genotype.space)).of_size(genotype.parts)
 
 
 def describe(genotype: Genotype) -> str:
@@ -103,7 +102,7 @@ def resolve(
     """Returns the genotype of a published name or of brackets; returns a genotype unchanged.
 
     Brackets may be a text or lists of integers. Their space and its size are found by their shape
-    unless ``space`` says them; a ``GenotypeError`` is raised if they are others.
+    unless ``space`` names them; a ``GenotypeError`` is raised if they are others.
     """
     if isinstance(given, Genotype):
         return _member(given, str(given), space)

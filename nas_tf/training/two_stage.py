@@ -93,10 +93,13 @@ class TwoStage:
         seed = self.config.seed if seed is None else seed
         reason = spaces.get(self.config.space).refusal(genotype)
         if reason is not None:
-            floor = self.config.limits.failure_score
             return CandidateResult(
-                **{"genotype": genotype, "score": floor, "stopped": reason, "seed": seed},
-                **{"failed": True, "over_limit": True},
+                genotype=genotype,
+                score=self.config.limits.failure_score,
+                stopped=reason,
+                failed=True,
+                over_limit=True,
+                seed=seed,
             )
         candidate = _Candidate(self, genotype, seed)
         try:

@@ -114,8 +114,7 @@ def test_show_accepts_the_number_of_a_trial_and_takes_the_best_otherwise(run: Ru
 def test_show_needs_no_published_genotype_of_the_space(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nas_tf.spaces.PUBLISHED", {})
-    monkeypatch.setattr("nas_tf.cli.show.PUBLISHED", {})
+    monkeypatch.setattr("nas_tf.spaces.published.PUBLISHED", {})
     assert "multiply-adds" in call("show", run.folder, "--no-drawing").output
 
 

@@ -116,6 +116,26 @@ def test_a_wrong_space_is_one_line(write, text: str, overrides: list[str], line:
     assert str(caught.value) == line
 
 
+def test_a_space_without_arguments_has_its_name_alone(
+    write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Plain(spaces.SearchSpace):
+        name, tokens = "plain", ()
+        _layout = _flatten = canonical = rewrites = None
+
+    monkeypatch.setitem(spaces.SPACES, "plain", Plain)
+    text = "space: {name: plain, blocks: 4}\ndata: {name: camvid}\n"
+    with pytest.raises(ConfigError) as caught:
+        config.load(write(text))
+    line = "key space.blocks is unknown in small.yaml line 1, expected name"
+    assert str(caught.value) == line
+    with pytest.raises(spaces.GenotypeError) as refused:
+        spaces.get({"name": "plain", "blocks": 4})
+    line = "space plain has no argument 'blocks', expected the name alone"
+    assert str(refused.value) == line
+    assert config.load(write(NAMED), ["space={name: plain}"]).space == "plain"
+
+
 @pytest.mark.parametrize(
     ("was", "now", "line"),
     [

@@ -265,8 +265,8 @@ def test_several_scales_and_mirror_images_count_in_the_final_score(tmp_path: Pat
     )
     run = FullRun(config, SIMPLE, tmp_path)
     state, split = run.training.state, run._shown.spread(5)
-    (images, _, logits), *_ = run._final.predictions(state, split)
-    smaller = (96, 96)
+    (images, _, outputs), *_ = run._final.predictions(state, split)
+    logits, smaller = outputs["logits"], (96, 96)
     single = [images, tf.image.resize(images, smaller)]
     expected = 0
     for size, resized in zip((run.size, smaller), single, strict=True):
