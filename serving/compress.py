@@ -16,7 +16,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from nas_tf import quiet
-from nas_tf.errors import EnvironmentFault, TrainingError
+from nas_tf.errors import ConfigError, EnvironmentFault, TrainingError
 from nas_tf.networks.state import Arrays
 from serving.fused_model import FusedModel
 from serving.shipment import Shipment
@@ -53,7 +53,7 @@ def quantised(shipment: Shipment, tuning: FineTuning) -> Shipment:
     toolkit()
     from serving import fake_quantised
 
-    fused = FusedModel(shipment)
+    fused = _fused(shipment)
     calibration = (images for images, _ in tuning.stream.take(_CALIBRATION_BATCHES))
     model = fake_quantised.model(fused, calibration)
     _fit(model, shipment, tuning)
@@ -66,7 +66,7 @@ def pruned(shipment: Shipment, tuning: FineTuning, *, sparsity: float) -> Shipme
     Depthwise kernels are left alone: they are few, and tfmot prunes none.
     """
     sparse = toolkit().sparsity.keras
-    fused = FusedModel(shipment)
+    fused = _fused(shipment)
     end = max(1, tuning.steps // 2)
     every = max(1, end // _MASK_UPDATES)
     schedule = sparse.PolynomialDecay(0.0, sparsity, 0, end, frequency=every)
@@ -79,7 +79,7 @@ def pruned(shipment: Shipment, tuning: FineTuning, *, sparsity: float) -> Shipme
 def clustered(shipment: Shipment, tuning: FineTuning, *, clusters: int) -> Shipment:
     """Restricts every kernel of a convolution to a few values, which train (arXiv 1510.00149)."""
     cluster = toolkit().clustering.keras
-    fused = FusedModel(shipment)
+    fused = _fused(shipment)
     initialisation = cluster.CentroidInitialization.KMEANS_PLUS_PLUS
 
     def wrap(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -122,6 +122,17 @@ def toolkit() -> ModuleType:
             "Toolkit would use another Keras"
         )
     return quiet.load("tensorflow_model_optimization")
+
+
+def _fused(shipment: Shipment) -> FusedModel:
+    """Returns the model to fine-tune; raises ``ConfigError`` if it has several outputs."""
+    outputs = shipment.shipped.outputs
+    if len(outputs) > 1:
+        raise ConfigError(
+            f"{shipment.name} has the outputs {', '.join(outputs)}, expected one: a network with "
+            "several is not fine-tuned for compression"
+        )
+    return FusedModel(shipment)
 
 
 def _wrapped(

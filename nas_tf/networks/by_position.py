@@ -9,7 +9,7 @@ from nas_tf.sizes import Size
 
 _INNER = re.compile(
     r"(\.unit\d+)?\.(conv|bn|relu|depthwise|pointwise|subsample|mean|pool|tile|scale)"
-    r"(\.(bn|relu|subsample))?$"
+    r"(\.(bn|relu|subsample|pad|offsets))?$"
 )
 _ENCODER = re.compile(r"(block_\d+|expanded_conv)_.*")
 
