@@ -114,7 +114,7 @@ def _metadata(about: Mapping[str, Any], inputs: Sequence[str], outputs: Sequence
     output_tensors = []
     for name in outputs:
         fields = []
-        if "classes" in about:
+        if "classes" in about and len(outputs) == 1:
             labels = _table(builder, 5, [(0, "text", LABELS), (2, "int8", _VALUE_LABELS)])
             fields = [(6, "table", _vector(builder, [labels]))]
         output_tensors.append(_tensor(builder, name, about["task"], fields))

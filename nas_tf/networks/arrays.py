@@ -6,7 +6,7 @@ layers. Arrays of one shape are adjacent, so that splitting the vector is one op
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod, sqrt
 
@@ -84,10 +84,12 @@ class PartLayout:
 def layouts(blueprint: Blueprint) -> dict[str, PartLayout]:
     """Returns the layout of each part of a blueprint; dead layers are left out."""
     found: dict[str, list[Slot]] = {}
-    for layer in blueprint.live().layers:
-        if not layer.inputs or layer.owner:
+    live = blueprint.live()
+    for layer in live.layers:
+        if not layer.inputs or layer.name not in live.array_holders:
             continue
-        if slots := KINDS[layer.kind].slots(layer, blueprint.by_name[layer.inputs[0]]):
+        holder = replace(layer, name=layer.arrays_of)
+        if slots := KINDS[layer.kind].slots(holder, live.by_name[layer.inputs[0]]):
             found.setdefault(layer.part, []).extend(slots)
     return {part: _part_layout(slots) for part, slots in found.items()}
 

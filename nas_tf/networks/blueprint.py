@@ -92,6 +92,14 @@ class Blueprint:
         """Returns the first layer that a layer reads, None for an input."""
         return self.by_name[layer.inputs[0]] if layer.inputs else None
 
+    @cached_property
+    def array_holders(self) -> frozenset[str]:
+        """The names of the layers whose arrays no layer before them has."""
+        first: dict[str, str] = {}
+        for layer in self.layers:
+            first.setdefault(layer.arrays_of, layer.name)
+        return frozenset(first.values())
+
     def live(self) -> "Blueprint":
         """Returns a blueprint without the layers that no output and no auxiliary needs."""
         needed = set(self.outputs.values())
@@ -99,7 +107,7 @@ class Blueprint:
             needed.update(auxiliary.values())
         for layer in reversed(self.layers):
             if layer.name in needed:
-                needed.update(layer.inputs, [layer.arrays_of])
+                needed.update(layer.inputs)
         return replace(self, layers=tuple(layer for layer in self.layers if layer.name in needed))
 
     def decoder(self, taps: Sequence[str]) -> "Blueprint":

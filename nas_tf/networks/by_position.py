@@ -49,7 +49,8 @@ def by_position(blueprint: Blueprint, *, every: bool = False) -> list[Row]:
             1 + (before.layers if before else 0),
             layer.channels,
             layer.size,
-            layer_params(layer, source) + (before.params if before else 0),
+            (layer_params(layer, source) if layer.name in blueprint.array_holders else 0)
+            + (before.params if before else 0),
             layer_madds(layer, source) + (before.madds if before else 0),
         )
     return list(rows.values())

@@ -7,7 +7,7 @@ convolution counts on its 1x1 map. Parameters are the trainable ones: no batch-n
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from nas_tf.networks.blueprint import Blueprint, Layer
@@ -49,15 +49,15 @@ class Cost:
 def cost(blueprint: Blueprint) -> Cost:
     """Counts all layers of a blueprint; pass ``deployed()`` to count the shipped network.
 
-    Everything between encoder and auxiliaries counts as decoder; arrays that layers share count
-    once. ``params_by_part`` counts other parts, such as architecture weights, by themselves.
+    Every part but the encoder counts as decoder; arrays that layers share count once.
 
     The receptive field is None where a global pooling makes it the entire image. The peak of
     activation memory is for one image at inference in float32, computed in layer order with each
     map freed after its last use. Both are those of the shipped network in either case.
     """
-    params = _by_part(blueprint, layer_params)
-    madds = _by_part(blueprint, layer_madds)
+    holders = [layer for layer in blueprint.layers if layer.name in blueprint.array_holders]
+    params = _by_part(blueprint, holders, layer_params)
+    madds = _by_part(blueprint, blueprint.layers, layer_madds)
     output = blueprint.output()
     return Cost(
         params_encoder=params.pop("encoder", 0),
@@ -73,14 +73,9 @@ def cost(blueprint: Blueprint) -> Cost:
     )
 
 
-def params_by_part(blueprint: Blueprint) -> Mapping[str, int]:
-    """Counts the trainable parameters of each part; auxiliaries are a part by themselves."""
-    return _by_part(blueprint, layer_params)
-
-
 def layer_params(layer: Layer, source: Layer | None) -> int:
-    """Counts the trainable parameters of a layer that reads ``source``, 0 if they are shared."""
-    if source is None or layer.owner:
+    """Counts the trainable parameters of a layer that reads ``source``, shared ones too."""
+    if source is None:
         return 0
     slots = KINDS[layer.kind].slots(layer, source)
     return sum(slot.size for slot in slots if slot.role not in STATISTICS)
@@ -91,9 +86,11 @@ def layer_madds(layer: Layer, source: Layer | None) -> int:
     return 0 if source is None else KINDS[layer.kind].madds(layer, source)
 
 
-def _by_part(blueprint: Blueprint, count: Callable[[Layer, Layer | None], int]) -> Counter[str]:
+def _by_part(
+    blueprint: Blueprint, layers: Iterable[Layer], count: Callable[[Layer, Layer | None], int]
+) -> Counter[str]:
     totals: Counter[str] = Counter()
-    for layer in blueprint.layers:
+    for layer in layers:
         totals[layer.counted_as] += count(layer, blueprint.source(layer))
     return totals
 
@@ -135,6 +132,7 @@ def _peak_activation_bytes(blueprint: Blueprint) -> int:
     for n, layer in enumerate(blueprint.layers):
         for name in layer.inputs:
             last_use[owner[name]] = n
+    last_use |= {owner[name]: len(blueprint.layers) for name in blueprint.outputs.values()}
     ends: dict[int, list[int]] = {}
     alive = peak = 0
     for n, layer in enumerate(blueprint.layers):

@@ -52,7 +52,7 @@ class Draft:
 
     @contextmanager
     def auxiliary(self, name: str) -> Iterator[None]:
-        """Makes the layers that are added inside an auxiliary head, and its outputs theirs."""
+        """Puts the layers and outputs that are added inside into an auxiliary head."""
         before, self._auxiliary = self._auxiliary, name
         try:
             yield
@@ -63,8 +63,8 @@ class Draft:
     def sharing(self, prefix: str, owners: str) -> Iterator[None]:
         """Lets layers whose names begin with ``prefix`` use the arrays of those of ``owners``.
 
-        The arrays are counted, trained and saved once. A batch normalisation has statistics of
-        one map and cannot be shared::
+        The arrays are counted, trained and saved once. A batch normalisation has its own, since
+        its statistics are those of one map::
 
             draft = Draft((64, 64))
             x = draft.conv(draft.image(), "head.p3.conv", 3)
@@ -112,6 +112,8 @@ class Draft:
         At a stride, TensorFlow's ``same`` pads even sizes less on the top and left; ``symmetric``
         pads all sides alike, as PyTorch does for odd kernels, by a layer of its own.
         """
+        if symmetric and kernel % 2 == 0:
+            raise ConfigError(f"{name}: kernel is {kernel}, expected an odd one with symmetric")
         if x.channels % groups or channels % groups:
             raise ConfigError(f"{name}: {groups} groups do not divide {x.channels} and {channels}")
         options: dict[str, Any] = dict(kernel=(kernel, kernel), stride=stride, rate=(rate, rate))
@@ -314,19 +316,21 @@ class Draft:
     def _append(self, layer: Layer) -> Layer:
         if layer.name in self._layers:
             raise ValueError(f"two layers are named {layer.name}")
-        if self._sharing is not None and layer.name.startswith(self._sharing[0]):
-            layer = replace(layer, owner=self._owner(layer, *self._sharing))
+        if self._sharing is not None:
+            prefix, owners = self._sharing
+            rest = layer.name.removeprefix(prefix)
+            if layer.name.startswith(prefix) and not rest[:1].isalnum():
+                layer = replace(layer, owner=self._owner(layer, owners + rest))
         self._layers[layer.name] = layer
         return layer
 
-    def _owner(self, layer: Layer, prefix: str, owners: str) -> str:
-        """Returns the layer whose arrays a shared layer uses, nothing if it needs none."""
+    def _owner(self, layer: Layer, name: str) -> str:
+        """Returns the layer whose arrays a shared layer uses, nothing for its own or none."""
         shapes = self._shapes(layer)
-        if not shapes:
+        if not shapes or layer.kind == "batch_norm":
             return ""
-        if layer.kind in ("batch_norm", "table"):
-            raise ValueError(f"{layer.name} cannot share its arrays, it is a {layer.kind}")
-        name = owners + layer.name.removeprefix(prefix)
+        if layer.kind == "table":
+            raise ValueError(f"{layer.name} cannot share its arrays, it is a table")
         owner = self._layers.get(name)
         if owner is None:
             raise ValueError(f"{layer.name} shares the arrays of {name}, which is not there")

@@ -159,6 +159,8 @@ class Functional:
             if layer.kind == "depthwise"
             and layer.options["stride"] == 1
             and [reader.kind for reader in readers[layer.name]] == ["conv"]
+            and readers[layer.name][0].options["kernel"] == (1, 1)
+            and readers[layer.name][0].options["stride"] == 1
             and "groups" not in readers[layer.name][0].options
         }
 

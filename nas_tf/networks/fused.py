@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from nas_tf.errors import ConfigError
 from nas_tf.networks.blueprint import Blueprint, Layer
 from nas_tf.networks.kinds import KINDS
 from nas_tf.sizes import Size
@@ -173,12 +174,14 @@ class _Fusion:
                 constant = layer.name in self._constant
                 self._nodes[layer.name] = Node(layer.name, op, inputs, (layer,), most, constant)
         for output, layer in self._blueprint.outputs.items():
-            node = self._nodes[self._copies[layer]]
-            self._nodes[node.name] = replace(node, outputs=(*node.outputs, output))
+            node = self._nodes.get(source := self._copies[layer])
+            if node is None:
+                raise ConfigError(f"output {output} is {source}, expected a layer that computes")
+            self._nodes[source] = replace(node, outputs=(*node.outputs, output))
         return list(self._nodes.values())
 
     def _needed(self) -> list[Layer]:
-        """Returns the layers whose values reach the logits; a map of zeros passes none on."""
+        """Returns the layers whose values reach an output; a map of zeros passes none on."""
         names = set(self._blueprint.outputs.values())
         for layer in reversed(self._blueprint.layers):
             if layer.name in names:
@@ -200,6 +203,7 @@ class _Fusion:
                 self._positive.add(layer.name)
             if KINDS[layer.kind].is_free or self._is_copy(layer):
                 self._copies[layer.name] = inputs[0]
+                self._readers[inputs[0]] += layer.kind == "output"
                 continue
             if KINDS[layer.kind].is_repeatable:
                 first = known.setdefault((self._op(layer, inputs), inputs), layer.name)

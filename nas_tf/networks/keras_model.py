@@ -6,6 +6,7 @@ Operations that Keras has no layer for are in ``keras_layers``.
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from tensorflow import keras
@@ -58,8 +59,10 @@ def _build_model(blueprint: Blueprint, name: str) -> keras.Model:
             if blueprint.by_name[layer.inputs[0]].size == layer.size:
                 tensors[layer.name] = inputs[0]
                 continue
-        keras_layer = owners.get(layer.owner) or keras_layer_of(layer, blueprint)
-        owners[layer.name] = keras_layer
+        owner = layer.arrays_of
+        if owner not in owners:
+            owners[owner] = keras_layer_of(replace(layer, name=owner), blueprint)
+        keras_layer = owners[owner]
         tensors[layer.name] = keras_layer(inputs if len(inputs) > 1 else inputs[0])
     outputs = {key: tensors[layer] for key, layer in blueprint.outputs.items()}
     for auxiliary in blueprint.auxiliaries.values():

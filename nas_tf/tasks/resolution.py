@@ -24,5 +24,7 @@ def enlarged(logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 
 
 def nearest(encoded: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Returns a map [batch, height, width] at a size, with the nearest pixels of the original."""
-    return tf.image.resize(encoded[..., None], size, method="nearest")[..., 0]
+    """Returns maps, of a number or of a vector a pixel, at a size by the nearest pixels."""
+    if encoded.shape.rank == 3:
+        return nearest(encoded[..., None], size)[..., 0]
+    return tf.image.resize(encoded, size, method="nearest")

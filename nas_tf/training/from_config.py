@@ -132,11 +132,11 @@ def geometry(config: Config, fallback: Size | None = None) -> InputGeometry:
 
 def scored_pictures(config: Config, split: str, size: Size | None = None) -> WholePictures | Split:
     """Returns the pictures of final scores: whole ones, or persons in the data set's own view."""
-    rule, name = geometry(config), config.data.name
+    rule, name, task = geometry(config), config.data.name, task_for(config)
     if size is not None:
         rule = replace(rule, size=size)
-    if rule.windows:
-        return WholePictures(Examples(name, split), rule, task_for(config).target)
+    if rule.windows and not task.needs_validation_loss:
+        return WholePictures(Examples(name, split), rule, task.target)
     return shown_pictures(config, split, size)
 
 

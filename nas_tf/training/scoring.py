@@ -157,8 +157,8 @@ class WithLoss(Metrics):
         self._metrics.update(target, outputs, image_size)
 
     def add(self, target: Any, answer: Answer) -> None:
-        """Accumulates a batch of answers, which have no loss."""
-        self._metrics.add(target, answer)
+        """Raises, since answers have no loss."""
+        raise NotImplementedError(f"the score of {self.task.name} needs losses, not answers alone")
 
     def result(self) -> Mapping[str, float]:
         """Returns the task's figures and the loss."""

@@ -124,8 +124,7 @@ class SharedData:
     def with_encoder(self, blueprint: Blueprint, decoder: State) -> State:
         """Returns the state of a trained decoder with the encoder that computed its features."""
         encoder = {"encoder": layouts(blueprint)["encoder"]}
-        state = from_arrays(encoder, self.encoder_arrays)
-        return state.with_part("decoder", decoder)
+        return decoder.with_part("encoder", from_arrays(encoder, self.encoder_arrays))
 
     def stage_two_steps(self, batch: int) -> int:
         """Returns the number of steps of an epoch of stage two."""

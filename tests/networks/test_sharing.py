@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from nas_tf.errors import ConfigError
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint, Layer
 from nas_tf.networks.cost import cost
@@ -173,6 +174,12 @@ def test_arrays_of_a_layer_that_nothing_reads_are_there_if_others_share_them() -
     blueprint = draft.finish()
     arrays = distinct_arrays(blueprint.deployed())
     assert list(arrays) == [("a.conv", "kernel")]
+    counted = cost(blueprint.deployed())
+    assert (counted.params, counted.madds) == (12, 12 * SIZE[0] * SIZE[1])
+    assert [node.layers[0].name for node in fuse(blueprint)] == ["b.conv"]
+    model = realise(blueprint.deployed(), name="one")
+    fill_model(model, arrays)
+    check({"logits": model(IMAGES)}, graph.network(blueprint, arrays)(IMAGES))
     wanted = tf.nn.conv2d(IMAGES, arrays["a.conv", "kernel"], 1, "SAME")
     check(graph.network(blueprint, arrays)(IMAGES), {"logits": wanted})
 
@@ -196,17 +203,12 @@ def test_arrays_of_a_layer_that_nothing_reads_are_there_if_others_share_them() -
             lambda draft, x: draft.scale(x, "b.scale"),
             "b.scale shares the arrays of a.scale, which is not there",
         ),
-        (
-            lambda draft, x: draft.batch_norm(x, "b.bn"),
-            "b.bn cannot share its arrays, it is a batch_norm",
-        ),
     ],
 )
 def test_wrong_sharing_is_refused(add: Callable[[Draft, Layer], Layer], message: str) -> None:
     draft = Draft(SIZE)
     x = draft.conv(draft.image(), "stem", 4)
     draft.conv(x, "a.conv", 4)
-    draft.batch_norm(x, "a.bn")
     with draft.sharing("b", "a"), pytest.raises(ValueError, match=f"^{message}$"):
         add(draft, x)
 
@@ -218,6 +220,48 @@ def test_a_shipped_layer_cannot_share_the_arrays_of_an_auxiliary() -> None:
         draft.conv(x, "a.conv", 4)
     with draft.sharing("b", "a"), pytest.raises(ValueError, match="differ in auxiliary"):
         draft.conv(x, "b.conv", 4)
+
+
+def test_a_shared_tower_has_normalisations_of_its_own() -> None:
+    draft = Draft(SIZE)
+    draft.start_part("decoder", epsilon=1e-3, momentum=0.9)
+    image = draft.image()
+    for level in ("p1", "p2", "p20"):
+        with draft.sharing("p2", "p1"):
+            x = draft.conv(image, f"{level}.conv", 4)
+            draft.output(draft.batch_norm(x, f"{level}.bn"), level)
+    blueprint = draft.finish()
+    owned = [name for name in ("p1", "p2", "p20") if not blueprint.by_name[f"{name}.conv"].owner]
+    assert owned == ["p1", "p20"]
+    assert not any(blueprint.by_name[f"{level}.bn"].owner for level in ("p1", "p2", "p20"))
+
+
+def test_an_output_that_another_reads_is_not_fused_into_it() -> None:
+    draft = Draft(SIZE)
+    x = draft.conv(draft.image(), "conv", 4)
+    draft.output(x, "raw")
+    draft.output(draft.relu(x, "relu"), "active")
+    blueprint = draft.finish()
+    arrays = distinct_arrays(blueprint)
+    model = realise(blueprint, name="two")
+    fill_model(model, arrays)
+    check(graph.network(blueprint, arrays)(IMAGES), model(IMAGES))
+
+
+def test_several_outputs_stay_in_memory_together() -> None:
+    draft = Draft(SIZE)
+    image = draft.image()
+    for number in range(3):
+        draft.output(draft.conv(image, f"conv{number}", 4), f"output{number}")
+    assert cost(draft.finish()).peak_activation_bytes == 4 * (3 + 3 * 4) * SIZE[0] * SIZE[1]
+
+
+@pytest.mark.parametrize("add", [lambda draft, x: draft.zero(x, "none"), lambda draft, x: x])
+def test_an_output_that_computes_nothing_is_refused(add: Callable[[Draft, Layer], Layer]) -> None:
+    draft = Draft(SIZE)
+    draft.output(add(draft, draft.image()), "logits")
+    with pytest.raises(ConfigError, match=r"^output logits is (none|image), expected"):
+        fuse(draft.finish())
 
 
 def test_layers_of_other_names_share_nothing() -> None:
