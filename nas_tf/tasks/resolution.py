@@ -25,6 +25,6 @@ def enlarged(logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 
 def nearest(encoded: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     """Returns maps, of a number or of a vector a pixel, at a size by the nearest pixels."""
-    if encoded.shape.rank == 3:
+    if len(encoded.shape) == 3:
         return nearest(encoded[..., None], size)[..., 0]
     return tf.image.resize(encoded, size, method="nearest")
