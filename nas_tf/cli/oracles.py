@@ -2,7 +2,8 @@
 
 import importlib.util
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from nas_tf.search import warm_start
 from nas_tf.search.hypermodel import OBJECTIVE
 from nas_tf.spaces import SearchSpace
 
+_MOST_SAMPLES = 1000
 MOST_FAILURES = 10
 """The number of failed trials in a row that ends a search, the same for all oracles."""
 
@@ -57,8 +59,11 @@ def oracle_of(
             raise EnvironmentFault(
                 "oracle bayesian needs scikit-learn: pip install 'nas-tf[bayesian]'"
             )
-        return Bayesian(max_trials=search.trials, seed=seed, **limits)
-    return Hyperband(search.trials, config.stage_one.epochs, seed=seed, **limits)
+        oracle: _Adapted = Bayesian(max_trials=search.trials, seed=seed, **limits)
+    else:
+        oracle = Hyperband(search.trials, config.stage_one.epochs, seed=seed, **limits)
+    oracle.feasible = _feasible(space)
+    return oracle
 
 
 def first_trials(config: Config, folder: Path) -> list[dict[str, int]] | None:
@@ -75,8 +80,26 @@ def first_trials(config: Config, folder: Path) -> list[dict[str, int]] | None:
     )
 
 
-class _AtomicFiles(kt.Oracle):
-    """Replaces files atomically: KerasTuner writes in place, and a kill would damage them."""
+class _Adapted(kt.Oracle):
+    """What our searches need of an oracle of KerasTuner.
+
+    It replaces files atomically: KerasTuner writes in place, and a kill would damage them. It
+    learns failed trials, which KerasTuner leaves out, as completed ones below all others. Values
+    without a network are sampled again.
+    """
+
+    feasible: Callable[[Mapping[str, int]], bool]
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Returns the proposal of KerasTuner's oracle, or a random one where it is refused."""
+        with _failures_completed(self.trials.values()):
+            proposal = super().populate_space(trial_id)
+        for _ in range(_MOST_SAMPLES):
+            values = proposal.get("values")
+            if not values or self.feasible(values):
+                break
+            proposal = {**proposal, "values": {**values, **(self._random_values() or {})}}
+        return proposal
 
     def save(self) -> None:
         """Writes ``oracle.json``."""
@@ -87,11 +110,28 @@ class _AtomicFiles(kt.Oracle):
         files.write_atomically(path, json.dumps(trial.get_state()))
 
 
-class Bayesian(_AtomicFiles, kt.oracles.BayesianOptimizationOracle):
+@contextmanager
+def _failures_completed(trials: Iterable[Trial]) -> Iterator[None]:
+    """Shows failed trials as completed ones whose score is below those of all others."""
+    trials = list(trials)
+    scores = [trial.score for trial in trials if trial.status == "COMPLETED"] or [0.0]
+    failed = [trial for trial in trials if trial.status == "FAILED"]
+    before = [trial.score for trial in failed]
+    for trial in failed:
+        trial.status = "COMPLETED"
+        trial.score = min(scores) - ((max(scores) - min(scores)) or 1.0)
+    try:
+        yield
+    finally:
+        for trial, score in zip(failed, before, strict=True):
+            trial.status, trial.score = "FAILED", score
+
+
+class Bayesian(_Adapted, kt.oracles.BayesianOptimizationOracle):
     """Bayesian optimisation by a Gaussian process (needs scikit-learn)."""
 
 
-class Hyperband(_AtomicFiles, kt.oracles.HyperbandOracle):
+class Hyperband(_Adapted, kt.oracles.HyperbandOracle):
     """Hyperband that repeats its sweeps until it has run ``trials`` trials.
 
     KerasTuner's own ends after a number of sweeps, which does not determine a search's cost.

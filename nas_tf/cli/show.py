@@ -247,6 +247,7 @@ def _stages(stages: tuple[Stage, ...]) -> Table:
         **{
             name: [f"{stage.metrics.get(name, float('nan')):.4f}" for stage in stages]
             for name in stages[0].metrics
+            if name != "reward"
         },
         "loss, first to last": [
             f"{stage.losses[0]:.3f} → {stage.losses[-1]:.3f}" if stage.losses else ""

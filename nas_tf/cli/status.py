@@ -7,7 +7,6 @@ from statistics import median
 import click
 from rich.markup import escape
 
-from nas_tf import spaces
 from nas_tf.cli import options, tables
 from nas_tf.report import run_statistics
 from nas_tf.report.formatting import duration, score
@@ -33,7 +32,7 @@ def command(run: Run, as_json: bool) -> None:
         return
     about = run.about
     console = tables.console()
-    space = spaces.get(about["space"])
+    space = run_statistics.RunStatistics(run).space
     search = f"{space} on {about['data']}, {about['oracle']}, seed {about['seed']}"
     console.print(f"[bold]{escape(str(run.folder))}[/]: {escape(search)}")
     console.print(f"{facts['trials']}/{facts['of']} trials, {_state(facts)}")

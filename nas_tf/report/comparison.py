@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from nas_tf import spaces
 from nas_tf.errors import ConfigError, DataError
 from nas_tf.report.run_statistics import RunStatistics
 from nas_tf.runs import Run, TrialRecord
@@ -153,7 +152,7 @@ class Comparison:
         """Sentences on what makes the comparison uneven."""
         scored = [difference.key for difference in self._differing(_SCORED)]
         lines = [f"scores were not computed alike: {', '.join(scored)} differ"] if scored else []
-        searched = {str(spaces.get(run.about["space"])) for run in self.runs}
+        searched = {str(RunStatistics(run).space) for run in self.runs}
         if len(searched) > 1:
             lines.append(f"the runs search different spaces: {', '.join(sorted(searched))}")
         return lines
@@ -201,4 +200,11 @@ def _value(settings: dict[str, Any], key: str) -> str:
     if key in settings:
         value = settings[key]
         return "null" if value is None else str(value)
+    if key == "space" and "space.name" in settings:
+        arguments = [
+            f"{name.removeprefix('space.')}={value}"
+            for name, value in settings.items()
+            if name.startswith("space.") and name != "space.name"
+        ]
+        return f"{settings['space.name']} ({', '.join(arguments)})"
     return "given" if any(name.startswith(f"{key}.") for name in settings) else _NONE

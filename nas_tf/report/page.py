@@ -158,6 +158,7 @@ def _plots(statistics: RunStatistics, folder: Path) -> list[dict[str, str]]:
             "data": document.save_figure(plots.draw(name, statistics), folder / name),
         }
         for name, (title, _) in plots.PLOTS.items()
+        if name != "shares" or statistics.shares
     ]
 
 

@@ -10,7 +10,8 @@ from functools import cached_property
 import numpy as np
 
 from nas_tf import spaces
-from nas_tf.runs import Reranking, Run, TrialRecord
+from nas_tf.errors import DataError, NasTfError
+from nas_tf.runs import Reranking, Run, TrialRecord, files
 from nas_tf.runs.statistics import Correlation, spearman
 from nas_tf.spaces import SearchSpace
 
@@ -54,7 +55,10 @@ class RunStatistics:
     @cached_property
     def space(self) -> SearchSpace:
         """The space that was searched."""
-        return spaces.get(self.run.about["space"])
+        try:
+            return spaces.get(self.run.about["space"])
+        except NasTfError as error:
+            raise DataError(f"{self.run.folder / files.RUN}: {error}") from error
 
     @cached_property
     def trials(self) -> list[TrialRecord]:

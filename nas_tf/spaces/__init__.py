@@ -73,7 +73,7 @@ def get(space: str | Mapping[str, Any] | SearchSpace) -> SearchSpace:
     """
     if isinstance(space, SearchSpace):
         return space
-    arguments = {"name": space} if isinstance(space, str) else dict(space)
+    arguments = dict(space) if isinstance(space, Mapping) else {"name": space}
     name = arguments.pop("name", None)
     if not isinstance(name, str) or name not in SPACES:
         raise GenotypeError(f"space {name!r} is unknown, expected one of {', '.join(SPACES)}")

@@ -186,12 +186,14 @@ class SearchSpace(ABC):
             return cls()
 
     def check_size(self, brackets: Any) -> None:
-        """Raises ``GenotypeError`` if brackets have the shape of other arguments."""
+        """Raises an error if brackets have the shape of other arguments."""
         for key, value in (self.arguments_of(brackets) or {}).items():
             if value != getattr(self, key):
+                type(self)(**{**self.arguments, key: value})  # raises if no space has it
                 raise GenotypeError(
                     f"genotype has {key}={value}, expected {getattr(self, key)} for space "
-                    f"{self.name}: give another genotype, or space.{key}={value}"
+                    f"{self.name}: give another genotype, or "
+                    f"space={{name: {self.name}, {key}: {value}}}"
                 )
 
     def class_size(self, genotype: Genotype) -> int:

@@ -1,6 +1,7 @@
-"""A genotype that its space refuses is never a trial of our oracles, and costs others nothing."""
+"""A genotype that its space refuses is never a trial of a search, and costs others nothing."""
 
 import importlib.util
+from collections import Counter
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,7 +27,6 @@ from tests.training.evaluated import experiment
 SPACE = refusing(spaces.get({"name": "auxcell", "blocks": 1, "branches": 1}))
 REASON = "its digest is odd"
 SMALLEST = "[[[0,3]],[2,[0,1,9,9]]]"
-OWN = [name for name in get_args(Oracle) if name not in KERASTUNERS_OWN]
 
 
 @pytest.fixture
@@ -72,25 +72,68 @@ def searched(folder: Path, oracle: str) -> Run:
     return Run(folder)
 
 
-@pytest.mark.parametrize("oracle", OWN)
-def test_an_oracle_of_ours_tries_none(oracle: str, tmp_path: Path) -> None:
+def skip_without_its_library(oracle: str) -> None:
+    if oracle == "bayesian" and importlib.util.find_spec("sklearn") is None:
+        pytest.skip("scikit-learn is not installed")
+
+
+@pytest.mark.parametrize("oracle", get_args(Oracle))
+def test_no_oracle_tries_any(oracle: str, tmp_path: Path) -> None:
+    skip_without_its_library(oracle)
     run = searched(tmp_path / "run", oracle)
     assert [trial.status for trial in run.trials] == ["completed"] * 24
     assert all(SPACE.refusal(trial.parsed) is None for trial in run.trials)
 
 
-@pytest.mark.usefixtures("choosy")
+class Limited(QuickEvaluator):
+    """The evaluator of no cost, under which two thirds of all genotypes are over a limit."""
+
+    def with_epochs(self, epochs: int) -> "Limited":
+        return self
+
+    def evaluate(self, genotype: Genotype, gate: Any, **more: Any) -> CandidateResult:
+        if int(genotype.digest, 16) % 3:
+            return CandidateResult(
+                genotype=genotype, score=0.0, stopped="over a limit", failed=True, over_limit=True
+            )
+        return super().evaluate(genotype, gate, **more)
+
+
+class LimitedModel(QuickModel):
+    """The HyperModel of that evaluator."""
+
+    def evaluator(self, train_data: Any = None, progress: Any = None) -> Any:
+        return Limited(self.config(train_data), 0.0)
+
+
 @pytest.mark.parametrize("oracle", KERASTUNERS_OWN)
-def test_an_oracle_of_kerastuner_fails_them_and_goes_on(oracle: str, tmp_path: Path) -> None:
-    if oracle == "bayesian" and importlib.util.find_spec("sklearn") is None:
-        pytest.skip("scikit-learn is not installed")
-    run = searched(tmp_path / "run", oracle)
-    assert len(run.trials) == 24
-    for trial in run.trials:
-        is_refused = SPACE.refusal(trial.parsed) is not None
-        assert (trial.status == "failed") == is_refused
-        assert (trial.stopped == REASON) == is_refused
-    assert {trial.status for trial in run.trials} == {"completed", "failed"}
+def test_an_oracle_of_kerastuner_learns_of_those_over_a_limit(
+    oracle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skip_without_its_library(oracle)
+    known, own = [], kt.oracles.BayesianOptimizationOracle._vectorize_trials
+
+    def vectors(oracle: kt.Oracle) -> Any:
+        x, y = own(oracle)
+        known.append(len(y))
+        return x, y
+
+    monkeypatch.setattr(kt.oracles.BayesianOptimizationOracle, "_vectorize_trials", vectors)
+    search = {"oracle": oracle, "trials": 45, "tensorboard": False}
+    small = {"name": "auxcell", "blocks": 1, "branches": 1}
+    config = experiment(space=small, search=search, stage_one={"epochs": 9})
+    space = spaces.get(config.space)
+    item = tuner(tmp_path / "run", oracle_of(config, space), LimitedModel.of(config, space))
+    item.search(verbose=0)
+    trials = list(item.oracle.trials.values())
+    statuses = Counter(trial.status for trial in trials)
+    assert statuses.total() == 45
+    assert min(statuses["FAILED"], statuses["COMPLETED"]) >= 8
+    if oracle == "hyperband":  # which promotes none while a bracket misses a result
+        rounds = [trial.hyperparameters.values["tuner/round"] for trial in trials]
+        assert sum(number > 0 for number in rounds) >= 8
+    else:  # which proposes a point again while it does not know its result
+        assert known[-1] == 44
 
 
 def test_a_first_trial_that_is_refused_is_left_out(tmp_path: Path) -> None:

@@ -19,17 +19,15 @@ TASKS: dict[str, Task] = {
     "depth": Depth(),
     "pose": Pose(3),
 }
-SMALL = {"auxcell": {"blocks": 1}, "template": {"blocks": 2}, "dpc": {"branches": 3}}
-"""Arguments of the spaces for networks with a third of the layers of published ones."""
 PALETTE = [[10 * n, 20 * n, 255 - 30 * n] for n in range(len(CLASSES))]
 
 
 def shipment(
     space: str = "auxcell", task: str = "segmentation", seed: int = 0, genotype: str | None = None
 ) -> Shipment:
-    chosen, small = TASKS[task], spaces.get({"name": space, **SMALL[space]})
+    chosen = TASKS[task]
     blueprint = networks.blueprint_of(
-        spaces.resolve(genotype) if genotype else small.sample(random.Random(seed)),
+        spaces.resolve(genotype) if genotype else spaces.get(space).sample(random.Random(seed)),
         chosen.head,
         input_size=SIZE,
         settings=networks.settings.search(space, width=8, alpha=0.35),
