@@ -172,7 +172,7 @@ def test_cost_reads_names_and_survives_bytes_that_are_no_text(tmp_path: Path) ->
         (
             ["show", "[[[1,2]],[2]]", "--space", "auxcell"],
             "genotype has blocks=1, expected 3 for space auxcell: give another genotype, or "
-            "space.blocks=1",
+            "space={name: auxcell, blocks: 1}",
         ),
         (
             ["show", "[[[1,2]],[[2]]]"],

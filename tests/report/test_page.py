@@ -14,6 +14,7 @@ from matplotlib.text import Text
 from msgspec import structs
 from PIL import Image
 
+from nas_tf import spaces
 from nas_tf.report import page, plots
 from nas_tf.report.run_statistics import RunStatistics
 from nas_tf.runs import Run, files
@@ -118,6 +119,17 @@ def test_a_run_that_has_hardly_started_has_a_page(
     run = made(tmp_path / "run", trials=trials, failing=failing)
     text = page.write(run).read_text(encoding="utf-8")
     assert ("No trial has finished yet" in text) == (not run.completed)
+
+
+def test_a_space_without_choices_has_a_page_without_their_plot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spaces.AuxCellSpace, "choices", lambda space, genotype: {})
+    run = made(tmp_path / "run", trials=8)
+    page.write(run)
+    pictures = {path.stem for path in (run.folder / files.PICTURES).glob("*.svg")}
+    assert pictures >= set(plots.PLOTS) - {"shares"}
+    assert "shares" not in pictures
 
 
 def test_a_run_without_a_gate_states_no_share(tmp_path: Path) -> None:

@@ -50,12 +50,12 @@ def test_loose_ends_of_arch1() -> None:
         (
             "[[[3,3],[3,2]],[8,[0,0,5,2],[0,2,8,8],[0,5,1,4]]]",
             "genotype has blocks=2, expected 3 for space auxcell: give another genotype, or "
-            "space.blocks=2",
+            "space={name: auxcell, blocks: 2}",
         ),
         (
             "[[[3,3],[3,2],[3,0]],[8,[0,0,5,2]]]",
             "genotype has branches=1, expected 3 for space auxcell: give another genotype, or "
-            "space.branches=1",
+            "space={name: auxcell, branches: 1}",
         ),
         (
             "[[[3,3],[3,2],[3,0]],[11,[0,0,5,2],[0,2,8,8],[0,5,1,4]]]",

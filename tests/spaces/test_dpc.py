@@ -99,7 +99,7 @@ def _with(branch: int, **changes: object) -> list[dict]:
         (
             TOP1_AS_RELEASED[:4],
             "genotype has branches=4, expected 5 for space dpc: give another genotype, or "
-            "space.branches=4",
+            "space={name: dpc, branches: 4}",
         ),
         (
             [[0, 0], [2, 1], [0, 0], [0, 0], [0, 0]],
