@@ -9,6 +9,7 @@ import tensorflow as tf
 from nas_tf import networks, spaces
 from nas_tf.genotype import Genotype
 from nas_tf.networks.arrays import Layout, Slot, initial, layouts
+from nas_tf.networks.draft import Draft
 from nas_tf.networks.functional import Functional, Precision
 from nas_tf.networks.state import (
     arrays_of_model,
@@ -113,6 +114,18 @@ def test_dense_separable_convolutions_are_the_same_function(images: tf.Tensor) -
     plain = computed(blueprint, arrays, images).outputs
     dense = computed(blueprint, arrays, images, precision=Precision(dense=True)).outputs
     np.testing.assert_allclose(plain["logits"], dense["logits"], atol=1e-4)
+
+
+@pytest.mark.parametrize("after", [{"kernel": 3}, {"stride": 2}], ids=["3x3", "stride 2"])
+def test_only_pointwise_convolutions_are_made_dense(after: dict, images: tf.Tensor) -> None:
+    draft = Draft(SIZE)
+    x = draft.depthwise(draft.image(), "depthwise", kernel=3)
+    draft.output(draft.conv(x, "conv", 4, **after), "logits")
+    blueprint = draft.finish()
+    arrays = initial_arrays(blueprint, seed=1)
+    plain = computed(blueprint, arrays, images).outputs["logits"]
+    dense = computed(blueprint, arrays, images, precision=Precision(dense=True))
+    np.testing.assert_allclose(dense.outputs["logits"], plain, atol=1e-5)
 
 
 @pytest.mark.parametrize(
