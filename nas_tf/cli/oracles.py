@@ -81,7 +81,7 @@ def first_trials(config: Config, folder: Path) -> list[dict[str, int]] | None:
 
 
 class _Adapted(kt.Oracle):
-    """What our searches need of an oracle of KerasTuner.
+    """An oracle of KerasTuner with what our searches need.
 
     It replaces files atomically: KerasTuner writes in place, and a kill would damage them. It
     learns failed trials, which KerasTuner leaves out, as completed ones below all others. Values
