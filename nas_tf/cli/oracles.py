@@ -88,7 +88,7 @@ class _Adapted(kt.Oracle):
     without a network are sampled again.
     """
 
-    feasible: Callable[[Mapping[str, int]], bool]
+    feasible: Callable[[Mapping[str, int]], bool] = staticmethod(lambda values: True)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns the proposal of KerasTuner's oracle, or a random one where it is refused."""
