@@ -85,7 +85,7 @@ class _Adapted(kt.Oracle):
 
     It replaces files atomically: KerasTuner writes in place, and a kill would damage them. It
     learns failed trials, which KerasTuner leaves out, as completed ones below all others. Values
-    without a network are sampled again.
+    without a network, and those of a failed trial that Hyperband promotes, are sampled again.
     """
 
     feasible: Callable[[Mapping[str, int]], bool] = staticmethod(lambda values: True)
@@ -95,9 +95,12 @@ class _Adapted(kt.Oracle):
         with _failures_completed(self.trials.values()):
             proposal = super().populate_space(trial_id)
         for _ in range(_MOST_SAMPLES):
-            values = proposal.get("values")
-            if not values or self.feasible(values):
+            values = dict(proposal.get("values") or {})
+            parent = self.trials.get(values.get("tuner/trial_id"))  # of Hyperband's promotions
+            has_failed = parent is not None and parent.status == "FAILED"
+            if not values or (self.feasible(values) and not has_failed):
                 break
+            values.pop("tuner/trial_id", None)
             proposal = {**proposal, "values": {**values, **(self._random_values() or {})}}
         return proposal
 
