@@ -109,8 +109,8 @@ class Draft:
     ) -> Layer:
         """Adds a convolution with ``same`` padding.
 
-        At a stride, TensorFlow's ``same`` pads even sizes less on the top and left; ``symmetric``
-        pads all sides alike, as PyTorch does for odd kernels, by a layer of its own.
+        At a stride, TensorFlow's ``same`` pads even sizes less on the top and left. With
+        ``symmetric``, a layer before it pads all sides by the same width, as PyTorch does.
         """
         if symmetric and kernel % 2 == 0:
             raise ConfigError(f"{name}: kernel is {kernel}, expected an odd one with symmetric")

@@ -205,10 +205,7 @@ def shipped(blueprint: Blueprint, state: State) -> Callable[[Any], Outputs]:
     Its argument is images, or taps for a decoder.
     """
     network = Functional(blueprint.deployed(), parts=layouts(blueprint))
-    trainable, statistics = (
-        {part: tf.constant(vector) for part, vector in vectors.items()}
-        for vectors in _vectors(state)
-    )
+    trainable, statistics = _constants(state)
     return lambda inputs: network(inputs, trainable, statistics).outputs
 
 
