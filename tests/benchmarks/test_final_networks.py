@@ -8,22 +8,18 @@ from PIL import Image
 
 from tests.benchmarks.scripts import script
 from tests.cli.command import nas_tf
-from tests.cli.test_training import SMALL
+from tests.cli.test_training import NETWORK, SMALL
+
+OTHER = "[[[1,3]],[2,[0,1,9,9]]]"
 
 
 @pytest.mark.slow
 def test_trained_networks_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(SMALL)
-    names = ("arch0", "arch1")
-    for name in names:
-        options = (
-            "--config",
-            "small.yaml",
-            "full_training.stages.0.epochs=1",
-            "--out",
-            f"runs/{name}",
-        )
-        done = nas_tf("train", name, *options, cwd=tmp_path)
+    names = ("first", "second")
+    for name, genotype in zip(names, (NETWORK, OTHER), strict=True):
+        options = ("--config", "small.yaml", "full_training.stages.0.epochs=1")
+        done = nas_tf("train", genotype, *options, "--out", f"runs/{name}", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     (tmp_path / "docs").mkdir()
     places = (*(f"runs/{name}" for name in names), "--out", "out", "--docs", "docs")
@@ -34,6 +30,6 @@ def test_trained_networks_are_reported_together(tmp_path: Path) -> None:
     assert [row["class"] for row in rows][:2] == ["background", "disc"]
     assert all(0 <= float(row[name]) <= 1 for row in rows for name in names)
     text = (tmp_path / "docs" / "final_networks.md").read_text()
-    assert text.count("| arch0 | 1 | ") == text.count("| arch1 | 1 | ") == 1
+    assert text.count("| first | 1 | ") == text.count("| second | 1 | ") == 1
     shown = Image.open(tmp_path / "out" / "predictions.png")
     assert shown.size == (3 * 128 + 2 * 4 + 128, 4 * 128)

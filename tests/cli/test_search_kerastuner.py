@@ -10,12 +10,12 @@ import yaml
 from PIL import Image
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 
-from nas_tf.runs import Run, files
+from nas_tf.runs import Run, filenames
 from tests.prepared import shared_cache
 from tests.training.evaluated import SMALL
 
 QUICK = SMALL | {
-    "space": "template",
+    "space": {"name": "template", "templates": 1, "blocks": 1},
     "stage_one": SMALL["stage_one"] | {"epochs": 3, "batch": 128},
     "stage_two": None,
 }
@@ -52,7 +52,7 @@ def test_hyperband_spends_its_budget_and_is_resumed(place: Path) -> None:
     run = Run(place / "run")
     assert [trial.stages[0].steps // 4 for trial in run.trials] == [1, 1, 1, 3, 3]
     assert run.trials[3].parsed in [trial.parsed for trial in run.trials[:3]]
-    assert json.loads((place / "run" / files.RUN).read_text())["max_trials"] == 5
+    assert json.loads((place / "run" / filenames.RUN).read_text())["max_trials"] == 5
 
 
 @pytest.mark.parametrize("oracle", ["bayesian", "hyperband"])
@@ -73,7 +73,7 @@ def test_workers_show_their_trials_apart_and_the_best_of_all(place: Path) -> Non
     run = Run(place / "run")
     assert len(run.trials) == 4
     board = EventMultiplexer()
-    board.AddRunsFromDirectory(str(run.folder / files.TENSORBOARD))
+    board.AddRunsFromDirectory(str(run.folder / filenames.TENSORBOARD))
     board.Reload()
     tags = {name: item["tensors"] for name, item in board.Runs().items()}
     rewards = {
@@ -84,7 +84,7 @@ def test_workers_show_their_trials_apart_and_the_best_of_all(place: Path) -> Non
     assert {f"trials/{trial.trial}" for trial in run.trials} <= set(tags)
     best = run.best()[0]
     assert "samples of the best" in tags[best.worker]
-    assert Image.open(run.folder / files.SAMPLES).width >= 480
+    assert Image.open(run.folder / filenames.SAMPLES).width >= 480
 
 
 @pytest.mark.slow
@@ -92,5 +92,5 @@ def test_without_tensorboard_nothing_is_written_for_it(place: Path) -> None:
     search = ("search", "quick.yaml", "search.tensorboard=false", "stage_one.epochs=1")
     done = nas_tf(*search, "--oracle", "bayesian", "--trials", "1", "--out", "run", cwd=place)
     assert done.returncode == 0, done.stderr
-    assert not (place / "run" / files.TENSORBOARD).exists()
-    assert (place / "run" / files.SAMPLES).exists()
+    assert not (place / "run" / filenames.TENSORBOARD).exists()
+    assert (place / "run" / filenames.SAMPLES).exists()

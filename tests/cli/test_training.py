@@ -18,7 +18,7 @@ from tests.training.evaluated import SIMPLE
 NETWORK = str(SIMPLE)
 
 SMALL = """\
-space: auxcell
+space: {name: auxcell, blocks: 1, branches: 1}
 data: {name: shapes}
 network: {width: 8, alpha: 0.35, weights: null}
 stage_one: {epochs: 1, views: 1, batch: 64, crop: [64, 64]}
@@ -162,8 +162,8 @@ def test_a_trained_teacher_teaches(place: Path) -> None:
         ),
         (
             ["train", NETWORK, "--config", "small.yaml", "network.weights=none.h5"],
-            "weights PLACE/none.h5: no such file, expected MobileNetV2 weights as Keras saves "
-            "them",
+            "weights PLACE/none.h5: no such file, expected weights of mobilenet_v2 of alpha "
+            "1.0 as Keras saves them",
         ),
         (
             ["train", "dpc-top1", "--config", "small.yaml"],

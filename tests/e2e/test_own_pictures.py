@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nas_tf import cli
+from nas_tf.__main__ import main
+from tests.training.evaluated import SIMPLE
 
-SMALL = ("network.alpha=0.35", "network.width=8", "network.weights=null")
+SMALL = (
+    *("network.alpha=0.35", "network.width=8", "network.weights=null"),
+    "space={name: auxcell, blocks: 1, branches: 1}",
+)
 
 
 @pytest.fixture
@@ -40,7 +44,7 @@ def run(*arguments: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["nas-tf", *arguments])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            main()
     assert ended.value.code == 0, arguments
 
 
@@ -58,15 +62,15 @@ def test_six_commands(
     run("data", "init", "garden")
     run("data", "check", data)
     run("search", data, *SMALL, "stage_one.epochs=1", "--trials", "2", "--oracle", "random")
-    run("train", "arch2", "--config", data, *SMALL, "full_training.stages.0.epochs=1")
-    (trained,) = Path("runs").glob("garden-arch2")
-    run("export", str(trained), "--out", "export", "--to", "savedmodel,fp32", "--check", "2")
+    options = ("--config", data, *SMALL, "full_training.stages.0.epochs=1")
+    run("train", str(SIMPLE), *options, "--out", "runs/garden")
+    run("export", "runs/garden", "--out", "export", "--to", "savedmodel,fp32", "--check", "2")
     capsys.readouterr()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     os.chdir(elsewhere)  # paths stored in runs are absolute
     pictures = ("../garden/images", "--mask", "masks", "--out", "seen")
-    run("predict", "../export/garden-arch2-fp32.tflite", *pictures)
+    run("predict", "../export/garden-fp32.tflite", *pictures)
     assert capsys.readouterr().out.count("wrote ") == 24
     for path in (photos / "masks").iterdir():
         truth, mask, seen = (
@@ -74,5 +78,5 @@ def test_six_commands(
             for file in (path, Path("masks") / path.name, Path("seen") / path.name)
         )
         assert truth.size == mask.size == seen.size
-    run("evaluate", f"../{trained}")
+    run("evaluate", "../runs/garden")
     assert "whole, in windows of 96x96" in capsys.readouterr().out

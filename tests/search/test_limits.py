@@ -29,7 +29,7 @@ def searched(
     **sections: Any,
 ) -> tuple[Run, kt.Oracle]:
     config = experiment(stage_two=None, **sections)
-    model = SearchHyperModel.of(config, spaces.get("auxcell"), latency=latency)
+    model = SearchHyperModel.of(config, spaces.get(config.space), latency=latency)
     oracle = tuner_oracles.RandomOracle(OBJECTIVE, trials, seed=3)
     tuner = TwoStageTuner(model, oracle, directory=folder, project_name="run")
     tuner.search(verbose=0)
@@ -84,7 +84,7 @@ def test_the_gate_compares_scores(tmp_path: Path) -> None:
     config = experiment(
         search={"goals": {"params": {"goal": 1.0, "exponent": 3.0}}}, gate={"policy": "paper"}
     )
-    model = SearchHyperModel.of(config, spaces.get("auxcell"))
+    model = SearchHyperModel.of(config, spaces.get(config.space))
     oracle = tuner_oracles.RandomOracle(OBJECTIVE, 1, seed=3)
     TwoStageTuner(model, oracle, directory=tmp_path, project_name="run").search(verbose=0)
     (trial,) = Run(tmp_path / "run").completed
@@ -96,7 +96,7 @@ def test_the_gate_compares_scores(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_kerastuners_own_tuners_receive_penalised_rewards(tmp_path: Path) -> None:
     config = experiment(stage_two=None, search={"goals": {"params": {"goal": 1.0}}})
-    model = SearchHyperModel.of(config, spaces.get("auxcell"), latency=thousandths)
+    model = SearchHyperModel.of(config, spaces.get(config.space), latency=thousandths)
     tuner = kt.RandomSearch(
         model, OBJECTIVE, max_trials=1, seed=4, directory=tmp_path, project_name="kt"
     )

@@ -14,11 +14,12 @@ from filelock import FileLock
 
 from nas_tf.config.rerank import for_rerank
 from nas_tf.errors import ConfigError, DataError
+from nas_tf.networks import cost
 from nas_tf.report import page, reranked
-from nas_tf.runs import Reranking, Run, files, record
+from nas_tf.runs import Reranking, Run, filenames, record
 from nas_tf.runs.trial_store import TrialStore
 from nas_tf.search import rerank
-from nas_tf.training import from_config, guards
+from nas_tf.training import from_config
 from tests.prepared import shared_cache
 from tests.runs import made as invented
 from tests.runs.made import made
@@ -26,9 +27,9 @@ from tests.runs.made import made
 SMALL = [
     *("network.width=8", "network.alpha=0.35", "network.weights=null", "precision=float32"),
     *("stage_one.epochs=1", "stage_one.views=1", "stage_one.batch=64", "stage_one.crop=[64, 64]"),
-    *("stage_two.batch=64", "gate.policy=paper"),
+    *("stage_two.batch=64", "gate.policy=paper", "space={name: auxcell, blocks: 1, branches: 1}"),
 ]
-COMMAND = [sys.executable, "-c", "from nas_tf.cli import main; main()", "rerank"]
+COMMAND = [sys.executable, "-m", "nas_tf", "rerank"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,7 +47,7 @@ def small(folder: Path, trials: int = 6, **options: object) -> Run:
 
 def started(run: Run, *overrides: str, top: int = 2, sample: int = 1) -> Reranking:
     return rerank.start(
-        run, for_rerank(run.folder / files.CONFIG, 2, overrides), top=top, sample=sample
+        run, for_rerank(run.folder / filenames.CONFIG, 2, overrides), top=top, sample=sample
     )
 
 
@@ -88,14 +89,16 @@ def test_few_trials_are_all_chosen_and_equal_genotypes_once(tmp_path: Path) -> N
 
 def test_longer_is_the_runs_own_configuration_with_more_epochs(tmp_path: Path) -> None:
     run = made(tmp_path / "run", trials=2, overrides=["limits.seconds=60", "threads=1"])
-    found = for_rerank(run.folder / files.CONFIG, 5, ["stage_one.polyak=null"])
+    found = for_rerank(run.folder / filenames.CONFIG, 5, ["stage_one.polyak=null"])
     assert (found.stage_one.epochs, found.stage_two.epochs) == (10, 5)
     assert (found.gate.policy, found.limits.seconds, found.threads) == ("open", 300, None)
     assert found.stage_one.polyak is None
     assert found.stage_one.views == 4
-    assert for_rerank(run.folder / files.CONFIG, 5, ["stage_one.epochs=7"]).stage_one.epochs == 7
+    assert (
+        for_rerank(run.folder / filenames.CONFIG, 5, ["stage_one.epochs=7"]).stage_one.epochs == 7
+    )
     alone = made(tmp_path / "alone", trials=2, overrides=["stage_two=null"])
-    assert for_rerank(alone.folder / files.CONFIG, 5).stage_two is None
+    assert for_rerank(alone.folder / filenames.CONFIG, 5).stage_two is None
 
 
 def test_what_was_started_is_not_changed_on_its_way(tmp_path: Path) -> None:
@@ -104,7 +107,7 @@ def test_what_was_started_is_not_changed_on_its_way(tmp_path: Path) -> None:
     made(tmp_path / "run", trials=40)
     again = started(Run(run.folder), "threads=1", top=3, sample=4)
     assert (again.top, again.sample) == (first.top, first.sample)
-    folder = run.folder / files.RERANK
+    folder = run.folder / filenames.RERANK
     for options, line in (
         ({"top": 4, "sample": 4}, "--top=3, now it is 4"),
         ({"top": 3, "sample": 5}, "--sample=4, now it is 5"),
@@ -115,19 +118,19 @@ def test_what_was_started_is_not_changed_on_its_way(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"with stage_one.polyak=0.9, now it is null: "):
         started(run, "stage_one.polyak=null", top=3, sample=4)
     with pytest.raises(ConfigError, match=r"with stage_one.epochs=4, now it is 12: "):
-        rerank.start(run, for_rerank(run.folder / files.CONFIG, 6), top=3, sample=4)
+        rerank.start(run, for_rerank(run.folder / filenames.CONFIG, 6), top=3, sample=4)
 
 
 def test_another_space_or_an_empty_run_is_refused(tmp_path: Path) -> None:
     run, dpc = made(tmp_path / "run", trials=3), made(tmp_path / "dpc", trials=3, space="dpc")
     with pytest.raises(ConfigError) as error:
-        rerank.start(run, for_rerank(dpc.folder / files.CONFIG, 2), top=1, sample=0)
+        rerank.start(run, for_rerank(dpc.folder / filenames.CONFIG, 2), top=1, sample=0)
     assert "of space dpc, expected auxcell, that of the run" in str(error.value)
     empty = made(tmp_path / "empty", trials=0)
     with pytest.raises(DataError, match="has no completed trial yet"):
         started(empty)
-    assert not (run.folder / files.RERANK).exists()
-    assert not (empty.folder / files.RERANK).exists()
+    assert not (run.folder / filenames.RERANK).exists()
+    assert not (empty.folder / filenames.RERANK).exists()
 
 
 def test_pairs_are_ranked_before_and_after(tmp_path: Path) -> None:
@@ -170,17 +173,16 @@ def test_a_reranking_that_has_just_started_says_so_and_is_drawn(tmp_path: Path) 
 def test_a_failing_candidate_costs_only_itself(tmp_path: Path) -> None:
     """The largest of three is beyond the limit; one is trained, the third is done already."""
     run = small(tmp_path / "run", trials=3)
-    plain = for_rerank(run.folder / files.CONFIG, 1)
+    plain = for_rerank(run.folder / filenames.CONFIG, 1)
 
     def params(name: str) -> int:
         genotype = next(trial.parsed for trial in run.trials if trial.trial == name)
-        return guards.costs(
-            from_config.blueprint_builder(plain, genotype, "search")((64, 64))
-        ).params
+        blueprint = from_config.blueprint_builder(plain, genotype, "search")((64, 64))
+        return cost(blueprint.deployed()).params
 
     by_params = sorted((trial.trial for trial in run.trials), key=params)
     limit = f"limits.params={params(by_params[-1]) - 1}"
-    config = for_rerank(run.folder / files.CONFIG, 1, [limit, "stage_two=null"])
+    config = for_rerank(run.folder / filenames.CONFIG, 1, [limit, "stage_two=null"])
     reranking = rerank.start(run, config, top=3, sample=0)
     done = record.read(record.path_of(run.folder, by_params[0]))
     TrialStore(reranking.longer.folder).add(done)
@@ -204,7 +206,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         FileLock(reranking.longer.folder / ".rerank.lock"),
         pytest.raises(ConfigError, match="is in use by another process"),
     ):
-        rerank.train(reranking, for_rerank(run.folder / files.CONFIG, 2))
+        rerank.train(reranking, for_rerank(run.folder / filenames.CONFIG, 2))
 
 
 @pytest.mark.parametrize(

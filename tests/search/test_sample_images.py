@@ -8,11 +8,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from nas_tf import spaces
 from nas_tf.genotype import Genotype
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.state import from_arrays, initial_arrays
-from nas_tf.runs import TrialRecord, files
+from nas_tf.runs import TrialRecord, filenames
 from nas_tf.runs.trial_store import TrialStore
 from nas_tf.search import sample_images
 from nas_tf.training import from_config as settled
@@ -21,8 +20,9 @@ from nas_tf.training.scoring import Split
 from nas_tf.training.shared_data import SharedData
 from tests.runs.recorded import trial
 from tests.search.searched import ONE_STAGE, TWO_STAGES, Listed, hypermodel, logits, tuner
+from tests.training.evaluated import SIMPLE
 
-ARCH = spaces.resolve("arch1")
+ARCH = SIMPLE
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def kept(number: int, reward: float) -> TrialRecord:
 
 
 def on_disk(folder: Path) -> np.ndarray:
-    return np.asarray(Image.open(folder / files.SAMPLES))
+    return np.asarray(Image.open(folder / filenames.SAMPLES))
 
 
 @pytest.mark.slow
@@ -58,7 +58,7 @@ def on_disk(folder: Path) -> np.ndarray:
 )
 def test_it_shows_what_the_best_model_predicts(target: str, stages: dict, tmp_path: Path) -> None:
     model = hypermodel(**{**stages, "data": {"target": target}})
-    item = tuner(tmp_path / "run", Listed(["arch1"]), model)
+    item = tuner(tmp_path / "run", Listed([str(ARCH)]), model)
     item.search(verbose=0)
     shared, keras_model = model.evaluator().shared, item.get_best_models(1)[0]
     task = shared.task
@@ -109,13 +109,13 @@ def test_of_workers_that_end_at_once_the_best_stays(tmp_path: Path, shared: Shar
         worker.join()
     expected = sample_images.render(shared, ARCH, candidates[1])
     assert np.array_equal(on_disk(tmp_path), expected)
-    assert not list(tmp_path.glob(".*.partial"))
+    assert not list(tmp_path.glob(".part-*"))
 
 
 @pytest.mark.slow
 def test_a_picture_that_cannot_be_drawn_costs_no_trial(tmp_path: Path) -> None:
-    item = tuner(tmp_path / "run", Listed(["arch1"]), hypermodel(**ONE_STAGE))
-    (item.folder / files.SAMPLES).mkdir(parents=True)
+    item = tuner(tmp_path / "run", Listed([str(ARCH)]), hypermodel(**ONE_STAGE))
+    (item.folder / filenames.SAMPLES).mkdir(parents=True)
     with pytest.warns(UserWarning, match="trial 0 can't be shown: "):
         item.search(verbose=0)
     assert item.oracle.trials["0"].status == "COMPLETED"

@@ -13,19 +13,18 @@ from nas_tf.config.schema import Config, Gate, Limits, Optimiser
 from nas_tf.data import pipeline
 from nas_tf.data.examples import Examples
 from nas_tf.data.presets import preset
+from nas_tf.runs import TrialRecord
 from nas_tf.training import gate
-from nas_tf.training.result import CandidateResult
 from nas_tf.training.shared_data import SharedData
 from nas_tf.training.task_settings import task_of
 from nas_tf.training.two_stage import TwoStage
 
-# About half the layers of a published network, for tests of training rather than of networks.
-SIMPLE = spaces.get("auxcell").parse(
-    [[[0, 3], [2, 3], [4, 5]], [2, [0, 1, 9, 9], [0, 0, 9, 9], [0, 0, 9, 9]]]
-)
+# A sixth of the layers of a published network, for tests of training rather than of networks.
+SPACE = {"name": "auxcell", "blocks": 1, "branches": 1}
+SIMPLE = spaces.get(SPACE).parse([[[0, 3]], [2, [0, 1, 9, 9]]])
 
 SMALL = {
-    "space": "auxcell",
+    "space": SPACE,
     "data": {"name": "shapes", "meta_val_share": 0.1},
     "network": {"width": 8, "alpha": 0.35, "weights": None},
     "stage_one": {"epochs": 1, "views": 1, "batch": 32, "crop": [64, 64]},
@@ -61,7 +60,7 @@ def evaluator(config: Config) -> TwoStage:
     return TwoStage(config, _shared(msgspec.json.encode(key).decode()))
 
 
-def evaluate(genotype: Any, config: Config | None = None, **options: Any) -> CandidateResult:
+def evaluate(genotype: Any, config: Config | None = None, **options: Any) -> TrialRecord:
     two_stage = evaluator(config or experiment())
     return two_stage.evaluate(genotype, gate.make(two_stage.config.gate, 1), **options)
 
