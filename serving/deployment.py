@@ -7,8 +7,8 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
+from nas_tf import files
 from nas_tf.errors import ConfigError
-from nas_tf.runs.files import write_atomically
 
 FILES = (
     *("models.config", "batching.config", "monitoring.config"),
@@ -137,7 +137,7 @@ def write(
     for file in FILES:
         text = (resources.files("serving") / "deploy" / file).read_text(encoding="utf-8")
         path = folder / "deploy" / file
-        write_atomically(path, Template(text).substitute(values))
+        files.write(path, Template(text).substitute(values))
         written.append(path)
     return written
 

@@ -1,13 +1,17 @@
 """Load tests of an endpoint: sends concurrent requests and measures how long each takes."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import tensorflow as tf
 
-from nas_tf.errors import ServingError
+from nas_tf.errors import ConfigError, ServingError
+from serving.client import Client
+from serving.signatures import DEFAULT, FILES, IMAGES
+from serving.wire import TensorShape
 
 
 @dataclass(frozen=True)
@@ -52,3 +56,28 @@ def run(ask: Callable[[], object], *, requests: int, concurrency: int) -> Load:
     seconds = time.perf_counter() - start
     taken = [outcome for outcome in outcomes if isinstance(outcome, float)]
     return Load(seconds, taken, [outcome for outcome in outcomes if isinstance(outcome, str)])
+
+
+def noise_request(client: Client, signature: str, batch: int) -> Callable[[], object]:
+    """Returns a function that sends a batch of noise to a signature, as arrays or JPEG files."""
+    signatures = client.signatures
+    if signature not in signatures:
+        names = ", ".join(signatures)
+        raise ConfigError(f"--signature is {signature!r}, expected one of {names}")
+    by_files = FILES in signatures[signature].inputs
+    sized = signatures.get(DEFAULT if by_files else signature)
+    shape = sized.inputs[IMAGES].shape if sized and IMAGES in sized.inputs else ()
+    if len(shape) != 4 or None in shape[1:]:
+        raise ConfigError(
+            f"signature {signature} takes {_list(signatures[signature].inputs)}, expected images "
+            "of a fixed size, as a model that nas-tf export wrote does"
+        )
+    noise = np.random.default_rng(1).integers(0, 256, (batch, *shape[1:]), dtype=np.uint8)
+    if not by_files:
+        return lambda: client.predict(noise, signature=signature)
+    files = [tf.io.encode_jpeg(image).numpy() for image in noise]
+    return lambda: client.predict_files(files)
+
+
+def _list(inputs: Mapping[str, TensorShape]) -> str:
+    return ", ".join(f"{name} {shape}" for name, shape in inputs.items())

@@ -6,15 +6,17 @@ so a network in training mode cannot be measured by mistake. ``time_in_turns`` a
 models, runtimes and numbers of threads, so that changes of the machine's speed affect all alike.
 """
 
+import os
 import platform
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import psutil
 
 from nas_tf.errors import ConfigError
 from nas_tf.networks.blueprint import Blueprint
@@ -140,3 +142,30 @@ def _median(path: Path, content: bytes, threads: int, module: ModuleType) -> flo
         ).median_ms
     except (ValueError, RuntimeError) as error:
         raise ConfigError(f"{path} is not a TFLite model that runs here: {error}") from error
+
+
+_NEARLY_ALL, _NOTICEABLE = 0.75, 0.3
+
+
+class ProcessorUse(NamedTuple):
+    """Seconds of the clock, of use of all processors, and of use by this process and children."""
+
+    clock: float
+    busy: float
+    own: float
+
+
+def processor_use() -> ProcessorUse:
+    """Returns the processor use up to now."""
+    times = psutil.cpu_times()
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # in user and nice
+    return ProcessorUse(time.monotonic(), sum(times) - idle - guests, sum(os.times()[:4]))
+
+
+def is_busy(before: ProcessorUse, after: ProcessorUse, processors: int) -> bool:
+    """Returns whether others used a part of the processors while nearly all were in use."""
+    seconds = max(after.clock - before.clock, 1e-9)
+    busy = (after.busy - before.busy) / seconds
+    others = busy - (after.own - before.own) / seconds
+    return others > _NOTICEABLE and busy > _NEARLY_ALL * processors

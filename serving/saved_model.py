@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nas_tf import folders, quiet
+from nas_tf import files, quiet
 from nas_tf.errors import ConfigError, EnvironmentFault
 from nas_tf.networks.model_files import read_graph
 from serving.shipment import Shipment
@@ -37,10 +37,10 @@ def write(shipment: Shipment, folder: Path, *, version: int | None = None) -> Pa
     sees a part of it. An existing version is not overwritten.
     """
     final = place(folder, version)
-    with folders.stage(folder) as stage:
+    with files.stage(folder) as stage:
         complete = stage / final.name
         _write(shipment, complete)
-        complete.rename(final)
+        files.publish(complete, final)
     return final
 
 

@@ -40,13 +40,12 @@ def cells(row: Row) -> dict[str, str]:
 
 
 def _content(comparison: Comparison, folder: Path) -> dict[str, Any]:
-    about = comparison.runs[0].about
     rows = {
         stage: [cells(row) for row in comparison.rows if row.stage == stage]
         for stage in comparison.stages
     }
     return {
-        "title": f"{len(comparison.runs)} runs on {about['data']}",
+        "title": f"{len(comparison.runs)} runs on {comparison.runs[0].info.data}",
         "subtitle": ", ".join(comparison.names),
         "runs": list(_runs(comparison)),
         "names": comparison.names,
@@ -66,14 +65,14 @@ def _content(comparison: Comparison, folder: Path) -> dict[str, Any]:
 
 def _runs(comparison: Comparison) -> Iterator[dict[str, str]]:
     for name, statistics in zip(comparison.names, comparison.statistics, strict=True):
-        about = statistics.run.about
+        info = statistics.run.info
         yield {
             "name": name,
-            "oracle": f"{about['oracle']}, seed {about['seed']}",
-            "trials": f"{len(statistics.trials)} of {about['max_trials']}",
+            "oracle": f"{info.oracle}, seed {info.seed}",
+            "trials": f"{len(statistics.trials)} of {info.max_trials}",
             "gated": str(len(statistics.gated)) if statistics.run.has_gate else "–",
             "failed": str(len(statistics.failed)),
-            "command": about["command"],
+            "command": info.command,
         }
 
 

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from nas_tf import spaces
 from nas_tf.genotype import Genotype
 from nas_tf.spaces import auxcell, dpc, template
 
@@ -41,9 +42,10 @@ def op_kind(op: str) -> str:
 
 def _plain(genotype: Genotype) -> list[Panel]:
     """Returns the panel of a space without a diagram of its own."""
-    nodes = [Node("encoder", "encoder", "tap"), Node("decoder", genotype.space, "block")]
+    first = "encoder" if spaces.get(genotype.space).taps else "image"
+    nodes = [Node(first, first, "tap"), Node("decoder", genotype.space, "block")]
     nodes.append(Node("output", "output", "output"))
-    return [_layered("network", nodes, [("encoder", "decoder"), ("decoder", "output")])]
+    return [_layered("network", nodes, [(first, "decoder"), ("decoder", "output")])]
 
 
 def _auxcell(genotype: Genotype) -> list[Panel]:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from nas_tf.runs import files
+from nas_tf import files
 
 BLUE, ORANGE, GREEN, RED = "#0072b2", "#d55e00", "#009e73", "#b2182b"
 GREY, INK = "#9aa3ad", "#30343b"
@@ -59,7 +59,7 @@ def write(path: Path, template: str, content: dict[str, Any]) -> Path:
     from jinja2 import Environment, PackageLoader
 
     environment = Environment(loader=PackageLoader("nas_tf.report", "."), autoescape=True)
-    files.write_atomically(path, environment.get_template(template).render(**content))
+    files.write(path, environment.get_template(template).render(**content))
     return path
 
 

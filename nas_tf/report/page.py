@@ -6,10 +6,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import msgspec
+from msgspec import structs
+
 from nas_tf.report import document, graph, plots, reranked, run_statistics
 from nas_tf.report.formatting import duration, milliseconds, score
 from nas_tf.report.run_statistics import RunStatistics
-from nas_tf.runs import Run, TrialRecord, files
+from nas_tf.runs import Run, RunInfo, TrialRecord, filenames
 
 TOP, DRAWN = 10, 3
 CAPTIONS = {
@@ -29,19 +32,19 @@ CAPTIONS = {
 def write(run: Run) -> Path:
     """Writes ``report.html`` and the figures of a run; returns the page's path."""
     statistics = RunStatistics(run)
-    folder = run.folder / files.PICTURES
+    folder = run.folder / filenames.PICTURES
     folder.mkdir(parents=True, exist_ok=True)
-    return document.write(run.folder / files.REPORT, "page.html", _content(statistics, folder))
+    return document.write(run.folder / filenames.REPORT, "page.html", _content(statistics, folder))
 
 
 def _content(statistics: RunStatistics, folder: Path) -> dict[str, Any]:
-    run, about = statistics.run, statistics.run.about
-    samples = run.folder / files.SAMPLES
-    config = run.folder / files.CONFIG
+    run, info = statistics.run, statistics.run.info
+    samples = run.folder / filenames.SAMPLES
+    config = run.folder / filenames.CONFIG
     return {
-        "title": f"{run.folder.resolve().name}: {statistics.space} on {about['data']}",
-        "subtitle": f"{_name_of_oracle(about)}, started {about['created'][:16].replace('T', ' ')}",
-        "command": about["command"],
+        "title": f"{run.folder.resolve().name}: {statistics.space} on {info.data}",
+        "subtitle": f"{_name_of_oracle(info)}, started {info.created[:16].replace('T', ' ')}",
+        "command": info.command,
         "tiles": list(tiles(statistics)),
         "best": [row(trial) for trial in run.best(TOP)],
         "latency": any(trial.latency_ms for trial in statistics.completed),
@@ -52,15 +55,15 @@ def _content(statistics: RunStatistics, folder: Path) -> dict[str, Any]:
         if statistics.completed
         else [],
         "failures": _failures(run),
-        "about": _about(about | {"space": str(statistics.space)}),
+        "about": _about(structs.replace(info, space=str(statistics.space))),
         "config": config.read_text(encoding="utf-8") if config.exists() else "",
     }
 
 
 def tiles(statistics: RunStatistics) -> Iterator[tuple[str, str]]:
     """Yields the figures at the top of the page, each with its name."""
-    about, completed = statistics.run.about, statistics.completed
-    of = f" of {about['max_trials']}" if about["max_trials"] else ""
+    most, completed = statistics.run.info.max_trials, statistics.completed
+    of = f" of {most}" if most else ""
     yield f"{len(statistics.trials)}{of}", "trials"
     if completed:
         rewards = [trial.reward for trial in completed]
@@ -94,7 +97,9 @@ def nothing_learnt(statistics: RunStatistics) -> str:
     equal, total = statistics.alike, sum(bool(trial.stages) for trial in statistics.completed)
     count = f"all {total}" if len(equal) == total else f"{len(equal)} of {total}"
     weights = statistics.run.settings.get("network.weights", "imagenet")
-    encoder = "random" if weights in (None, "null") else f"network.weights={weights}"
+    name = statistics.run.settings.get("network.encoder", "mobilenet_v2")
+    trained = f"{name} with network.weights={weights}"
+    encoder = "random" if weights in (None, "null") else trained
     return (
         f"Scores of {count} trials are equal but for {score(max(equal) - min(equal))} "
         f"({score(min(equal))} to {score(max(equal))}): nothing was learnt about which network is "
@@ -181,20 +186,21 @@ def _failures(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def _about(about: dict[str, Any]) -> list[tuple[str, str]]:
+def _about(info: RunInfo) -> list[tuple[str, str]]:
+    content = msgspec.to_builtins(info)
     plain = {
         key: value
-        for key, value in about.items()
-        if key != "command" and value is not None and not isinstance(value, dict)
+        for key, value in content.items()
+        if key != "command" and not isinstance(value, dict)
     }
     if "input" in plain:
         plain["input"] = "x".join(map(str, plain["input"]))
-    versions = ", ".join(f"{name} {value}" for name, value in about.get("versions", {}).items())
+    versions = ", ".join(f"{name} {value}" for name, value in info.versions.items())
     return [*((key, str(value)) for key, value in plain.items()), ("versions", versions)]
 
 
-def _name_of_oracle(about: dict[str, Any]) -> str:
-    return f"{about['oracle']}, seed {about['seed']}"
+def _name_of_oracle(info: RunInfo) -> str:
+    return f"{info.oracle}, seed {info.seed}"
 
 
 def _elapsed(trials: list[TrialRecord]) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 
 from nas_tf import spaces
 from nas_tf.errors import DataError, NasTfError
-from nas_tf.runs import Reranking, Run, TrialRecord, files
+from nas_tf.runs import Reranking, Run, TrialRecord, filenames
 from nas_tf.runs.statistics import Correlation, spearman
 from nas_tf.spaces import SearchSpace
 
@@ -56,9 +56,9 @@ class RunStatistics:
     def space(self) -> SearchSpace:
         """The space that was searched."""
         try:
-            return spaces.get(self.run.about["space"])
+            return spaces.get(self.run.info.space)
         except NasTfError as error:
-            raise DataError(f"{self.run.folder / files.RUN}: {error}") from error
+            raise DataError(f"{self.run.folder / filenames.RUN}: {error}") from error
 
     @cached_property
     def trials(self) -> list[TrialRecord]:

@@ -14,14 +14,14 @@
 | ``rerank/`` | trials that ``nas-tf rerank`` trained longer, as a run of its own |
 | ``ledger.jsonl``, ``oracle.json``, ``trial_ID/`` | files of the oracle and of KerasTuner |
 
-The modules: ``files`` names the files and writes them atomically; ``record`` defines the record of
-a trial and ``trial_store`` stores the records of several workers; ``load`` reads a run,
-``reranking`` a reranked one; ``statistics`` computes tests and correlations on rewards, and
-``optuna_study`` exports a run to Optuna.
+The modules: ``filenames`` names the files; ``record`` defines the records of a run and its trials,
+and ``trial_store`` stores the trials of several workers; ``load`` reads a run, ``reranking`` a
+reranked one; ``statistics`` computes tests and correlations on rewards, and ``optuna_study``
+exports a run to Optuna.
 """
 
 from nas_tf.runs.load import Run
-from nas_tf.runs.record import Stage, TrialRecord
+from nas_tf.runs.record import RunInfo, Stage, TrialRecord
 from nas_tf.runs.reranking import Reranking
 
-__all__ = ["Reranking", "Run", "Stage", "TrialRecord"]
+__all__ = ["Reranking", "Run", "RunInfo", "Stage", "TrialRecord"]

@@ -9,30 +9,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from nas_tf.errors import DataError
-from nas_tf.runs import files, record
-from nas_tf.runs.record import Decision, TrialRecord
+from nas_tf.runs import filenames, record
+from nas_tf.runs.record import Decision, RunInfo, TrialRecord
 from nas_tf.runs.trial_store import TrialStore
 
 if TYPE_CHECKING:
     import pandas
-
-
-class _About(msgspec.Struct):
-    """The entries of ``run.json`` that reading a run needs; the file has more."""
-
-    schema: int
-    space: str | dict[str, Any]
-    data: str
-    oracle: str
-    seed: int
-    task: str | None = None
-    outputs: int | None = None
-    input: tuple[int, int] | None = None
-    max_trials: int | None = None
-    created: str = ""
-    command: str = ""
-    nas_tf: str = "unknown"
-    versions: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,23 +33,20 @@ class Run:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", Path(self.folder))
-        if not (self.folder / files.RUN).exists():
-            raise DataError(f"{self.folder} is no run: it has no {files.RUN}")
-        if (found := self.about["schema"]) != files.SCHEMA:
+        if not (self.folder / filenames.RUN).exists():
+            raise DataError(f"{self.folder} is no run: it has no {filenames.RUN}")
+        if (found := self.info.schema) != record.SCHEMA:
             raise DataError(
-                f"{self.folder / files.RUN} was written in schema {found}, expected "
-                f"{files.SCHEMA}: use the version of nas-tf that wrote it "
-                f"({self.about['nas_tf']})"
+                f"{self.folder / filenames.RUN} was written in schema {found}, expected "
+                f"{record.SCHEMA}: use the version of nas-tf that wrote it ({self.info.nas_tf})"
             )
 
     @cached_property
-    def about(self) -> dict[str, Any]:
+    def info(self) -> RunInfo:
         """The provenance of the run: the content of ``run.json``."""
-        path = self.folder / files.RUN
+        path = self.folder / filenames.RUN
         try:
-            content = path.read_bytes()
-            checked = msgspec.structs.asdict(msgspec.json.decode(content, type=_About))
-            return checked | msgspec.json.decode(content)
+            return msgspec.json.decode(path.read_bytes(), type=RunInfo)
         except (msgspec.MsgspecError, ValueError, OSError) as error:
             raise DataError(
                 f"{path} can't be read: {error}; put back a copy, or delete it, and resuming the "
@@ -77,7 +56,7 @@ class Run:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The resolved configuration by dotted keys; empty if there is no file."""
-        path = self.folder / files.CONFIG
+        path = self.folder / filenames.CONFIG
         try:
             return dotted(path.read_text(encoding="utf-8")) if path.exists() else {}
         except ValueError as error:
@@ -91,21 +70,15 @@ class Run:
     @cached_property
     def decisions(self) -> list[Decision]:
         """The decisions of the gate, in order; empty if there was no gate."""
-        path = self.folder / files.GATE
+        path = self.folder / filenames.GATE
         if not path.exists():
             return []
-        complete = path.read_bytes().rpartition(b"\n")[0]
-        try:
-            return [msgspec.json.decode(line, type=Decision) for line in complete.splitlines()]
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise DataError(
-                f"{path} is damaged: {error}; put back a copy, or delete it"
-            ) from error
+        return record.decisions(path, path.read_bytes().rpartition(b"\n")[0])
 
     @cached_property
     def has_gate(self) -> bool:
         """True if a gate decided on trials; under Hyperband's halving none does."""
-        log = self.folder / files.GATE
+        log = self.folder / filenames.GATE
         return any(trial.stopped == "gate" for trial in self.trials) or (
             log.exists() and log.stat().st_size > 0
         )
@@ -113,7 +86,7 @@ class Run:
     @property
     def completed(self) -> list[TrialRecord]:
         """The trials that did not fail."""
-        return [trial for trial in self.trials if trial.status == "completed"]
+        return [trial for trial in self.trials if not trial.failed]
 
     def best(self, count: int = 1) -> list[TrialRecord]:
         """Returns the best ``count`` trials, best first; of equals the earlier comes first."""

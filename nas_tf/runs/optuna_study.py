@@ -58,7 +58,7 @@ def _study(optuna: Any, storage: str, name: str, run: Run) -> "optuna.Study":
     """Opens or creates the study of this run; raises ``DataError`` if it is another run's."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    run_id = f"{run.folder.resolve().name}, begun {run.about['created']}"
+    run_id = f"{run.folder.resolve().name}, begun {run.info.created}"
     try:
         study = optuna.create_study(
             storage=storage, study_name=name, direction="maximize", load_if_exists=True
@@ -75,19 +75,18 @@ def _study(optuna: Any, storage: str, name: str, run: Run) -> "optuna.Study":
         )
     study.set_user_attr(_OF, run_id)
     for key in ("space", "data", "oracle", "seed", "nas_tf"):
-        study.set_user_attr(key, run.about.get(key))
+        study.set_user_attr(key, getattr(run.info, key))
     return study
 
 
 def _frozen(
     optuna: Any, trial: TrialRecord, distributions: Mapping[str, Any], tokens: Mapping[str, int]
 ) -> "optuna.trial.FrozenTrial":
-    failed = trial.status == "failed"
     states = optuna.trial.TrialState
     ended = states.PRUNED if trial.stopped == "gate" else states.COMPLETE
     frozen = optuna.trial.create_trial(
-        state=states.FAIL if failed else ended,
-        value=None if failed else trial.reward,
+        state=states.FAIL if trial.failed else ended,
+        value=None if trial.failed else trial.reward,
         params=dict(tokens),
         distributions=dict(distributions),
         user_attrs=_attributes(trial),
@@ -105,7 +104,7 @@ def _attributes(trial: TrialRecord) -> dict[str, Any]:
         for name in ("trial", "genotype", "params", "madds", "latency_ms", "stopped")
     }
     attributes |= {name: getattr(trial, name) for name in ("seed", "seconds", "worker")}
-    attributes["score"] = None if trial.status == "failed" else trial.score
+    attributes["score"] = None if trial.failed else trial.score
     metrics = dict(trial.stages[-1].metrics) if trial.stages else {}
     return {key: value for key, value in (metrics | attributes).items() if value is not None}
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from nas_tf.runs import files
+from nas_tf.runs import filenames
 from nas_tf.runs.load import Run
 from nas_tf.runs.record import TrialRecord
 from nas_tf.runs.statistics import Correlation, spearman
@@ -42,18 +42,18 @@ class Reranking:
     @classmethod
     def of(cls, run: Run) -> "Reranking | None":
         """Returns the reranking of a run, or None if there is none."""
-        folder = run.folder / files.RERANK
-        return cls(run, Run(folder)) if (folder / files.RUN).exists() else None
+        folder = run.folder / filenames.RERANK
+        return cls(run, Run(folder)) if (folder / filenames.RUN).exists() else None
 
     @property
-    def top(self) -> list[str]:
+    def top(self) -> tuple[str, ...]:
         """The names of the search's best trials at the start of the reranking."""
-        return self.longer.about["top"]
+        return self.longer.info.top
 
     @property
-    def sample(self) -> list[str]:
+    def sample(self) -> tuple[str, ...]:
         """The names of the trials sampled from the rest, from the best to the worst."""
-        return self.longer.about["sample"]
+        return self.longer.info.sample
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -79,7 +79,7 @@ class Reranking:
     @property
     def failed(self) -> list[TrialRecord]:
         """The candidates that failed in the longer training."""
-        return [trial for trial in self.longer.trials if trial.status == "failed"]
+        return [trial for trial in self.longer.trials if trial.failed]
 
     @cached_property
     def overall(self) -> Correlation | None:

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
 from filelock import FileLock
 
-from nas_tf.runs import files, record
+from nas_tf import files
+from nas_tf.runs import filenames, record
 from nas_tf.runs.record import TrialRecord
 
 
@@ -34,7 +34,7 @@ class TrialStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._path = folder, folder / files.TABLE
+        self._folder, self._path = folder, folder / filenames.TABLE
         self._read: dict[str, tuple[int, TrialRecord]] = {}
         self._ordered: list[TrialRecord] = []
         self._table: tuple[int, int] | None = None
@@ -55,15 +55,15 @@ class TrialStore:
     def add(self, trial: TrialRecord) -> list[TrialRecord]:
         """Stores a trial, in place of one with its name; returns all trials."""
         path = record.path_of(self._folder, trial.trial)
-        text = msgspec.json.format(msgspec.json.encode(trial), indent=1).decode()
-        with FileLock(self._folder / files.LOCK):
+        text = record.text(trial)
+        with FileLock(self._folder / filenames.LOCK):
             if not path.exists() and self._catch_up():
                 with self._row(trial):
-                    files.write_atomically(path, f"{text}\n")
+                    files.write(path, text)
                 self._insert(trial, path.name, path.stat().st_ino)
             else:
-                files.write_atomically(path, f"{text}\n")
-                files.write_atomically(self._path, _rows(self.all(), header=True))
+                files.write(path, text)
+                files.write(self._path, _rows(self.all(), header=True))
             self._table = _state(self._path)
         return list(self._ordered)
 
@@ -116,7 +116,7 @@ def _state(path: Path) -> tuple[int, int]:
 
 
 def _entries(folder: Path) -> list["os.DirEntry[str]"]:
-    trials = folder / files.TRIALS
+    trials = folder / filenames.TRIALS
     if not trials.exists():
         return []
     with os.scandir(trials) as entries:

@@ -8,8 +8,13 @@ starts, ``pricing`` turns costs into penalties, ``warm_start`` reads the best ge
 run, and ``rerank`` trains the best of a search longer.
 """
 
-from nas_tf.search import warm_start
-from nas_tf.search.hypermodel import OBJECTIVE, SearchHyperModel
-from nas_tf.search.tuner import TwoStageTuner
+from nas_tf import quiet
+
+quiet.load("tensorflow")
+quiet.load("keras_tuner")
+
+from nas_tf.search import warm_start  # noqa: E402
+from nas_tf.search.hypermodel import OBJECTIVE, SearchHyperModel  # noqa: E402
+from nas_tf.search.tuner import TwoStageTuner  # noqa: E402
 
 __all__ = ["OBJECTIVE", "SearchHyperModel", "TwoStageTuner", "warm_start"]

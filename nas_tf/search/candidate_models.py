@@ -10,7 +10,7 @@ from zlib import error as ZlibError
 import numpy as np
 from tensorflow import keras
 
-from nas_tf import folders, networks, spaces
+from nas_tf import files, networks, spaces
 from nas_tf.config.schema import Config
 from nas_tf.errors import DataError
 from nas_tf.genotype import Genotype
@@ -18,7 +18,7 @@ from nas_tf.networks import Settings
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import Arrays, State, arrays_of_model, fill_model, to_arrays
-from nas_tf.runs import TrialRecord, files
+from nas_tf.runs import TrialRecord, filenames
 from nas_tf.tasks import Task
 from nas_tf.training import from_config
 
@@ -35,7 +35,7 @@ def untrained(
         task.head,
         input_size=_size(genotype, config),
         settings=_settings(genotype, config),
-        weights=weights,
+        weights=weights if spaces.get(genotype.space).taps else None,
     )
 
 
@@ -79,7 +79,7 @@ def save_arrays(folder: Path, trial: str, blueprint: Blueprint, state: State) ->
     arrays = trained_arrays(blueprint, state)
     content = io.BytesIO()  # NumPy leaves its archive open if the disk is full
     np.savez(content, **{f"{layer}|{role}": value for (layer, role), value in arrays.items()})
-    with folders.atomic_file(arrays_path(folder, trial)) as partial:
+    with files.atomic(arrays_path(folder, trial)) as partial:
         partial.write_bytes(content.getbuffer())
 
 
@@ -100,10 +100,10 @@ def read_arrays(folder: Path, trial: str) -> Arrays:
 
 def prune_arrays(folder: Path, trials: Iterable[TrialRecord], count: int) -> None:
     """Deletes the arrays of all but the best ``count``; those of unrecorded trials stay."""
-    saved = {path.stem: path for path in (folder / files.WEIGHTS).glob("*.npz")}
+    saved = {path.stem: path for path in (folder / filenames.WEIGHTS).glob("*.npz")}
     if not saved:
         return
-    completed = (trial for trial in trials if trial.status == "completed")
+    completed = (trial for trial in trials if not trial.failed)
     ranked = sorted(completed, key=lambda trial: -trial.reward)
     for trial in ranked[count:]:
         if trial.trial in saved:
@@ -112,4 +112,4 @@ def prune_arrays(folder: Path, trials: Iterable[TrialRecord], count: int) -> Non
 
 def arrays_path(folder: Path, trial: str) -> Path:
     """Returns the path of a trial's arrays."""
-    return folder / files.WEIGHTS / f"{trial}.npz"
+    return folder / filenames.WEIGHTS / f"{trial}.npz"

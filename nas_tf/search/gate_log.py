@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock
 
+from nas_tf import files
 from nas_tf.config.schema import Config
-from nas_tf.errors import DataError
-from nas_tf.runs import files
+from nas_tf.runs import filenames, record
 from nas_tf.runs.record import Decision
 from nas_tf.training import gate
 from nas_tf.training.gate import Gate
@@ -27,7 +27,7 @@ class GateLog:
     """
 
     def __init__(self, folder: Path, config: Config) -> None:
-        self.path = folder / files.GATE
+        self.path = folder / filenames.GATE
         self._config = config
         self._reset()
 
@@ -47,7 +47,8 @@ class GateLog:
                     shared.restore(self._state)
                 admitted = shared.admits(score)
             except (KeyError, TypeError, ValueError) as error:
-                raise self._damaged(f"its last state is none of a gate, {error!r}") from error
+                why = f"its last state is none of a gate, {error!r}"
+                raise record.damaged_log(self.path, why) from error
             self._append(Decision(trial, score, admitted, shared.state()))
             return admitted
 
@@ -71,23 +72,13 @@ class GateLog:
             complete, newline, rest = file.read().rpartition(b"\n")
             if rest:
                 file.truncate(self._end + len(complete) + len(newline))
-        try:
-            lines = [msgspec.json.decode(line, type=Decision) for line in complete.splitlines()]
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise self._damaged(error) from error
-        for line in lines:
+        for line in record.decisions(self.path, complete):
             self._decided.setdefault(line.trial, line.admitted)
             self._state = line.state
         self._end += len(complete) + len(newline)
 
-    def _damaged(self, why: object) -> DataError:
-        return DataError(
-            f"{self.path} is damaged: {why}; put back a copy, or delete it, and the gate starts "
-            "from scratch"
-        )
-
     def _append(self, line: Decision) -> None:
-        with files.writing(self.path.parent), self.path.open("ab") as file:
+        with files.reporting_faults(self.path.parent), self.path.open("ab") as file:
             file.write(msgspec.json.encode(line) + b"\n")
             file.flush()
             os.fsync(file.fileno())

@@ -11,19 +11,20 @@ from msgspec import structs
 from tensorflow import keras
 
 from nas_tf.config import schema
-from nas_tf.config.conflicts import DRAWN_ALPHA
 from nas_tf.config.paths import absolute
 from nas_tf.config.schema import Config, Data, Network
 from nas_tf.errors import ConfigError, NasTfError
 from nas_tf.genotype import Genotype
+from nas_tf.networks import encoders, settings
+from nas_tf.networks.encoders import DRAWN
 from nas_tf.networks.state import Arrays
+from nas_tf.runs import TrialRecord
 from nas_tf.search import candidate_models, preflight, pricing, refusal
 from nas_tf.search.candidate_models import trained_arrays
 from nas_tf.spaces import SearchSpace
 from nas_tf.tasks import Task
 from nas_tf.training import from_config, gate, own_data, task_settings
 from nas_tf.training.gate import Gate
-from nas_tf.training.result import CandidateResult
 from nas_tf.training.shared_data import SharedData
 from nas_tf.training.two_stage import Latency, TwoStage
 
@@ -43,7 +44,8 @@ class SearchHyperModel(kt.HyperModel):
         task: The prediction task, with its losses and scores; None takes it from the data. Its
             settings are saved as the configuration's ``task`` section; names and colours are
             the data set's.
-        backbone: The encoder's architecture; only ``mobilenet_v2`` exists.
+        backbone: The encoder, ``mobilenet_v2``, ``resnet50``, ``resnet101`` or ``xception``; None
+            takes the configuration's.
         weights: The encoder's weights: ``imagenet``, ``drawn``, a file, or None; if not given, the
             configuration's, or ``imagenet`` without one. Without a configuration ``drawn`` sets
             the encoder to the width that it was trained at.
@@ -58,18 +60,19 @@ class SearchHyperModel(kt.HyperModel):
         space: SearchSpace,
         task: Task | None = None,
         *,
-        backbone: str = "mobilenet_v2",
+        backbone: str | None = None,
         weights: str | Path | EllipsisType | None = ...,
         config: Config | None = None,
         latency: Latency | None = None,
     ) -> None:
         super().__init__(name=f"{space.name}_search")
-        if backbone != "mobilenet_v2":
-            raise ConfigError(f"backbone is {backbone!r}, expected 'mobilenet_v2'")
         self.space, self._task = space, task
         network = config.network if config else Network()
-        if weights == "drawn" and config is None:
-            network = structs.replace(network, alpha=DRAWN_ALPHA)
+        if backbone is not None:
+            settings.search(space.name, encoder=encoders.get(backbone))
+            network = structs.replace(network, encoder=backbone)
+        if weights == "drawn" and config is None and network.encoder == DRAWN.name:
+            network = structs.replace(network, alpha=DRAWN.alpha)
         if weights is not ...:
             chosen = None if weights is None else str(weights)
             network = structs.replace(network, weights=chosen)
@@ -139,7 +142,8 @@ class SearchHyperModel(kt.HyperModel):
         if arrays:
             candidate_models.fill(model, evaluator.config, arrays)
         with _mistakes_are_fatal():
-            metrics = metrics_of(result, pricing.reward(evaluator.config.search.goals, result))
+            reward = pricing.reward(evaluator.config.search.goals, result)
+            metrics = metrics_of(structs.replace(result, reward=reward))
         _run_callbacks(callbacks, model, metrics)
         return metrics
 
@@ -215,7 +219,7 @@ def _run_callbacks(
     callback_list.on_train_end(logs)
 
 
-def metrics_of(result: CandidateResult, reward: float) -> dict[str, float]:
+def metrics_of(result: TrialRecord) -> dict[str, float]:
     """Returns the metrics of a result for KerasTuner: reward, score and costs."""
     stages = {
         f"stage_{number}_{name}": stage.score
@@ -225,4 +229,4 @@ def metrics_of(result: CandidateResult, reward: float) -> dict[str, float]:
     cost = {"params": float(result.params), "madds": float(result.madds)}
     if result.latency_ms is not None:
         cost["latency_ms"] = result.latency_ms
-    return {"val_reward": reward, "score": result.score, **stages, **cost}
+    return {"val_reward": result.reward, "score": result.score, **stages, **cost}

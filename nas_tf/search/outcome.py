@@ -1,66 +1,52 @@
-"""Makes the record of a trial from the result of its candidate."""
+"""Completes the record of a trial when it has ended."""
 
 import json
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from msgspec import structs
 
 from nas_tf.config.schema import Goals
 from nas_tf.genotype import Genotype
-from nas_tf.runs import Stage, TrialRecord, record
+from nas_tf.runs import TrialRecord, record
 from nas_tf.search import pricing
 from nas_tf.spaces import SearchSpace
-from nas_tf.training.result import CandidateResult
 
 
-def crashed(genotype: Genotype, error: Exception, floor: float) -> CandidateResult:
+def crashed(genotype: Genotype, error: Exception, floor: float) -> TrialRecord:
     """Returns the result of a candidate whose evaluation raised an unexpected error."""
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    return CandidateResult(genotype=genotype, score=floor, stopped=reason, failed=True)
+    return TrialRecord.of(genotype, floor, failed=True, stopped=reason)
 
 
-def record_of(
-    trial: str,
-    result: CandidateResult,
-    goals: Goals,
-    *,
-    started: str,
-    seconds: float,
-    worker: str,
+def ended(
+    found: TrialRecord, trial: str, goals: Goals, *, since: float, worker: str
 ) -> TrialRecord:
-    """Returns the record of a candidate that has just ended."""
-    return TrialRecord(
+    """Returns the record of a trial that has just ended, from what its evaluation found.
+
+    ``since`` is the time of its start by ``time.perf_counter``.
+    """
+    seconds, moment = time.perf_counter() - since, datetime.now(UTC)
+    return structs.replace(
+        found,
         trial=trial,
-        space=result.genotype.space,
-        genotype=str(result.genotype),
-        status="failed" if result.failed else "completed",
-        reward=pricing.reward(goals, result),
-        score=result.score,
-        stages=tuple(
-            Stage(
-                score=stage.score,
-                metrics={name: float(value) for name, value in stage.metrics.items()},
-                losses=stage.losses,
-                steps=stage.steps,
-                seconds=dict(stage.seconds),
-            )
-            for stage in result.stages
-        ),
-        stopped=result.stopped,
-        params=result.params,
-        madds=result.madds,
-        latency_ms=result.latency_ms,
-        seed=result.seed,
+        reward=pricing.reward(goals, found),
         seconds=seconds,
         worker=worker,
-        started=started,
-        ended=now(),
+        started=_written(moment - timedelta(seconds=seconds)),
+        ended=_written(moment),
     )
 
 
 def now() -> str:
     """Returns the current time as runs write it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return _written(datetime.now(UTC))
+
+
+def _written(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")
 
 
 def unrecorded_failures(folder: Path, space: SearchSpace, floor: float) -> Iterator[TrialRecord]:
@@ -80,14 +66,6 @@ def unrecorded_failures(folder: Path, space: SearchSpace, floor: float) -> Itera
         values = content["hyperparameters"]["values"]
         reason = (content.get("message") or "the oracle gave it up").strip().rpartition("\n")[2]
         moment = now()  # of this record: the process that started the trial left no time
-        yield TrialRecord(
-            trial=trial,
-            space=space.name,
-            genotype=str(space.decode([values[token.name] for token in space.tokens])),
-            status="failed",
-            stopped=reason,
-            reward=floor,
-            score=floor,
-            started=moment,
-            ended=moment,
-        )
+        genotype = space.decode([values[token.name] for token in space.tokens])
+        lost = TrialRecord.of(genotype, floor, failed=True, stopped=reason)
+        yield structs.replace(lost, trial=trial, started=moment, ended=moment)

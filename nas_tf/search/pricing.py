@@ -20,9 +20,9 @@ from nas_tf.config.schema import Config, Goals
 from nas_tf.errors import ConfigError
 from nas_tf.networks import Blueprint
 from nas_tf.networks.fused import Op, ops
+from nas_tf.runs import TrialRecord
 from nas_tf.training import from_config
 from nas_tf.training.guards import UnknownCost
-from nas_tf.training.result import CandidateResult
 from nas_tf.training.two_stage import Latency
 
 SAMPLED = 1000
@@ -37,7 +37,7 @@ def check(config: Config) -> None:
         _check_sign(config.search.goals, task.score_range[0], f"scores of {task.name} down to")
 
 
-def reward(goals: Goals, result: CandidateResult) -> float:
+def reward(goals: Goals, result: TrialRecord) -> float:
     """Returns the reward of a result, which is reported to the oracle."""
     penalised = result.score
     if result.failed:

@@ -12,13 +12,13 @@ from typing import Any
 import keras_tuner as kt
 from keras_tuner.src.engine.trial import Trial
 
-from nas_tf.training.result import CandidateResult
+from nas_tf.runs import TrialRecord
 
 
-def raise_if_failed(result: CandidateResult) -> None:
+def raise_if_failed(result: TrialRecord) -> None:
     """Raises the error by which KerasTuner fails the trial of a failed candidate."""
     if result.failed:
-        mark = "refused: " if result.over_limit else ""
+        mark = "refused: " if result.refused else ""
         raise kt.errors.FailedTrialError(f"{mark}{result.stopped}")
 
 

@@ -4,26 +4,25 @@ Both papers check it so. Results are saved in the folder ``rerank`` of the run, 
 that a later call resumes an interrupted one.
 """
 
-import dataclasses
 import itertools
-import json
 import random
 import time
 from collections.abc import Callable
 from typing import Any
 
 from filelock import FileLock, Timeout
+from msgspec import structs
 
-from nas_tf import spaces
+from nas_tf import files, spaces
 from nas_tf.config import resumed
 from nas_tf.config.load import dump, load_saved
 from nas_tf.config.schema import Config
 from nas_tf.errors import ConfigError, DataError, NasTfError
-from nas_tf.runs import Reranking, Run, TrialRecord, files
+from nas_tf.runs import Reranking, Run, TrialRecord, filenames, record
 from nas_tf.runs.trial_store import TrialStore
 from nas_tf.search import pricing
-from nas_tf.search.outcome import crashed, now, record_of
-from nas_tf.search.provenance import about
+from nas_tf.search.outcome import crashed, ended
+from nas_tf.search.provenance import run_info
 from nas_tf.training import gate, hardware
 from nas_tf.training.shared_data import SharedData
 from nas_tf.training.two_stage import Observer, TwoStage
@@ -50,8 +49,8 @@ def choose(run: Run, top: int, sample: int, seed: int) -> tuple[list[str], list[
 
 def start(run: Run, config: Config, *, top: int, sample: int) -> Reranking:
     """Chooses candidates and saves the choice, or resumes a reranking with the same settings."""
-    folder = run.folder / files.RERANK
-    space, searched = spaces.get(config.space), spaces.get(run.about["space"])
+    folder = run.folder / filenames.RERANK
+    space, searched = spaces.get(config.space), spaces.get(run.info.space)
     if space != searched:
         raise ConfigError(
             f"the configuration is of space {space}, expected {searched}, that of the run"
@@ -64,14 +63,15 @@ def start(run: Run, config: Config, *, top: int, sample: int) -> Reranking:
     best, sampled = choose(run, top, sample, config.seed)
     if not best:
         raise DataError(f"{run.folder} has no completed trial yet, expected one at least")
-    files.write_atomically(folder / files.CONFIG, dump(config))
-    provenance = about(config, oracle="rerank", max_trials=len(best) + len(sampled)) | {
-        "of": run.folder.resolve().name,
-        "asked": {"top": top, "sample": sample},
-        "top": best,
-        "sample": sampled,
-    }
-    files.write_atomically(folder / files.RUN, json.dumps(provenance, indent=1) + "\n")
+    files.write(folder / filenames.CONFIG, dump(config))
+    info = structs.replace(
+        run_info(config, oracle="rerank", max_trials=len(best) + len(sampled)),
+        of=run.folder.resolve().name,
+        asked={"top": top, "sample": sample},
+        top=tuple(best),
+        sample=tuple(sampled),
+    )
+    files.write(folder / filenames.RUN, record.text(info))
     return Reranking(run, Run(folder))
 
 
@@ -119,29 +119,23 @@ def _train_candidate(
     evaluator: TwoStage, trial: TrialRecord, observer: Observer | None
 ) -> TrialRecord:
     """Returns the record of a longer training; the same network has the same latency."""
-    config, started, began = evaluator.config, now(), time.perf_counter()
+    config, since = evaluator.config, time.perf_counter()
     admits_all = gate.make(config.gate, config.seed)
     try:
-        result = evaluator.evaluate(trial.parsed, admits_all, observer=observer)
+        found = evaluator.evaluate(trial.parsed, admits_all, observer=observer)
     except NasTfError:
         raise
     except Exception as error:
-        result = crashed(trial.parsed, error, config.limits.failure_score)
-    return record_of(
-        trial.trial,
-        dataclasses.replace(result, latency_ms=trial.latency_ms),
-        config.search.goals,
-        started=started,
-        seconds=time.perf_counter() - began,
-        worker="rerank",
-    )
+        found = crashed(trial.parsed, error, config.limits.failure_score)
+    found = structs.replace(found, latency_ms=trial.latency_ms)
+    return ended(found, trial.trial, config.search.goals, since=since, worker="rerank")
 
 
 def _check(before: Reranking, config: Config, arguments: dict[str, int]) -> None:
     """Raises if a resumed reranking has other settings than those it was started with."""
     folder = before.longer.folder
-    was = {f"--{key}": value for key, value in before.longer.about["asked"].items()}
-    was |= resumed.values(load_saved(folder / files.CONFIG))
+    was = {f"--{key}": value for key, value in before.longer.info.asked.items()}
+    was |= resumed.values(load_saved(folder / filenames.CONFIG))
     is_now = {f"--{key}": value for key, value in arguments.items()} | resumed.values(config)
     for key in was | is_now:
         if not key.startswith(_FREE) and was.get(key) != is_now.get(key):

@@ -9,10 +9,11 @@ import numpy as np
 from filelock import FileLock
 from PIL import Image
 
+from nas_tf import files
 from nas_tf.genotype import Genotype
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import State
-from nas_tf.runs import TrialRecord, files
+from nas_tf.runs import TrialRecord, filenames
 from nas_tf.runs.trial_store import TrialStore
 from nas_tf.search import tensorboard_log
 from nas_tf.spaces import SearchSpace
@@ -45,7 +46,7 @@ def show(
         picture = render(shared, trial.parsed, scored)
         content = io.BytesIO()
         Image.fromarray(picture).save(content, "png", optimize=True)
-        files.write_bytes_atomically(folder / files.SAMPLES, content.getvalue())
+        files.write(folder / filenames.SAMPLES, content.getvalue())
         return picture
 
 
@@ -68,7 +69,7 @@ def render(shared: SharedData, genotype: Genotype, scored: Scored) -> np.ndarray
 
 def _is_best(store: TrialStore, trial: TrialRecord) -> bool:
     """Returns whether the trial is the best; of equals the first is, as everywhere."""
-    completed = [trial for trial in store.all() if trial.status == "completed"]
+    completed = [trial for trial in store.all() if not trial.failed]
     best = max(completed, key=lambda trial: trial.reward, default=None)
     return best is not None and best.trial == trial.trial
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nas_tf.runs import TrialRecord, files
+from nas_tf.runs import TrialRecord, filenames
 from nas_tf.spaces import SearchSpace
 
 MOST_SESSIONS = 1000
@@ -36,7 +36,7 @@ class TensorBoardLog:
     def __init__(self, folder: Path, worker: str, space: SearchSpace) -> None:
         from tensorboard.plugins.hparams import api
 
-        self._api, self._folder, self._space = api, folder / files.TENSORBOARD, space
+        self._api, self._folder, self._space = api, folder / filenames.TENSORBOARD, space
         self._pictures = 0
         self._writer = tf.summary.create_file_writer(str(self._folder / worker))
         self._tokens = {
@@ -77,8 +77,8 @@ class TensorBoardLog:
         shutil.rmtree(place, ignore_errors=True)
         values = self._space.encode(trial.parsed)
         tokens = dict(zip(self._tokens.values(), values, strict=True))
-        failed = trial.status == "failed"
-        end = summary.session_end_pb(api_pb2.STATUS_FAILURE if failed else api_pb2.STATUS_SUCCESS)
+        state = api_pb2.STATUS_FAILURE if trial.failed else api_pb2.STATUS_SUCCESS
+        end = summary.session_end_pb(state)
         writer = tf.summary.create_file_writer(str(place))
         with writer.as_default(step=0):
             self._api.hparams(tokens, trial_id=trial.trial)
@@ -94,11 +94,11 @@ def is_installed() -> bool:
 
 
 def _curves(trials: Sequence[TrialRecord], trial: TrialRecord) -> Iterator[tuple[str, Any]]:
-    completed = [trial.reward for trial in trials if trial.status == "completed"]
-    yield "search/failed", sum(trial.status == "failed" for trial in trials)
+    completed = [trial.reward for trial in trials if not trial.failed]
+    yield "search/failed", sum(trial.failed for trial in trials)
     yield "search/stopped by the gate", sum(trial.stopped == "gate" for trial in trials)
     yield "trial/seconds", trial.seconds
-    if trial.status == "failed":
+    if trial.failed:
         return
     yield "search/reward", trial.reward
     yield "search/best", max(completed)
@@ -114,5 +114,5 @@ def _curves(trials: Sequence[TrialRecord], trial: TrialRecord) -> Iterator[tuple
 def _figures(trial: TrialRecord) -> dict[str, float]:
     stages = {f"stage {number}": stage.score for number, stage in enumerate(trial.stages, 1)}
     plain = {name: float(getattr(trial, name)) for name in ("params", "madds", "seconds")}
-    reward = {} if trial.status == "failed" else {"reward": trial.reward}
+    reward = {} if trial.failed else {"reward": trial.reward}
     return {**reward, **stages, **plain}

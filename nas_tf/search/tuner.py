@@ -1,6 +1,5 @@
 """Defines the tuner: each trial is one candidate, evaluated in two stages and recorded."""
 
-import json
 import time
 import traceback
 from collections.abc import Callable
@@ -12,23 +11,24 @@ from filelock import FileLock
 from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.engine.base_tuner import BaseTuner
 from keras_tuner.src.engine.trial import Trial, TrialStatus
+from msgspec import structs
 from tensorflow import keras
 
+from nas_tf import files
 from nas_tf.config import resumed
 from nas_tf.config.load import dump, load_saved
 from nas_tf.errors import NasTfError, full_disk
 from nas_tf.genotype import Genotype
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import State
-from nas_tf.runs import Run, TrialRecord, files
+from nas_tf.runs import Run, TrialRecord, filenames, record
 from nas_tf.runs.trial_store import TrialStore
 from nas_tf.search import candidate_models, refusal, sample_images
 from nas_tf.search.gate_log import GateLog
 from nas_tf.search.hypermodel import SearchHyperModel, metrics_of, open_gate
-from nas_tf.search.outcome import crashed, now, record_of, unrecorded_failures
-from nas_tf.search.provenance import about
+from nas_tf.search.outcome import crashed, ended, unrecorded_failures
+from nas_tf.search.provenance import run_info
 from nas_tf.search.sample_images import TrialViews
-from nas_tf.training.result import CandidateResult
 from nas_tf.training.two_stage import GateLike, Observer, TwoStage
 
 if TYPE_CHECKING:
@@ -119,42 +119,34 @@ class TwoStageTuner(BaseTuner):
         """Evaluates one candidate; a failure is recorded before it is reported to the oracle."""
         evaluator, gate = self._evaluator(trial, train_data)
         genotype = self.model.genotype(trial.hyperparameters)
-        started, clock = now(), time.perf_counter()
+        since = time.perf_counter()
         scored: sample_images.Scored | None = None
 
         def save_weights(blueprint: Blueprint, state: State) -> None:
             nonlocal scored
-            with files.writing(self.folder):
+            with files.reporting_faults(self.folder):
                 candidate_models.save_arrays(self.folder, trial.trial_id, blueprint, state)
             scored = blueprint, state
 
-        def record(result: CandidateResult) -> TrialRecord:
-            seconds = time.perf_counter() - clock
+        def recorded(found: TrialRecord) -> TrialRecord:
             goals = evaluator.config.search.goals
-            trial_record = record_of(
-                trial.trial_id,
-                result,
-                goals,
-                started=started,
-                seconds=seconds,
-                worker=self.tuner_id,
-            )
-            self._record(trial_record, evaluator, scored)
-            return trial_record
+            done = ended(found, trial.trial_id, goals, since=since, worker=self.tuner_id)
+            self._record(done, evaluator, scored)
+            return done
 
         try:
-            result = evaluator.evaluate(
+            found = evaluator.evaluate(
                 genotype, gate, observer=self._observer, on_scored=save_weights
             )
         except NasTfError:
             raise
         except Exception as error:
             self._check_disk(error)
-            record(crashed(genotype, error, evaluator.config.limits.failure_score))
+            recorded(crashed(genotype, error, evaluator.config.limits.failure_score))
             raise
-        trial_record = record(result)
-        refusal.raise_if_failed(result)
-        return metrics_of(result, trial_record.reward)
+        done = recorded(found)
+        refusal.raise_if_failed(done)
+        return metrics_of(done)
 
     def _evaluator(self, trial: Trial, train_data: str | None) -> tuple[TwoStage, GateLike]:
         """Returns the evaluator of a trial and its gate.
@@ -173,7 +165,7 @@ class TwoStageTuner(BaseTuner):
         self, trial: TrialRecord, evaluator: TwoStage, scored: sample_images.Scored | None
     ) -> None:
         """Stores and shows a trial, completed or failed."""
-        with files.writing(self.folder):
+        with files.reporting_faults(self.folder):
             records = self._store.add(trial)
             candidate_models.prune_arrays(self.folder, records, self._saved_weights)
             self._views.show(trial, records, evaluator, scored)
@@ -210,7 +202,7 @@ class TwoStageTuner(BaseTuner):
                 f"the weights of trial {trial.trial_id} are not saved: those of the best "
                 f"{self._saved_weights} are, give TwoStageTuner a larger saved_weights="
             )
-        config = load_saved(self.folder / files.CONFIG)
+        config = load_saved(self.folder / filenames.CONFIG)
         model = SearchHyperModel.of(config, self.model.space).build(trial.hyperparameters)
         candidate_models.fill(
             model, config, candidate_models.read_arrays(self.folder, trial.trial_id)
@@ -226,14 +218,14 @@ class TwoStageTuner(BaseTuner):
 
         The chief does not search, so a worker may write it.
         """
-        config, path = self.model.config(train_data), self.folder / files.RUN
+        config, path = self.model.config(train_data), self.folder / filenames.RUN
         max_trials = self._proposer.max_trials
-        with FileLock(self.folder / files.LOCK):
+        with FileLock(self.folder / filenames.LOCK):
             if path.exists():
                 config = resumed.check(self.folder, config)
-                provenance = {**Run(self.folder).about, "max_trials": max_trials}
+                info = structs.replace(Run(self.folder).info, max_trials=max_trials)
             else:
                 oracle = type(self._proposer).__name__
-                provenance = about(config, oracle=oracle, max_trials=max_trials)
-            files.write_atomically(self.folder / files.CONFIG, dump(config))
-            files.write_atomically(path, f"{json.dumps(provenance, indent=1)}\n")
+                info = run_info(config, oracle=oracle, max_trials=max_trials)
+            files.write(self.folder / filenames.CONFIG, dump(config))
+            files.write(path, record.text(info))

@@ -15,7 +15,7 @@ def first(source: Path, space: SearchSpace, count: int) -> list[dict[str, int]]:
     They are evaluated again: another data set or longer training has other rewards.
     """
     run = Run(source)
-    searched = spaces.get(run.about["space"])
+    searched = spaces.get(run.info.space)
     if searched != space:
         raise ConfigError(
             f"{source} searched space {searched}, expected a run of {space} to start from"

@@ -17,7 +17,7 @@ from PIL import Image
 from nas_tf import spaces
 from nas_tf.report import page, plots
 from nas_tf.report.run_statistics import RunStatistics
-from nas_tf.runs import Run, files
+from nas_tf.runs import Run, filenames
 from tests.runs import recorded
 from tests.runs.made import made, reranked
 
@@ -50,14 +50,14 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     run = made(folder, space=request.param, trials=40, latency=request.param == "template")
     if request.param == "auxcell":
         reranked(run)
-        Image.new("RGB", (480, 320), "teal").save(folder / files.SAMPLES)
+        Image.new("RGB", (480, 320), "teal").save(folder / filenames.SAMPLES)
     page.write(run)
     return run
 
 
 @pytest.mark.quick(3)
 def test_the_page_is_complete_and_asks_for_nothing_from_elsewhere(run: Run) -> None:
-    text = (run.folder / files.REPORT).read_text(encoding="utf-8")
+    text = (run.folder / filenames.REPORT).read_text(encoding="utf-8")
     assert not re.findall(r"""(?:src|href)=["'](?!data:)""", text)
     assert "<script" not in text
     for title, _ in plots.PLOTS.values():
@@ -71,9 +71,9 @@ def test_the_page_is_complete_and_asks_for_nothing_from_elsewhere(run: Run) -> N
 @pytest.mark.quick(3)
 def test_pictures_are_saved_next_to_it(run: Run) -> None:
     for name in (*plots.PLOTS, "best_1"):
-        picture = Image.open(run.folder / files.PICTURES / f"{name}.png").convert("RGB")
+        picture = Image.open(run.folder / filenames.PICTURES / f"{name}.png").convert("RGB")
         assert np.asarray(picture).std() > 5
-        assert (run.folder / files.PICTURES / f"{name}.svg").read_text().startswith("<?xml")
+        assert (run.folder / filenames.PICTURES / f"{name}.svg").read_text().startswith("<?xml")
 
 
 @pytest.mark.quick(8)
@@ -106,9 +106,9 @@ def _ticks_out_of_view(figure: Figure) -> list[Text]:
 
 @pytest.mark.slow
 def test_the_same_run_gives_the_same_page(run: Run) -> None:
-    before = (run.folder / files.REPORT).read_text()
+    before = (run.folder / filenames.REPORT).read_text()
     page.write(Run(run.folder))
-    assert (run.folder / files.REPORT).read_text() == before
+    assert (run.folder / filenames.REPORT).read_text() == before
 
 
 @pytest.mark.quick(2)
@@ -127,7 +127,7 @@ def test_a_space_without_choices_has_a_page_without_their_plot(
     monkeypatch.setattr(spaces.AuxCellSpace, "choices", lambda space, genotype: {})
     run = made(tmp_path / "run", trials=8)
     page.write(run)
-    pictures = {path.stem for path in (run.folder / files.PICTURES).glob("*.svg")}
+    pictures = {path.stem for path in (run.folder / filenames.PICTURES).glob("*.svg")}
     assert pictures >= set(plots.PLOTS) - {"shares"}
     assert "shares" not in pictures
 
@@ -154,7 +154,9 @@ def test_failures_that_differ_by_numbers_are_a_row(tmp_path: Path) -> None:
 def test_what_a_run_says_is_text_and_no_markup(tmp_path: Path) -> None:
     run = made(tmp_path / "run", trials=3, failing=2)
     path = next(
-        item for item in (run.folder / files.TRIALS).iterdir() if '"failed"' in item.read_text()
+        item
+        for item in (run.folder / filenames.TRIALS).iterdir()
+        if '"failed"' in item.read_text()
     )
     changed = json.loads(path.read_text()) | {"stopped": "<script>alert(1)</script>"}
     path.write_text(json.dumps(changed))
@@ -184,7 +186,7 @@ def browse(folder: Path, source: Path, *options: str) -> str:
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
 @pytest.mark.parametrize("width", [1280, 1000, 794])
 def test_nothing_is_clipped_in_a_browser(run: Run, width: int, tmp_path: Path) -> None:
-    text = (run.folder / files.REPORT).read_text(encoding="utf-8")
+    text = (run.folder / filenames.REPORT).read_text(encoding="utf-8")
     looked = tmp_path / "looked.html"
     looked.write_text(text.replace("</body>", f"{LOOK}</body>"), encoding="utf-8")
     seen = browse(tmp_path, looked, f"--window-size={width},900", "--dump-dom")
@@ -195,7 +197,7 @@ def test_nothing_is_clipped_in_a_browser(run: Run, width: int, tmp_path: Path) -
 @pytest.mark.quick(3)
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
 def test_it_can_be_looked_at_and_printed(run: Run, tmp_path: Path) -> None:
-    source, picture, paper = run.folder / files.REPORT, tmp_path / "a.png", tmp_path / "a.pdf"
+    source, picture, paper = run.folder / filenames.REPORT, tmp_path / "a.png", tmp_path / "a.pdf"
     browse(tmp_path, source, "--window-size=1280,4000", f"--screenshot={picture}")
     shot = np.asarray(Image.open(picture).convert("L"), float)
     assert shot.shape == (4000, 1280)

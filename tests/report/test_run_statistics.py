@@ -8,7 +8,7 @@ import pytest
 
 from nas_tf import spaces
 from nas_tf.report.run_statistics import RunStatistics, running_mean
-from nas_tf.runs import Run, files
+from nas_tf.runs import Run, filenames
 from tests.runs.made import made, sampled
 
 SPACES = ("auxcell", "template", "dpc")
@@ -63,7 +63,7 @@ def test_the_bar_is_the_gate_s_own(tmp_path: Path) -> None:
             json.dumps({"trial": trial, "reward": 0.5, "goes_on": True, "state": state})
             for trial, state in ((item, {"policy": policy, "mean": mean}) for item, mean in states)
         ]
-        (run.folder / files.GATE).write_text("\n".join([*lines, '{"trial": "00']))
+        (run.folder / filenames.GATE).write_text("\n".join([*lines, '{"trial": "00']))
         assert RunStatistics(Run(run.folder)).bar == expected
 
 

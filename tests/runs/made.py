@@ -12,12 +12,13 @@ from pathlib import Path
 
 import msgspec
 
-from nas_tf import spaces
+from nas_tf import files, spaces
 from nas_tf.config import load
 from nas_tf.config.load import dump
 from nas_tf.config.schema import Config
 from nas_tf.genotype import Genotype
-from nas_tf.runs import Run, Stage, TrialRecord, files
+from nas_tf.runs import Run, Stage, TrialRecord, filenames
+from nas_tf.runs.record import SCHEMA
 from nas_tf.runs.trial_store import TrialStore
 
 CONFIGS = {"auxcell": "shapes_auxcell", "template": "camvid_template", "dpc": "camvid_dpc"}
@@ -100,10 +101,10 @@ def made(
 
 def describe(folder: Path, experiment: Config, *, oracle: str) -> None:
     """Writes the provenance of the run."""
-    files.write_atomically(folder / files.CONFIG, dump(experiment))
+    files.write(folder / filenames.CONFIG, dump(experiment))
     source = CONFIGS[spaces.get(experiment.space).name]
     about = {
-        "schema": files.SCHEMA,
+        "schema": SCHEMA,
         "nas_tf": "0.1.0",
         "space": experiment.space,
         "data": experiment.data.name,
@@ -119,7 +120,7 @@ def describe(folder: Path, experiment: Config, *, oracle: str) -> None:
         "machine": "Linux x86_64",
         "versions": {"tensorflow": "2.15.1", "keras": "2.15.0", "numpy": "1.26.4"},
     }
-    files.write_atomically(folder / files.RUN, json.dumps(about, indent=1) + "\n")
+    files.write(folder / filenames.RUN, json.dumps(about, indent=1) + "\n")
 
 
 def quality(genotype: Genotype) -> float:
@@ -168,29 +169,29 @@ def _write_gate(folder: Path, lines: list[dict], seed: int) -> None:
         state = {"policy": "paper", "seed": seed, "seen": seen, "mean": total / seen}
         text += json.dumps({**line, "state": {**state, "probability": probability}}) + "\n"
         probability *= 0.99
-    files.write_atomically(folder / files.GATE, text)
+    files.write(folder / filenames.GATE, text)
 
 
 def reranked(
     run: Run, *, top: int = 10, sample: int = 10, failing: int = 0, times: int = 5
 ) -> Run:
     """Writes the result of ``nas-tf rerank``: longer trainings of a run, lifted by 0.1."""
-    ranked, folder = run.best(len(run.trials)), run.folder / files.RERANK
+    ranked, folder = run.best(len(run.trials)), run.folder / filenames.RERANK
     rest = ranked[top:]
     drawn = [rest[len(rest) * n // sample] for n in range(sample)] if rest else []
     chosen = [*ranked[:top], *drawn]
-    before = load(run.folder / files.CONFIG)
+    before = load(run.folder / filenames.CONFIG)
     epochs = f"stage_one.epochs={times * before.stage_one.epochs}"
-    experiment = load(run.folder / files.CONFIG, [epochs, "gate.policy=open"])
+    experiment = load(run.folder / filenames.CONFIG, [epochs, "gate.policy=open"])
     describe(folder, experiment, oracle="rerank")
-    about = json.loads((folder / files.RUN).read_text(encoding="utf-8"))
+    about = json.loads((folder / filenames.RUN).read_text(encoding="utf-8"))
     about |= {"asked": {"top": top, "sample": sample}, "max_trials": len(chosen), "of": "made"}
     about |= {
         "top": [trial.trial for trial in chosen[:top]],
         "sample": [trial.trial for trial in drawn],
     }
-    files.write_atomically(folder / files.RUN, json.dumps(about, indent=1) + "\n")
-    rng, store = random.Random(run.about["seed"]), TrialStore(folder)
+    files.write(folder / filenames.RUN, json.dumps(about, indent=1) + "\n")
+    rng, store = random.Random(run.info.seed), TrialStore(folder)
     for number, trial in enumerate(chosen):
         fails = failing and number % failing == failing - 1
         stages = _trial(trial.parsed, quality(trial.parsed) + 0.1, True, rng, 0.01)

@@ -4,8 +4,9 @@ import json
 import random
 from pathlib import Path
 
-from nas_tf import spaces
-from nas_tf.runs import Run, Stage, TrialRecord, files
+from nas_tf import files, spaces
+from nas_tf.runs import Run, Stage, TrialRecord, filenames
+from nas_tf.runs.record import SCHEMA
 from nas_tf.runs.trial_store import TrialStore
 
 
@@ -38,7 +39,7 @@ def trial(number: int, rewards: tuple[float, ...], **more: object) -> TrialRecor
 def run(folder: Path, trials: list[TrialRecord], **about: object) -> Run:
     """The folder of a run with these trials."""
     content = {
-        "schema": files.SCHEMA,
+        "schema": SCHEMA,
         "nas_tf": "0.1",
         "space": "auxcell",
         "data": "shapes",
@@ -48,7 +49,7 @@ def run(folder: Path, trials: list[TrialRecord], **about: object) -> Run:
         "created": "2026-01-02T03:00:00.000+00:00",
         **about,
     }
-    files.write_atomically(folder / files.RUN, json.dumps(content))
+    files.write(folder / filenames.RUN, json.dumps(content))
     store = TrialStore(folder)
     for item in trials:
         store.add(item)

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_tf.errors import DataError
-from nas_tf.runs import Run, files, record
+from nas_tf.runs import Run, filenames, record
 from nas_tf.runs.trial_store import TrialStore
 from tests.runs.made import made
 from tests.runs.recorded import trial
 
 
 def table(folder: Path) -> list[dict[str, str]]:
-    with (folder / files.TABLE).open(newline="") as file:
+    with (folder / filenames.TABLE).open(newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -64,7 +64,7 @@ def test_a_table_that_a_kill_left_behind_is_rewritten(tmp_path: Path, damage: st
     store = TrialStore(tmp_path)
     for number in (1, 2):
         store.add(trial(number, (0.5,)))
-    path = tmp_path / files.TABLE
+    path = tmp_path / filenames.TABLE
     rows = path.read_bytes()
     if damage == "missing":
         path.unlink()
@@ -103,9 +103,9 @@ def test_however_workers_add_and_die_the_table_has_what_is_kept(
                 assert len(found) == len(kept)
                 assert sorted(row["trial"] for row in table(folder)) == sorted(kept)
                 continue
-            if what != "restarted" and (folder / files.TABLE).exists():
+            if what != "restarted" and (folder / filenames.TABLE).exists():
                 row = f"{trial(20 + count, (0.5,)).trial},completed\n"
-                with (folder / files.TABLE).open("a") as file:  # and its file was not to be
+                with (folder / filenames.TABLE).open("a") as file:  # and its file was not to be
                     file.write(row[: None if what == "dies" else -4])
             stores[worker] = TrialStore(folder)
         if kept:
@@ -118,22 +118,22 @@ def test_workers_in_turn_add_to_one_table(tmp_path: Path) -> None:
     stores, tables = [TrialStore(tmp_path) for _ in range(3)], []
     for number in range(30):
         stores[number % 3].add(trial(number, (0.5,)))
-        tables.append((tmp_path / files.TABLE).stat().st_ino)
+        tables.append((tmp_path / filenames.TABLE).stat().st_ino)
     assert set(tables) == {tables[0]}
     assert len(table(tmp_path)) == 30
     stores[0].add(trial(4, (0.6,)))
-    rewritten = (tmp_path / files.TABLE).stat().st_ino
+    rewritten = (tmp_path / filenames.TABLE).stat().st_ino
     for number in range(30, 36):
         found = stores[number % 3].add(trial(number, (0.5,)))
         assert [trial.reward for trial in found if trial.trial == "04"] == [0.6]
-    assert (tmp_path / files.TABLE).stat().st_ino == rewritten
+    assert (tmp_path / filenames.TABLE).stat().st_ino == rewritten
 
 
 def test_a_trial_that_cannot_be_written_leaves_no_row(tmp_path: Path) -> None:
     store = TrialStore(tmp_path)
     for number in range(2):
         store.add(trial(number, (0.5,)))
-    folder = tmp_path / files.TRIALS
+    folder = tmp_path / filenames.TRIALS
     folder.rename(tmp_path / "away")
     folder.touch()  # no folder: nothing can be written below it
     with pytest.raises(OSError, match="trials"):
@@ -149,7 +149,7 @@ def test_a_trial_is_added_without_a_look_at_those_before(tmp_path: Path) -> None
     mine, theirs = TrialStore(tmp_path), TrialStore(tmp_path)
     for number in range(3):
         mine.add(trial(number, (0.5,)))
-    before = tmp_path / files.TRIALS / "00.json"
+    before = tmp_path / filenames.TRIALS / "00.json"
     before.write_text("would be reported as broken")
     mine.add(trial(3, (0.5,)))
     with pytest.raises(DataError, match=r"00\.json is no record"):
@@ -161,7 +161,7 @@ def test_a_trial_is_added_without_a_look_at_those_before(tmp_path: Path) -> None
 
 def test_a_broken_record_is_named(tmp_path: Path) -> None:
     run = made(tmp_path / "run", trials=3)
-    path = run.folder / files.TRIALS / "0001.json"
+    path = run.folder / filenames.TRIALS / "0001.json"
     path.write_text(path.read_text()[:40])
     with pytest.raises(DataError, match=r"0001\.json is no record of a trial"):
         Run(run.folder).trials  # noqa: B018
@@ -181,7 +181,7 @@ def test_a_broken_record_is_named(tmp_path: Path) -> None:
 )
 def test_a_record_that_says_what_cannot_be_is_named(tmp_path: Path, change: dict) -> None:
     run = made(tmp_path / "run", trials=3)
-    path = run.folder / files.TRIALS / "0001.json"
+    path = run.folder / filenames.TRIALS / "0001.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(DataError, match=r"0001\.json is no record of a trial, .*; delete it"):
         Run(run.folder).trials  # noqa: B018
@@ -190,7 +190,7 @@ def test_a_record_that_says_what_cannot_be_is_named(tmp_path: Path, change: dict
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"schema": 1, "space": 3}', "\xff"])
 def test_a_damaged_run_file_is_reported_with_the_remedy(tmp_path: Path, content: str) -> None:
     run = made(tmp_path / "run", trials=1)
-    (run.folder / files.RUN).write_text(content, encoding="latin-1")
+    (run.folder / filenames.RUN).write_text(content, encoding="latin-1")
     with pytest.raises(DataError, match=r"run\.json can't be read: .*; put back a copy, or del"):
         Run(run.folder)
 
@@ -199,7 +199,7 @@ def test_a_folder_without_a_run_and_a_run_of_another_schema_are_refused(tmp_path
     with pytest.raises(DataError, match="is no run"):
         Run(tmp_path)
     run = made(tmp_path / "run", trials=1)
-    path = run.folder / files.RUN
+    path = run.folder / filenames.RUN
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 99}))
     with pytest.raises(DataError, match=r"was written in schema 99, expected 1"):
         Run(run.folder)

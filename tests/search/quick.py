@@ -5,8 +5,8 @@ from typing import Any
 
 from nas_tf.config.schema import Config
 from nas_tf.genotype import Genotype
+from nas_tf.runs import Stage, TrialRecord
 from nas_tf.search import SearchHyperModel
-from nas_tf.training.result import CandidateResult, StageResult
 from tests.runs.made import quality
 
 
@@ -29,15 +29,13 @@ class QuickEvaluator:
     def __init__(self, config: Config, seconds: float) -> None:
         self.config, self._seconds = config, seconds
 
-    def evaluate(self, genotype: Genotype, gate: Any, **_: Any) -> CandidateResult:
+    def evaluate(self, genotype: Genotype, gate: Any, **_: Any) -> TrialRecord:
         time.sleep(self._seconds)
         first = quality(genotype)
         rewards = (first, first + 0.05) if gate.admits(first) else (first,)
         stages = tuple(
-            StageResult(score=reward, metrics={}, losses=(1.0,), steps=1, seconds={"steps": 0.1})
+            Stage(score=reward, metrics={}, losses=(1.0,), steps=1, seconds={"steps": 0.1})
             for reward in rewards
         )
         stopped = None if len(rewards) == 2 else "gate"
-        return CandidateResult(
-            genotype=genotype, score=rewards[-1], stages=stages, stopped=stopped, params=1
-        )
+        return TrialRecord.of(genotype, rewards[-1], stages=stages, stopped=stopped, params=1)

@@ -12,10 +12,9 @@ from nas_tf.errors import EnvironmentFault
 from nas_tf.genotype import Genotype
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.state import from_arrays, initial_arrays
-from nas_tf.runs import Run
+from nas_tf.runs import Run, TrialRecord
 from nas_tf.search import candidate_models
 from nas_tf.search.hypermodel import OBJECTIVE
-from nas_tf.training.result import CandidateResult
 from tests.e2e.disk import small_files
 from tests.search.quick import QuickEvaluator, QuickModel
 from tests.search.searched import tuner
@@ -32,7 +31,7 @@ class _Writing(QuickModel):
 
 
 class _Writer(QuickEvaluator):
-    def evaluate(self, genotype: Genotype, gate: Any, **more: Any) -> CandidateResult:
+    def evaluate(self, genotype: Genotype, gate: Any, **more: Any) -> TrialRecord:
         Path("features").write_bytes(b"x" * 200_000)
         return super().evaluate(genotype, gate, **more)
 
@@ -63,7 +62,7 @@ def test_it_ends_the_search_and_is_no_trials_failure(
     assert released == (kind is EnvironmentFault)
     search(4)
     assert [trial.status for trial in Run(tmp_path / "run").trials] == ["completed"] * 4
-    assert not list(tmp_path.rglob("*.partial"))
+    assert not list(tmp_path.rglob(".part-*"))
 
 
 def test_nothing_is_left_of_weights_that_do_not_fit(

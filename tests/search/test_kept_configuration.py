@@ -8,7 +8,7 @@ import pytest
 from nas_tf import spaces
 from nas_tf.config import Config, load
 from nas_tf.errors import ConfigError
-from nas_tf.runs import Run, files
+from nas_tf.runs import Run, filenames
 from nas_tf.search import OBJECTIVE, TwoStageTuner
 from nas_tf.tasks import Segmentation
 from nas_tf.training import from_config
@@ -28,7 +28,7 @@ def searched(folder: Path, trials: int, *overrides: str, task: Any = None) -> Co
     TwoStageTuner(model, oracle, directory=folder.parent, project_name=folder.name).search(
         verbose=0
     )
-    return load(folder / files.CONFIG)
+    return load(folder / filenames.CONFIG)
 
 
 def test_a_given_task_is_kept_and_another_is_refused(tmp_path: Path) -> None:
@@ -49,4 +49,4 @@ def test_what_comes_after_a_search_may_change_on_the_way(tmp_path: Path) -> None
     assert (kept.full_training.stages[0].epochs, kept.evaluation.flip) == (7, True)
     with pytest.raises(ConfigError, match="started with stage_one"):
         searched(tmp_path / "run", 2, "stage_one.epochs=7")
-    assert load(tmp_path / "run" / files.CONFIG) == kept
+    assert load(tmp_path / "run" / filenames.CONFIG) == kept

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,10 +14,10 @@ from nas_tf.config.schema import Goal, Goals
 from nas_tf.errors import ConfigError, WeightsError
 from nas_tf.latency import Table
 from nas_tf.networks import Blueprint
+from nas_tf.runs import TrialRecord
 from nas_tf.search import preflight, pricing
 from nas_tf.training import from_config
 from nas_tf.training.guards import UnknownCost
-from nas_tf.training.result import CandidateResult
 from tests.training.evaluated import experiment
 
 ARCH1 = spaces.resolve("arch1")
@@ -24,8 +25,8 @@ COSTS = st.floats(1e-3, 1e12)
 PENALTY = st.builds(Goal, goal=COSTS, exponent=st.floats(0.01, 3))
 
 
-def result(score: float, **costs: float) -> CandidateResult:
-    return CandidateResult(genotype=ARCH1, score=score, **costs)
+def result(score: float, **more: Any) -> TrialRecord:
+    return TrialRecord.of(ARCH1, score, **more)
 
 
 def test_the_reward_as_documented() -> None:
@@ -37,7 +38,7 @@ def test_the_reward_as_documented() -> None:
 
 
 def test_a_floor_has_no_penalty() -> None:
-    failed = CandidateResult(genotype=ARCH1, score=0.05, madds=10, failed=True)
+    failed = result(0.05, madds=10, failed=True)
     assert pricing.reward(Goals(madds=Goal(goal=1)), failed) == 0.05
 
 
@@ -50,7 +51,7 @@ def test_a_penalty_on_a_negative_score_is_refused() -> None:
         "of 0 or more, or limits.madds instead of the goal"
     )
     assert pricing.reward(Goals(), result(-0.25, madds=50)) == -0.25
-    failed = CandidateResult(genotype=ARCH1, score=-0.25, madds=50, failed=True)
+    failed = result(-0.25, madds=50, failed=True)
     assert pricing.reward(goals, failed) == -0.25
 
 

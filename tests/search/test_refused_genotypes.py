@@ -10,14 +10,13 @@ import pytest
 
 import tuner_oracles
 from nas_tf import networks, spaces
-from nas_tf.cli.oracles import oracle_of
 from nas_tf.config.conflicts import KERASTUNERS_OWN
 from nas_tf.config.schema import Config, Oracle
 from nas_tf.errors import GenotypeError
 from nas_tf.genotype import Genotype
-from nas_tf.runs import Run
+from nas_tf.jobs.oracles import oracle_of
+from nas_tf.runs import Run, TrialRecord
 from nas_tf.training import gate
-from nas_tf.training.result import CandidateResult
 from nas_tf.training.two_stage import TwoStage
 from tests.contracts.space_contract import refusing
 from tests.search.quick import QuickEvaluator, QuickModel
@@ -47,7 +46,7 @@ class Checked(TwoStage):
     def with_epochs(self, epochs: int) -> "Checked":
         return self
 
-    def evaluate(self, genotype: Genotype, gate: Any, **more: Any) -> CandidateResult:
+    def evaluate(self, genotype: Genotype, gate: Any, **more: Any) -> TrialRecord:
         if SPACE.refusal(genotype):
             return super().evaluate(genotype, gate, **more)
         return QuickEvaluator(self.config, 0.0).evaluate(genotype, gate)
@@ -91,11 +90,9 @@ class Limited(QuickEvaluator):
     def with_epochs(self, epochs: int) -> "Limited":
         return self
 
-    def evaluate(self, genotype: Genotype, gate: Any, **more: Any) -> CandidateResult:
+    def evaluate(self, genotype: Genotype, gate: Any, **more: Any) -> TrialRecord:
         if int(genotype.digest, 16) % 3:
-            return CandidateResult(
-                genotype=genotype, score=0.0, stopped="over a limit", failed=True, over_limit=True
-            )
+            return TrialRecord.of(genotype, 0.0, stopped="over a limit", refused=True)
         return super().evaluate(genotype, gate, **more)
 
 
@@ -164,7 +161,7 @@ def test_its_evaluation_fails_before_anything_is_computed(
     config = experiment(space=SPACE.section())
     evaluator = Checked(config)  # with neither data nor features
     result = evaluator.evaluate(refused, gate.make(config.gate, 1), seed=7)
-    assert (result.failed, result.over_limit, result.stopped) == (True, True, REASON)
+    assert (result.failed, result.refused, result.stopped) == (True, True, REASON)
     assert (result.score, result.stages, result.seed) == (0.0, (), 7)
 
 

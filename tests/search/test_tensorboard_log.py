@@ -13,7 +13,7 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_g
 from tensorboard.util import tensor_util
 
 from nas_tf import spaces
-from nas_tf.runs import TrialRecord, files
+from nas_tf.runs import TrialRecord, filenames
 from nas_tf.search import tensorboard_log
 from nas_tf.search.tensorboard_log import TensorBoardLog
 from tests.runs.recorded import trial
@@ -37,7 +37,7 @@ def written(folder: Path, trials: list[TrialRecord], worker: str = "tuner0") -> 
 
 def read(folder: Path) -> plugin_event_multiplexer.EventMultiplexer:
     found = plugin_event_multiplexer.EventMultiplexer()
-    found.AddRunsFromDirectory(str(folder / files.TENSORBOARD))
+    found.AddRunsFromDirectory(str(folder / filenames.TENSORBOARD))
     found.Reload()
     return found
 
@@ -50,7 +50,7 @@ def curve(folder: Path, tag: str, worker: str = "tuner0") -> list[tuple[int, flo
 
 def sessions(folder: Path) -> list[api_pb2.SessionGroup]:
     """The rows of the HParams tab, by its own backend."""
-    found, place = read(folder), str(folder / files.TENSORBOARD)
+    found, place = read(folder), str(folder / filenames.TENSORBOARD)
     provider = data_provider.MultiplexerDataProvider(found, place)
     described = base_plugin.TBContext(logdir=place, data_provider=provider, multiplexer=found)
     backend = backend_context.Context(described)
@@ -126,7 +126,7 @@ def test_it_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         item.add(many[:count], done, PICTURE)
     assert len(sessions(tmp_path)) == 3
     assert len(read(tmp_path).Tensors("tuner0", "samples of the best")) == 2
-    written = [path for path in (tmp_path / files.TENSORBOARD).rglob("*") if path.is_file()]
+    written = [path for path in (tmp_path / filenames.TENSORBOARD).rglob("*") if path.is_file()]
     plain = sum(path.stat().st_size for path in written) - 2 * 20_000
     assert plain < 30 * 4_000
 

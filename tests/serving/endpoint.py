@@ -27,8 +27,8 @@ from pathlib import Path
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
+from nas_tf import files
 from nas_tf.errors import ServingError
-from nas_tf.runs.files import write_atomically
 from serving.client import Client, RetryPolicy
 
 GIVEN, MODELS = "TF_SERVING_ENDPOINT", "TF_SERVING_MODELS"
@@ -116,7 +116,7 @@ def configure(file: Path, name: str, folder: Path, labels: Mapping[str, int]) ->
     )
     model.model_version_policy.all.SetInParent()
     model.version_labels.update(labels)
-    write_atomically(file, text_format.MessageToString(server))
+    files.write(file, text_format.MessageToString(server))
 
 
 def _running(folder: Path, labels: Mapping[str, int]) -> Endpoint:

@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from nas_tf.cli.serve import command
 from nas_tf.errors import ConfigError
 from serving import deployment
 from serving.deployment import Release
@@ -203,23 +201,24 @@ def test_a_folder_without_versions(tmp_path: Path) -> None:
         deployment.write(tmp_path / "none", "street", RELEASE)
 
 
-def serve(*arguments: str) -> object:
-    return CliRunner().invoke(command, arguments)
-
-
 @pytest.mark.parametrize("part", PARTS)
 def test_a_version_that_misses_a_part_is_refused_before_anything_is_written(
     export: Path, part: str
 ) -> None:
     path = export / "savedmodel" / "10" / part
     path.write_text("")
-    for arguments in ((), ("--files", "--stable", "1", "--canary", "10")):
-        message = str(serve(str(export), *arguments).exception)
+    for call in (
+        lambda: deployment.check_complete(export, 10),
+        lambda: deployment.write(export, "street", Release(1, 10)),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            call()
+        message = str(caught.value)
         assert f"savedmodel/10 is not a complete version: {part[:9]}" in message
         assert " is missing; delete this folder" in message
         path.unlink(missing_ok=True)
     assert not (export / "deploy").exists()
-    assert serve(str(export), "--files", "--stable", "2").exit_code == 0
+    assert deployment.write(export, "street", Release(2))
 
 
 @pytest.mark.parametrize("content", ["{", "[]"])

@@ -15,7 +15,7 @@ from PIL import Image
 from tensorflow.python.saved_model.loader_impl import parse_saved_model
 from tensorflow_serving.apis import prediction_log_pb2
 
-from nas_tf import folders, spaces
+from nas_tf import spaces
 from nas_tf.errors import ConfigError, WeightsError
 from nas_tf.networks.keras_model import realise
 from nas_tf.networks.state import fill_model
@@ -246,13 +246,6 @@ def test_killed_while_it_writes_it_leaves_no_version(tmp_path: Path) -> None:
     assert not left.name.isdigit()
     assert saved_model.write(shipment(), tmp_path) == tmp_path / "1"
     assert [item.name for item in tmp_path.iterdir()] == ["1"]
-
-
-def test_what_another_process_writes_is_left_alone(tmp_path: Path) -> None:
-    with folders.stage(tmp_path) as first, folders.stage(tmp_path) as second:
-        assert first != second
-        assert set(tmp_path.iterdir()) == {first, second}
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_weights_of_another_network_are_refused() -> None:

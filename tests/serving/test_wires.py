@@ -264,7 +264,7 @@ def test_a_missing_package_is_reported_where_it_is_needed(
 ) -> None:
     """Hides the package, as if the extra were not installed."""
     program = (
-        "import sys; sys.modules['tensorflow_serving'] = None; from nas_tf.cli import main; "
+        "import sys; sys.modules['tensorflow_serving'] = None; from nas_tf.__main__ import main; "
         f"sys.argv[1:] = ['loadtest', '{address}/street']; main()"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

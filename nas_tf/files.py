@@ -1,14 +1,24 @@
-"""Folders that the user names, and atomic writing of files."""
+"""Folders that the user names, and files and folders that appear complete or not at all.
+
+Every file that another process may read, or that must survive a kill, is written under a hidden
+name, waits for the disk, and is renamed: readers find the old content or the new one. The wait
+costs nothing measurable next to the writing, so that all files have it; exported folders of
+hundreds of megabytes do not.
+"""
 
 import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-from nas_tf.errors import ConfigError, NasTfError, full_disk
+from nas_tf.errors import ConfigError, EnvironmentFault, NasTfError, full_disk
+
+PARTIAL = ".part-"
+"""The beginning of the hidden names of what is being written."""
+_STAGED = ".partial"
 
 
 def cache(kind: str) -> Path:
@@ -26,6 +36,7 @@ def data() -> Path | None:
 def refuse_others(folder: Path, known: Collection[str]) -> None:
     """Raises if a folder contains files, but none of those that identify a run."""
     names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+    names = {name for name in names if not name.startswith(PARTIAL)}  # of killed processes
     if names and names.isdisjoint(known):
         raise ConfigError(
             f"{folder} holds {min(names)} and no run, expected a new folder, or one of a run"
@@ -46,15 +57,39 @@ def reporting_full_disk(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """Yields a temporary path to write to, which is renamed to ``path`` when it is complete.
+def reporting_faults(folder: Path) -> Iterator[None]:
+    """Raises ``EnvironmentFault`` for any error of the system in the block, as for a full disk.
 
-    Readers see the old file or the complete new one. Nothing is left of a file that cannot be
-    completed: on a full disk it would take the space that the next attempt needs. One process at
-    a time may write a path.
+    Such an error is not a trial's failure: it ends the command, and saved files stay.
     """
+    try:
+        with reporting_full_disk(folder):
+            yield
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{folder} can't be written: {error}; fix that, and what was not saved is run again"
+        ) from error
+
+
+def atomic(path: Path) -> AbstractContextManager[Path]:
+    """Yields a temporary path for a library to write to, renamed to ``path`` when it is complete.
+
+    Nothing is left of a file that cannot be completed: on a full disk it would take the space
+    that the next attempt needs. One process at a time may write a path, so that the next one
+    replaces what a killed one has left.
+    """
+    return _completed(path, path.with_name(f"{PARTIAL}{path.name}"))
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Writes a file atomically; any number of processes may write the same path."""
+    with _completed(path, path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")) as partial:
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def _completed(path: Path, partial: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".part-{path.name}")
     try:
         with reporting_full_disk(path):
             yield partial
@@ -74,12 +109,9 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-_PARTIAL = ".partial"
-
-
 @contextmanager
 def stage(folder: Path) -> Iterator[Path]:
-    """Makes a hidden folder within another, from which complete exports are renamed.
+    """Makes a hidden folder within another, from which complete exports are published.
 
     At the end it is removed, and so is the other folder if it was made here and is empty. Each
     process locks its hidden folder, so that the next process recognises and removes the folders of
@@ -87,10 +119,10 @@ def stage(folder: Path) -> Iterator[Path]:
     """
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob(f".*{_PARTIAL}"):
+    for old in folder.glob(f"{PARTIAL}*{_STAGED}"):
         if _is_free(old):
             shutil.rmtree(old, ignore_errors=True)
-    path = Path(tempfile.mkdtemp(prefix=".", suffix=_PARTIAL, dir=folder))
+    path = Path(tempfile.mkdtemp(prefix=PARTIAL, suffix=_STAGED, dir=folder))
     descriptor = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -101,6 +133,15 @@ def stage(folder: Path) -> Iterator[Path]:
         if is_new:
             with suppress(OSError):
                 folder.rmdir()
+
+
+def publish(staged: Path, final: Path) -> None:
+    """Renames a complete file or folder to its final name; a folder replaces none that has files.
+
+    The folder above is made if needed.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    staged.rename(final)
 
 
 def _is_free(path: Path) -> bool:
