@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from nas_tf import folders
+from nas_tf import files
 from nas_tf.errors import DataError, EnvironmentFault
 
 _LOG = logging.getLogger("nas_tf")
@@ -35,17 +35,16 @@ class Checkpoints:
 
     def save(self, step: int) -> None:
         """Writes a checkpoint, then removes the oldest; on a full disk nothing is left of it."""
-        folder = Path(self._manager.directory)
         try:
-            with folders.reporting_full_disk(folder):
+            with files.reporting_full_disk(Path(self._manager.directory)):
                 self._manager.save(checkpoint_number=step)
         except EnvironmentFault:
-            for partial in folder.glob("*_temp"):
-                shutil.rmtree(partial, ignore_errors=True)
+            self._remove_partial()
             raise
 
     def restore(self) -> bool:
         """Restores the newest complete checkpoint; returns False if there is none at all."""
+        self._remove_partial()
         paths = list(reversed(self._manager.checkpoints))
         for path in paths:
             try:
@@ -60,3 +59,8 @@ class Checkpoints:
                 "remove the folder to start again"
             )
         return False
+
+    def _remove_partial(self) -> None:
+        """Removes what a killed process or a full disk has left of a checkpoint."""
+        for partial in Path(self._manager.directory).glob("*_temp"):
+            shutil.rmtree(partial, ignore_errors=True)

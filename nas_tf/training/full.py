@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +91,10 @@ class FullTraining:
             pipeline.steps_per_epoch(len(part.examples), stage.batch)
             for part, stage in zip(data, full.stages, strict=True)
         ]
-        self.steps = sum(
+        self._lengths = [
             stage.epochs * steps for stage, steps in zip(full.stages, self._per_epoch, strict=True)
-        )
+        ]
+        self.steps = sum(self._lengths)
         self._done = tf.Variable(0, dtype=tf.int64)
         self._loss_sum = tf.Variable(0.0, dtype=tf.float64)
         self._folder = folder
@@ -111,13 +112,11 @@ class FullTraining:
 
     def place(self, done: int) -> Place:
         """Returns the position after a number of steps; the end belongs to the last stage."""
-        for number, (stage, steps) in enumerate(
-            zip(self._full.stages, self._per_epoch, strict=True)
-        ):
-            if done < stage.epochs * steps or number == len(self._per_epoch) - 1:
-                return Place(number, *divmod(done, steps))
-            done -= stage.epochs * steps
-        raise ValueError("full training without stages")
+        stage = 0
+        while stage + 1 < len(self._lengths) and done >= self._lengths[stage]:
+            done -= self._lengths[stage]
+            stage += 1
+        return Place(stage, *divmod(done, self._per_epoch[stage]))
 
     def resume(self) -> bool:
         """Restores the last checkpoint; returns False if there is none."""
@@ -148,17 +147,16 @@ class FullTraining:
             self.save()
 
     def _epoch(self, place: Place, progress: Callable[[int, float], None] | None) -> EpochEnd:
-        stage, started = self._full.stages[place.stage], time.perf_counter()
-        saved = started
+        started = saved = time.perf_counter()
         steps = self._per_epoch[place.stage]
         stream = self._data[place.stage].examples.checked(self._stream(place))
         rates: Mapping[str, float] = {}
         for step in range(place.step, steps):
             frozen = self._is_frozen(place.stage, place.epoch, step)
-            self._learner.use(self._recipe(stage, frozen=frozen))
             rates = self._rates(place.stage, place.epoch * steps + step, frozen=frozen)
             images, encoded = next(stream)
-            loss = float(self._learner.step(images, encoded, rates))
+            by = "frozen" if frozen else "train"
+            loss = float(self._learner.step(images, encoded, rates, by=by))
             if not math.isfinite(loss):
                 raise Diverged(f"the loss is {loss} at step {self.steps_done + 1}")
             self._done.assign_add(1)
@@ -179,13 +177,12 @@ class FullTraining:
         )
 
     def _start_stage(self, number: int, state: State) -> None:
-        stage = self._full.stages[number]
-        self._stage = number
+        self._stage, train = number, self._recipe(self._full.stages[number])
         with self._strategy.scope():
             self._learner = Learner(
                 self._blueprints[number],
                 self._task,
-                self._recipe(stage, frozen=False),
+                {"train": train, "frozen": replace(train, normalising=frozenset())},
                 state,
                 self.parts,
                 precision=self._precision,
@@ -213,10 +210,10 @@ class FullTraining:
         stream = stream.map(lambda images, target: (images, self._task.encode(target, crop)))
         return self._strategy.experimental_distribute_dataset(stream)
 
-    def _recipe(self, stage: FullStage, *, frozen: bool) -> Recipe:
+    def _recipe(self, stage: FullStage) -> Recipe:
         return Recipe(
             optimisers={part: getattr(stage, part) for part in self.parts},
-            normalising=frozenset() if frozen else frozenset(self.parts),
+            normalising=frozenset(self.parts),
             momentum=_MOMENTUM,
             polyak=self._full.polyak,
             auxiliary_weight=stage.auxiliary_weight,
@@ -227,11 +224,10 @@ class FullTraining:
         """Returns True in the second half of the last stage (CVPR 2019, section 5.1)."""
         if not self._full.freeze_batch_norm or number != len(self._full.stages) - 1:
             return False
-        steps, epochs = self._per_epoch[number], self._full.stages[number].epochs
-        return 2 * (epoch * steps + step) >= epochs * steps
+        return 2 * (epoch * self._per_epoch[number] + step) >= self._lengths[number]
 
     def _rates(self, number: int, step: int, *, frozen: bool) -> dict[str, float]:
         stage = self._full.stages[number]
-        factor = learning_rate_factor(stage.schedule, step, stage.epochs * self._per_epoch[number])
+        factor = learning_rate_factor(stage.schedule, step, self._lengths[number])
         factor *= 0.5 if frozen else 1.0
         return {part: factor * getattr(stage, part).learning_rate for part in self.parts}

@@ -8,13 +8,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from nas_tf import folders, networks, spaces
+from nas_tf import files, networks, spaces
 from nas_tf.config import resumed
 from nas_tf.config.load import dump
 from nas_tf.config.schema import Config, Evaluation
 from nas_tf.errors import ConfigError, TrainingError, WeightsError
 from nas_tf.genotype import Genotype
-from nas_tf.networks import Settings
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.model_files import read_model
@@ -24,7 +23,6 @@ from nas_tf.networks.state import (
     arrays_of_model,
     fill_model,
     from_arrays,
-    initial_arrays,
     to_arrays,
 )
 from nas_tf.tasks import Metrics
@@ -112,7 +110,7 @@ class FullRun:
 
     def run(self, progress: Progress | None = None, on_epoch: OnEpoch | None = None) -> Finished:
         """Trains to the end, scores epochs meanwhile and the last weights as configured."""
-        with folders.reporting_full_disk(self.folder):
+        with files.reporting_full_disk(self.folder):
             self._train(progress, on_epoch)
             return self._finish()
 
@@ -141,15 +139,12 @@ class FullRun:
         return StageData(examples, view)
 
     def _start(self, blueprint: Blueprint, start: Start | None) -> State:
-        network = self.config.network
-        arrays = initial_arrays(
-            blueprint, seed=self.config.seed, weights=network.weights, alpha=network.alpha
-        )
+        arrays = from_config.first_arrays(self.config, blueprint)
         return from_arrays(layouts(blueprint), start(arrays) if start else arrays)
 
     def _claim_folder(self) -> None:
         """Writes configuration and genotype, or raises if the folder has others."""
-        folders.refuse_others(self.folder, (CONFIG, GENOTYPE))
+        files.refuse_others(self.folder, (CONFIG, GENOTYPE))
         self.folder.mkdir(parents=True, exist_ok=True)
         config, genotype = self.folder / CONFIG, self.folder / GENOTYPE
         if config.exists():
@@ -161,16 +156,12 @@ class FullRun:
                     f"{self.folder} was started with genotype {was}, now it is {self.genotype}: "
                     "give that one, or another folder"
                 )
-        for path, text in ((config, dump(self.config)), (genotype, self.genotype.to_json())):
-            with folders.atomic_file(path) as partial:
-                partial.write_text(text, encoding="utf-8")
+        files.write(config, dump(self.config))
+        files.write(genotype, self.genotype.to_json())
 
     def _figures(self, end: EpochEnd) -> Mapping[str, float] | None:
-        every, last = (
-            self.config.full_training.validate_every,
-            end.steps_done == self.training.steps,
-        )
-        if (end.epoch + 1) % every and not last:
+        last = end.steps_done == self.training.steps
+        if (end.epoch + 1) % self.config.full_training.validate_every and not last:
             return None
         return self._scorer.score(self.training.state, self._pictures).result()
 
@@ -195,30 +186,28 @@ class FullRun:
             for key, value in row.items():
                 if key not in ("stage", "epoch", "step"):
                     tf.summary.scalar(key, float(value))
+        self._board.flush()
 
     def _save_model(self, name: str) -> None:
         """Saves the exported Keras model, for images of any size if its space permits that."""
         if self._model is None:
+            settings = from_config.settings_for(self.config, "published")
             self._model = networks.build(
                 self.genotype,
                 self.task.head,
                 input_size=self.size if spaces.get(self.genotype.space).fixed_size else None,
-                settings=self._exported(),
+                settings=replace(settings, auxiliary="none"),
             )
         fill_model(self._model, to_arrays(self.training.parts, self.training.state))
-        with folders.atomic_file(self.folder / name) as partial:
+        with files.atomic(self.folder / name) as partial:
             self._model.save(partial)
-
-    def _exported(self) -> Settings:
-        return replace(from_config.settings_for(self.config, "published"), auxiliary="none")
 
     def _finish(self) -> Finished:
         metrics = self._final.score(self.training.state, self._pictures)
         result = metrics.result()
         self._save_model(LAST)
         picture = predictions_picture(self.task, self._final, self.training.state, self._shown)
-        with folders.atomic_file(self.folder / PICTURE) as partial:
-            partial.write_bytes(tf.io.encode_png(picture).numpy())
+        files.write(self.folder / PICTURE, tf.io.encode_png(picture).numpy())
         with self._board.as_default(step=self.training.steps_done):
             tf.summary.image("predictions", picture[None])
         self._board.flush()
@@ -230,8 +219,7 @@ class FullRun:
             "seconds": round(self.history.seconds(), 1),
             "best_epoch_reward": self.history.best("reward"),
         }
-        with folders.atomic_file(self.folder / RESULT) as partial:
-            partial.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        files.write(self.folder / RESULT, json.dumps(record, indent=1) + "\n")
         names = (LAST, BEST, HISTORY, PICTURE, RESULT)
         return Finished(
             metrics, result, self.history.seconds(), tuple(self.folder / name for name in names)

@@ -5,7 +5,7 @@ import time
 import psutil
 
 from nas_tf.config.schema import Limits
-from nas_tf.networks import Blueprint, Cost, cost
+from nas_tf.networks import Blueprint, Cost
 
 _GIB = 1 << 30
 
@@ -57,11 +57,6 @@ def activation_bytes(blueprint: Blueprint) -> int:
         layer.size[0] * layer.size[1] * layer.channels for layer in blueprint.live().layers
     )
     return 4 * sum(elements)
-
-
-def costs(blueprint: Blueprint) -> Cost:
-    """Returns the cost of the exported network."""
-    return cost(blueprint.deployed())
 
 
 class Guard:

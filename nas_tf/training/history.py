@@ -4,7 +4,7 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from nas_tf import folders
+from nas_tf import files
 
 Row = Mapping[str, float | int | str]
 
@@ -45,7 +45,7 @@ class History:
         """Rewrites the file atomically; a few kilobytes per epoch cost nothing."""
         keys = list(dict.fromkeys(key for row in self.rows for key in row))
         with (
-            folders.atomic_file(self._path) as partial,
+            files.atomic(self._path) as partial,
             partial.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.DictWriter(file, keys or ["step"])

@@ -26,7 +26,7 @@ class Recipe:
         normalising: Parts that normalise by the batch and update their running statistics.
         momentum: Momentum of the running statistics. That of a trained network, such as 0.999,
             would let them lag behind weights that move within a hundred steps.
-        polyak: Decay of the averaged weights; None disables averaging.
+        polyak: Decay of the averages of what the step changes; None leaves them unchanged.
         distillation: Weight of the squared distance to the teacher's logits.
         auxiliary_weight: Weight of each auxiliary head's loss.
         loss_at: Resolution at which losses are computed, the target's or the logits'.
@@ -44,13 +44,15 @@ class Recipe:
 class Learner:
     """Trains one network; ``tracked`` contains every variable that a resumed run needs.
 
-    It trains on the devices of the distribution strategy in whose scope it was created, and is
-    not thread-safe.
+    A step follows one of several recipes. Each is traced at its first step, and they may alternate
+    at every step. A part has one optimiser, with the same moments in every recipe that trains the
+    part; its clip and weight decay are the recipe's. The learner trains on the devices of the
+    distribution strategy in whose scope it was created, and is not thread-safe.
 
     Args:
         blueprint: The network, or its decoder alone.
         task: Task that computes the loss.
-        recipe: Settings of a step.
+        recipes: Settings of a step, by the names that ``step`` accepts.
         state: The initial weights and statistics.
         parts: Layouts of the state's vectors.
         precision: The arithmetic of the training.
@@ -61,7 +63,7 @@ class Learner:
         self,
         blueprint: Blueprint,
         task: Task,
-        recipe: Recipe,
+        recipes: Mapping[str, Recipe],
         state: State,
         parts: Mapping[str, PartLayout],
         *,
@@ -74,25 +76,29 @@ class Learner:
         self.strategy = tf.distribute.get_strategy()
         self.trainable = {part: _variable(state.trainable[part]) for part in parts}
         self.statistics = {part: _variable(state.statistics[part]) for part in parts}
-        self._average = None
-        if recipe.polyak is not None:
-            self._average = PolyakAverage(recipe.polyak, self.trainable, self.statistics)
-        self.optimisers = {
-            part: optimizers.make(settings) for part, settings in recipe.optimisers.items()
-        }
-        for part, optimiser in self.optimisers.items():
-            optimiser.build([self.trainable[part]])
-        self.recipe = recipe
+        averaging = [recipe for recipe in recipes.values() if recipe.polyak is not None]
+        self._average = PolyakAverage(
+            {part: self.trainable[part] for each in averaging for part in each.optimisers},
+            {
+                part: self.statistics[part]
+                for each in averaging
+                for part in sorted(each.normalising)
+            },
+        )
+        self.optimisers = optimizers.make_all(
+            [recipe.optimisers for recipe in recipes.values()], self.trainable
+        )
+        self.recipes = dict(recipes)
         self._step = tf.function(self._distributed, autograph=False)
 
-    def use(self, recipe: Recipe) -> None:
-        """Continues with another recipe from the same vectors and optimiser states."""
-        if recipe != self.recipe:
-            self.recipe = recipe
-            self._step = tf.function(self._distributed, autograph=False)
-
     def step(
-        self, inputs: Any, encoded: Any, rates: Mapping[str, float], teacher: Any = None
+        self,
+        inputs: Any,
+        encoded: Any,
+        rates: Mapping[str, float],
+        teacher: Any = None,
+        *,
+        by: str = "train",
     ) -> tf.Tensor:
         """Updates the weights once and returns the loss before the update.
 
@@ -101,15 +107,18 @@ class Learner:
             encoded: The encoded target, or the stored one with taps.
             rates: Learning rate of each part that learns.
             teacher: The teacher's logits.
+            by: Name of the recipe.
         """
-        factors = np.array([rates[part] for part in self.optimisers], np.float32)
-        return self._step(inputs, encoded, teacher, factors)
+        factors = np.array([rates[part] for part in self.recipes[by].optimisers], np.float32)
+        return self._step(inputs, encoded, teacher, factors, by)
 
     def state(self) -> State:
-        """Returns the state to export: averaged weights if there are any, else the live ones."""
+        """Returns the state to export: averages where there are any, else the live vectors."""
+        trainable = self.trainable | self._average.trainable
+        statistics = self.statistics | self._average.statistics
         return State(
-            {part: vector.numpy() for part, vector in self._exported.trainable.items()},
-            {part: vector.numpy() for part, vector in self._exported.statistics.items()},
+            {part: vector.numpy() for part, vector in trainable.items()},
+            {part: vector.numpy() for part, vector in statistics.items()},
         )
 
     @property
@@ -117,61 +126,64 @@ class Learner:
         """All variables and optimisers by stable names, for a checkpoint."""
         named: dict[str, Any] = {}
         for kind, holder in (("live", self), ("average", self._average)):
-            if holder is not None:
-                named |= {f"{kind}_weights_{part}": v for part, v in holder.trainable.items()}
-                named |= {f"{kind}_statistics_{part}": v for part, v in holder.statistics.items()}
+            named |= {f"{kind}_weights_{part}": v for part, v in holder.trainable.items()}
+            named |= {f"{kind}_statistics_{part}": v for part, v in holder.statistics.items()}
         return named | {f"optimiser_{part}": each for part, each in self.optimisers.items()}
 
-    @property
-    def _exported(self) -> Any:
-        return self._average or self
-
-    def _distributed(self, inputs: Any, encoded: Any, teacher: Any, rates: tf.Tensor) -> tf.Tensor:
-        for optimiser, rate in zip(self.optimisers.values(), tf.unstack(rates), strict=True):
-            optimiser.learning_rate.assign(rate)
-        losses = self.strategy.run(self._replica_step, (inputs, encoded, teacher))
+    def _distributed(
+        self, inputs: Any, encoded: Any, teacher: Any, rates: tf.Tensor, by: str
+    ) -> tf.Tensor:
+        for part, rate in zip(self.recipes[by].optimisers, tf.unstack(rates), strict=True):
+            self.optimisers[part].learning_rate.assign(rate)
+        losses = self.strategy.run(self._replica_step, (inputs, encoded, teacher, by))
         return self.strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
 
-    def _replica_step(self, inputs: Any, encoded: Any, teacher: Any) -> tf.Tensor:
-        replica = tf.distribute.get_replica_context()
+    def _replica_step(self, inputs: Any, encoded: Any, teacher: Any, by: str) -> tf.Tensor:
+        replica, recipe = tf.distribute.get_replica_context(), self.recipes[by]
         weights = {part: tf.identity(vector) for part, vector in self.trainable.items()}
         computed = self._network(
             inputs,
             weights,
             self.statistics,
-            training=self.recipe.normalising,
+            training=recipe.normalising,
             seed=self._dropout_seed(replica),
         )
-        loss, measured = self.loss(computed, encoded, teacher), computed.measured
-        gradients = _gradients(loss, [weights[part] for part in self.optimisers])
+        loss, measured = self.loss(computed, encoded, teacher, by=by), computed.measured
+        gradients = _gradients(loss, [weights[part] for part in recipe.optimisers])
         if self.strategy.num_replicas_in_sync > 1:  # with one replica it would leak the graph
             gradients, measured = replica.all_reduce(
                 tf.distribute.ReduceOp.MEAN, (gradients, measured)
             )
-        self._apply(gradients, measured)
+        self._apply(recipe, gradients, measured)
         return loss
 
     def _dropout_seed(self, replica: Any) -> tf.Tensor:
-        done = next(iter(self.optimisers.values())).iterations
+        """Returns a seed that differs at every step, by the steps of each recipe's first part."""
+        first = dict.fromkeys(next(iter(recipe.optimisers)) for recipe in self.recipes.values())
+        done = sum(self.optimisers[part].iterations for part in first)
         number = tf.cast(replica.replica_id_in_sync_group, tf.int64)
         return tf.stack([tf.constant(self._seed, tf.int64) * 4096 + number, done])
 
-    def _apply(self, gradients: list[tf.Tensor], measured: dict[str, tf.Tensor]) -> None:
-        for (part, optimiser), gradient in zip(self.optimisers.items(), gradients, strict=True):
-            weights = self.trainable[part]
-            effective = optimizers.effective_gradient(
-                self.recipe.optimisers[part], gradient, weights
+    def _apply(
+        self, recipe: Recipe, gradients: list[tf.Tensor], measured: dict[str, tf.Tensor]
+    ) -> None:
+        learned = {part: self.trainable[part] for part in recipe.optimisers}
+        for (part, weights), gradient in zip(learned.items(), gradients, strict=True):
+            effective = optimizers.effective_gradient(recipe.optimisers[part], gradient, weights)
+            self.optimisers[part].apply_gradients(
+                [(effective, weights)], skip_gradients_aggregation=True
             )
-            optimiser.apply_gradients([(effective, weights)], skip_gradients_aggregation=True)
         for part, batch in measured.items():
             running = self.statistics[part]
-            running.assign_sub((1 - self.recipe.momentum) * (running - batch))
-        if self._average is not None:
-            self._average.update(self.trainable, measured)
+            running.assign_sub((1 - recipe.momentum) * (running - batch))
+        if recipe.polyak is not None:
+            self._average.update(recipe.polyak, learned, measured)
 
-    def loss(self, computed: Computed, encoded: Any, teacher: Any) -> tf.Tensor:
+    def loss(
+        self, computed: Computed, encoded: Any, teacher: Any, *, by: str = "train"
+    ) -> tf.Tensor:
         """Returns the task's loss, plus those of auxiliary heads and the teacher's distance."""
-        recipe, task = self.recipe, self._task
+        recipe, task = self.recipes[by], self._task
         loss = task.loss(encoded, computed.outputs, at=recipe.loss_at)
         if recipe.auxiliary_weight:
             for auxiliary in computed.auxiliaries.values():

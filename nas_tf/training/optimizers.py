@@ -1,5 +1,7 @@
 """Optimisers of flat weight vectors, learning-rate schedules and averaged weights."""
 
+from collections.abc import Iterable, Mapping
+
 import tensorflow as tf
 from tensorflow import keras
 
@@ -13,6 +15,25 @@ def make(settings: Optimiser) -> keras.optimizers.Optimizer:
     return keras.optimizers.Adam(
         settings.learning_rate, beta_2=settings.beta_2, epsilon=settings.epsilon
     )
+
+
+def make_all(
+    recipes: Iterable[Mapping[str, Optimiser]], weights: Mapping[str, tf.Variable]
+) -> dict[str, keras.optimizers.Optimizer]:
+    """Returns one optimiser a part, and raises if recipes need different moments of a part."""
+    made: dict[str, keras.optimizers.Optimizer] = {}
+    moments: dict[str, tuple] = {}
+    for part, settings in (item for recipe in recipes for item in recipe.items()):
+        own = settings.kind, settings.momentum, settings.beta_2, settings.epsilon
+        if moments.setdefault(part, own) != own:
+            raise ValueError(
+                f"recipes train {part} by optimisers of kind, momentum, beta_2 and epsilon "
+                f"{moments[part]} and {own}, expected the same, since its moments exist once"
+            )
+        if part not in made:
+            made[part] = make(settings)
+            made[part].build([weights[part]])
+    return made
 
 
 def effective_gradient(settings: Optimiser, gradient: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -41,18 +62,18 @@ class PolyakAverage:
     that fit averaged weights cover the same past, so that they use the same decay.
     """
 
-    def __init__(self, decay: float, trainable: dict, statistics: dict) -> None:
-        self._decay = decay
+    def __init__(self, trainable: dict, statistics: dict) -> None:
         self.trainable = {part: _like(vector) for part, vector in trainable.items()}
         self.statistics = {part: _like(vector) for part, vector in statistics.items()}
 
-    def update(self, trainable: dict, measured: dict) -> None:
+    def update(self, decay: float, trainable: dict, measured: dict) -> None:
         """Accumulates the weights after a step and the batch statistics that it measured."""
-        for part, average in self.trainable.items():
-            average.assign_sub((1 - self._decay) * (average - trainable[part]))
-        for part, batch in measured.items():
-            average = self.statistics[part]
-            average.assign_sub((1 - self._decay) * (average - batch))
+        for averages, values in (
+            (self.trainable, trainable),
+            (self.statistics, measured),
+        ):
+            for part, value in values.items():
+                averages[part].assign_sub((1 - decay) * (averages[part] - value))
 
 
 def _like(vector: tf.Variable) -> tf.Variable:

@@ -1,19 +1,19 @@
 """Arrays on disk in shards, which are written atomically, checked and memory-mapped.
 
 A shard is a ``.npy`` file per field, and a ``.json`` with their checksums that is written last.
-Every file is written under another name, flushed to the disk and renamed, so that an interrupted
-build leaves either a complete file or none.
+Every file appears complete or not at all, also if a build is interrupted.
 """
 
 import json
 import mmap
-import os
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+
+from nas_tf import files
 
 
 class _Summing:
@@ -27,19 +27,16 @@ class _Summing:
         return self._file.write(data)
 
 
-def write_atomically(path: Path, write: Callable[[Any], Any]) -> int:
-    """Writes a file that appears complete under its name or not at all; returns its CRC-32."""
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        with partial.open("wb") as file:
-            summing = _Summing(file)
-            write(summing)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+def _write(path: Path, parts: Sequence[np.ndarray]) -> int:
+    """Writes arrays as one ``.npy`` file, not joined in memory first; returns its CRC-32."""
+    shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
+    descr = np.lib.format.dtype_to_descr(parts[0].dtype)
+    header = {"descr": descr, "fortran_order": False, "shape": shape}
+    with files.atomic(path) as partial, partial.open("wb") as file:
+        summing: Any = _Summing(file)
+        np.lib.format.write_array_header_1_0(summing, header)
+        for part in parts:
+            summing.write(np.ascontiguousarray(part).reshape(-1).view(np.uint8))
     return summing.sum
 
 
@@ -60,15 +57,11 @@ class Shard:
     def write(self, parts: Sequence[Mapping[str, np.ndarray]]) -> None:
         """Writes all fields, each as the concatenation of its parts, then the seal."""
         checksums = {
-            field: write_atomically(
-                self.file(field),
-                lambda file, field=field: _write_npy(file, [part[field] for part in parts]),
-            )
-            for field in parts[0]
+            field: _write(self.file(field), [part[field] for part in parts]) for field in parts[0]
         }
         rows = sum(len(next(iter(part.values()))) for part in parts)
         record = json.dumps({"rows": rows, "crc32": checksums}, indent=1, sort_keys=True)
-        write_atomically(self._seal, lambda file: file.write(record.encode()))
+        files.write(self._seal, record)
 
     def is_complete(self, fields: tuple[str, ...], rows: int, *, verify: bool) -> bool:
         """Returns whether the shard has these fields and rows, with intact bytes if ``verify``."""
@@ -97,16 +90,6 @@ class Shard:
 def release(array: np.ndarray) -> None:
     """Releases the memory of a mapped array; its pages stay in the system's cache."""
     array.base.madvise(mmap.MADV_DONTNEED)
-
-
-def _write_npy(file: Any, parts: Sequence[np.ndarray]) -> None:
-    """Writes arrays as one ``.npy`` file, without joining them in memory first."""
-    shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
-    descr = np.lib.format.dtype_to_descr(parts[0].dtype)
-    header = {"descr": descr, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, header)
-    for part in parts:
-        file.write(np.ascontiguousarray(part).reshape(-1).view(np.uint8))
 
 
 def _checksum(path: Path) -> int:

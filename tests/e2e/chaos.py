@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas_tf.runs import Run, files
+from nas_tf.runs import Run, filenames
 from tests.e2e import processes
 from tests.e2e.disk import Disk
 from tests.e2e.warm import Warm
@@ -230,7 +230,7 @@ class Round:
         found = processes.trials(self.folder)
         assert len(found) == TRIALS, self.report()
         assert {status for *_, status, _ in found} == {"COMPLETED"}, self.report()
-        gate = self.place / files.GATE
+        gate = self.place / filenames.GATE
         if not self.plan.workers and gate not in self.touched:
             assert found == undisturbed, self.report()
         if self.plan.kind == "run":
@@ -240,10 +240,10 @@ class Round:
         rewards = {trial.trial: trial.reward for trial in Run(self.place).trials}
         assert rewards.keys() == scores.keys(), self.report()
         for trial, score in scores.items():
-            if self.place / files.TRIALS / f"{trial}.json" not in self.touched:
+            if self.place / filenames.TRIALS / f"{trial}.json" not in self.touched:
                 assert rewards[trial] == score, f"trial {trial}\n{self.report()}"
-        if self.place / files.TABLE not in self.touched:
-            rows = (self.place / files.TABLE).read_text(encoding="utf-8").splitlines()[1:]
+        if self.place / filenames.TABLE not in self.touched:
+            rows = (self.place / filenames.TABLE).read_text(encoding="utf-8").splitlines()[1:]
             assert sorted(row.partition(",")[0] for row in rows) == sorted(scores), self.report()
 
     # Progress.

@@ -22,7 +22,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras_tuner as kt
 
 import tuner_oracles
-from nas_tf.cli import _repeat_dropped_interrupts
+from nas_tf.jobs.interrupts import repeat_dropped
 from tests.tuner_oracles.searches import GOAL, score, space
 
 ORACLES = {
@@ -110,7 +110,7 @@ def again_and_again(tuner: Cheap, trials: int, interrupts: int, arguments: dict[
             os.kill(os.getpid(), signal.SIGINT)
 
     signal.signal(signal.SIGINT, interrupt)
-    _repeat_dropped_interrupts()
+    repeat_dropped()
     threading.Thread(target=press, daemon=True).start()
     while len(tuner.oracle.end_order) < trials:
         try:

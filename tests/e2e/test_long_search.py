@@ -12,7 +12,7 @@ from statistics import linear_regression, quantiles
 import pytest
 
 from nas_tf.report import page
-from nas_tf.runs import Run, files
+from nas_tf.runs import Run, filenames
 from tests.runs.made import made
 from tests.sampling import times
 
@@ -105,6 +105,8 @@ def check_folder(folder: Path, place: Path) -> None:
     few = made(place, trials=50)
     assert page.write(run).stat().st_size < 2 * page.write(few).stat().st_size
     found = [path.relative_to(run.folder) for path in run.folder.rglob("*") if path.is_file()]
-    trials = [item for item in found if item.parts[0] == files.TRIALS or "trial_" in item.parts[0]]
+    trials = [
+        item for item in found if item.parts[0] == filenames.TRIALS or "trial_" in item.parts[0]
+    ]
     assert len(trials) == 2 * 2000, "a trial is a record here, and one of the oracle's"
     assert len(found) - len(trials) < 40

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nas_tf.runs import Run, files
+from nas_tf.runs import Run, filenames
 from tests.e2e.processes import records, results, wait_for
 from tests.prepared import with_shapes
 from tests.sampling import times
@@ -75,9 +75,9 @@ def test_it_searches_in_two_stages_and_ends_with_a_report(undisturbed: tuple[Pat
     assert settings["teacher"] == str(folder / "run-teacher" / "last.keras")
     assert settings["stage_one.polyak"]
     assert settings["stage_two.polyak"]
-    assert run.about["oracle"] == "NearBestOracle"
+    assert run.info.oracle == "NearBestOracle"
     log = (folder / "log.txt").read_text()
-    assert f"report: {Path('run') / files.REPORT}" in log
+    assert f"report: {Path('run') / filenames.REPORT}" in log
     assert f"{run.best()[0].reward:.4f}" in log
     assert "Traceback" not in log
 
@@ -92,12 +92,12 @@ def test_killed_again_and_again_it_ends_with_the_same_table(
     kills = 0
     while kills < KILLS:
         process = start(place, f"search.trials={TRIALS}")
-        before = len(list((place / "run" / files.TRIALS).glob("*.json")))
+        before = len(list((place / "run" / filenames.TRIALS).glob("*.json")))
         wanted = before + rng.randrange(2)
         while process.poll() is None:
             if (
-                len(list((place / "run" / files.TRIALS).glob("*.json"))) >= wanted
-                and (place / "run" / files.RUN).exists()
+                len(list((place / "run" / filenames.TRIALS).glob("*.json"))) >= wanted
+                and (place / "run" / filenames.RUN).exists()
             ):
                 # the first as soon as there is a run, long before a trial is proposed
                 time.sleep(rng.uniform(0.0, 4.0) if kills else 0.0)
@@ -131,7 +131,7 @@ def test_a_killed_worker_leaves_table_and_ledger_agreed(undisturbed: tuple[Path,
     )
     outcomes = {result["trial"]: (result["status"], result["score"]) for result in results(place)}
     assert len(outcomes) == len(results(place)) == 4
-    table = list(csv.DictReader((place / files.TABLE).open()))
+    table = list(csv.DictReader((place / filenames.TABLE).open()))
     assert {item["trial"]: item["status"].upper() for item in table} == {
         trial: status for trial, (status, _) in outcomes.items()
     }

@@ -60,7 +60,7 @@ def test_a_size_survives_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     run = Run(tmp_path / "run")
     assert len(run.trials) == len(run.completed) == 3
-    assert run.about["space"] == config.load(tmp_path / "run" / "config.yaml").space == SECTION
+    assert run.info.space == config.load(tmp_path / "run" / "config.yaml").space == SECTION
     for trial in run.trials:
         SPACE.validate(trial.parsed)
     best = run.best()[0].genotype
@@ -70,7 +70,7 @@ def test_a_size_survives_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "auxcell (blocks=1, branches=1) on shapes" in (tmp_path / "run/report.html").read_text()
 
     printed("rerank", "run", "--top", "1", "--sample", "0", "--epochs-times", "1", cwd=tmp_path)
-    assert Run(tmp_path / "run" / "rerank").about["space"] == SECTION
+    assert Run(tmp_path / "run" / "rerank").info.space == SECTION
 
     train = ("train", best, "--config", "small.yaml", "--out", "trained")
     line = refused(*train, "space.blocks=2", cwd=tmp_path)

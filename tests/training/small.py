@@ -1,5 +1,7 @@
 """A small network and batch that learn in milliseconds."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import tensorflow as tf
 
@@ -28,14 +30,23 @@ def drawn(auxiliary: str = "cell", genotype: Genotype = SIMPLE) -> Blueprint:
     return networks.blueprint_of(genotype, CLASSES, input_size=SIZE, settings=settings(auxiliary))
 
 
-def learner(blueprint: Blueprint | None = None, task: Task | None = None, **recipe) -> Learner:
+def recipe(**changes) -> Recipe:
+    parts = {"encoder": SGD, "decoder": ADAM}
+    return Recipe(**{"optimisers": parts, "normalising": frozenset(parts), **changes})
+
+
+def learner(
+    blueprint: Blueprint | None = None,
+    task: Task | None = None,
+    recipes: Mapping[str, Recipe] | None = None,
+    **changes,
+) -> Learner:
     blueprint = blueprint or drawn()
     parts = layouts(blueprint)
-    defaults = {"optimisers": {"encoder": SGD, "decoder": ADAM}, "normalising": frozenset(parts)}
     return Learner(
         blueprint,
         task or Segmentation(CLASSES),
-        Recipe(**{**defaults, **recipe}),
+        recipes or {"train": recipe(**changes)},
         from_arrays(parts, initial_arrays(blueprint, seed=1)),
         parts,
         precision=Precision(),

@@ -15,10 +15,11 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_tf import networks
+from nas_tf import files, networks
 from nas_tf.errors import ConfigError, DataError, EnvironmentFault
+from nas_tf.networks.encoders import ENCODERS
 from nas_tf.training import FeatureCache, fingerprint, prepare
-from nas_tf.training.shards import Shard, write_atomically
+from nas_tf.training.shards import Shard
 from tests.sampling import times
 from tests.training.cached import (
     BATCH,
@@ -208,12 +209,20 @@ def test_a_fingerprint_depends_on_graph_and_weights_alone() -> None:
     kernel.assign(kernel + 1e-6)
     assert fingerprint(model) != before
     found = set()
-    for options in ({}, {"output_stride": 16}, {"output_stride": 8}, {"last_block": 15}):
+    for options in ({}, {"output_stride": 16}, {"output_stride": 8}, {"strides": (4, 8, 16)}):
         tf.keras.utils.set_random_seed(5)
         found.add(fingerprint(networks.encoder(alpha=0.35, input_size=SIZE, **options)))
     full = networks.encoder(alpha=0.35, input_size=SIZE)
     other_taps = tf.keras.Model(full.input, list(full.output.values())[:3])
     assert len({*found, fingerprint(other_taps)}) == 5
+
+
+def test_every_encoder_has_features_of_its_own() -> None:
+    found = set()
+    for name in ("mobilenet_v2", "resnet50", "xception"):
+        tf.keras.utils.set_random_seed(5)
+        found.add(fingerprint(networks.encoder(ENCODERS[name], input_size=SIZE, strides=(4,))))
+    assert len(found) == 3
 
 
 def test_mistakes_are_named(tmp_path: Path) -> None:
@@ -280,8 +289,7 @@ def manifest(folder: Path, *, images: int, shard_rows: int, fields: tuple[str, .
         "shard_rows": shard_rows,
         "fields": fields,
     }
-    data = json.dumps(record).encode()
-    write_atomically(folder / "manifest.json", lambda file: file.write(data))
+    files.write(folder / "manifest.json", json.dumps(record))
 
 
 def test_a_cache_that_does_not_fit_is_refused_before_it_is_built(tmp_path: Path) -> None:

@@ -3,31 +3,36 @@
 import json
 import os
 import random
+import shutil
 import signal
-import subprocess
-import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from nas_tf import networks, spaces
+from nas_tf import files, networks, spaces
 from nas_tf.config.schema import Config, Full
 from nas_tf.data.examples import Examples
 from nas_tf.data.presets import preset
 from nas_tf.errors import ConfigError, DataError, TrainingError
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.functional import Functional, Precision
-from nas_tf.networks.state import from_arrays, initial_arrays
+from nas_tf.networks.model_files import read_model
+from nas_tf.networks.state import arrays_of_model, from_arrays, initial_arrays
 from nas_tf.training.full import FullTraining, Place, StageData
 from nas_tf.training.full_run import FullRun
+from nas_tf.training.history import History
 from nas_tf.training.task_settings import task_of
+from tests.e2e.processes import wait_for
+from tests.e2e.warm import Warm
 from tests.sampling import times
 from tests.training.evaluated import SIMPLE, experiment
 
-OTHER = spaces.resolve("arch2")
+OTHER = spaces.resolve("[[[1,3]],[2,[0,1,9,9]]]")
 CROP = (64, 64)
 STAGES = [
     {"epochs": 1, "batch": 64, "schedule": {"kind": "poly"}},
@@ -223,6 +228,17 @@ def test_another_number_of_stages_is_reported_by_its_first_key(tmp_path: Path) -
     )
 
 
+def test_a_folder_of_which_only_a_part_of_a_file_exists_is_taken(tmp_path: Path) -> None:
+    """A process that is killed while it writes the first file leaves such a folder."""
+    (tmp_path / f"{files.PARTIAL}config.yaml").write_text("space:")
+    FullRun(configuration(), SIMPLE, tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "notes.txt").touch()
+    with pytest.raises(ConfigError, match=r"holds notes\.txt and no run"):
+        FullRun(configuration(), SIMPLE, other)
+
+
 def test_another_genotype_is_refused_in_the_same_folder(tmp_path: Path) -> None:
     FullRun(configuration(), SIMPLE, tmp_path)
     with pytest.raises(ConfigError) as error:
@@ -280,42 +296,77 @@ def test_several_scales_and_mirror_images_count_in_the_final_score(tmp_path: Pat
     np.testing.assert_allclose(logits, expected, atol=1e-4)
 
 
-_CHILD = """
-import sys
-from pathlib import Path
-import numpy as np
-from tests.training.test_full import FULL, training, vectors
+TRAIN = (
+    *("train", str(SIMPLE), "--config", "shapes_auxcell", "--out", "run", "threads=1"),
+    *("space={name: auxcell, blocks: 1, branches: 1}", "full_training.validate_every=1"),
+    *("network.alpha=0.35", "network.width=8", "network.weights=null", "precision=float32"),
+    *("full_training.save_minutes=0.0001", "full_training.polyak=0.9"),
+    "full_training.stages=[{epochs: 1, batch: 200, crop: [64, 64]}, "
+    "{epochs: 1, batch: 100, crop: [64, 64]}]",
+)
+FIRST_WRITES = range(1, 14)
+"""The numbers of the operations by which a folder, a configuration and a genotype appear."""
 
-full_training = training(Path(sys.argv[1]), {**FULL, "save_minutes": 1e-4})
-full_training.resume()
-for _ in full_training.epochs(lambda done, loss: print(done, flush=True)):
-    pass
-np.savez(sys.argv[2], **vectors(full_training))
-"""
+
+def started(folder: Path, killed_at: int = 0) -> Warm:
+    """Starts the command, which is killed before it touches files the n-th time."""
+    folder.mkdir(exist_ok=True)
+    env = {"NAS_TF_CACHE": os.environ["NAS_TF_CACHE"]}
+    return Warm("killed", folder, killed_at, *TRAIN, env=env, log=folder.with_suffix(".log"))
+
+
+def kill_while_saving(process: Warm, folder: Path, rng: random.Random) -> None:
+    """Kills a process around one of its next checkpoints."""
+
+    def saved() -> list[int]:
+        return [path.stat().st_mtime_ns for path in folder.rglob("checkpoint")]
+
+    for _ in range(rng.randint(1, 3)):
+        before = saved()
+        wait_for(lambda before=before: saved() != before or process.poll() is not None)
+    time.sleep(rng.random() * 0.05)
+    process.kill()
+
+
+def left_by(folder: Path) -> dict[str, Any]:
+    """Returns what a finished training leaves, without durations."""
+    found: dict[str, Any] = {}
+    for name in ("best.keras", "last.keras"):
+        arrays = arrays_of_model(read_model(folder / name))
+        found |= {f"{name} {layer} {role}": array for (layer, role), array in arrays.items()}
+    record = json.loads((folder / "result.json").read_text())
+    for row in (record, *(rows := History(folder / "history.csv").rows)):
+        del row["seconds"]
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    return found | {"record": record, "rows": rows, "names": names}
+
+
+def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in found.items():
+        np.testing.assert_equal(value, expected[name], name)
 
 
 @pytest.mark.slow
-def test_killed_at_random_it_ends_bit_for_bit_as_undisturbed(
-    tmp_path: Path, undisturbed: tuple[list, dict]
+def test_killed_at_any_moment_the_same_command_ends_bit_for_bit_as_undisturbed(
+    tmp_path: Path,
 ) -> None:
-    rng, kills, wanted, result = random.Random(4), 0, times(10, 3), tmp_path / "weights.npz"
-    environment = {**os.environ, "PYTHONPATH": "."}
-    while not result.exists():
-        child = subprocess.Popen(
-            [sys.executable, "-c", _CHILD, str(tmp_path / "run"), str(result)],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        if kills < wanted:
-            for _ in range(rng.randint(1, 3)):
-                if not child.stdout.readline():
-                    break
-            child.send_signal(signal.SIGKILL)
+    """Kills come at the first writes, at checkpoints, and at the writes of epochs and the end."""
+    rng, folder, kills = random.Random(4), tmp_path / "killed", 0
+    later, wanted = range(FIRST_WRITES.stop, 50), times(12, 3)
+    process = started(tmp_path / "whole")
+    assert process.wait(300) == 0, process.errors
+    expected = left_by(tmp_path / "whole" / "run")
+    while kills < wanted:
+        process = started(folder, (rng.choice(FIRST_WRITES), 0, rng.choice(later))[kills % 3])
+        if kills % 3 == 1:
+            kill_while_saving(process, folder, rng)
+        if process.wait(300) == 0:  # it ended before
+            assert_same(left_by(folder / "run"), expected)
+            shutil.rmtree(folder)
+        else:
+            assert process.status == -signal.SIGKILL, process.errors
             kills += 1
-        child.stdout.read()
-        assert child.wait() in (0, -signal.SIGKILL)
-    assert kills == wanted
-    with np.load(result) as ended:
-        for name, vector in undisturbed[1].items():
-            np.testing.assert_array_equal(ended[name], vector)
+    process = started(folder)
+    assert process.wait(300) == 0, process.errors
+    assert_same(left_by(folder / "run"), expected)

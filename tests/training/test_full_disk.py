@@ -1,44 +1,17 @@
 """A disk that fills up while a training writes its files."""
 
-from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
-from nas_tf import folders
-from nas_tf.errors import EnvironmentFault, TrainingError
+from nas_tf import files
+from nas_tf.errors import EnvironmentFault
 from nas_tf.training.checkpoint import Checkpoints
 from nas_tf.training.history import History
-from nas_tf.training.shards import write_atomically
+from nas_tf.training.shards import Shard
 from tests.e2e.disk import small_files
-
-LARGE = b"x" * 200_000
-
-
-def test_a_file_is_complete_or_nothing_is_left_of_it(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "a.bin"
-    with folders.atomic_file(path) as partial:
-        partial.write_bytes(b"old")
-    message = r"a\.bin can't be written: File too large; free some space"
-    with (
-        small_files(100_000),
-        pytest.raises(EnvironmentFault, match=message),
-        folders.atomic_file(path) as partial,
-    ):
-        partial.write_bytes(LARGE)
-    with suppress(KeyboardInterrupt), folders.atomic_file(path) as partial:
-        partial.write_bytes(LARGE)
-        raise KeyboardInterrupt
-    assert path.read_bytes() == b"old"
-    assert [item.name for item in path.parent.iterdir()] == ["a.bin"]
-
-
-def test_other_errors_are_left_as_they_are(tmp_path: Path) -> None:
-    for error in (TrainingError("no usable end"), tf.errors.OutOfRangeError(None, None, "end")):
-        with pytest.raises(type(error)) as raised, folders.reporting_full_disk(tmp_path):
-            raise error
-        assert raised.value is error
 
 
 def test_a_keras_model_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -47,7 +20,7 @@ def test_a_keras_model_leaves_nothing_behind(tmp_path: Path) -> None:
     with (
         small_files(100_000),
         pytest.raises(EnvironmentFault, match=r"best\.keras can't be written"),
-        folders.atomic_file(path) as partial,
+        files.atomic(path) as partial,
     ):
         model.save(partial)
     assert not list(tmp_path.iterdir())
@@ -76,6 +49,8 @@ def test_a_history_keeps_what_it_had(tmp_path: Path) -> None:
 
 
 def test_a_part_of_a_feature_shard_is_taken_away(tmp_path: Path) -> None:
-    with small_files(1000), pytest.raises(OSError, match="File too large"):
-        write_atomically(tmp_path / "shard.npy", lambda file: file.write(LARGE))
+    parts = [{"tap0": np.zeros(50_000, np.float32)}]
+    message = r"shard-00000\.tap0\.npy can't be written: File too large"
+    with small_files(1000), pytest.raises(EnvironmentFault, match=message):
+        Shard(tmp_path, 0).write(parts)
     assert not list(tmp_path.iterdir())

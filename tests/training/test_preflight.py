@@ -168,7 +168,7 @@ def test_absent_imagenet_weights_are_refused_before_data_are_opened(
 
     monkeypatch.setattr(preflight, "open_split", opened)
     monkeypatch.setattr("nas_tf.networks.weights.local_imagenet_file", lambda alpha: None)
-    monkeypatch.setattr("nas_tf.networks.weights._RELEASE", "http://127.0.0.1:9/")
+    monkeypatch.setattr("nas_tf.networks.encoders.mobilenet_v2._RELEASE", "http://127.0.0.1:9/")
     monkeypatch.setattr("pathlib.Path.home", lambda: tmp_path)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     configuration = load("network.weights=imagenet")
@@ -180,7 +180,7 @@ def test_absent_imagenet_weights_are_refused_before_data_are_opened(
     ):
         line = refused(check, configuration)
         assert line.startswith("ImageNet weights are not on this machine")
-        assert "network.weights=drawn with network.alpha=0.35" in line
+        assert "network.weights=drawn with network.encoder=mobilenet_v2" in line
         assert "network.weights=null" in line
     assert not (tmp_path / "run").exists()
 

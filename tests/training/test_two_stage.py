@@ -21,9 +21,9 @@ from nas_tf.errors import ConfigError, DataError, WeightsError
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import State, from_arrays
+from nas_tf.runs import TrialRecord, record
 from nas_tf.training import gate, two_stage
 from nas_tf.training.learner import Learner
-from nas_tf.training.result import CandidateResult
 from nas_tf.training.shared_data import SharedData
 from nas_tf.training.two_stage import TwoStage
 from tests.training.evaluated import SIMPLE, evaluate, evaluator, experiment
@@ -36,14 +36,14 @@ class Recording(Learner):
 
     instances: ClassVar[list["Recording"]] = []
 
-    def __init__(self, blueprint: Any, task: Any, recipe: Any, state: State, *rest: Any, **kw):
-        super().__init__(blueprint, task, recipe, state, *rest, **kw)
-        self.start, self.rates = state, []
+    def __init__(self, blueprint: Any, task: Any, recipes: Any, state: State, *rest: Any, **kw):
+        super().__init__(blueprint, task, recipes, state, *rest, **kw)
+        self.start, self.rates, self.recipe = state, [], recipes["train"]
         self.instances.append(self)
 
-    def step(self, inputs: Any, encoded: Any, rates: Mapping[str, float], teacher: Any = None):
+    def step(self, inputs: Any, encoded: Any, rates: Mapping[str, float], *rest: Any, **kw: Any):
         self.rates.append(dict(rates))
-        return super().step(inputs, encoded, rates, teacher)
+        return super().step(inputs, encoded, rates, *rest, **kw)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Evaluated:
     """A candidate that ran both stages, all of whose settings differ."""
 
     config: Config
-    result: CandidateResult
+    result: TrialRecord
     observed: list[tuple[str, int, int, float]]
     learners: list[Recording]
     scored: tuple[Blueprint, State]
@@ -97,9 +97,7 @@ def test_both_stages_are_run_and_recorded(both: Evaluated) -> None:
         assert stage.losses[-1] < stage.losses[0]
         steps = [step for step in observed if step[0] == f"stage {number}"]
         assert [step[1:3] for step in steps] == [(n + 1, stage.steps) for n in range(stage.steps)]
-    record = json.loads(json.dumps(result.to_dict()))
-    for key in ("score", "reward"):
-        assert record["stages"][0][key] == result.stages[0].score
+    assert json.loads(record.text(result))["stages"][0]["reward"] == result.stages[0].score
 
 
 def test_each_stage_trains_as_it_is_configured(both: Evaluated) -> None:
@@ -114,6 +112,7 @@ def test_each_stage_trains_as_it_is_configured(both: Evaluated) -> None:
         assert recipe.auxiliary_weight == stage.auxiliary_weight
         rates = {part: optimiser.learning_rate for part, optimiser in recipe.optimisers.items()}
         assert learner.rates == [rates] * (540 // 32)
+        assert learner._step.experimental_get_tracing_count() == 1
     assert (first.recipe.distillation, second.recipe.distillation) == (stage_one.distillation, 0.0)
 
 
@@ -208,7 +207,11 @@ from tests.training.evaluated import SIMPLE, evaluate, evaluator, experiment
 
 small = experiment(stage_two=None)
 before = evaluate(SIMPLE, small)
-greedy = experiment(stage_two=None, network={"width": 1500, "alpha": 0.35, "weights": None})
+greedy = experiment(
+    space="auxcell",
+    stage_two=None,
+    network={"width": 1500, "alpha": 0.35, "weights": None},
+)
 evaluator(greedy)
 held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (held + (3 << 29),) * 2)
@@ -306,7 +309,8 @@ def test_other_mistakes_are_found_before_any_compute(tmp_path: Path) -> None:
         (
             WeightsError,
             {"network": {"width": 8, "alpha": 0.35, "weights": str(missing)}},
-            f"weights {missing}: no such file, expected MobileNetV2 weights as Keras saves them",
+            f"weights {missing}: no such file, expected weights of mobilenet_v2 of alpha 0.35 as "
+            "Keras saves them",
         ),
         (
             DataError,
@@ -325,7 +329,7 @@ def test_a_genotype_of_another_space_is_refused() -> None:
     with pytest.raises(ConfigError) as error:
         evaluate(spaces.resolve("aspp"))
     assert str(error.value) == (
-        "the genotype is of space dpc and the configuration of auxcell: "
+        "the genotype is of space dpc and the configuration of auxcell (blocks=1, branches=1): "
         "give a configuration of dpc, or space=dpc"
     )
 
@@ -338,6 +342,7 @@ WEIGHTS = Path(os.environ.get("NAS_TF_DATA", "")) / "weights"
 def test_arch0_learns_what_a_decoder_of_zeros_cannot() -> None:
     config = experiment(
         **ONLY_ONE,
+        space="auxcell",
         network={"width": 48, "alpha": 1.0, "weights": "imagenet"},
         stage_one={"epochs": 2, "batch": 16, "crop": [128, 128]},
     )

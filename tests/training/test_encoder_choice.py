@@ -1,0 +1,83 @@
+"""Candidates and full trainings on the encoder that a configuration names."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from nas_tf import networks, spaces
+from nas_tf.config import load
+from nas_tf.config.load import dump, load_saved
+from nas_tf.errors import ConfigError
+from nas_tf.jobs import finetuning
+from nas_tf.networks import encoders
+from nas_tf.search import SearchHyperModel
+from nas_tf.training import from_config
+from tests.training.evaluated import evaluate, evaluator, experiment
+
+SPACE = {"name": "template", "templates": 1, "blocks": 1}
+GENOTYPE = spaces.get(SPACE).decode([0] * len(spaces.get(SPACE).tokens))
+
+
+def on(encoder: str, **changes: Any) -> Any:
+    network = {"encoder": encoder, "alpha": 1.0, "weights": None}
+    return msgspec.structs.replace(experiment(network=network, **changes), space=SPACE)
+
+
+def test_stored_targets_have_the_size_of_the_finest_tap() -> None:
+    """Xception's first two convolutions have no padding: 32 pixels become 7 instead of 8."""
+    stages = {"epochs": 1, "batch": 256}
+    config = on("xception", stage_one={**stages, "crop": [32, 32]}, stage_two=stages)
+    shared = evaluator(config).shared
+    assert shared.train.signature["tap0"].shape[1:3] == (7, 7)
+    assert shared.train.signature["target"].shape[1:3] == (7, 7)
+    _, target = next(shared.stage_two_batches(1, 0))
+    assert target.shape[1:3] == (7, 7)
+    result = evaluate(GENOTYPE, config)
+    assert [stage.steps for stage in result.stages] == [2, 2]
+
+
+@pytest.mark.parametrize("name", encoders.ENCODERS)
+@pytest.mark.parametrize("space", ["auxcell", "template", "dpc"])
+def test_every_space_is_built_on_it(space: str, name: str) -> None:
+    config = msgspec.structs.replace(on(name), space=space)
+    genotype = spaces.example(spaces.get(space)).genotype
+    blueprint = from_config.blueprint_builder(config, genotype, "search")((65, 97))
+    encoder = encoders.get(name)
+    assert networks.encoder_blueprint(**from_config.encoder_options(config)).layers
+    features = [layer.name for layer in blueprint.live().layers if layer.part == "encoder"]
+    read = {layer.name for layer in blueprint.decoder(encoder.tap_layers()).layers}
+    assert features[0] == "image"
+    assert 1 <= len(read & {f"tap{n}" for n in range(4)}) <= len(spaces.get(space).taps)
+    assert networks.cost(blueprint).params_encoder > 30_000
+
+
+def test_old_configurations_have_mobilenet_v2(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    text = dump(load("shapes_auxcell", ["network.alpha=0.5"]))
+    assert "encoder: mobilenet_v2, " in text
+    path.write_text(text.replace("encoder: mobilenet_v2, ", ""))
+    config = load_saved(path)
+    assert from_config.encoder_for(config) == encoders.MobileNetV2(alpha=0.5)
+
+
+def test_finetuning_carries_it_over(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(
+        dump(load("shapes_auxcell", ["network.encoder=xception"]))
+    )
+    overrides = finetuning._network(tmp_path, spaces.resolve("arch0"))
+    assert {"network.encoder=xception", "network.alpha=1.0"} <= set(overrides)
+
+
+def test_a_hypermodel_takes_it() -> None:
+    space = spaces.get("auxcell")
+    model = SearchHyperModel(space, backbone="resnet50", weights=None)
+    config = model.config("shapes")
+    assert (config.network.encoder, config.network.alpha) == ("resnet50", 1.0)
+    assert SearchHyperModel.of(config, space).config().network.encoder == "resnet50"
+    with pytest.raises(ConfigError, match=r"^encoder 'resnet' is unknown, .* mean resnet50\?$"):
+        SearchHyperModel(space, backbone="resnet")
+    model = SearchHyperModel(space, backbone="xception", weights="drawn")
+    with pytest.raises(ConfigError, match=r"^weights is drawn, expected .*, now it is xception$"):
+        model.check("shapes")
