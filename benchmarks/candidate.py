@@ -2,11 +2,12 @@
 
     NAS_TF_DATA=... python benchmarks/candidate.py [--only steps] [--reference PATH --python PATH]
 
-Parts: ``stage_one`` runs five epochs on CamVid's features through the evaluator itself;
-``steps`` times the step on random features of 256x256 at batch 8, one thread, and likewise the
-authors' code with ``--reference`` (a checkout) and ``--python`` (one with PyTorch); ``workers``
-counts the steps of two single-thread processes against one; ``fit`` breaks down the cost of
-Keras's ``fit``. Every ratio is of figures that were measured in turns in the same run.
+Parts: ``stage_one`` runs five epochs on CamVid's features through the evaluator itself; ``steps``
+times the step on random features of 256x256 at batch 8, one thread, and likewise the authors' code
+with ``--reference`` (a checkout) and ``--python`` (one with PyTorch); ``workers`` counts the steps
+of two single-thread processes against one; ``recipes`` times steps of two equal recipes in turns
+against steps of one; ``fit`` breaks down the cost of Keras's ``fit``. Every ratio is of figures
+that were measured in turns in the same run.
 """
 
 import argparse
@@ -26,7 +27,7 @@ import numpy as np
 from nas_tf import networks, quiet, spaces
 from nas_tf.genotype import Genotype
 
-PARTS = ("stage_one", "steps", "workers", "fit")
+PARTS = ("stage_one", "steps", "workers", "recipes", "fit")
 SIZE, BATCH, CLASSES = 256, 8, 11
 FORMS = ("float32", "bfloat16")
 
@@ -150,17 +151,15 @@ def random_batch() -> tuple[dict[str, Any], Any, Any]:
 
 def decoder(genotype: Genotype) -> Any:
     """Returns the blueprint of the decoder that stage one trains, at the benchmark's size."""
-    from nas_tf.networks.backbones import TAP_LAYERS
-
     settings = networks.settings.search("auxcell")
     blueprint = networks.blueprint_of(
         genotype, CLASSES, input_size=(SIZE, SIZE), settings=settings
     )
-    return blueprint.decoder(TAP_LAYERS)
+    return blueprint.decoder(settings.encoder.tap_layers())
 
 
 def learner(blueprint: Any, precision: str) -> Any:
-    """Returns stage one's learner of a decoder."""
+    """Returns stage one's learner of a decoder, with its recipe under two names."""
     from nas_tf.config.schema import StageOne
     from nas_tf.networks.arrays import layouts
     from nas_tf.networks.state import from_arrays, initial_arrays
@@ -180,7 +179,8 @@ def learner(blueprint: Any, precision: str) -> Any:
     state = from_arrays(parts, initial_arrays(blueprint, seed=1))
     task = Segmentation(CLASSES, ignore_label=255)
     policy = hardware.precision(precision)
-    return Learner(blueprint, task, recipe, state, parts, precision=policy)
+    recipes = {"train": recipe, "same": recipe}
+    return Learner(blueprint, task, recipes, state, parts, precision=policy)
 
 
 def steps_child(options: argparse.Namespace) -> None:
@@ -254,6 +254,40 @@ def worker_child(options: argparse.Namespace) -> None:
     print(count / (time.perf_counter() - start))
 
 
+def recipes(options: argparse.Namespace) -> None:
+    """Prints what changing the recipe at every step adds to a step."""
+    command = ("--child", "recipes", "--precision", options.precision)
+    (row,) = in_child(*command, "--rounds", str(options.rounds))
+    print(
+        f"a step of arch0 in {options.precision}: {row['alone']:.4f} s, {row['turns']:.4f} s with "
+        f"recipes in turns, {100 * row['cost']:+.2f} % (median of {row['blocks']} pairs), "
+        f"{row['traces']} traces\n"
+    )
+
+
+def recipes_child(options: argparse.Namespace) -> None:
+    """Times blocks of steps by one recipe and by two in turns, one block after the other."""
+    quiet.load("tensorflow")
+    from nas_tf.training import hardware
+
+    hardware.use_threads(1)
+    taps, labels, teacher = random_batch()
+    item = learner(decoder(spaces.resolve("arch0")), options.precision)
+
+    def block(*names: str) -> float:
+        start = time.perf_counter()
+        for name in 2 * names:
+            float(item.step(taps, labels, {"decoder": 3e-3}, teacher, by=name))
+        return (time.perf_counter() - start) / (2 * len(names))
+
+    block("train", "same")
+    pairs = [(block("train", "train"), block("train", "same")) for _ in range(10 * options.rounds)]
+    alone, turns = (statistics.median(side) for side in zip(*pairs, strict=True))
+    cost = statistics.median(second / first for first, second in pairs) - 1
+    row = {"alone": alone, "turns": turns, "cost": cost, "blocks": len(pairs)}
+    print(json.dumps(row | {"traces": item._step.experimental_get_tracing_count()}))
+
+
 def fit(options: argparse.Namespace) -> None:
     """Prints the cost of the first step beyond that of a later one, in each of five ways."""
     print("first step of arch0 beyond a step's own time, float32, and operations of its graph")
@@ -282,7 +316,8 @@ def _first_step(way: str) -> dict[str, Any]:
     if way == "ours":
         item = learner(decoder(spaces.resolve("arch0")), "float32")
         seconds = _excess(lambda: item.step(taps, labels, {"decoder": 3e-3}, teacher))
-        graph = item._step.get_concrete_function(taps, labels, teacher, np.ones(1, np.float32))
+        read = (taps, labels, teacher, np.ones(1, np.float32), "train")
+        graph = item._step.get_concrete_function(*read)
         return {"seconds": seconds, "operations": len(graph.graph.get_operations())}
     model = networks.build_decoder(
         spaces.resolve("arch0"),
@@ -355,6 +390,7 @@ def main() -> None:
         "stage_one": stage_one_child,
         "steps": steps_child,
         "worker": worker_child,
+        "recipes": recipes_child,
         "fit": fit_child,
     }
     if options.child:
@@ -364,7 +400,7 @@ def main() -> None:
         if part == "stage_one":
             stage_one(options.threads, options.precision)
         else:
-            {"steps": steps, "workers": workers, "fit": fit}[part](options)
+            {"steps": steps, "workers": workers, "recipes": recipes, "fit": fit}[part](options)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nas_tf import networks, spaces
+from nas_tf import files, networks, spaces
 from nas_tf.networks.state import Arrays, initial_arrays
-from nas_tf.runs.files import write_bytes_atomically
 from nas_tf.tasks import Segmentation
 from serving import lite_runner, measure, tflite
 from serving.shipment import Shipment
@@ -64,7 +63,7 @@ def converted(out: Path) -> Iterator[Path]:
         for kind in KINDS:
             path = out / f"{name}-{kind}.tflite"
             if not path.exists():
-                write_bytes_atomically(path, tflite.convert(shipment(name), kind, samples))
+                files.write(path, tflite.convert(shipment(name), kind, samples))
             yield path
 
 

@@ -25,8 +25,8 @@ quiet.load("keras_tuner")
 
 from PIL import Image  # noqa: E402
 
-from nas_tf.cli import trained  # noqa: E402
-from nas_tf.runs.files import write_bytes_atomically  # noqa: E402
+from nas_tf import files  # noqa: E402
+from nas_tf.jobs import trained  # noqa: E402
 from nas_tf.training import from_config  # noqa: E402
 from nas_tf.training.full_run import RESULT  # noqa: E402
 from serving import graph, lite_metadata, lite_runner, measure, parity, tflite  # noqa: E402
@@ -57,7 +57,7 @@ def network_of(folder: Path, out: Path) -> Trained:
             or lite_metadata.read(path)["weights_sha256"] != found.shipment.digest
         ):
             samples = list(found.samples(SAMPLES))
-            write_bytes_atomically(path, tflite.convert(found.shipment, kind, samples))
+            files.write(path, tflite.convert(found.shipment, kind, samples))
         models[kind] = path.read_bytes()
     answers = {kind: lite_runner.LiteModel(item, threads=2) for kind, item in models.items()}
     scores = parity.compare(found.shipment, answers, found.pictures(record["split"]))

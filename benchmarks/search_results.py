@@ -14,7 +14,7 @@ from pathlib import Path
 from nas_tf.report import comparison_page, page, plots
 from nas_tf.report.comparison import Comparison
 from nas_tf.report.run_statistics import RunStatistics
-from nas_tf.runs import Run, files
+from nas_tf.runs import Run, filenames
 
 SHOWN = 5
 COLUMNS = {
@@ -70,12 +70,12 @@ def _of_run(run: Run, folder: Path) -> Iterator[str]:
     """Yields the section of a single run, from its report."""
     page.write(run)
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(run.folder / files.TABLE, folder / "trials.csv")
+    shutil.copy(run.folder / filenames.TABLE, folder / "trials.csv")
     facts = RunStatistics(run)
     yield f"## {folder.name}"
     yield ""
-    command = run.about["command"].replace(str(run.folder.resolve()), f"runs/{folder.name}")
-    yield f"Command: `{command}`, seed {run.about['seed']}."
+    command = run.info.command.replace(str(run.folder.resolve()), f"runs/{folder.name}")
+    yield f"Command: `{command}`, seed {run.info.seed}."
     yield ""
     yield f"{'; '.join(f'{value} {what}' for value, what in page.tiles(facts))}."
     yield ""
@@ -87,9 +87,9 @@ def _of_run(run: Run, folder: Path) -> Iterator[str]:
         for trial in run.best(SHOWN)
     )
     for name, (title, _) in plots.PLOTS.items():
-        shutil.copy(run.folder / files.PICTURES / f"{name}.svg", folder)
+        shutil.copy(run.folder / filenames.PICTURES / f"{name}.svg", folder)
         yield from _picture(folder, name, title, page.CAPTIONS[name])
-    shutil.copy(run.folder / files.PICTURES / "best_1.svg", folder)
+    shutil.copy(run.folder / filenames.PICTURES / "best_1.svg", folder)
     yield from _picture(folder, "best_1", "The best genotype", "")
 
 

@@ -40,7 +40,7 @@ def cost_seconds() -> float:
     space = spaces.get("auxcell")
     rng = random.Random(1)
     rows = "\n".join(json.dumps({"genotype": str(space.sample(rng))}) for _ in range(100))
-    command = [sys.executable, "-c", "from nas_tf.cli import main; main()", "cost"]
+    command = [sys.executable, "-m", "nas_tf", "cost"]
     start = time.perf_counter()
     subprocess.run(
         [*command, "--space", "auxcell"], input=rows, text=True, stdout=subprocess.DEVNULL

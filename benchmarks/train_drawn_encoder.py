@@ -27,9 +27,9 @@ import tensorflow as tf  # noqa: E402
 
 from nas_tf.config.schema import Optimiser, Schedule  # noqa: E402
 from nas_tf.networks.arrays import layouts  # noqa: E402
-from nas_tf.networks.backbones import MobileNetV2  # noqa: E402
 from nas_tf.networks.blueprint import Blueprint, Layer  # noqa: E402
 from nas_tf.networks.draft import Draft  # noqa: E402
+from nas_tf.networks.encoders import MobileNetV2  # noqa: E402
 from nas_tf.networks.functional import FLOAT32, Functional  # noqa: E402
 from nas_tf.networks.kinds import Role  # noqa: E402
 from nas_tf.networks.state import from_arrays, initial_arrays, to_arrays  # noqa: E402
@@ -52,7 +52,7 @@ SCHEDULE = Schedule(kind="poly", warmup_steps=100)
 def pyramid(alpha: float) -> Blueprint:
     """Builds the encoder with a feature pyramid that predicts at every tap's stride."""
     draft = Draft(SIZE)
-    taps = MobileNetV2(alpha=alpha).taps(draft)
+    taps = MobileNetV2(alpha=alpha).add(draft)
     draft.start_part("decoder", epsilon=1e-5, momentum=0.9)
     above = None
     for stage in reversed(range(len(taps))):
@@ -124,7 +124,9 @@ class Training:
         )
         state = from_arrays(self.parts, initial_arrays(blueprint, seed=SEED))
         self.learner = Learner(
-            blueprint, self.task, recipe, state, self.parts, precision=FLOAT32, seed=SEED
+            *(blueprint, self.task, {"train": recipe}, state, self.parts),
+            precision=FLOAT32,
+            seed=SEED,
         )
         self.network, self.epochs = Functional(blueprint, FLOAT32, self.parts), epochs
         self.done = tf.Variable(0, dtype=tf.int64)

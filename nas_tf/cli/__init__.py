@@ -2,17 +2,13 @@
 
 import importlib
 import logging
-import signal
 import sys
-import threading
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
 from nas_tf.errors import EnvironmentFault, NasTfError, did_you_mean, full_disk
-
-_REPEAT_AFTER_SECONDS = 0.05
+from nas_tf.jobs import interrupts
 
 _SECTIONS = {
     "Search": {
@@ -107,7 +103,7 @@ def nas_tf() -> None:
 
 def main() -> None:
     """Runs the command line; prints a user's mistake as one line on standard error."""
-    _repeat_dropped_interrupts()
+    interrupts.repeat_dropped()
     _PlainLog.install()
     try:
         result = nas_tf(prog_name="nas-tf", standalone_mode=False)
@@ -161,18 +157,3 @@ def _usage_message(error: click.UsageError) -> str:
     command = error.ctx.command_path if error.ctx else "nas-tf"
     message = error.format_message().strip().rstrip(".")
     return f"{message} (see {command} --help)"
-
-
-def _repeat_dropped_interrupts() -> None:
-    """Repeats a Ctrl-C that Python drops because it arrives while an object is destroyed."""
-    previous_hook = sys.unraisablehook
-
-    def on_unraisable(dropped: Any) -> None:
-        if dropped.exc_type is not KeyboardInterrupt:
-            return previous_hook(dropped)
-        main = threading.main_thread().ident
-        timer = threading.Timer(_REPEAT_AFTER_SECONDS, signal.pthread_kill, (main, signal.SIGINT))
-        timer.daemon = True
-        timer.start()
-
-    sys.unraisablehook = on_unraisable

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
-from nas_tf import folders, networks, quiet, spaces
+from nas_tf import files, networks, quiet, spaces
 from nas_tf.cli import options
 from nas_tf.errors import ConfigError
+from nas_tf.networks.encoders import Encoder
 
 
 @click.command("build")
@@ -14,6 +15,7 @@ from nas_tf.errors import ConfigError
 @options.SPACE
 @options.WIDTH
 @options.SEP_REPEATS
+@options.ENCODER
 @options.CLASSES
 @options.INPUT
 @click.option(
@@ -39,6 +41,7 @@ def command(
     space: spaces.SearchSpace | None,
     width: int | None,
     sep_repeats: int | None,
+    encoder: Encoder | None,
     classes: int | None,
     input_size: tuple[int, int] | None,
     auxiliary: str,
@@ -55,7 +58,7 @@ def command(
     if out.suffix != ".keras":
         raise ConfigError(f"--out is {out}, expected a name that ends in .keras")
     resolved = spaces.resolve(genotype, space)
-    chosen = options.given(width=width, sep_repeats=sep_repeats)
+    chosen = options.given(width=width, sep_repeats=sep_repeats, encoder=encoder)
     settings = networks.settings.published(resolved.space, **chosen, auxiliary=auxiliary)
     head = networks.heads.segmentation(classes if classes is not None else 21)
     networks.blueprint_of(resolved, head, input_size=input_size, settings=settings)
@@ -63,7 +66,7 @@ def command(
     model = networks.build(
         resolved, head, input_size=input_size, settings=settings, weights=weights
     )
-    with folders.atomic_file(out) as partial:
+    with files.atomic(out) as partial:
         model.save(partial)
     trainable = sum(weight.shape.num_elements() for weight in model.trainable_weights)
     click.echo(f"{out}: {len(model.layers)} layers, {trainable:,} trainable parameters")

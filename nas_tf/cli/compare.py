@@ -9,7 +9,7 @@ from rich.table import Table
 from nas_tf.cli import tables
 from nas_tf.report import comparison_page
 from nas_tf.report.comparison import Comparison
-from nas_tf.runs import Run, files
+from nas_tf.runs import Run, filenames
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -41,7 +41,7 @@ def command(runs: tuple[Path, ...], out: Path | None) -> None:
 
 def _outermost(folder: Path) -> Path:
     """Returns the outermost run around a run, such as that of a reranking, or the run itself."""
-    return [path for path in (folder, *folder.parents) if (path / files.RUN).exists()][-1]
+    return [path for path in (folder, *folder.parents) if (path / filenames.RUN).exists()][-1]
 
 
 def _table(comparison: Comparison) -> Table:

@@ -1,10 +1,9 @@
 """``nas-tf compress``: quantises, prunes or clusters a trained network by fine-tuning it."""
 
-import gzip
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,13 +14,9 @@ from nas_tf.cli import options, tables
 from nas_tf.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nas_tf.cli.trained import LoadedNetwork
-    from serving.compress import FineTuning
-    from serving.parity import Parity
-    from serving.shipment import Shipment
+    from nas_tf.jobs.compression import Figures
 
-_SAMPLES, _ROUNDS = 100, 3
-_LATENCY_HEADINGS = ("ms, 1 thread", "ms, 2 threads")
+_HEADINGS = ("zeros", "distinct values", "int8 bytes", "gzipped", "ms, 1 thread", "ms, 2 threads")
 
 
 @click.group("compress")
@@ -38,12 +33,8 @@ def command() -> None:
     """
 
 
-def _shared_options(rate: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Returns a decorator that adds the options of all methods; ``rate`` is a default."""
-    return lambda run: _with_options(run, rate)
-
-
-def _with_options(run: Callable[..., None], rate: float) -> Callable[..., None]:
+def _shared_options(run: Callable[..., None], rate: float) -> Callable[..., None]:
+    """Adds the options of all methods; ``rate`` is a default."""
     for decorator in reversed(
         (
             click.argument("source", metavar="RUN"),
@@ -93,10 +84,10 @@ def _with_options(run: Callable[..., None], rate: float) -> Callable[..., None]:
 
 
 @command.command("qat")
-@_shared_options(rate=1e-5)
+@partial(_shared_options, rate=1e-5)
 def qat(**given: Any) -> None:
     """Fine-tune with weights and activations quantised to 8 bits."""
-    _run("qat", lambda shipment, tuning: _methods().quantised(shipment, tuning), **given)
+    _run("qat", "quantised", **given)
 
 
 @command.command("prune")
@@ -107,14 +98,10 @@ def qat(**given: Any) -> None:
     show_default=True,
     help="Share of kernel weights that become zero.",
 )
-@_shared_options(rate=1e-4)
-def prune(sparsity: float, **given: Any) -> None:
+@partial(_shared_options, rate=1e-4)
+def prune(**given: Any) -> None:
     """Set small weights of kernels to zero, so that files compress better."""
-    _run(
-        "pruned",
-        lambda shipment, tuning: _methods().pruned(shipment, tuning, sparsity=sparsity),
-        **given,
-    )
+    _run("pruned", "pruned", **given)
 
 
 @command.command("cluster")
@@ -125,25 +112,15 @@ def prune(sparsity: float, **given: Any) -> None:
     show_default=True,
     help="Number of distinct values in each kernel.",
 )
-@_shared_options(rate=1e-4)
-def cluster(clusters: int, **given: Any) -> None:
+@partial(_shared_options, rate=1e-4)
+def cluster(**given: Any) -> None:
     """Limit each kernel to a few values, so that files compress better."""
-    _run(
-        "clustered",
-        lambda shipment, tuning: _methods().clustered(shipment, tuning, clusters=clusters),
-        **given,
-    )
-
-
-def _methods() -> Any:
-    from serving import compress
-
-    return compress
+    _run("clustered", "clustered", **given)
 
 
 def _run(
     kind: str,
-    method: "Callable[[Shipment, FineTuning], Shipment]",
+    method: str,
     *,
     source: str,
     out: Path | None,
@@ -155,16 +132,13 @@ def _run(
     rate: float,
     seed: int,
     check: int,
+    **settings: Any,
 ) -> None:
-    from nas_tf import quiet
-
-    quiet.load("tensorflow")
-    quiet.load("keras_tuner")
-    from nas_tf.cli import trained
     from nas_tf.cli.live import live_line
-    from serving.compress import FineTuning, toolkit
+    from nas_tf.jobs import compression, trained
+    from serving import compress
 
-    toolkit()
+    compress.toolkit()
     if out is not None and out.exists():
         raise ConfigError(_exists(out))
     network = trained.find(source, trial=trial, which=weights, size=input_size)
@@ -173,17 +147,19 @@ def _run(
         raise ConfigError(_exists(folder))
     stream, console = network.stream(batch, seed), Console(stderr=True)
     with console.status("measuring the network before compression ..."):
-        comparison = _Comparison(network, check)
+        comparison = compression.Comparison(network, check)
     with live_line(console) as line:
         line.start(f"fine-tuning {network.shipment.name}", steps)
-        tuning = FineTuning(stream, steps, rate, line.update)
-        compressed = replace(network, shipment=method(network.shipment, tuning))
+        tuning = compress.FineTuning(stream, steps, rate, line.update)
+        shipment = getattr(compress, method)(network.shipment, tuning, **settings)
+        compressed = replace(network, shipment=shipment)
     trained.save_network(compressed, folder)
     split = network.config.data.val_split
     with console.status(f"comparing on {check} images of {split} ..."):
-        table, result = comparison.compare(compressed)
-    trained.add_result(folder, {"result": result, "split": split, "images": comparison.images})
-    tables.console().print(table)
+        compared = comparison.compare(compressed)
+    result = {"result": compared["after"].keras, "split": split, "images": comparison.images}
+    trained.add_result(folder, result)
+    tables.console().print(_table(compared, network.shipment.task.headline))
     tables.console().print(f"wrote {folder}", highlight=False, markup=False, soft_wrap=True)
 
 
@@ -191,60 +167,20 @@ def _exists(folder: Path) -> str:
     return f"{folder} exists, expected another --out (nas-tf evaluate and nas-tf export accept it)"
 
 
-class _Comparison:
-    """Compares a network as int8 TFLite before and after; conversion errors are raised before."""
-
-    def __init__(self, network: "LoadedNetwork", count: int) -> None:
-        from nas_tf.data.whole_pictures import WholePictures
-
-        self._samples = list(network.samples(_SAMPLES))
-        self._pictures = network.pictures(network.config.data.val_split, count)
-        are_whole = isinstance(self._pictures, WholePictures)
-        batch_sizes = (len(images) for images, _ in (() if are_whole else self._pictures))
-        self.images = len(self._pictures) if are_whole else sum(batch_sizes)
-        self._before = network.shipment, *self._measure(network.shipment)
-
-    def compare(self, after: "LoadedNetwork") -> tuple[Table, Mapping[str, float]]:
-        """Returns a table of accuracy, size and latency of both, and the figures after."""
-        import tensorflow as tf
-
-        from serving import compress, measure
-
-        both = {
-            "before": self._before,
-            "after": (after.shipment, *self._measure(after.shipment)),
-        }
-        contents = {Path(name): model for name, (_, model, _) in both.items()}
-        rows = measure.time_in_turns(contents, {"TensorFlow": tf.lite}, (1, 2), _ROUNDS)
-        times = {(row.name, row.threads): median(row.medians) for row in rows}
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        table.add_column("")
-        figure = after.shipment.task.headline
-        figures = (figure, f"int8 {figure}")
-        for name in (
-            *figures,
-            "zeros",
-            "distinct values",
-            "int8 bytes",
-            "gzipped",
-            *_LATENCY_HEADINGS,
-        ):
-            table.add_column(name, justify="right")
-        for name, (shipment, model, compared) in both.items():
-            table.add_row(
-                name,
-                *(f"{compared[kind].result[figure]:.4f}" for kind in ("keras", "int8")),
-                f"{compress.zeros(shipment):.1%}",
-                f"{compress.distinct(shipment):,}",
-                f"{len(model):,}",
-                f"{len(gzip.compress(model, 9)):,}",
-                *(f"{times[name, threads]:.1f}" for threads in (1, 2)),
-            )
-        return table, compared["keras"].result
-
-    def _measure(self, shipment: "Shipment") -> tuple[bytes, "Mapping[str, Parity]"]:
-        from serving import lite_runner, parity, tflite
-
-        model = tflite.convert(shipment, "int8", self._samples)
-        answers = {"int8": lite_runner.LiteModel(model, threads=2)}
-        return model, parity.compare(shipment, answers, self._pictures)
+def _table(compared: "Mapping[str, Figures]", figure: str) -> Table:
+    """Returns a table of accuracy, size and latency before and after."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("")
+    for name in (figure, f"int8 {figure}", *_HEADINGS):
+        table.add_column(name, justify="right")
+    for name, figures in compared.items():
+        table.add_row(
+            name,
+            *(f"{result[figure]:.4f}" for result in (figures.keras, figures.int8)),
+            f"{figures.zeros:.1%}",
+            f"{figures.distinct:,}",
+            f"{figures.bytes:,}",
+            f"{figures.gzipped:,}",
+            *(f"{latency:.1f}" for latency in figures.latency_ms.values()),
+        )
+    return table

@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from nas_tf import folders
+from nas_tf import files
 from nas_tf.cli import tables
-from nas_tf.cli.options import OUT_FILE, SizeType, drawable
+from nas_tf.cli.options import ENCODER, OUT_FILE, SizeType, drawable, given
 from nas_tf.errors import DataError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def list_datasets() -> None:
     from nas_tf.data import DATASETS, prepared
     from nas_tf.data.store import data_dir
 
-    root = folders.data()
+    root = files.data()
     table = Table("name", "targets", "classes", "splits", "state", box=None, pad_edge=False)
     missing = []
     for name, builder in DATASETS.items():
@@ -111,7 +111,7 @@ def prepare(name: str, source: Path | None, skip_broken: bool, again: bool) -> N
         done = run(name, source, skip_broken=skip_broken, again=again)
     splits = ", ".join(f"{split} {count}" for split, count in done.splits.items())
     click.echo(f"{name}: {splits}, in {done.folder}")
-    for line in done.broken:
+    for line in (*done.broken, *done.left_out):
         click.echo(f"left out: {line}")
     if done.absent:
         click.echo(f"missing splits: {', '.join(done.absent)}")
@@ -176,7 +176,8 @@ def show(name: str, split: str, count: int, out: Path | None) -> None:
     help="Number of views of each image.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the views.")
-@click.option("--alpha", type=float, default=1.0, show_default=True, help="Width of the encoder.")
+@ENCODER
+@click.option("--alpha", type=float, help="Width of the encoder.")
 @click.option(
     "--weights",
     metavar="imagenet|drawn|FILE",
@@ -197,7 +198,10 @@ def cache(name: str, split: str, views: int, seed: int, **options: Any) -> None:
     task = task_of(examples.info, options["target"])
     view = preset(name, options["stage"], options["crop"])
     encoder = networks.encoder(
-        input_size=view.crop, alpha=options["alpha"], weights=options["weights"]
+        **given(encoder=options["encoder"]),
+        input_size=view.crop,
+        alpha=options["alpha"],
+        weights=options["weights"],
     )
     console = Console(stderr=True)
     shown = Progress.get_default_columns()

@@ -11,20 +11,16 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from nas_tf import folders
 from nas_tf.cli import options, tables, timing
 from nas_tf.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from nas_tf.cli.trained import LoadedNetwork
-    from serving.parity import Answers, Parity
-    from serving.shipment import Shipment
+    from nas_tf.jobs.trained import LoadedNetwork
+    from serving.parity import Parity
 
 FORMATS = ("savedmodel", "fp32", "fp16", "int8", "onnx")
 _GROUPS = {"tflite": FORMATS[1:4]}
-_SAMPLES, _ACCEPTED_LOSS = 100, 0.01
+_ACCEPTED_LOSS = 0.01
 _THREADS, _ROUNDS = (1, 2), 3
 
 
@@ -81,11 +77,7 @@ def command(
             f"{source} is not a folder, expected one that nas-tf train or nas-tf search wrote, "
             "or a genotype with --config"
         )
-    from nas_tf import quiet
-
-    quiet.load("tensorflow")
-    quiet.load("keras_tuner")
-    from nas_tf.cli import trained
+    from nas_tf.jobs import exports, trained
 
     network = trained.find(
         source,
@@ -97,7 +89,14 @@ def command(
     )
     folder = out or Path("exports") / network.shipment.name
     console = Console(stderr=True)
-    written = _write(network, folder, wanted, version, console)
+    with console.status("preparing ...") as status:
+        written = exports.write(
+            network,
+            folder,
+            wanted,
+            version=version,
+            on_format=lambda kind: status.update(f"writing {kind} ..."),
+        )
     compared = _compare(network, written, check, console) if check else {}
     _print_table(written, compared, network.shipment.task.headline)
 
@@ -114,99 +113,22 @@ def _formats(text: str) -> list[str]:
     return [kind for kind in FORMATS if kind in wanted]
 
 
-def _write(
-    network: "LoadedNetwork",
-    folder: Path,
-    wanted: list[str],
-    version: int | None,
-    console: Console,
-) -> dict[str, Path]:
-    """Writes all formats or none: a failure leaves no file that would block the next attempt."""
-    from serving import tflite
-
-    finals = _paths(network.shipment.name, folder, wanted, version)
-    samples = list(network.samples(_SAMPLES)) if "int8" in wanted else []
-    if "int8" in wanted:
-        tflite.check_samples(network.shipment, samples)
-    try:
-        with folders.reporting_full_disk(folder), folders.stage(folder) as staging:
-            for kind, path in finals.items():
-                with console.status(f"writing {kind} ..."):
-                    staged_path = staging / path.relative_to(folder)
-                    _convert(network.shipment, kind, staged_path, samples)
-            for path in (*staging.glob("*.*"), *staging.glob("savedmodel/*")):
-                final = folder / path.relative_to(staging)
-                final.parent.mkdir(exist_ok=True)
-                path.rename(final)
-    except OSError as error:
-        raise ConfigError(
-            f"{folder} cannot be written: {error.strerror or error}, expected another --out"
-        ) from error
-    return finals
-
-
-def _paths(name: str, folder: Path, wanted: list[str], version: int | None) -> dict[str, Path]:
-    """Returns each format's path; raises if one exists or a package for it is missing."""
-    from serving import onnx, saved_model
-
-    paths = {}
-    for kind in wanted:
-        paths[kind] = path = folder / _file_name(name, kind)
-        if path.is_file():
-            raise ConfigError(f"{path} exists, expected another --out")
-    if "savedmodel" in wanted:
-        saved_model.check_installed()
-        paths["savedmodel"] = saved_model.place(paths["savedmodel"], version)
-    if "onnx" in wanted:
-        onnx.check_installed()
-    return paths
-
-
-def _convert(shipment: "Shipment", kind: str, path: Path, samples: "list[np.ndarray]") -> None:
-    from nas_tf.runs.files import write_bytes_atomically
-    from serving import deployment, onnx, saved_model, tflite
-
-    if kind == "savedmodel":
-        saved_model.write(shipment, path.parent, version=int(path.name))
-    elif kind == "onnx":
-        write_bytes_atomically(path, onnx.convert(shipment))
-        deployment.write_jetson(path)
-    else:
-        write_bytes_atomically(path, tflite.convert(shipment, kind, samples))
-
-
-def _file_name(name: str, kind: str) -> str:
-    return {"savedmodel": "savedmodel", "onnx": f"{name}.onnx"}.get(kind, f"{name}-{kind}.tflite")
-
-
 def _compare(
     network: "LoadedNetwork", written: dict[str, Path], count: int, console: Console
 ) -> "dict[str, Parity]":
-    from serving import parity
+    from nas_tf.jobs import exports
 
-    split, shipment = network.config.data.val_split, network.shipment
-    answers = {kind: _answers(shipment, kind, path) for kind, path in written.items()}
     try:
-        with console.status(f"comparing on {count} images of {split} ..."):
-            compared = parity.compare(shipment, answers, network.pictures(split, count))
+        with console.status(f"comparing on {count} images of {network.config.data.val_split} ..."):
+            compared = exports.compare(network, written, count)
     except DataError as error:
         console.print(
             f"formats are not compared: {error}", highlight=False, markup=False, soft_wrap=True
         )
         return {}
-    if warning := int8_warning(compared, shipment.task.headline):
+    if warning := int8_warning(compared, network.shipment.task.headline):
         console.print(warning, highlight=False, soft_wrap=True)
     return compared
-
-
-def _answers(shipment: "Shipment", kind: str, path: Path) -> "Answers":
-    from serving import lite_runner, onnx, saved_model
-
-    if kind == "savedmodel":
-        return saved_model.answers(path)
-    if kind == "onnx":
-        return onnx.OnnxModel(path.read_bytes(), shipment)
-    return lite_runner.LiteModel(path.read_bytes(), threads=2)
 
 
 def int8_warning(compared: "Mapping[str, Parity]", figure: str) -> str:

@@ -25,7 +25,7 @@ def command(run: Path, storage: str, name: str | None) -> None:
     from nas_tf.runs import optuna_study
 
     source = Run(run)
-    space = spaces.get(source.about["space"])
+    space = spaces.get(source.info.space)
     names = [token.name for token in space.tokens]
     study = name or source.folder.resolve().name
     added = optuna_study.export(

@@ -33,7 +33,7 @@ from rich.table import Column
 from rich.text import Text
 
 from nas_tf.report.formatting import duration, score, significant
-from nas_tf.runs import TrialRecord, files
+from nas_tf.runs import TrialRecord, filenames
 from nas_tf.runs.trial_store import TrialStore
 
 PIPED = "NAS_TF_PIPED"
@@ -269,7 +269,7 @@ class Headline:
 
     def __init__(self, folder: Path, total: int) -> None:
         self._store, self._total = TrialStore(folder), total
-        self._gate = folder / files.GATE
+        self._gate = folder / filenames.GATE
         self._count_before = len(self._store.all())
 
     def after(self, trial: TrialRecord) -> str:

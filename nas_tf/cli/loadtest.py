@@ -1,17 +1,11 @@
 """``nas-tf loadtest``: measures the latency and throughput of an endpoint under load."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import click
 
 from nas_tf.cli import options as endpoints
-from nas_tf.errors import ConfigError, ServingError
-
-if TYPE_CHECKING:
-    from serving.client import Client
-    from serving.wire import TensorShape
+from nas_tf.errors import ServingError
 
 
 @click.command("loadtest")
@@ -68,7 +62,7 @@ def command(
 
     once = RetryPolicy(attempts=1)
     with Client(address, name, version=version, label=label, retry=once) as client:
-        send = _request(client, signature, batch)
+        send = load_test.noise_request(client, signature, batch)
         load = load_test.run(send, requests=requests, concurrency=concurrency)
     if load.taken:
         click.echo(
@@ -80,33 +74,3 @@ def command(
     if load.refused:
         reason, count = Counter(load.refused).most_common(1)[0]
         raise ServingError(f"{len(load.refused)} requests failed, {count} with: {reason}")
-
-
-def _request(client: "Client", signature: str, batch: int) -> Callable[[], object]:
-    """Returns a function that sends a batch of noise to a signature, as arrays or JPEG files."""
-    import numpy as np
-    import tensorflow as tf
-
-    from serving.signatures import DEFAULT, FILES, IMAGES
-
-    signatures = client.signatures
-    if signature not in signatures:
-        names = ", ".join(signatures)
-        raise ConfigError(f"--signature is {signature!r}, expected one of {names}")
-    by_files = FILES in signatures[signature].inputs
-    sized = signatures.get(DEFAULT if by_files else signature)
-    shape = sized.inputs[IMAGES].shape if sized and IMAGES in sized.inputs else ()
-    if len(shape) != 4 or None in shape[1:]:
-        raise ConfigError(
-            f"signature {signature} takes {_list(signatures[signature].inputs)}, expected images "
-            "of a fixed size, as a model that nas-tf export wrote does"
-        )
-    noise = np.random.default_rng(1).integers(0, 256, (batch, *shape[1:]), dtype=np.uint8)
-    if not by_files:
-        return lambda: client.predict(noise, signature=signature)
-    files = [tf.io.encode_jpeg(image).numpy() for image in noise]
-    return lambda: client.predict_files(files)
-
-
-def _list(inputs: "Mapping[str, TensorShape]") -> str:
-    return ", ".join(f"{name} {shape}" for name, shape in inputs.items())

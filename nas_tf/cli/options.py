@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ import yaml
 from nas_tf import spaces
 from nas_tf.errors import ConfigError, DataError, NasTfError
 from nas_tf.genotype import Genotype
+from nas_tf.networks import encoders
+from nas_tf.networks.encoders import Encoder
 from nas_tf.runs import Run, record
 from nas_tf.spaces import PUBLISHED, SearchSpace
 
@@ -45,6 +46,16 @@ class SpaceType(click.ParamType):
         except yaml.YAMLError:
             section = value
         return spaces.get(section)
+
+
+class EncoderType(click.ParamType):
+    """An encoder, given by its name."""
+
+    name = "NAME"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Encoder:
+        """Returns the encoder of its usual width."""
+        return value if isinstance(value, Encoder) else encoders.get(value)
 
 
 class RunType(click.ParamType):
@@ -99,6 +110,9 @@ SPACE = click.option(
 WIDTH = click.option("--width", type=int, help="Number of channels of the decoder.")
 SEP_REPEATS = click.option(
     "--sep-repeats", type=int, help="Number of repeats of separable convolutions."
+)
+ENCODER = click.option(
+    "--encoder", type=EncoderType(), help="Encoder (default: that of the published settings)."
 )
 CLASSES = click.option("--classes", type=int, help="Number of classes.")
 INPUT = click.option("--input", "input_size", type=SizeType(), help="Size of the input image.")
@@ -156,14 +170,3 @@ def endpoint_and_model(text: str, option: str) -> tuple[str, str]:
             f"{option} is {text!r}, expected a URL such as grpc://localhost:8500/NAME"
         )
     return address, name
-
-
-def read_exported(model: Path) -> tuple[Mapping[str, Any], Callable[..., Mapping[str, Any]]]:
-    """Returns the metadata of an exported model, and a function that runs it on image batches."""
-    from serving import lite_metadata, lite_runner, saved_model
-
-    if model.is_dir():
-        return saved_model.about(model), saved_model.answers(model)
-    if not model.exists():
-        raise ConfigError(f"{model} does not exist, expected a model that nas-tf export wrote")
-    return lite_metadata.read(model), lite_runner.LiteModel(model.read_bytes(), threads=2)

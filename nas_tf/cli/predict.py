@@ -1,7 +1,7 @@
 """``nas-tf predict``: draws the predictions of an exported or served network on pictures."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,19 +11,15 @@ from rich.markup import escape
 
 from nas_tf import pictures
 from nas_tf.cli import options
-from nas_tf.errors import ConfigError, DataError, full_disk
+from nas_tf.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import numpy as np
-    from PIL import Image
 
-_SENT_AS_FILES = (".jpg", ".jpeg", ".png")
+    from serving.client import Client
+
 _TIMEOUT_SECONDS = 10.0
 """The time to wait for a server; shorter than for programs, since a person waits."""
-
-About = Mapping[str, Any]
-Answer = Mapping[str, Any]
-Predict = Callable[[Path, "np.ndarray"], tuple[About, Answer]]
 
 
 @click.command("predict")
@@ -76,19 +72,35 @@ def command(
     jobs = _jobs(inputs, out, mask)
     reader = _Pictures(len(jobs) > 1 or any(path.is_dir() for path in inputs))
     first = reader.read(jobs[0][0])
-    from nas_tf import quiet
+    from nas_tf.jobs import predictions
 
-    quiet.load("tensorflow")
+    waiting = f"waiting for {escape(endpoint or '')} for up to {_TIMEOUT_SECONDS:.0f} s ..."
     with ExitStack() as stack:
         if endpoint:
-            predict = _by_server(stack, endpoint, like, version=version, label=label)
+            client = stack.enter_context(_client(endpoint, version=version, label=label))
+            predict = predictions.by_server(client, like)
         else:
-            predict = _by_file(places[0])
+            predict = predictions.by_file(places[0])
         for number, (path, overlay, values) in enumerate(jobs):
             picture = first if number == 0 else reader.read(path)
-            if picture is not None:
-                _write(path, picture, predict, overlay, values)
+            if picture is None:
+                continue
+            with Console(stderr=True).status(waiting) if endpoint else nullcontext():
+                about, answer = predict(path, picture)
+            if overlay is not None:
+                predictions.draw(picture, about, answer, overlay)
+                click.echo(f"wrote {overlay}")
+            if values is not None:
+                predictions.write_values(about, answer, values)
+                click.echo(f"wrote {values}")
     reader.finish(len(jobs))
+
+
+def _client(endpoint: str, **which: Any) -> "Client":
+    from serving.client import Client, RetryPolicy
+
+    address, name = options.endpoint_and_model(endpoint, "--endpoint")
+    return Client(address, name, retry=RetryPolicy(deadline=_TIMEOUT_SECONDS), **which)
 
 
 Job = tuple[Path, Path | None, Path | None]
@@ -153,70 +165,3 @@ class _Pictures:
         """Raises DataError if pictures were skipped."""
         if self._skipped:
             raise DataError(f"{self._skipped} of {count} pictures could not be read")
-
-
-def _by_file(model: Path) -> Predict:
-    """Returns a function that predicts with an exported model."""
-    from serving import whole_picture
-
-    about, run = options.read_exported(model)
-    return lambda path, picture: (about, whole_picture.answer(run, about, picture))
-
-
-def _by_server(stack: ExitStack, endpoint: str, like: Path | None, **which: Any) -> Predict:
-    """Returns a function that predicts with a server, to which the file itself is sent."""
-    from serving import images, saved_model
-    from serving.client import Client, RetryPolicy
-
-    address, name = options.endpoint_and_model(endpoint, "--endpoint")
-    about = saved_model.about(like) if like else {}
-    client = stack.enter_context(
-        Client(address, name, retry=RetryPolicy(deadline=_TIMEOUT_SECONDS), **which)
-    )
-
-    def predict(path: Path, picture: "np.ndarray") -> tuple[About, Answer]:
-        content = path.read_bytes() if path.suffix.lower() in _SENT_AS_FILES else _png(picture)
-        waiting = f"waiting for {escape(endpoint)} for up to {_TIMEOUT_SECONDS:.0f} s ..."
-        with Console(stderr=True).status(waiting):
-            answers = client.predict_files([content])
-        return about, {key: images.decode_map(parts[0]) for key, parts in answers.items()}
-
-    return predict
-
-
-def _png(picture: "np.ndarray") -> bytes:
-    """Encodes a picture as PNG, for a server that cannot read its own format."""
-    import io
-
-    from PIL import Image
-
-    content = io.BytesIO()
-    Image.fromarray(picture).save(content, "png", compress_level=1)
-    return content.getvalue()
-
-
-def _write(
-    path: Path, picture: "np.ndarray", predict: Predict, overlay: Path | None, values: Path | None
-) -> None:
-    from PIL import Image
-
-    from serving import overlay as drawing
-
-    about, answer = predict(path, picture)
-    full_size = {**about, "input": {"size": list(picture.shape[:2])}}
-    if overlay is not None:
-        _save(Image.fromarray(drawing.draw(picture, answer, full_size)), overlay)
-    if values is not None:
-        _save(drawing.values(answer, about), values)
-
-
-def _save(picture: "Image.Image", path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(path)
-    except OSError as error:
-        failed_path = error.filename or path
-        raise full_disk(error, path) or ConfigError(
-            f"{path} cannot be written: {error.strerror or error} ({failed_path})"
-        ) from error
-    click.echo(f"wrote {path}")

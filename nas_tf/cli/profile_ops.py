@@ -16,7 +16,7 @@ from nas_tf.errors import ConfigError
 if TYPE_CHECKING:
     from nas_tf.latency import Table
 
-_DEFAULT_CONFIG, _CHECK_SEED = "shapes_auxcell", 1001
+_DEFAULT_CONFIG = "shapes_auxcell"
 
 
 @click.command("profile-ops")
@@ -93,68 +93,48 @@ def _config(
 
 
 def _fill(
-    config: Config,
-    size: tuple[int, int] | None,
-    threads: int,
-    out: Path,
-    console: Console,
+    config: Config, size: tuple[int, int] | None, threads: int, out: Path, console: Console
 ) -> "Table":
-    from nas_tf import latency, quiet
-
-    quiet.load("tensorflow")
-    quiet.load("keras_tuner")
     from nas_tf.cli.live import live_line
-    from nas_tf.runs import files
-    from nas_tf.search import pricing
-    from serving import op_table
+    from nas_tf.jobs import latencies
 
-    table = latency.read(out) if out.exists() else op_table.empty(threads)
-    op_table.check_same(table, threads)
-    started, count_before = time.perf_counter(), len(table.times)
-    wanted = pricing.operations(config, size)
+    started, measured = time.perf_counter(), 0
     with live_line(console) as line:
-        table = op_table.fill(
-            table,
-            wanted,
-            save=lambda extended: files.write_atomically(out, extended.to_json()),
-            progress=lambda done, total: line.rows("operations", done, total),
-        )
+
+        def progress(done: int, total: int) -> None:
+            nonlocal measured
+            measured = total
+            line.rows("operations", done, total)
+
+        table = latencies.fill_table(out, config, size=size, threads=threads, progress=progress)
     click.echo(
-        f"{len(table.times)} operations in {out}, {len(table.times) - count_before} of them "
-        f"measured in {time.perf_counter() - started:.0f} s ({table.device}, threads: {threads}); "
+        f"{len(table.times)} operations in {out}, {measured} of them measured in "
+        f"{time.perf_counter() - started:.0f} s ({table.device}, threads: {threads}); "
         f"use it with search.latency={out}"
     )
     return table
 
 
 def _compare(
-    config: Config,
-    size: tuple[int, int] | None,
-    table: "Table",
-    count: int,
-    console: Console,
+    config: Config, size: tuple[int, int] | None, table: "Table", count: int, console: Console
 ) -> None:
     """Compares sums of operations with the measured latencies of complete networks."""
     from nas_tf.cli.live import live_line
+    from nas_tf.jobs import latencies
     from nas_tf.runs.statistics import spearman
-    from nas_tf.search import pricing
-    from serving import measure
 
-    predicted, measured = [], []
+    pairs: list[tuple[float, float]] = []
     with live_line(console) as line:
         line.rows("networks", 0, count)
-        for blueprint in pricing.sample(config, count, seed=_CHECK_SEED, size=size):
-            prediction = table.predict(blueprint)
-            latency = measure.time_network(blueprint, threads=table.threads).median_ms
-            predicted.append(prediction)
-            measured.append(latency)
-            line.rows("networks", len(predicted), count)
+        for predicted, measured in latencies.predicted_and_measured(table, config, count, size):
+            pairs.append((predicted, measured))
+            line.rows("networks", len(pairs), count)
             line.print_line(
-                f"{prediction:8.2f} ms predicted, {latency:8.2f} ms measured, "
-                f"ratio {prediction / latency:.2f}"
+                f"{predicted:8.2f} ms predicted, {measured:8.2f} ms measured, "
+                f"ratio {predicted / measured:.2f}"
             )
-    ratios = sorted(guess / actual for guess, actual in zip(predicted, measured, strict=True))
-    correlation = spearman(predicted, measured) or "needs four or more networks"
+    ratios = sorted(predicted / measured for predicted, measured in pairs)
+    correlation = spearman(*zip(*pairs, strict=True)) or "needs four or more networks"
     click.echo(
         f"predicted / measured: median {median(ratios):.2f}, {ratios[0]:.2f} to "
         f"{ratios[-1]:.2f}; rank correlation {correlation}"

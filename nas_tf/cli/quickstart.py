@@ -7,8 +7,9 @@ import click
 from nas_tf import spaces
 from nas_tf.cli import options
 from nas_tf.cli.search import conduct
-from nas_tf.config import Config, load
-from nas_tf.runs import files
+from nas_tf.cli.train import run as train
+from nas_tf.config import load
+from nas_tf.runs import filenames
 
 CONFIG, TEACHER = "quickstart", "arch0"
 
@@ -37,15 +38,8 @@ def command(overrides: tuple[str, ...], workers: int, out: Path) -> None:
     teacher = out.with_name(f"{out.name}-teacher")
     settings = list(overrides)
     if not (teacher / "result.json").exists():
-        _train_teacher(load(CONFIG, settings), teacher)
+        train(
+            load(CONFIG, settings), spaces.resolve(TEACHER), teacher, title="training the teacher"
+        )
     settings.append(f"teacher={teacher / 'last.keras'}")
-    conduct(CONFIG, settings, out, workers=workers, resume=(out / files.RUN).exists())
-
-
-def _train_teacher(config: Config, folder: Path) -> None:
-    from nas_tf import quiet
-
-    quiet.load("tensorflow")
-    from nas_tf.cli.train import run
-
-    run(config, spaces.resolve(TEACHER), folder, title="training the teacher")
+    conduct(CONFIG, settings, out, workers=workers, resume=(out / filenames.RUN).exists())

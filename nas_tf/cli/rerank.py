@@ -13,7 +13,7 @@ from nas_tf.cli import options, tables
 from nas_tf.config import load
 from nas_tf.config.rerank import for_rerank
 from nas_tf.errors import ConfigError, DataError
-from nas_tf.runs import Reranking, Run, TrialRecord, files
+from nas_tf.runs import Reranking, Run, TrialRecord, filenames
 
 if TYPE_CHECKING:
     from nas_tf.cli.live import Line
@@ -71,13 +71,9 @@ def command(
     if not searched.completed:
         raise DataError(f"{run} has no completed trial yet, expected one at least")
     if config_name is None:
-        config = for_rerank(run / files.CONFIG, epochs_times or _EPOCHS_FACTOR, overrides)
+        config = for_rerank(run / filenames.CONFIG, epochs_times or _EPOCHS_FACTOR, overrides)
     else:
         config = load(config_name, ["gate.policy=open", *overrides])
-    from nas_tf import quiet
-
-    quiet.load("tensorflow")
-    quiet.load("keras_tuner")
     from nas_tf.search import rerank
 
     reranking = rerank.start(searched, config, top=top, sample=sample)

@@ -5,21 +5,24 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 import click
 from rich.console import Console
 
-from nas_tf import folders
+from nas_tf import files
 from nas_tf.cli import live, options, role, tables
 from nas_tf.cli.live import bars
 from nas_tf.config import load, resumed
 from nas_tf.config.conflicts import KERASTUNERS_OWN
 from nas_tf.config.paths import run_name
 from nas_tf.config.schema import Config, Oracle
-from nas_tf.errors import ConfigError, NasTfError, TrainingError
-from nas_tf.runs import Run, files
+from nas_tf.errors import ConfigError, DataError, NasTfError, TrainingError
+from nas_tf.runs import Run, TrialRecord, filenames
+from nas_tf.runs.trial_store import TrialStore
 
 
 @click.command("search")
@@ -106,7 +109,7 @@ def conduct(
         _search_with_workers(config_name, settings, folder, workers)
     else:
         _search_here(config, folder, announcement, leads=leads)
-    if leads or (role.is_chief_by_hand() and (folder / files.RUN).exists()):
+    if leads or (role.is_chief_by_hand() and (folder / filenames.RUN).exists()):
         _print_result(folder)
 
 
@@ -117,15 +120,15 @@ def _announcement(folder: Path, config: Config, resume: bool) -> str:
         return f"all {done} trials of {folder} have ended; give a larger --trials to continue"
     if done:
         return f"resuming {folder} after {done} trials, up to {most} trials"
-    is_new = not (folder / files.RUN).exists()
+    is_new = not (folder / filenames.RUN).exists()
     note = f"no run to resume in {folder}: " if resume and is_new else ""
     return f"{note}searching in {folder}, up to {most} trials"
 
 
 def _check_folder(folder: Path, config: Config, resume: bool) -> int:
     """Returns a run's number of trials; refuses to overwrite it, or to resume it unasked."""
-    if not (folder / files.RUN).exists():
-        folders.refuse_others(folder, (files.LOCK, "oracle.json", "ledger.jsonl", "chief.json"))
+    if not (folder / filenames.RUN).exists():
+        files.refuse_others(folder, (filenames.LOCK, "oracle.json", "ledger.jsonl", "chief.json"))
         return 0
     done = len(Run(folder).trials)
     if not resume:
@@ -139,15 +142,11 @@ def _check_folder(folder: Path, config: Config, resume: bool) -> int:
 
 def _check_files(config: Config, folder: Path) -> None:
     """Raises errors of data and files here, so that they are not printed by every worker."""
-    from nas_tf import quiet
-
-    quiet.load("tensorflow")
-    quiet.load("keras_tuner")
-    from nas_tf.cli.oracles import first_trials
+    from nas_tf.jobs import oracles
     from nas_tf.search import preflight
 
     preflight.check(config)
-    first_trials(config, folder)
+    oracles.first_trials(config, folder)
 
 
 def _search_with_workers(
@@ -177,19 +176,51 @@ def _search_with_workers(
 
 def _search_here(config: Config, folder: Path, announcement: str, *, leads: bool) -> None:
     """Searches in this process; if it leads, prints how to resume when it is interrupted."""
-    from nas_tf import quiet
-
-    quiet.load("tensorflow")
-    quiet.load("keras_tuner")
-    from nas_tf.cli.search_run import run
+    from nas_tf.jobs import search
 
     console = Console(stderr=True)
+    announce = partial(console.print, announcement, highlight=False, markup=False, soft_wrap=True)
     try:
-        run(config, folder, console, announcement)
+        with live.live_line(console) as line:
+            shown = _Trials(folder, line, config.search.trials)
+            on_end = shown.print_others if role.is_chief_by_hand() else None
+            search.search(
+                config,
+                folder,
+                on_checked=announce if announcement else None,
+                observer=line.step,
+                progress=line.rows,
+                on_trial=shown.print,
+                on_end=on_end,
+            )
+            if on_end is not None:
+                on_end()  # a worker writes trials whose process died when its search ends
     except KeyboardInterrupt:
         if leads:
             raise _interrupted() from None
         raise
+
+
+class _Trials:
+    """Prints the trials of this process, and in a chief those that its workers have written."""
+
+    def __init__(self, folder: Path, line: live.Line, count: int) -> None:
+        self._line, self._headline = line, live.Headline(folder, count)
+        self._store = TrialStore(folder)
+        self._printed = {trial.trial for trial in self._store.all()}
+
+    def print(self, trial: TrialRecord, worker: str = "") -> None:
+        """Prints a trial, and sets the header after it."""
+        self._printed.add(trial.trial)
+        self._line.print_line(f"{worker}{tables.line(trial)}")
+        self._line.set_header(self._headline.after(trial))
+
+    def print_others(self) -> None:
+        """Prints the trials that were written since the last call."""
+        with suppress(DataError, OSError):  # a search does not fail because of its messages
+            for trial in self._store.all():
+                if trial.trial not in self._printed:
+                    self.print(trial, f"{trial.worker}: " if trial.worker else "")
 
 
 def _interrupted() -> click.exceptions.Exit:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from nas_tf.cli import doctor_checks
 from nas_tf.errors import ConfigError, EnvironmentFault
+from nas_tf.jobs import environment
 
 
 @click.command("serve")
@@ -78,7 +78,7 @@ def _check_docker() -> None:
     docker = shutil.which("docker")
     if docker is None:
         raise EnvironmentFault("--start needs Docker, which is not installed")
-    if not doctor_checks.daemon_answers(docker):
+    if not environment.daemon_answers(docker):
         raise EnvironmentFault(
             f"--start needs Docker, and the daemon of {docker} does not answer: start it, or run "
             "the same without --start for the command of tensorflow_model_server"

@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
@@ -13,11 +12,11 @@ from nas_tf import networks, spaces
 from nas_tf.cli import options, tables
 from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
-from nas_tf.networks import Blueprint
+from nas_tf.jobs import trials
 from nas_tf.networks.by_position import by_position
-from nas_tf.networks.heads import Head
+from nas_tf.networks.encoders import Encoder
 from nas_tf.report.formatting import milliseconds, score
-from nas_tf.runs import Run, Stage, TrialRecord, files
+from nas_tf.runs import Run, Stage, TrialRecord, filenames
 from nas_tf.spaces import Published, SearchSpace
 
 
@@ -27,6 +26,7 @@ from nas_tf.spaces import Published, SearchSpace
 @options.SPACE
 @options.WIDTH
 @options.SEP_REPEATS
+@options.ENCODER
 @options.CLASSES
 @options.INPUT
 @click.option("--layers", is_flag=True, help="List every layer instead of every operation.")
@@ -43,6 +43,7 @@ def command(
     space: SearchSpace | None,
     width: int | None,
     sep_repeats: int | None,
+    encoder: Encoder | None,
     classes: int | None,
     input_size: tuple[int, int] | None,
     layers: bool,
@@ -57,13 +58,15 @@ def command(
     nas-tf show runs/camvid_auxcell-ppo --trial 17 --classes 11 --input 360x480
     """
     console = tables.console()
-    given = options.given(width=width, sep_repeats=sep_repeats)
-    if os.path.exists(Path(genotype) / files.RUN):
+    given = options.given(width=width, sep_repeats=sep_repeats, encoder=encoder)
+    if os.path.exists(Path(genotype) / filenames.RUN):
         run = options.open_run(Path(genotype))
-        record = find_trial(run, trial)
+        record = trials.find(run, trial)
         describe_trial(console, run, record)
         resolved, published = record.parsed, _published(record.parsed)
-        blueprint = blueprint_of_trial(run, record, given, classes, input_size)
+        blueprint = trials.blueprint_of(
+            run, record, settings=given, outputs=classes, input_size=input_size
+        )
     else:
         resolved = _genotype(genotype, trial, space)
         published = _published(resolved)
@@ -91,8 +94,8 @@ def _genotype(text: str, trial: str | None, space: SearchSpace | None) -> Genoty
         raise ConfigError(f"--trial {trial} is given with {text!r}, expected the folder of a run")
     if "/" in text or os.path.exists(text):
         raise ConfigError(
-            f"{text} holds no run ({files.RUN}), expected the folder of a run, a published name, "
-            "or brackets"
+            f"{text} holds no run ({filenames.RUN}), expected the folder of a run, a published "
+            "name, or brackets"
         )
     return spaces.resolve(text, space)
 
@@ -153,59 +156,6 @@ def _print_layers(console: Console, blueprint: networks.Blueprint, *, every: boo
         shape = f"{height}x{width}x{row.channels}"
         table.add_row(row.position, shape, f"{row.params:,}", f"{row.madds:,}")
     console.print(table)
-
-
-def find_trial(run: Run, trial: str | None) -> TrialRecord:
-    """Returns the trial with a number or identifier, or the best if none is given."""
-    if trial is None:
-        if best := run.best():
-            return best[0]
-        raise ConfigError(f"{run.folder} has no completed trial yet: {len(run.trials)} ended")
-    for record in run.trials:
-        if record.trial == trial or record.trial.lstrip("0") == trial.lstrip("0"):
-            return record
-    names = [record.trial for record in run.trials]
-    known = f"one of {names[0]} to {names[-1]}" if names else "none, since none has ended"
-    raise ConfigError(f"trial is {trial!r}, expected {known}")
-
-
-def blueprint_of_trial(
-    run: Run,
-    trial: TrialRecord,
-    given: dict[str, Any],
-    outputs: int | None,
-    input_size: tuple[int, int] | None,
-) -> Blueprint:
-    """Builds the network as the run did to count its costs, except for what is given.
-
-    Old runs record neither outputs nor input size; the paper's are taken for them.
-    """
-    genotype, about = trial.parsed, run.about
-    own = {
-        key: run.settings[f"network.{key}"]
-        for key in ("width", "sep_repeats", "auxiliary", "alpha")
-        if run.settings.get(f"network.{key}") is not None
-    }
-    try:
-        if about["outputs"] is not None and about["input"] is not None:
-            head: Head | int = Head(about["task"], about["outputs"])
-            size = tuple(about["input"])
-        else:
-            reference = spaces.example(spaces.space_of(genotype))
-            head, size = reference.num_classes, reference.input_size
-        return networks.blueprint_of(
-            genotype,
-            head if outputs is None else outputs,
-            input_size=input_size or size,
-            settings=networks.settings.search(genotype.space, **own | given),
-        )
-    except ConfigError as error:
-        if given or outputs is not None or input_size is not None:
-            raise
-        raise ConfigError(
-            f"trial {trial.trial} of {run.folder} can't be built: {error}; its {files.RUN} or "
-            f"{files.CONFIG} is damaged"
-        ) from error
 
 
 def describe_trial(console: Console, run: Run, trial: TrialRecord) -> None:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from nas_tf.cli import options, tables
 from nas_tf.report import run_statistics
 from nas_tf.report.formatting import duration, score
-from nas_tf.runs import Run, files
+from nas_tf.runs import Run, filenames
 
 _ACTIVE_TRIALS = 3.0
 """The number of mean trial times after which a run without a new trial counts as stopped."""
@@ -30,10 +30,10 @@ def command(run: Run, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(facts))
         return
-    about = run.about
+    info = run.info
     console = tables.console()
     space = run_statistics.RunStatistics(run).space
-    search = f"{space} on {about['data']}, {about['oracle']}, seed {about['seed']}"
+    search = f"{space} on {info.data}, {info.oracle}, seed {info.seed}"
     console.print(f"[bold]{escape(str(run.folder))}[/]: {escape(search)}")
     console.print(f"{facts['trials']}/{facts['of']} trials, {_state(facts)}")
     if facts["completed"]:
@@ -45,8 +45,8 @@ def command(run: Run, as_json: bool) -> None:
         console.print(f"best: {tables.line(run.best()[0])}", markup=False)
     for reason, count in facts["failures"].items():
         console.print(f"{count} failed: {reason}", markup=False)
-    if (run.folder / files.REPORT).exists():
-        console.print(f"report: {run.folder / files.REPORT}", markup=False)
+    if (run.folder / filenames.REPORT).exists():
+        console.print(f"report: {run.folder / filenames.REPORT}", markup=False)
 
 
 def figures(run: Run) -> dict[str, object]:
@@ -57,7 +57,7 @@ def figures(run: Run) -> dict[str, object]:
     return {
         "run": str(run.folder),
         "trials": len(run.trials),
-        "of": run.about["max_trials"],
+        "of": run.info.max_trials,
         "completed": len(rewards),
         "gated": sum(trial.stopped == "gate" for trial in run.completed),
         "failed": len(run.trials) - len(rewards),

@@ -25,7 +25,7 @@ def test_a_page_of_two_runs_is_whole(tmp_path: Path) -> None:
     tables = {tmp_path / "docs" / "both" / run.folder.name / "trials.csv" for run in runs}
     assert written == {tmp_path / "docs" / picture for picture in pictures} | tables
     for run in runs:
-        assert f"Command: `{run.about['command']}`" in text
+        assert f"Command: `{run.info.command}`" in text
         for trial in run.best(5):
             assert f"| {trial.reward:.4f} |" in text
             assert f"| {trial.genotype} |" in text

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from nas_tf import cli
 
@@ -45,6 +46,14 @@ def nas_tf(
         finally:
             os.chdir(before)
     return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
+
+
+def invoke(*arguments: str) -> str:
+    """Runs a command in this process, raises its exception, and returns its output."""
+    done = CliRunner().invoke(cli.nas_tf, arguments)
+    if done.exception is not None:
+        raise done.exception
+    return done.output
 
 
 def nas_tf_process(*arguments: str, cwd: Path, **options: object) -> subprocess.CompletedProcess:

@@ -124,7 +124,8 @@ def test_cost_answers_row_by_row(tmp_path: Path) -> None:
     assert answers[1]["params_decoder"] == 399_717
     assert [answer["error"] for answer in answers[2:]] == [
         "genotype has 1 parts (connections, cell), expected 2",
-        "key 'colour' is unknown, expected genotype, width, sep_repeats, num_classes, input",
+        "key 'colour' is unknown, expected genotype, width, sep_repeats, encoder, num_classes, "
+        "input",
         "input 8x8 is smaller than the encoder's stride, expected at least 32x32",
         "num_classes is 0, expected an integer of 1 or more",
         "width is 'wide', expected an integer of 1–4096",
@@ -209,7 +210,8 @@ def test_cost_reads_names_and_survives_bytes_that_are_no_text(tmp_path: Path) ->
         ),
         (
             ["build", "arch0", "--out", "m.keras", "--weights", "absent.h5"],
-            "weights absent.h5: no such file, expected MobileNetV2 weights as Keras saves them",
+            "weights absent.h5: no such file, expected weights of mobilenet_v2 of alpha 1.0 as "
+            "Keras saves them",
         ),
     ],
 )

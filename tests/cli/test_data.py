@@ -1,7 +1,9 @@
 """``nas-tf data``, partly in real processes."""
 
+import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nas_tf.cli import data
+from nas_tf.data.check import Report, SplitReport
+from nas_tf.data.registry import dataset_info
 from tests.cli import command as commands
 
 
@@ -122,6 +127,30 @@ def test_broken_files_end_with_three_and_can_be_left_out(camvid: Path, tmp_path:
     assert (done.returncode, done.stderr) == (0, "")
     assert "camvid: train 2, val 2, in " in done.stdout
     assert f"left out: {line}\n" in done.stdout
+
+
+def test_init_says_what_it_found_and_what_comes_next(camvid: Path, tmp_path: Path) -> None:
+    for name, source in (("images", "train"), ("masks", "trainannot")):
+        shutil.copytree(camvid / source, tmp_path / "own" / name)
+    done = nas_tf("init", "own", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "12 classes: class0, class1, " in done.stdout
+    assert "no splits were there: 3 names are divided by list files in splits/\n" in done.stdout
+    assert "own/dataset.yaml\n" in done.stdout
+    assert "\n  nas-tf data check folder:" in done.stdout
+    assert nas_tf("init", "own", "--overwrite", cwd=tmp_path).returncode == 0
+
+
+def test_a_check_shows_pixels_and_boxes_of_each_class() -> None:
+    info = dataclasses.replace(dataset_info("shapes"), classes=("cat", "cow"))
+    counts = {"label": np.array([3, 1, 9]), "boxes": np.array([2, 0, 0])}
+    table = data._histogram(Report(info, {"train": SplitReport("train", 3, None, counts)}))
+    cells = {str(column.header): list(column.cells) for column in table.columns}
+    assert cells == {
+        "class": ["0 cat", "1 cow", f"{info.ignore_label} ignored"],
+        "train %": ["75.00", "25.00", "9 px"],
+        "train boxes": ["2", "0", ""],
+    }
 
 
 def test_a_data_set_that_is_not_there_says_which_files_to_put_where(tmp_path: Path) -> None:

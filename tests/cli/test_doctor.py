@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nas_tf.cli import doctor_checks
+from nas_tf.jobs import environment
 
 ROOT = Path(__file__).parents[2]
 DEAD = {
@@ -69,8 +69,8 @@ def test_caches_report_their_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     shard = tmp_path / "features" / "key" / "shard"
     shard.parent.mkdir(parents=True)
     with shard.open("wb") as file:
-        file.truncate(3 * doctor_checks.GIB // 2)
-    messages = {finding.subject: finding.message for finding in doctor_checks.caches()}
+        file.truncate(3 * environment.GIB // 2)
+    messages = {finding.subject: finding.message for finding in environment.caches()}
     assert messages["cache of features"].startswith(f"{tmp_path / 'features'}, 1.5 GiB used, ")
     assert ", 0.0 GiB used, " in messages["cache of data"]
 

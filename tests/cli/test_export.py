@@ -12,7 +12,6 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from nas_tf import folders
 from nas_tf.cli.export import int8_warning
 from nas_tf.tasks import Task
 from serving import lite_metadata, lite_runner, saved_model
@@ -131,21 +130,6 @@ def test_a_score_describes_its_data(place: Path) -> None:
     assert done.stdout.splitlines()[-1].startswith(line)
     record = json.loads((place / "how.json").read_text())
     assert (record["trial"], record["scales"], record["flip"]) == (path.stem, [0.75, 1.0], True)
-
-
-def test_an_export_that_is_stopped_leaves_no_empty_folder(tmp_path: Path) -> None:
-    def stopped(folder: Path) -> None:
-        with folders.stage(folder) as staging:
-            (staging / "a part").touch()
-            raise KeyboardInterrupt
-
-    existing = tmp_path / "existing"
-    existing.mkdir()
-    for folder in (tmp_path / "exports" / "x", existing):
-        with pytest.raises(KeyboardInterrupt):
-            stopped(folder)
-    assert not (tmp_path / "exports" / "x").exists()
-    assert list(existing.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def printed(*arguments: str, cwd: Path) -> str:
 
 
 def test_it_is_read_by_the_commands_of_runs(place: Path) -> None:
-    assert Run(place / "run").about["nas_tf"] == "0.1.0"
+    assert Run(place / "run").info.nas_tf == "0.1.0"
     assert "run: auxcell on shapes, EvolutionOracle, seed 1\n" in printed(
         "status", "run", cwd=place
     )
@@ -77,5 +77,5 @@ def test_it_is_exported_and_resumed(place: Path, monkeypatch: pytest.MonkeyPatch
     printed(*RESUME, "--trials", "4", cwd=place)
     run = Run(place / "run")
     assert [trial.trial for trial in run.trials] == ["0", "1", "2", "3"]
-    assert (run.about["space"], run.about["max_trials"]) == ("auxcell", 4)
-    assert run.about["created"] == about["created"]
+    assert (run.info.space, run.info.max_trials) == ("auxcell", 4)
+    assert run.info.created == about["created"]

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import os, signal, time
-from nas_tf import cli
+from nas_tf.jobs import interrupts
 
 class Slow:
     def __del__(self):
@@ -20,7 +20,7 @@ class Broken:
     def __del__(self):
         raise ValueError("reported as usual")
 
-cli._repeat_dropped_interrupts()
+interrupts.repeat_dropped()
 Broken()
 try:
     Slow()

@@ -85,8 +85,9 @@ def test_a_folder_without_permission(
         ),
         (
             ("search", "camvid_auxcell", "network.weights=drawn"),
-            "override network.weights=drawn: expected network.alpha=0.35 with it, for which it "
-            "was trained, now it is 1.0",
+            "override network.weights=drawn: expected network.encoder=mobilenet_v2 and "
+            "network.alpha=0.35 with it, for which it was trained, now it is mobilenet_v2 of "
+            "alpha 1.0",
         ),
         (
             ("evaluate", "nowhere"),

@@ -9,7 +9,7 @@ import pytest
 
 from nas_tf.cli import role
 from nas_tf.errors import ConfigError
-from nas_tf.runs import Run, files
+from nas_tf.runs import Run, filenames
 from tests.cli.test_training import SMALL
 from tests.e2e.processes import free_port, identity
 
@@ -94,5 +94,5 @@ def test_a_chief_and_a_worker_by_hand_describe_their_roles_and_the_chief_the_res
     assert "2/2 trials  best " in printed["chief"][1]
     assert "report: run/report.html" in printed["chief"][0]
     assert printed["worker-0"][0] == ""
-    assert (tmp_path / "run" / files.REPORT).exists()
+    assert (tmp_path / "run" / filenames.REPORT).exists()
     assert len(Run(tmp_path / "run").trials) == 2

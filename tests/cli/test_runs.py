@@ -11,10 +11,11 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from nas_tf.cli import nas_tf
+from nas_tf.cli import nas_tf, tables
 from nas_tf.cli.live import Headline
 from nas_tf.errors import NasTfError
-from nas_tf.runs import Run, files
+from nas_tf.report.formatting import score
+from nas_tf.runs import Run, filenames
 from nas_tf.runs.trial_store import TrialStore
 from tests.runs import recorded
 from tests.runs.made import made, reranked
@@ -66,6 +67,13 @@ def test_a_search_without_a_gate_mentions_none(tmp_path: Path) -> None:
     assert "kept by the gate" in Headline(gated.folder, 5).after(gated.trials[-1])
 
 
+@pytest.mark.parametrize("reward", [-1234.5, 2e-7, 31.25])
+def test_rewards_of_any_range_are_shown_alike(reward: float, tmp_path: Path) -> None:
+    run = recorded.run(tmp_path / "run", [recorded.trial(1, (reward,))])
+    assert f"best {score(reward)}" in Headline(run.folder, 4).after(run.trials[-1])
+    assert tables.best(run.best(3)).columns[0]._cells[0] == score(reward)
+
+
 def test_the_headline_shows_a_speed_once_it_is_known(tmp_path: Path) -> None:
     folder = made(tmp_path / "run", trials=0).folder
     headline = Headline(folder, 9)
@@ -80,7 +88,7 @@ def test_the_headline_shows_a_speed_once_it_is_known(tmp_path: Path) -> None:
 def test_a_search_under_way_is_no_finished_one(tmp_path: Path) -> None:
     half = made(tmp_path / "half", trials=10)
     for number in range(6, 10):
-        (half.folder / files.TRIALS / f"{number:04d}.json").unlink()
+        (half.folder / filenames.TRIALS / f"{number:04d}.json").unlink()
     assert "6/10 trials, the last ended" in call("status", half.folder).output
     empty = made(tmp_path / "empty", trials=0)
     assert "0/1 trials, none ended yet" in call("status", empty.folder).output
@@ -138,7 +146,7 @@ def test_a_comparison_with_a_reranking_is_next_to_the_run(tmp_path: Path) -> Non
 
 def test_report_prints_its_path(run: Run) -> None:
     path = Path(call("report", run.folder).output.strip())
-    assert path == run.folder / files.REPORT
+    assert path == run.folder / filenames.REPORT
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
@@ -169,7 +177,7 @@ def test_mistakes_are_one_line(
 @pytest.mark.parametrize("command", ["status", "best", "show", "report"])
 @pytest.mark.parametrize("change", [{"genotype": "[1,2]"}, {"space": "dpc"}, {"space": "no"}])
 def test_an_invalid_genotype_is_one_line(tmp_path: Path, command: str, change: dict) -> None:
-    path = made(tmp_path / "run", trials=2).folder / files.TRIALS / "0001.json"
+    path = made(tmp_path / "run", trials=2).folder / filenames.TRIALS / "0001.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(NasTfError, match=r"0001\.json holds no genotype.*put back a copy"):
         call(command, tmp_path / "run")
@@ -178,11 +186,15 @@ def test_an_invalid_genotype_is_one_line(tmp_path: Path, command: str, change: d
 @pytest.mark.parametrize(
     ("name", "change", "line"),
     [
-        (files.RUN, {"task": "segmentation", "outputs": 11, "input": [0, 480]}, "input_size"),
-        (files.RUN, {"task": "segmentation", "outputs": 11, "input": [1, 480]}, "input 1x480"),
-        (files.RUN, {"task": "pose", "outputs": 0, "input": [96, 96]}, "pose head has 0 outputs"),
-        (files.CONFIG, {"network": {"alpha": 0.3}}, "alpha is 0.3"),
-        (files.CONFIG, {"network": {"width": "wide"}}, "width is 'wide'"),
+        (filenames.RUN, {"task": "segmentation", "outputs": 11, "input": [0, 480]}, "input_size"),
+        (filenames.RUN, {"task": "segmentation", "outputs": 11, "input": [1, 480]}, "input 1x480"),
+        (
+            filenames.RUN,
+            {"task": "pose", "outputs": 0, "input": [96, 96]},
+            "pose head has 0 outputs",
+        ),
+        (filenames.CONFIG, {"network": {"alpha": 0.3}}, "alpha is 0.3"),
+        (filenames.CONFIG, {"network": {"width": "wide"}}, "width is 'wide'"),
     ],
 )
 def test_a_run_with_an_impossible_network_is_named(

@@ -5,11 +5,24 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
+from nas_tf.cli.search import command
+from nas_tf.config import load
 from nas_tf.runs import Run
 from tests.cli.command import nas_tf
 from tests.cli.test_training import SMALL
 from tests.runs.made import made
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_command_of_the_manifest_is_accepted() -> None:
+    jobs = yaml.safe_load_all((ROOT / "docs/how-to/cluster.yaml").read_text())
+    job = next(part for part in jobs if part["kind"] == "Job")
+    arguments = job["spec"]["template"]["spec"]["containers"][0]["command"]
+    with command.make_context("search", arguments[2:]) as context:
+        assert load(context.params["config_name"], context.params["overrides"])
 
 
 def search(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -60,8 +73,8 @@ def test_invalid_weights_are_reported_before_anything_is_written(tmp_path: Path)
     done = search("shapes_auxcell", "network.weights=text.jpg", "--out", "run", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        f"nas-tf: weights {tmp_path}/text.jpg: not an HDF5 file, expected MobileNetV2 weights as "
-        "Keras saves them"
+        f"nas-tf: weights {tmp_path}/text.jpg: not an HDF5 file, expected weights of "
+        "mobilenet_v2 of alpha 1.0 as Keras saves them"
     ]
     assert not (tmp_path / "run").exists()
 
@@ -74,7 +87,8 @@ def test_an_unsuitable_run_for_a_warm_start_is_reported_once(tmp_path: Path, wor
     done = search(*given, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        f"nas-tf: {tmp_path}/2024 searched space dpc, expected a run of auxcell to start from"
+        f"nas-tf: {tmp_path}/2024 searched space dpc, expected a run of auxcell "
+        "(blocks=1, branches=1) to start from"
     ]
     assert not (tmp_path / "run").exists()
 
@@ -87,7 +101,7 @@ def test_a_search_starts_from_the_best_of_another_and_resumes_without_it(
     other = made(tmp_path / "other", trials=12)
     best = {item.genotype for item in other.best(2)}
     (tmp_path / "small.yaml").write_text(SMALL)
-    more = ("small.yaml", "stage_two=null", "--out", "run", "--workers", workers)
+    more = ("small.yaml", "space=auxcell", "stage_two=null", "--out", "run", "--workers", workers)
     first = ("--warm-start", "other", "search.warm_start_count=2", "--trials", "2")
     assert search(*more, *first, cwd=tmp_path).returncode == 0
     assert {trial.genotype for trial in Run(tmp_path / "run").trials} == best

@@ -10,10 +10,10 @@ import pytest
 
 import tuner_oracles
 from nas_tf import spaces
-from nas_tf.cli.oracles import Bayesian, Hyperband
 from nas_tf.cli.search import _interrupted
-from nas_tf.cli.search_run import _user_errors
 from nas_tf.errors import ConfigError, DataError, EnvironmentFault, NasTfError, TrainingError
+from nas_tf.jobs.oracles import Bayesian, Hyperband
+from nas_tf.jobs.search import reporting_errors
 from nas_tf.runs import Run
 from nas_tf.search import warm_start
 from nas_tf.search.hypermodel import OBJECTIVE
@@ -56,14 +56,14 @@ from tuner_oracles.worker import ChiefLost
 def test_it_is_an_error_of_one_line(
     raised: Exception, expected: type[Exception], line: str
 ) -> None:
-    with pytest.raises(NasTfError) as caught, _user_errors(Path("a")):
+    with pytest.raises(NasTfError) as caught, reporting_errors(Path("a")):
         raise raised
     assert type(caught.value) is expected
     assert str(caught.value).startswith(line)
 
 
 def test_a_defect_keeps_its_traceback() -> None:
-    with pytest.raises(RuntimeError, match="a defect"), _user_errors(Path("a")):
+    with pytest.raises(RuntimeError, match="a defect"), reporting_errors(Path("a")):
         raise RuntimeError("a defect")
 
 
@@ -120,7 +120,7 @@ def test_a_run_without_its_ledger_can_start_another(tmp_path: Path) -> None:
     search(tmp_path / "run")
     (tmp_path / "run" / NAME).unlink()
     message = r"has no ledger\.jsonl: it was deleted.*--warm-start \S+run --out NEW"
-    with pytest.raises(DataError, match=message), _user_errors(tmp_path / "run"):
+    with pytest.raises(DataError, match=message), reporting_errors(tmp_path / "run"):
         search(tmp_path / "run")
     search(tmp_path / "new", warm_start.first(tmp_path / "run", space, 1))
     best = Run(tmp_path / "run").best()[0].parsed

@@ -2,8 +2,9 @@
 
 import pytest
 
-from nas_tf.cli import timing
-from nas_tf.cli.timing import BUSY_WARNING, ProcessorUse
+from nas_tf.cli.timing import BUSY_WARNING, warn_if_busy
+from serving import measure
+from serving.measure import ProcessorUse
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ def test_other_processes_are_reported_where_processors_are_all_in_use(
 ) -> None:
     before = ProcessorUse(clock=5.0, busy=1000.0, own=30.0)
     after = ProcessorUse(clock=15.0, busy=1000.0 + busy, own=30.0 + own)
-    assert timing.is_busy(before, after, processors) == expected
+    assert measure.is_busy(before, after, processors) == expected
 
 
 def test_the_warning_comes_after_the_measurement(
@@ -30,15 +31,16 @@ def test_the_warning_comes_after_the_measurement(
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     for busy, line in ((20.0, f"{BUSY_WARNING}\n"), (0.0, "")):
         loads = iter([ProcessorUse(0.0, 0.0, 0.0), ProcessorUse(10.0, busy, 0.0)])
-        with timing.warn_if_busy(lambda loads=loads: next(loads)):
+        monkeypatch.setattr(measure, "processor_use", lambda loads=loads: next(loads))
+        with warn_if_busy():
             assert capsys.readouterr().err == ""
         assert capsys.readouterr().err == line
 
 
 def test_processor_use_grows_and_includes_this_process() -> None:
-    before = timing.processor_use()
+    before = measure.processor_use()
     sum(range(3_000_000))
-    after = timing.processor_use()
+    after = measure.processor_use()
     assert after.own > before.own
     assert after.clock > before.clock
     assert after.busy >= before.busy

@@ -4,16 +4,16 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
-from click.testing import CliRunner
 from hypothesis import strategies as st
 
 from nas_tf import spaces
-from nas_tf.cli import nas_tf
 from nas_tf.runs import Run
 from nas_tf.search import warm_start
 from tests import sampling
+from tests.cli.command import invoke
 from tests.fuzz.fuzzed import another, hold, mangled, often, other_json, refused_at_most
 from tests.runs.made import made, reranked
 
@@ -35,14 +35,6 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = made(tmp_path_factory.mktemp("runs") / "complete", trials=7, failing=3, latency=True)
     reranked(run, top=2, sample=2, failing=3)
     return run.folder
-
-
-def call(folder: Path, command: str, *options: str) -> None:
-    """Runs a command in this process and raises its exception."""
-    done = CliRunner().invoke(nas_tf, [command, str(folder), *options])
-    if done.exception is not None:
-        raise done.exception
-    assert done.output
 
 
 def contents(path: Path) -> st.SearchStrategy[bytes]:
@@ -91,7 +83,7 @@ def check(
 ) -> None:
     put(complete, place, damage)
     with refused_at_most(naming=str(place)):
-        call(place, *command)
+        assert invoke(command[0], str(place), *command[1:])
 
 
 @often
@@ -125,7 +117,7 @@ def test_whatever_is_read_can_be_shown(times: int, complete: Path, tmp_path: Pat
         put(complete, place, damage)
         with refused_at_most():
             run = Run(place)
-            json.dumps([run.about, run.settings])
+            json.dumps([msgspec.to_builtins(run.info), run.settings])
             for trial in run.trials:
                 assert trial.parsed.space == trial.space
             assert len(run.to_frame()) == len(run.trials)

@@ -1,89 +1,77 @@
-"""One process of a search: its only process, its chief, or one of its workers."""
+"""A search as a configuration describes it, with every error of the user's on one line."""
 
 import io
 import json
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
 
 import tuner_oracles
 from nas_tf import spaces
-from nas_tf.cli import role, tables, timing
-from nas_tf.cli.live import Headline, Line, live_line
-from nas_tf.cli.oracles import MOST_FAILURES, first_trials, oracle_of
 from nas_tf.config.schema import Config
 from nas_tf.errors import ConfigError, DataError, EnvironmentFault, NasTfError, TrainingError
-from nas_tf.runs.trial_store import TrialStore
+from nas_tf.jobs.latencies import measured_latency
+from nas_tf.jobs.oracles import MOST_FAILURES, first_trials, oracle_of
+from nas_tf.runs import TrialRecord
 from nas_tf.search import SearchHyperModel, TwoStageTuner
+from nas_tf.training.two_stage import Observer
 from tuner_oracles.durable import DurableOracle
 from tuner_oracles.ledger import NAME, Busy, LedgerError, Lost, Unwritable
 from tuner_oracles.tokens import SpaceError
 from tuner_oracles.worker import ChiefLost
 
 
-def run(config: Config, folder: Path, console: Console, announcement: str) -> None:
+def search(
+    config: Config,
+    folder: Path,
+    *,
+    on_checked: Callable[[], None] | None = None,
+    observer: Observer | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+    on_trial: Callable[[TrialRecord], None] | None = None,
+    on_end: Callable[[], None] | None = None,
+) -> TwoStageTuner:
     """Searches until the budget is spent; after an interruption, a later call resumes.
 
-    ``announcement`` is printed after the configuration and its files have passed all checks.
+    By KerasTuner's variables it is the only process of the search, its chief, or a worker.
+
+    Args:
+        config: The configuration.
+        folder: The folder of the run.
+        on_checked: Called after the configuration and its files have passed all checks.
+        observer: Called at every training step.
+        progress: Called while features are cached, with a name, the rows done and their total.
+        on_trial: Called with the record of every finished trial of this process.
+        on_end: Called in a chief when trials of its workers have ended.
     """
     space = spaces.get(config.space)
-    model = SearchHyperModel.of(config, space, latency=timing.measured_latency(config))
+    model = SearchHyperModel.of(config, space, latency=measured_latency(config))
     oracle = oracle_of(config, space, first_trials(config, folder))
     model.check()  # before the tuner makes the run's folder
-    if announcement:
-        console.print(announcement, highlight=False, markup=False, soft_wrap=True)
-    with live_line(console) as line, _user_errors(folder):
-        headline = Headline(folder, config.search.trials)
-
-        def on_trial(trial: Any) -> None:
-            line.print_line(tables.line(trial))
-            line.set_header(headline.after(trial))
-
+    if on_checked is not None:
+        on_checked()
+    with reporting_errors(folder):
         with redirect_stdout(io.StringIO()):  # KerasTuner prints the file that it reloads
             tuner = TwoStageTuner(
                 model,
                 oracle,
                 directory=folder.parent,
                 project_name=folder.name,
-                observer=line.step,
-                progress=line.rows,
+                observer=observer,
+                progress=progress,
                 on_trial=on_trial,
                 saved_weights=config.search.saved_weights,
             )
         if isinstance(oracle, DurableOracle):
-            on_end = None
-            if role.is_chief_by_hand():
-                on_end = _NewTrials(folder, line, headline)
             tuner_oracles.search(tuner, verbose=0, on_end=on_end)
-            if on_end is not None:
-                on_end()  # a worker writes trials whose process died when its search ends
         else:
             tuner.search(verbose=0)
-
-
-class _NewTrials:
-    """Prints, in a chief, the trials that its workers have written since the last call."""
-
-    def __init__(self, folder: Path, line: Line, headline: Headline) -> None:
-        self._store, self._line, self._headline = TrialStore(folder), line, headline
-        self._printed = {trial.trial for trial in self._store.all()}
-
-    def __call__(self) -> None:
-        with suppress(DataError, OSError):  # a search does not fail because of its messages
-            for trial in self._store.all():
-                if trial.trial not in self._printed:
-                    self._printed.add(trial.trial)
-                    worker = f"{trial.worker}: " if trial.worker else ""
-                    self._line.print_line(f"{worker}{tables.line(trial)}")
-                    self._line.set_header(self._headline.after(trial))
+    return tuner
 
 
 @contextmanager
-def _user_errors(folder: Path) -> Iterator[None]:
+def reporting_errors(folder: Path) -> Iterator[None]:
     """Turns what oracles, KerasTuner and the system raise into errors of one line."""
     try:
         yield

@@ -1,5 +1,6 @@
-"""The checks of ``nas-tf doctor`` that need no TensorFlow: packages, machine, folders, tools."""
+"""Checks of this environment, with remedies: packages, machine, folders, data and tools."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,13 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import psutil
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from nas_tf import folders
+from nas_tf import files
 
 OWN = "nas-tf"
 GIB = 2**30
@@ -25,6 +26,8 @@ _FREE_SPACE = (
     "free some space (caches are rebuilt when they are needed), or set NAS_TF_CACHE to a folder "
     "on another disk"
 )
+_TIMEOUT_SECONDS = 300
+_SYNTHETIC = "shapes"
 _LITTLE_MEMORY = 4 * GIB
 _LITTLE_DISK, _NO_DISK = 10 * GIB, GIB
 _TOOLS = {
@@ -56,6 +59,111 @@ class Finding:
             "told": self.message,
             "remedy": self.remedy,
         }
+
+
+def findings() -> Iterator[Finding]:
+    """Makes all checks; those of TensorFlow run in a process of their own, which may crash."""
+    yield python()
+    yield from packages()
+    yield from extras()
+    answers, fault = _probe()
+    yield from _tensorflow(answers, fault)
+    yield cores()
+    yield memory()
+    yield from caches()
+    yield data_folder()
+    yield from _data(answers)
+    yield from tools()
+
+
+def _probe() -> tuple[dict[str, dict[str, Any]], str]:
+    """Returns the answers of the TensorFlow process by topic, and its fault if it failed."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "nas_tf.jobs.environment_probe"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_TIMEOUT_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return {}, f"no answer within {_TIMEOUT_SECONDS} s"
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"topic"')]
+    answers = {line["topic"]: line for line in lines}
+    if done.returncode < 0:
+        return answers, f"the process was ended by signal {-done.returncode}"
+    errors = done.stderr.strip().splitlines() or ["no error message"]
+    return answers, f"exit code {done.returncode}: {errors[-1]}" if done.returncode else ""
+
+
+def _tensorflow(answers: dict[str, dict[str, Any]], fault: str) -> Iterator[Finding]:
+    """Checks that TensorFlow and its companions can be imported; reports GPUs and arithmetic."""
+    remedy = "fix the packages above first, then run nas-tf doctor again"
+    failed = {topic: line["error"] for topic, line in answers.items() if "error" in line}
+    failed.pop("data", None)
+    for topic, reason in failed.items():
+        yield Finding(f"import {topic}", "problem", reason, remedy)
+    if fault:
+        last = f" after {list(answers)[-1]}" if answers else ""
+        yield Finding("import of TensorFlow", "problem", f"{fault}{last}", remedy)
+    if "value" not in answers.get("tensorflow", {}):
+        return
+    if not failed and not fault:
+        yield Finding("imports", "ok", "TensorFlow and the packages that need it")
+    yield _gpus(answers["tensorflow"]["value"]["gpus"])
+    if "value" in answers.get("arithmetic", {}):
+        yield Finding("arithmetic", "ok", answers["arithmetic"]["value"])
+
+
+def _gpus(names: list[str]) -> Finding:
+    if names:
+        return Finding("GPUs", "ok", ", ".join(names))
+    if Path("/dev/nvidia0").exists():
+        return Finding(
+            "GPUs",
+            "note",
+            "TensorFlow finds none, although this machine has one",
+            "pip install 'nas-tf[gpu]'; the driver must support CUDA 12.2 or newer",
+        )
+    return Finding("GPUs", "ok", "none; TensorFlow runs on the CPU")
+
+
+def _data(answers: dict[str, dict[str, Any]]) -> Iterator[Finding]:
+    """Reports ImageNet weights and prepared data sets."""
+    if "value" in answers.get("weights", {}):
+        if path := answers["weights"]["value"]:
+            yield Finding("ImageNet weights", "ok", path)
+        else:
+            yield Finding(
+                "ImageNet weights",
+                "note",
+                "not on this machine",
+                "they are downloaded when first used; without a network, copy them to "
+                "$NAS_TF_DATA/weights; the quickstart does not need them",
+            )
+    line = answers.get("data")
+    if line is None:
+        return
+    if "error" in line:
+        yield Finding(
+            "data sets",
+            "problem",
+            line["error"],
+            "remove the folder that it names and run nas-tf data prepare again",
+        )
+        return
+    for name, splits in line["value"].items():
+        if splits:
+            counts = ", ".join(f"{split} {count}" for split, count in splits.items())
+            yield Finding(f"data set {name}", "ok", counts)
+    absent = [name for name, splits in line["value"].items() if not splits and name != _SYNTHETIC]
+    if absent:
+        yield Finding(
+            "other data sets",
+            "note",
+            f"not prepared: {', '.join(absent)}",
+            "nas-tf data list names the source of each; shapes needs no files",
+        )
 
 
 def python() -> Finding:
@@ -133,7 +241,7 @@ def memory() -> Finding:
 def caches() -> Iterator[Finding]:
     """Checks that prepared data and features can be written, and the space that is left."""
     for kind in ("data", "features"):
-        folder = folders.cache(kind)
+        folder = files.cache(kind)
         existing = _nearest(folder)
         try:
             with tempfile.TemporaryFile(dir=existing):
@@ -154,7 +262,7 @@ def caches() -> Iterator[Finding]:
 
 def data_folder() -> Finding:
     """Checks that NAS_TF_DATA names a folder."""
-    root = folders.data()
+    root = files.data()
     if root is None:
         return Finding(
             "NAS_TF_DATA",

@@ -1,7 +1,7 @@
-"""The checks of ``nas-tf doctor`` that import TensorFlow, which may crash the process.
+"""The checks of the environment that import TensorFlow, which may crash the process.
 
-``nas-tf doctor`` therefore runs this module as a process, ``python -m nas_tf.cli.doctor_probe``.
-Each answer is printed as a line of JSON, so that the answers before a crash are known.
+``environment`` therefore runs this module as a process. Each answer is printed as a line of JSON,
+so that the answers before a crash are known.
 """
 
 import json
@@ -69,9 +69,10 @@ def _version(name: str) -> str:
 
 
 def _weights() -> str | None:
+    from nas_tf.networks.encoders import ENCODERS
     from nas_tf.networks.weights import local_imagenet_file
 
-    found = local_imagenet_file(1.0)
+    found = local_imagenet_file(ENCODERS["mobilenet_v2"])
     return str(found) if found else None
 
 

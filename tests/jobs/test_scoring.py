@@ -1,30 +1,30 @@
-"""``nas-tf evaluate``: an exported network is scored by the task that it was trained for."""
+"""An exported network is scored by the task that it was trained for."""
 
 import msgspec
 import pytest
 
-from nas_tf.cli import evaluate
 from nas_tf.config import load
 from nas_tf.data.registry import dataset_info
 from nas_tf.errors import ConfigError, DataError
+from nas_tf.jobs import scoring
 
 CLASSES = dataset_info("shapes").classes
 
 
 def test_an_exported_network_keeps_its_settings() -> None:
     about = {"config": msgspec.to_builtins(load("shapes_auxcell"))}
-    task = evaluate._task("shapes", "segmentation", CLASSES, evaluate._settings(about))
+    task = scoring._task("shapes", "segmentation", CLASSES, scoring._settings(about))
     assert [task.names[item] for item in task.left_out] == ["background"]
 
 
 @pytest.mark.parametrize("about", [{}, {"config": None}, {"config": {"space": "auxcell"}}])
 def test_what_an_older_version_wrote_is_scored_as_before(about: dict) -> None:
-    task = evaluate._task("shapes", "segmentation", CLASSES, evaluate._settings(about))
+    task = scoring._task("shapes", "segmentation", CLASSES, scoring._settings(about))
     assert task.left_out == ()
 
 
 def test_damaged_settings_and_other_classes_are_refused() -> None:
     with pytest.raises(DataError, match="record of its task is damaged"):
-        evaluate._settings({"config": {"task": {"background": [1]}}})
+        scoring._settings({"config": {"task": {"background": [1]}}})
     with pytest.raises(ConfigError, match="the network was trained for 2 outputs"):
-        evaluate._task("shapes", "segmentation", ["a", "b"], evaluate._settings({}))
+        scoring._task("shapes", "segmentation", ["a", "b"], scoring._settings({}))

@@ -1,9 +1,8 @@
-"""Loads a network that a command names, by run or genotype, and saves compressed ones."""
+"""Loads a network by its training, its search or its genotype, and saves compressed ones."""
 
 import itertools
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from msgspec import structs
 
-from nas_tf import folders, spaces
+from nas_tf import files, spaces
 from nas_tf.config.load import dump, load, load_saved
 from nas_tf.config.schema import Config
 from nas_tf.data import pipeline
@@ -22,10 +21,11 @@ from nas_tf.data.registry import dataset_info
 from nas_tf.data.whole_pictures import WholePictures
 from nas_tf.errors import ConfigError, DataError, GenotypeError, WeightsError
 from nas_tf.genotype import Genotype
+from nas_tf.jobs.trials import is_named
 from nas_tf.networks.keras_model import realise
 from nas_tf.networks.model_files import read_model
 from nas_tf.networks.state import Arrays, arrays_of_model, fill_model, initial_arrays
-from nas_tf.runs import Run, TrialRecord, files
+from nas_tf.runs import Run, TrialRecord, filenames
 from nas_tf.search import candidate_models
 from nas_tf.sizes import Size
 from nas_tf.training import from_config, own_data
@@ -90,26 +90,35 @@ def find(
     config_name: str | None = None,
     overrides: Sequence[str] = (),
     trial: str | None = None,
+    rank: int = 1,
     which: str = "last",
     size: Size | None = None,
 ) -> LoadedNetwork:
     """Loads the network of a training's or search's folder, or of a genotype with ``config_name``.
 
-    ``which`` names the weights of a training, ``last`` or ``best``.
+    Args:
+        source: The folder, or a published name or brackets.
+        config_name: The configuration of a genotype, with ``overrides``.
+        overrides: Settings of the configuration, as KEY=VALUE.
+        trial: The trial of a search, instead of the one with ``rank``.
+        rank: The rank of a search's trial by its reward; 1 is the best.
+        which: The weights of a training: ``last`` or ``best``.
+        size: The network's input size, instead of that of its configuration.
     """
     folder = Path(source)
     given = {"--trial": trial, "--config": config_name, "--weights best": which != "last"}
+    given["rank"] = rank != 1
     given |= dict.fromkeys(overrides, True)
     if os.path.exists(folder / GENOTYPE):
         _refuse_others(given, {"--weights best"}, f"{source} is the folder of a training")
         return _of_training(folder, which, size)
-    if os.path.exists(folder / files.RUN):
-        _refuse_others(given, {"--trial"}, f"{source} is the folder of a search")
-        return _of_search(Run(folder), trial, size)
+    if os.path.exists(folder / filenames.RUN):
+        _refuse_others(given, {"--trial", "rank"}, f"{source} is the folder of a search")
+        return _of_search(Run(folder), trial, rank, size)
     if os.path.isdir(folder):
         raise ConfigError(
-            f"{source} holds neither {GENOTYPE} nor {files.RUN}, expected a folder that nas-tf "
-            "train or nas-tf search wrote"
+            f"{source} holds neither {GENOTYPE} nor {filenames.RUN}, expected a folder that "
+            "nas-tf train or nas-tf search wrote"
         )
     if config_name is None:
         raise ConfigError(
@@ -128,7 +137,7 @@ def _refuse_others(given: Mapping[str, Any], accepted: Set[str], reason: str) ->
 
 def _of_training(folder: Path, which: str, size: Size | None) -> LoadedNetwork:
     config = load_saved(folder / CONFIG)
-    genotype = _genotype(folder / GENOTYPE)
+    genotype = read_genotype(folder / GENOTYPE)
     path = folder / {"last": LAST, "best": BEST}[which]
     if not path.exists():
         raise ConfigError(f"{folder} has no {path.name} yet, expected a finished training")
@@ -147,7 +156,7 @@ def _of_training(folder: Path, which: str, size: Size | None) -> LoadedNetwork:
     return _loaded(name, genotype, config, phase, size, arrays, origin)
 
 
-def _genotype(path: Path) -> Genotype:
+def read_genotype(path: Path) -> Genotype:
     """Reads a genotype; raises GenotypeError with the file's name if it is damaged."""
     try:
         return Genotype.from_json(path.read_text(encoding="utf-8"))
@@ -173,31 +182,27 @@ def save_network(network: LoadedNetwork, folder: Path) -> None:
     """Writes a folder like that of a training, which ``find`` reads; it appears complete."""
     model = realise(network.shipment.shipped, name=folder.name)
     fill_model(model, network.shipment.arrays)
-    partial = folder.with_name(f".part-{folder.name}")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
+    with files.reporting_full_disk(folder), files.stage(folder.parent) as staging:
+        partial = staging / folder.name
+        partial.mkdir()
         (partial / CONFIG).write_text(dump(network.config), encoding="utf-8")
         (partial / GENOTYPE).write_text(network.genotype.to_json(), encoding="utf-8")
         record = {"phase": network.phase, "compressed": network.shipment.facts["compressed"]}
         (partial / RESULT).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        with folders.reporting_full_disk(folder):
-            model.save(partial / LAST)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        model.save(partial / LAST)
+        files.publish(partial, folder)
 
 
 def add_result(folder: Path, figures: Mapping[str, Any]) -> None:
     """Adds figures to the record of a folder that ``save_network`` wrote."""
     record = json.loads((folder / RESULT).read_text(encoding="utf-8")) | figures
-    files.write_atomically(folder / RESULT, json.dumps(record, indent=1) + "\n")
+    files.write(folder / RESULT, json.dumps(record, indent=1) + "\n")
 
 
-def _of_search(run: Run, trial: str | None, size: Size | None) -> LoadedNetwork:
-    """Loads a trial as the search trained it: the named one, or the best with saved weights."""
-    config = load_saved(run.folder / files.CONFIG)
-    chosen = _saved_trial(run, trial)
+def _of_search(run: Run, trial: str | None, rank: int, size: Size | None) -> LoadedNetwork:
+    """Loads a trial as the search trained it: the named one, or that of a rank."""
+    config = load_saved(run.folder / filenames.CONFIG)
+    chosen = _saved_trial(run, trial, rank)
     arrays = from_config.encoder_arrays(config) | candidate_models.read_arrays(
         run.folder, chosen.trial
     )
@@ -212,17 +217,17 @@ def _of_search(run: Run, trial: str | None, size: Size | None) -> LoadedNetwork:
     return _loaded(name, chosen.parsed, config, "search", size, arrays, origin)
 
 
-def _saved_trial(run: Run, trial: str | None) -> TrialRecord:
+def _saved_trial(run: Run, trial: str | None, rank: int) -> TrialRecord:
     saved = [
         trial
         for trial in run.best(len(run.completed))
         if candidate_models.arrays_path(run.folder, trial.trial).exists()
     ]
-    for candidate in saved:
-        if trial in (None, candidate.trial):
+    for number, candidate in enumerate(saved, 1):
+        if number == rank if trial is None else is_named(candidate, trial):
             return candidate
     names = ", ".join(sorted(candidate.trial for candidate in saved)) or "none yet"
-    wanted = "any trial" if trial is None else f"trial {trial}"
+    wanted = f"trial {trial}" if trial else f"rank {rank}" if saved else "any trial"
     raise ConfigError(f"{run.folder} has no weights of {wanted}, expected one of: {names}")
 
 

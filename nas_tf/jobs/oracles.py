@@ -12,11 +12,11 @@ from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.engine.trial import Trial
 
 import tuner_oracles
-from nas_tf import spaces
+from nas_tf import files, spaces
 from nas_tf.config.schema import Config
 from nas_tf.errors import ConfigError, EnvironmentFault
 from nas_tf.genotype import Genotype
-from nas_tf.runs import files
+from nas_tf.runs import filenames
 from nas_tf.search import warm_start
 from nas_tf.search.hypermodel import OBJECTIVE
 from nas_tf.spaces import SearchSpace
@@ -73,7 +73,7 @@ def first_trials(config: Config, folder: Path) -> list[dict[str, int]] | None:
     """
     search = config.search
     has_chief = distribution.has_chief_oracle() and not distribution.is_chief_oracle()
-    if search.warm_start is None or has_chief or (folder / files.RUN).exists():
+    if search.warm_start is None or has_chief or (folder / filenames.RUN).exists():
         return None
     return warm_start.first(
         Path(search.warm_start), spaces.get(config.space), search.warm_start_count
@@ -106,11 +106,11 @@ class _Adapted(kt.Oracle):
 
     def save(self) -> None:
         """Writes ``oracle.json``."""
-        files.write_atomically(Path(self._get_oracle_fname()), json.dumps(self.get_state()))
+        files.write(Path(self._get_oracle_fname()), json.dumps(self.get_state()))
 
     def _save_trial(self, trial: Trial) -> None:
         path = Path(self._get_trial_dir(trial.trial_id)) / "trial.json"
-        files.write_atomically(path, json.dumps(trial.get_state()))
+        files.write(path, json.dumps(trial.get_state()))
 
 
 @contextmanager

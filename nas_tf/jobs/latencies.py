@@ -1,0 +1,53 @@
+"""Latencies of networks on this machine: as a configuration asks, and in tables of operations."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from nas_tf import files, latency
+from nas_tf.config.schema import Config
+from nas_tf.search import pricing
+from nas_tf.sizes import Size
+from nas_tf.training.two_stage import Latency
+from serving import measure, op_table
+
+_SEED = 1001
+
+
+def measured_latency(config: Config) -> Latency | None:
+    """Returns a function that measures a network, if ``search.latency`` is ``tflite``."""
+    if config.search.latency != pricing.TFLITE:
+        return None
+    return lambda blueprint: measure.time_network(blueprint).median_ms
+
+
+def latency_of(config: Config) -> Latency | None:
+    """Returns the function from a blueprint to milliseconds that ``search.latency`` names."""
+    return pricing.latency_of(config, measured_latency(config))
+
+
+def fill_table(
+    path: Path,
+    config: Config,
+    *,
+    size: Size | None = None,
+    threads: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> latency.Table:
+    """Measures a space's operations that are missing from a table, and saves them meanwhile."""
+    table = latency.read(path) if path.exists() else op_table.empty(threads)
+    op_table.check_same(table, threads)
+    return op_table.fill(
+        table,
+        pricing.operations(config, size),
+        save=lambda extended: files.write(path, extended.to_json()),
+        progress=progress,
+    )
+
+
+def predicted_and_measured(
+    table: latency.Table, config: Config, count: int, size: Size | None = None
+) -> Iterator[tuple[float, float]]:
+    """Yields the latencies of random candidates: the sum of operations, and the measured one."""
+    for blueprint in pricing.sample(config, count, seed=_SEED, size=size):
+        measured = measure.time_network(blueprint, threads=table.threads)
+        yield table.predict(blueprint), measured.median_ms

@@ -1,0 +1,43 @@
+"""The trial of a run whose network is loaded: by its name, or by its rank."""
+
+from pathlib import Path
+
+import pytest
+
+from nas_tf.errors import ConfigError
+from nas_tf.jobs import trained
+from nas_tf.runs import Run
+from nas_tf.search import candidate_models
+from tests.runs.made import made
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Returns a run that has the weights of its best two trials."""
+    run = made(tmp_path / "run", trials=6)
+    for record in run.best(2):
+        path = candidate_models.arrays_path(run.folder, record.trial)
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    return run
+
+
+def test_a_rank_is_that_of_the_reward(run: Run) -> None:
+    found = [trained._saved_trial(run, None, rank) for rank in (1, 2)]
+    assert found == run.best(2)
+
+
+def test_a_name_may_leave_out_zeros(run: Run) -> None:
+    second = run.best(2)[1]
+    for name in (second.trial, second.trial.lstrip("0") or "0", f"00{second.trial}"):
+        assert trained._saved_trial(run, name, 1) == second
+
+
+def test_what_has_no_weights_is_refused_with_what_there_is(run: Run) -> None:
+    names = ", ".join(sorted(record.trial for record in run.best(2)))
+    third = run.best(3)[2].trial
+    for trial, rank, wanted in ((None, 3, "rank 3"), (third, 1, f"trial {third}")):
+        with pytest.raises(ConfigError, match=f"has no weights of {wanted}, .* one of: {names}$"):
+            trained._saved_trial(run, trial, rank)
+    with pytest.raises(ConfigError, match=r"is a genotype, expected no rank$"):
+        trained.find("arch0", config_name="quickstart", rank=2)
