@@ -26,7 +26,10 @@ def folded(node: Node, arrays: Arrays) -> Weights | None:
     for layer in node.layers:
         if layer.kind == "batch_norm":
             factors, terms = _normalisation(layer, arrays)
-    if first.kind == "batch_norm":
+    if first.kind == "normalise":
+        factors = 1 / np.array(first.options["deviation"])
+        terms = -factors * first.options["mean"]
+    if first.kind in ("normalise", "batch_norm"):
         return _weights(factors, terms)
     if first.kind == "group_norm":
         return _weights(arrays[first.arrays_of, "gamma"], arrays[first.arrays_of, "beta"])

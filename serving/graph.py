@@ -96,6 +96,10 @@ def _pad(op: Op, read: Sequence[tf.Tensor], _: Any) -> tf.Tensor:
     return tf.pad(read[0], [[0, 0], border, border, [0, 0]])
 
 
+def _max_pool(op: Op, read: Sequence[tf.Tensor], _: Any) -> tf.Tensor:
+    return tf.nn.max_pool2d(read[0], op.kernel, op.stride, "VALID" if op.valid else "SAME")
+
+
 def _depthwise(op: Op, read: Sequence[tf.Tensor], weights: folding.Weights) -> tf.Tensor:
     y = tf.raw_ops.DepthwiseConv2dNative(
         input=read[0],
@@ -142,7 +146,7 @@ _EMITTED: Mapping[str, _Emitter] = {
     "subtract": lambda op, read, _: read[0] - read[1],
     "mix": lambda op, read, weights: mixed(tf.constant(weights.kernel), read),
     "affine": lambda op, read, weights: read[0] * weights.kernel + weights.bias,
-    "max_pool": lambda op, read, _: tf.nn.max_pool2d(read[0], op.kernel, op.stride, "SAME"),
+    "max_pool": _max_pool,
     "average_pool": lambda op, read, _: tf.nn.avg_pool2d(read[0], op.kernel, op.stride, "VALID"),
     "mean": lambda op, read, _: tf.reduce_mean(read[0], (1, 2), keepdims=True),
     "add": lambda op, read, _: read[0] + read[1],

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from msgspec import structs
 
 from nas_tf import spaces
-from nas_tf.config.schema import Config, Optimiser, Resize, Schedule
+from nas_tf.config.schema import Config, Network, Optimiser, Resize, Schedule
+from nas_tf.errors import ConfigError, did_you_mean
+from nas_tf.networks import encoders
+from nas_tf.networks.encoders import DRAWN, ENCODERS
 from nas_tf.spaces import SearchSpace
 
-ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
-DRAWN_ALPHA = 0.35
-"""The only width multiplier with shipped weights ``network.weights=drawn``."""
 KERASTUNERS_OWN = ("bayesian", "hyperband")
 """KerasTuner's oracles: they search in one process and take no warm start."""
 
-_DEFAULT = Optimiser()
+_DEFAULT, _NETWORK = Optimiser(), Network()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,33 @@ def _of_the_space(config: Config) -> Iterator[Conflict]:
         yield Conflict(
             "network.sep_repeats", f"null, as space {space.name} repeats no convolution"
         )
-    if network.alpha not in ALPHAS:
-        yield Conflict("network.alpha", f"one of {', '.join(map(str, ALPHAS))}")
-    elif network.weights == "drawn" and network.alpha != DRAWN_ALPHA:
+    if space.taps:
+        yield from _of_the_encoder(network)
+    else:
+        for key, accepted in (("encoder", ()), ("alpha", ()), ("weights", (None,))):
+            usual = getattr(_NETWORK, key)
+            if getattr(network, key) not in (usual, *accepted):
+                yield Conflict(f"network.{key}", f"{usual}, as space {space.name} has no encoder")
+
+
+def _of_the_encoder(network: Network) -> Iterator[Conflict]:
+    if network.encoder not in ENCODERS:
+        known = f"one of {', '.join(ENCODERS)}{did_you_mean(network.encoder, ENCODERS)}"
+        yield Conflict("network.encoder", known)
+        return
+    try:
+        encoder = encoders.get(network.encoder, network.alpha)
+    except ConfigError as error:
+        yield Conflict("network.alpha", str(error).partition("expected ")[2])
+        return
+    if network.weights == "drawn" and encoder != DRAWN:
         yield Conflict(
             "network.weights",
-            f"network.alpha={DRAWN_ALPHA} with it, for which it was trained, now it is "
-            f"{network.alpha}",
+            f"network.encoder={DRAWN.name} and network.alpha={DRAWN.alpha} with it, for which it "
+            f"was trained, now it is {encoder}",
         )
+    if network.weights == "imagenet" and encoder.released() is None:
+        yield Conflict("network.weights", f"a file or null, as there are none of {encoder}")
 
 
 def _of_the_costs(config: Config) -> Iterator[Conflict]:

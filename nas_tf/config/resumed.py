@@ -12,7 +12,7 @@ from nas_tf.config import paths
 from nas_tf.config.load import dump, load_saved
 from nas_tf.config.schema import Config, StageOne, StageTwo, View
 from nas_tf.errors import ConfigError, DataError
-from nas_tf.runs import files
+from nas_tf.runs import filenames
 from nas_tf.runs.load import dotted
 
 FREE = (
@@ -31,7 +31,7 @@ def check(folder: Path, now: Config, free: Collection[str] = FREE) -> Config:
     Returns the configuration with which the run resumes: the one given now, except for the keys
     that are read at the start only, which keep their values.
     """
-    path = folder / files.CONFIG
+    path = folder / filenames.CONFIG
     try:
         before = load_saved(path)
     except ConfigError as error:

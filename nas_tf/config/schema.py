@@ -85,7 +85,8 @@ class Task(Section):
 
     ``background`` is a class that the score leaves out, by its name or its index, and
     ``class_weights`` are factors of the classes in the loss. ``least`` and ``most`` clip depths
-    in metres before they are scored. ``score`` selects the metric of keypoints, ``sigmas`` are the
+    in metres before they are scored. ``score`` selects the metric of keypoints, or for boxes
+    whether candidates are scored by their loss or by average precision. ``sigmas`` are the
     falloffs of OKS, one per joint, and ``unscored`` are joints that PCKh leaves out.
     """
 
@@ -93,7 +94,7 @@ class Task(Section):
     class_weights: tuple[NotNegative, ...] | None = None
     least: Positive | None = None
     most: Positive | None = None
-    score: Literal["pckh", "oks"] | None = None
+    score: Literal["pckh", "oks", "loss", "ap"] | None = None
     sigmas: tuple[Positive, ...] | None = None
     unscored: tuple[Annotated[int, Meta(ge=0)] | str, ...] | None = None
 
@@ -102,6 +103,7 @@ TASK_KEYS = {
     "label": ("background", "class_weights"),
     "depth": ("least", "most"),
     "keypoints": ("score", "sigmas", "unscored"),
+    "boxes": ("score",),
 }
 """The keys of ``task`` that apply to each kind of target."""
 
@@ -109,13 +111,16 @@ TASK_KEYS = {
 class Network(Section):
     """Options of the network outside the genotype; null takes the paper's value for the space.
 
-    ``weights`` of the encoder: ``imagenet`` for photographs, ``drawn`` for drawn scenes (trained
-    by us, with ``alpha`` 0.35), a file, or null for random ones.
+    ``encoder`` is mobilenet_v2, resnet50, resnet101, xception or one that was registered; a space
+    without taps has none. ``alpha`` is the width of mobilenet_v2. ``weights`` of the encoder:
+    ``imagenet`` for photographs, ``drawn`` for drawn scenes (trained by us, for mobilenet_v2 of
+    alpha 0.35), a file, or null for random ones.
     """
 
     width: Annotated[int, Meta(ge=1, le=4096)] | None = None
     sep_repeats: Annotated[int, Meta(ge=1, le=8)] | None = None
     auxiliary: Literal["cell", "classifier", "none"] | None = None
+    encoder: str = "mobilenet_v2"
     alpha: float = 1.0
     weights: str | None = "imagenet"
 

@@ -2,18 +2,17 @@
 
 from nas_tf.genotype import Genotype
 from nas_tf.networks import ops
-from nas_tf.networks.backbones import MobileNetV2
 from nas_tf.networks.blueprint import Layer
 from nas_tf.networks.draft import Draft
 from nas_tf.networks.heads import Head, classifier, decoder_output
 from nas_tf.networks.settings import Builder, Settings
-from nas_tf.spaces.auxcell import OPS, AuxCellDesign
+from nas_tf.spaces.auxcell import OPS, AuxCellDesign, AuxCellSpace
 
 
 def add_network(draft: Draft, genotype: Genotype, head: Head, settings: Settings) -> None:
     """Adds the encoder, the decoder and the auxiliary heads."""
     design = AuxCellDesign.of(genotype)
-    taps = MobileNetV2(alpha=settings.alpha).taps(draft)
+    taps = settings.encoder.add(draft, AuxCellSpace.taps)
     draft.start_part("decoder", epsilon=1e-5, momentum=0.9)
     layers = [
         ops.conv_bn_relu(draft, tap, f"tap{n}.adapter", settings.width)

@@ -1,14 +1,13 @@
-"""Builds dense prediction cells on MobileNetV2 from their genotypes (NeurIPS 2018)."""
+"""Builds dense prediction cells from their genotypes (NeurIPS 2018)."""
 
 from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
-from nas_tf.networks.backbones import MobileNetV2
 from nas_tf.networks.blueprint import Layer
 from nas_tf.networks.draft import Draft
 from nas_tf.networks.heads import Head, classifier
 from nas_tf.networks.settings import Builder, Settings
 from nas_tf.sizes import Size
-from nas_tf.spaces.dpc import Operator, branches_of
+from nas_tf.spaces.dpc import DPCSpace, Operator, branches_of
 
 _DROP = 0.1
 _DEPTHWISE_INIT, _POINTWISE_INIT = "truncated_normal:0.33", "truncated_normal:0.06"
@@ -16,8 +15,8 @@ _DEPTHWISE_INIT, _POINTWISE_INIT = "truncated_normal:0.33", "truncated_normal:0.
 
 def add_network(draft: Draft, genotype: Genotype, head: Head, settings: Settings) -> None:
     """Adds the encoder at output stride 16 or 8, the cell, its projection and the classifier."""
-    encoder = MobileNetV2(alpha=settings.alpha, output_stride=settings.output_stride)
-    features = encoder.taps(draft)[-1]
+    stride = settings.output_stride
+    (features,) = settings.encoder.add(draft, DPCSpace.taps, output_stride=stride)
     draft.start_part("decoder", epsilon=1e-5, momentum=0.9997)
     x = add_projected(draft, features, genotype, settings)
     draft.output(classifier(draft, x, "output.classifier", head, kernel=1), "logits")

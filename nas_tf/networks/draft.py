@@ -104,10 +104,12 @@ class Draft:
         rate: int = 1,
         bias: bool = False,
         init: str = "glorot_uniform",
+        bias_init: str = "zeros",
         groups: int = 1,
         symmetric: bool = False,
+        valid: bool = False,
     ) -> Layer:
-        """Adds a convolution with ``same`` padding.
+        """Adds a convolution with ``same`` padding, or without any with ``valid``.
 
         At a stride, TensorFlow's ``same`` pads even sizes less on the top and left. With
         ``symmetric``, a layer before it pads all sides by the same width, as PyTorch does.
@@ -118,11 +120,13 @@ class Draft:
             raise ConfigError(f"{name}: {groups} groups do not divide {x.channels} and {channels}")
         options: dict[str, Any] = dict(kernel=(kernel, kernel), stride=stride, rate=(rate, rate))
         options |= {"bias": bias, "init": init} | ({"groups": groups} if groups > 1 else {})
-        size = ceil_div(x.size, stride)
+        if bias_init != "zeros":
+            options["bias_init"] = bias_init
         if symmetric and stride > 1 and kernel > 1:
-            x = self.pad(x, f"{name}.pad", rate * (kernel // 2))
+            x, valid = self.pad(x, f"{name}.pad", rate * (kernel // 2)), True
+        if valid:
             options["padding"] = "valid"
-        return self._strided(x, name, "conv", options, channels=channels, size=size)
+        return self._strided(x, name, "conv", options, channels=channels)
 
     def pad(self, x: Layer, name: str, border: int) -> Layer:
         """Adds a border of zeros on all sides."""
@@ -164,6 +168,13 @@ class Draft:
         inputs = x, offsets
         return self._like(x, name, "deformable", options, inputs=inputs, channels=channels)
 
+    def normalise(
+        self, x: Layer, name: str, *, mean: Iterable[float], deviation: Iterable[float]
+    ) -> Layer:
+        """Subtracts a constant from each channel, then divides by another; neither trains."""
+        constants = {"mean": tuple(mean), "deviation": tuple(deviation)}
+        return self._like(x, name, "normalise", constants)
+
     def batch_norm(self, x: Layer, name: str, *, affine: bool = True) -> Layer:
         """Adds batch normalisation with the settings of the draft's current part."""
         options = self._norm if affine else {**self._norm, "affine": False}
@@ -188,9 +199,17 @@ class Draft:
         """Adds the exponential function."""
         return self._like(x, name, "exp")
 
-    def max_pool(self, x: Layer, name: str, *, kernel: int, stride: int) -> Layer:
-        """Adds max-pooling with ``same`` padding."""
-        options = dict(kernel=(kernel, kernel), stride=stride)
+    def max_pool(
+        self, x: Layer, name: str, *, kernel: int, stride: int, symmetric: bool = False
+    ) -> Layer:
+        """Adds max-pooling with ``same`` padding.
+
+        With ``symmetric``, a layer before it adds zeros on all sides by the same width, which is
+        the same if no value is negative.
+        """
+        options: dict[str, Any] = dict(kernel=(kernel, kernel), stride=stride)
+        if symmetric:
+            x, options["padding"] = self.pad(x, f"{name}.pad", kernel // 2), "valid"
         return self._strided(x, name, "max_pool", options)
 
     def average_pool(self, x: Layer, name: str, *, kernel: Size, stride: Size) -> Layer:
@@ -309,8 +328,12 @@ class Draft:
     def _strided(
         self, x: Layer, name: str, kind: str, options: Mapping[str, Any], **changes: Any
     ) -> Layer:
-        stride = options["stride"]
-        changes = {"size": ceil_div(x.size, stride), **changes}
+        stride, size = options["stride"], x.size
+        if options.get("padding") == "valid":
+            rates = options.get("rate", (1, 1))
+            reach = [rate * (k - 1) for rate, k in zip(rates, options["kernel"], strict=True)]
+            size = size[0] - reach[0], size[1] - reach[1]
+        changes = {"size": ceil_div(size, stride), **changes}
         return self._like(x, name, kind, options, stride=x.stride * stride, **changes)
 
     def _append(self, layer: Layer) -> Layer:

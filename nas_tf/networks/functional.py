@@ -207,6 +207,10 @@ class Functional:
         y = deformable_conv(read[0], *sampled, kernel, groups=groups)
         return self._with_bias(layer, y, state)
 
+    def _normalise(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+        mean, deviation = layer.options["mean"], layer.options["deviation"]
+        return self._compute((tf.cast(read[0], tf.float32) - mean) / deviation)
+
     def _batch_norm(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         name = layer.name
         learning = layer.part in state.training
@@ -244,7 +248,8 @@ class Functional:
 
     def _max_pool(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         kernel, stride = layer.options["kernel"], layer.options["stride"]
-        return tf.nn.max_pool2d(read[0], kernel, stride, "SAME")
+        padding = layer.options.get("padding", "same").upper()
+        return tf.nn.max_pool2d(read[0], kernel, stride, padding)
 
     def _average_pool(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
         return tf.nn.avg_pool2d(read[0], layer.options["kernel"], layer.options["stride"], "VALID")

@@ -125,6 +125,13 @@ def _initializer(name: str) -> keras.initializers.Initializer:
     return keras.initializers.get(kind)
 
 
+def _normalise(layer: Layer) -> keras.layers.Layer:
+    variance = [value**2 for value in layer.options["deviation"]]
+    return keras.layers.Normalization(
+        mean=list(layer.options["mean"]), variance=variance, name=layer.name
+    )
+
+
 def _batch_norm(layer: Layer) -> keras.layers.Layer:
     affine = layer.options.get("affine", True)
     return keras.layers.BatchNormalization(
@@ -140,7 +147,7 @@ def _max_pool(layer: Layer) -> keras.layers.Layer:
     return keras.layers.MaxPooling2D(
         layer.options["kernel"],
         strides=layer.options["stride"],
-        padding="same",
+        padding=layer.options.get("padding", "same"),
         name=layer.name,
     )
 
@@ -175,6 +182,7 @@ _KERAS_LAYERS: Mapping[str, Callable[[Layer], keras.layers.Layer]] = {
     "conv": _conv,
     "depthwise": _depthwise,
     "deformable": _deformable,
+    "normalise": _normalise,
     "batch_norm": _batch_norm,
     "group_norm": lambda layer: keras.layers.GroupNormalization(
         layer.options["groups"], epsilon=layer.options["epsilon"], name=layer.name

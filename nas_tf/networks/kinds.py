@@ -77,7 +77,8 @@ def _conv_slots(layer: Layer, source: Layer) -> list[Slot]:
     shape = (*layer.options["kernel"], fan_in, layer.channels)
     slots = [_slot(layer, "kernel", shape, layer.options["init"])]
     if layer.options["bias"]:
-        slots.append(_slot(layer, "bias", (layer.channels,), "zeros"))
+        initial = layer.options.get("bias_init", "zeros")
+        slots.append(_slot(layer, "bias", (layer.channels,), initial))
     return slots
 
 
@@ -127,6 +128,7 @@ KINDS: Mapping[str, Kind] = {
     "conv": Kind(slots=_conv_slots, keras_class="conv2d", **_KERNEL),
     "depthwise": Kind(slots=_depthwise_slots, keras_class="depthwise_conv2d", **_KERNEL),
     "deformable": Kind(slots=_deformable_slots, **_KERNEL),
+    "normalise": Kind(op="affine", **_IN_PLACE),
     "batch_norm": Kind(
         slots=_batch_norm_slots, op="affine", keras_class="batch_normalization", **_IN_PLACE
     ),

@@ -7,11 +7,17 @@ from typing import Any
 from tensorflow import keras
 
 from nas_tf import spaces
+from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
 from nas_tf.networks import weights as weight_files
-from nas_tf.networks.backbones import TAP_LAYERS
 from nas_tf.networks.blueprint import Blueprint
-from nas_tf.networks.from_genotype import blueprint_of, encoder_blueprint
+from nas_tf.networks.encoders import ENCODERS, Encoder
+from nas_tf.networks.from_genotype import (
+    blueprint_of,
+    encoder_blueprint,
+    encoder_of,
+    tap_layers,
+)
 from nas_tf.networks.heads import Head
 from nas_tf.networks.keras_model import realise
 from nas_tf.networks.settings import Settings
@@ -37,16 +43,16 @@ def build(
         head: A task's head, or a number of classes for segmentation.
         input_size: Height and width; None for a model that takes any size.
         settings: Defaults to those of the space's published networks.
-        weights: Weights of the encoder: ``imagenet``, ``drawn`` (for alpha 0.35), a file, or
-            None for random ones.
+        weights: Weights of the encoder: ``imagenet``, ``drawn`` (for MobileNetV2 of alpha 0.35),
+            a file, or None for random ones.
 
     Returns:
         A functional model; with auxiliaries its outputs are ``logits``, ``aux1``, ….
     """
     genotype = spaces.resolve(genotype)
     blueprint = blueprint_of(genotype, head, input_size=input_size, settings=settings)
-    alpha = settings.alpha if settings else 1.0
-    return _with_weights(blueprint, f"{genotype.space}_{genotype.digest}", alpha, weights)
+    used = encoder_of(genotype.space, settings)
+    return _with_weights(blueprint, f"{genotype.space}_{genotype.digest}", used, weights)
 
 
 def build_decoder(
@@ -63,23 +69,29 @@ def build_decoder(
     """
     genotype = spaces.resolve(genotype)
     blueprint = blueprint_of(genotype, head, input_size=input_size, settings=settings)
-    decoder = blueprint.decoder(TAP_LAYERS)
+    decoder = blueprint.decoder(tap_layers(encoder_of(genotype.space, settings)))
     return realise(decoder, name=f"{genotype.space}_{genotype.digest}_decoder")
 
 
 def encoder(
+    encoder: Encoder | None = ENCODERS["mobilenet_v2"],
     *,
+    alpha: float | None = None,
     input_size: Size | None = None,
-    alpha: float = 1.0,
+    strides: Sequence[int] | None = None,
     output_stride: int = 32,
-    last_block: int = 16,
     weights: str | Path | None = None,
 ) -> keras.Model:
-    """Builds MobileNetV2 with its taps as outputs ``tap0`` (stride 4), ``tap1``, …."""
+    """Builds an encoder with its taps as outputs ``tap0`` (the finest), ``tap1``, ….
+
+    ``alpha`` is its width, instead of the encoder's own. None stands for no encoder: the model
+    returns the image as its only tap.
+    """
+    encoder = encoder and encoder.with_alpha(alpha)
     blueprint = encoder_blueprint(
-        input_size=input_size, alpha=alpha, output_stride=output_stride, last_block=last_block
+        encoder, input_size=input_size, strides=strides, output_stride=output_stride
     )
-    return _with_weights(blueprint, "mobilenet_v2", alpha, weights)
+    return _with_weights(blueprint, encoder.name if encoder else "image", encoder, weights)
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> list[str]:
@@ -101,10 +113,12 @@ def copy_weights(source: keras.Model, target: keras.Model) -> list[str]:
 
 
 def _with_weights(
-    blueprint: Blueprint, name: str, alpha: float, weights: str | Path | None
+    blueprint: Blueprint, name: str, used: Encoder | None, weights: str | Path | None
 ) -> keras.Model:
     model = realise(blueprint, name=name)
+    if weights is not None and used is None:
+        raise ConfigError(f"weights is {weights}, expected None, as the network has no encoder")
     if weights is not None:
-        path = weight_files.encoder_file(weights, alpha)
-        weight_files.load_encoder(model, blueprint, path)
+        path = weight_files.encoder_file(weights, used)
+        weight_files.load_encoder(model, blueprint, path, used)
     return model

@@ -11,6 +11,7 @@ from tensorflow import keras
 from nas_tf.networks import weights as weight_files
 from nas_tf.networks.arrays import PartLayout, initial, layouts
 from nas_tf.networks.blueprint import Blueprint
+from nas_tf.networks.encoders import Encoder
 from nas_tf.networks.kinds import KINDS, Role
 
 Arrays: TypeAlias = "dict[tuple[str, Role], np.ndarray]"
@@ -23,11 +24,10 @@ class State:
     trainable: Mapping[str, np.ndarray]
     statistics: Mapping[str, np.ndarray]
 
-    def with_part(self, part: str, other: "State") -> "State":
-        """Returns this state with one part replaced by that of another."""
+    def with_parts(self, other: "State") -> "State":
+        """Returns this state with the parts of another added, or in place of its own."""
         return State(
-            {**self.trainable, part: other.trainable[part]},
-            {**self.statistics, part: other.statistics[part]},
+            {**self.trainable, **other.trainable}, {**self.statistics, **other.statistics}
         )
 
     @property
@@ -59,22 +59,28 @@ def initial_arrays(
     *,
     seed: int,
     weights: str | Path | None = None,
-    alpha: float = 1.0,
+    encoder: Encoder | None = None,
 ) -> Arrays:
-    """Initialises all arrays from the seed; reads the encoder's from ``weights`` if given."""
+    """Initialises all arrays from the seed; reads those of ``encoder`` from ``weights`` if given.
+
+    A network without an encoder reads none.
+    """
     rng = np.random.default_rng(seed)
     arrays: Arrays = {}
-    for layout in layouts(blueprint).values():
+    parts = layouts(blueprint)
+    for layout in parts.values():
         for slot in (*layout.trainable.slots, *layout.statistics.slots):
             arrays[slot.layer, slot.role] = initial(slot, rng).astype(np.float32)
-    return arrays | (encoder_arrays(blueprint, weights, alpha) if weights else {})
+    if weights and encoder and "encoder" in parts:
+        arrays |= encoder_arrays(blueprint, weights, encoder)
+    return arrays
 
 
-def encoder_arrays(blueprint: Blueprint, weights: str | Path, alpha: float) -> Arrays:
+def encoder_arrays(blueprint: Blueprint, weights: str | Path, encoder: Encoder) -> Arrays:
     """Reads the encoder's weights from ``imagenet``, ``drawn`` or a file; checks every shape."""
-    path = weight_files.encoder_file(weights, alpha)
+    path = weight_files.encoder_file(weights, encoder)
     arrays: Arrays = {}
-    for name, values in weight_files.read_encoder(blueprint, path).items():
+    for name, values in weight_files.read_encoder(blueprint, path, encoder).items():
         layer = blueprint.by_name[name]
         slots = KINDS[layer.kind].slots(layer, blueprint.by_name[layer.inputs[0]])
         arrays |= {(name, slot.role): value for slot, value in zip(slots, values, strict=True)}

@@ -2,20 +2,17 @@
 
 from nas_tf.genotype import Genotype
 from nas_tf.networks import ops
-from nas_tf.networks.backbones import MobileNetV2
 from nas_tf.networks.blueprint import Layer
 from nas_tf.networks.draft import Draft
 from nas_tf.networks.heads import Head, decoder_output
 from nas_tf.networks.settings import Builder, Settings
-from nas_tf.spaces.template import AGGREGATIONS, OPS, Template, TemplateDesign
-
-_STEM_LAST_BLOCK = 5
+from nas_tf.spaces.template import AGGREGATIONS, OPS, Template, TemplateDesign, TemplateSpace
 
 
 def add_network(draft: Draft, genotype: Genotype, head: Head, settings: Settings) -> None:
     """Adds the stem of the encoder and the decoder."""
     design = TemplateDesign.of(genotype)
-    layers = MobileNetV2(alpha=settings.alpha).taps(draft, _STEM_LAST_BLOCK)
+    layers = settings.encoder.add(draft, TemplateSpace.taps)
     draft.start_part("decoder", epsilon=1e-5, momentum=0.9)
     for k, block in enumerate(design.blocks, 1):
         first, second = layers[block.left], layers[block.right]
@@ -38,7 +35,6 @@ BUILDER = Builder(
     add_network=add_network,
     published=Settings(auxiliary="none"),
     search=Settings(width=48, sep_repeats=1, auxiliary="none"),
-    last_block=_STEM_LAST_BLOCK,
 )
 
 

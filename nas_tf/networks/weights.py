@@ -1,75 +1,79 @@
 """Finds, reads and checks files of encoder weights."""
 
+import re
 import socket
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 from tensorflow import keras
 
-from nas_tf import folders
+from nas_tf import files
 from nas_tf.errors import ConfigError, EnvironmentFault, WeightsError
-from nas_tf.networks.blueprint import Blueprint
+from nas_tf.networks.blueprint import Blueprint, Layer
+from nas_tf.networks.encoders import DRAWN, ENCODERS, Encoder, Released
+from nas_tf.networks.from_genotype import encoder_blueprint
 from nas_tf.networks.kinds import KINDS
 from nas_tf.networks.model_files import refuse_references
 
-DRAWN_ALPHA = 0.35
-"""The width multiplier of the encoder that comes with this package."""
-_DRAWN = Path(__file__).with_name(f"drawn_mobilenet_v2_{DRAWN_ALPHA}.h5")
-_RELEASE = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
+_DRAWN = Path(__file__).with_name(f"drawn_{DRAWN.name}_{DRAWN.alpha}.h5")
 _TIMEOUT = 20.0
 """Seconds after which a server that does not answer counts as unreachable."""
+_SEPARABLE = "separable_conv2d"
+_HALVES = {"depthwise": slice(1), "pointwise": slice(1, None)}
 
 
-def encoder_file(weights: str | Path, alpha: float) -> Path:
+def encoder_file(weights: str | Path, encoder: Encoder) -> Path:
     """Returns the file of ``imagenet`` or ``drawn``, or the path that is given.
 
     ``imagenet`` was trained by Keras's authors on photographs, ``drawn`` by
     ``benchmarks/train_drawn_encoder.py`` on the drawn scenes of this package, and for these.
     """
     if weights == "imagenet":
-        return imagenet_file(alpha)
+        return imagenet_file(encoder)
     if weights == "drawn":
-        return drawn_file(alpha)
+        return drawn_file(encoder)
     return Path(weights)
 
 
-def drawn_file(alpha: float) -> Path:
+def drawn_file(encoder: Encoder) -> Path:
     """Returns the weights that come with this package, of an encoder trained on drawn scenes."""
-    if alpha != DRAWN_ALPHA:
-        raise ConfigError(f"weights is drawn, which is for alpha {DRAWN_ALPHA}, now it is {alpha}")
+    if encoder != DRAWN:
+        raise ConfigError(
+            f"weights is drawn, expected encoder {DRAWN} with it, now it is {encoder}"
+        )
     return _DRAWN
 
 
-def local_imagenet_file(alpha: float) -> Path | None:
+def local_imagenet_file(encoder: Encoder) -> Path | None:
     """Returns the ImageNet weights on this machine, None if there are none.
 
     They are in ``NAS_TF_DATA/weights``, or in the folder into which Keras downloads them.
     """
-    downloaded = Path.home() / ".keras" / "models" / _released_name(alpha)
-    root = folders.data()
-    candidates = [root / "weights" / _local_name(alpha), downloaded] if root else [downloaded]
+    released, root = _released(encoder), files.data()
+    downloaded = Path.home() / ".keras" / "models" / released.file
+    candidates = [root / "weights" / released.local, downloaded] if root else [downloaded]
     return next((path for path in candidates if path.is_file()), None)
 
 
-def imagenet_file(alpha: float) -> Path:
+def imagenet_file(encoder: Encoder) -> Path:
     """Returns the ImageNet weights on this machine, else downloads them as Keras does."""
-    if found := local_imagenet_file(alpha):
+    if found := local_imagenet_file(encoder):
         return found
-    released = _released_name(alpha)
+    released = _released(encoder)
     try:
         with _connection_timeout():
-            return Path(keras.utils.get_file(released, _RELEASE + released, cache_subdir="models"))
+            return Path(keras.utils.get_file(released.file, released.url, cache_subdir="models"))
     except Exception as error:
         raise EnvironmentFault(
             f"ImageNet weights are not on this machine and cannot be downloaded ({error}): save "
-            f"{_RELEASE}{released} as $NAS_TF_DATA/weights/{_local_name(alpha)}, or choose "
-            f"network.weights=drawn with network.alpha={DRAWN_ALPHA}, trained on drawn scenes, "
-            "or network.weights=null, which is random"
+            f"{released.url} as $NAS_TF_DATA/weights/{released.local}, or choose "
+            f"network.weights=drawn with network.encoder={DRAWN.name} and "
+            f"network.alpha={DRAWN.alpha}, trained on drawn scenes, or network.weights=null, "
+            "which is random"
         ) from error
 
 
@@ -84,59 +88,109 @@ def _connection_timeout() -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def load_encoder(model: keras.Model, blueprint: Blueprint, path: str | Path) -> None:
+def load_encoder(
+    model: keras.Model, blueprint: Blueprint, path: str | Path, encoder: Encoder
+) -> None:
     """Sets the encoder's weights of a Keras model from a file, after checking every shape."""
-    stored = read_encoder(blueprint, Path(path))
+    stored = read_encoder(blueprint, Path(path), encoder)
     for name, values in stored.items():
         model.get_layer(name).set_weights(values)
 
 
-def read_encoder(blueprint: Blueprint, path: Path) -> Mapping[str, list[np.ndarray]]:
+def read_encoder(
+    blueprint: Blueprint, path: Path, encoder: Encoder
+) -> Mapping[str, list[np.ndarray]]:
     """Reads the arrays of each encoder layer from a file in either of Keras's HDF5 layouts.
 
     Raises ``WeightsError`` if a shape does not fit or a value is not finite.
     """
-    layers = [layer for layer in blueprint.live().layers if layer.part == "encoder"]
-    weighted = [layer for layer in layers if KINDS[layer.kind].keras_class]
     try:
         with h5py.File(path) as file:
             refuse_references(file, path)
-            keys = dict(zip([w.name for w in weighted], _group_names(weighted, file), strict=True))
-            found = {name: _arrays(file, key) for name, key in keys.items()}
+            found = _read(file, blueprint, encoder)
+            fault = _misfit(blueprint, found)
+            owner = _owner(file, encoder) if fault else None
     except OSError as error:
         reason = "no such file" if not path.exists() else "not an HDF5 file"
         raise WeightsError(
-            f"weights {path}: {reason}, expected MobileNetV2 weights as Keras saves them"
+            f"weights {path}: {reason}, expected weights of {encoder} as Keras saves them"
         ) from error
-    for layer in weighted:
-        source = blueprint.by_name[layer.inputs[0]]
-        expected = [slot.shape for slot in KINDS[layer.kind].slots(layer, source)]
-        shapes = [array.shape for array in found[layer.name]]
-        if shapes != expected:
+    if fault:
+        if owner is not None:
+            fault = f"they are of {owner}, expected those"
+        raise WeightsError(f"weights {path}: {fault} of {encoder}")
+    for name, arrays in found.items():
+        if not all(np.isfinite(array).all() for array in arrays):
             raise WeightsError(
-                f"weights {path}: layer {layer.name} has shapes {shapes or 'none'}, "
-                f"expected {expected}"
-            )
-        if not all(np.isfinite(array).all() for array in found[layer.name]):
-            raise WeightsError(
-                f"weights {path}: layer {layer.name} holds NaN or infinite values, expected "
-                "finite ones: take another file"
+                f"weights {path}: layer {name} holds NaN or infinite values, expected finite "
+                "ones: take another file"
             )
     return found
 
 
-def _group_names(weighted: list[Any], file: h5py.File) -> Iterator[str]:
-    """Yields each layer's group: its name, or in ``.weights.h5`` files its class and number."""
-    by_order = "layers" in file
+def _weighted(blueprint: Blueprint) -> list[Layer]:
+    """Returns the layers of the encoder that have arrays in Keras."""
+    layers = [layer for layer in blueprint.live().layers if layer.part == "encoder"]
+    return [layer for layer in layers if KINDS[layer.kind].keras_class]
+
+
+def _read(
+    file: h5py.File, blueprint: Blueprint, encoder: Encoder
+) -> Mapping[str, list[np.ndarray]]:
+    """Reads the arrays of each layer, which may be none, as the encoder converts them."""
+    weighted = _weighted(blueprint)
+    found = zip(weighted, _groups(weighted, file), strict=True)
+    return encoder.loaded({layer.name: _arrays(file, key)[own] for layer, (key, own) in found})
+
+
+def _misfit(blueprint: Blueprint, found: Mapping[str, list[np.ndarray]]) -> str | None:
+    """Returns a sentence on the first layer whose arrays have other shapes, None if all fit."""
+    for layer in _weighted(blueprint):
+        source = blueprint.by_name[layer.inputs[0]]
+        expected = [slot.shape for slot in KINDS[layer.kind].slots(layer, source)]
+        shapes = [array.shape for array in found[layer.name]]
+        if shapes != expected:
+            return f"layer {layer.name} has shapes {shapes or 'none'}, expected {expected}"
+    return None
+
+
+def _owner(file: h5py.File, encoder: Encoder) -> Encoder | None:
+    """Returns the other encoder that a file's arrays fit, None if none is known."""
+    for other in ENCODERS.values():
+        blueprint = encoder_blueprint(other)
+        if other.name != encoder.name and not _misfit(blueprint, _read(file, blueprint, other)):
+            return other
+    return None
+
+
+def _groups(weighted: list[Layer], file: h5py.File) -> Iterator[tuple[str, slice]]:
+    """Yields each layer's group and the part of its arrays that the layer has.
+
+    The group has the layer's name, or its class and number: in ``.weights.h5`` files always, in
+    others if the model does not name the layer. Layers ``x.depthwise`` and ``x.pointwise`` may
+    be the separable convolution ``x`` of Keras.
+    """
     root = "model_weights/" if "model_weights" in file else ""
     counts: Counter[str] = Counter()
     for layer in weighted:
-        if not by_order:
-            yield root + layer.name
+        name, kind, own = layer.name, KINDS[layer.kind].keras_class, slice(None)
+        before, _, half = name.rpartition(".")
+        if half in _HALVES and (f"layers/{_SEPARABLE}" in file or root + before in file):
+            name, kind, own = before, _SEPARABLE, _HALVES[half]
+        if "layers" in file:
+            counts[kind] += half != "pointwise" or kind != _SEPARABLE
+            number = counts[kind] - 1
+            yield f"layers/{kind}_{number}/vars" if number else f"layers/{kind}/vars", own
             continue
-        kind = KINDS[layer.kind].keras_class
-        yield f"layers/{kind}_{counts[kind]}/vars" if counts[kind] else f"layers/{kind}/vars"
-        counts[kind] += 1
+        if root + name not in file and (found := _automatic_names(file[root or "/"], kind)):
+            name, counts[kind] = found[counts[kind] % len(found)], counts[kind] + 1
+        yield root + name, own
+
+
+def _automatic_names(group: h5py.Group, kind: str) -> list[str]:
+    """Returns the names that Keras gave to layers of a class in the order of their creation."""
+    names = [name for name in group if re.fullmatch(rf"{kind}(_\d+)?", name)]
+    return sorted(names, key=lambda name: (len(name), name))
 
 
 def _arrays(file: h5py.File, key: str) -> list[np.ndarray]:
@@ -149,9 +203,10 @@ def _arrays(file: h5py.File, key: str) -> list[np.ndarray]:
     return [np.asarray(group[name], np.float32) for name in names]
 
 
-def _local_name(alpha: float) -> str:
-    return f"mobilenet_v2_{alpha}_imagenet_no_top.weights.h5"
-
-
-def _released_name(alpha: float) -> str:
-    return f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_224_no_top.h5"
+def _released(encoder: Encoder) -> Released:
+    released = encoder.released()
+    if released is None:
+        raise ConfigError(
+            f"weights is imagenet, which encoder {encoder} does not have, expected a file or null"
+        )
+    return released

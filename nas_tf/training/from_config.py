@@ -16,7 +16,8 @@ from nas_tf.data.whole_pictures import WholePictures
 from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
 from nas_tf.input_geometry import InputGeometry, Resize
-from nas_tf.networks import Blueprint, Settings
+from nas_tf.networks import Blueprint, Settings, encoders
+from nas_tf.networks.encoders import Encoder
 from nas_tf.networks.state import Arrays, initial_arrays
 from nas_tf.sizes import Size
 from nas_tf.tasks import Task
@@ -40,7 +41,15 @@ def settings_for(config: Config, phase: Phase) -> Settings:
         if getattr(config.network, key) is not None
     }
     make = networks.settings.search if phase == "search" else networks.settings.published
-    return make(spaces.get(config.space).name, **changes, alpha=config.network.alpha)
+    if (encoder := encoder_for(config)) is not None:
+        changes["encoder"] = encoder
+    return make(spaces.get(config.space).name, **changes)
+
+
+def encoder_for(config: Config) -> Encoder | None:
+    """Returns the configured encoder, None for a space without taps."""
+    network = config.network
+    return encoders.get(network.encoder, network.alpha) if spaces.get(config.space).taps else None
 
 
 def blueprint_builder(
@@ -59,22 +68,31 @@ def blueprint_builder(
 
 
 def encoder_options(config: Config) -> dict[str, Any]:
-    """Returns the encoder's options, which all candidates share."""
+    """Returns the encoder and its options, which all candidates share.
+
+    All its taps are cached up to the deepest that the space reads: the finest of them has the
+    resolution of stored targets.
+    """
     settings, space = settings_for(config, "search"), spaces.get(config.space)
     is_dilated = "output_stride" in space.network_settings
+    encoder = encoder_for(config)
+    strides = encoder.strides if encoder else ()
     return {
-        "alpha": settings.alpha,
+        "encoder": encoder,
+        "strides": tuple(stride for stride in strides if stride <= max(space.taps)),
         "output_stride": settings.output_stride if is_dilated else 32,
-        "last_block": networks.settings.builder_of(space.name).last_block,
     }
 
 
 def encoder_arrays(config: Config) -> Arrays:
     """Returns the encoder's weights, which compute the features and initialise every candidate."""
-    blueprint, network = networks.encoder_blueprint(**encoder_options(config)), config.network
-    return initial_arrays(
-        blueprint, seed=config.seed, weights=network.weights, alpha=network.alpha
-    )
+    return first_arrays(config, networks.encoder_blueprint(**encoder_options(config)))
+
+
+def first_arrays(config: Config, blueprint: Blueprint) -> Arrays:
+    """Returns the arrays that a network starts from: random ones, and the encoder's weights."""
+    encoder, weights = encoder_for(config), config.network.weights
+    return initial_arrays(blueprint, seed=config.seed, weights=weights, encoder=encoder)
 
 
 def view_of(config: Config, stage: str, crop: Size | None = None, name: str = "") -> View:

@@ -17,8 +17,8 @@ from nas_tf.data.meta_split import meta_split
 from nas_tf.data.views import View
 from nas_tf.data.whole_pictures import spread
 from nas_tf.networks.arrays import layouts
-from nas_tf.networks.backbones import TAP_LAYERS
 from nas_tf.networks.blueprint import Blueprint
+from nas_tf.networks.from_genotype import tap_layers
 from nas_tf.networks.state import State, fill_model, from_arrays
 from nas_tf.sizes import Size
 from nas_tf.training import from_config, hardware, own_data, preflight
@@ -45,8 +45,6 @@ class SharedData:
         progress: Called with a label of the features, the number of finished rows and their total.
     """
 
-    taps = TAP_LAYERS
-
     def __init__(
         self,
         config: Config,
@@ -56,6 +54,8 @@ class SharedData:
     ) -> None:
         config = own_data.completed(config)
         self.encoder_arrays = from_config.encoder_arrays(config)
+        self._options = from_config.encoder_options(config)
+        self.taps = tap_layers(self._options["encoder"])
         preflight.before_search(config)
         self.config, self._root, self._progress = config, root, progress
         hardware.compute_in_one_order()  # regardless of earlier computations
@@ -64,6 +64,9 @@ class SharedData:
         self.stage_one_view = from_config.view_of(config, "stage_one", first)
         self.stage_two_view = from_config.view_of(config, "stage_two", second or first)
         self.reward_view = from_config.reward_view(config)
+        self._finest = networks.encoder_blueprint(
+            input_size=self.stage_two_view.crop, **self._options
+        ).output()
         teacher = self._teacher()
         self.examples = from_config.training_examples(config)
         self.meta_train, self.meta_val = meta_split(
@@ -107,7 +110,7 @@ class SharedData:
         )
 
     def _encoder(self, crop: Size) -> keras.Model:
-        encoder = networks.encoder(input_size=crop, **from_config.encoder_options(self.config))
+        encoder = networks.encoder(input_size=crop, **self._options)
         fill_model(encoder, self.encoder_arrays)
         return encoder
 
@@ -123,8 +126,8 @@ class SharedData:
 
     def with_encoder(self, blueprint: Blueprint, decoder: State) -> State:
         """Returns the state of a trained decoder with the encoder that computed its features."""
-        encoder = {"encoder": layouts(blueprint)["encoder"]}
-        return decoder.with_part("encoder", from_arrays(encoder, self.encoder_arrays))
+        encoder = {part: own for part, own in layouts(blueprint).items() if part == "encoder"}
+        return decoder.with_parts(from_arrays(encoder, self.encoder_arrays))
 
     def stage_two_steps(self, batch: int) -> int:
         """Returns the number of steps of an epoch of stage two."""
@@ -150,11 +153,7 @@ class SharedData:
     def _as_stored(self, raw: Any) -> tf.Tensor:
         """Returns the encoded target at the finest tap's resolution, like the stored one."""
         crop = self.stage_two_view.crop
-        return self.task.stored(self.task.encode(raw, crop), self._tap_size(crop))
-
-    @staticmethod
-    def _tap_size(crop: Size) -> Size:
-        return -(-crop[0] // 4), -(-crop[1] // 4)
+        return self.task.stored(self.task.encode(raw, crop), self._finest.size)
 
     def validation_taps(self) -> Iterator[tuple[Any, Any]]:
         """Iterates batches of the features and scored targets of meta-val."""

@@ -99,6 +99,20 @@ def read(source: str | Path, overrides: list[str]) -> tuple[Config | None, str]:
             "limits.failure_score=1: expected a number of 0 or more and below 1",
         ),
         (
+            ["network.encoder=resnet5"],
+            "network.encoder=resnet5: expected one of mobilenet_v2, resnet50, resnet101, "
+            "xception, did you mean resnet50?",
+        ),
+        (
+            ["network.encoder=xception", "network.alpha=0.5"],
+            "network.alpha=0.5: expected 1, as encoder xception has one width",
+        ),
+        (
+            ["network.encoder=resnet50", "network.weights=drawn"],
+            "network.weights=drawn: expected network.encoder=mobilenet_v2 and network.alpha=0.35 "
+            "with it, for which it was trained, now it is resnet50",
+        ),
+        (
             ["stage_one.decoder.learning_rate=0"],
             "stage_one.decoder.learning_rate=0: expected a number above 0",
         ),
@@ -125,6 +139,7 @@ def test_a_combination_is_reported_where_its_key_stands(write) -> None:
         ["space=template", "stage_one.crop=[8, 8]"],
         ["space=dpc", "stage_one.crop=[16, 16]"],
         ["stage_two.decoder={kind: sgd, momentum: 0.5}"],
+        *([f"network.encoder={name}"] for name in ("mobilenet_v2", "resnet101", "xception")),
         ["data.view.input=[64, 96]", "evaluation.scales=[0.5, 2]", "evaluation.flip=true"],
     ],
 )

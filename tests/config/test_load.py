@@ -13,10 +13,8 @@ from msgspec import structs
 
 from nas_tf import config
 from nas_tf.config import schema
-from nas_tf.config.conflicts import ALPHAS, DRAWN_ALPHA
 from nas_tf.config.load import load_saved
 from nas_tf.errors import ConfigError
-from nas_tf.networks import backbones, weights
 from nas_tf.runs.load import dotted
 from tests.sampling import times
 
@@ -208,11 +206,6 @@ def test_any_overrides_are_read_or_refused_in_one_line(overrides: list[str]) -> 
 def test_any_name_is_found_or_refused_in_one_line(source: str) -> None:
     line = read_or_refused(source)
     assert len(line.splitlines()) == (source not in config.names())
-
-
-def test_the_schema_agrees_with_what_it_names() -> None:
-    assert ALPHAS == backbones.ALPHAS
-    assert DRAWN_ALPHA == weights.DRAWN_ALPHA
 
 
 def test_every_default_is_accepted(write) -> None:

@@ -54,6 +54,10 @@ CASES: dict[str, Case] = {
         lambda d, x, n: d.conv(x, n, 5, kernel=3, stride=2, symmetric=True),
         *(9 * 8 * 5, 16 * 20 * 9 * 8 * 5),
     ),
+    "conv-valid": (
+        lambda d, x, n: d.conv(x, n, 5, kernel=3, stride=2, valid=True),
+        *(9 * 8 * 5, 15 * 19 * 9 * 8 * 5),
+    ),
     "conv-groups": (
         lambda d, x, n: d.conv(x, n, 6, kernel=3, stride=2, groups=2, bias=True),
         *(9 * 4 * 6 + 6, 16 * 20 * 9 * 4 * 6),
@@ -65,6 +69,12 @@ CASES: dict[str, Case] = {
         9 * 8 * 54 + 54 + 9 * 8 * 6 + 6 + 2 * 6,
         PIXELS * 9 * 8 * (54 + 6),
     ),
+    "normalise": (
+        lambda d, x, n: d.normalise(
+            x, n, mean=np.linspace(-1, 1, 8), deviation=[0.1] * 4 + [2] * 4
+        ),
+        *(0, 0),
+    ),
     "batch_norm": (normalised, 8 * 4 + 2 * 4, PIXELS * 32),
     "batch_norm-plain": (lambda d, x, n: normalised(d, x, n, affine=False), 32, PIXELS * 32),
     "batch_norm-alone": (lambda d, x, n: d.batch_norm(x, n), 16, 0),
@@ -74,6 +84,10 @@ CASES: dict[str, Case] = {
     "leaky_relu": (lambda d, x, n: d.leaky_relu(x, n, slope=0.2), 0, 0),
     "exp": (lambda d, x, n: d.exp(x, n), 0, 0),
     "max_pool": (lambda d, x, n: d.max_pool(x, n, kernel=3, stride=2), 0, 0),
+    "max_pool-symmetric": (
+        lambda d, x, n: d.max_pool(d.relu(x, f"{n}.relu"), n, kernel=3, stride=2, symmetric=True),
+        *(0, 0),
+    ),
     "average_pool": (lambda d, x, n: d.average_pool(x, n, kernel=(2, 3), stride=(2, 2)), 0, 0),
     "global_pool": (pooled, 8 * 3, 8 * 3),
     "subsample": (

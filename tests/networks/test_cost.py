@@ -31,7 +31,7 @@ def test_receptive_field_by_hand() -> None:
 
 def test_receptive_field_of_the_stem_is_known() -> None:
     """Conv1 and six bottlenecks: 3, then +4, +4 (stride 2 -> 4), +8, +8, +16, +16 pixels."""
-    blueprint = networks.encoder_blueprint(input_size=(64, 64), last_block=5)
+    blueprint = networks.encoder_blueprint(input_size=(64, 64), strides=(4, 8))
     field = cost(networks.Blueprint(blueprint.layers, {"logits": "tap1"}, (64, 64), False))
     assert field.receptive_field == (3 + 4 + 4 + 8 + 8 + 16 + 16,) * 2
 

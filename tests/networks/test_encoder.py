@@ -11,6 +11,7 @@ from nas_tf import networks
 from nas_tf.data import scenes
 from nas_tf.errors import ConfigError, EnvironmentFault, WeightsError
 from nas_tf.networks import weights
+from nas_tf.networks.encoders import DRAWN, ENCODERS
 from nas_tf.networks.weights import read_encoder
 
 SOURCE = Path(__file__).parents[2]
@@ -84,12 +85,28 @@ def test_weights_of_another_width_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         networks.encoder(alpha=1.0, weights=path)
     assert str(caught.value) == (
-        f"weights {path}: layer Conv1 has shapes [(3, 3, 3, 16)], expected [(3, 3, 3, 32)]"
+        f"weights {path}: layer Conv1 has shapes [(3, 3, 3, 16)], expected [(3, 3, 3, 32)] of "
+        "mobilenet_v2 of alpha 1.0"
     )
 
 
+def test_weights_of_another_encoder_are_named(tmp_path: Path) -> None:
+    model = reference(1.0)
+    for suffix in (".weights.h5", ".h5"):
+        path = tmp_path / f"small{suffix}"
+        model.save_weights(path)
+        with pytest.raises(WeightsError) as caught:
+            networks.encoder(ENCODERS["resnet50"], strides=(4,), weights=path)
+        line = "they are of mobilenet_v2 of alpha 1.0, expected those of resnet50"
+        assert str(caught.value) == f"weights {path}: {line}"
+    with h5py.File(path, "w"):
+        pass
+    with pytest.raises(WeightsError, match=r"layer .* has shapes none, expected .* of resnet50$"):
+        networks.encoder(ENCODERS["resnet50"], strides=(4,), weights=path)
+
+
 def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
-    wanted = "expected MobileNetV2 weights as Keras saves them"
+    wanted = "expected weights of mobilenet_v2 of alpha 1.0 as Keras saves them"
     with pytest.raises(WeightsError, match=f"absent.h5: no such file, {wanted}$"):
         networks.encoder(weights=tmp_path / "absent.h5")
     (tmp_path / "text.h5").write_text("weights")
@@ -105,13 +122,13 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float) -> None:
     path = tmp_path / "poisoned.h5"
     reference(0.35).save_weights(path)
-    blueprint = networks.encoder_blueprint(alpha=0.35)
-    assert read_encoder(blueprint, path)
+    blueprint = networks.encoder_blueprint(DRAWN)
+    assert read_encoder(blueprint, path, DRAWN)
     with h5py.File(path, "r+") as file:
         file["block_3_expand_BN/block_3_expand_BN/moving_variance:0"][7] = value
     message = rf"weights {path}: layer block_3_expand_BN holds NaN or infinite values"
     with pytest.raises(WeightsError, match=message):
-        read_encoder(blueprint, path)
+        read_encoder(blueprint, path, DRAWN)
 
 
 def test_imagenet_weights_come_from_the_data_folder(
@@ -136,7 +153,7 @@ def test_absent_imagenet_weights_are_reported_with_the_remedy(
 ) -> None:
     monkeypatch.setenv("NAS_TF_DATA", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("nas_tf.networks.weights._RELEASE", "http://127.0.0.1:9/")
+    monkeypatch.setattr("nas_tf.networks.encoders.mobilenet_v2._RELEASE", "http://127.0.0.1:9/")
     with pytest.raises(EnvironmentFault) as caught:
         networks.encoder(alpha=0.5, weights="imagenet")
     text = str(caught.value)
@@ -144,8 +161,8 @@ def test_absent_imagenet_weights_are_reported_with_the_remedy(
     assert text.endswith(
         "): save http://127.0.0.1:9/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.5_224_no_top"
         ".h5 as $NAS_TF_DATA/weights/mobilenet_v2_0.5_imagenet_no_top.weights.h5, or choose "
-        "network.weights=drawn with network.alpha=0.35, trained on drawn scenes, or "
-        "network.weights=null, which is random"
+        "network.weights=drawn with network.encoder=mobilenet_v2 and network.alpha=0.35, trained "
+        "on drawn scenes, or network.weights=null, which is random"
     )
 
 
@@ -176,14 +193,12 @@ def test_drawn_weights_know_the_classes_of_drawn_scenes() -> None:
 
 @pytest.mark.parametrize("stride", [16, 32])
 def test_drawn_weights_fit_the_encoder_of_every_space(stride: int) -> None:
-    for last in (5, 16):
-        networks.encoder(
-            alpha=weights.DRAWN_ALPHA, output_stride=stride, last_block=last, weights="drawn"
-        )
+    for strides in ((4, 8), None):
+        networks.encoder(DRAWN, output_stride=stride, strides=strides, weights="drawn")
 
 
 def test_drawn_weights_are_small_and_part_of_the_package() -> None:
-    path = weights.drawn_file(weights.DRAWN_ALPHA)
+    path = weights.drawn_file(DRAWN)
     assert path.stat().st_size < 3 << 20
     assert f'"nas_tf.networks": ["{path.name}"]' in (SOURCE / "setup.py").read_text()
 
@@ -191,4 +206,7 @@ def test_drawn_weights_are_small_and_part_of_the_package() -> None:
 def test_drawn_weights_are_of_one_width() -> None:
     with pytest.raises(ConfigError) as caught:
         networks.encoder(weights="drawn")
-    assert str(caught.value) == "weights is drawn, which is for alpha 0.35, now it is 1.0"
+    assert str(caught.value) == (
+        "weights is drawn, expected encoder mobilenet_v2 of alpha 0.35 with it, now it is "
+        "mobilenet_v2 of alpha 1.0"
+    )

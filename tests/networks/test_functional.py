@@ -10,6 +10,7 @@ from nas_tf import networks, spaces
 from nas_tf.genotype import Genotype
 from nas_tf.networks.arrays import Layout, Slot, initial, layouts
 from nas_tf.networks.draft import Draft
+from nas_tf.networks.encoders import MobileNetV2
 from nas_tf.networks.functional import Functional, Precision
 from nas_tf.networks.state import (
     arrays_of_model,
@@ -162,7 +163,7 @@ def test_parameters_are_those_that_are_counted() -> None:
 
 def test_the_decoder_alone_has_the_vectors_of_the_complete_network() -> None:
     blueprint = blueprint_of(spaces.resolve("arch1"))
-    taps = networks.backbones.TAP_LAYERS
+    taps = MobileNetV2().tap_layers()
     assert layouts(blueprint.decoder(taps))["decoder"] == layouts(blueprint)["decoder"]
     assert list(layouts(blueprint.decoder(taps))) == ["decoder"]
 

@@ -106,6 +106,22 @@ def test_batch_normalisation_without_factors(training: bool) -> None:
     np.testing.assert_allclose(found, (IMAGE - mean) / np.sqrt(variance + 1e-3), atol=1e-5)
 
 
+def test_constants_per_channel() -> None:
+    mean, deviation = np.array([0.1, 0.2, 0.3, 0.4]), np.array([1, 2, 0.5, 0.1])
+    found = computed(
+        lambda draft, x: draft.normalise(x, "x", mean=mean, deviation=deviation), training=True
+    )
+    np.testing.assert_allclose(found, (IMAGE - mean) / deviation, atol=1e-5)
+
+
+def test_max_pooling_with_symmetric_padding() -> None:
+    image = np.arange(1, 17, dtype=np.float32).reshape(1, 4, 4, 1)
+    found = computed(
+        lambda draft, x: draft.max_pool(x, "x", kernel=3, stride=2, symmetric=True), image
+    )
+    np.testing.assert_array_equal(found[0, ..., 0], [[6, 8], [14, 16]])
+
+
 def test_leaky_relu_exp_and_difference() -> None:
     def add(draft: Draft, x: Layer) -> Layer:
         y = draft.leaky_relu(x, "leaky", slope=0.2)

@@ -13,8 +13,8 @@ import tensorflow as tf
 from nas_tf import networks, spaces
 from nas_tf.genotype import Genotype
 from nas_tf.networks import Settings
-from nas_tf.networks.backbones import TAP_LAYERS
 from nas_tf.networks.draft import Draft
+from nas_tf.networks.encoders import MobileNetV2
 from nas_tf.networks.keras_model import realise
 from nas_tf.spaces.auxcell import OPS, AuxCellDesign
 from tests.sampling import times
@@ -295,9 +295,10 @@ def test_a_decoder_on_its_taps_is_the_rest_of_the_network(
     assert networks.copy_weights(network, decoder) == []
     image = tf.random.stateless_uniform((2, 65, 97, 3), (5, 6), -1.0, 1.0)
     layers = {layer.name for layer in network.layers}
-    taps = [network.get_layer(layer).output for layer in TAP_LAYERS if layer in layers]
+    tap_layers = MobileNetV2().tap_layers()
+    taps = [network.get_layer(layer).output for layer in tap_layers if layer in layers]
     values = tf.keras.Model(network.input, taps)(image, training=False)
-    names = [f"tap{n}" for n, layer in enumerate(TAP_LAYERS) if layer in layers]
+    names = [f"tap{n}" for n, layer in enumerate(tap_layers) if layer in layers]
     given = dict(zip(names, values if len(names) > 1 else [values], strict=True))
     read = {name: given[name] for name in decoder.input_names}
     inputs = read if len(read) > 1 else next(iter(read.values()))

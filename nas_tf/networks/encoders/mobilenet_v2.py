@@ -1,78 +1,78 @@
-"""MobileNetV2 as an encoder: taps, stem, width multiplier, output stride.
+"""MobileNetV2 as an encoder: taps, width multiplier, output stride.
 
-Layers have the names of ``keras.applications.MobileNetV2``, so that its weights fit by name.
-``same`` padding samples the same pixels as the explicit padding there, at odd sizes too.
+``same`` padding samples the same pixels as the explicit padding of
+``keras.applications.MobileNetV2``, at odd sizes too.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from nas_tf.errors import ConfigError
 from nas_tf.networks.blueprint import Layer
 from nas_tf.networks.draft import Draft
+from nas_tf.networks.encoders.base import Encoder, Released
 
 ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
-OUTPUT_STRIDES = (8, 16, 32)
 # The bottleneck groups of the paper's Table 2: first block, blocks, channels, stride, expansion.
 _GROUPS = ((0, 1, 16, 1, 1), (1, 2, 24, 2, 6), (3, 3, 32, 2, 6), (6, 4, 64, 2, 6))
 _LATE_GROUPS = ((10, 3, 96, 1, 6), (13, 3, 160, 2, 6), (16, 1, 320, 1, 6))
-TAP_BLOCKS = (2, 5, 12, 16)
-TAP_LAYERS = ("block_2_add", "block_5_add", "block_12_add", "block_16_project_BN")
+_TAP_BLOCKS = {4: 2, 8: 5, 16: 12, 32: 16}
+_RELEASE = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MobileNetV2:
-    """A MobileNetV2 of a certain width and output stride.
-
-    ::
-
-        draft = Draft((96, 128))
-        taps = MobileNetV2(alpha=0.35).taps(draft)
+@dataclass(frozen=True, kw_only=True)
+class MobileNetV2(Encoder):
+    """A MobileNetV2 of a certain width; its taps are blocks 2, 5, 12 and 16.
 
     Args:
         alpha: Width multiplier.
-        output_stride: Stride of the last feature map; below 32 later strides become rates.
     """
 
+    name: ClassVar[str] = "mobilenet_v2"
     alpha: float = 1.0
-    output_stride: int = 32
 
     def __post_init__(self) -> None:
         if self.alpha not in ALPHAS:
-            raise ConfigError(f"alpha is {self.alpha}, expected one of {ALPHAS}")
-        if self.output_stride not in OUTPUT_STRIDES:
-            raise ConfigError(
-                f"output_stride is {self.output_stride}, expected one of {OUTPUT_STRIDES}"
-            )
+            accepted = ", ".join(map(str, ALPHAS))
+            raise ConfigError(f"alpha is {self.alpha}, expected one of {accepted}")
 
-    def taps(self, draft: Draft, last_block: int = 16) -> list[Layer]:
-        """Adds the encoder up to a block and returns the taps: blocks 2, 5, 12 and 16.
+    def __str__(self) -> str:
+        return f"{self.name} of alpha {self.alpha}"
+
+    def add(
+        self, draft: Draft, strides: Sequence[int] | None = None, *, output_stride: int = 32
+    ) -> list[Layer]:
+        """Adds the layers up to the deepest of the strides; returns the tap of each of them.
 
         Below output stride 32, a block whose stride is left out uses the former rate; the larger
         rate applies from the next block on, as in DeepLab.
         """
+        strides = self.checked(draft, strides, output_stride)
         draft.start_part("encoder", epsilon=1e-3, momentum=0.999)
-        deepest = min(self.output_stride, 32 if last_block > 5 else 8)
-        if not draft.dynamic and min(draft.input_size) < deepest:
-            height, width = draft.input_size
-            raise ConfigError(
-                f"input {height}x{width} is smaller than the encoder's stride, "
-                f"expected at least {deepest}x{deepest}"
-            )
         x = draft.conv(draft.image(), "Conv1", _channels(32, self.alpha), kernel=3, stride=2)
         x = draft.relu(draft.batch_norm(x, "bn_Conv1"), "Conv1_relu", most=6)
-        taps, rate = [], 1
+        added, rate, last_block = [x], 1, _TAP_BLOCKS[max(strides)]
         for first, blocks, channels, group_stride, expansion in (*_GROUPS, *_LATE_GROUPS):
             for block in range(first, min(first + blocks, last_block + 1)):
                 stride = group_stride if block == first else 1
                 later_rate = rate
-                if stride > 1 and x.stride == self.output_stride:
+                if stride > 1 and x.stride == output_stride:
                     later_rate, stride = rate * stride, 1
                 width = _channels(channels, self.alpha)
                 x = _add_bottleneck(draft, x, block, width, stride, expansion, rate)
                 rate = later_rate
-                if block in TAP_BLOCKS:
-                    taps.append(x)
-        return taps
+                added.append(x)
+        return [added[1 + _TAP_BLOCKS[stride]] for stride in strides]
+
+    def released(self) -> Released:
+        """Returns the file of Keras's weights of that width."""
+        file = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{self.alpha}_224_no_top.h5"
+        return Released(_RELEASE + file, f"mobilenet_v2_{self.alpha}_imagenet_no_top.weights.h5")
+
+
+DRAWN = MobileNetV2(alpha=0.35)
+"""The encoder whose weights come with this package, ``network.weights=drawn``."""
 
 
 def _channels(channels: int, alpha: float) -> int:
