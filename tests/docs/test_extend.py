@@ -1,4 +1,4 @@
-"""The pages on extending run as they stand, and print what they say."""
+"""The pages on extending and on Python run as they stand, and print what they say."""
 
 import os
 import re
@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "extend").glob("*.md"))
 BLOCK = re.compile(r"^```(python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PYTHON = ROOT / "docs" / "how-to" / "python.md"
 PROGRAMS = [page for page in PAGES if "```python" in page.read_text(encoding="utf-8")]
 
 
@@ -18,11 +19,11 @@ def test_every_page_of_the_table_is_there_and_runs() -> None:
     index = (ROOT / "docs" / "extend" / "index.md").read_text(encoding="utf-8")
     named = set(re.findall(r"\]\((\w+\.md)\) \|$", index, re.MULTILINE))
     assert named == {page.name for page in PROGRAMS}
-    assert len(named) == 5
+    assert len(named) == 6
 
 
 @pytest.mark.quick(5)
-@pytest.mark.parametrize("page", PROGRAMS, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PROGRAMS, PYTHON], ids=lambda page: page.stem)
 def test_a_page_runs_and_prints_what_it_says(page: Path, tmp_path: Path) -> None:
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
     program = tmp_path / f"{page.stem}_page.py"
