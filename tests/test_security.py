@@ -83,10 +83,10 @@ def test_the_rule_finds(line: str) -> None:
 
 
 def test_weights_files_of_objects_are_refused(tmp_path: Path) -> None:
-    from nas_tf.runs import files
+    from nas_tf.runs import filenames
     from nas_tf.search import candidate_models
 
-    (tmp_path / files.WEIGHTS).mkdir()
+    (tmp_path / filenames.WEIGHTS).mkdir()
     np.savez(
         candidate_models.arrays_path(tmp_path, "0"), **{"a|kernel": np.array([{}], dtype=object)}
     )

@@ -9,9 +9,12 @@ import click
 from nas_tf import networks, spaces
 from nas_tf.cli import options
 from nas_tf.errors import ConfigError, NasTfError
+from nas_tf.networks import encoders
+from nas_tf.networks.blueprint import counted_as
 from nas_tf.networks.from_genotype import checked_size
 
-_KEYS = ("genotype", "width", "sep_repeats", "num_classes", "input")
+_CHOICES = ("width", "head_width", "sep_repeats")
+_KEYS = ("genotype", *_CHOICES, "encoder", "backbone", "num_classes", "input")
 
 
 @click.command("cost")
@@ -28,7 +31,8 @@ def command(space: spaces.SearchSpace, rows: IO[str]) -> None:
     """Count the parameters and multiply-adds of many genotypes.
 
     Reads a JSON object per line: genotype in the paper's notation, and optionally width,
-    sep_repeats, num_classes and input [height, width]; the defaults are the published settings.
+    head_width, sep_repeats, encoder (or backbone, without biases, as detectors have it),
+    num_classes and input [height, width]; the defaults are the published settings.
     Writes a JSON object per line: the counts, or an error.
 
     \b
@@ -57,20 +61,31 @@ def _counts(space: spaces.SearchSpace, row: Any) -> dict[str, Any]:
         raise ConfigError(f"key {unknown[0]!r} is unknown, expected {', '.join(_KEYS)}")
     given = row["genotype"]
     genotype = spaces.resolve(given, space) if isinstance(given, str) else space.parse(given)
+    if space.refusal(genotype) is not None:
+        return {"valid": False, "reason": space.refusal(genotype)}
     published = spaces.example(space)
-    chosen = {key: row[key] for key in ("width", "sep_repeats") if row.get(key) is not None}
+    chosen = {key: row[key] for key in _CHOICES if row.get(key) is not None}
+    if row.get("encoder") is not None:
+        chosen["encoder"] = encoders.get(row["encoder"])
+    if row.get("backbone") is not None:
+        chosen["encoder"] = encoders.without_biases(row["backbone"])
     blueprint = networks.blueprint_of(
         genotype,
         _classes(row.get("num_classes", published.num_classes)),
         input_size=checked_size(row.get("input")) or published.input_size,
         settings=networks.settings.published(space.name, **chosen),
     )
-    cost, shipped = networks.cost(blueprint), networks.cost(blueprint.deployed())
-    keys = ("params_decoder", "params_encoder", "params_aux")
-    keys += ("madds_decoder", "madds_encoder", "madds_aux")
+    part_of = networks.settings.builder_of(space.name).part_of
+    parts = {"encoder": (0, 0), "decoder": (0, 0), "aux": (0, 0)} if part_of is counted_as else {}
+    parts |= networks.cost_by_part(blueprint, part_of)
+    shipped = networks.cost(blueprint.deployed())
+    sizes = {name.partition(".")[0]: blueprint.output(name).size for name in blueprint.outputs}
+    first, *others = map(list, sizes.values())
     return {
-        **{key: getattr(cost, key) for key in keys},
-        "output": list(cost.output),
+        "valid": True,
+        **{f"params_{part}": params for part, (params, _) in parts.items()},
+        **{f"madds_{part}": madds for part, (_, madds) in parts.items()},
+        **({"outputs": [first, *others]} if others else {"output": first}),
         "deployed": {"params": shipped.params, "madds": shipped.madds},
     }
 

@@ -39,7 +39,10 @@ def labelled(name: str, image: Path, label: Path, label_map: LabelMap) -> Item:
 
 def read_item(item: Item, info: DatasetInfo) -> Example:
     """Loads an item of a dataset and raises if its targets do not fit its image."""
-    example = item.load()
+    return _checked(item, item.load(), info)
+
+
+def _checked(item: Item, example: Example, info: DatasetInfo) -> Example:
     size, file = example["image"].shape[:2], str(item.image or item.id)
     for key, target in TARGETS.items():
         fault = target.fault(example[key], size, item.id, file, info) if key in example else None
@@ -78,7 +81,7 @@ class DenseBuilder(tfds.core.GeneratorBasedBuilder):
             builder=self,
             description=self.INFO.title,
             features=tfds.features.FeaturesDict(features(self.INFO)),
-            metadata=tfds.core.MetadataDict(broken=[]),
+            metadata=tfds.core.MetadataDict(broken=[], left_out=[]),
             disable_shuffling=True,
         )
 
@@ -88,16 +91,32 @@ class DenseBuilder(tfds.core.GeneratorBasedBuilder):
         return {split: self._generate_examples(items) for split, items in present.items()}
 
     def _generate_examples(self, items: list[Item]) -> Iterator[tuple[str, Example]]:
-        """Reads item by item; a broken item raises, or is skipped with ``skip_broken``."""
+        """Reads item by item; a broken item raises, or is skipped with ``skip_broken``.
+
+        Boxes that are not inside their image are left out, and listed in the metadata.
+        """
         for item in items:
             try:
-                example = read_item(item, self.INFO)
+                example, faults = without_faults(item, item.load(), self.INFO)
+                _checked(item, example, self.INFO)
+                self.info.metadata["left_out"].extend(faults)
             except DataError as error:
                 if not self.skip_broken:
                     raise
                 self.info.metadata["broken"].append(str(error))
                 continue
             yield item.id, _stored(item, example)
+
+
+def without_faults(item: Item, example: Example, info: DatasetInfo) -> tuple[Example, list[str]]:
+    """Returns the example without the boxes that are wrong, and what is wrong in each."""
+    size, file = example["image"].shape[:2], str(item.image or item.id)
+    found: list[str] = []
+    for key, target in TARGETS.items():
+        if key in example:
+            kept, faults = target.without_faults(example[key], size, item.id, file, info)
+            example, found = example | {key: kept}, found + faults
+    return example, found
 
 
 def available(builder: type[DenseBuilder], source: Path) -> dict[str, list[Item]]:

@@ -100,6 +100,20 @@ def with_suffix(folder: Path, stem: str) -> Path:
     return next((path for path in candidates if os.path.exists(path)), candidates[0])
 
 
+def read_bytes(path: Path, what: str, *, most: int | None = None) -> bytes:
+    """Returns a file's content; ``what`` names its role in errors, ``most`` its largest size."""
+    try:
+        if most is not None and path.stat().st_size > most:
+            raise DataError(f"{what} {path} has more than {most:,} bytes, expected a smaller file")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{what} {path} is missing: restore it or drop it from its list"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{what} {path} cannot be read: {_reason(error)}") from error
+
+
 def is_plain_jpeg(path: Path) -> bool:
     """Returns whether TensorFlow decodes the file as Pillow does, so that its bytes are stored."""
     if path.suffix.lower() not in (".jpg", ".jpeg"):
@@ -111,14 +125,7 @@ def is_plain_jpeg(path: Path) -> bool:
 
 def _open(path: Path, what: str, *, upright: bool = True) -> Image.Image:
     """Returns a fully decoded picture; ``what`` names its role in errors."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise DataError(
-            f"{what} {path} is missing: restore it or drop it from its list"
-        ) from error
-    except OSError as error:
-        raise DataError(f"{what} {path} cannot be read: {_reason(error)}") from error
+    content = read_bytes(path, what)
     try:
         return pictures.opened(content, f"{what} {path}", turn=upright)
     except DataError as error:

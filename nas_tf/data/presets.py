@@ -26,18 +26,24 @@ _DAYLIGHT = dict(brightness=0.15, contrast=0.3, saturation=0.3, hue=0.03)
 _CAMVID_SEARCH = View((360, 480), scale=(0.7, 1.4), mirror=True, **_DAYLIGHT)
 _NYU_SEARCH = View((350, 350), scale=(0.7, 1.4), shorter_at_least=400, mirror=True)
 _SHAPES_SEARCH = View((128, 128), scale=(0.75, 1.5), mirror=True)
+_SHAPES = {
+    "stage_one": _SHAPES_SEARCH,
+    "stage_two": _SHAPES_SEARCH,
+    "full": replace(_SHAPES_SEARCH, scale=(0.5, 2.0)),
+    "reward": View((128, 128), centred=True),
+    "evaluate": View((128, 128), centred=True),
+}
+_BCCD = View((256, 320), scale=(0.8, 1.25), longer_side=320, mirror=True, **_DAYLIGHT)
+_BCCD_SCORED = View((256, 320), longer_side=320, centred=True)
+_VOC_BOXES = View((320, 320), scale=(0.7, 1.4), longer_side=320, mirror=True)
+_VOC_BOXES_SCORED = View((320, 320), longer_at_most=320, centred=True)
 _MPII = View((256, 256), scale=(0.75, 1.25), longer_side=384, centred=True, mirror=True, rotate=30)
 _COCO = replace(_MPII, scale=(0.7, 1.3), rotate=40)
 _PERSON = View((256, 256), longer_side=384, centred=True)
 
 _PRESETS: dict[str, dict[str, View]] = {
-    "shapes": {
-        "stage_one": _SHAPES_SEARCH,
-        "stage_two": _SHAPES_SEARCH,
-        "full": replace(_SHAPES_SEARCH, scale=(0.5, 2.0)),
-        "reward": View((128, 128), centred=True),
-        "evaluate": View((128, 128), centred=True),
-    },
+    "shapes": _SHAPES,
+    "shapes_boxes": _SHAPES,
     "voc2012_seg": _VOC,
     "person_part": _VOC,
     "camvid": {
@@ -61,6 +67,16 @@ _PRESETS: dict[str, dict[str, View]] = {
         "reward": View((400, 400), shorter_at_least=400, centred=True),
         "evaluate": View((480, 640), centred=True),
     },
+    "bccd": dict.fromkeys(STAGES, _BCCD) | {"reward": _BCCD_SCORED, "evaluate": _BCCD_SCORED},
+    **dict.fromkeys(
+        ("voc2007_det", "voc2012_det"),
+        dict.fromkeys(STAGES, _VOC_BOXES)
+        | {
+            "reward": _VOC_BOXES_SCORED,
+            "evaluate": replace(_VOC_BOXES_SCORED, crop=(512, 512), longer_at_most=512),
+        }
+        | {"full": replace(_VOC_BOXES, crop=(512, 512), scale=(0.5, 2.0), longer_side=512)},
+    ),
     "mpii_pose": dict.fromkeys(STAGES, _MPII) | {"reward": _PERSON, "evaluate": _PERSON},
     "coco_keypoints": dict.fromkeys(STAGES, _COCO) | {"reward": _PERSON, "evaluate": _PERSON},
 }

@@ -63,8 +63,20 @@ class Scene:
             self.depth[mask] = distance + tilt[0] * (x - x.mean()) + tilt[1] * (y - y.mean())
 
 
+def render_boxes(seed: tuple[int, ...]) -> Example:
+    """Renders the scene of a seed with the boxes of what is visible of its objects."""
+    rendered = _render(seed)
+    return {"image": rendered["image"], "boxes": rendered["boxes"]}
+
+
 def render_scene(seed: tuple[int, ...]) -> Example:
     """Renders the scene of a seed: the same bytes each time."""
+    rendered = _render(seed)
+    del rendered["boxes"]
+    return rendered
+
+
+def _render(seed: tuple[int, ...]) -> Example:
     rng = np.random.default_rng(seed)
     scene = Scene(rng)
     distances = np.sort(np.exp(rng.uniform(np.log(1.5), np.log(7.0), rng.integers(8, 20))))[::-1]
@@ -82,11 +94,22 @@ def render_scene(seed: tuple[int, ...]) -> Example:
     return {
         "image": _render_image(scene),
         "label": label,
+        "boxes": _boxes(scene, visible),
         "depth": _sensor_depth(scene),
         "keypoints": _keypoints(person, scene.owner == owner)[None],
         "head_size": np.array([person.head_size], np.float32),
         "area": np.array([np.any(person.parts, axis=0).sum()], np.float32),
     }
+
+
+def _boxes(scene: Scene, visible: np.ndarray) -> np.ndarray:
+    """Returns the boxes [boxes, 5] of what is visible of each object, classes from 0."""
+    rows = []
+    for number in range(1, len(scene.labels)):
+        if visible[number] >= _LEAST_VISIBLE:
+            y, x = np.nonzero(scene.owner == number)
+            rows.append([x.min(), y.min(), x.max() + 1, y.max() + 1, scene.labels[number] - 1])
+    return np.array(rows, np.float32).reshape(-1, 5)
 
 
 def texture(rng: np.random.Generator, size: int, box: Box = FULL_FRAME) -> np.ndarray:

@@ -1,12 +1,14 @@
-"""Defines the embedded dataset: scenes with labels, depth and keypoints, rendered in seconds."""
+"""Defines the embedded datasets: scenes with labels, depth, keypoints or boxes."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import tensorflow_datasets as tfds
 
 from nas_tf.data import scenes
-from nas_tf.data.builder import DenseBuilder, Item
+from nas_tf.data.builder import DenseBuilder, Example, Item
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.scene_objects import JOINTS, SWAPS
 
@@ -34,8 +36,34 @@ class Shapes(DenseBuilder):
     @classmethod
     def items(cls, source: Path, split: str) -> list[Item] | None:
         """Returns the scenes of a split; the source is not used."""
-        split_index = list(INFO.splits).index(split)
-        return [
-            Item(f"{split}-{number:04d}", partial(scenes.render_scene, (split_index, number)))
-            for number in range(INFO.splits[split])
-        ]
+        return _items(split, scenes.render_scene)
+
+
+class ShapesBoxes(DenseBuilder):
+    """Builds the same scenes with a box for each object."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    INFO = replace(
+        INFO,
+        name="shapes_boxes",
+        title="Drawn scenes with boxes, embedded: needs no files",
+        targets=("boxes",),
+        classes=scenes.CLASSES[1:],
+        palette=INFO.colours[1:],
+        joints=(),
+        swaps=(),
+        extras=(),
+    )
+
+    @classmethod
+    def items(cls, source: Path, split: str) -> list[Item] | None:
+        """Returns the scenes of a split; the source is not used."""
+        return _items(split, scenes.render_boxes)
+
+
+def _items(split: str, render: Callable[[tuple[int, ...]], Example]) -> list[Item]:
+    split_index = list(INFO.splits).index(split)
+    return [
+        Item(f"{split}-{number:04d}", partial(render, (split_index, number)))
+        for number in range(INFO.splits[split])
+    ]

@@ -16,11 +16,11 @@ import tensorflow_datasets as tfds
 from filelock import FileLock
 from google.protobuf.json_format import ParseError
 
-from nas_tf import folders
+from nas_tf import files
 from nas_tf.data.builder import DenseBuilder, available
 from nas_tf.data.folder import PREFIX
 from nas_tf.data.registry import builder_class
-from nas_tf.data.shapes import Shapes
+from nas_tf.data.shapes import Shapes, ShapesBoxes
 from nas_tf.errors import DataError
 
 _LOG = logging.getLogger("nas_tf")
@@ -33,7 +33,8 @@ logging.getLogger("absl").addFilter(lambda line: not str(line.msg).startswith("V
 class Prepared:
     """A prepared dataset: its folder, its examples in each split, and what was left out.
 
-    ``absent`` names published splits without files, ``broken`` the reasons of skipped examples.
+    ``absent`` names published splits without files, ``broken`` the reasons of skipped examples,
+    ``left_out`` the faults of boxes that are in no example.
     """
 
     name: str
@@ -41,11 +42,12 @@ class Prepared:
     splits: Mapping[str, int]
     absent: tuple[str, ...]
     broken: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def data_dir() -> Path:
     """Returns the folder of all prepared data: $NAS_TF_CACHE/data, else ~/.cache/nas_tf/data."""
-    return folders.cache("data")
+    return files.cache("data")
 
 
 def resolve_source(name: str, source: Path | None) -> Path:
@@ -58,7 +60,7 @@ def resolve_source(name: str, source: Path | None) -> Path:
         return builder.source
     if source is not None:
         return source
-    root = folders.data()
+    root = files.data()
     if root is None:
         raise DataError(f"no source of {name} given; {builder.INFO.how_to_get}")
     return root / name
@@ -81,7 +83,7 @@ def prepare(
         if not builder.is_prepared():
             tfds.disable_progress_bar()
             # tfds announces a download that does not happen
-            with redirect_stdout(StringIO()), folders.reporting_full_disk(data_dir()):
+            with redirect_stdout(StringIO()), files.reporting_full_disk(data_dir()):
                 builder.download_and_prepare(file_format=tfds.core.FileFormat.ARRAY_RECORD)
     return _prepared(builder)
 
@@ -123,7 +125,8 @@ def open_split(name: str, split: str) -> DenseBuilder:
 
 def _prepares_itself(name: str) -> bool:
     """Returns whether the dataset's name is enough to find or to render its files."""
-    return name == Shapes.INFO.name or name.startswith(PREFIX)
+    drawn = (Shapes.INFO.name, ShapesBoxes.INFO.name)
+    return name in drawn or name.startswith(PREFIX)
 
 
 def _lock(name: str) -> FileLock:
@@ -156,4 +159,5 @@ def _prepared(builder: DenseBuilder) -> Prepared:
         splits=splits,
         absent=tuple(name for name in builder.INFO.splits if name not in splits),
         broken=tuple(builder.info.metadata["broken"]),
+        left_out=tuple(builder.info.metadata.get("left_out", ())),
     )

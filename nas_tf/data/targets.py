@@ -54,6 +54,12 @@ class Target(ABC):
         """Returns what is wrong in the example ``name`` with an image of a size, or None."""
         return None
 
+    def without_faults(
+        self, value: np.ndarray, size: Size, name: str, file: str, info: DatasetInfo
+    ) -> tuple[np.ndarray, list[str]]:
+        """Returns the value without the rows that are wrong, and what is wrong in each."""
+        return value, []
+
     def counts(self, value: np.ndarray, info: DatasetInfo) -> np.ndarray:
         """Returns the number of each class, and of all that is ignored in the last place."""
         raise NotImplementedError(f"{self.key} has no classes")
@@ -185,19 +191,26 @@ class _Boxes(Target):
                 f"{name} has {len(value)} boxes, expected at most {info.most_boxes}: leave some "
                 f"out, or raise most_boxes of {info.name}"
             )
-        for number, (x1, y1, x2, y2, label) in enumerate(value.tolist(), start=1):
-            if not (0 <= x1 < x2 <= size[1] and 0 <= y1 < y2 <= size[0]):
+        for number, row in enumerate(value.tolist(), start=1):
+            if not _is_inside(row, size):
+                return _outside(number, row, size, name, file)
+            if row[4] not in range(len(info.classes)):
                 return (
-                    f"box {number} of {name} is from ({x1:g}, {y1:g}) to ({x2:g}, {y2:g}), its "
-                    f"image {file} is {_text(size)} (width x height): expected x1 < x2 and "
-                    "y1 < y2 inside the image; correct or remove the box"
-                )
-            if label not in range(len(info.classes)):
-                return (
-                    f"box {number} of {name} is of class {label:g}, expected "
+                    f"box {number} of {name} is of class {row[4]:g}, expected "
                     f"0–{len(info.classes) - 1}; correct it or declare the class"
                 )
         return None
+
+    def without_faults(
+        self, value: np.ndarray, size: Size, name: str, file: str, info: DatasetInfo
+    ) -> tuple[np.ndarray, list[str]]:
+        if value.ndim != 2 or value.shape[1] != 5:
+            return value, []
+        rows = list(enumerate(value.tolist(), start=1))
+        faulty = [item for item in rows if not _is_inside(item[1], size)]
+        kept = [row for _, row in rows if _is_inside(row, size)]
+        faults = [_outside(number, row, size, name, file) for number, row in faulty]
+        return np.array(kept, np.float32).reshape(-1, 5), faults
 
     def counts(self, value: np.ndarray, info: DatasetInfo) -> np.ndarray:
         return np.bincount(value[:, 4].astype(int), minlength=len(info.classes) + 1)
@@ -220,6 +233,22 @@ class _Clean(Target):
 
     def derived(self, image: Tensor) -> Tensor:
         return image
+
+
+def _is_inside(row: list[float], size: Size) -> bool:
+    """Returns whether a box has an area and is inside an image."""
+    x1, y1, x2, y2, _ = row
+    return 0 <= x1 < x2 <= size[1] and 0 <= y1 < y2 <= size[0]
+
+
+def _outside(number: int, row: list[float], size: Size, name: str, file: str) -> str:
+    """Describes the fault of a box that is not inside its image."""
+    x1, y1, x2, y2, _ = row
+    return (
+        f"box {number} of {name} is from ({x1:g}, {y1:g}) to ({x2:g}, {y2:g}), its "
+        f"image {file} is {_text(size)} (width x height): expected x1 < x2 and "
+        "y1 < y2 inside the image; correct or remove the box"
+    )
 
 
 def _text(size: tuple[int, ...]) -> str:

@@ -11,7 +11,7 @@
 file                content
 ==================  ==========================================================================
 ``settings``        the choices outside the genotype: width, repeats, auxiliaries; the builders
-``backbones``       the encoder MobileNetV2 with its taps
+``encoders``        the encoders with their taps
 ``ops``, ``heads``  candidate operations; the last layers of every task
 ``auxcell``,        the builders of the three spaces' networks
 ``template``,
@@ -46,7 +46,7 @@ from typing import TYPE_CHECKING, Any
 from nas_tf import quiet
 from nas_tf.networks import heads, settings
 from nas_tf.networks.blueprint import Blueprint, Layer
-from nas_tf.networks.cost import CONVENTION, Cost, cost
+from nas_tf.networks.cost import CONVENTION, Cost, cost, cost_by_part
 from nas_tf.networks.from_genotype import blueprint_of, encoder_blueprint
 from nas_tf.networks.settings import Builder, Settings, register
 
@@ -65,6 +65,7 @@ __all__ = [
     "build_decoder",
     "copy_weights",
     "cost",
+    "cost_by_part",
     "encoder",
     "encoder_blueprint",
     "heads",

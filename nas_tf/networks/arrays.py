@@ -103,14 +103,16 @@ def _part_layout(slots: list[Slot]) -> PartLayout:
 
 def initial(slot: Slot, rng: np.random.Generator) -> np.ndarray:
     """Samples the initial values of an array, distributed as Keras's initialisers do."""
-    kind, _, spread = slot.init.partition(":")
+    kind, _, number = slot.init.partition(":")
     if kind in ("zeros", "ones"):
         return np.full(slot.shape, float(kind == "ones"))
     if kind == "truncated_normal":
         values = rng.standard_normal(slot.shape)
         while (outside := np.abs(values) > 2).any():
             values[outside] = rng.standard_normal(int(outside.sum()))
-        return float(spread) * values
+        return float(number) * values
+    if kind == "constant":
+        return np.full(slot.shape, float(number))
     if kind == "glorot_uniform":
         window = prod(slot.shape[:-2])
         limit = sqrt(6 / (window * (slot.shape[-2] + slot.shape[-1])))

@@ -46,14 +46,14 @@ class Layer:
         return bool(self.options.get("is_global"))
 
     @property
-    def counted_as(self) -> str:
-        """The part under which its cost is counted; auxiliaries, ``aux``, are by themselves."""
-        return "aux" if self.auxiliary else self.part
-
-    @property
     def arrays_of(self) -> str:
         """The name of the layer that owns the arrays."""
         return self.owner or self.name
+
+
+def counted_as(layer: Layer) -> str:
+    """Returns the part under which a layer's cost is counted; auxiliaries are ``aux``."""
+    return "aux" if layer.auxiliary else layer.part
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,16 @@ class Blueprint:
         return replace(self, layers=tuple(layer for layer in self.layers if layer.name in needed))
 
     def decoder(self, taps: Sequence[str]) -> "Blueprint":
-        """Returns the layers after the encoder; the taps they read become inputs ``tap0``, …."""
+        """Returns the layers after the encoder; the taps they read become inputs ``tap0``, ….
+
+        The taps are names of layers; without an encoder the image is the only one.
+        """
         tap_names = {name: f"tap{n}" for n, name in enumerate(taps)}
-        after = [layer for layer in self.live().layers if layer.part != "encoder"]
+        after = [
+            layer
+            for layer in self.live().layers
+            if layer.part != "encoder" and layer.name not in tap_names
+        ]
         read = {name for layer in after for name in layer.inputs} & set(tap_names)
         inputs = [
             replace(self.by_name[name], name=tap_names[name], kind="input", inputs=(), options={})

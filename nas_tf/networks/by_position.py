@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from nas_tf.networks.blueprint import Blueprint
+from nas_tf.networks.blueprint import Blueprint, counted_as
 from nas_tf.networks.cost import layer_madds, layer_params
 from nas_tf.sizes import Size
 
@@ -11,7 +11,7 @@ _INNER = re.compile(
     r"(\.unit\d+)?\.(conv|bn|relu|depthwise|pointwise|subsample|mean|pool|tile|scale)"
     r"(\.(bn|relu|subsample|pad|offsets))?$"
 )
-_ENCODER = re.compile(r"(block_\d+|expanded_conv)_.*")
+_ENCODER = re.compile(r"(block_?\d+|expanded_conv|conv\d_block\d+|conv1|pool1)_.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def by_position(blueprint: Blueprint, *, every: bool = False) -> list[Row]:
         before = rows.get(position)
         rows[position] = Row(
             position,
-            layer.counted_as,
+            counted_as(layer),
             1 + (before.layers if before else 0),
             layer.channels,
             layer.size,

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from nas_tf.networks.blueprint import Blueprint, Layer
+from nas_tf.networks.blueprint import Blueprint, Layer, counted_as
 from nas_tf.networks.kinds import KINDS, STATISTICS
 from nas_tf.sizes import Size
 
@@ -56,8 +56,8 @@ def cost(blueprint: Blueprint) -> Cost:
     map freed after its last use. Both are those of the shipped network in either case.
     """
     holders = [layer for layer in blueprint.layers if layer.name in blueprint.array_holders]
-    params = _by_part(blueprint, holders, layer_params)
-    madds = _by_part(blueprint, blueprint.layers, layer_madds)
+    params = _by_part(blueprint, holders, layer_params, counted_as)
+    madds = _by_part(blueprint, blueprint.layers, layer_madds, counted_as)
     output = blueprint.output()
     return Cost(
         params_encoder=params.pop("encoder", 0),
@@ -71,6 +71,16 @@ def cost(blueprint: Blueprint) -> Cost:
         receptive_field=_receptive_field(blueprint.deployed()),
         peak_activation_bytes=_peak_activation_bytes(blueprint.deployed()),
     )
+
+
+def cost_by_part(
+    blueprint: Blueprint, part_of: Callable[[Layer], str]
+) -> dict[str, tuple[int, int]]:
+    """Counts the parameters and the multiply-adds of the parts that a function names."""
+    holders = [layer for layer in blueprint.layers if layer.name in blueprint.array_holders]
+    params = _by_part(blueprint, holders, layer_params, part_of)
+    madds = _by_part(blueprint, blueprint.layers, layer_madds, part_of)
+    return {part: (params[part], madds[part]) for part in madds}
 
 
 def layer_params(layer: Layer, source: Layer | None) -> int:
@@ -87,11 +97,14 @@ def layer_madds(layer: Layer, source: Layer | None) -> int:
 
 
 def _by_part(
-    blueprint: Blueprint, layers: Iterable[Layer], count: Callable[[Layer, Layer | None], int]
+    blueprint: Blueprint,
+    layers: Iterable[Layer],
+    count: Callable[[Layer, Layer | None], int],
+    part_of: Callable[[Layer], str],
 ) -> Counter[str]:
     totals: Counter[str] = Counter()
     for layer in layers:
-        totals[layer.counted_as] += count(layer, blueprint.source(layer))
+        totals[part_of(layer)] += count(layer, blueprint.source(layer))
     return totals
 
 

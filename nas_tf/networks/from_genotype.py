@@ -6,10 +6,10 @@ from typing import Any
 from nas_tf import spaces
 from nas_tf.errors import ConfigError, GenotypeError
 from nas_tf.genotype import Genotype
-from nas_tf.networks import auxcell, dpc, template
-from nas_tf.networks.backbones import MobileNetV2
+from nas_tf.networks import auxcell, dpc, fcos, template
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.draft import Draft
+from nas_tf.networks.encoders import ENCODERS, Encoder
 from nas_tf.networks.heads import Head, segmentation
 from nas_tf.networks.settings import Settings, builder_of, register
 from nas_tf.sizes import Size
@@ -18,6 +18,7 @@ for _space, _builder in {
     "auxcell": auxcell.BUILDER,
     "template": template.BUILDER,
     "dpc": dpc.BUILDER,
+    "fcos": fcos.BUILDER,
 }.items():
     register(_space, _builder)
 
@@ -55,18 +56,34 @@ def blueprint_of(
 
 
 def encoder_blueprint(
+    encoder: Encoder | None = ENCODERS["mobilenet_v2"],
     *,
     input_size: Size | None = None,
-    alpha: float = 1.0,
+    strides: Sequence[int] | None = None,
     output_stride: int = 32,
-    last_block: int = 16,
 ) -> Blueprint:
-    """Builds the blueprint of MobileNetV2 with its taps as outputs ``tap0``, ``tap1``, …."""
+    """Builds the blueprint of an encoder with its taps as outputs ``tap0``, ``tap1``, ….
+
+    Without an encoder the image itself is the only tap.
+    """
     draft = Draft(checked_size(input_size))
-    encoder = MobileNetV2(alpha=alpha, output_stride=output_stride)
-    for n, tap in enumerate(encoder.taps(draft, last_block)):
+    if encoder is None:
+        taps = [draft.image()]
+    else:
+        taps = encoder.add(draft, strides, output_stride=output_stride)
+    for n, tap in enumerate(taps):
         draft.output(tap, f"tap{n}")
     return draft.finish()
+
+
+def encoder_of(space: str, settings: Settings | None = None) -> Encoder | None:
+    """Returns the encoder of a space's networks, None if they read no taps."""
+    return (settings or builder_of(space).published).encoder if spaces.get(space).taps else None
+
+
+def tap_layers(encoder: Encoder | None) -> tuple[str, ...]:
+    """Returns the names of the layers that decoders read; without an encoder it is the image."""
+    return encoder.tap_layers() if encoder else ("image",)
 
 
 def checked_size(size: Size | None) -> Size | None:

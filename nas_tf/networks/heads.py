@@ -35,6 +35,11 @@ def pose(joints: int) -> Head:
     return Head("pose", joints)
 
 
+def detection(classes: int) -> Head:
+    """Returns a head with a logit per class, and a box, at each location of each level."""
+    return Head("detection", classes)
+
+
 def classifier(draft: Draft, x: Layer, name: str, head: Head, *, kernel: int = 3) -> Layer:
     """Adds the convolution with bias of a head."""
     return draft.conv(x, name, head.channels, kernel=kernel, bias=True)

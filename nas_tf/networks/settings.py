@@ -4,11 +4,14 @@ Also here: the registry of the builders of every space's networks, with their us
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import InitVar, dataclass, replace
 from typing import Any, Literal
 
+from nas_tf import spaces
 from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
+from nas_tf.networks.blueprint import Layer, counted_as
+from nas_tf.networks.encoders import ENCODERS, Encoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,24 +26,33 @@ class Settings:
     Args:
         width: Channels of the decoder; in templates of the layer before the classifier only, in
             dense prediction cells of every branch.
+        head_width: Channels of a detector's towers; those of its pyramid, ``width``, if None.
         sep_repeats: Number of times that each separable convolution is repeated.
         auxiliary: Auxiliary head of each block of an auxiliary-cell decoder during training.
-        alpha: Width multiplier of MobileNetV2.
+        encoder: The encoder; a space without taps has none.
+        alpha: Width of the encoder, instead of the one that ``encoder`` has.
         output_stride: Stride of the features a dense prediction cell reads.
         pool_mode: Pooling of dense prediction cells: ``sliding`` as in the released code, or
             ``grid`` as in the paper.
     """
 
     width: int = 64
+    head_width: int | None = None
     sep_repeats: int = 2
     auxiliary: Literal["cell", "classifier", "none"] = "cell"
-    alpha: float = 1.0
+    encoder: Encoder = ENCODERS["mobilenet_v2"]
+    alpha: InitVar[float | None] = None
     output_stride: int = 16
     pool_mode: Literal["sliding", "grid"] = "sliding"
 
-    def __post_init__(self) -> None:
-        for key, least, most in (("width", 1, 4096), ("sep_repeats", 1, 8)):
+    def __post_init__(self, alpha: float | None) -> None:
+        object.__setattr__(self, "encoder", self.encoder.with_alpha(alpha))
+        for key, least, most in (
+            *(("width", 1, 4096), ("sep_repeats", 1, 8), ("head_width", 1, 4096)),
+        ):
             value = getattr(self, key)
+            if key == "head_width" and value is None:
+                continue
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 raise ConfigError(f"{key} is {value!r}, expected an integer of {least}–{most}")
         for key, accepted in (
@@ -60,13 +72,13 @@ class Builder:
         add_network: Adds the layers of a genotype to a draft, with a head and settings.
         published: Settings of the published networks.
         search: Lighter settings of the candidates of a search.
-        last_block: The last block of the encoder that the networks read.
+        part_of: Names the part under which ``nas-tf cost`` counts a layer.
     """
 
     add_network: Callable[[Any, Genotype, Any, Settings], None]
     published: Settings
     search: Settings
-    last_block: int = 16
+    part_of: Callable[[Layer], str] = counted_as
 
 
 _BUILDERS: dict[str, Builder] = {}
@@ -87,9 +99,16 @@ def builder_of(space: str) -> Builder:
 
 def published(space: str, **changes: Any) -> Settings:
     """Returns the settings of a space's published networks, with changes."""
-    return replace(builder_of(space).published, **changes)
+    return _changed(space, builder_of(space).published, changes)
 
 
 def search(space: str, **changes: Any) -> Settings:
     """Returns the lighter settings of a space's candidates in a search, with changes."""
-    return replace(builder_of(space).search, **changes)
+    return _changed(space, builder_of(space).search, changes)
+
+
+def _changed(space: str, settings: Settings, changes: dict[str, Any]) -> Settings:
+    for key in ("encoder", "alpha"):
+        if key in changes and not spaces.get(space).taps:
+            raise ConfigError(f"{key} is {changes[key]}, and space {space} has no encoder")
+    return replace(settings, **changes)

@@ -13,6 +13,7 @@ file           content
 ``auxcell``    decoders with auxiliary cells (CVPR 2019)
 ``template``   template decoders (WACV 2020)
 ``dpc``        dense prediction cells (NeurIPS 2018)
+``fcos``       pyramids and heads of detectors (NAS-FCOS, CVPR 2020)
 ``published``  the genotypes of the papers, with their figures
 ``canonical``  canonical forms: one for all genotypes that build the same network
 ``wording``    names of layers in descriptions
@@ -29,6 +30,7 @@ from nas_tf.spaces import base
 from nas_tf.spaces.auxcell import AuxCellSpace
 from nas_tf.spaces.base import SearchSpace, Token, distinct_networks
 from nas_tf.spaces.dpc import DPCSpace
+from nas_tf.spaces.fcos import FcosSpace
 from nas_tf.spaces.published import PUBLISHED, Published, example
 from nas_tf.spaces.template import TemplateSpace
 
@@ -37,6 +39,7 @@ __all__ = [
     "SPACES",
     "AuxCellSpace",
     "DPCSpace",
+    "FcosSpace",
     "Published",
     "SearchSpace",
     "TemplateSpace",
@@ -60,7 +63,7 @@ def register(space: type[SearchSpace]) -> type[SearchSpace]:
     return space
 
 
-for _space in (AuxCellSpace, TemplateSpace, DPCSpace):
+for _space in (AuxCellSpace, TemplateSpace, DPCSpace, FcosSpace):
     register(_space)
 
 

@@ -92,9 +92,9 @@ class SearchSpace(ABC):
 
     name: ClassVar[str]
     taps: ClassVar[tuple[int, ...]] = (4, 8, 16, 32)
-    """The strides of the encoder's features that its networks read."""
+    """The strides of the encoder's taps that its networks read; none without an encoder."""
     network_settings: ClassVar[tuple[str, ...]] = ("width", "sep_repeats")
-    """The fields of ``networks.Settings`` that its networks have, in addition to ``alpha``."""
+    """The fields of ``networks.Settings`` that its networks have besides the encoder."""
     fixed_size: ClassVar[bool] = False
     """True if a network of this space accepts images of one size only."""
     vocabulary: ClassVar[Mapping[str, Sequence[str]]] = {}

@@ -68,7 +68,8 @@ class DPCSpace(SearchSpace):
     """
 
     name = "dpc"
-    taps = (16,)
+    taps = (32,)
+    smallest_side = 16  # the published output stride, at which that tap is computed
     network_settings = ("width", "output_stride", "pool_mode")
     fixed_size = True
     vocabulary: ClassVar[Mapping[str, Sequence[str]]] = {

@@ -9,11 +9,14 @@ from nas_tf.genotype import Genotype
 from nas_tf.spaces.auxcell import AuxCellSpace
 from nas_tf.spaces.base import SearchSpace
 from nas_tf.spaces.dpc import DPCSpace
+from nas_tf.spaces.fcos import FcosSpace
 from nas_tf.spaces.template import TemplateSpace
 
 _CVPR = "Nekrasov et al., CVPR 2019"
 _WACV = "Nekrasov et al., WACV 2020"
 _DPC = "Chen et al., NeurIPS 2018"
+_FCOS = "Wang et al., CVPR 2020"
+_PYRAMID = "[[3,3,4,4,1],[3,3,4,4,1],[4,3,4,3,1],[1,3,4,3,1],[5,3,4,4,1],[4,7,4,4,1],[7,2,4,4,1]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,14 @@ def _template(name: str, text: str, parameters: str) -> Published:
 def _dpc(name: str, cell: list[Any], madds: str) -> Published:
     figures = {"multiply-adds of the cell": madds}
     return Published(name, DPCSpace().parse(cell), _DPC, 19, (1025, 2049), figures)
+
+
+def _fcos(name: str, genotype: Genotype, parameters: str, madds: str) -> Published:
+    figures = {
+        "parameters with ResNet-50, without its first stages and batch norms": parameters,
+        "multiply-adds with ResNet-50": madds,
+    }
+    return Published(name, genotype, _FCOS, 80, (800, 1088), figures)
 
 
 PUBLISHED: Mapping[str, Published] = {
@@ -99,6 +110,14 @@ PUBLISHED: Mapping[str, Published] = {
             ],
             "2.82 B",
         ),
+        _fcos(
+            "nas-fcos",
+            FcosSpace().parse(f"[{_PYRAMID},[0],[5,1,5,0,4,4]]"),
+            "38.4 M",
+            "189.6 B",
+        ),
+        _fcos("nas-fcos-fpn", FcosSpace(search="fpn").parse(_PYRAMID), "38.9 M", "199.3 B"),
+        _fcos("fpn-fcos", Genotype.of("fcos", ()), "32.0 M", "169.9 B"),
     )
 }
 

@@ -59,15 +59,7 @@ class Metrics(ABC):
 
     @abstractmethod
     def result(self) -> Result:
-        """Returns the figures over all batches since the last reset."""
-
-    @abstractmethod
-    def reset(self) -> None:
-        """Discards all batches."""
-
-    @abstractmethod
-    def merge(self, other: "Metrics") -> None:
-        """Adds the batches that another instance of the same kind has accumulated."""
+        """Returns the figures over all batches."""
 
     @abstractmethod
     def table(self) -> list[dict[str, Any]]:

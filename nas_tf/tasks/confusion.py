@@ -50,16 +50,6 @@ class ConfusionMatrix:
         found = tf.math.bincount(cells, minlength=count, maxlength=count, dtype=tf.int64)
         self._pixels.assign_add(tf.reshape(found, tf.shape(self._pixels)))
 
-    def reset(self) -> None:
-        """Discards all batches."""
-        self._pixels.assign(tf.zeros_like(self._pixels))
-        self._unknown.assign(0)
-
-    def merge(self, other: "ConfusionMatrix") -> None:
-        """Adds the counts of another matrix."""
-        self._pixels.assign_add(other._pixels)
-        self._unknown.assign_add(other._unknown)
-
     def numpy(self) -> np.ndarray:
         """Returns the matrix; raises if there were labels that the data set does not declare."""
         unknown = int(self._unknown)

@@ -10,7 +10,6 @@ from nas_tf.errors import ConfigError
 from nas_tf.sizes import Size
 from nas_tf.tasks.base import (
     Answer,
-    Metrics,
     Outputs,
     Resolution,
     Result,
@@ -153,14 +152,6 @@ class DepthMetrics(MapMetrics):
             return dict.fromkeys(_FIGURES[4:], 0.0)
         means = dict(zip(_FIGURES, (float(total / count) for total in sums), strict=True))
         return {**means, "rmse": means["rmse"] ** 0.5, "rmse_log": means["rmse_log"] ** 0.5}
-
-    def reset(self) -> None:
-        """Discards all batches."""
-        self._sums.assign(tf.zeros_like(self._sums))
-
-    def merge(self, other: Metrics) -> None:
-        """Adds the sums of other metrics."""
-        self._sums.assign_add(other._sums)  # type: ignore[attr-defined]
 
     def table(self) -> list[dict[str, Any]]:
         """Returns a row per figure."""

@@ -77,3 +77,23 @@ def with_joints(
         colour = colormaps["hsv"](joint / len(points), bytes=True)[:3]
         pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=tuple(colour))
     return np.asarray(canvas)
+
+
+def with_boxes(
+    image: np.ndarray,
+    boxes: np.ndarray,
+    box_colours: Sequence[Sequence[int]],
+    texts: Sequence[str],
+) -> np.ndarray:
+    """Returns an image with the outlines of boxes (x1, y1, x2, y2) and a text in each."""
+    canvas = Image.fromarray(image.copy())
+    pen = ImageDraw.Draw(canvas)
+    width = max(1, min(image.shape[:2]) // 200)
+    for (x1, y1, x2, y2), colour, text in zip(boxes, box_colours, texts, strict=True):
+        fill = tuple(map(int, colour))
+        pen.rectangle([x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)], outline=fill, width=width)
+        place = x1 + width, y1 + width
+        pen.rectangle(pen.textbbox(place, text), fill=fill)
+        is_dark = sum(fill) < 384
+        pen.text(place, text, fill=(255, 255, 255) if is_dark else (0, 0, 0))
+    return np.asarray(canvas)

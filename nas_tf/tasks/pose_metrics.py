@@ -1,17 +1,14 @@
 """Metrics of poses: PCKh as in MPII, and average precision by OKS as in COCO."""
 
-import contextlib
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from nas_tf.errors import ConfigError
 from nas_tf.tasks.base import Answer, Metrics, Result, Task
+from nas_tf.tasks.coco import evaluated
 
 _THRESHOLDS = (0.5, 0.1)
 _FAR_AWAY = -1e6
@@ -52,14 +49,6 @@ class Pckh(Metrics):
             for threshold, hit in zip(_THRESHOLDS, hits, strict=True)
         }
 
-    def reset(self) -> None:
-        """Discards all batches."""
-        self._counts.assign(tf.zeros_like(self._counts))
-
-    def merge(self, other: Metrics) -> None:
-        """Adds the counts of other metrics."""
-        self._counts.assign_add(other._counts)  # type: ignore[attr-defined]
-
     def table(self) -> list[dict[str, Any]]:
         """Returns a row per joint."""
         *hits, counts = self._counts.numpy()
@@ -81,7 +70,7 @@ class KeypointSimilarity(Metrics):
 
     def __init__(self, task: Task, sigmas: Sequence[float]) -> None:
         super().__init__(task)
-        self._sigmas = np.asarray(sigmas)
+        self._sigmas = tuple(sigmas)
         self._people: list[tuple[np.ndarray, float, np.ndarray, float]] = []
 
     def add(self, target: Any, answer: Answer) -> None:
@@ -102,24 +91,15 @@ class KeypointSimilarity(Metrics):
         scored = [person for person in self._people if (person[0][:, 2] > 0).any()]
         if not scored:
             return dict.fromkeys(_COCO_FIGURES.values(), 0.0)
-        with contextlib.redirect_stdout(io.StringIO()):
-            truth = COCO()
-            truth.dataset = _truth(scored)
-            truth.createIndex()
-            evaluation = COCOeval(truth, truth.loadRes(_found(scored)), "keypoints")
-            evaluation.params.kpt_oks_sigmas = self._sigmas
-            evaluation.evaluate()
-            evaluation.accumulate()
-            evaluation.summarize()
+        evaluation = evaluated(
+            [_annotation(n, *person[:2]) for n, person in enumerate(scored, 1)],
+            [_found(n, *person[2:]) for n, person in enumerate(scored, 1)],
+            "keypoints",
+            images=len(scored),
+            categories=("person",),
+            sigmas=self._sigmas,
+        )
         return {name: float(evaluation.stats[n]) for n, name in _COCO_FIGURES.items()}
-
-    def reset(self) -> None:
-        """Discards all batches."""
-        self._people.clear()
-
-    def merge(self, other: Metrics) -> None:
-        """Adds the people of other metrics."""
-        self._people += other._people  # type: ignore[attr-defined]
 
     def table(self) -> list[dict[str, Any]]:
         """Returns a row per figure."""
@@ -132,23 +112,15 @@ def _needed(target: Any, key: str) -> tuple[tf.Tensor, tf.Tensor]:
     return target["keypoints"], target[key]
 
 
-def _truth(people: list[Any]) -> dict[str, Any]:
-    annotations = [
-        {
-            "id": n,
-            "image_id": n,
-            "category_id": 1,
-            "iscrowd": 0,
-            "area": float(area),
-            "bbox": _box(points),
-            "num_keypoints": int((points[:, 2] > 0).sum()),
-            "keypoints": points.reshape(-1).tolist(),
-        }
-        for n, (points, area, _, _) in enumerate(people, 1)
-    ]
-    images = [{"id": n} for n in range(1, len(people) + 1)]
-    categories = [{"id": 1, "name": "person"}]
-    return {"images": images, "annotations": annotations, "categories": categories}
+def _annotation(image: int, points: np.ndarray, area: float) -> dict[str, Any]:
+    return {
+        "image_id": image,
+        "category_id": 0,
+        "area": float(area),
+        "bbox": _box(points),
+        "num_keypoints": int((points[:, 2] > 0).sum()),
+        "keypoints": points.reshape(-1).tolist(),
+    }
 
 
 def _box(points: np.ndarray) -> list[float]:
@@ -156,13 +128,10 @@ def _box(points: np.ndarray) -> list[float]:
     return [*visible.min(0).tolist(), *np.ptp(visible, axis=0).tolist()]
 
 
-def _found(people: list[Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "image_id": n,
-            "category_id": 1,
-            "score": float(score),
-            "keypoints": np.column_stack([joints, np.ones(len(joints))]).reshape(-1).tolist(),
-        }
-        for n, (_, _, joints, score) in enumerate(people, 1)
-    ]
+def _found(image: int, joints: np.ndarray, score: float) -> dict[str, Any]:
+    return {
+        "image_id": image,
+        "category_id": 0,
+        "score": float(score),
+        "keypoints": np.column_stack([joints, np.ones(len(joints))]).reshape(-1).tolist(),
+    }

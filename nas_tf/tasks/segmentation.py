@@ -11,7 +11,6 @@ from nas_tf.errors import ConfigError
 from nas_tf.sizes import Size
 from nas_tf.tasks.base import (
     Answer,
-    Metrics,
     Outputs,
     Resolution,
     Result,
@@ -179,14 +178,6 @@ class SegmentationMetrics(MapMetrics):
         scored = averages(scores, self.task.left_out)
         factors = [scored[key] for key in _SCORED]
         return {**averages(scores), "reward": float(np.prod(factors) ** (1 / 3))}
-
-    def reset(self) -> None:
-        """Discards all batches."""
-        self.confusion.reset()
-
-    def merge(self, other: Metrics) -> None:
-        """Adds the pixels of other metrics."""
-        self.confusion.merge(other.confusion)  # type: ignore[attr-defined]
 
     def table(self) -> list[dict[str, Any]]:
         """Returns IoU, accuracy and share of pixels per class; None if it does not occur."""

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from nas_tf.errors import DataError, full_disk
+from nas_tf.errors import DataError
 from nas_tf.training.shards import Shard
 
 Source: TypeAlias = Callable[[int], Iterable[tuple[Any, ...]]]
@@ -153,14 +153,8 @@ def _write(shard: Shard, parts: list[dict[str, np.ndarray]]) -> None:
                 f"feature cache: {field} is not finite in {array.dtype}; store single precision, "
                 "or check the weights"
             )
-    try:
-        shard.remove()
-        shard.write(parts)
-    except OSError as error:
-        fault = full_disk(error, f"feature cache {shard.file('tap0').parent}")
-        if fault is None:
-            raise
-        raise fault from error
+    shard.remove()
+    shard.write(parts)
 
 
 def _is_finite(array: np.ndarray) -> bool:

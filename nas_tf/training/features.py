@@ -20,10 +20,11 @@ import tensorflow as tf
 from filelock import FileLock
 from tensorflow import keras
 
+from nas_tf import files
 from nas_tf.errors import ConfigError, DataError, EnvironmentFault
 from nas_tf.tasks.resolution import nearest
 from nas_tf.training.encoding import Encoder, Progress, Source, Stored, write_shards
-from nas_tf.training.shards import Shard, release, write_atomically
+from nas_tf.training.shards import Shard, release
 
 _SCHEMA = 1
 _MANIFEST = "manifest.json"
@@ -163,7 +164,7 @@ def _complete(
     progress: Progress | None,
 ) -> None:
     """Writes the shards that are missing or damaged, after checking that they fit on the disk."""
-    for unfinished in folder.glob(".*.part"):
+    for unfinished in folder.glob(f"{files.PARTIAL}*"):
         unfinished.unlink()
     shards = [Shard(folder, n) for n in range(len(counts))]
     missing = [
@@ -199,8 +200,7 @@ def _check_disk(folder: Path, needed: int) -> None:
 
 def _write_manifest(folder: Path, key: CacheKey, shard_rows: int, fields: tuple) -> None:
     content = {"key": json.loads(key.text()), "shard_rows": shard_rows, "fields": fields}
-    record = json.dumps(content, indent=1).encode()
-    write_atomically(folder / _MANIFEST, lambda file: file.write(record))
+    files.write(folder / _MANIFEST, json.dumps(content, indent=1))
 
 
 class FeatureCache:

@@ -149,10 +149,13 @@ class WithLoss(Metrics):
         self._metrics, self._sum, self._count = task.metrics(), 0.0, 0
 
     def update(self, target: Any, outputs: Outputs, image_size: Size) -> None:
-        """Accumulates a batch, weighted by its number of examples."""
-        count = len(tf.nest.flatten(target)[0])
+        """Accumulates a batch; each example's loss is its own, whatever batch it is in."""
         encoded = self.task.encode(target, image_size)
-        self._sum += count * float(self.task.loss(encoded, outputs))
+        count = len(tf.nest.flatten(target)[0])
+        for n in range(count):
+            parts = encoded, dict(outputs)
+            own = tf.nest.map_structure(lambda part, n=n: part[n : n + 1], parts)
+            self._sum += float(self.task.loss(*own))
         self._count += count
         self._metrics.update(target, outputs, image_size)
 
@@ -163,16 +166,6 @@ class WithLoss(Metrics):
     def result(self) -> Mapping[str, float]:
         """Returns the task's figures and the loss."""
         return {**self._metrics.result(), "loss": self._sum / max(1, self._count)}
-
-    def reset(self) -> None:
-        """Discards all batches."""
-        self._sum, self._count = 0.0, 0
-        self._metrics.reset()
-
-    def merge(self, other: Metrics) -> None:
-        """Adds the batches of other metrics."""
-        self._sum, self._count = self._sum + other._sum, self._count + other._count  # type: ignore[attr-defined]
-        self._metrics.merge(other._metrics)  # type: ignore[attr-defined]
 
     def table(self) -> list[dict[str, Any]]:
         """Returns the task's figures in detail."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from tensorflow import keras
 
-from nas_tf import folders
+from nas_tf import files
 from nas_tf.data import pipeline
 from nas_tf.data.examples import Examples
 from nas_tf.data.views import View
@@ -19,7 +19,7 @@ _BATCH = 16
 
 def features_dir() -> Path:
     """Returns the folder of all caches: $NAS_TF_CACHE/features, else ~/.cache/nas_tf/features."""
-    return folders.cache("features")
+    return files.cache("features")
 
 
 def cache_split(

@@ -7,7 +7,7 @@ from nas_tf.config import schema
 from nas_tf.config.schema import TASK_KEYS
 from nas_tf.data.info import DatasetInfo
 from nas_tf.errors import ConfigError, did_you_mean
-from nas_tf.tasks import Depth, Pose, Segmentation, Task
+from nas_tf.tasks import Depth, Detection, Pose, Segmentation, Task
 
 _NEEDS = {"pckh": "head_size", "oks": "area"}
 _NO_SETTINGS = schema.Task()
@@ -67,10 +67,17 @@ def _pose(info: DatasetInfo, given: dict[str, Any]) -> Pose:
     return Pose(len(info.joints), names=info.joints, swaps=info.swaps, **given)
 
 
+def _detection(info: DatasetInfo, given: dict[str, Any]) -> Detection:
+    if given.get("score") in _NEEDS:
+        raise ConfigError(f"task.score is {given['score']}, expected loss or ap")
+    return Detection(len(info.classes), names=info.classes, colours=info.colours, **given)
+
+
 TASK_OF_TARGET: dict[str, Callable[[DatasetInfo, dict[str, Any]], Task]] = {
     "label": _segmentation,
     "depth": lambda info, given: Depth(**given),
     "keypoints": _pose,
+    "boxes": _detection,
 }
 """Makes the task of each target from the data set and the settings; a program may change it."""
 
@@ -101,12 +108,10 @@ def described(task: Task, own: Task) -> schema.Task:
 def _check_score(given: dict[str, Any], info: DatasetInfo) -> None:
     """Raises if the data set has no field for the score, or settings belong to another score."""
     score = given.setdefault("score", own_score(info))
-    if _NEEDS[score] not in info.extras:
+    if _NEEDS.get(score) not in info.extras:
         possible = [name for name, extra in _NEEDS.items() if extra in info.extras]
-        raise ConfigError(
-            f"task.score is {score}, and {info.name} has no {_NEEDS[score]} to score by, "
-            f"expected {' or '.join(possible)}"
-        )
+        needed = f" and {info.name} has no {_NEEDS[score]} to score by," if score in _NEEDS else ""
+        raise ConfigError(f"task.score is {score},{needed} expected {' or '.join(possible)}")
     if "sigmas" in given:
         if score != "oks":
             raise ConfigError("task.sigmas are given, expected null or task.score=oks with them")

@@ -29,6 +29,7 @@ def refusing(space: spaces.SearchSpace) -> spaces.SearchSpace:
 
 class SpaceContract:
     space: spaces.SearchSpace
+    width = 8
 
     def sampled(self, seed: int) -> Genotype:
         return self.space.sample(random.Random(seed))
@@ -121,7 +122,7 @@ class SpaceContract:
     def test_the_example_is_of_the_space(self) -> None:
         example = spaces.example(self.space)
         self.space.validate(example.genotype)
-        settings = networks.settings.search(self.space.name, width=8)
+        settings = networks.settings.search(self.space.name, width=self.width)
         size = example.input_size
         networks.blueprint_of(example.genotype, 3, input_size=size, settings=settings)
 

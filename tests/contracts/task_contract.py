@@ -75,18 +75,6 @@ class TaskContract:
             list(complete.values()), list(self.result_of(*parts).values()), rtol=1e-6
         )
 
-    def test_merging_adds_and_resetting_forgets(self) -> None:
-        target, outputs = self.targets(2, 4), self.outputs(2, 4)
-        first, other = metrics_of(self.task), metrics_of(self.task)
-        for metrics, where in ((first, slice(0, 2)), (other, slice(2, 4))):
-            metrics.update(self.part(target, where), self.part(outputs, where), self.size)
-        first.merge(other)
-        merged = list(first.result().values())
-        np.testing.assert_allclose(merged, list(self.result_of((target, outputs)).values()))
-        first.reset()
-        first.update(target, outputs, self.size)
-        np.testing.assert_allclose(merged, list(first.result().values()))
-
     def test_losses_are_finite_scalars_that_training_lowers(self) -> None:
         encoded = self.task.encode(self.targets(4, 2), self.size)
         outputs = {name: tf.Variable(values) for name, values in self.outputs(4, 2).items()}

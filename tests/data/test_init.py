@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from click.testing import CliRunner
 from PIL import Image
 
-from nas_tf.cli.data import command
 from nas_tf.data.builder import available, read_item
 from nas_tf.data.check import check
 from nas_tf.data.init import Inspection, inspect, write
@@ -315,24 +313,17 @@ def test_a_folder_without_labels_is_refused(
         inspect(tmp_path)
 
 
-def test_the_command_says_what_it_found_and_what_comes_next(
-    tmp_path: Path, fill: Callable
-) -> None:
+def test_a_description_that_is_there_is_not_overwritten(tmp_path: Path, fill: Callable) -> None:
     fill("images/{}.jpg", "masks/{}.png")
-    done = CliRunner().invoke(command, ["init", str(tmp_path)])
-    assert done.exit_code == 0, done.output
-    assert "3 classes: class0, class1, class2\n" in done.output
-    assert "no splits were there: 10 names are divided by list files in splits/\n" in done.output
-    assert f"wrote {tmp_path / 'dataset.yaml'}\n" in done.output
-    assert f"\n  nas-tf data check folder:{tmp_path}\n" in done.output
     (tmp_path / "dataset.yaml").write_text("mine")
-    again = CliRunner().invoke(command, ["init", str(tmp_path)])
-    assert str(again.exception) == (
+    with pytest.raises(DataError) as caught:
+        write(inspect(tmp_path))
+    assert str(caught.value) == (
         f"{tmp_path / 'dataset.yaml'} is there already: edit it, or add --overwrite to write it "
         "again"
     )
     assert (tmp_path / "dataset.yaml").read_text() == "mine"
-    assert CliRunner().invoke(command, ["init", str(tmp_path), "--overwrite"]).exit_code == 0
+    write(inspect(tmp_path), overwrite=True)
     assert "classes:" in (tmp_path / "dataset.yaml").read_text()
 
 

@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from nas_tf.cli.data import command
 from nas_tf.data.augment import augment, move
 from nas_tf.data.builder import DenseBuilder, Item, features
 from nas_tf.data.check import check
@@ -321,11 +319,6 @@ def test_a_check_counts_pixels_and_boxes_of_each_class(tmp_path: Path) -> None:
     labels = np.stack([annotated(number)["label"] for number in range(3)])
     assert counts["label"].tolist() == [(labels == value).sum() for value in (0, 1, 2, 255)]
     assert report.notes[:-1] == ["no pixel is of class cow: nothing is learnt of it"]
-    shown = CliRunner().invoke(command, ["check", "tiny", "--source", str(tmp_path)]).output
-    table = [line.split() for line in shown.splitlines()[1:6]]
-    assert table[0] == ["class", "train", "%", "train", "boxes"]
-    assert [row[-1] for row in table[1:4]] == ["2", "2", "1"]
-    assert table[4][:2] == ["255", "ignored"]
 
 
 def test_a_class_without_boxes_is_noted_and_a_bad_box_is_a_problem(

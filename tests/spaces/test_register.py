@@ -51,7 +51,7 @@ def deep(monkeypatch: pytest.MonkeyPatch) -> Genotype:
     small = networks.Settings(width=4, auxiliary="none")
     networks.register(
         "deep",
-        networks.Builder(add_network=add_network, published=small, search=small, last_block=5),
+        networks.Builder(add_network=add_network, published=small, search=small),
     )
     return spaces.get("deep").sample(random.Random(3))
 
@@ -71,7 +71,7 @@ def test_it_is_used_by_its_name(deep: Genotype) -> None:
 def test_a_configuration_names_it() -> None:
     config = load("shapes_auxcell", ["space=deep", "stage_one.crop=[8, 8]"])
     assert config.space == "deep"
-    assert from_config.encoder_options(config)["last_block"] == 5
+    assert from_config.encoder_options(config)["strides"] == (4, 8)
     with pytest.raises(ConfigError, match="expected 8 or more either way, as the encoder of"):
         load("shapes_auxcell", ["space=deep", "stage_one.crop=[7, 8]"])
 

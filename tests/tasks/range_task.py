@@ -70,7 +70,7 @@ class RangeMetrics(Metrics):
 
     def __init__(self, task: Range) -> None:
         super().__init__(task)
-        self.reset()
+        self._near_enough = self._count = 0
 
     def add(self, target: Any, answer: Answer) -> None:
         truth = self.task.encode(target, (1, 1)).numpy()
@@ -80,13 +80,6 @@ class RangeMetrics(Metrics):
 
     def result(self) -> Mapping[str, float]:
         return {"near_enough": self._near_enough / max(1, self._count)}
-
-    def reset(self) -> None:
-        self._near_enough = self._count = 0
-
-    def merge(self, other: "RangeMetrics") -> None:
-        self._near_enough += other._near_enough
-        self._count += other._count
 
     def table(self) -> list[dict[str, Any]]:
         return [{"figure": "near_enough", "value": self.result()["near_enough"]}]

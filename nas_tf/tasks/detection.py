@@ -1,0 +1,257 @@
+"""Object detection: boxes with classes, by a head on each level of a pyramid (FCOS)."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+
+from nas_tf.errors import ConfigError
+from nas_tf.input_geometry import InputGeometry
+from nas_tf.networks.heads import Head
+from nas_tf.sizes import Size
+from nas_tf.tasks import fcos
+from nas_tf.tasks.base import (
+    Answer,
+    Metrics,
+    Outputs,
+    Resolution,
+    Result,
+    TargetSpec,
+    Task,
+    check_count,
+    check_length,
+)
+from nas_tf.tasks.dense import single
+from nas_tf.tasks.detection_metrics import AveragePrecision, overlaps
+from nas_tf.tasks.painting import (
+    class_colours,
+    fitted_points,
+    photograph,
+    side_by_side,
+    with_boxes,
+)
+
+NO_BOX = -1.0
+MOST = 100
+"""The number of boxes in an answer; those without an object have score 0 and class -1."""
+_LEAST_PROBABILITY, _CANDIDATES, _MOST_OVERLAP = 0.05, 1000, 0.6
+_LEAST_SHOWN = 0.3
+"""Boxes with a lower score are not drawn."""
+
+
+class Detection(Task):
+    """Object detection with the losses of FCOS.
+
+    A raw target is boxes [batch, boxes, 5], x1, y1, x2, y2 and class, of which class -1 is none.
+    The encoded target is what each location of the pyramid learns. The answer has ``boxes``, in
+    pixels of the image, ``scores``, ``classes`` and ``count``, best first.
+
+    Args:
+        classes: Number of classes.
+        score: ``loss`` for exp(-loss) on the scored examples, as the paper rewards, or ``ap``:
+            after short trainings, average precision is low and noisy.
+        names: Names of the classes, for tables and pictures.
+        colours: RGB colours of the classes.
+    """
+
+    name = "detection"
+    headline = "ap50"
+    primary = ("boxes", "scores", "classes", "count")
+    target = TargetSpec("boxes", 0)
+
+    def __init__(
+        self,
+        classes: int,
+        *,
+        score: Literal["loss", "ap"] = "loss",
+        names: Sequence[str] | None = None,
+        colours: Sequence[Any] | None = None,
+    ) -> None:
+        self.channels = check_count("classes", classes)
+        if score not in ("loss", "ap"):
+            raise ConfigError(f"score is {score!r}, expected 'loss' or 'ap'")
+        for name, values in (("names", names), ("colours", colours)):
+            if values is not None:
+                check_length(name, values, classes, "class")
+        self.scoring = score
+        self.needs_validation_loss = score == "loss"
+        self.names = tuple(names or map(str, range(classes)))
+        self.colours = [tuple(map(int, colour)) for colour in colours or class_colours(classes)]
+
+    @property
+    def head(self) -> Head:
+        """A head with a logit per class, four distances and a centerness at each location."""
+        return Head(self.name, self.channels)
+
+    def settings(self) -> Mapping[str, Any]:
+        """Returns the way in which candidates are scored."""
+        return {"score": self.scoring}
+
+    def encode(self, target: Any, image_size: Size) -> tf.Tensor:
+        """Returns what each location learns: class, distances and centerness."""
+        return fcos.assigned(tf.cast(target, tf.float32), image_size)
+
+    def loss(
+        self, encoded: tf.Tensor, outputs: Outputs, *, at: Resolution = "target"
+    ) -> tf.Tensor:
+        """Returns the sum of the losses of classes, boxes and centerness."""
+        parts = [fcos.flat(outputs, name) for name in ("classes", "boxes", "centerness")]
+        return tf.add_n(list(fcos.losses(encoded, *parts)))
+
+    def metrics(self) -> Metrics:
+        """Returns metrics of average precision, as COCO and as PASCAL VOC define it."""
+        return AveragePrecision(self)
+
+    def score(self, result: Result) -> float:
+        """Returns exp(-loss), which falls as the loss grows and is above 0, or the precision."""
+        return math.exp(-result["loss"]) if self.scoring == "loss" else float(result["ap"])
+
+    def answer(self, outputs: Outputs, image_size: Size) -> Answer:
+        """Returns the best boxes of each image that do not overlap better ones of their class."""
+        return _best(self.undecoded(outputs, image_size))
+
+    def undecoded(self, outputs: Outputs, image_size: Size) -> Answer:
+        """Returns the best candidates of each level, of which many overlap."""
+        boxes = fcos.corners(fcos.flat(outputs, "boxes"), image_size)
+        probability = tf.sigmoid(fcos.flat(outputs, "classes"))
+        scores = probability * tf.sigmoid(fcos.flat(outputs, "centerness"))
+        scores = tf.where(probability > _LEAST_PROBABILITY, scores, 0.0)
+        found, first = [], 0
+        for height, width in fcos.level_sizes(image_size).values():
+            level = slice(first, first := first + height * width)
+            found.append(self._candidates(boxes[:, level], scores[:, level]))
+        names = ("candidate_boxes", "candidate_scores", "candidate_classes")
+        return {
+            name: tf.concat(parts, axis=1)
+            for name, parts in zip(names, zip(*found, strict=True), strict=True)
+        }
+
+    def _candidates(self, boxes: tf.Tensor, scores: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Returns boxes, scores and classes of the best pairs of location and class."""
+        pairs = boxes.shape[1] * self.channels
+        flat = tf.reshape(scores, (-1, pairs))
+        best, index = tf.math.top_k(flat, min(_CANDIDATES, pairs))
+        location, label = index // self.channels, index % self.channels
+        return tf.gather(boxes, location, batch_dims=1), best, label
+
+    def decoded(self, answer: Answer) -> Answer:
+        """Chooses the best boxes among the candidates of an undecoded answer."""
+        if "boxes" in answer:
+            return answer
+        found = _best({name: tf.constant(values) for name, values in answer.items()})
+        return {name: values.numpy() for name, values in found.items()}
+
+    def agreement(self, answer: Answer, reference: Answer) -> np.ndarray:
+        """Returns the share of the reference's boxes that the answer has, at an IoU above 0.5."""
+        pairs = zip(_rows(answer), _rows(reference), strict=True)
+        return np.array([_agreement(*pair) for pair in pairs])
+
+    def in_picture(self, answer: Answer, geometry: InputGeometry, size: tf.Tensor) -> Answer:
+        """Returns the boxes of the only window in pixels of the picture, cut at its edges."""
+        found = {name: values[0] for name, values in answer.items()}
+        corners = tf.reshape(found["boxes"], (-1, 2, 2)) - 0.5
+        most = tf.cast(tf.stack([size[1], size[0]]), tf.float32)
+        inside = tf.clip_by_value(geometry.points(corners, size) + 0.5, 0.0, most)
+        return {**found, "boxes": tf.reshape(inside, (-1, 4))}
+
+    def paint(
+        self, image: np.ndarray, answer: Answer, *, size: Size | None = None, opacity: float = 1.0
+    ) -> np.ndarray:
+        """Returns the image with the boxes that are likely, their classes and scores."""
+        scores = np.asarray(answer["scores"])
+        shown = scores > _LEAST_SHOWN
+        corners = np.asarray(answer["boxes"])[shown].reshape(-1, 2) - 0.5
+        boxes = (fitted_points(corners, size, image) + 0.5).reshape(-1, 4)
+        labels = np.asarray(answer["classes"])[shown].astype(int)
+        texts = [
+            f"{self.names[n]} {score:.2f}" for n, score in zip(labels, scores[shown], strict=True)
+        ]
+        return with_boxes(image, boxes, [self.colours[n] for n in labels], texts)
+
+    def picture(self, image: np.ndarray, target: Any, outputs: Outputs) -> np.ndarray:
+        """Returns the image, once plain, once with the true and once with the found boxes."""
+        plain = photograph(image)
+        found = self.answer(single(outputs), plain.shape[:2])
+        truth = np.asarray(target)
+        truth = truth[truth[:, 4] >= 0]
+        labels = truth[:, 4].astype(int)
+        true = with_boxes(
+            plain, truth[:, :4], [self.colours[n] for n in labels], [self.names[n] for n in labels]
+        )
+        first = {name: np.asarray(values)[0] for name, values in found.items()}
+        return side_by_side(plain, true, self.paint(plain, first))
+
+    def about(self) -> Mapping[str, Any]:
+        """Returns the classes and their colours."""
+        return {"classes": list(self.names), "colours": [list(colour) for colour in self.colours]}
+
+    @classmethod
+    def of_model(cls, about: Mapping[str, Any]) -> "Detection":
+        """Returns the task of the model's classes."""
+        names = tuple(map(str, about.get("classes") or ("object",)))
+        colours = about.get("colours")
+        has_colours = isinstance(colours, list) and len(colours) == len(names)
+        return cls(len(names), names=names, colours=colours if has_colours else None)
+
+
+def _best(candidates: Answer) -> Answer:
+    """Returns the best boxes of each image among candidates, without overlaps in a class."""
+    parts = [candidates[f"candidate_{name}"] for name in ("boxes", "scores", "classes")]
+    if parts[0].shape[0] is not None:  # a fixed batch needs no loop in the graph
+        images = [_best_of_image(*(part[n] for part in parts)) for n in range(parts[0].shape[0])]
+        found = [tf.stack(values) for values in zip(*images, strict=True)]
+    else:
+        signature = (
+            *(tf.TensorSpec((MOST, 4), tf.float32), tf.TensorSpec((MOST,), tf.float32)),
+            *(tf.TensorSpec((MOST,), tf.int32), tf.TensorSpec((), tf.int32)),
+        )
+        found = tf.map_fn(
+            lambda image: _best_of_image(*image), tuple(parts), fn_output_signature=signature
+        )
+    return dict(zip(("boxes", "scores", "classes", "count"), found, strict=True))
+
+
+def _best_of_image(
+    boxes: tf.Tensor, scores: tf.Tensor, classes: tf.Tensor
+) -> tuple[tf.Tensor, ...]:
+    """Suppresses overlaps; boxes of different classes are moved apart, so that none overlap."""
+    usable = tf.math.is_finite(scores) & tf.reduce_all(tf.math.is_finite(boxes), axis=-1)
+    scores = tf.where(usable, scores, 0.0)
+    boxes = tf.where(usable[:, None], boxes, 0.0)
+    apart = (tf.reduce_max(boxes) + 1) * tf.cast(classes, tf.float32)
+    chosen, count = tf.raw_ops.NonMaxSuppressionV4(
+        boxes=boxes + apart[:, None],
+        scores=scores,
+        max_output_size=MOST,
+        iou_threshold=_MOST_OVERLAP,
+        score_threshold=0.0,
+        pad_to_max_output_size=True,
+    )
+    is_box = tf.range(MOST) < count
+    return (
+        tf.where(is_box[:, None], tf.gather(boxes, chosen), 0.0),
+        tf.where(is_box, tf.gather(scores, chosen), 0.0),
+        tf.where(is_box, tf.cast(tf.gather(classes, chosen), tf.int32), int(NO_BOX)),
+        count,
+    )
+
+
+def _rows(answer: Answer) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields the likely boxes and their classes of each image."""
+    for boxes, scores, classes in zip(
+        *(np.asarray(answer[name]) for name in ("boxes", "scores", "classes")), strict=True
+    ):
+        shown = scores > _LEAST_SHOWN
+        yield boxes[shown], classes[shown]
+
+
+def _agreement(
+    answer: tuple[np.ndarray, np.ndarray], reference: tuple[np.ndarray, np.ndarray]
+) -> float:
+    (boxes, classes), (others, labels) = answer, reference
+    if not len(others):
+        return float(not len(boxes))
+    same = (overlaps(others, boxes) > 0.5) & (labels[:, None] == classes[None])
+    return float(same.any(axis=1).mean()) if len(boxes) else 0.0
