@@ -53,6 +53,8 @@ def _of_the_space(config: Config) -> Iterator[Conflict]:
     known = space.network_settings
     if "auxiliary" not in known and network.auxiliary not in (None, "none"):
         yield Conflict("network.auxiliary", f"none, as space {space.name} has no auxiliaries")
+    if "head_width" not in known and network.head_width is not None:
+        yield Conflict("network.head_width", f"null, as space {space.name} has no towers")
     if "sep_repeats" not in known and network.sep_repeats is not None:
         yield Conflict(
             "network.sep_repeats", f"null, as space {space.name} repeats no convolution"

@@ -118,6 +118,7 @@ class Network(Section):
     """
 
     width: Annotated[int, Meta(ge=1, le=4096)] | None = None
+    head_width: Annotated[int, Meta(ge=1, le=4096)] | None = None
     sep_repeats: Annotated[int, Meta(ge=1, le=8)] | None = None
     auxiliary: Literal["cell", "classifier", "none"] | None = None
     encoder: str = "mobilenet_v2"

@@ -122,6 +122,21 @@ class CocoFile:
                 mask[inside] = ignore if item.iscrowd else label
         return mask
 
+    def boxes(self, name: str, size: tuple[int, int], labels: Mapping[int, int]) -> np.ndarray:
+        """Returns the boxes [boxes, 5] of a picture, crowds left out: x1, y1, x2, y2, class."""
+        rows = []
+        for item in self._annotated(name, size):
+            if item.iscrowd or item.category_id not in labels:
+                continue
+            if len(item.bbox or ()) != 4 or not all(map(math.isfinite, item.bbox or ())):
+                raise DataError(
+                    f"an object of {name} in {self.path} has no box, expected bbox [x, y, width, "
+                    "height]"
+                )
+            x, y, width, height = item.bbox  # type: ignore[misc]
+            rows.append((x, y, x + width, y + height, labels[item.category_id]))
+        return np.array(rows, np.float32).reshape(-1, 5)
+
     def largest_person(
         self, name: str, size: tuple[int, int], joints: int
     ) -> tuple[np.ndarray, float]:

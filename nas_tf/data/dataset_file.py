@@ -62,6 +62,7 @@ class Settings:
     depth: str | None = None
     depth_unit: float = 0.001
     keypoints: str | None = None
+    boxes: str | None = None
     joints: tuple[str, ...] | None = None
     swaps: tuple[tuple[str, str], ...] | None = None
     lines: Mapping[str, int] = field(default_factory=dict)
@@ -134,9 +135,13 @@ def _settings(path: Path, values: dict[str, Any], lines: dict[str, int]) -> Sett
 def _consistent(settings: Settings) -> Settings:
     """Returns the settings, or raises if a key is missing that another key needs."""
     classes, from_json = settings.classes, (settings.labels or "").lower().endswith(".json")
+    if settings.boxes and (settings.labels or settings.keypoints):
+        raise settings.error("boxes", "boxes is given with other targets, expected boxes alone")
+    if settings.boxes and not classes and not settings.boxes.lower().endswith(".json"):
+        raise settings.error("boxes", "boxes needs the key classes, expected a list of names")
     if classes is None and settings.labels is not None and not from_json:
         raise settings.error("labels", "labels needs the key classes, expected a list of names")
-    if not (classes or from_json or settings.depth or settings.keypoints):
+    if not (classes or from_json or settings.depth or settings.keypoints or settings.boxes):
         raise settings.error(
             "", "key classes is missing, expected a list of names such as [soil, crop]"
         )
@@ -339,6 +344,18 @@ def _keypoints(node: yaml.Node) -> str:
     return text
 
 
+def _boxes(node: yaml.Node) -> str:
+    """Returns the path pattern of files of boxes."""
+    expected = (
+        "VOC's annotations/{name}.xml, YOLO's labels/{split}/{name}.txt, or a COCO JSON such as "
+        "annotations/{split}.json"
+    )
+    text = _path_pattern(node, expected)
+    if not text.lower().endswith((".xml", ".txt", ".json")):
+        raise _Refused(node, expected)
+    return text
+
+
 def _depth_unit(node: yaml.Node) -> float:
     """Returns the metres of a step in the depth maps."""
     expected = "metres a step above 0, such as 0.001"
@@ -376,6 +393,7 @@ _READERS: dict[str, Callable[[yaml.Node], Any]] = {
     "depth": _depth,
     "depth_unit": _depth_unit,
     "keypoints": _keypoints,
+    "boxes": _boxes,
     "joints": lambda node: _names(node, "a list of joints such as [nose, left eye, right eye]"),
     "swaps": _swaps,
 }

@@ -16,6 +16,8 @@ from nas_tf.data.files import IMAGE_SUFFIXES, read_depth, read_image, read_label
 from nas_tf.data.folder_annotations import Annotations
 from nas_tf.data.folder_layout import Layout
 from nas_tf.data.path_pattern import inside
+from nas_tf.data.voc_boxes import read_boxes
+from nas_tf.data.yolo_boxes import read_yolo
 from nas_tf.errors import DataError
 from nas_tf.pictures import REFUSED_SUFFIXES
 
@@ -134,12 +136,25 @@ class _Folder:
         if layout.depth is not None:
             path = layout.depth.path(layout.split_folder(layout.depth, split), name)
             example["depth"] = read_depth(path, layout.settings.depth_unit)
+        if layout.boxes is not None:
+            example["boxes"] = self._boxes(split, name, example["image"].shape[:2])
         if layout.keypoints is not None:
             coco = annotations.coco(layout.keypoints, split)
             size = example["image"].shape[:2]
             points, area = coco.largest_person(name, size, len(annotations.joints))
             example |= {"keypoints": points[None], "area": np.array([area], np.float32)}
         return example
+
+    def _boxes(self, split: str, name: str, size: tuple[int, int]) -> np.ndarray:
+        """Returns the boxes of a picture, from a JSON, VOC's XML or YOLO's text."""
+        boxes, annotations = self.layout.boxes, self.annotations
+        if boxes.is_json:
+            coco = annotations.coco(boxes, split)
+            return coco.boxes(name, size, annotations.indices(coco))
+        path = boxes.path(self.layout.split_folder(boxes, split), name)
+        if path.suffix.lower() == ".xml":
+            return read_boxes(path, annotations.classes)
+        return read_yolo(path, size, len(annotations.classes))
 
     def _label(self, split: str, name: str, size: tuple[int, int]) -> np.ndarray:
         """Returns the class of every pixel, from a JSON's outlines or from a label file."""

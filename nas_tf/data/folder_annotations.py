@@ -33,6 +33,7 @@ class Annotations:
         """Returns the folder's description for training and scoring."""
         layout, own_joints = self.layout, self.joints != coco_keypoints.INFO.joints
         patterns = {"label": layout.labels, "depth": layout.depth, "keypoints": layout.keypoints}
+        patterns["boxes"] = layout.boxes
         return DatasetInfo(
             name=name,
             title=f"Folder {layout.root.name}",
@@ -54,28 +55,36 @@ class Annotations:
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """The classes of dataset.yaml, or background and the categories of the first JSON."""
-        if self.settings.classes or self.layout.labels is None:
+        """The classes of dataset.yaml, or the categories of the first JSON.
+
+        Outlines leave pixels without an object, so background comes first; boxes have none.
+        """
+        source = self.layout.boxes or self.layout.labels
+        if self.settings.classes or source is None:
             return self.settings.classes or ()
-        categories = self.coco(self.layout.labels, self.layout.splits[0]).categories
+        categories = self.coco(source, self.layout.splits[0]).categories
         names = [
             category.name for category in sorted(categories, key=lambda category: category.id)
         ]
         background = [name for name in names if is_background(name)][:1] or ["background"]
-        classes = tuple(dict.fromkeys([*background, *names]))
+        first = [] if self.layout.boxes else background
+        classes = tuple(dict.fromkeys([*first, *names]))
         if len(classes) > 255:
-            raise self.settings.error("labels", f"{len(classes)} categories, expected at most 254")
+            key = "boxes" if self.layout.boxes else "labels"
+            raise self.settings.error(key, f"{len(classes)} categories, expected at most 254")
         return classes
 
     def indices(self, coco: CocoFile) -> dict[int, int]:
         """Returns the class index of every category of a JSON."""
         known = {category.name for category in coco.categories}
-        missing = [name for name in self.classes[1:] if name not in known]
+        classes = self.classes if self.layout.boxes else self.classes[1:]
+        missing = [name for name in classes if name not in known]
         if missing or (self.settings.classes is None and not known <= {*self.classes}):
             raise self.settings.error(
                 "classes",
                 f"classes are {_joined(self.classes)} and the categories of {coco.path} are "
-                f"{_joined(sorted(known))}, expected the same names after the first",
+                f"{_joined(sorted(known))}, expected the same names"
+                + ("" if self.layout.boxes else " after the first"),
             )
         index_of = {name: index for index, name in enumerate(self.classes)}
         return {

@@ -27,7 +27,8 @@ class Layout:
     @cached_property
     def labels(self) -> PathPattern | None:
         """The pattern of the label files, or the JSON of the outlines."""
-        text = self.settings.labels or ("labels" if self.settings.classes else None)
+        is_usual = self.settings.classes and not self.settings.boxes
+        text = self.settings.labels or ("labels" if is_usual else None)
         return PathPattern(self.root, text, targets=True) if text else None
 
     @cached_property
@@ -42,10 +43,16 @@ class Layout:
         text = self.settings.keypoints
         return PathPattern(self.root, text) if text else None
 
+    @cached_property
+    def boxes(self) -> PathPattern | None:
+        """The pattern of the files of boxes, or the JSON of all boxes."""
+        text = self.settings.boxes
+        return PathPattern(self.root, text) if text else None
+
     @property
     def _patterns(self) -> list[PathPattern]:
         """The patterns of all kinds of files, pictures first."""
-        patterns = (self.images, self.labels, self.depth, self.keypoints)
+        patterns = (self.images, self.labels, self.depth, self.keypoints, self.boxes)
         return [pattern for pattern in patterns if pattern is not None]
 
     @cached_property
@@ -54,7 +61,8 @@ class Layout:
         if self.settings.splits:
             self._check_folders()
             return list(self.settings.splits)
-        files = [file for file in (self.keypoints, self.labels) if file and file.is_json]
+        given = (self.keypoints, self.labels, self.boxes)
+        files = [file for file in given if file and file.is_json]
         for pattern in [file for file in files if file.has_split] or [self.images]:
             found = pattern.splits() if pattern.has_split else []
             if found:
@@ -78,7 +86,7 @@ class Layout:
     @property
     def names_from(self) -> PathPattern | None:
         """The JSON that names the pictures, or None if there is no JSON."""
-        patterns = (self.keypoints, self.labels)
+        patterns = (self.keypoints, self.labels, self.boxes)
         return next((pattern for pattern in patterns if pattern and pattern.is_json), None)
 
     def listing(self, split: str) -> str | None:

@@ -15,6 +15,7 @@ from nas_tf.errors import DataError
 
 _FIELD = re.compile(r"\{[^{}]*\}|[{}]")
 _LOSSY = (".jpg", ".jpeg")
+_BOX_SUFFIXES = (".xml", ".txt")
 
 
 def fault_of(text: str) -> str | None:
@@ -164,8 +165,8 @@ def _entries(folder: Path) -> list["os.DirEntry[str]"]:
 
 
 def _has_suffix(pattern: str) -> bool:
-    """Returns whether a pattern ends with a picture's suffix."""
-    return pattern.lower().endswith(IMAGE_SUFFIXES)
+    """Returns whether a pattern ends with the suffix of a picture or of a file of boxes."""
+    return pattern.lower().endswith((*IMAGE_SUFFIXES, *_BOX_SUFFIXES))
 
 
 def _regex(pattern: str) -> re.Pattern[str]:

@@ -25,7 +25,7 @@ def add_network(draft: Draft, genotype: Genotype, head: Head, settings: Settings
     taps = settings.encoder.add(draft, FcosSpace.taps)
     draft.start_part("decoder", epsilon=1e-5, momentum=0.9)
     levels = add_pyramid(draft, taps, design, settings.width)
-    _add_heads(draft, levels, design.head, head.channels, settings.head_width or settings.width)
+    add_heads(draft, levels, design.head, head.channels, settings.head_width or settings.width)
 
 
 def part_of(layer: Layer) -> str:
@@ -112,7 +112,7 @@ def _add_operation(draft: Draft, x: Layer, op: str, name: str) -> Layer:
     return draft.relu(draft.batch_norm(x, f"{name}.bn"), f"{name}.relu")
 
 
-def _add_heads(
+def add_heads(
     draft: Draft, levels: dict[str, Layer], towers: Towers | None, classes: int, width: int
 ) -> None:
     """Adds the towers and predictors of each level; shared layers use the arrays of P3's."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from nas_tf import spaces
 from nas_tf.genotype import Genotype
-from nas_tf.spaces import auxcell, dpc, template
+from nas_tf.spaces import auxcell, dpc, fcos, template
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,26 @@ def _dpc(genotype: Genotype) -> list[Panel]:
     return [_layered("dense prediction cell", nodes, arrows)]
 
 
+def _fcos(genotype: Genotype) -> list[Panel]:
+    design = fcos.FcosDesign.of(genotype)
+    levels = [2, 3, 4, 5]
+    for block in design.blocks:
+        levels.append(min(levels[block.left], levels[block.right]))
+    items = [(block[:2], fcos.AGGREGATIONS[block.aggregation][:8]) for block in design.blocks]
+    pyramid = _connectivity(items, levels, 4, design.loose or [1, 2, 3])
+    ops = (1,) * 4 if design.head is None else design.head.ops
+    share = 0 if design.head is None else design.head.share
+    nodes, arrows = [Node("level", "level", "tap")], []
+    for n, op in enumerate(ops):
+        name = fcos.HEAD_OPS[op]
+        weights = "own" if n < share else "shared"
+        nodes.append(Node(f"layer{n + 1}", f"{name[:10]}\n{weights}", op_kind(name)))
+        arrows.append((nodes[-2].name, nodes[-1].name))
+    nodes.append(Node("output", "output", "output"))
+    arrows.append((nodes[-2].name, "output"))
+    return [replace(pyramid, title="pyramid"), _layered("towers of the head", nodes, arrows)]
+
+
 def _connectivity(
     blocks: list[tuple[tuple[int, int], str]], levels: list[int], taps: int, loose: list[int]
 ) -> Panel:
@@ -182,5 +202,6 @@ DIAGRAMS: dict[str, Callable[[Genotype], list[Panel]]] = {
     "auxcell": _auxcell,
     "template": _template,
     "dpc": _dpc,
+    "fcos": _fcos,
 }
 """The functions that lay out the genotypes of a space; another space has a plain panel."""

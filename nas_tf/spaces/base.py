@@ -7,6 +7,7 @@ estimates how many different networks a space has.
 import json
 import math
 import random
+import re
 import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ def read_brackets(text: str) -> Any:
         raise GenotypeError(
             f"genotype text has {len(text)} characters, expected at most {_MAX_TEXT}"
         )
-    as_json = text.translate(str.maketrans("()'", '[]"'))
+    as_json = re.sub(r",\s*\]", "]", text.translate(str.maketrans("()'", '[]"')))
     try:
         value = json.loads(as_json)
     except (ValueError, RecursionError) as error:

@@ -55,7 +55,7 @@ class FcosDesign:
     ::
 
         design = FcosDesign.of(spaces.resolve("nas-fcos"))
-        design.added, design.outputs  # ([6], [8, 9, 10])
+        design.outputs  # [8, 9, 10]
     """
 
     blocks: tuple[Block, ...]
@@ -98,7 +98,7 @@ class FcosSpace(SearchSpace):
 
     ::
 
-        space = FcosSpace(search="head", fpn="[[3,3,4,4,1],[3,3,4,4,1],…]")
+        space = FcosSpace(search="head", fpn=str(spaces.resolve("nas-fcos-fpn")))
 
     Args:
         search: The part that the tokens choose: the pyramid ``fpn`` under the plain head of FCOS,

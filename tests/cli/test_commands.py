@@ -112,6 +112,7 @@ def test_cost_answers_row_by_row(tmp_path: Path) -> None:
     assert done.returncode == 0
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert answers[0] == {
+        "valid": True,
         "params_decoder": 817_109,
         "params_encoder": 1_811_712,
         "params_aux": 404_607,
@@ -124,8 +125,8 @@ def test_cost_answers_row_by_row(tmp_path: Path) -> None:
     assert answers[1]["params_decoder"] == 399_717
     assert [answer["error"] for answer in answers[2:]] == [
         "genotype has 1 parts (connections, cell), expected 2",
-        "key 'colour' is unknown, expected genotype, width, sep_repeats, encoder, num_classes, "
-        "input",
+        "key 'colour' is unknown, expected genotype, width, head_width, sep_repeats, encoder, "
+        "backbone, num_classes, input",
         "input 8x8 is smaller than the encoder's stride, expected at least 32x32",
         "num_classes is 0, expected an integer of 1 or more",
         "width is 'wide', expected an integer of 1–4096",
@@ -182,7 +183,7 @@ def test_cost_reads_names_and_survives_bytes_that_are_no_text(tmp_path: Path) ->
         (
             ["show", "[1,2]"],
             "genotype [1, 2] has the shape of no space, expected brackets of auxcell, template, "
-            "dpc",
+            "dpc, fcos",
         ),
         (
             ["sample", "{name: auxcell, blocks: 11}"],
@@ -194,7 +195,7 @@ def test_cost_reads_names_and_survives_bytes_that_are_no_text(tmp_path: Path) ->
         ),
         (
             ["sample", "darts"],
-            "space 'darts' is unknown, expected one of auxcell, template, dpc",
+            "space 'darts' is unknown, expected one of auxcell, template, dpc, fcos",
         ),
         (
             ["show", "arch0", "--input", "big"],

@@ -163,11 +163,11 @@ def test_a_trained_teacher_teaches(place: Path) -> None:
         (
             ["train", NETWORK, "--config", "small.yaml", "network.weights=none.h5"],
             "weights PLACE/none.h5: no such file, expected weights of mobilenet_v2 of alpha "
-            "1.0 as Keras saves them",
+            "0.35 as Keras saves them",
         ),
         (
             ["train", "dpc-top1", "--config", "small.yaml"],
-            "dpc-top1 belongs to space dpc, not to auxcell",
+            "dpc-top1 belongs to space dpc, not to auxcell (blocks=1, branches=1)",
         ),
         (
             ["finetune", "nowhere", "--task", "depth", "--config", "small.yaml"],

@@ -20,6 +20,7 @@ from tests.sampling import times
 SMALL = "space: auxcell\ndata: {name: camvid}\n"
 FILES = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 GENOTYPES = {"auxcell": "arch1", "template": "wacv-arch1", "dpc": "dpc-top1"}
+GENOTYPES["fcos"] = "nas-fcos"
 
 
 def refused(source: str | Path, *overrides: str) -> str:
@@ -180,7 +181,7 @@ def test_a_key_in_the_wrong_place_gets_the_right_one_suggested(
 @pytest.mark.parametrize("space", spaces.SPACES)
 def test_the_smallest_crop_is_that_of_the_networks(space: str) -> None:
     genotype = spaces.resolve(GENOTYPES[space], space)
-    options = {"settings": networks.settings.search(space, width=8)}
+    options = {"settings": networks.settings.search(space, width=32)}
     least = spaces.get(space).smallest_side
     networks.blueprint_of(genotype, 3, input_size=(least, least), **options)
     with pytest.raises(ConfigError, match=f"expected at least {least}x{least}"):

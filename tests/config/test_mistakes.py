@@ -66,7 +66,7 @@ def refused(source: str | Path, *overrides: str) -> str:
         ),
         (
             "space: aux\ndata: {name: camvid}\n",
-            "space is aux in small.yaml line 1, expected one of auxcell, dpc, template",
+            "space is aux in small.yaml line 1, expected one of auxcell, dpc, fcos, template",
         ),
         (
             SMALL + "stage_two: 3\n",
@@ -89,7 +89,8 @@ def refused(source: str | Path, *overrides: str) -> str:
         ),
         (
             "data: {name: camvid}\n",
-            "key space is missing in small.yaml line 1, expected one of auxcell, dpc, template",
+            "key space is missing in small.yaml line 1, expected one of auxcell, dpc, fcos, "
+            "template",
         ),
         (
             "space: dpc\ndata: {}\n",

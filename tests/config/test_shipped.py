@@ -9,6 +9,7 @@ from nas_tf import config, spaces
 from nas_tf.config.schema import Config, Schedule
 from nas_tf.data.registry import dataset_info
 from nas_tf.errors import ConfigError, DataError
+from nas_tf.genotype import Genotype
 from nas_tf.training import from_config, gate, preflight
 from nas_tf.training.full_run import FullRun
 from nas_tf.training.optimizers import learning_rate_factor
@@ -19,6 +20,10 @@ from tests.config import tiny
 ROOT = Path(__file__).parents[2]
 FILES = {path.stem: path for path in sorted((ROOT / "configs").glob("*.yaml"))}
 GENOTYPES = {"auxcell": "arch1", "template": "wacv-arch1", "dpc": "dpc-top1"}
+GENOTYPES["fcos"] = (
+    "[[2,3,0,1,1],[3,3,0,1,1],[4,3,0,3,0],[1,3,0,3,1],[5,3,0,2,1],[4,7,2,1,0],[7,2,1,0,1]]"
+)
+TARGETS = {"segmentation": "label", "depth": "depth", "pose": "keypoints", "detection": "boxes"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,6 +58,8 @@ def miniature(name: str) -> Config:
         small += ["data.name=nyuv2_depth", "data.val_split=test"]
     elif shipped.data.target == "keypoints":
         small += ["data.name=mpii_pose"]
+    elif dataset_info(shipped.data.name).targets == ("boxes",):
+        small += ["data.name=shapes_boxes", "network.width=32", "stage_one.batch=100"]
     else:
         small += ["data.name=cityscapes_seg", "data.train_split=train", "task.background=null"]
         small += [
@@ -62,16 +69,18 @@ def miniature(name: str) -> Config:
     return config.load(FILES[name], small)
 
 
+def genotype_of(shipped: Config) -> Genotype:
+    return spaces.resolve(GENOTYPES[spaces.get(shipped.space).name], shipped.space)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_task_and_space_agree_and_every_network_can_be_built(name: str) -> None:
     shipped = config.load(FILES[name])
     task = from_config.task_for(shipped)
-    assert {"segmentation": "label", "depth": "depth", "pose": "keypoints"}[
-        task.name
-    ] == task.target.key
+    assert TARGETS[task.name] == task.target.key
     splits = dataset_info(shipped.data.name).splits
     assert {shipped.data.train_split, shipped.data.val_split} <= set(splits)
-    genotype = spaces.resolve(GENOTYPES[shipped.space], shipped.space)
+    genotype = genotype_of(shipped)
     for phase, stages in (
         ("search", ("stage_one", "stage_two", "reward")),
         ("published", ("full", "evaluate")),
@@ -79,7 +88,7 @@ def test_task_and_space_agree_and_every_network_can_be_built(name: str) -> None:
         build = from_config.blueprint_builder(shipped, genotype, phase)
         for stage in stages:
             blueprint = build(from_config.view_of(shipped, stage).crop)
-            assert blueprint.by_name[blueprint.outputs["logits"]].channels == task.channels
+            assert blueprint.output().channels == task.channels
 
 
 @pytest.mark.slow
@@ -87,7 +96,7 @@ def test_task_and_space_agree_and_every_network_can_be_built(name: str) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_a_miniature_of_each_runs(name: str, written: None, tmp_path: Path) -> None:
     small = miniature(name)
-    genotype = spaces.resolve(GENOTYPES[small.space], small.space)
+    genotype = genotype_of(small)
     if small.data.target in ("depth", "keypoints"):
         finished = FullRun(small, genotype, tmp_path).run()
         assert all(path.exists() for path in finished.files)

@@ -217,7 +217,8 @@ def test_what_is_not_there_says_what_to_do(tmp_path: Path) -> None:
         builder_class("camvit")
     assert line_of(error) == (
         "dataset 'camvit' is unknown, expected shapes, camvid, voc2012_seg, cityscapes_seg, "
-        "person_part, nyuv2_depth, coco_keypoints, mpii_pose or folder:DIR, did you mean camvid?"
+        "person_part, nyuv2_depth, coco_keypoints, mpii_pose, shapes_boxes, "
+        "bccd, voc2007_det, voc2012_det or folder:DIR, did you mean camvid?"
     )
 
 

@@ -13,6 +13,7 @@ from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.fused import Op
 
 SPACES = st.sampled_from(tuple(spaces.SPACES))
+OF_ONE_MAP = st.sampled_from(("auxcell", "template", "dpc"))
 SEEDS = st.integers(0, 10_000)
 
 
@@ -22,7 +23,7 @@ def blueprint_of(space: str, seed: int) -> Blueprint:
     return networks.blueprint_of(genotype, 11, input_size=(97, 129), settings=settings)
 
 
-@given(SPACES, SEEDS)
+@given(OF_ONE_MAP, SEEDS)
 def test_every_layer_is_in_one_operation_and_products_are_kept(space: str, seed: int) -> None:
     blueprint = blueprint_of(space, seed)
     nodes, shipped = fused.fuse(blueprint), blueprint.deployed()
@@ -42,7 +43,7 @@ def test_every_layer_is_in_one_operation_and_products_are_kept(space: str, seed:
     assert products == networks.cost(shipped).madds
 
 
-@given(SPACES, SEEDS)
+@given(OF_ONE_MAP, SEEDS)
 def test_nodes_read_what_was_computed_before(space: str, seed: int) -> None:
     blueprint = blueprint_of(space, seed)
     known = {layer.name for layer in blueprint.layers if layer.kind in ("input", "zero")}

@@ -13,6 +13,8 @@ from serving import graph, images
 from serving.shipment import Shipment
 
 SIZE = (64, 96)
+SPACES = ("auxcell", "template", "dpc")
+"""The spaces whose networks compute one map."""
 CLASSES = ("road", "sky", "car", "person", "pole")
 TASKS: dict[str, Task] = {
     "segmentation": Segmentation(len(CLASSES), names=CLASSES),

@@ -14,6 +14,7 @@ from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.keras_model import realise
 from nas_tf.networks.state import fill_model
 from serving import lite_models
+from tests.serving.shipped import SPACES
 
 NAMES = {
     "conv": "CONV_2D",
@@ -65,7 +66,7 @@ def run(model: bytes) -> tuple[Counter[str], np.ndarray, np.ndarray]:
 
 
 @pytest.mark.quick(9)
-@pytest.mark.parametrize("space", spaces.SPACES)
+@pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("seed", [0, 2])
 def test_a_network_runs_the_expected_operations_and_computes_what_keras_does(
     space: str, seed: int
@@ -81,7 +82,7 @@ def test_a_network_runs_the_expected_operations_and_computes_what_keras_does(
 
 
 @pytest.mark.quick(3)
-@pytest.mark.parametrize("space", spaces.SPACES)
+@pytest.mark.parametrize("space", SPACES)
 def test_an_operation_alone_is_that_operation(space: str) -> None:
     distinct: dict[str, fused.Op] = {}
     for seed in range(20):

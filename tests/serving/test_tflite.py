@@ -15,17 +15,16 @@ from flatbuffers.packer import uoffset
 from flatbuffers.table import Table
 from tensorflow.lite.python import schema_py_generated as schema
 
-from nas_tf import spaces
 from nas_tf.errors import ConfigError, DataError
 from serving import lite_metadata, tflite
 from serving.lite_runner import LiteModel, runtimes
 from serving.parity import compare, keras_answers
 from serving.shipment import Shipment
-from tests.serving.shipped import CLASSES, SIZE, TASKS, check_alike, pictures, shipment
+from tests.serving.shipped import CLASSES, SIZE, SPACES, TASKS, check_alike, pictures, shipment
 
 ARCHS = ("arch0", "arch1", "arch2")
 # The random depths of a DPC differ by less than a step of 8 bits.
-SMALLER = [(space, "pose") for space in spaces.SPACES] + [
+SMALLER = [(space, "pose") for space in SPACES] + [
     ("auxcell", "depth"),
     ("template", "depth"),
 ]
@@ -66,7 +65,7 @@ def wanted_of(space: str, task: str) -> dict[str, np.ndarray]:
 
 @pytest.mark.quick(9)
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("space", spaces.SPACES)
+@pytest.mark.parametrize("space", SPACES)
 def test_it_answers_as_the_keras_model(space: str, task: str, runtime: ModuleType) -> None:
     _, content = of_task(space, task, "fp32")
     given = LiteModel(content, runtime=runtime)(pictures())

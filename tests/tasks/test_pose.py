@@ -163,7 +163,7 @@ def test_oks_by_hand() -> None:
 def test_oks_takes_its_figures_from_pycocotools() -> None:
     from pycocotools.coco import COCO
 
-    from nas_tf.tasks.pose_metrics import _found, _truth
+    from nas_tf.tasks.pose_metrics import _annotation, _found
 
     task = Pose(17, score="oks")
     size = (64, 96)
@@ -176,9 +176,17 @@ def test_oks_takes_its_figures_from_pycocotools() -> None:
         metrics.update({"keypoints": points, "area": area}, {"logits": maps}, size)
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
-        truth.dataset = _truth(metrics._people)
+        numbered = list(enumerate(metrics._people, 1))
+        truth.dataset = {
+            "images": [{"id": n} for n, _ in numbered],
+            "annotations": [
+                {"id": n, "iscrowd": 0, **_annotation(n, *person[:2])} for n, person in numbered
+            ],
+            "categories": [{"id": 0, "name": "person"}],
+        }
         truth.createIndex()
-        direct = COCOeval(truth, truth.loadRes(_found(metrics._people)), "keypoints")
+        found = [_found(n, *person[2:]) for n, person in numbered]
+        direct = COCOeval(truth, truth.loadRes(found), "keypoints")
         direct.evaluate()
         direct.accumulate()
         direct.summarize()

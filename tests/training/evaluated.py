@@ -37,7 +37,7 @@ def experiment(**changes: Any) -> Config:
     """Returns the small configuration with sections changed key by key."""
     content = json.loads(json.dumps(SMALL))
     for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(content.get(key), dict):
+        if key != "space" and isinstance(value, dict) and isinstance(content.get(key), dict):
             content[key] |= value
         else:
             content[key] = value

@@ -98,7 +98,8 @@ def refused(check: Callable[[Config], None], configuration: Config) -> str:
         (
             ["data.name=shape"],
             "dataset 'shape' is unknown, expected shapes, camvid, voc2012_seg, cityscapes_seg, "
-            "person_part, nyuv2_depth, coco_keypoints, mpii_pose or folder:DIR, did you mean "
+            "person_part, nyuv2_depth, coco_keypoints, mpii_pose, shapes_boxes, bccd, "
+            "voc2007_det, voc2012_det or folder:DIR, did you mean "
             "shapes?",
         ),
     ],
