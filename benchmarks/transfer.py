@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nas_tf import spaces
 from nas_tf.genotype import Genotype
 
 WAYS = {"transferred": "from the trained network", "anew": "from ImageNet's encoder"}
@@ -38,7 +39,9 @@ def commands(
             name = f"{task}-{way}"
             first = ["finetune", str(trained), "--task", task]
             if way == "anew":
-                first = ["train", str(genotype), f"space={genotype.space}"]
+                section = spaces.space_of(genotype).section()
+                space = section if isinstance(section, str) else json.dumps(section)
+                first = ["train", str(genotype), f"space={space}"]
             found[name] = [*first, *recipe, "--out", str(out / name)]
     return found
 

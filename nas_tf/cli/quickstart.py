@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+from msgspec import structs
 
 from nas_tf import spaces
 from nas_tf.cli import options
@@ -38,8 +39,9 @@ def command(overrides: tuple[str, ...], workers: int, out: Path) -> None:
     teacher = out.with_name(f"{out.name}-teacher")
     settings = list(overrides)
     if not (teacher / "result.json").exists():
-        train(
-            load(CONFIG, settings), spaces.resolve(TEACHER), teacher, title="training the teacher"
-        )
+        genotype = spaces.resolve(TEACHER)  # of the usual size, whatever size is searched
+        space = spaces.space_of(genotype).section()
+        config = structs.replace(load(CONFIG, settings), space=space)
+        train(config, genotype, teacher, title="training the teacher")
     settings.append(f"teacher={teacher / 'last.keras'}")
     conduct(CONFIG, settings, out, workers=workers, resume=(out / filenames.RUN).exists())

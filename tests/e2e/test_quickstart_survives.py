@@ -21,6 +21,7 @@ SMALL = (
     *("network.alpha=0.35", "network.width=8", "network.weights=null", "stage_one.crop=[64,64]"),
     *("stage_one.epochs=1", "stage_one.views=1", "stage_one.batch=128", "stage_two.batch=128"),
     *("full_training.stages=[{epochs: 1, batch: 64, crop: [64, 64]}]", "threads=1"),
+    "space={name: auxcell, blocks: 1, branches: 1}",
 )
 TRIALS, KILLS = times(8, 6), times(5, 2)
 pytestmark = pytest.mark.slow
