@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nas_tf import quiet, spaces
+from nas_tf import quiet
 from nas_tf.errors import EnvironmentFault, TrainingError
 from serving import compress, graph, images, lite_runner, tflite
 from serving.compress import FineTuning
 from serving.fused_model import FusedModel
 from serving.shipment import Shipment
-from tests.serving.shipped import CLASSES, SIZE, pictures, shipment
+from tests.serving.shipped import CLASSES, SIZE, SPACES, pictures, shipment
 
 
 def logits_of(network: Shipment, pixels: np.ndarray) -> np.ndarray:
@@ -30,7 +30,7 @@ def lesson(network: Shipment, count: int = 16) -> tf.data.Dataset:
 
 @pytest.mark.quick(4)
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("space", spaces.SPACES)
+@pytest.mark.parametrize("space", SPACES)
 def test_the_fused_model_is_the_network_and_its_weights_go_back(space: str, seed: int) -> None:
     first = shipment(space, seed=seed)
     fused = FusedModel(first)
@@ -73,7 +73,7 @@ def int8_logits_of(network: Shipment, pixels: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("space", spaces.SPACES)
+@pytest.mark.parametrize("space", SPACES)
 def test_it_is_rounded_in_training_as_much_as_tflite_rounds_it(space: str) -> None:
     """As much and not alike: halves in the image are rounded up here and down there."""
     from serving import fake_quantised

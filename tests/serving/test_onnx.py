@@ -8,16 +8,15 @@ from pathlib import Path
 import onnx
 import pytest
 
-from nas_tf import spaces
 from serving import deployment
 from serving import onnx as exported
 from serving.parity import keras_answers
-from tests.serving.shipped import SIZE, TASKS, check_alike, pictures, shipment
+from tests.serving.shipped import SIZE, SPACES, TASKS, check_alike, pictures, shipment
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("space", spaces.SPACES)
+@pytest.mark.parametrize("space", SPACES)
 def test_it_answers_as_the_keras_model(space: str, task: str) -> None:
     item, pixels = shipment(space, task, seed=1), pictures()
     given = exported.OnnxModel(exported.convert(item), item)(pixels)

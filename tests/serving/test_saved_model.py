@@ -15,7 +15,6 @@ from PIL import Image
 from tensorflow.python.saved_model.loader_impl import parse_saved_model
 from tensorflow_serving.apis import prediction_log_pb2
 
-from nas_tf import spaces
 from nas_tf.errors import ConfigError, WeightsError
 from nas_tf.networks.keras_model import realise
 from nas_tf.networks.state import fill_model
@@ -23,7 +22,7 @@ from serving import images, saved_model
 from serving.parity import keras_answers
 from serving.shipment import Shipment
 from serving.signatures import DEFAULT, FILES, LOGITS
-from tests.serving.shipped import SIZE, TASKS, is_distinctive, pictures, shipment
+from tests.serving.shipped import SIZE, SPACES, TASKS, is_distinctive, pictures, shipment
 
 
 def logits_of(network: Shipment, pixels: np.ndarray) -> np.ndarray:
@@ -58,7 +57,7 @@ def signature(folder: Path, name: str) -> object:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("space", spaces.SPACES)
+@pytest.mark.parametrize("space", SPACES)
 def test_it_answers_as_the_keras_model(space: str, task: str, tmp_path: Path) -> None:
     item = shipment(space, task, seed=1)
     folder, pixels = saved_model.write(item, tmp_path), pictures()
