@@ -94,7 +94,8 @@ def test_an_unsuitable_run_for_a_warm_start_is_reported_once(tmp_path: Path, wor
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("workers", ["2", "1"])
 def test_a_search_starts_from_the_best_of_another_and_resumes_without_it(
     tmp_path: Path, workers: str
 ) -> None:

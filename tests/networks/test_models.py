@@ -69,7 +69,8 @@ def test_model_and_blueprint_agree(genotype: Genotype) -> None:
     kinds = {type(layer).__name__ for layer in model.layers}
     assert not kinds & {"Lambda", "Functional", "Resizing", "Rescaling", "Multiply"}
     assert not [name for name in kinds if name.endswith("OpLambda")]
-    assert all(len(layer.get_input_at(0)) == 2 for layer in model.layers if "Add" in type(layer).__name__)
+    sums = [layer for layer in model.layers if "Add" in type(layer).__name__]
+    assert all(len(layer.get_input_at(0)) == 2 for layer in sums)
 
 
 @pytest.mark.slow

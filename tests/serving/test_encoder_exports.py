@@ -41,7 +41,7 @@ def calibrated(blueprint: networks.Blueprint) -> Arrays:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["mobilenet_v2", "resnet50", "xception"])
+@pytest.mark.parametrize("name", ["resnet50", "xception"])  # all others are on mobilenet_v2
 def test_all_formats_answer_alike(name: str, tmp_path: Path) -> None:
     task, encoder = TASKS["segmentation"], encoders.get(name)
     settings = networks.Settings(width=8, sep_repeats=1, auxiliary="none", encoder=encoder)
