@@ -137,10 +137,10 @@ def _consistent(settings: Settings) -> Settings:
     classes, from_json = settings.classes, (settings.labels or "").lower().endswith(".json")
     if settings.boxes and (settings.labels or settings.keypoints):
         raise settings.error("boxes", "boxes is given with other targets, expected boxes alone")
-    if settings.boxes and not classes and not settings.boxes.lower().endswith(".json"):
-        raise settings.error("boxes", "boxes needs the key classes, expected a list of names")
-    if classes is None and settings.labels is not None and not from_json:
-        raise settings.error("labels", "labels needs the key classes, expected a list of names")
+    for key in ("boxes", "labels"):
+        text = getattr(settings, key)
+        if classes is None and text and not text.lower().endswith(".json"):
+            raise settings.error(key, f"{key} needs the key classes, expected a list of names")
     if not (classes or from_json or settings.depth or settings.keypoints or settings.boxes):
         raise settings.error(
             "", "key classes is missing, expected a list of names such as [soil, crop]"
@@ -316,42 +316,10 @@ def _path_pattern(node: yaml.Node, expected: str, part: str = "") -> str:
     return text
 
 
-def _images(node: yaml.Node) -> str:
-    """Returns the path pattern of the pictures."""
-    return _path_pattern(
-        node, "a folder such as images, or a pattern such as {split}/images/{name}.jpg"
-    )
-
-
-def _labels(node: yaml.Node) -> str:
-    """Returns the path pattern of the label files, or of a COCO JSON."""
-    return _path_pattern(
-        node, "a folder, a pattern such as masks/{split}/{name}.png, or a COCO JSON such as a.json"
-    )
-
-
-def _depth(node: yaml.Node) -> str:
-    """Returns the path pattern of the depth maps."""
-    return _path_pattern(node, "a folder, or a pattern such as depth/{split}/{name}.png")
-
-
-def _keypoints(node: yaml.Node) -> str:
-    """Returns the path pattern of a COCO JSON with keypoints."""
-    expected = "a COCO keypoints JSON such as annotations/{split}.json"
+def _with_ending(node: yaml.Node, endings: tuple[str, ...], expected: str) -> str:
+    """Returns a path pattern with one of the endings."""
     text = _path_pattern(node, expected)
-    if not text.lower().endswith(".json"):
-        raise _Refused(node, expected)
-    return text
-
-
-def _boxes(node: yaml.Node) -> str:
-    """Returns the path pattern of files of boxes."""
-    expected = (
-        "VOC's annotations/{name}.xml, YOLO's labels/{split}/{name}.txt, or a COCO JSON such as "
-        "annotations/{split}.json"
-    )
-    text = _path_pattern(node, expected)
-    if not text.lower().endswith((".xml", ".txt", ".json")):
+    if not text.lower().endswith(endings):
         raise _Refused(node, expected)
     return text
 
@@ -388,12 +356,25 @@ _READERS: dict[str, Callable[[yaml.Node], Any]] = {
     "label_map": _label_map,
     "splits": _splits,
     "palette": _palette,
-    "images": _images,
-    "labels": _labels,
-    "depth": _depth,
+    "images": lambda node: _path_pattern(
+        node, "a folder such as images, or a pattern such as {split}/images/{name}.jpg"
+    ),
+    "labels": lambda node: _path_pattern(
+        node, "a folder, a pattern such as masks/{split}/{name}.png, or a COCO JSON such as a.json"
+    ),
+    "depth": lambda node: _path_pattern(
+        node, "a folder, or a pattern such as depth/{split}/{name}.png"
+    ),
     "depth_unit": _depth_unit,
-    "keypoints": _keypoints,
-    "boxes": _boxes,
+    "keypoints": lambda node: _with_ending(
+        node, (".json",), "a COCO keypoints JSON such as annotations/{split}.json"
+    ),
+    "boxes": lambda node: _with_ending(
+        node,
+        (".xml", ".txt", ".json"),
+        "VOC's annotations/{name}.xml, YOLO's labels/{split}/{name}.txt, or a COCO JSON such as "
+        "annotations/{split}.json",
+    ),
     "joints": lambda node: _names(node, "a list of joints such as [nose, left eye, right eye]"),
     "swaps": _swaps,
 }
