@@ -3,16 +3,19 @@
 import math
 from contextlib import AbstractContextManager, nullcontext
 
+from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
 from nas_tf.networks import ops
 from nas_tf.networks.blueprint import Layer
-from nas_tf.networks.draft import Draft
+from nas_tf.networks.draft import Draft, ceil_div
 from nas_tf.networks.heads import Head
 from nas_tf.networks.settings import Builder, Settings
+from nas_tf.sizes import Size
 from nas_tf.spaces.fcos import AGGREGATIONS, HEAD_OPS, OPS, Block, FcosDesign, FcosSpace
 from nas_tf.spaces.fcos import Head as Towers
 
-LEVELS = ("p3", "p4", "p5", "p6", "p7")
+LEVELS = {"p3": 8, "p4": 16, "p5": 32, "p6": 64, "p7": 128}
+"""The levels of a pyramid and their strides."""
 _GROUPS, _DEFORMABLE_GROUPS = 32, 2
 _PRIOR = f"constant:{-math.log(99)}"
 """The bias of class logits at the start: a probability of 0.01."""
@@ -25,7 +28,23 @@ def add_network(draft: Draft, genotype: Genotype, head: Head, settings: Settings
     taps = settings.encoder.add(draft, FcosSpace.taps)
     draft.start_part("decoder", epsilon=1e-5, momentum=0.9)
     levels = add_pyramid(draft, taps, design, settings.width)
+    _check_sizes(draft, levels, settings)
     add_heads(draft, levels, design.head, head.channels, settings.head_width or settings.width)
+
+
+def level_sizes(image_size: Size) -> dict[str, Size]:
+    """Returns the size of each level: each layer of stride 2 rounds up."""
+    return {name: ceil_div(image_size, stride) for name, stride in LEVELS.items()}
+
+
+def _check_sizes(draft: Draft, levels: dict[str, Layer], settings: Settings) -> None:
+    """Raises ``ConfigError`` unless the levels have the sizes for which targets are made."""
+    if {name: x.size for name, x in levels.items()} != level_sizes(draft.input_size):
+        height, width = draft.input_size
+        raise ConfigError(
+            f"input {height}x{width} gives a detector on {settings.encoder} levels that are "
+            "smaller than their strides say, expected multiples of 32"
+        )
 
 
 def part_of(layer: Layer) -> str:
@@ -154,9 +173,9 @@ def _shared(
     draft: Draft, level: str, rest: str, is_shared: bool = True
 ) -> AbstractContextManager[None]:
     """Lets the layers of a level use the arrays of P3's, unless they have their own."""
-    if level == LEVELS[0] or not is_shared:
+    if level == "p3" or not is_shared:
         return nullcontext()
-    return draft.sharing(f"head.{level}.{rest}", f"head.{LEVELS[0]}.{rest}")
+    return draft.sharing(f"head.{level}.{rest}", f"head.p3.{rest}")
 
 
 def _add_head_layer(

@@ -10,10 +10,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from nas_tf.networks.fcos import LEVELS, level_sizes
 from nas_tf.sizes import Size
 
-LEVELS = {"p3": 8, "p4": 16, "p5": 32, "p6": 64, "p7": 128}
-"""The strides of the levels."""
 RANGES = {"p3": (-1, 64), "p4": (64, 128), "p5": (128, 256), "p6": (256, 512), "p7": (512, 1e8)}
 """The least and the largest of a box's distances that the locations of a level learn."""
 _ALPHA, _FAR = 0.25, 1e12
@@ -25,12 +24,6 @@ class Losses(NamedTuple):
     classes: tf.Tensor
     boxes: tf.Tensor
     centerness: tf.Tensor
-
-
-def level_sizes(image_size: Size) -> dict[str, Size]:
-    """Returns the size of each level: each convolution of stride 2 rounds up."""
-    height, width = image_size
-    return {name: (-(-height // s), -(-width // s)) for name, s in LEVELS.items()}
 
 
 def locations(image_size: Size) -> tf.Tensor:

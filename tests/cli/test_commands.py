@@ -134,6 +134,30 @@ def test_cost_answers_row_by_row(tmp_path: Path) -> None:
     ]
 
 
+def test_cost_of_detectors_counts_pyramid_and_head(tmp_path: Path) -> None:
+    """The figures are those of the released code with ResNet-50, which has no biases there."""
+    blocks = [[0, 1, 2, 4, 1]] * 3 + [[4, 5, 2, 4, 1], [6, 7, 2, 4, 1], [8, 1, 2, 4, 1]]
+    rows = [
+        {"genotype": "nas-fcos", "backbone": "resnet50", "width": 128},
+        {"genotype": "nas-fcos-fpn", "num_classes": 20, "input": [320, 416]},
+        {"genotype": [*blocks, [9, 1, 2, 4, 1]]},
+        {"genotype": "nas-fcos", "width": 48},
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = nas_tf("cost", "--space", "fcos", "--file", "rows.jsonl", cwd=tmp_path)
+    both, pyramid, refused, narrow = map(json.loads, done.stdout.splitlines())
+    assert (both["params_fpn"], both["params_head"]) == (3_314_312, 1_267_122)
+    assert (both["madds_fpn"], both["madds_head"]) == (14_088_392_704, 22_926_018_304)
+    assert (both["params_encoder"], both["madds_encoder"]) == (23_508_032, 66_888_499_200)
+    assert both["outputs"] == [[100, 136], [50, 68], [25, 34], [13, 17], [7, 9]]
+    assert (pyramid["valid"], pyramid["madds_fpn"]) == (True, 5_693_841_408)
+    assert refused == {
+        "valid": False,
+        "reason": "1 of its blocks are read by no other, expected 3 or more as outputs",
+    }
+    assert narrow == {"error": "head.p3.classes.layer1.gn: 32 groups do not divide 48 channels"}
+
+
 def test_cost_of_a_hundred_rows_is_quick(tmp_path: Path) -> None:
     sampled = nas_tf("sample", "auxcell", "--count", "100", "--seed", "3", cwd=tmp_path).stdout
     rows = "\n".join(json.dumps({"genotype": line}) for line in sampled.splitlines())

@@ -42,6 +42,10 @@ def read(source: str | Path, overrides: list[str]) -> tuple[Config | None, str]:
     ("overrides", "line"),
     [
         (
+            ["network.head_width=64"],
+            "network.head_width=64: expected null, as space auxcell has no towers",
+        ),
+        (
             ["space=dpc", "network.sep_repeats=2"],
             "network.sep_repeats=2: expected null, as space dpc repeats no convolution",
         ),

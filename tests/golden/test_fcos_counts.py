@@ -5,13 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nas_tf import networks
+from nas_tf.errors import ConfigError
 from nas_tf.networks.blueprint import Blueprint, Layer
 from nas_tf.networks.encoders import get
 from nas_tf.networks.heads import Head
 from nas_tf.networks.kinds import KINDS, STATISTICS
+from nas_tf.networks.state import initial_arrays
 from nas_tf.spaces import FcosSpace
 from nas_tf.spaces.fcos import FcosDesign
 
@@ -89,3 +92,27 @@ def test_codes_without_three_outputs_are_refused() -> None:
         genotype = FPN.decode(record["tokens"])
         assert FcosDesign.of(genotype).loose == record["unconsumed"]
         assert (FPN.refusal(genotype) is None) == record["valid"]
+
+
+def test_towers_may_have_a_width_of_their_own() -> None:
+    settings = networks.settings.published("fcos", width=64, head_width=96)
+    found = networks.blueprint_of("nas-fcos", 3, input_size=(64, 96), settings=settings)
+    assert found.by_name["head.p3.classes.layer1.conv"].channels == 96
+    assert found.by_name["p6.conv"].channels == 64
+
+
+def test_classes_begin_with_a_probability_of_a_hundredth() -> None:
+    settings = networks.settings.search("fcos", width=32)
+    found = networks.blueprint_of("nas-fcos-fpn", 3, input_size=(64, 96), settings=settings)
+    arrays = initial_arrays(found, seed=1)
+    bias = arrays["head.p3.classes.predictor", "bias"]
+    np.testing.assert_allclose(1 / (1 + np.exp(-bias)), 0.01, rtol=1e-5)
+    assert not arrays["head.p3.boxes.predictor", "bias"].any()
+
+
+def test_levels_of_other_sizes_than_targets_are_refused() -> None:
+    """Xception's first convolutions are not padded: at 97 pixels its maps are smaller."""
+    settings = networks.settings.search("fcos", width=32, encoder=get("xception"))
+    networks.blueprint_of("nas-fcos-fpn", 3, input_size=(96, 128), settings=settings)
+    with pytest.raises(ConfigError, match=r"^input 97x97 gives a detector on xception levels"):
+        networks.blueprint_of("nas-fcos-fpn", 3, input_size=(97, 97), settings=settings)

@@ -1,4 +1,4 @@
-"""A small decoder on every encoder answers alike in all formats that are shipped."""
+"""A small decoder on ResNet and Xception answers alike in all formats that are exported."""
 
 from pathlib import Path
 
