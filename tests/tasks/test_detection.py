@@ -200,3 +200,33 @@ def test_wrong_settings_are_one_line(arguments: dict[str, Any], line: str) -> No
     with pytest.raises(ConfigError) as error:
         Detection(**arguments)
     assert str(error.value) == line
+
+
+@pytest.mark.parametrize(
+    ("side", "label", "kept"),
+    [(59.5, 0, True), (60.5, 0, False), (60.5, 1, True), (100.0, 1, True)],
+)
+def test_a_box_gives_way_above_an_overlap_of_six_tenths_in_its_class(
+    side: float, label: int, kept: bool
+) -> None:
+    candidates = {
+        "candidate_boxes": np.array([[[0, 0, 100, 100], [0, 0, 100, side]]], np.float32),
+        "candidate_scores": np.array([[0.9, 0.8]], np.float32),
+        "candidate_classes": np.array([[0, label]], np.int32),
+    }
+    answer = Detection(2).decoded(candidates)
+    assert answer["count"].tolist() == [1 + kept]
+    assert answer["classes"][0, :3].tolist() == [0, label if kept else -1, -1]
+
+
+def test_classes_less_likely_than_a_twentieth_are_no_boxes() -> None:
+    """The probability of the class decides, before the centerness is taken into account."""
+    size = (64, 64)
+    count = sum(height * width for height, width in fcos.level_sizes(size).values())
+    logits = np.full((1, count, 1), np.log(0.04 / 0.96))
+    logits[0, 5] = np.log(0.06 / 0.94)
+    flat = {"classes": logits, "boxes": np.full((1, count, 4), 4.0)}
+    flat["centerness"] = np.zeros((1, count, 1))
+    answer = Detection(1).answer(outputs_of(size, flat), size)
+    assert answer["count"].numpy().tolist() == [1]
+    np.testing.assert_allclose(answer["scores"][0, 0], 0.03, rtol=1e-5)
