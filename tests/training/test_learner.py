@@ -291,8 +291,8 @@ def test_the_names_in_checkpoints_are_those_of_runs_started_before() -> None:
 
 def test_it_learns_a_batch_by_heart() -> None:
     learner = small.learner(auxiliary_weight=0.15, loss_at="logits")
-    losses = [float(learner.step(*small.batch(), small.RATES)) for _ in range(20)]
-    assert losses[-1] < 0.8 * losses[0]
+    losses = [float(learner.step(*small.batch(), small.RATES)) for _ in range(50)]
+    assert losses[-1] < 0.7 * losses[0]
 
 
 _TWO_DEVICES = """
