@@ -66,6 +66,11 @@ class Report:
             if unused:
                 noun, names = TARGETS[key].counted, ", ".join(unused)
                 notes.append(f"no {noun} is of class {names}: nothing is learnt of it")
+            notes += [
+                f"split {name} has no {TARGETS[key].counted}: it can neither train nor score"
+                for name, split in self.splits.items()
+                if not split.counts[key][:-1].any()
+            ]
         if "train" in self.info.splits and "val" not in self.info.splits:
             there = ", ".join(self.info.splits)
             notes.append(

@@ -1,4 +1,4 @@
-"""Reads a user's COCO annotation file: masks from outlines, and a person for each picture."""
+"""Reads a COCO annotation file: masks from outlines, boxes, and a person for each picture."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,10 @@ _JOINT_LIMIT = 1e6
 """The limit of a joint's coordinates."""
 _MOST_BITS = 60
 """The most bits of a count in a compressed mask."""
+_MOST_BYTES = 1 << 30
+"""The largest file; that of COCO 2017's training split has 448 MiB."""
+_ROUNDING = 0.5
+"""The pixels by which a box with rounded numbers may end outside its picture."""
 
 
 class _Image(msgspec.Struct):
@@ -36,12 +40,15 @@ class _Runs(msgspec.Struct):
     size: tuple[int, int]
 
 
+_Shape = list[list[float]] | _Runs
+
+
 class _Annotation(msgspec.Struct):
-    """An annotated object; polygons or run lengths outline it."""
+    """An annotated object; polygons or run lengths outline it, and are read when needed."""
 
     image_id: int | str
     category_id: int
-    segmentation: list[list[float]] | _Runs | None = None
+    segmentation: msgspec.Raw = msgspec.Raw()
     iscrowd: int = 0
     area: float = 0.0
     bbox: list[float] | None = None
@@ -51,6 +58,11 @@ class _Annotation(msgspec.Struct):
     def size(self) -> float:
         """The annotated area, or the area of the box if none is given."""
         return self.area or (self.bbox[2] * self.bbox[3] if len(self.bbox or ()) == 4 else 0.0)
+
+    @property
+    def is_outlined(self) -> bool:
+        """True if the annotation has an outline or a mask."""
+        return bytes(self.segmentation) not in (b"", b"null", b"[]")
 
     @property
     def has_joints(self) -> bool:
@@ -101,6 +113,11 @@ class CocoFile:
             if any(person.has_joints for person in self.annotations.get(image.id, ()))
         ]
 
+    @property
+    def has_outlines(self) -> bool:
+        """True if an object is outlined."""
+        return any(item.is_outlined for items in self.annotations.values() for item in items)
+
     def find(self, name: str) -> _Image:
         """Returns a picture by its name, or by the last part of the name if that is unique."""
         last_part = PurePosixPath(name).name
@@ -117,15 +134,20 @@ class CocoFile:
         objects = self._annotated(name, size)
         for item in sorted(objects, key=lambda item: (not item.iscrowd, -item.size)):
             label = labels.get(item.category_id, 0)
-            if item.segmentation is not None and label:
-                inside = self._covered(item.segmentation, size, name)
+            if item.is_outlined and label:
+                inside = self._covered(self._shape(item, name), size, name)
                 mask[inside] = ignore if item.iscrowd else label
         return mask
 
     def boxes(self, name: str, size: tuple[int, int], labels: Mapping[int, int]) -> np.ndarray:
         """Returns the boxes [boxes, 5] of a picture, crowds left out: x1, y1, x2, y2, class."""
-        rows = []
+        rows, known = [], {category.id for category in self.categories}
         for item in self._annotated(name, size):
+            if item.category_id not in known:
+                raise DataError(
+                    f"an object of {name} in {self.path} is of category {item.category_id}, "
+                    "expected an id of categories"
+                )
             if item.iscrowd or item.category_id not in labels:
                 continue
             if len(item.bbox or ()) != 4 or not all(map(math.isfinite, item.bbox or ())):
@@ -135,7 +157,11 @@ class CocoFile:
                 )
             x, y, width, height = item.bbox  # type: ignore[misc]
             rows.append((x, y, x + width, y + height, labels[item.category_id]))
-        return np.array(rows, np.float32).reshape(-1, 5)
+        boxes = np.array(rows, float).reshape(-1, 5)
+        cut = np.clip(boxes[:, :4], 0, (size[1], size[0]) * 2)
+        near = np.abs(cut - boxes[:, :4]) <= _ROUNDING
+        boxes[:, :4] = np.where(near, cut, boxes[:, :4])
+        return boxes.astype(np.float32)
 
     def largest_person(
         self, name: str, size: tuple[int, int], joints: int
@@ -170,9 +196,16 @@ class CocoFile:
             )
         return self.annotations.get(image.id, ())
 
-    def _covered(
-        self, shape: Sequence[Sequence[float]] | _Runs, size: tuple[int, int], name: str
-    ) -> np.ndarray:
+    def _shape(self, item: _Annotation, name: str) -> _Shape:
+        """Returns the polygons or the run lengths of an object."""
+        try:
+            return msgspec.json.decode(item.segmentation, type=_Shape)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise DataError(
+                f"an outline of {name} in {self.path} is neither polygons nor run lengths: {error}"
+            ) from error
+
+    def _covered(self, shape: _Shape, size: tuple[int, int], name: str) -> np.ndarray:
         """Returns the pixels of an outline or of a run-length mask."""
         height, width = size
         if isinstance(shape, _Runs):
@@ -205,6 +238,11 @@ def read_coco(path: Path) -> CocoFile:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{path} cannot be read: {reason}") from error
+    if status.st_size > _MOST_BYTES:
+        raise DataError(
+            f"{path} has {status.st_size:,} bytes, expected at most {_MOST_BYTES:,}: divide it "
+            "into files of fewer pictures"
+        )
     return _read_version(path, status.st_size, status.st_mtime_ns)
 
 

@@ -93,11 +93,12 @@ class PathPattern:
         """Returns the files of a split by name, in order; a name may have several suffixes."""
         expression, folder = self._expression(split), self.folder(split)
         deep = folder != self.root
+        accepted = _BOX_SUFFIXES if self.text.lower().endswith(_BOX_SUFFIXES) else suffixes
         found: dict[str, list[Path]] = {}
         for path in walk(folder, deep=deep):
             relative = path.relative_to(self.root).as_posix()
             match = expression.fullmatch(relative)
-            if match and path.suffix.lower() in suffixes:
+            if match and path.suffix.lower() in accepted:
                 found.setdefault(match["name"], []).append(path)
         return found
 

@@ -35,6 +35,11 @@ def _load(image: Path, annotation: Path, classes: Mapping[str, int]) -> Example:
     return {"image": read_image(image), "boxes": read_boxes(annotation, classes)}
 
 
+def read_names(path: Path) -> list[str]:
+    """Returns the class of each box of a file."""
+    return [(item.findtext("name") or "").strip() for item in _parsed(path).iter("object")]
+
+
 def read_boxes(path: Path, classes: Mapping[str, int] | Sequence[str]) -> np.ndarray:
     """Returns the boxes [boxes, 5] of a file: x1, y1, x2, y2 from the corner, and class.
 

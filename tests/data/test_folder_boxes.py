@@ -91,6 +91,15 @@ def test_a_wrong_line_is_reported(line: str, problem: str, folder: Path) -> None
     assert found.startswith(f"{path} line 1 {problem}")
 
 
+def test_a_huge_file_is_refused_before_it_is_read(folder: Path) -> None:
+    (folder / "dataset.yaml").write_text(as_text(folder))
+    path = folder / "boxes" / "train" / "b.txt"
+    with path.open("wb") as file:
+        file.truncate(1 << 29)
+    (problem,) = check(f"folder:{folder}").problems
+    assert problem.startswith(f"list {path} has more than 268,435,456 bytes")
+
+
 def test_a_box_outside_its_picture_is_found_by_the_check_and_left_out(folder: Path) -> None:
     (folder / "dataset.yaml").write_text(as_text(folder))
     (folder / "boxes" / "train" / "b.txt").write_text("1 0.9 0.5 0.5 0.2\n1 0.5 0.5 0 0\n")

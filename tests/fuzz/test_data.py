@@ -15,6 +15,7 @@ from PIL import Image
 from nas_tf.data.check import check
 from nas_tf.data.init import inspect, write
 from nas_tf.data.registry import dataset_info
+from tests.data.test_voc_boxes import annotation
 from tests.fuzz.fuzzed import another, hold, mangled, often, other_json, refused_at_most
 
 SETTINGS = {
@@ -38,6 +39,13 @@ ANNOTATED = {
         for item in OUTLINES
     ],
     "categories": [{"id": 1, "name": "crop", "keypoints": ["left_end", "right_end"]}],
+}
+BOXED = {
+    "xml": annotation(("crop", 2, 2, 9, 9), ("crop", 1, 1, 16, 12)),
+    "txt": "0 0.5 0.5 0.25 0.5\n0 0.5 0.5 1 1\n",
+    "json": json.dumps(
+        ANNOTATED | {"annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 4.5, 5]}]}
+    ),
 }
 ANNOTATED_SETTINGS = {
     "labels": "{split}.json",
@@ -94,6 +102,27 @@ def annotated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module", params=["labelled", "annotated", *BOXED])
+def original(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folders above, and pictures with boxes in each format."""
+    if request.param in BOXED:
+        return boxed(tmp_path_factory.mktemp("data") / "own", request.param)
+    return request.getfixturevalue(request.param)
+
+
+def boxed(folder: Path, kind: str) -> Path:
+    """Creates a picture with boxes in a format."""
+    path = folder / "images" / "train" / "0.png"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(file_of(NOISE, "png"))
+    boxes = folder / ("train.json" if kind == "json" else f"boxes/train/0.{kind}")
+    boxes.parent.mkdir(parents=True, exist_ok=True)
+    boxes.write_text(BOXED[kind])
+    pattern = "{split}.json" if kind == "json" else f"boxes/{{split}}/{{name}}.{kind}"
+    (folder / "dataset.yaml").write_text(yaml.safe_dump({"classes": ["crop"], "boxes": pattern}))
+    return folder
+
+
 def contents(path: Path) -> st.SearchStrategy[bytes]:
     """Returns contents that a file may have after damage."""
     content = path.read_bytes()
@@ -125,10 +154,7 @@ def damaged(times: int, examples: int, original: Path, place: Path, check: Calla
 
 
 @often
-@pytest.mark.parametrize("kind", ["labelled", "annotated"])
-def test_a_folder_is_checked_or_refused(
-    times: int, kind: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
+def test_a_folder_is_checked_or_refused(times: int, original: Path, tmp_path: Path) -> None:
     place = tmp_path / "own"
 
     def checked() -> None:
@@ -136,18 +162,15 @@ def test_a_folder_is_checked_or_refused(
             assert "\n" not in problem
             assert str(place) in problem
 
-    damaged(times, 50, request.getfixturevalue(kind), place, checked)
+    damaged(times, 50, original, place, checked)
 
 
 @often
-@pytest.mark.parametrize("kind", ["labelled", "annotated"])
-def test_a_folder_is_described_or_refused(
-    times: int, kind: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
+def test_a_folder_is_described_or_refused(times: int, original: Path, tmp_path: Path) -> None:
     place = tmp_path / "own"
 
     def described() -> None:
         write(inspect(place), overwrite=True)
         dataset_info(f"folder:{place}")
 
-    damaged(times, 25, request.getfixturevalue(kind), place, described)
+    damaged(times, 25, original, place, described)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from nas_tf.data.files import read_label
 from nas_tf.data.headers import read_header
@@ -26,6 +27,8 @@ _NAME_FILES = (
     *("classes.txt", "class_names.txt", "label_names.txt", "names.txt", "categories.txt"),
     *("objectinfo150.txt", "classes.json", "labels.json", "categories.json"),
 )
+_OTHER_ENDINGS = (".yaml", ".yml", ".names")
+"""The endings of YOLO's descriptions of a data set, under any name."""
 _MOST_BYTES = 1 << 20
 _MOST_NAMES = 255
 _MOST_COLOURS = 64
@@ -85,7 +88,8 @@ def find_names(root: Path, *folders: Path) -> ClassNames | None:
         if not folder.is_dir():
             continue
         present = {path.name.lower(): path for path in sorted(folder.iterdir())}
-        for name in _NAME_FILES:
+        others = [name for name in present if name.endswith(_OTHER_ENDINGS)]
+        for name in (*_NAME_FILES, *others):
             found = _read_names(present[name]) if name in present else None
             if found is not None:
                 return found
@@ -127,7 +131,11 @@ def _read_names(path: Path) -> ClassNames | None:
         text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".json":
             return _checked(path, _names_from_json(json.loads(text)), None)
-    except (OSError, ValueError, RecursionError):
+        if path.suffix.lower() in (".yaml", ".yml"):
+            content = yaml.safe_load(text)
+            names = content.get("names") if isinstance(content, dict) else None
+            return _checked(path, _names_from_json(names), None)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return None
     lines = [line.strip() for line in text.splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]

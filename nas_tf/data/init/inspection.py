@@ -1,5 +1,6 @@
 """Inspects a folder, and writes the findings as its dataset.yaml."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from nas_tf.data.files import read_lines
 from nas_tf.data.folder_annotations import Annotations
 from nas_tf.data.folder_layout import Layout
 from nas_tf.data.headers import Pictures
-from nas_tf.data.init import classes, text, tree
+from nas_tf.data.init import boxes, classes, text, tree
 from nas_tf.data.init.classes import Classes, ClassNames, Values, find_names
 from nas_tf.data.init.tree import Arrangement
 from nas_tf.errors import DataError
@@ -57,10 +58,17 @@ def inspect(folder: str | Path) -> Inspection:
     root = Path(folder).expanduser().resolve()
     if not root.is_dir():
         raise DataError(f"{root} is not a folder, expected one with pictures and their labels")
-    found = tree.find(root)
+    found = tree.find(root) or boxes.find(root)
+    if found is None:
+        raise DataError(
+            f"{root} has no labels that belong to its pictures: expected folders such as images "
+            "and masks or boxes with files of the same names, or the layout of VOC, Cityscapes or "
+            "COCO"
+        )
+    of_files = [text for text in (found.labels, found.boxes) if text and text[-5:] != ".json"]
     settings = Settings(
         path=root / NAME,
-        classes=("class0",) if found.labels and not found.labels.endswith(".json") else None,
+        classes=("class0",) if of_files else None,
         **_patterns(found),
         splits=dict(found.splits),
     )
@@ -73,11 +81,16 @@ def inspect(folder: str | Path) -> Inspection:
         inferred = _classes(root, found, values, layout)
         notes += inferred.notes + values.broken[:3]
     names = inferred.names if inferred else ()
-    if layout.labels is not None and layout.labels.is_json:
+    counted: Mapping[str, int] = {}
+    if layout.names_from is not None:
         names = Annotations(layout).classes
+    elif layout.boxes is not None:
+        surveyed = boxes.survey(root, _paths(layout, "boxes", members, most=sys.maxsize))
+        counted, notes = surveyed.counts, notes + surveyed.notes
+        names = tuple(counted)
     counts = {split: len(members[split]) for split in members}
     pictures = headers.survey_headers(_paths(layout, "images", members))
-    content = text.render(found, counts, pictures, names, inferred, values)
+    content = text.render(found, counts, pictures, names, counted, inferred, values)
     parse_settings(root / NAME, content)
     return Inspection(root, found, counts, pictures, names, notes, content)
 
@@ -103,7 +116,7 @@ def write(found: Inspection, *, overwrite: bool = False) -> list[Path]:
 
 def _patterns(found: Arrangement) -> dict[str, str]:
     """Returns the path patterns as settings."""
-    keys = ("images", "labels", "depth", "keypoints")
+    keys = ("images", "labels", "depth", "keypoints", "boxes")
     return {key: value for key in keys if (value := getattr(found, key)) is not None}
 
 
@@ -118,20 +131,25 @@ def _members(layout: Layout, found: Arrangement, split: str) -> Sequence[str]:
         coco = Annotations(layout).coco(layout.names_from, split)
         return coco.pictures_with_joints() if layout.keypoints else list(coco.images)
     names = list(layout.images.names(layout.split_folder(layout.images, split)))
-    for pattern in (layout.labels, layout.depth):
-        if pattern is not None:
+    for pattern in (layout.labels, layout.depth, layout.boxes):
+        if pattern is not None and not pattern.text.endswith(".txt"):
             known = pattern.names(layout.split_folder(pattern, split))
             names = [name for name in names if name in known]
     return names
 
 
-def _paths(layout: Layout, kind: str, members: Mapping[str, Sequence[str]]) -> list[Path]:
-    """Returns the files of a kind, of a sample of each split's names."""
+def _paths(
+    layout: Layout,
+    kind: str,
+    members: Mapping[str, Sequence[str]],
+    most: int = headers.MOST_SURVEYED,
+) -> list[Path]:
+    """Returns the files of a kind, of a sample of at most ``most`` of each split's names."""
     pattern = getattr(layout, kind)
     return [
         pattern.path(layout.split_folder(pattern, split), name)
         for split, names in members.items()
-        for name in names[:: -(-len(names) // headers.MOST_SURVEYED) or 1]
+        for name in names[:: -(-len(names) // most) or 1]
     ]
 
 

@@ -16,6 +16,7 @@ def render(
     counts: Mapping[str, int],
     pictures: Pictures,
     names: Sequence[str],
+    boxes: Mapping[str, int],
     classes: Classes | None,
     values: Values | None,
 ) -> str:
@@ -24,10 +25,7 @@ def render(
     if classes is not None and values is not None:
         blocks.append(_classes(classes, values))
     elif names:
-        comment = (
-            "# The first class is what no outline covers; the others are categories of the JSON."
-        )
-        blocks.append([comment, "classes:", *(f"  - {_quoted(name)}" for name in names)])
+        blocks.append(_names(found, names, boxes))
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
@@ -56,12 +54,27 @@ def _files(found: Arrangement, counts: Mapping[str, int]) -> list[str]:
         lines.append("depth_unit: 0.001  # metres a step; a guess, 16-bit millimetres are usual")
     if found.keypoints is not None:
         lines.append(f"keypoints: {_quoted(found.keypoints)}")
+    if found.boxes is not None:
+        lines.append(f"boxes: {_quoted(found.boxes)}")
     if found.splits:
         lines.append("splits:")
         for split, source in found.splits.items():
             sampled = ", drawn at random" if split in found.lists else ""
             lines.append(f"  {split}: {_quoted(source)}  # {counts[split]} examples{sampled}")
     return lines
+
+
+def _names(found: Arrangement, names: Sequence[str], boxes: Mapping[str, int]) -> Iterator[str]:
+    """Yields the classes of boxes or outlines, with the number of boxes of each if counted."""
+    if boxes:
+        yield "# Boxes of other classes are refused; there is no background."
+    elif found.boxes:
+        yield "# The categories of the JSON; the boxes of those that you remove are left out."
+    else:
+        yield "# The first class is what no outline covers; the others are categories of the JSON."
+    yield "classes:"
+    for name in names:
+        yield f"  - {_quoted(name)}" + (f"  # {boxes[name]} boxes" if boxes else "")
 
 
 def _classes(classes: Classes, values: Values) -> list[str]:

@@ -5,7 +5,7 @@ import random
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -46,24 +46,22 @@ class Arrangement:
     labels: str | None = None
     depth: str | None = None
     keypoints: str | None = None
+    boxes: str | None = None
     splits: Mapping[str, str] = field(default_factory=dict)
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
-def find(root: Path) -> Arrangement:
-    """Returns the arrangement of a folder's files; raises if no labels of any kind are found."""
+def find(root: Path) -> Arrangement | None:
+    """Returns the arrangement of a folder's pictures and labels, or None if there are none."""
     for attempt in (_cityscapes, _voc, _coco, _folders):
         found = attempt(root)
         if found is not None:
-            return _simplified(found)
-    raise DataError(
-        f"{root} has no labels that belong to its pictures: expected folders such as images and "
-        "masks with files of the same names, or the layout of VOC, Cityscapes or COCO"
-    )
+            return simplified(found)
+    return None
 
 
-def _simplified(found: Arrangement) -> Arrangement:
+def simplified(found: Arrangement) -> Arrangement:
     """Replaces patterns by folders that mean the same."""
     ending = "/{name}" if found.lists else "/{split}/{name}"
     shorter = {}
@@ -116,7 +114,7 @@ def _voc(root: Path) -> Arrangement | None:
 
 def _coco(root: Path) -> Arrangement | None:
     """Returns annotation files by their contents, and the folder of their first picture."""
-    annotations: dict[str, dict[str, str]] = {"keypoints": {}, "labels": {}}
+    annotations: dict[str, dict[str, str]] = {"keypoints": {}, "labels": {}, "boxes": {}}
     pictures: set[str] = set()
     files = [*sorted(root.glob("*.json")), *sorted(root.glob("*/*.json"))]
     for path in files:
@@ -127,11 +125,14 @@ def _coco(root: Path) -> Arrangement | None:
         if not coco.images or not coco.annotations:
             continue
         text, split = _with_placeholder(_prefix(root, path.parent) + path.name)
-        kind = "keypoints" if coco.pictures_with_joints() else "labels"
+        kind = "labels" if coco.has_outlines else "boxes"
+        kind = "keypoints" if coco.pictures_with_joints() else kind
         folder = _picture_folder(root, next(iter(coco.images.values())).file_name, split)
         if folder is not None:
             annotations[kind][split or ""] = text
             pictures.add(folder)
+    if annotations["keypoints"] or annotations["labels"]:
+        del annotations["boxes"]
     kinds = {kind: set(found.values()) for kind, found in annotations.items() if found}
     if not kinds or len(pictures) != 1 or any(len(texts) != 1 for texts in kinds.values()):
         return None
@@ -141,7 +142,7 @@ def _coco(root: Path) -> Arrangement | None:
     if {"train", "val"} <= {_SPLITS[word.lower()] for word in words}:
         return replace(found, splits=_folder_names(words))
     undivided = _with_folder(found, next(iter(words), ""))
-    coco = read_coco(root / (undivided.keypoints or undivided.labels))
+    coco = read_coco(root / (undivided.keypoints or undivided.labels or undivided.boxes))
     names = coco.pictures_with_joints() if undivided.keypoints else coco.images
     return _with_lists(root, undivided, dict.fromkeys(names), "")
 
@@ -149,21 +150,21 @@ def _coco(root: Path) -> Arrangement | None:
 def _picture_folder(root: Path, name: str, split: str | None) -> str | None:
     """Returns the pattern of the folder of a JSON's picture, one with the split's name first."""
     ending = Path(name.replace("\\", "/")).parts
-    paths = (path.relative_to(root).parts for path in _files(root))
+    paths = (path.relative_to(root).parts for path in files_below(root))
     folders = ["/".join(path[: -len(ending)]) for path in paths if path[-len(ending) :] == ending]
     for folder in folders if split else []:
         text = re.sub(rf"(?<![a-z]){split}(?![a-z])", "{split}", folder)
         if text != folder:
             return f"{text}/{{name}}"
-    return _pattern(folders[0]) if folders else None
+    return pattern_below(folders[0]) if folders else None
 
 
 def _folders(root: Path) -> Arrangement | None:
     """Returns folders by the words in their names, or pictures and masks in one folder."""
     groups: dict[tuple[str, str], Counter[str]] = {}
-    for path in _files(root):
+    for path in files_below(root):
         parts = path.relative_to(root).parts[:-1]
-        kind, pattern, split = _classified(parts)
+        kind, pattern, split = classified(parts)
         groups.setdefault((kind, pattern), Counter())[split] += 1
     best = {
         kind: max(
@@ -193,10 +194,10 @@ def _folders(root: Path) -> Arrangement | None:
         pair[1] if pair else None,
         depth[1] if depth else None,
     )
-    return _with_splits(root, found, splits)
+    return with_splits(root, found, splits)
 
 
-def _with_splits(root: Path, found: Arrangement, splits: set[str]) -> Arrangement:
+def with_splits(root: Path, found: Arrangement, splits: set[str]) -> Arrangement:
     """Adds the splits: those of the folders if train and val are there, else lists of names."""
     named = _folder_names(splits)
     labelled = {split: word for split, word in named.items() if _paired(root, found, word)}
@@ -219,13 +220,14 @@ def _with_splits(root: Path, found: Arrangement, splits: set[str]) -> Arrangemen
 def _paired(root: Path, found: Arrangement, word: str | None) -> list[str]:
     """Returns the names of pictures that have all their targets."""
     names = PathPattern(root, found.images).names(word)
-    for text in (found.labels, found.depth):
-        known = _names(root, text, word) if text else names
-        names = {name: names[name] for name in names if name in known}
+    for text in filter(None, (found.labels, found.depth, found.boxes)):
+        known = named_files(root, text, word)
+        if not known or not text.endswith(".txt"):  # YOLO has no file for a picture without boxes
+            names = {name: names[name] for name in names if name in known}
     return list(names)
 
 
-def _names(root: Path, text: str, word: str | None) -> Mapping[str, list[Path]]:
+def named_files(root: Path, text: str, word: str | None) -> Mapping[str, list[Path]]:
     """Returns the names that match a pattern; none if its folder is absent."""
     try:
         return PathPattern(root, text).names(word)
@@ -249,7 +251,7 @@ def _with_folder(found: Arrangement, word: str) -> Arrangement:
     """Replaces {split} by a split's folder in all patterns."""
     texts = {
         key: text.replace("{split}", word)
-        for key in ("images", "labels", "depth", "keypoints")
+        for key in ("images", "labels", "depth", "keypoints", "boxes")
         if (text := getattr(found, key)) is not None
     }
     return replace(found, **texts)
@@ -257,8 +259,8 @@ def _with_folder(found: Arrangement, word: str) -> Arrangement:
 
 def _pair(root: Path, images: str, labels: str, split: str | None) -> tuple[str, str] | None:
     """Returns the patterns of pictures and targets that pair most names; endings may differ."""
-    pictures = list(PathPattern(root, _pattern(images)).names(split))
-    targets = sorted(PathPattern(root, _pattern(labels)).names(split))
+    pictures = list(PathPattern(root, pattern_below(images)).names(split))
+    targets = sorted(PathPattern(root, pattern_below(labels)).names(split))
     known = set(targets)
     votes: Counter[tuple[str, str]] = Counter()
     for ending in _IMAGE_ENDS:
@@ -277,12 +279,14 @@ def _pair(root: Path, images: str, labels: str, split: str | None) -> tuple[str,
         )
 
     ends = max(votes, key=lambda ends: (pairs(ends), -len(ends[0]), -len(ends[1])))
-    return (_pattern(images) + ends[0], _pattern(labels) + ends[1]) if pairs(ends) else None
+    return (
+        (pattern_below(images) + ends[0], pattern_below(labels) + ends[1]) if pairs(ends) else None
+    )
 
 
 def _side_by_side(root: Path, images: str, split: str | None) -> tuple[str, str] | None:
     """Returns the patterns of x.jpg and x_mask.png, or x.jpg and x.png, in one folder."""
-    pattern = _pattern(images)
+    pattern = pattern_below(images)
     names = PathPattern(root, pattern).names(split)
     for ending in _LABEL_ENDS:
         if any(name + ending in names for name in names):
@@ -293,7 +297,7 @@ def _side_by_side(root: Path, images: str, split: str | None) -> tuple[str, str]
     return (pattern + photo, f"{pattern}.png") if both and photo and ".png" in suffixes else None
 
 
-def _classified(parts: tuple[str, ...]) -> tuple[str, str, str]:
+def classified(parts: tuple[str, ...]) -> tuple[str, str, str]:
     """Returns the kind of a folder's files, its pattern up to the last known word, its split."""
     kind, split, known, patterns = "", "", 0, []
     for number, part in enumerate(parts, 1):
@@ -328,17 +332,17 @@ def _folder_names(words: set[str]) -> dict[str, str]:
     return {split: named[split] for split in ("train", "val", "test") if split in named}
 
 
-def _pattern(folder: str) -> str:
+def pattern_below(folder: str) -> str:
     """Returns the pattern of all files below a folder."""
     return f"{folder}/{{name}}" if folder else "{name}"
 
 
-def _files(root: Path) -> Iterator[Path]:
-    """Yields the pictures of a folder, up to a limit on its files."""
+def files_below(root: Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> Iterator[Path]:
+    """Yields the files of a folder with one of the suffixes, up to a limit on all its files."""
     for count, path in enumerate(walk(root)):
         if count > _MOST_FILES:
             return
-        if path.suffix.lower() in IMAGE_SUFFIXES:
+        if path.suffix.lower() in suffixes:
             yield path
 
 
