@@ -9,23 +9,30 @@ from nas_tf import spaces
 from nas_tf.cli import options
 from nas_tf.cli.search import conduct
 from nas_tf.cli.train import run as train
-from nas_tf.config import load
+from nas_tf.config import Config, load
+from nas_tf.config.quickstarts import QUICKSTARTS
 from nas_tf.runs import filenames
 
-CONFIG, TEACHER = "quickstart", "arch0"
+TEACHER = "arch0"
 
 
 @click.command("quickstart")
 @options.OVERRIDES
+@click.option(
+    "--task",
+    type=click.Choice(list(QUICKSTARTS)),
+    default=next(iter(QUICKSTARTS)),
+    show_default=True,
+    help="Task of the networks; detection finds boxes, and has no teacher.",
+)
 @click.option("--workers", type=click.IntRange(1), default=1, help="Number of worker processes.")
 @click.option(
     "--out",
     type=options.OUT_FOLDER,
-    default=Path("runs/quickstart"),
-    show_default=True,
-    help="Folder of the run; the teacher is saved next to it, as NAME-teacher.",
+    help="Folder of the run (default: runs/quickstart, or runs/quickstart-detection); the teacher "
+    "is saved next to it, as NAME-teacher.",
 )
-def command(overrides: tuple[str, ...], workers: int, out: Path) -> None:
+def command(overrides: tuple[str, ...], task: str, workers: int, out: Path | None) -> None:
     """Train a small teacher, search with it, and write a report, in minutes on two cores.
 
     Needs no files and no network: scenes are rendered, and the encoder is part of the package. The
@@ -34,14 +41,22 @@ def command(overrides: tuple[str, ...], workers: int, out: Path) -> None:
 
     \b
     nas-tf quickstart
+    nas-tf quickstart --task detection
     nas-tf quickstart search.trials=40 --out runs/longer
     """
-    teacher = out.with_name(f"{out.name}-teacher")
-    settings = list(overrides)
+    name, settings = QUICKSTARTS[task], list(overrides)
+    folder = out or Path("runs") / name.replace("_", "-")
+    config = load(name, settings)
+    if config.stage_one.distillation:
+        settings.append(f"teacher={_teacher(config, folder)}")
+    conduct(name, settings, folder, workers=workers, resume=(folder / filenames.RUN).exists())
+
+
+def _teacher(config: Config, folder: Path) -> Path:
+    """Returns the file of the run's teacher, which is trained if there is none yet."""
+    teacher = folder.with_name(f"{folder.name}-teacher")
     if not (teacher / "result.json").exists():
         genotype = spaces.resolve(TEACHER)  # of the usual size, whatever size is searched
-        space = spaces.space_of(genotype).section()
-        config = structs.replace(load(CONFIG, settings), space=space)
+        config = structs.replace(config, space=spaces.space_of(genotype).section())
         train(config, genotype, teacher, title="training the teacher")
-    settings.append(f"teacher={teacher / 'last.keras'}")
-    conduct(CONFIG, settings, out, workers=workers, resume=(out / filenames.RUN).exists())
+    return teacher / "last.keras"

@@ -1,0 +1,4 @@
+"""The shipped configurations of ``nas-tf quickstart``."""
+
+QUICKSTARTS = {"segmentation": "quickstart", "detection": "quickstart_detection"}
+"""The configuration for each task, the usual one first."""
