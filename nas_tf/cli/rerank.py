@@ -57,8 +57,9 @@ def command(
     """Train the best trials of RUN and a sample of the others longer, and check the ranking.
 
     The configuration is the run's own with five times the epochs, and every candidate reaches
-    stage two. After an interruption, the same command resumes. Results are saved in RUN/rerank
-    and are part of the run's report.
+    stage two. A search of heads on a fixed pyramid is also compared with that pyramid under the
+    plain head, trained equally long. After an interruption, the same command resumes. Results are
+    saved in RUN/rerank and are part of the run's report.
 
     \b
     nas-tf rerank runs/camvid_auxcell-ppo
@@ -86,7 +87,7 @@ def _train(reranking: Reranking, config: "Config") -> None:
     from nas_tf.search import rerank
 
     console = Console(stderr=True)
-    count = len(reranking.top) + len(reranking.sample)
+    count = len(reranking.names)
     done = count - len(rerank.remaining(reranking))
     if done and done < count:
         console.print(f"resuming after {done} of {count} candidates", highlight=False)
@@ -124,9 +125,10 @@ class _CandidateProgress:
         self._seconds.append(after.seconds)
         left = (self._count - self._done) * sum(self._seconds) / len(self._seconds)
         outcome = f"failed: {after.stopped}" if after.status == "failed" else score(after.score)
+        start = f"trial {after.trial}: {score(before.score)} →" if before.stages else "baseline:"
         self._line.print_line(
-            f"{self._done}/{self._count} trial {after.trial}: {score(before.score)} → {outcome}, "
-            f"{after.seconds:.0f} s, {duration(left)} left"
+            f"{self._done}/{self._count} {start} {outcome}, {after.seconds:.0f} s, "
+            f"{duration(left)} left"
         )
 
 
@@ -158,7 +160,10 @@ def _table(reranking: Reranking) -> Table:
     from nas_tf.report.formatting import score
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("rank", "longer", "search rank", "search", "of all", "parameters", "trial"):
+    metric = reranking.other_metric
+    for name in ("rank", "longer", *([metric] if metric else [])):
+        table.add_column(name, justify="right")
+    for name in ("search rank", "search", "of all", "parameters", "trial"):
         table.add_column(name, justify="right")
     table.add_column("chosen as")
     table.add_column("genotype", overflow="fold")
@@ -166,6 +171,7 @@ def _table(reranking: Reranking) -> Table:
         table.add_row(
             str(pair.rank_longer),
             score(pair.longer.score),
+            *([score(pair.other_metric[1]) if pair.other_metric else ""] if metric else []),
             str(pair.rank),
             score(pair.search.score),
             str(pair.rank_of_all),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 import click
+import msgspec
 from rich.console import Console
 
 from nas_tf import files
@@ -106,7 +107,7 @@ def conduct(
     if workers > 1 and leads:
         _check_files(config, folder)
         click.echo(announcement, err=True)
-        _search_with_workers(config_name, settings, folder, workers)
+        _search_with_workers(config_name, [*settings, *_found(config)], folder, workers)
     else:
         _search_here(config, folder, announcement, leads=leads)
     if leads or (role.is_chief_by_hand() and (folder / filenames.RUN).exists()):
@@ -147,6 +148,14 @@ def _check_files(config: Config, folder: Path) -> None:
 
     preflight.check(config)
     oracles.first_trials(config, folder)
+
+
+def _found(config: Config) -> list[str]:
+    """Returns what another run gave, as overrides: workers do not read it, as it may change."""
+    if config.search.follows is None:
+        return []
+    follows = msgspec.json.encode(config.search.follows).decode()
+    return [f"space={json.dumps(config.space)}", f"search.follows={follows}"]
 
 
 def _search_with_workers(

@@ -1,12 +1,12 @@
 """Lays a genotype out as nodes and arrows with positions; ``graph`` draws them."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from nas_tf import spaces
 from nas_tf.genotype import Genotype
-from nas_tf.spaces import auxcell, dpc, fcos, template
+from nas_tf.spaces import auxcell, dpc, fcos, restoration, template
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def _template(genotype: Genotype) -> list[Panel]:
     for block in design.blocks:
         times = f" ×{block.repeats}" if block.repeats > 1 else ""
         stride = " ↓2" if block.stride > 1 else ""
-        items.append((block[:2], f"T{block.template + 1}{times}{stride}"))
+        items.append((block[:2], f"\nT{block.template + 1}{times}{stride}"))
     decoder = _connectivity(items, levels, 2, design.loose_blocks)
     used = sorted({block.template for block in design.blocks})
     return [decoder, *(_template_panel(m + 1, design.templates[m]) for m in used)]
@@ -105,37 +105,100 @@ def _fcos(genotype: Genotype) -> list[Panel]:
     levels = [2, 3, 4, 5]
     for block in design.blocks:
         levels.append(min(levels[block.left], levels[block.right]))
-    items = [(block[:2], fcos.AGGREGATIONS[block.aggregation][:8]) for block in design.blocks]
-    pyramid = _connectivity(items, levels, 4, design.loose or [1, 2, 3])
-    ops = (1,) * 4 if design.head is None else design.head.ops
-    share = 0 if design.head is None else design.head.share
-    nodes, arrows = [Node("level", "level", "tap")], []
+    items = [(block[:2], _pyramid_label(block, levels)) for block in design.blocks]
+    features = [[*design.added, feature] for feature in design.outputs] or [[3], [2, 3], [1, 2, 3]]
+    ends = {f"P{5 - n}": (5 - n, read) for n, read in enumerate(features)}
+    pyramid = _connectivity(items, levels, 4, ends)
+    return [replace(pyramid, title="pyramid"), _towers(design.head)]
+
+
+def _pyramid_label(block: fcos.Block, levels: list[int]) -> str:
+    """Returns a block's aggregation, then its operations in the order of the arrows, top first."""
+    sides = sorted((0, 1), key=lambda side: (levels[block[side]], -side))
+    ops = [_short(fcos.OPS[block[2 + side]]) for side in sides]
+    return "\n".join([" concat" if block.aggregation else " sum", *ops])
+
+
+def _short(op: str) -> str:
+    return op.replace("_rate", " r")
+
+
+def _towers(head: fcos.Head | None) -> Panel:
+    """Returns the layers of a tower, by default those of FCOS, each with own or shared weights."""
+    share, ops = head or (0, [fcos.HEAD_OPS.index("conv3x3")] * 4)
+    nodes, arrows = [Node("level", "each level", "tap")], []
     for n, op in enumerate(ops):
         name = fcos.HEAD_OPS[op]
         weights = "own" if n < share else "shared"
-        nodes.append(Node(f"layer{n + 1}", f"{name[:10]}\n{weights}", op_kind(name)))
+        nodes.append(Node(f"layer{n + 1}", f"{_short(name)}\n{weights}", op_kind(name)))
         arrows.append((nodes[-2].name, nodes[-1].name))
     nodes.append(Node("output", "output", "output"))
     arrows.append((nodes[-2].name, "output"))
-    return [replace(pyramid, title="pyramid"), _layered("towers of the head", nodes, arrows)]
+    return _layered("towers of the head", nodes, arrows)
+
+
+def _restoration(genotype: Genotype) -> list[Panel]:
+    """Returns the path through the widths, a row a level, and each distinct cell."""
+    design = restoration.RestorationDesign.of(genotype)
+    factors = design.variant.factors
+    cells = list(dict.fromkeys(design.cells))
+    nodes, arrows = [Node("stem", "stem", "tap")], []
+    for n, (cell, level) in enumerate(zip(design.cells, design.levels, strict=True), 1):
+        label = f"layer {n}\ncell {cells.index(cell) + 1}" if len(cells) > 1 else f"layer {n}"
+        nodes.append(Node(f"cell{n}", label, "block", float(n), -float(level)))
+        arrows.append((nodes[-2].name, nodes[-1].name))
+    nodes.append(Node("output", "decoder", "output", float(len(nodes))))
+    narrow = 0 if design.skip_layer is None else design.skip_layer + 1
+    arrows += [(nodes[-2].name, "output"), (nodes[narrow].name, "output")]
+    rows = {-float(level): f"x{factor:g}" for level, factor in enumerate(factors)}
+    path = Panel("path", tuple(nodes), tuple(arrows), rows)
+    names = [f"cell {n + 1}" for n in range(len(cells))] if len(cells) > 1 else ["cell"]
+    ops = design.variant.ops
+    return [path, *(_nodes_of(name, cell, ops) for name, cell in zip(names, cells, strict=True))]
+
+
+def _nodes_of(title: str, cell: restoration.Cell, ops: Sequence[str]) -> Panel:
+    """Lays out the nodes of a cell: an operation a box, a sum a node."""
+    names = ["source0", "source1"]
+    nodes = [Node("source0", "layer before\nlast", "tap"), Node("source1", "last layer", "tap")]
+    arrows = []
+    for i, node in enumerate(cell, 1):
+        total = f"node{i}.sum"
+        for side, (op, source) in zip(("first", "second"), node, strict=True):
+            name = f"node{i}.{side}"
+            nodes.append(Node(name, ops[op], op_kind(ops[op])))
+            arrows += [(names[source], name), (name, total)]
+        nodes.append(Node(total, "+", "sum"))
+        names.append(total)
+    nodes.append(Node("concat", "concat", "output"))
+    arrows += [(name, "concat") for name in names[2:]]
+    return _layered(title, nodes, arrows)
 
 
 def _connectivity(
-    blocks: list[tuple[tuple[int, int], str]], levels: list[int], taps: int, loose: list[int]
+    blocks: list[tuple[tuple[int, int], str]],
+    levels: list[int],
+    taps: int,
+    ends: list[int] | dict[str, tuple[int, list[int]]],
 ) -> Panel:
-    """Lays out the decoder: rows are resolutions, finest on top; columns the order of blocks."""
+    """Lays out the decoder: rows are resolutions, finest on top; columns the order of blocks.
+
+    ``ends`` are the features that the output reads, or the levels and features of several.
+    """
+    if isinstance(ends, list):
+        ends = {"output": (min(levels[n] for n in ends), ends)}
     row = {level: -float(n) for n, level in enumerate(sorted(set(levels)))}
     heights = [row[level] for level in levels]
     names = [f"tap{n}" for n in range(taps)] + [f"block{k}" for k in range(1, len(blocks) + 1)]
     nodes = [Node(f"tap{n}", f"tap {n}", "tap", 0.0, heights[n]) for n in range(taps)]
     arrows = []
     for k, (pair, label) in enumerate(blocks, 1):
-        text = f"block {k}\n{label}" if label else f"block {k}"
+        text = f"block {k}{label}"
         nodes.append(Node(f"block{k}", text, "block", float(k), heights[taps + k - 1]))
         arrows += [(names[source], f"block{k}") for source in pair]
-    finest = max(heights[n] for n in loose)
-    nodes.append(Node("output", "output", "output", float(len(blocks) + 1), finest))
-    arrows += [(names[n], "output") for n in loose]
+    for name, (level, features) in ends.items():
+        nodes.append(Node(name, name, "output", float(len(blocks) + 1), row[level]))
+        arrows += [(names[n], name) for n in features]
     rows = {height: f"1/{1 << level}" for level, height in row.items()}
     return Panel("decoder", tuple(nodes), tuple(arrows), rows)
 
@@ -199,9 +262,10 @@ def _layered(title: str, nodes: list[Node], arrows: list[tuple[str, str]]) -> Pa
 
 
 DIAGRAMS: dict[str, Callable[[Genotype], list[Panel]]] = {
-    "auxcell": _auxcell,
-    "template": _template,
-    "dpc": _dpc,
-    "fcos": _fcos,
+    spaces.AuxCellSpace.name: _auxcell,
+    spaces.TemplateSpace.name: _template,
+    spaces.DPCSpace.name: _dpc,
+    spaces.FcosSpace.name: _fcos,
+    spaces.RestorationSpace.name: _restoration,
 }
 """The functions that lay out the genotypes of a space; another space has a plain panel."""

@@ -12,7 +12,7 @@ from msgspec import structs
 from nas_tf.report import document, graph, plots, reranked, run_statistics
 from nas_tf.report.formatting import duration, milliseconds, score
 from nas_tf.report.run_statistics import RunStatistics
-from nas_tf.runs import Run, RunInfo, TrialRecord, filenames
+from nas_tf.runs import Run, RunInfo, TrialRecord, filenames, progressive
 
 TOP, DRAWN = 10, 3
 CAPTIONS = {
@@ -22,6 +22,8 @@ CAPTIONS = {
     "which it compares. Right: whether stage one ranks candidates as stage two does.",
     "pareto": "Blue: networks that no other beats in both. Costs are those of the exported "
     "network.",
+    "metric": "Each dot is a trial. Scores are computed from the loss; Spearman's ρ states how "
+    "far they rank trials as the metric does.",
     "shares": "Left: the share of each choice among all within a range of trials. Right: the "
     "mean reward of trials with it less that of trials without, with 95 % intervals: an "
     "association over the trials of this run, not an isolated effect.",
@@ -45,6 +47,7 @@ def _content(statistics: RunStatistics, folder: Path) -> dict[str, Any]:
         "title": f"{run.folder.resolve().name}: {statistics.space} on {info.data}",
         "subtitle": f"{_name_of_oracle(info)}, started {info.created[:16].replace('T', ' ')}",
         "command": info.command,
+        "progressive": list(_progressive(run)),
         "tiles": list(tiles(statistics)),
         "best": [row(trial) for trial in run.best(TOP)],
         "latency": any(trial.latency_ms for trial in statistics.completed),
@@ -75,6 +78,23 @@ def tiles(statistics: RunStatistics) -> Iterator[tuple[str, str]]:
     if statistics.trials:
         yield duration(sum(trial.seconds for trial in statistics.trials)), "spent in trials"
         yield duration(_elapsed(statistics.trials)), "from first to last"
+
+
+def _progressive(run: Run) -> Iterator[str]:
+    """Yields sentences on the run that a progressive search builds on, and on its successors."""
+    before = progressive.origin(run)
+    if before is not None:
+        record = before.record
+        trial = f"trial {before.trial} of " if before.trial else ""
+        found = f", whose reward there is {score(record.reward)}" if record else ""
+        yield f"This search builds on {trial}{before.folder}{found}."
+    for after in progressive.successors(run):
+        settings = after.settings
+        reward = f": best reward {score(after.best()[0].reward)}" if after.completed else ""
+        yield (
+            f"{after.folder} builds on trial {settings['search.follows.trial']} of this search"
+            f"{reward} after {len(after.trials)} trials."
+        )
 
 
 def trust(statistics: RunStatistics) -> Iterator[str]:
@@ -158,12 +178,11 @@ def _drawings(run: Run, folder: Path) -> list[dict[str, str]]:
 def _plots(statistics: RunStatistics, folder: Path) -> list[dict[str, str]]:
     return [
         {
-            "title": title,
+            "title": plots.PLOTS[name][0],
             "caption": CAPTIONS[name],
             "data": document.save_figure(plots.draw(name, statistics), folder / name),
         }
-        for name, (title, _) in plots.PLOTS.items()
-        if name != "shares" or statistics.shares
+        for name in plots.drawn(statistics)
     ]
 
 

@@ -16,6 +16,7 @@ from nas_tf.errors import DataError
 from nas_tf.report.document import BLUE, GREEN, GREY, INK, MOST_POINTS, ORANGE, RED, paper, sheet
 from nas_tf.report.run_statistics import PARTS, RunStatistics, Shares
 from nas_tf.runs import TrialRecord
+from nas_tf.runs.statistics import spearman
 
 COSTS: dict[str, tuple[str, float]] = {
     "params": ("parameters (millions)", 1e6),
@@ -123,6 +124,18 @@ def pareto(statistics: RunStatistics) -> Figure:
     return figure
 
 
+def metric(statistics: RunStatistics) -> Figure:
+    """Draws the score, which is computed from the loss, against the task's metric."""
+    figure, (axes,) = sheet(size=(5.0, 3.6))
+    found = [trial for trial in statistics.completed if trial.trial in statistics.other_metric]
+    scores, values = [t.score for t in found], [statistics.other_metric[t.trial] for t in found]
+    _points(axes, scores, values, BLUE, "")
+    axes.set(xlabel="score", ylabel=found[0].stages[-1].other_metric if found else "metric")
+    correlation = spearman(scores, values)
+    axes.set_title(str(correlation or "too few trials for a rank correlation"), fontsize=9)
+    return figure
+
+
 def shares(statistics: RunStatistics) -> Figure:
     """Draws the share of each choice over time, and its association with reward."""
     kinds = statistics.shares
@@ -198,9 +211,20 @@ PLOTS: dict[str, tuple[str, Callable[[RunStatistics], Figure]]] = {
     "densities": ("Distribution of scores", densities),
     "gate": ("The gate", gate),
     "pareto": ("Score against cost", pareto),
+    "metric": ("Score against metric", metric),
     "shares": ("Choices", shares),
     "seconds": ("Time", seconds),
 }
+
+
+def drawn(statistics: RunStatistics) -> list[str]:
+    """Returns the names of the figures for which a run has data."""
+    optional = {
+        "gate": statistics.both or statistics.gated,
+        "metric": statistics.other_metric,
+        "shares": statistics.shares,
+    }
+    return [name for name in PLOTS if optional.get(name, True)]
 
 
 def draw(name: str, statistics: RunStatistics) -> Figure:

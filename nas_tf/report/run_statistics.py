@@ -12,6 +12,7 @@ import numpy as np
 from nas_tf import spaces
 from nas_tf.errors import DataError, NasTfError
 from nas_tf.runs import Reranking, Run, TrialRecord, filenames
+from nas_tf.runs.reranking import other_metric_of
 from nas_tf.runs.statistics import Correlation, spearman
 from nas_tf.spaces import SearchSpace
 
@@ -138,6 +139,12 @@ class RunStatistics:
         distance = min(ALIKE, abs(median) / 2)
         equal = [score for score in scores if abs(score - median) <= distance]
         return equal if len(equal) >= NEARLY_ALL * len(scores) else []
+
+    @cached_property
+    def other_metric(self) -> dict[str, float]:
+        """The task's first metric by trial, where the score is another figure; else empty."""
+        found = {trial.trial: other_metric_of(trial) for trial in self.completed}
+        return {name: figure[1] for name, figure in found.items() if figure is not None}
 
     @cached_property
     def reranking(self) -> Reranking | None:

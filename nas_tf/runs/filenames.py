@@ -2,6 +2,8 @@
 
 RUN = "run.json"
 CONFIG = "config.yaml"
+GENOTYPE = "genotype.json"
+"""The genotype of a training, which has no trials."""
 TRIALS = "trials"
 TABLE = "trials.csv"
 GATE = "gate.jsonl"

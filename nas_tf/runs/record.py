@@ -20,8 +20,9 @@ COLUMNS = (
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The provenance of a run: the content of ``run.json``.
 
-    Entries that 0.1.0 did not write have a default. A reranking has the last four: the name of its
-    search, the numbers of trials asked for, and the names of the best and of the sampled ones.
+    Entries that 0.1.0 did not write have a default. A reranking has the last five: the name of its
+    search, the numbers of trials asked for, the names of the best and of the sampled ones, and the
+    genotype of the network with nothing that was searched, if the space has one.
     """
 
     schema: int
@@ -43,6 +44,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked: dict[str, int] = {}
     top: tuple[str, ...] = ()
     sample: tuple[str, ...] = ()
+    baseline: str | None = None
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +60,12 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     losses: tuple[float, ...]
     steps: int
     seconds: dict[str, float]
+
+    @property
+    def other_metric(self) -> str | None:
+        """The name of the task's first metric, if the score is computed from the loss instead."""
+        is_loss = "loss" in self.metrics
+        return next((name for name in self.metrics if is_loss and name != "loss"), None)
 
 
 class Decision(msgspec.Struct, frozen=True):

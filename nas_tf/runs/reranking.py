@@ -12,6 +12,9 @@ from nas_tf.runs.load import Run
 from nas_tf.runs.record import TrialRecord
 from nas_tf.runs.statistics import Correlation, spearman
 
+BASELINE = "baseline"
+"""The name of the network with nothing that was searched, among the longer trainings."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -27,6 +30,11 @@ class Pair:
     rank: int
     rank_longer: int
     rank_of_all: int
+
+    @property
+    def other_metric(self) -> tuple[str, float] | None:
+        """The task's first metric after the longer training, if the score is another figure."""
+        return other_metric_of(self.longer)
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,17 @@ class Reranking:
     def sample(self) -> tuple[str, ...]:
         """The names of the trials sampled from the rest, from the best to the worst."""
         return self.longer.info.sample
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all candidates, in the order of their training."""
+        baseline = () if self.longer.info.baseline is None else (BASELINE,)
+        return (*baseline, *self.top, *self.sample)
+
+    @property
+    def baseline(self) -> TrialRecord | None:
+        """The longer training of the network with nothing that was searched, if it succeeded."""
+        return next((trial for trial in self.longer.completed if trial.trial == BASELINE), None)
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -93,15 +112,39 @@ class Reranking:
 
     @cached_property
     def stage_one(self) -> Correlation | None:
-        """The rank correlation of scores after stage one with those after longer training."""
+        """The rank correlation of scores after stage one with those after longer training.
+
+        It is None for a search without a second stage, in which it is the overall one.
+        """
         staged = [pair for pair in self.pairs if pair.search.stages]
+        if all(len(pair.search.stages) == 1 for pair in staged):
+            return None
         firsts = [pair.search.stages[0].score for pair in staged]
         return spearman(firsts, [pair.longer.score for pair in staged])
+
+    @property
+    def other_metric(self) -> str | None:
+        """The name of the task's first metric, if the score is another figure."""
+        return next((pair.other_metric[0] for pair in self.pairs if pair.other_metric), None)
+
+    @cached_property
+    def by_other_metric(self) -> Correlation | None:
+        """The rank correlation of scores in the search with the metric after longer training."""
+        found = [
+            (pair.search.score, pair.other_metric[1]) for pair in self.pairs if pair.other_metric
+        ]
+        return spearman(*zip(*found, strict=True)) if found else None
 
     @property
     def epochs(self) -> str:
         """The epochs of the longer training and of the search, as text."""
         return f"{_epochs(self.longer)} epochs instead of {_epochs(self.run)}"
+
+
+def other_metric_of(trial: TrialRecord) -> tuple[str, float] | None:
+    """Returns the task's first metric and its value, if the trial's score is another figure."""
+    name = trial.stages[-1].other_metric if trial.stages else None
+    return None if name is None else (name, trial.stages[-1].metrics[name])
 
 
 def _correlation(pairs: Sequence[Pair]) -> Correlation | None:

@@ -19,6 +19,7 @@ from nas_tf.config.load import dump, load_saved
 from nas_tf.config.schema import Config
 from nas_tf.errors import ConfigError, DataError, NasTfError
 from nas_tf.runs import Reranking, Run, TrialRecord, filenames, record
+from nas_tf.runs.reranking import BASELINE
 from nas_tf.runs.trial_store import TrialStore
 from nas_tf.search import pricing
 from nas_tf.search.outcome import crashed, ended
@@ -64,23 +65,30 @@ def start(run: Run, config: Config, *, top: int, sample: int) -> Reranking:
     if not best:
         raise DataError(f"{run.folder} has no completed trial yet, expected one at least")
     files.write(folder / filenames.CONFIG, dump(config))
+    baseline = space.baseline
     info = structs.replace(
-        run_info(config, oracle="rerank", max_trials=len(best) + len(sampled)),
+        run_info(config, oracle="rerank", max_trials=len(best) + len(sampled) + bool(baseline)),
         of=run.folder.resolve().name,
         asked={"top": top, "sample": sample},
         top=tuple(best),
         sample=tuple(sampled),
+        baseline=None if baseline is None else str(baseline),
     )
     files.write(folder / filenames.RUN, record.text(info))
     return Reranking(run, Run(folder))
 
 
 def remaining(reranking: Reranking) -> list[TrialRecord]:
-    """Returns the search's records of candidates that remain to be trained, the top first."""
+    """Returns the search's records of candidates that remain to be trained, the top first.
+
+    The baseline, which precedes them, was no trial of the search: its record has no stages.
+    """
     searched = {trial.trial: trial for trial in reranking.run.trials}
+    baseline = spaces.get(reranking.run.info.space).baseline
+    if baseline is not None:
+        searched[BASELINE] = structs.replace(TrialRecord.of(baseline, 0.0), trial=BASELINE)
     done = {trial.trial for trial in TrialStore(reranking.longer.folder).all()}
-    chosen = [*reranking.top, *reranking.sample]
-    return [searched[name] for name in chosen if name in searched and name not in done]
+    return [searched[name] for name in reranking.names if name in searched and name not in done]
 
 
 def train(

@@ -150,6 +150,8 @@ class AuxCellSpace(SearchSpace):
         connections, cell = parts
         if not _looks_like_cell(cell) or not starts_with_list(connections):
             return None
+        if starts_with_list(connections[0]):  # a restoration network's cell of pairs
+            return None
         return {"blocks": len(connections), "branches": len(cell) - 1}
 
     def describe(self, genotype: Genotype) -> list[str]:

@@ -98,6 +98,11 @@ class SearchSpace(ABC):
     """The fields of ``networks.Settings`` that its networks have besides the encoder."""
     fixed_size: ClassVar[bool] = False
     """True if a network of this space accepts images of one size only."""
+    fixed_parts: ClassVar[tuple[str, ...]] = ()
+    """The arguments that are a part of every genotype, which is not searched: brackets; by
+    ``spaces.get`` a published name, and in a configuration the run that found it, too."""
+    baseline: ClassVar[Genotype | None] = None
+    """The network with nothing that was searched, with which a reranking compares."""
     vocabulary: ClassVar[Mapping[str, Sequence[str]]] = {}
     """Choices in an order of their own, by kind; reports sort those of other kinds."""
 

@@ -15,6 +15,7 @@ OPS = ("sep3x3", "sep3x3_rate3", "sep5x5_rate6", "skip", "deformable3x3")
 AGGREGATIONS = ("weighted_sum", "concat")
 HEAD_OPS = ("conv1x1", "conv3x3", "sep3x3", "sep3x3_rate3", "skip", "deformable3x3")
 TAPS, BLOCKS, LAYERS, OUTPUTS = 4, 7, 6, 3
+SHARING = ("all", *(f"from layer {n}" for n in range(2, LAYERS + 1)), "none")
 _SUM, _HEAD_SKIP = AGGREGATIONS.index("weighted_sum"), HEAD_OPS.index("skip")
 
 
@@ -98,7 +99,7 @@ class FcosSpace(SearchSpace):
 
     ::
 
-        space = FcosSpace(search="head", fpn=str(spaces.resolve("nas-fcos-fpn")))
+        space = spaces.get({"name": "fcos", "search": "head", "fpn": "nas-fcos-fpn"})
 
     Args:
         search: The part that the tokens choose: the pyramid ``fpn`` under the plain head of FCOS,
@@ -110,10 +111,12 @@ class FcosSpace(SearchSpace):
 
     name = "fcos"
     network_settings = ("width", "head_width")
+    fixed_parts = ("fpn",)
     vocabulary: ClassVar[Mapping[str, Sequence[str]]] = {
         **decoder_vocabulary(OPS, SearchSpace.taps),
         "aggregations": AGGREGATIONS,
         "head operations": HEAD_OPS,
+        "shared layers": SHARING,
     }
     search: Literal["fpn", "head", "both"] = "both"
     fpn: str = ""
@@ -121,19 +124,39 @@ class FcosSpace(SearchSpace):
 
     def __post_init__(self) -> None:
         """Raises ``ConfigError`` if the fixed pyramid is missing, or given without effect."""
-        SearchSpace.__post_init__(self)
-        if (self.search == "head") != bool(self.fpn):
-            expected = "none" if self.fpn else "that of the pyramid under which heads are searched"
-            raise ConfigError(f"fpn is {self.fpn!r}, expected {expected} for search {self.search}")
+        super().__post_init__()
+        if self.search == "head" and not self.fpn:
+            known = "a run, such as runs/NAME#1, a published name, or brackets"
+            raise ConfigError(f"space.fpn is missing, expected the pyramid of the heads: {known}")
+        if self.fpn and self.search != "head":
+            raise ConfigError(f"space.fpn is given, expected none for search {self.search}")
         if self.fpn:
-            _ = self._fixed
+            object.__setattr__(self, "fpn", str(FcosDesign(self._fixed).genotype()))
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text.replace(self.fpn, f"fcos-{self.baseline.digest}") if self.baseline else text
+
+    @property
+    def baseline(self) -> Genotype | None:
+        """The fixed pyramid with the plain head, where heads are searched."""
+        return FcosDesign(self._fixed).genotype() if self.fpn else None
 
     @cached_property
     def _fixed(self) -> tuple[Block, ...]:
         """The pyramid that is not searched."""
-        brackets = read_brackets(self.fpn)
-        pyramid = brackets[0] if _has_head(brackets) else brackets
-        return FcosDesign.of(FcosSpace(search="fpn", ops=self.ops).parse(pyramid)).blocks
+        pyramids = FcosSpace(search="fpn")
+        try:
+            brackets = read_brackets(self.fpn)
+            found = pyramids.parse(brackets[0] if _has_head(brackets) else brackets)
+        except GenotypeError as error:
+            raise ConfigError(f"space.fpn: {error}") from None
+        blocks, reason = FcosDesign.of(found).blocks, pyramids.refusal(found)
+        if self.ops == "portable" and any(len(OPS) - 1 in block[2:4] for block in blocks):
+            reason = "it has deformable convolutions, expected space.ops=paper with it"
+        if reason:
+            raise ConfigError(f"space.fpn: {reason}")
+        return blocks
 
     @cached_property
     def tokens(self) -> tuple[Token, ...]:
@@ -184,8 +207,7 @@ class FcosSpace(SearchSpace):
 
     def read(self, brackets: Any) -> Any:
         """Accepts a pyramid in brackets of its own, or without a head where that is fixed."""
-        is_wrapped = isinstance(brackets, (list, tuple)) and len(brackets) == 1
-        return brackets[0] if is_wrapped and self.search == "fpn" else brackets
+        return brackets[0] if self.search == "fpn" and _is_wrapped(brackets) else brackets
 
     def parse(self, text: str | Sequence[Any]) -> Genotype:
         """Reads brackets; a pyramid alone, where both are searched, has the plain head."""
@@ -195,9 +217,9 @@ class FcosSpace(SearchSpace):
         return SearchSpace.parse(self, brackets)
 
     def check_size(self, brackets: Any) -> None:
-        """Raises an error if brackets have a head, or have none, and should not."""
+        """Raises an error if brackets have a head, or have none, unless it is the baseline."""
         found = (self.arguments_of(brackets) or {}).get("search")
-        if found == "fpn" and self.search == "head":
+        if found == "fpn" and self.search == "head" and [*map(tuple, brackets)] != [*self._fixed]:
             raise GenotypeError("genotype has no head, expected one for a search of heads")
         if found == "both" and self.search == "fpn":
             raise GenotypeError("genotype has a head, expected a pyramid alone for space fcos")
@@ -249,17 +271,19 @@ class FcosSpace(SearchSpace):
         return lines
 
     def choices(self, genotype: Genotype) -> Mapping[str, list[str]]:
-        """Returns the pyramid's operations, inputs and aggregations, and the head's operations."""
+        """Returns the choices of the part that is searched, the layers that levels share too."""
         design = FcosDesign.of(genotype)
-        head = design.head.ops if design.head else ()
-        return {
-            "operations": [OPS[op] for block in design.blocks for op in block[2:4]],
-            "connections": [
-                short_layer(n, self.taps) for block in design.blocks for n in block[:2]
-            ],
-            "aggregations": [AGGREGATIONS[block.aggregation] for block in design.blocks],
-            "head operations": [HEAD_OPS[op] for op in head],
+        blocks, head = design.blocks, design.head
+        pyramid = {
+            "operations": [OPS[op] for block in blocks for op in block[2:4]],
+            "connections": [short_layer(n, self.taps) for block in blocks for n in block[:2]],
+            "aggregations": [AGGREGATIONS[block.aggregation] for block in blocks],
         }
+        towers = {
+            "head operations": [HEAD_OPS[op] for op in head.ops] if head else [],
+            "shared layers": [SHARING[head.share]] if head else [],
+        }
+        return {"fpn": pyramid, "head": towers, "both": pyramid | towers}[self.search]
 
     def canonical(self, genotype: Genotype) -> Genotype:
         """Returns the smallest order of blocks, sides of sums, and layers without weights.

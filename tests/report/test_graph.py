@@ -84,3 +84,18 @@ def test_pictures_are_reproducible(tmp_path: Path) -> None:
     other = graph.save(spaces.resolve("arch1"), tmp_path / "other", title="arch1")
     for a, b in zip(save, other, strict=True):
         assert a.read_bytes() == b.read_bytes()
+
+
+def test_a_pyramid_is_drawn_with_its_operations_and_levels() -> None:
+    pyramid, towers = panels(spaces.resolve("nas-fcos"))
+    where = {node.name: node for node in pyramid.nodes}
+    assert where["block4"].label == "block 4 concat\ndeformable3x3\nskip"  # stride 8 is on top
+    strides = {name: pyramid.rows[where[name].y] for name in ("P3", "P4", "P5")}
+    assert strides == {"P3": "1/8", "P4": "1/16", "P5": "1/32"}
+    ends = [arrow for arrow in pyramid.arrows if arrow[1] in strides]
+    last = {"P5": "block5", "P4": "block6", "P3": "block7"}
+    assert set(ends) == {*((last[p], p) for p in strides), *(("block3", p) for p in strides)}
+    assert [node.label for node in towers.nodes[1:3]] == [
+        "deformable3x3\nshared",
+        "conv3x3\nshared",
+    ]

@@ -60,8 +60,10 @@ def test_the_page_is_complete_and_asks_for_nothing_from_elsewhere(run: Run) -> N
     text = (run.folder / filenames.REPORT).read_text(encoding="utf-8")
     assert not re.findall(r"""(?:src|href)=["'](?!data:)""", text)
     assert "<script" not in text
-    for title, _ in plots.PLOTS.values():
-        assert f"<h2>{title}</h2>" in text
+    shown = plots.drawn(RunStatistics(run))
+    assert set(plots.PLOTS) - set(shown) == {"metric"}
+    for name, (title, _) in plots.PLOTS.items():
+        assert (f"<h2>{title}</h2>" in text) == (name in shown)
     for trial in run.best(10):
         assert f"<code>{trial.genotype}</code>" in text
     assert f"{run.best()[0].reward:.4f}" in text
@@ -70,7 +72,7 @@ def test_the_page_is_complete_and_asks_for_nothing_from_elsewhere(run: Run) -> N
 
 @pytest.mark.quick(3)
 def test_pictures_are_saved_next_to_it(run: Run) -> None:
-    for name in (*plots.PLOTS, "best_1"):
+    for name in (*plots.drawn(RunStatistics(run)), "best_1"):
         picture = Image.open(run.folder / filenames.PICTURES / f"{name}.png").convert("RGB")
         assert np.asarray(picture).std() > 5
         assert (run.folder / filenames.PICTURES / f"{name}.svg").read_text().startswith("<?xml")
@@ -128,7 +130,7 @@ def test_a_space_without_choices_has_a_page_without_their_plot(
     run = made(tmp_path / "run", trials=8)
     page.write(run)
     pictures = {path.stem for path in (run.folder / filenames.PICTURES).glob("*.svg")}
-    assert pictures >= set(plots.PLOTS) - {"shares"}
+    assert pictures >= set(plots.PLOTS) - {"shares", "metric"}
     assert "shares" not in pictures
 
 

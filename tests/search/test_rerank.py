@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from msgspec import structs
 
+from nas_tf import spaces
 from nas_tf.config.rerank import for_rerank
 from nas_tf.errors import ConfigError, DataError
 from nas_tf.networks import cost
 from nas_tf.report import page, reranked
 from nas_tf.runs import Reranking, Run, filenames, record
+from nas_tf.runs.reranking import BASELINE
 from nas_tf.runs.trial_store import TrialStore
 from nas_tf.search import rerank
 from nas_tf.training import from_config
@@ -119,6 +122,22 @@ def test_what_was_started_is_not_changed_on_its_way(tmp_path: Path) -> None:
         started(run, "stage_one.polyak=null", top=3, sample=4)
     with pytest.raises(ConfigError, match=r"with stage_one.epochs=4, now it is 12: "):
         rerank.start(run, for_rerank(run.folder / filenames.CONFIG, 6), top=3, sample=4)
+
+
+def test_heads_are_compared_with_their_pyramid_under_the_plain_head(tmp_path: Path) -> None:
+    pyramid = spaces.resolve("nas-fcos-fpn")
+    given = ["space={name: fcos, search: head, fpn: nas-fcos-fpn}"]
+    run = made(tmp_path / "run", space="fcos", trials=6, gate=False, overrides=given)
+    reranking = started(run)
+    candidates = rerank.remaining(reranking)
+    assert [trial.trial for trial in candidates] == [BASELINE, *reranking.top, *reranking.sample]
+    assert candidates[0].parsed == pyramid
+    assert reranking.longer.info.max_trials == 4
+    done = structs.replace(run.best()[0], trial=BASELINE, genotype=str(pyramid))
+    TrialStore(reranking.longer.folder).add(done)
+    again = started(Run(run.folder))
+    assert again.baseline == done
+    assert [trial.trial for trial in rerank.remaining(again)] == [*again.top, *again.sample]
 
 
 def test_another_space_or_an_empty_run_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from nas_tf.spaces.fcos import FcosDesign
 from tests.contracts.space_contract import SpaceContract
 
 PYRAMID = spaces.resolve("nas-fcos-fpn")
+FEW = "[[0,1,0,0,0],[4,4,0,0,0],[5,5,0,0,0],[6,6,0,0,0],[7,7,0,0,0],[8,8,0,0,0],[1,1,0,0,0]]"
 
 
 class FcosContract(SpaceContract):
@@ -106,13 +107,44 @@ def test_a_pyramid_may_be_in_brackets_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ({"search": "head"}, "fpn is '', expected that of the pyramid under which heads"),
-        ({"search": "fpn", "fpn": str(PYRAMID)}, "fpn is .*, expected none for search fpn"),
+        (
+            {},
+            "space.fpn is missing, expected the pyramid of the heads: a run, such as runs/NAME#1",
+        ),
+        ({"fpn": "[[0,1],[1]]"}, "space.fpn: pyramid has 2 blocks, expected 7"),
+        ({"fpn": "[[0,1"}, "space.fpn: genotype .* is not a bracketed list"),
+        ({"fpn": FEW}, "space.fpn: 2 of its blocks are read by no other, expected 3 or more"),
+        ({"fpn": str(PYRAMID), "ops": "portable"}, "space.fpn: it has deformable convolutions"),
+        ({"search": "fpn", "fpn": str(PYRAMID)}, "space.fpn is given, expected none for search"),
     ],
 )
-def test_a_fixed_pyramid_is_for_a_search_of_heads(arguments: dict, line: str) -> None:
+def test_a_fixed_pyramid_is_checked(arguments: dict, line: str) -> None:
     with pytest.raises(ConfigError, match=f"^{line}"):
-        FcosSpace(**arguments)
+        FcosSpace(**{"search": "head", **arguments})
+
+
+def test_a_fixed_pyramid_has_one_spelling() -> None:
+    """Of a genotype with a head, by its name or with spaces: it is the same space."""
+    section = {"name": "fcos", "search": "head"}
+    space = spaces.get({**section, "fpn": str(PYRAMID)})
+    for other in ("nas-fcos", "nas-fcos-fpn", f" {PYRAMID}".replace(",", ", ")):
+        assert spaces.get({**section, "fpn": other}) == space
+    assert space.baseline == PYRAMID
+    space.check_size(PYRAMID.parts)
+    with pytest.raises(GenotypeError, match=r"^genotype has no head, expected one for a search"):
+        space.check_size(FcosSpace(search="fpn").sample(random.Random(1)).parts)
+    assert str(space) == f"fcos (search=head, fpn=fcos-{PYRAMID.digest})"
+    with pytest.raises(GenotypeError, match=r"^arch0 belongs to space auxcell, not"):
+        spaces.get({**section, "fpn": "arch0"})
+
+
+@pytest.mark.parametrize(("share", "word"), [(0, "all"), (1, "from layer 2"), (6, "none")])
+def test_the_layers_that_levels_share_are_a_choice(share: int, word: str) -> None:
+    head = FcosSpace().parse(f"[{PYRAMID},[{share}],[0,1,2,3,4,5]]")
+    assert FcosSpace().choices(head)["shared layers"] == [word]
+    kinds = FcosSpace(search="head", fpn=str(PYRAMID)).choices(head)
+    assert list(kinds) == ["head operations", "shared layers"]
+    assert "shared layers" not in FcosSpace(search="fpn").choices(PYRAMID)
 
 
 @pytest.mark.parametrize(

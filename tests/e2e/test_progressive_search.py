@@ -1,0 +1,71 @@
+"""A search of heads on the pyramid of another run: killed, resumed without that run, reranked."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from nas_tf.runs import Run
+from nas_tf.runs.reranking import BASELINE
+from tests.cli.command import COMMAND, nas_tf
+from tests.e2e.processes import trials
+from tests.prepared import shared_cache
+from tests.runs.made import made
+
+SMALL = """\
+space: {name: fcos, search: head, ops: portable}
+data: {name: shapes_boxes}
+network: {width: 32, alpha: 0.35, weights: null}
+stage_one: {epochs: 1, views: 1, batch: 100, crop: [64, 64], distillation: 0.0}
+stage_two: null
+search: {oracle: random, tensorboard: false, trials: 2}
+precision: float32
+threads: 1
+"""
+SEARCH = ("search", "small.yaml", "space.fpn=pyramids#2", "--out")
+
+
+def printed(*arguments: str, cwd: Path) -> str:
+    done = nas_tf(*arguments, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def kill_after_the_first_trial(folder: Path) -> None:
+    command = [*COMMAND, *SEARCH, "killed"]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL) as search:
+        found, deadline = folder / "killed" / "trials", time.monotonic() + 300
+        while not any(found.glob("[!.]*.json")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        search.send_signal(signal.SIGKILL)
+    assert search.returncode == -signal.SIGKILL
+
+
+@pytest.mark.slow
+def test_a_search_of_detectors_is_killed_and_resumed_without_its_pyramids(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_TF_CACHE", str(shared_cache()))
+    (tmp_path / "small.yaml").write_text(SMALL)
+    pyramids = made(tmp_path / "pyramids", space="fcos", trials=4, gate=False)
+    pyramid = json.loads(pyramids.best(2)[1].genotype)
+    printed(*SEARCH, "undisturbed", cwd=tmp_path)
+    kill_after_the_first_trial(tmp_path)
+    assert len(Run(tmp_path / "killed").trials) == 1
+    shutil.move(tmp_path / "pyramids", tmp_path / "elsewhere")
+    printed("search", "killed/config.yaml", "--out", "killed", "--resume", cwd=tmp_path)
+    found = trials(tmp_path / "killed")
+    assert len(found) == 2
+    assert found == trials(tmp_path / "undisturbed")
+    heads = Run(tmp_path / "killed").completed
+    assert [json.loads(trial.genotype)[0] for trial in heads] == [pyramid] * 2
+
+    arguments = ("rerank", "killed", "--top", "1", "--sample", "0", "--epochs-times", "1")
+    text = " ".join(printed(*arguments, cwd=tmp_path).split())
+    assert "The baseline, which has nothing that was searched here, scores" in text
+    longer = {trial.trial: trial for trial in Run(tmp_path / "killed/rerank").completed}
+    assert json.loads(longer[BASELINE].genotype) == pyramid
