@@ -43,6 +43,7 @@ _CONVERTER = re.compile(
             rb"cc/saved_model/(reader|loader)\.cc",
             rb"MLIR (V1 optimization|crash reproducer)",
             rb"^fully_quantize:",
+            rb"Cannot infer shape for PyFuncStateless",
         )
     )
 )

@@ -27,13 +27,13 @@ def of_op(op: Op) -> bytes:
 def of_network(blueprint: Blueprint, arrays: "Arrays | None" = None) -> bytes:
     """Returns a model of a network as shipped, from one image in [-1, 1] to its outputs.
 
-    Without arrays its weights are random, which does not change its latency.
+    A decoder's takes its taps. Without arrays weights are random, which does not change latency.
     """
     shipped = blueprint.deployed()
     values = initial_arrays(shipped, seed=1) if arrays is None else arrays
-    (image,) = (layer for layer in shipped.layers if layer.kind == "input")
+    shapes = [(*x.size, x.channels) for x in shipped.layers if x.kind == "input"]
     network = graph.network(blueprint, values)
-    return convert(lambda x: tf.nest.flatten(network(x)), ((*image.size, image.channels),))
+    return convert(lambda *maps: tf.nest.flatten(network(*maps)), shapes)
 
 
 def convert(function: Callable[..., Any], shapes: Sequence[Shape]) -> bytes:

@@ -79,7 +79,7 @@ class LiteModel:
     def __call__(self, images: np.ndarray) -> Mapping[str, Any]:
         """Returns the answers to uint8 images [batch, height, width, 3], run one after another.
 
-        If the model returns an undecoded answer, as in int8, its task decodes it here.
+        If the model returns an undecoded answer, such as heatmaps, its task decodes it here.
         """
         if images.dtype != np.uint8 or images.shape[1:] != (*self.size, 3):
             raise DataError(

@@ -2,23 +2,33 @@
 
 The batch is one and every size is fixed, which suits TensorRT best: the device computes no shapes.
 Images are floats of 0–255; bytes are int32, which all versions of TensorRT can output.
+
+Deformable convolutions gather, which every runtime can. ``deform_conv`` makes each a node
+``DeformConv`` of opset 19, of which TensorRT has a fast kernel, and older ONNX Runtimes none.
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from nas_tf import quiet
-from nas_tf.errors import EnvironmentFault
+from nas_tf.errors import ConfigError, EnvironmentFault
+from nas_tf.networks.deformable import offsets_and_mask
+from nas_tf.networks.fused import Op
 from nas_tf.tasks import Answer
 from serving import graph, images
+from serving.folding import Weights
 from serving.shipment import Shipment
 
-OPSET = 17
+OPSET, OPSET_OF_DEFORM_CONV = 17, 19
 IMAGE = "image"
+_STAND_IN = "PyFuncStateless"
+"""TensorFlow's operation that becomes ``DeformConv``, which it does not have."""
+_FIRST, _LAST = (0, 3, 1, 2), (0, 2, 3, 1)
+"""The orders of axes that put channels first and last."""
 
 
 def check_installed() -> None:
@@ -27,10 +37,19 @@ def check_installed() -> None:
         _import(name)
 
 
-def convert(shipment: Shipment) -> bytes:
-    """Returns the model; the caller has to decode its outputs, such as heatmaps of poses."""
+def convert(shipment: Shipment, *, deform_conv: bool = False) -> bytes:
+    """Returns the model; the caller has to decode its outputs, such as heatmaps of poses.
+
+    Raises ``ConfigError`` for ``deform_conv`` without a deformable convolution.
+    """
     tf2onnx = _import("tf2onnx")
-    network = graph.network(shipment.blueprint, shipment.arrays)
+    if deform_conv and all(layer.kind != "deformable" for layer in shipment.shipped.layers):
+        raise ConfigError(
+            f"{shipment.name} has no deformable convolution for the format onnx-deformconv, "
+            "expected the format onnx"
+        )
+    own = {"deformable": _stand_in} if deform_conv else None
+    network = graph.network(shipment.blueprint, shipment.arrays, own=own)
 
     def run(image: tf.Tensor) -> Answer:
         undecoded = shipment.task.undecoded(network(images.normalised(image)), shipment.size)
@@ -40,11 +59,54 @@ def convert(shipment: Shipment) -> bytes:
     function = tf.function(run, autograph=False, input_signature=[spec])
     with quiet.converting(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        model, _ = tf2onnx.convert.from_function(function, input_signature=[spec], opset=OPSET)
+        model, _ = tf2onnx.convert.from_function(
+            function,
+            input_signature=[spec],
+            opset=OPSET,
+            custom_op_handlers={_STAND_IN: (_to_deform_conv, [])} if deform_conv else None,
+        )
+    if deform_conv:
+        _raise_opset(model)
     for name, value in (("name", shipment.name), ("weights_sha256", shipment.digest)):
         entry = model.metadata_props.add()
         entry.key, entry.value = name, value
     return model.SerializeToString()
+
+
+def _stand_in(op: Op, read: Sequence[tf.Tensor], weights: Weights) -> tf.Tensor:
+    """Emits an operation with the inputs of ``DeformConv``, channels first."""
+    offsets, mask = offsets_and_mask(read[1], op.groups)
+    x, offsets, mask = (tf.transpose(values, _FIRST) for values in (read[0], offsets, mask))
+    kernel = weights.kernel.transpose(3, 2, 0, 1)
+    y = tf.numpy_function(
+        lambda *_: None, [x, kernel, offsets, weights.bias, mask], tf.float32, stateful=False
+    )
+    height, width, channels = op.output
+    return tf.transpose(tf.reshape(y, (1, channels, height, width)), _LAST)
+
+
+def _to_deform_conv(context: Any, node: Any, name: str, _: Any) -> None:
+    """Replaces a stand-in in the graph of tf2onnx."""
+    inputs, outputs = list(node.input), list(node.output)
+    x, kernel, offsets = (context.get_shape(each) for each in inputs[:3])
+    context.remove_node(name)
+    context.make_node(
+        "DeformConv",
+        inputs,
+        outputs=outputs,
+        name=name,
+        attr={"kernel_shape": kernel[2:], "pads": [1] * 4, "offset_group": offsets[1] // 18},
+        shapes=[[1, kernel[0], *x[2:]]],
+        dtypes=[context.get_dtype(inputs[0])],
+    )
+
+
+def _raise_opset(model: Any) -> None:
+    """Sets the opset of ``DeformConv``; the other nodes mean the same, and tf2onnx ends at 18."""
+    for each in model.opset_import:
+        if not each.domain:
+            each.version = OPSET_OF_DEFORM_CONV
+    model.ir_version = _import("onnx").helper.find_min_ir_version_for(model.opset_import)
 
 
 class OnnxModel:
@@ -54,9 +116,16 @@ class OnnxModel:
         runtime = _import("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
-        self._session = runtime.InferenceSession(
-            content, options, providers=["CPUExecutionProvider"]
-        )
+        missing = _import("onnxruntime.capi.onnxruntime_pybind11_state").NotImplemented
+        try:
+            self._session = runtime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
+            )
+        except missing as error:
+            raise EnvironmentFault(
+                f"ONNX Runtime {runtime.__version__} has no DeformConv, expected a newer one, "
+                "TensorRT 10.1 or newer, or the format onnx"
+            ) from error
         self._task = shipment.task
         self._names = [output.name for output in self._session.get_outputs()]
 

@@ -1,7 +1,7 @@
 """Compares formats on the same images: the figures of each, and its agreement with Keras."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,10 +27,12 @@ class Parity:
     Args:
         result: All figures of the task.
         agreement: The share of answers that match the Keras model's, as the task compares them.
+        closeness: The task's further figures of this comparison, such as the IoU of boxes.
     """
 
     result: Mapping[str, float]
     agreement: float
+    closeness: Mapping[str, float] = field(default_factory=dict)
 
 
 def keras_answers(shipment: Shipment) -> Answers:
@@ -59,6 +61,7 @@ def compare(
     models = {"keras": keras_answers(shipment), **formats}
     metrics = {name: task.metrics() for name in models}
     shares: dict[str, list[np.ndarray]] = {name: [] for name in models}
+    near: dict[str, list[Mapping[str, np.ndarray]]] = {name: [] for name in models}
     is_whole = isinstance(pictures, WholePictures)
     answered_by_all = (
         _of_whole(task, models, pictures) if is_whole else _of_views(models, pictures)
@@ -67,11 +70,19 @@ def compare(
         for name, answer in answers_by_name.items():
             metrics[name].add(target, answer)
             shares[name].append(task.agreement(answer, answers_by_name["keras"]))
+            near[name].append(task.closeness(answer, answers_by_name["keras"]))
     found = {}
     for name, accumulated in metrics.items():
         share = float(np.mean(np.concatenate(shares[name])))
-        found[name] = Parity(accumulated.result(), share)
+        found[name] = Parity(accumulated.result(), share, _means(near[name]))
     return found
+
+
+def _means(batches: list[Mapping[str, np.ndarray]]) -> dict[str, float]:
+    """Returns the mean of each figure over the images that have it, NaN if none has."""
+    joined = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    known = {name: values[np.isfinite(values)] for name, values in joined.items()}
+    return {name: float(v.mean()) if len(v) else float("nan") for name, v in known.items()}
 
 
 def answered(

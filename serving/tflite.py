@@ -1,7 +1,8 @@
 """A shipment as a TFLite model: RGB pixels of 0–255 in, the task's answer out.
 
 Dilated convolutions stay single operations because the input's size is fixed. The model includes
-normalisation, and the task's resizing and decoding of the outputs.
+normalisation, and the task's resizing and decoding of the outputs. In 8 bits, the operations that
+``in_float`` names are computed in float.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -9,9 +10,12 @@ from typing import Literal, get_args
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.lite.python import convert as lite_convert
+from tensorflow.lite.python import schema_py_generated as schema
 
 from nas_tf import quiet
 from nas_tf.errors import ConfigError
+from nas_tf.networks.arithmetic import IN_FLOAT
 from nas_tf.sizes import Size
 from nas_tf.tasks import Answer, Outputs
 from serving import graph, images, lite_metadata
@@ -28,12 +32,13 @@ def convert(shipment: Shipment, kind: Kind, samples: Iterable[np.ndarray] = ()) 
     Args:
         shipment: The network to convert.
         kind: ``fp32``; ``fp16``, half the size; ``int8``, a quarter. ``int8`` takes bytes, the
-            others the same values as floats. ``int8`` returns the task's undecoded answer, for
-            poses heatmaps: TFLite ends the process when joints are decoded from quantised maps.
+            others the same values as floats. ``int8`` returns heatmaps of poses, undecoded:
+            TFLite ends the process when joints are decoded from quantised maps.
         samples: For ``int8``, uint8 images [height, width, 3] that calibrate its ranges.
     """
     task = shipment.task
-    converter = _converter(shipment, task.undecoded if kind == "int8" else task.answer)
+    is_decoded = kind != "int8" or task.decodes_in_float
+    converter = _converter(shipment, task.answer if is_decoded else task.undecoded)
     if kind == "fp16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
@@ -41,10 +46,35 @@ def convert(shipment: Shipment, kind: Kind, samples: Iterable[np.ndarray] = ()) 
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = _representative(shipment, samples)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = tf.uint8
+        converter._experimental_calibrate_only = True
     with quiet.converting():
         model = converter.convert()
+        if kind == "int8":
+            model = lite_convert.mlir_quantize(model, input_data_type=tf.uint8, **_in_float(model))
     return lite_metadata.attached(model, shipment.about() | {"kind": kind})
+
+
+def _in_float(model: bytes) -> dict[str, list[str]]:
+    """Returns the operations that are computed in float, as the quantiser names them.
+
+    It finds them by their output, and those with several by their kind. Outputs of the model have
+    names of their own: they are computed in float if what they are computed from is.
+    """
+    tables = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
+    (graph,) = tables.subgraphs
+    names = [tensor.name.decode() for tensor in graph.tensors]
+    kinds = {code: kind for kind, code in vars(schema.BuiltinOperator).items()}
+    in_float = {place for place, name in enumerate(names) if IN_FLOAT in name}
+    nodes, several = [], set()
+    for operator in graph.operators:
+        first = operator.outputs[0]
+        if first in in_float and len(operator.outputs) > 1:
+            several.add(kinds[tables.operatorCodes[operator.opcodeIndex].builtinCode])
+        elif first in in_float or (
+            first in graph.outputs and in_float.intersection(operator.inputs)
+        ):
+            nodes.append(names[first])
+    return {"denylisted_nodes": nodes, "denylisted_ops": sorted(several)}
 
 
 def _converter(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nas_tf.jobs.trained import LoadedNetwork
     from serving.parity import Parity
 
-FORMATS = ("savedmodel", "fp32", "fp16", "int8", "onnx")
+FORMATS = ("savedmodel", "fp32", "fp16", "int8", "onnx", "onnx-deformconv")
 _GROUPS = {"tflite": FORMATS[1:4]}
 _ACCEPTED_LOSS = 0.01
 _THREADS, _ROUNDS = (1, 2), 3
@@ -64,7 +64,8 @@ def command(
     """Export the network of RUN, a training or a search, and compare all formats.
 
     The formats are savedmodel for TF Serving; fp32, fp16 and int8 for TFLite, or tflite for all
-    three; and onnx for a Jetson. A GENOTYPE is exported with random weights, to measure its speed.
+    three; and onnx for a Jetson, or onnx-deformconv, in which deformable convolutions are nodes of
+    their own. A GENOTYPE is exported with random weights, to measure its speed.
 
     \b
     nas-tf export runs/camvid_auxcell-arch0
@@ -149,17 +150,19 @@ def _print_table(written: dict[str, Path], compared: "dict[str, Parity]", figure
     times = _times(written, runtimes)
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("format")
+    closeness = list(compared["keras"].closeness) if compared else []
     heads = ("bytes", *(f"{runtime}, ms" for runtime in runtimes), figure, "points", "agreement")
-    for name in heads:
+    for name in (*heads, *closeness):
         table.add_column(name, justify="right")
     table.add_column("")
     for name in ["keras"] * bool(compared) + list(written):
-        path, cells = written.get(name), ["", "", ""]
-        if compared:
+        path, cells = written.get(name), ["", "", "", *([""] * len(closeness))]
+        if name in compared:
             value = compared[name].result[figure]
             difference = 100 * (value - compared["keras"].result[figure])
             points = "" if name == "keras" else f"{difference:+.2f}"
             cells = [f"{value:.4f}", points, f"{compared[name].agreement:.2%}"]
+            cells += [f"{compared[name].closeness[key]:.4f}" for key in closeness]
         table.add_row(
             name,
             f"{_size(path):,}" if path else "",
@@ -171,11 +174,15 @@ def _print_table(written: dict[str, Path], compared: "dict[str, Parity]", figure
             str(path or ""),
         )
     tables.console().print(table)
+    if absent := [name for name in written if compared and name not in compared]:
+        tables.console().print(f"{', '.join(absent)}: not compared, since no runtime here runs it")
     if compared:
         tables.console().print(
             f"points: difference in {figure} from the Keras model; agreement: share of matching "
             "predictions"
         )
+    if "box_iou" in closeness:
+        tables.console().print("box_iou: mean overlap of matching boxes with the Keras model's")
     if times:
         tables.console().print("ms: medians with 1 / 2 threads, measured in turns")
 

@@ -1,13 +1,14 @@
 """Exports of a network for phones, boards and servers: written, read, and compared."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nas_tf import files
-from nas_tf.errors import ConfigError
+from nas_tf.errors import ConfigError, EnvironmentFault
 from serving import deployment, lite_metadata, lite_runner, onnx, parity, saved_model, tflite
 from serving.parity import Answers, Parity
 from serving.shipment import Shipment
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from nas_tf.jobs.trained import LoadedNetwork
 
 _SAMPLES = 100
+_ONNX = {"onnx": ".onnx", "onnx-deformconv": "-deformconv.onnx"}
 
 
 def read(model: Path) -> tuple[Mapping[str, Any], Answers]:
@@ -40,7 +42,8 @@ def write(
     Args:
         network: The network.
         folder: The folder of the exports.
-        formats: Some of ``savedmodel``, ``fp32``, ``fp16``, ``int8`` and ``onnx``.
+        formats: Some of ``savedmodel``, ``fp32``, ``fp16``, ``int8``, ``onnx`` and
+            ``onnx-deformconv``.
         version: The version of the SavedModel; by default the next.
         on_format: Called with each format before it is written.
     """
@@ -67,9 +70,12 @@ def write(
 def compare(
     network: "LoadedNetwork", written: Mapping[str, Path], count: int
 ) -> dict[str, Parity]:
-    """Scores all formats and the Keras model on pictures of the validation split."""
+    """Scores the Keras model and all formats that run here on pictures of the validation split."""
     shipment = network.shipment
-    answers = {kind: _answers(shipment, kind, path) for kind, path in written.items()}
+    answers = {}
+    for kind, path in written.items():
+        with suppress(EnvironmentFault):
+            answers[kind] = _answers(shipment, kind, path)
     return parity.compare(
         shipment, answers, network.pictures(network.config.data.val_split, count)
     )
@@ -85,7 +91,7 @@ def _paths(name: str, folder: Path, wanted: Sequence[str], version: int | None) 
     if "savedmodel" in wanted:
         saved_model.check_installed()
         paths["savedmodel"] = saved_model.place(paths["savedmodel"], version)
-    if "onnx" in wanted:
+    if any(kind in _ONNX for kind in wanted):
         onnx.check_installed()
     return paths
 
@@ -93,20 +99,22 @@ def _paths(name: str, folder: Path, wanted: Sequence[str], version: int | None) 
 def _convert(shipment: Shipment, kind: str, path: Path, samples: list[np.ndarray]) -> None:
     if kind == "savedmodel":
         saved_model.write(shipment, path.parent, version=int(path.name))
-    elif kind == "onnx":
-        files.write(path, onnx.convert(shipment))
+    elif kind in _ONNX:
+        files.write(path, onnx.convert(shipment, deform_conv=kind != "onnx"))
         deployment.write_jetson(path)
     else:
         files.write(path, tflite.convert(shipment, kind, samples))
 
 
 def _file_name(name: str, kind: str) -> str:
-    return {"savedmodel": "savedmodel", "onnx": f"{name}.onnx"}.get(kind, f"{name}-{kind}.tflite")
+    if kind == "savedmodel":
+        return kind
+    return f"{name}{_ONNX.get(kind, f'-{kind}.tflite')}"
 
 
 def _answers(shipment: Shipment, kind: str, path: Path) -> Answers:
     if kind == "savedmodel":
         return saved_model.answers(path)
-    if kind == "onnx":
+    if kind in _ONNX:
         return onnx.OnnxModel(path.read_bytes(), shipment)
     return lite_runner.LiteModel(path.read_bytes(), threads=2)

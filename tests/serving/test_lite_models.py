@@ -25,7 +25,7 @@ NAMES = {
     "resize": "RESIZE_BILINEAR",
     "add": "ADD",
     "concat": "CONCATENATION",
-    "relu": "RELU",
+    "relu": "DEPTHWISE_CONV_2D",
 }
 PLAIN = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 
