@@ -6,7 +6,7 @@ statistics do not train.
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
@@ -16,7 +16,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from nas_tf import quiet
-from nas_tf.errors import ConfigError, EnvironmentFault, TrainingError
+from nas_tf.errors import EnvironmentFault, TrainingError
 from nas_tf.networks.state import Arrays
 from serving.fused_model import FusedModel
 from serving.shipment import Shipment
@@ -32,7 +32,7 @@ class FineTuning:
     """Settings of the training that adapts weights to quantisation, pruning or clustering.
 
     Args:
-        stream: Endless batches of images in [-1, 1] and dense targets.
+        stream: Endless batches of images in [-1, 1] and encoded targets.
         steps: The number of updates by Adam.
         rate: The initial learning rate; it falls to zero.
         on_step: Called after every step.
@@ -53,7 +53,7 @@ def quantised(shipment: Shipment, tuning: FineTuning) -> Shipment:
     toolkit()
     from serving import fake_quantised
 
-    fused = _fused(shipment)
+    fused = FusedModel(shipment)
     calibration = (images for images, _ in tuning.stream.take(_CALIBRATION_BATCHES))
     model = fake_quantised.model(fused, calibration)
     _fit(model, shipment, tuning)
@@ -66,7 +66,7 @@ def pruned(shipment: Shipment, tuning: FineTuning, *, sparsity: float) -> Shipme
     Depthwise kernels are left alone: they are few, and tfmot prunes none.
     """
     sparse = toolkit().sparsity.keras
-    fused = _fused(shipment)
+    fused = FusedModel(shipment)
     end = max(1, tuning.steps // 2)
     every = max(1, end // _MASK_UPDATES)
     schedule = sparse.PolynomialDecay(0.0, sparsity, 0, end, frequency=every)
@@ -79,7 +79,7 @@ def pruned(shipment: Shipment, tuning: FineTuning, *, sparsity: float) -> Shipme
 def clustered(shipment: Shipment, tuning: FineTuning, *, clusters: int) -> Shipment:
     """Restricts every kernel of a convolution to a few values, which train (arXiv 1510.00149)."""
     cluster = toolkit().clustering.keras
-    fused = _fused(shipment)
+    fused = FusedModel(shipment)
     initialisation = cluster.CentroidInitialization.KMEANS_PLUS_PLUS
 
     def wrap(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -124,17 +124,6 @@ def toolkit() -> ModuleType:
     return quiet.load("tensorflow_model_optimization")
 
 
-def _fused(shipment: Shipment) -> FusedModel:
-    """Returns the model to fine-tune; raises ``ConfigError`` if it has several outputs."""
-    outputs = shipment.shipped.outputs
-    if len(outputs) > 1:
-        raise ConfigError(
-            f"{shipment.name} has the outputs {', '.join(outputs)}, expected one: a network with "
-            "several is not fine-tuned for compression"
-        )
-    return FusedModel(shipment)
-
-
 def _wrapped(
     fused: FusedModel, wrap: Callable[[keras.layers.Layer], keras.layers.Layer]
 ) -> keras.Model:
@@ -148,6 +137,26 @@ def _wrapped(
 
 def _weights(model: keras.Model) -> dict[str, list[np.ndarray]]:
     return {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+
+
+class _Tuned(keras.Model):
+    """A model that trains by a task's loss, which reads all of its outputs at once."""
+
+    def __init__(self, model: keras.Model, shipment: Shipment) -> None:
+        super().__init__(model.input, model.output)
+        self._shipment, self._mean = shipment, keras.metrics.Mean()
+
+    def train_step(self, batch: tuple[tf.Tensor, Any]) -> dict[str, tf.Tensor]:
+        """Updates the weights; returns the mean loss of all steps so far."""
+        images, encoded = batch
+        with tf.GradientTape() as tape:
+            outputs = self(images, training=True)
+            if not isinstance(outputs, Mapping):
+                outputs = dict.fromkeys(self._shipment.shipped.outputs, outputs)
+            loss = self._shipment.task.loss(encoded, outputs)
+        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
+        self._mean.update_state(loss)
+        return {"loss": self._mean.result()}
 
 
 def _fit(
@@ -164,13 +173,9 @@ def _fit(
 
     progress = keras.callbacks.LambdaCallback(on_batch_end=on_batch_end)
     schedule = keras.optimizers.schedules.PolynomialDecay(tuning.rate, tuning.steps, 0.0)
-    (output,) = shipment.shipped.outputs
-
-    def loss(encoded: Any, logits: tf.Tensor) -> tf.Tensor:
-        return shipment.task.loss(encoded, {output: logits})
-
-    model.compile(keras.optimizers.legacy.Adam(schedule), loss=loss)
-    model.fit(
+    tuned = _Tuned(model, shipment)
+    tuned.compile(keras.optimizers.legacy.Adam(schedule))
+    tuned.fit(
         tuning.stream,
         steps_per_epoch=tuning.steps,
         verbose=0,

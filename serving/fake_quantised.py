@@ -15,6 +15,7 @@ import tensorflow_model_optimization as tfmot
 from tensorflow import keras
 
 from nas_tf.networks.keras_layers import Resize
+from serving import graph
 from serving.fused_model import NORMALISED, FusedModel, Zeros
 
 _KERNEL_NAMES = {keras.layers.Conv2D: "kernel", keras.layers.DepthwiseConv2D: "depthwise_kernel"}
@@ -99,8 +100,13 @@ class _Rounding(tfmot.quantization.keras.QuantizeConfig):
 
 
 def _rounded_outputs(fused: FusedModel) -> list[str]:
-    """Returns the layers of the image and of the operations' outputs after activations."""
-    last = [fused.keras.get_layer(NORMALISED), *map(fused.last_layer, fused.nodes)]
+    """Returns the layers of the image and of the operations' outputs after activations.
+
+    Exponentials are left out: int8 computes them in float, up to the model's outputs.
+    """
+    left_out = graph.exponents(fused.nodes)
+    nodes = [node for node in fused.nodes if node.name not in left_out]
+    last = [fused.keras.get_layer(NORMALISED), *map(fused.last_layer, nodes)]
     return [layer.name for layer in last if not isinstance(layer, _RANGE_PRESERVING)]
 
 

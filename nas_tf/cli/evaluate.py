@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     "--scales",
     default="1",
     show_default=True,
-    help="Scales whose predictions are averaged, such as 0.75,1,1.25 (RUN only).",
+    help="Scales whose predictions are averaged, boxes merged, such as 0.75,1,1.25 (RUN only).",
 )
 @click.option(
-    "--flip", is_flag=True, help="Average with the predictions of mirrored images (RUN only)."
+    "--flip",
+    is_flag=True,
+    help="Average with the predictions of mirrored images, or merge the boxes (RUN only).",
 )
 @options.TRIAL
 @options.WEIGHTS

@@ -9,7 +9,7 @@ from nas_tf.cli import options
 
 @click.command("finetune")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--task", required=True, help="The new task: segmentation, depth or pose.")
+@click.option("--task", required=True, help="segmentation, depth, pose or detection.")
 @options.CONFIG
 @options.OVERRIDES
 @click.option(

@@ -130,17 +130,18 @@ def _gpus(names: list[str]) -> Finding:
 
 def _data(answers: dict[str, dict[str, Any]]) -> Iterator[Finding]:
     """Reports ImageNet weights and prepared data sets."""
-    if "value" in answers.get("weights", {}):
-        if path := answers["weights"]["value"]:
-            yield Finding("ImageNet weights", "ok", path)
-        else:
-            yield Finding(
-                "ImageNet weights",
-                "note",
-                "not on this machine",
-                "they are downloaded when first used; without a network, copy them to "
-                "$NAS_TF_DATA/weights; the quickstart does not need them",
-            )
+    weights = answers.get("weights", {}).get("value", {})
+    for name, path in weights.items():
+        if path:
+            yield Finding(f"ImageNet weights of {name}", "ok", path)
+    if absent := [name for name, path in weights.items() if not path]:
+        yield Finding(
+            "ImageNet weights" if len(absent) == len(weights) else "other ImageNet weights",
+            "note",
+            f"not on this machine: {', '.join(absent)}",
+            "they are downloaded when first used; without a network, copy them to "
+            "$NAS_TF_DATA/weights; the quickstart does not need them",
+        )
     line = answers.get("data")
     if line is None:
         return

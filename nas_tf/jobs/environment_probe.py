@@ -68,12 +68,12 @@ def _version(name: str) -> str:
     return getattr(quiet.load(name), "__version__", "")
 
 
-def _weights() -> str | None:
+def _weights() -> dict[str, str | None]:
     from nas_tf.networks.encoders import ENCODERS
     from nas_tf.networks.weights import local_imagenet_file
 
-    found = local_imagenet_file(ENCODERS["mobilenet_v2"])
-    return str(found) if found else None
+    files = {name: local_imagenet_file(encoder) for name, encoder in ENCODERS.items()}
+    return {name: str(path) if path else None for name, path in files.items()}
 
 
 def _data() -> dict[str, dict[str, int] | None]:

@@ -3,19 +3,19 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import structs
 
-from nas_tf.config.schema import Evaluation
+from nas_tf.config.schema import Degradation, Evaluation
 from nas_tf.config.schema import Task as Settings
 from nas_tf.data.examples import Examples
-from nas_tf.data.presets import preset
+from nas_tf.data.presets import is_preset, preset
 from nas_tf.data.registry import dataset_info
 from nas_tf.data.whole_pictures import WholePictures
 from nas_tf.errors import ConfigError, DataError
-from nas_tf.input_geometry import InputGeometry
+from nas_tf.input_geometry import InputGeometry, Resize
 from nas_tf.jobs import exports
 from nas_tf.jobs.trained import LoadedNetwork
 from nas_tf.networks.arrays import layouts
@@ -28,6 +28,7 @@ from nas_tf.training.task_settings import task_of
 from serving import images, parity
 
 _BATCH = 8
+Recorded = TypeVar("Recorded")
 Progress = Callable[[int, int], None]
 """Called with the number of scored pictures, and that of all pictures."""
 
@@ -91,11 +92,13 @@ def evaluate_exported(
     trained_for = of_model(about)
     names = () if trained_for is None else trained_for.names
     task = _task(name, about["task"], names, _settings(about))
-    examples, metrics = Examples(name, split), task.metrics()
+    resize = Resize() if geometry.windows or is_preset(name) else geometry.resize
+    examples, metrics = Examples(name, split, resize=resize), task.metrics()
     answers: Iterator[tuple[int, Any, Answer]]
     pictures: WholePictures | Split
     if geometry.windows:
-        pictures = WholePictures(examples, geometry, task.target)
+        section = _recorded(about, "degradation", Degradation)
+        pictures = from_config.whole_pictures(examples, geometry, task, section)
         answers = ((1, *scored) for scored in parity.answered(task, predict, pictures))
     else:
         pictures = Split(examples, preset(name, "evaluate", geometry.size))
@@ -130,12 +133,17 @@ def _score(
 
 def _settings(about: Mapping[str, Any]) -> Settings:
     """Returns the task settings of an exported network, or defaults if it records none."""
+    return _recorded(about, "task", Settings) or Settings()
+
+
+def _recorded(about: Mapping[str, Any], key: str, kind: type[Recorded]) -> Recorded | None:
+    """Returns a section of an exported network's configuration, None if it records none."""
     try:
-        return msgspec.convert(about["config"]["task"], Settings)
+        return msgspec.convert(about["config"][key], kind | None)
     except (KeyError, TypeError):
-        return Settings()
+        return None
     except msgspec.ValidationError as error:
-        raise DataError(f"the exported model's record of its task is damaged: {error}") from error
+        raise DataError(f"the exported model's record of its {key} is damaged: {error}") from error
 
 
 def _task(data: str, kind: str, names: Sequence[str], settings: Settings) -> Task:

@@ -102,13 +102,14 @@ def read_encoder(
 ) -> Mapping[str, list[np.ndarray]]:
     """Reads the arrays of each encoder layer from a file in either of Keras's HDF5 layouts.
 
-    Raises ``WeightsError`` if a shape does not fit or a value is not finite.
+    Raises ``WeightsError`` if a shape does not fit, a value is not finite, or the file has a layer
+    between those of the encoder that the encoder lacks. Heads after them are ignored.
     """
     try:
         with h5py.File(path) as file:
             refuse_references(file, path)
             found = _read(file, blueprint, encoder)
-            fault = _misfit(blueprint, found)
+            fault = _misfit(blueprint, found) or _surplus(file, encoder)
             owner = _owner(file, encoder) if fault else None
     except OSError as error:
         reason = "no such file" if not path.exists() else "not an HDF5 file"
@@ -151,6 +152,23 @@ def _misfit(blueprint: Blueprint, found: Mapping[str, list[np.ndarray]]) -> str 
         shapes = [array.shape for array in found[layer.name]]
         if shapes != expected:
             return f"layer {layer.name} has shapes {shapes or 'none'}, expected {expected}"
+    return None
+
+
+def _surplus(file: h5py.File, encoder: Encoder) -> str | None:
+    """Returns a sentence on a layer with arrays before the encoder's last that is not one of it.
+
+    None is found where the file does not list its layers in order.
+    """
+    group = file.get("model_weights", file)
+    names = group.attrs.get("layer_names", ())
+    listed = [name.decode() if isinstance(name, bytes) else name for name in names]
+    weighted = _weighted(encoder_blueprint(encoder))
+    own = {key.removeprefix("model_weights/") for key, _ in _groups(weighted, file)}
+    last = max((n for n, name in enumerate(listed) if name in own), default=0)
+    for name in listed[:last]:
+        if name not in own and name in group and len(group[name].attrs.get("weight_names", ())):
+            return f"layer {name} comes before the last one, expected only layers"
     return None
 
 

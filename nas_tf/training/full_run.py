@@ -25,6 +25,7 @@ from nas_tf.networks.state import (
     from_arrays,
     to_arrays,
 )
+from nas_tf.runs import filenames
 from nas_tf.tasks import Metrics
 from nas_tf.training import from_config, hardware, own_data, preflight
 from nas_tf.training.full import EpochEnd, FullTraining, StageData
@@ -33,11 +34,11 @@ from nas_tf.training.history import History
 from nas_tf.training.prediction_sheet import predictions_picture
 from nas_tf.training.scoring import Scorer
 
-CONFIG, GENOTYPE, RESULT = "config.yaml", "genotype.json", "result.json"
+CONFIG, GENOTYPE, RESULT = filenames.CONFIG, filenames.GENOTYPE, "result.json"
 HISTORY, PICTURE = "history.csv", "predictions.png"
 BEST, LAST = "best.keras", "last.keras"
 Progress = Callable[[int, float], None]
-Start = Callable[[Arrays], Arrays]
+Start = Callable[[Blueprint, Arrays], Arrays]
 OnEpoch = Callable[[EpochEnd, Mapping[str, float] | None], None]
 
 
@@ -63,7 +64,8 @@ class FullRun:
         config: Configuration, of which data, network, full training and evaluation are used.
         genotype: Genotype of the network.
         folder: Folder that everything is saved in.
-        start: Maps the initial weights, random and pre-trained ones, to those to start from.
+        start: Returns the weights to start from, for a blueprint and its initial weights, random
+            and pre-trained ones.
     """
 
     def __init__(
@@ -140,7 +142,7 @@ class FullRun:
 
     def _start(self, blueprint: Blueprint, start: Start | None) -> State:
         arrays = from_config.first_arrays(self.config, blueprint)
-        return from_arrays(layouts(blueprint), start(arrays) if start else arrays)
+        return from_arrays(layouts(blueprint), start(blueprint, arrays) if start else arrays)
 
     def _claim_folder(self) -> None:
         """Writes configuration and genotype, or raises if the folder has others."""
@@ -226,21 +228,32 @@ class FullRun:
         )
 
 
-def start_from(path: Path) -> Callable[[Arrays], Arrays]:
-    """Returns a function that replaces all fitting weights by those of a Keras model file."""
+def start_from(path: Path) -> Start:
+    """Returns a function that replaces all fitting weights by those of a Keras model file.
+
+    The file must have all layers of the decoder. Only the heads' depend on task and classes, so
+    most of the decoder's weights must fit.
+    """
     try:
         found = arrays_of_model(read_model(path))
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path} cannot be read as a Keras model: {error}") from error
 
-    def replace_weights(arrays: Arrays) -> Arrays:
+    def replace_weights(blueprint: Blueprint, arrays: Arrays) -> Arrays:
         fitting = {
             key: found[key]
             for key, value in arrays.items()
             if key in found and found[key].shape == value.shape
         }
-        if not any(layer.startswith(("block", "branch")) for layer, _ in fitting):
-            raise WeightsError(f"{path} is of another network: none of its decoder's weights fit")
+        layers = blueprint.deployed().layers
+        decoder = {layer.name for layer in layers if layer.part != "encoder"}
+        own = [key for key in arrays if key[0] in decoder]
+        count = sum(key in fitting for key in own)
+        if not found.keys() >= set(own) or count <= len(own) / 2:
+            raise WeightsError(
+                f"{path} is of another network: {count} of {len(own)} arrays of its decoder fit, "
+                "expected all but those of the heads"
+            )
         return arrays | fitting
 
     return replace_weights

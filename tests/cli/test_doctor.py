@@ -60,6 +60,8 @@ def test_a_sound_environment(tmp_path: Path) -> None:
         assert metadata.version(name) in done.stdout
     assert "TensorFlow and the packages that need it" in done.stdout
     assert str(weights) in done.stdout
+    absent = "not on this machine: resnet50, resnet101, xception"
+    assert absent in " ".join(done.stdout.split())
     assert f"{cache / 'data'}, " in done.stdout
     assert not cache.parent.exists()
 

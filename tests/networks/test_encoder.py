@@ -105,6 +105,29 @@ def test_weights_of_another_encoder_are_named(tmp_path: Path) -> None:
         networks.encoder(ENCODERS["resnet50"], strides=(4,), weights=path)
 
 
+@pytest.mark.parametrize("after", [False, True], ids=["within", "after"])
+def test_more_layers_are_refused_unless_they_come_last(after: bool, tmp_path: Path) -> None:
+    """Heads come last; a layer before others means that the file is of a deeper encoder."""
+    path = tmp_path / "deeper.h5"
+    reference(0.35).save_weights(path)
+    with h5py.File(path, "r+") as file:
+        names = list(file.attrs["layer_names"])
+        names.insert(len(names) if after else names.index("block_16_project"), "more")
+        file.attrs["layer_names"] = names
+        group = file.create_group("more")
+        group.attrs["weight_names"] = ["kernel"]
+        group["kernel"] = np.zeros(3)
+    if after:
+        networks.encoder(alpha=0.35, weights=path)
+        return
+    with pytest.raises(WeightsError) as caught:
+        networks.encoder(alpha=0.35, weights=path)
+    assert str(caught.value) == (
+        f"weights {path}: layer more comes before the last one, expected only layers of "
+        "mobilenet_v2 of alpha 0.35"
+    )
+
+
 def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
     wanted = "expected weights of mobilenet_v2 of alpha 1.0 as Keras saves them"
     with pytest.raises(WeightsError, match=f"absent.h5: no such file, {wanted}$"):

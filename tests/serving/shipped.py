@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.deploy import random_arrays
 from nas_tf import networks, spaces
 from nas_tf.networks.state import Arrays
-from nas_tf.tasks import Depth, Pose, Segmentation, Task
+from nas_tf.tasks import Depth, Detection, Pose, Segmentation, Task
 from serving import graph, images
 from serving.shipment import Shipment
 
@@ -39,6 +39,28 @@ def shipment(
         facts |= {"classes": list(CLASSES), "palette": PALETTE}
     network = Shipment(f"{space}-{task}", chosen, blueprint, random_arrays(blueprint), facts)
     return replace(network, arrays=_spread(network)) if task == "depth" else network
+
+
+def detector(classes: int = 3) -> Shipment:
+    """Returns a portable detector whose classes are as likely as not.
+
+    Those of a search begin unlikely.
+    """
+    task = Detection(classes)
+    space = spaces.get({"name": "fcos", "search": "fpn", "ops": "portable"})
+    blueprint = networks.blueprint_of(
+        space.sample(random.Random(1)),
+        task.head,
+        input_size=SIZE,
+        settings=networks.settings.search("fcos", width=32, alpha=0.35),
+    )
+    arrays = random_arrays(blueprint)
+    for (layer, role), value in arrays.items():
+        if layer.endswith("classes.predictor"):
+            arrays[layer, role] = 100 * value if role == "kernel" else np.zeros_like(value)
+        if layer.endswith("boxes.predictor") and role == "bias":
+            arrays[layer, role] = np.full_like(value, 2.0)
+    return Shipment("fcos-detection", task, blueprint, arrays, {"origin": {"kind": "test"}})
 
 
 def _spread(network: Shipment) -> Arrays:

@@ -12,7 +12,7 @@ from serving import compress, graph, images, lite_runner, tflite
 from serving.compress import FineTuning
 from serving.fused_model import FusedModel
 from serving.shipment import Shipment
-from tests.serving.shipped import CLASSES, SIZE, SPACES, pictures, shipment
+from tests.serving.shipped import CLASSES, SIZE, SPACES, detector, pictures, shipment
 
 
 def logits_of(network: Shipment, pixels: np.ndarray) -> np.ndarray:
@@ -134,6 +134,31 @@ def test_clustering_leaves_few_values_that_pack() -> None:
     assert compress.distinct(after) == 8
     packed = [len(gzip.compress(tflite.convert(network, "fp32"))) for network in (item, after)]
     assert packed[1] < 0.4 * packed[0]
+
+
+@pytest.mark.slow
+def test_a_detector_learns_by_the_loss_of_all_its_outputs() -> None:
+    item, losses = detector(), []
+    box = np.array([[[8, 8, 56, 56, 1]]], np.float32).repeat(8, 0)
+    seen = images.normalised(pictures(8)), item.task.encode(box, SIZE)
+    tuning = FineTuning(
+        tf.data.Dataset.from_tensor_slices(seen).repeat().batch(4),
+        steps=3,
+        rate=1e-3,
+        on_step=lambda _, loss: losses.append(loss),
+    )
+    for after in (compress.quantised(item, tuning), compress.clustered(item, tuning, clusters=8)):
+        changed = {layer for layer, role in item.arrays if role == "kernel"} - {
+            layer
+            for (layer, role), value in after.arrays.items()
+            if role == "kernel" and np.array_equal(value, item.arrays[layer, role])
+        }
+        predictors = {f"head.p3.{name}.predictor" for name in ("classes", "boxes", "centerness")}
+        assert changed >= predictors, after.facts["compressed"]
+    assert len(losses) == 6
+    assert losses[2] < losses[0]
+    assert losses[5] < losses[3]
+    assert compress.distinct(after) == 8
 
 
 @pytest.mark.slow

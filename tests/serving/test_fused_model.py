@@ -8,9 +8,8 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from nas_tf.errors import ConfigError
 from nas_tf.networks.blueprint import Blueprint
-from serving import compress, graph, lite_models
+from serving import graph, lite_models
 from serving.fused_model import FusedModel
 from serving.shipment import Shipment
 from tests.networks.kind_cases import blueprint_of_all, check, distinct_arrays
@@ -64,14 +63,6 @@ def test_operations_with_one_kernel_are_one_layer() -> None:
     ]
     last = [fused.last_layer(node).name for node in fused.nodes]
     assert len(last) == len(set(last))
-
-
-def test_a_network_with_several_outputs_is_not_compressed() -> None:
-    shipment = fused_of("towers").shipment
-    names = ", ".join(shipment.shipped.outputs)
-    line = rf"^towers has the outputs {names}, expected one: "
-    with pytest.raises(ConfigError, match=line):
-        compress.quantised(shipment, compress.FineTuning(tf.data.Dataset.range(1)))
 
 
 @pytest.mark.slow
