@@ -45,6 +45,7 @@ _SECTIONS = {
         "spaces": "List the search spaces and published genotypes.",
         "sample": "Print random genotypes of a search space.",
         "cost": "Count the parameters and multiply-adds of many genotypes (JSON lines).",
+        "derive": "Read cells and paths off a super-net's weights (JSON lines).",
         "build": "Build the Keras model of a genotype and save it.",
     },
     "Machine": {

@@ -13,9 +13,11 @@ file                content
 ``settings``        the choices outside the genotype: width, repeats, auxiliaries; the builders
 ``encoders``        the encoders with their taps
 ``ops``, ``heads``  candidate operations; the last layers of every task
-``auxcell``,        the builders of the three spaces' networks
+``auxcell``,        the builders of the spaces' networks
 ``template``,
-``dpc``
+``dpc``, ``fcos``,
+``restoration``
+``supernet``        all networks of the restoration space at once, with the weights of choices
 ``blueprint``       ``Blueprint`` and its ``Layer``
 ``draft``           the ``Draft`` to which builders append layers
 ``kinds``           the kinds of layers: arrays, multiply-adds, fusing; a row each
@@ -30,6 +32,7 @@ file                content
 ``build``           a genotype as a Keras model with weights
 ``arrays``          the layout of all weights in flat vectors
 ``functional``      a blueprint as a function of these vectors
+``wide``            the same with equal layers computed as one, for super-nets
 ``state``           the values of the vectors; conversion from and to Keras models
 ``weights``         files of encoder weights
 ``model_files``     model files of other people, checked before they are loaded

@@ -195,9 +195,17 @@ class Draft:
         """Adds a ReLU that multiplies negative values by ``slope``."""
         return self._like(x, name, "leaky_relu", {"slope": slope})
 
+    def luma(self, x: Layer, name: str) -> Layer:
+        """Adds the brightness of three channels: 0.299 red, 0.587 green, 0.114 blue."""
+        return self._like(x, name, "luma", channels=1)
+
     def exp(self, x: Layer, name: str) -> Layer:
         """Adds the exponential function."""
         return self._like(x, name, "exp")
+
+    def sigmoid(self, x: Layer, name: str) -> Layer:
+        """Adds the logistic function."""
+        return self._like(x, name, "sigmoid")
 
     def max_pool(
         self, x: Layer, name: str, *, kernel: int, stride: int, symmetric: bool = False

@@ -11,14 +11,16 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from nas_tf.networks.arithmetic import (
-    group_normalised,
     grouped_conv,
+    leaky_relu,
+    luma,
     mix_weights,
     mixed,
 )
 from nas_tf.networks.arrays import Layout, PartLayout, layouts
 from nas_tf.networks.blueprint import Blueprint, Layer, Outputs
 from nas_tf.networks.deformable import deformable_conv, offsets_and_mask
+from nas_tf.networks.group_norm import group_norm
 
 Vectors = Mapping[str, tf.Tensor]
 
@@ -56,7 +58,7 @@ class Computed(NamedTuple):
 
 
 @dataclass
-class _Pass:
+class Pass:
     """The state of one forward pass: its arguments, all tensors, and the measured statistics."""
 
     training: frozenset[str]
@@ -115,7 +117,7 @@ class Functional:
             training: Parts that normalise by the batch instead of the moving statistics.
             seed: Two integers that determine the dropout of this pass; None for no dropout.
         """
-        state = _Pass(training, self._split_vectors(trainable, statistics), seed)
+        state = Pass(training, self._split_vectors(trainable, statistics), seed)
         by_name = inputs if isinstance(inputs, Mapping) else {"image": inputs}
         for layer in self.blueprint.layers:
             if layer.kind == "input":
@@ -142,7 +144,7 @@ class Functional:
             arrays |= _split(statistics[part], layout.statistics, tf.float32)
         return arrays
 
-    def _measured_vector(self, part: str, state: _Pass) -> tf.Tensor:
+    def _measured_vector(self, part: str, state: Pass) -> tf.Tensor:
         slots = self.parts[part].statistics.slots
         measured = [state.measured[slot.layer, slot.role] for slot in slots]
         return tf.concat(measured, 0) if measured else tf.zeros(0)
@@ -167,7 +169,7 @@ class Functional:
     def _compute(self, x: tf.Tensor) -> tf.Tensor:
         return x if x.dtype == self.precision.compute else tf.cast(x, self.precision.compute)
 
-    def _conv(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _conv(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         kernel = state.arrays[layer.arrays_of, "kernel"]
         options = layer.options
         if layer.name in self._dense:
@@ -187,12 +189,14 @@ class Functional:
             )
         return self._with_bias(layer, y, state) if layer.options["bias"] else y
 
-    def _with_bias(self, layer: Layer, y: tf.Tensor, state: _Pass) -> tf.Tensor:
+    def _with_bias(self, layer: Layer, y: tf.Tensor, state: Pass) -> tf.Tensor:
         bias = self._compute(state.arrays[layer.arrays_of, "bias"])
         return tf.raw_ops.BiasAdd(value=y, bias=bias)
 
-    def _depthwise(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
-        x, kernel = read[0], state.arrays[layer.arrays_of, "kernel"]
+    def _depthwise(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
+        return self._depthwise_by(layer, read[0], state.arrays[layer.arrays_of, "kernel"])
+
+    def _depthwise_by(self, layer: Layer, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         stride, rate = layer.options["stride"], layer.options["rate"]
         if max(layer.options["kernel"]) >= self.precision.depthwise_from:
             x, kernel = tf.cast(x, tf.float32), tf.cast(kernel, tf.float32)
@@ -201,17 +205,20 @@ class Functional:
             tf.nn.depthwise_conv2d(x, kernel, (1, stride, stride, 1), "SAME", dilations=dilations)
         )
 
-    def _deformable(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _deformable(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         kernel, groups = state.arrays[layer.arrays_of, "kernel"], layer.options["groups"]
         sampled = offsets_and_mask(read[1], groups)
         y = deformable_conv(read[0], *sampled, kernel, groups=groups)
         return self._with_bias(layer, y, state)
 
-    def _normalise(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _normalise(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         mean, deviation = layer.options["mean"], layer.options["deviation"]
         return self._compute((tf.cast(read[0], tf.float32) - mean) / deviation)
 
-    def _batch_norm(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _luma(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
+        return self._compute(luma(tf.cast(read[0], tf.float32)))
+
+    def _batch_norm(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         name = layer.name
         learning = layer.part in state.training
         affine = layer.options.get("affine", True)
@@ -229,59 +236,61 @@ class Functional:
             state.measured[name, "variance"] = normalised.batch_variance
         return normalised.y
 
-    def _group_norm(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _group_norm(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         gamma, beta = (state.arrays[layer.arrays_of, role] for role in ("gamma", "beta"))
-        x, options = tf.cast(read[0], tf.float32), layer.options
-        groups, epsilon = options["groups"], options["epsilon"]
-        return self._compute(group_normalised(x, gamma, beta, groups=groups, epsilon=epsilon))
+        groups, epsilon = layer.options["groups"], layer.options["epsilon"]
+        return group_norm(read[0], gamma, beta, groups=groups, epsilon=epsilon)
 
-    def _relu(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _relu(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         if layer.options["most"] == 6:
             return tf.raw_ops.Relu6(features=read[0])
         return tf.raw_ops.Relu(features=read[0])
 
-    def _leaky_relu(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
-        return tf.raw_ops.LeakyRelu(features=read[0], alpha=layer.options["slope"])
+    def _leaky_relu(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
+        return leaky_relu(read[0], layer.options["slope"])
 
-    def _exp(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _exp(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         return self._compute(tf.exp(tf.cast(read[0], tf.float32)))
 
-    def _max_pool(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _sigmoid(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
+        return self._compute(tf.sigmoid(tf.cast(read[0], tf.float32)))
+
+    def _max_pool(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         kernel, stride = layer.options["kernel"], layer.options["stride"]
         padding = layer.options.get("padding", "same").upper()
         return tf.nn.max_pool2d(read[0], kernel, stride, padding)
 
-    def _average_pool(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _average_pool(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         return tf.nn.avg_pool2d(read[0], layer.options["kernel"], layer.options["stride"], "VALID")
 
-    def _subsample(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _subsample(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         stride = layer.options["stride"]
         return read[0][:, ::stride, ::stride]
 
-    def _pad(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _pad(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         border = [layer.options["border"]] * 2
         return tf.pad(read[0], [[0, 0], border, border, [0, 0]])
 
-    def _global_pool(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _global_pool(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         return self._compute(tf.reduce_mean(tf.cast(read[0], tf.float32), (1, 2), keepdims=True))
 
-    def _add(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _add(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         return tf.raw_ops.AddV2(x=read[0], y=read[1])
 
-    def _subtract(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _subtract(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         return read[0] - read[1]
 
-    def _table(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _table(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         return state.arrays[layer.name, "table"]
 
-    def _mix(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _mix(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         weights = self._compute(mix_weights(read[0], **layer.options))
         return mixed(weights, read[1:])
 
-    def _concat(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _concat(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         return tf.concat(read, -1)
 
-    def _resize(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _resize(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         source = self.blueprint.by_name[layer.inputs[0]]
         if not self.blueprint.dynamic and source.size == layer.size:
             return read[0]
@@ -292,18 +301,18 @@ class Functional:
         )
         return self._compute(resized)
 
-    def _scale(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _scale(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         return read[0] * tf.reshape(state.arrays[layer.arrays_of, "kernel"], (-1,))
 
-    def _zero(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _zero(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         return tf.zeros_like(read[0])
 
-    def _dropout(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _dropout(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         if state.seed is None or layer.part not in state.training:
             return read[0]
         return tf.nn.experimental.stateless_dropout(read[0], layer.options["drop"], state.seed)
 
-    def _output(self, layer: Layer, read: list[tf.Tensor], state: _Pass) -> tf.Tensor:
+    def _output(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         return tf.cast(read[0], tf.float32)
 
 

@@ -40,6 +40,11 @@ def detection(classes: int) -> Head:
     return Head("detection", classes)
 
 
+def restoration(channels: int) -> Head:
+    """Returns a head with a restored image of 1 or 3 channels."""
+    return Head("restoration", channels)
+
+
 def classifier(draft: Draft, x: Layer, name: str, head: Head, *, kernel: int = 3) -> Layer:
     """Adds the convolution with bias of a head."""
     return draft.conv(x, name, head.channels, kernel=kernel, bias=True)

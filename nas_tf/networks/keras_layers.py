@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow import keras
 
-from nas_tf.networks.arithmetic import grouped_conv, mix_weights, mixed
+from nas_tf.networks.arithmetic import grouped_conv, luma, mix_weights, mixed
 from nas_tf.networks.deformable import deformable_conv, offsets_and_mask
 
 
@@ -60,6 +60,15 @@ class Zero(keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the input multiplied by zero."""
         return inputs * tf.zeros((), inputs.dtype)
+
+
+@keras.utils.register_keras_serializable("nas_tf")
+class Luma(keras.layers.Layer):
+    """The brightness of three channels."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Returns one channel."""
+        return luma(inputs)
 
 
 @keras.utils.register_keras_serializable("nas_tf")

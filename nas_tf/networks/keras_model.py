@@ -15,6 +15,7 @@ from nas_tf.networks.blueprint import Blueprint, Layer
 from nas_tf.networks.keras_layers import (
     DeformableConv,
     GroupedConv,
+    Luma,
     Mix,
     Resize,
     Scale,
@@ -188,7 +189,9 @@ _KERAS_LAYERS: Mapping[str, Callable[[Layer], keras.layers.Layer]] = {
         layer.options["groups"], epsilon=layer.options["epsilon"], name=layer.name
     ),
     "leaky_relu": lambda layer: keras.layers.LeakyReLU(layer.options["slope"], name=layer.name),
+    "luma": lambda layer: Luma(name=layer.name),
     "exp": lambda layer: keras.layers.Activation("exponential", name=layer.name),
+    "sigmoid": lambda layer: keras.layers.Activation("sigmoid", name=layer.name),
     "relu": lambda layer: keras.layers.ReLU(layer.options["most"], name=layer.name),
     "max_pool": _max_pool,
     "average_pool": _average_pool,

@@ -128,14 +128,16 @@ KINDS: Mapping[str, Kind] = {
     "conv": Kind(slots=_conv_slots, keras_class="conv2d", **_KERNEL),
     "depthwise": Kind(slots=_depthwise_slots, keras_class="depthwise_conv2d", **_KERNEL),
     "deformable": Kind(slots=_deformable_slots, **_KERNEL),
+    "luma": Kind(is_repeatable=True),
     "normalise": Kind(op="affine", **_IN_PLACE),
     "batch_norm": Kind(
         slots=_batch_norm_slots, op="affine", keras_class="batch_normalization", **_IN_PLACE
     ),
-    "group_norm": Kind(slots=_affine_slots),
+    "group_norm": Kind(slots=_affine_slots, fuses_relu=True),
     "relu": Kind(in_place=True),
     "leaky_relu": Kind(in_place=True),
     "exp": Kind(in_place=True, is_repeatable=True),
+    "sigmoid": Kind(in_place=True, is_repeatable=True),
     "max_pool": Kind(window=True, **_NO_ARRAYS),
     "average_pool": Kind(window=True, **_NO_ARRAYS),
     "global_pool": Kind(op="mean", **_NO_ARRAYS),

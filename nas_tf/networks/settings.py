@@ -10,7 +10,7 @@ from typing import Any, Literal
 from nas_tf import spaces
 from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
-from nas_tf.networks.blueprint import Layer, counted_as
+from nas_tf.networks.blueprint import Blueprint, Layer, counted_as
 from nas_tf.networks.encoders import ENCODERS, Encoder
 
 
@@ -34,6 +34,7 @@ class Settings:
         output_stride: Stride of the features a dense prediction cell reads.
         pool_mode: Pooling of dense prediction cells: ``sliding`` as in the released code, or
             ``grid`` as in the paper.
+        aspp: Convolutions of three rates in the decoder of an image restoration network.
     """
 
     width: int = 64
@@ -44,6 +45,7 @@ class Settings:
     alpha: InitVar[float | None] = None
     output_stride: int = 16
     pool_mode: Literal["sliding", "grid"] = "sliding"
+    aspp: bool = False
 
     def __post_init__(self, alpha: float | None) -> None:
         object.__setattr__(self, "encoder", self.encoder.with_alpha(alpha))
@@ -59,6 +61,7 @@ class Settings:
             ("auxiliary", ("cell", "classifier", "none")),
             ("output_stride", (8, 16)),
             ("pool_mode", ("sliding", "grid")),
+            ("aspp", (False, True)),
         ):
             if getattr(self, key) not in accepted:
                 raise ConfigError(f"{key} is {getattr(self, key)!r}, expected one of {accepted}")
@@ -73,12 +76,14 @@ class Builder:
         published: Settings of the published networks.
         search: Lighter settings of the candidates of a search.
         part_of: Names the part under which ``nas-tf cost`` counts a layer.
+        counts: Returns what ``nas-tf cost`` answers instead, if that is not by part.
     """
 
     add_network: Callable[[Any, Genotype, Any, Settings], None]
     published: Settings
     search: Settings
     part_of: Callable[[Layer], str] = counted_as
+    counts: Callable[[Blueprint], dict[str, Any]] | None = None
 
 
 _BUILDERS: dict[str, Builder] = {}

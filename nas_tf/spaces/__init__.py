@@ -5,19 +5,21 @@ blueprint that is counted, trained as a function of vectors, or made into a Kera
 
     token vector <-- encode / decode --> Genotype -- networks.blueprint_of --> Blueprint
 
-=============  ================================================================================
-file           content
-=============  ================================================================================
-``base``       ``SearchSpace``, the contract of every space; reading of brackets
-               (``read_brackets``); the number of networks of a space (``distinct_networks``)
-``auxcell``    decoders with auxiliary cells (CVPR 2019)
-``template``   template decoders (WACV 2020)
-``dpc``        dense prediction cells (NeurIPS 2018)
-``fcos``       pyramids and heads of detectors (NAS-FCOS, CVPR 2020)
-``published``  the genotypes of the papers, with their figures
-``canonical``  canonical forms: one for all genotypes that build the same network
-``wording``    names of layers in descriptions
-=============  ================================================================================
+===============  ==============================================================================
+file             content
+===============  ==============================================================================
+``base``         ``SearchSpace``, the contract of every space; reading of brackets
+                 (``read_brackets``); the number of networks of a space (``distinct_networks``)
+``auxcell``      decoders with auxiliary cells (CVPR 2019)
+``template``     template decoders (WACV 2020)
+``dpc``          dense prediction cells (NeurIPS 2018)
+``fcos``         pyramids and heads of detectors (NAS-FCOS, CVPR 2020)
+``restoration``  cells and widths of image restoration (IR-NAS, CVPR 2020)
+``derivation``   cells and paths that are read off a super-net
+``published``    the genotypes of the papers, with their figures
+``canonical``    canonical forms: one for all genotypes that build the same network
+``wording``      names of layers in descriptions
+===============  ==============================================================================
 """
 
 import reprlib
@@ -32,6 +34,7 @@ from nas_tf.spaces.base import SearchSpace, Token, distinct_networks
 from nas_tf.spaces.dpc import DPCSpace
 from nas_tf.spaces.fcos import FcosSpace
 from nas_tf.spaces.published import PUBLISHED, Published, example
+from nas_tf.spaces.restoration import RestorationSpace
 from nas_tf.spaces.template import TemplateSpace
 
 __all__ = [
@@ -41,6 +44,7 @@ __all__ = [
     "DPCSpace",
     "FcosSpace",
     "Published",
+    "RestorationSpace",
     "SearchSpace",
     "TemplateSpace",
     "Token",
@@ -63,7 +67,7 @@ def register(space: type[SearchSpace]) -> type[SearchSpace]:
     return space
 
 
-for _space in (AuxCellSpace, TemplateSpace, DPCSpace, FcosSpace):
+for _space in (AuxCellSpace, TemplateSpace, DPCSpace, FcosSpace, RestorationSpace):
     register(_space)
 
 
@@ -85,6 +89,9 @@ def get(space: str | Mapping[str, Any] | SearchSpace) -> SearchSpace:
         if key not in accepted:
             keys = f"expected {' or '.join(accepted)}" if accepted else "expected the name alone"
             raise GenotypeError(f"space {name} has no argument {key!r}, {keys}")
+    for key in SPACES[name].fixed_parts:
+        if arguments.get(key) in PUBLISHED:
+            arguments[key] = str(_member(PUBLISHED[arguments[key]].genotype, arguments[key], name))
     return SPACES[name](**arguments)
 
 

@@ -10,12 +10,14 @@ from nas_tf.spaces.auxcell import AuxCellSpace
 from nas_tf.spaces.base import SearchSpace
 from nas_tf.spaces.dpc import DPCSpace
 from nas_tf.spaces.fcos import FcosSpace
+from nas_tf.spaces.restoration import VARIANTS, RestorationSpace
 from nas_tf.spaces.template import TemplateSpace
 
 _CVPR = "Nekrasov et al., CVPR 2019"
 _WACV = "Nekrasov et al., WACV 2020"
 _DPC = "Chen et al., NeurIPS 2018"
 _FCOS = "Wang et al., CVPR 2020"
+_IRNAS = "Zhang et al., CVPR 2020"
 _PYRAMID = "[[3,3,4,4,1],[3,3,4,4,1],[4,3,4,3,1],[1,3,4,3,1],[5,3,4,4,1],[4,7,4,4,1],[7,2,4,4,1]]"
 
 
@@ -53,6 +55,15 @@ def _fcos(name: str, genotype: Genotype, parameters: str, madds: str) -> Publish
         "multiply-adds with ResNet-50": madds,
     }
     return Published(name, genotype, _FCOS, 80, (800, 1088), figures)
+
+
+def _hinas(op: str, levels: list[int], parameters: str) -> Published:
+    """Returns the network whose cells have a single operation, on the last two layers."""
+    number = VARIANTS["public"].ops.index(op)
+    cell = [[number, source] for _ in range(4) for source in (0, 1)]
+    figures = {"parameters of the released code, with a width of 20": parameters}
+    genotype = RestorationSpace().parse([[cell] * 3, levels])
+    return Published(f"hinas-{op}", genotype, _IRNAS, 1, (321, 481), figures)
 
 
 PUBLISHED: Mapping[str, Published] = {
@@ -118,6 +129,10 @@ PUBLISHED: Mapping[str, Published] = {
         ),
         _fcos("nas-fcos-fpn", FcosSpace(search="fpn").parse(_PYRAMID), "38.9 M", "199.3 B"),
         _fcos("fpn-fcos", Genotype.of("fcos", ()), "32.0 M", "169.9 B"),
+        _hinas("skip", [0, 0, 0], "151,009"),
+        _hinas("conv3x3", [1, 1, 1], "360,009"),
+        _hinas("sep3x3", [1, 2, 2], "260,169"),
+        _hinas("dil5x5", [1, 2, 2], "996,969"),
     )
 }
 

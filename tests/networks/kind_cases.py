@@ -82,7 +82,9 @@ CASES: dict[str, Case] = {
     "group_norm": (lambda d, x, n: d.group_norm(x, n, groups=4), 16, 0),
     "relu": (lambda d, x, n: d.relu(x, n, most=6), 0, 0),
     "leaky_relu": (lambda d, x, n: d.leaky_relu(x, n, slope=0.2), 0, 0),
+    "luma": (lambda d, x, n: d.luma(d.conv(x, f"{n}.conv", 3), n), 8 * 3, PIXELS * 24),
     "exp": (lambda d, x, n: d.exp(x, n), 0, 0),
+    "sigmoid": (lambda d, x, n: d.sigmoid(x, n), 0, 0),
     "max_pool": (lambda d, x, n: d.max_pool(x, n, kernel=3, stride=2), 0, 0),
     "max_pool-symmetric": (
         lambda d, x, n: d.max_pool(d.relu(x, f"{n}.relu"), n, kernel=3, stride=2, symmetric=True),

@@ -53,7 +53,7 @@ def test_peak_activations_by_hand() -> None:
 
 @pytest.mark.parametrize("name", spaces.PUBLISHED)
 def test_positions_sum_to_the_total(name: str) -> None:
-    blueprint = networks.blueprint_of(spaces.resolve(name), 7, input_size=(65, 97))
+    blueprint = networks.blueprint_of(spaces.resolve(name), 3, input_size=(65, 97))
     total = cost(blueprint)
     for every in (False, True):
         rows = by_position(blueprint, every=every)

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from nas_tf.errors import ConfigError
+from nas_tf.networks.arithmetic import leaky_relu
 from nas_tf.networks.blueprint import Layer
 from nas_tf.networks.draft import Draft
 from nas_tf.networks.functional import Functional
@@ -120,6 +121,17 @@ def test_max_pooling_with_symmetric_padding() -> None:
         lambda draft, x: draft.max_pool(x, "x", kernel=3, stride=2, symmetric=True), image
     )
     np.testing.assert_array_equal(found[0, ..., 0], [[6, 8], [14, 16]])
+
+
+def test_the_gradient_of_leaky_relu_is_the_same_in_bfloat16() -> None:
+    values = tf.constant([-2.0, -0.5, 0.5, 3.0])
+    for dtype in (tf.float32, tf.bfloat16):
+        x = tf.cast(values, dtype)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = leaky_relu(x, 0.25)
+        assert y.numpy().tolist() == [-0.5, -0.125, 0.5, 3.0]
+        assert tape.gradient(y, x).numpy().tolist() == [0.25, 0.25, 1.0, 1.0]
 
 
 def test_leaky_relu_exp_and_difference() -> None:

@@ -21,7 +21,7 @@ from tests.sampling import times
 
 SMALL = {"auxcell": Settings(width=8, sep_repeats=2, alpha=0.35)}
 SMALL["template"] = Settings(width=8, sep_repeats=2, alpha=0.35, auxiliary="none")
-SMALL["dpc"] = SMALL["template"]
+SMALL["dpc"] = SMALL["restoration"] = SMALL["template"]
 SMALL["fcos"] = Settings(width=32, alpha=0.35, auxiliary="none")
 
 
@@ -56,8 +56,8 @@ def outputs(model: tf.keras.Model, image: tf.Tensor) -> list[np.ndarray]:
 @pytest.mark.parametrize("genotype", genotypes(), ids=str)
 def test_model_and_blueprint_agree(genotype: Genotype) -> None:
     settings = SMALL[genotype.space]
-    model = networks.build(genotype, 5, input_size=(97, 65), settings=settings)
-    blueprint = networks.blueprint_of(genotype, 5, input_size=(97, 65), settings=settings).live()
+    model = networks.build(genotype, 3, input_size=(97, 65), settings=settings)
+    blueprint = networks.blueprint_of(genotype, 3, input_size=(97, 65), settings=settings).live()
     counted = networks.cost(blueprint)
     trainable = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
     assert trainable == counted.params + counted.params_aux

@@ -35,13 +35,17 @@ def test_the_pyramid_that_is_made_by_hand_has_a_name_alone() -> None:
         ),
         (11, None, "genotype is 11, expected a published name, brackets or a Genotype"),
         (None, None, "genotype is None, expected a published name, brackets or a Genotype"),
-        ("[1]", "darts", "space 'darts' is unknown, expected one of auxcell, template, dpc, fcos"),
+        (
+            "[1]",
+            "darts",
+            "space 'darts' is unknown, expected one of auxcell, template, dpc, fcos, restoration",
+        ),
         (
             "arch9",
             None,
             "genotype 'arch9' is neither a bracketed list nor a published name, expected one of "
             "arch0, arch1, arch2, wacv-arch0, wacv-arch1, dpc-top1, aspp, nas-fcos, nas-fcos-fpn, "
-            "fpn-fcos, did you mean arch2?",
+            "fpn-fcos, hinas-skip, hinas-conv3x3, hinas-sep3x3, hinas-dil5x5, did you mean arch2?",
         ),
         ("[1,2", None, "genotype '[1,2' is not a bracketed list such as [[[3,3],…],[8,…]]"),
         (
