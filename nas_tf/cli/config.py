@@ -2,11 +2,13 @@
 
 import itertools
 import re
+from typing import Any
 
 import click
+import yaml
 from rich.table import Table
 
-from nas_tf import config, spaces
+from nas_tf import config
 from nas_tf.cli import options, tables
 from nas_tf.config.load import source_text
 from nas_tf.errors import ConfigError
@@ -27,10 +29,18 @@ def list_configurations() -> None:
     """List the shipped configurations with space, data set and description."""
     table = Table("name", "space", "data", "description", box=None, pad_edge=False)
     for name in config.names():
-        shipped = config.load(name)
-        space = str(spaces.get(shipped.space))
-        table.add_row(name, space, shipped.data.name, _description(source_text(name)))
+        text = source_text(name)
+        written = yaml.safe_load(text)  # one that needs another run can't be resolved here
+        table.add_row(name, _space(written["space"]), written["data"]["name"], _description(text))
     tables.console().print(table)
+
+
+def _space(section: str | dict[str, Any]) -> str:
+    """Returns a space with its arguments as they are written."""
+    if isinstance(section, str):
+        return section
+    arguments = ", ".join(f"{key}={value}" for key, value in section.items() if key != "name")
+    return f"{section['name']} ({arguments})"
 
 
 def _description(text: str) -> str:

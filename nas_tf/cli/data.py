@@ -43,16 +43,17 @@ def command() -> None:
 def list_datasets() -> None:
     """List the data sets with targets, classes, splits and state."""
     from nas_tf.data import DATASETS, prepared
-    from nas_tf.data.store import data_dir
+    from nas_tf.data.store import data_dir, resolve_source
 
     root = files.data()
     table = Table("name", "targets", "classes", "splits", "state", box=None, pad_edge=False)
     missing = []
     for name, builder in DATASETS.items():
         info, ready = builder.INFO, prepared(name)
-        has_source = root is not None and (root / name).is_dir()
+        has_source = root is not None and resolve_source(name, None).is_dir()
         if ready is None and has_source:
-            missing.append(f"{name}: found in {root / name}; run nas-tf data prepare {name}")
+            found = resolve_source(name, None)
+            missing.append(f"{name}: found in {found}; run nas-tf data prepare {name}")
         elif ready is None:
             missing.append(f"{name}: {info.how_to_get}.")
         splits = ready.splits if ready else info.splits
@@ -73,9 +74,10 @@ def list_datasets() -> None:
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--overwrite", is_flag=True, help="Overwrite dataset.yaml.")
 def init(folder: Path, overwrite: bool) -> None:
-    """Inspect a folder of pictures and masks, and write its dataset.yaml.
+    """Inspect a folder of pictures with masks or boxes, and write its dataset.yaml.
 
-    Pictures are neither changed nor moved. The layouts of VOC, Cityscapes and COCO are recognised.
+    Pictures are neither changed nor moved. The layouts of VOC, Cityscapes, COCO and YOLO are
+    recognised.
     """
     from nas_tf.data.init import inspect, write
 
@@ -90,10 +92,12 @@ def init(folder: Path, overwrite: bool) -> None:
     click.echo(
         f"\nRead {written[0].name}, then run\n"
         f"  nas-tf data check {name}\n"
-        f"  nas-tf data show {name}\n"
-        f"  nas-tf search {name} --trials 2\n"
-        f"  nas-tf train arch0 --config {name}"
+        f"  nas-tf data show {name}"
     )
+    if inspected.arrangement.boxes:
+        click.echo(f"  nas-tf search bccd_fcos_fpn data.name={name} --trials 2")
+    else:
+        click.echo(f"  nas-tf search {name} --trials 2\n  nas-tf train arch0 --config {name}")
 
 
 @command.command()

@@ -3,6 +3,7 @@
 Checks that need the data set are in ``training.preflight``.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from nas_tf.spaces import SearchSpace
 KERASTUNERS_OWN = ("bayesian", "hyperband")
 """KerasTuner's oracles: they search in one process and take no warm start."""
 
+_WHITE = 255
+_RANGE = re.compile(r"(\d+(?:\.\d+)?)[-–](\d+(?:\.\d+)?)", re.ASCII)
 _DEFAULT, _NETWORK = Optimiser(), Network()
 
 
@@ -44,6 +47,7 @@ def conflicts(config: Config) -> Iterator[Conflict]:
             if (optimiser := getattr(stage, part, None)) is not None:
                 yield from _of_an_optimiser(f"{path}.{part}", optimiser)
         yield from _of_a_crop(f"{path}.crop", stage.crop, spaces.get(config.space))
+    yield from _of_the_noise(config)
     yield from _of_the_view(config)
     yield from _of_the_scales(config)
 
@@ -55,6 +59,8 @@ def _of_the_space(config: Config) -> Iterator[Conflict]:
         yield Conflict("network.auxiliary", f"none, as space {space.name} has no auxiliaries")
     if "head_width" not in known and network.head_width is not None:
         yield Conflict("network.head_width", f"null, as space {space.name} has no towers")
+    if "aspp" not in known and network.aspp is not None:
+        yield Conflict("network.aspp", f"null, as space {space.name} restores no images")
     if "sep_repeats" not in known and network.sep_repeats is not None:
         yield Conflict(
             "network.sep_repeats", f"null, as space {space.name} repeats no convolution"
@@ -132,6 +138,25 @@ def _of_a_crop(path: str, crop: tuple[int, int] | None, space: SearchSpace) -> I
     if crop is not None and min(crop) < least:
         needs = f"as the encoder of space {space.name} needs"
         yield Conflict(path, f"{least} or more either way, {needs}")
+
+
+def _of_the_noise(config: Config) -> Iterator[Conflict]:
+    """Deviations are in their range, once each, and the ends of a range in order."""
+    noise = config.degradation and config.degradation.noise
+    if noise is None:
+        return
+    if isinstance(noise.sigma, str):
+        ends = _RANGE.fullmatch(noise.sigma)
+        values = [] if ends is None else [float(end) for end in ends.groups()]
+        accepted = values == sorted(values)
+    else:
+        values = noise.sigma if isinstance(noise.sigma, tuple) else (noise.sigma,)
+        accepted = all(0 <= value <= _WHITE for value in values)
+    if not values or not accepted or len({*values}) < len(values) or max(values) > _WHITE:
+        yield Conflict(
+            "degradation.noise.sigma",
+            f"a number of 0 to {_WHITE}, a list of different ones, or a range such as 0-55",
+        )
 
 
 def _of_the_view(config: Config) -> Iterator[Conflict]:

@@ -21,8 +21,8 @@ import msgspec
 import yaml
 from msgspec import NODEFAULT, structs
 
-from nas_tf import spaces
 from nas_tf.accepted import one_of
+from nas_tf.config import fixed_parts
 from nas_tf.config.conflicts import conflicts
 from nas_tf.config.paths import FOLDER, absolute
 from nas_tf.config.schema import Config, Section, SpaceKey
@@ -204,9 +204,7 @@ class _Reading:
         ]
         if missing:
             raise _refused("; ".join(missing))
-        if isinstance(self._config.space, Space):
-            space = spaces.get(structs.asdict(self._config.space))
-            self._config = structs.replace(self._config, space=space.section())
+        self._config = fixed_parts.resolved(self._config)
         for conflict in conflicts(self._config):
             source, node = self._written[conflict.key]
             raise source.wrong(conflict.key, node, conflict.expected)
@@ -253,6 +251,8 @@ class _Reading:
                 self._value(entry, entries, None, f"{path}.{number}")
                 for number, entry in enumerate(node.value)
             )
+        if hint is str and path.startswith("space.") and isinstance(node, yaml.SequenceNode):
+            return self._source.text[node.start_mark.index : node.end_mark.index]  # brackets
         try:
             value = msgspec.convert(_plain(node), hint)
         except (msgspec.ValidationError, ValueError, KeyError):

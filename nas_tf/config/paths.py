@@ -44,6 +44,9 @@ def _changed(config: Config, change: Callable[[str], str]) -> Config:
         return f"{FOLDER}{path(name.removeprefix(FOLDER))}"
 
     own, network, search = config.data, config.network, config.search
+    follows = search.follows
+    if follows is not None:
+        follows = structs.replace(follows, run=path(follows.run))
     weights = network.weights if network.weights in _SHIPPED_WEIGHTS else path(network.weights)
     latency = search.latency if search.latency == _TIMED_HERE else path(search.latency)
     stages = tuple(
@@ -54,7 +57,9 @@ def _changed(config: Config, change: Callable[[str], str]) -> Config:
         data=structs.replace(own, name=data(own.name)),
         network=structs.replace(network, weights=weights),
         teacher=path(config.teacher),
-        search=structs.replace(search, latency=latency, warm_start=path(search.warm_start)),
+        search=structs.replace(
+            search, latency=latency, warm_start=path(search.warm_start), follows=follows
+        ),
         full_training=structs.replace(config.full_training, stages=stages),
     )
 

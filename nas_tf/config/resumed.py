@@ -36,9 +36,11 @@ def check(folder: Path, now: Config, free: Collection[str] = FREE) -> Config:
         before = load_saved(path)
     except ConfigError as error:
         raise DataError(f"{error}; put back a copy of {path}, or give another folder") from error
+    first = ["follows"]
     if now.search.warm_start is None:
-        first = {name: getattr(before.search, name) for name in ("warm_start", "warm_start_count")}
-        now = structs.replace(now, search=structs.replace(now.search, **first))
+        first += ["warm_start", "warm_start_count"]
+    kept = {name: getattr(before.search, name) for name in first}
+    now = structs.replace(now, search=structs.replace(now.search, **kept))
     now = _with_derived_view(before, now)
     old, new = (values(paths.resolved(config)) for config in (before, now))
     for key in old | new:

@@ -7,23 +7,16 @@ the recipes of the other papers: none of them is a second code path.
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
 
-Count: TypeAlias = Annotated[int, Meta(ge=1)]
-Positive: TypeAlias = Annotated[float, Meta(gt=0)]
-NotNegative: TypeAlias = Annotated[float, Meta(ge=0)]
-Share: TypeAlias = Annotated[float, Meta(gt=0, lt=1)]
-Change: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
-Part: TypeAlias = Annotated[float, Meta(ge=0, lt=1)]
+from nas_tf.config.degradation import Degradation
+from nas_tf.config.section import Change, Count, NotNegative, Part, Positive, Section, Share
+
 Size: TypeAlias = tuple[Count, Count]
 Oracle: TypeAlias = Literal["ppo", "random", "near-best", "evolution", "bayesian", "hyperband"]
 SpaceKey: TypeAlias = str | dict[str, Any]
 """A space by its name, or with its arguments too; ``spaces.get`` returns the space."""
 Seed: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-
-
-class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of all sections: immutable, and an unknown key is an error."""
 
 
 class Resize(Section):
@@ -46,7 +39,7 @@ class View(Section):
     a network is scored and exported: smaller pictures are padded to it, larger ones are covered by
     overlapping windows. ``crop`` is what a training step sees, after scaling by a factor drawn
     from ``scale``. The others are random changes of training: a mirror image, degrees of
-    rotation, and the largest change of light and colour either way.
+    rotation, quarter turns, and the largest change of light and colour either way.
     """
 
     resize: Resize | Literal["none"] | None = None
@@ -55,6 +48,7 @@ class View(Section):
     scale: tuple[Positive, Positive] | None = None
     mirror: bool | None = None
     rotate: Annotated[float, Meta(ge=0, le=180)] | None = None
+    turns: bool | None = None
     brightness: Change | None = None
     contrast: Change | None = None
     saturation: Change | None = None
@@ -64,10 +58,11 @@ class View(Section):
 class Data(Section):
     """The data set, its view, and the division of its training split.
 
-    ``meta_val_share`` is the share of the training split that scores candidates; a search never
-    reads the validation split. ``candidate_views`` selects the views with which candidates train
-    and are scored: ``search`` for small crops, ``full`` for those of full training and final
-    scores.
+    ``faulty_boxes`` says what becomes of boxes that have no area or are not inside their picture:
+    they are left out, or the data set is refused. ``meta_val_share`` is the share of the training
+    split that scores candidates; a search never reads the validation split. ``candidate_views``
+    selects the views with which candidates train and are scored: ``search`` for small crops,
+    ``full`` for those of full training and final scores.
     """
 
     name: str
@@ -76,6 +71,7 @@ class Data(Section):
     split_seed: Seed = 1
     train_split: str = "train"
     val_split: str = "val"
+    faulty_boxes: Literal["drop", "refuse"] = "drop"
     candidate_views: Literal["search", "full"] = "search"
     view: View = View()
 
@@ -87,7 +83,10 @@ class Task(Section):
     ``class_weights`` are factors of the classes in the loss. ``least`` and ``most`` clip depths
     in metres before they are scored. ``score`` selects the metric of keypoints, or for boxes
     whether candidates are scored by their loss or by average precision. ``sigmas`` are the
-    falloffs of OKS, one per joint, and ``unscored`` are joints that PCKh leaves out.
+    falloffs of OKS, one per joint, and ``unscored`` are joints that PCKh leaves out. ``ranges``
+    are the largest distances from a location to a side of its box that P3, P4, P5 and P6 learn.
+    ``channels`` is 1 to restore grey pictures and 3 for colour, ``ssim_weight`` the weight of
+    log10(1 / SSIM) in the loss; ``protocol`` scores whole pictures, or HiNAS's patches.
     """
 
     background: Annotated[int, Meta(ge=0)] | str | None = None
@@ -97,13 +96,18 @@ class Task(Section):
     score: Literal["pckh", "oks", "loss", "ap"] | None = None
     sigmas: tuple[Positive, ...] | None = None
     unscored: tuple[Annotated[int, Meta(ge=0)] | str, ...] | None = None
+    ranges: tuple[Positive, Positive, Positive, Positive] | None = None
+    channels: Literal[1, 3] | None = None
+    ssim_weight: NotNegative | None = None
+    protocol: Literal["standard", "hinas"] | None = None
 
 
 TASK_KEYS = {
     "label": ("background", "class_weights"),
     "depth": ("least", "most"),
     "keypoints": ("score", "sigmas", "unscored"),
-    "boxes": ("score",),
+    "boxes": ("score", "ranges"),
+    "clean": ("channels", "ssim_weight", "protocol"),
 }
 """The keys of ``task`` that apply to each kind of target."""
 
@@ -119,6 +123,7 @@ class Network(Section):
 
     width: Annotated[int, Meta(ge=1, le=4096)] | None = None
     head_width: Annotated[int, Meta(ge=1, le=4096)] | None = None
+    aspp: bool | None = None
     sep_repeats: Annotated[int, Meta(ge=1, le=8)] | None = None
     auxiliary: Literal["cell", "classifier", "none"] | None = None
     encoder: str = "mobilenet_v2"
@@ -214,15 +219,23 @@ class Goals(Section):
     latency_ms: Goal | None = None
 
 
+class Predecessor(Section):
+    """The run on whose network a search builds, and its trial; a training has none."""
+
+    run: str
+    trial: str | None = None
+
+
 class Search(Section):
     """The oracle, the number of trials, and the penalties on cost.
 
     ``preset`` applies to ``ppo``: ``fast`` for hundreds of trials, ``paper`` for the papers'
     thousands. ``warm_start`` is the folder of another run, whose ``warm_start_count`` best
-    genotypes are tried first. ``saved_weights`` is the number of best trials whose weights are
-    saved. ``latency`` is a table that ``nas-tf profile-ops`` wrote, or ``tflite`` to time every
-    candidate on this machine. ``tensorboard`` logs curves, figures by token and pictures of the
-    best trial, if TensorBoard is installed.
+    genotypes are tried first. ``follows`` is written when a run gives a part of the space.
+    ``saved_weights`` is the number of best trials whose weights are saved. ``latency`` is a table
+    that ``nas-tf profile-ops`` wrote, or ``tflite`` to time every candidate on this machine.
+    ``tensorboard`` logs curves, figures by token and pictures of the best trial, if TensorBoard is
+    installed.
     """
 
     oracle: Oracle = "ppo"
@@ -230,6 +243,7 @@ class Search(Section):
     trials: Count = 100
     warm_start: str | None = None
     warm_start_count: Count = 10
+    follows: Predecessor | None = None
     saved_weights: Count = 5
     tensorboard: bool = True
     goals: Goals = Goals()
@@ -300,6 +314,7 @@ class Config(Section):
     space: SpaceKey
     data: Data
     task: Task = Task()
+    degradation: Degradation | None = None
     network: Network = Network()
     stage_one: StageOne = StageOne()
     gate: Gate = Gate()

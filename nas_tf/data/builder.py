@@ -65,6 +65,8 @@ class DenseBuilder(tfds.core.GeneratorBasedBuilder):
     """
 
     INFO: ClassVar[DatasetInfo]
+    FOLDERS: ClassVar[tuple[str, ...]] = ()
+    """Other names of its folder in $NAS_TF_DATA."""
 
     url_infos: ClassVar[dict[str, Any]] = {}  # no checksums of downloads
     source = Path()
@@ -81,20 +83,22 @@ class DenseBuilder(tfds.core.GeneratorBasedBuilder):
             builder=self,
             description=self.INFO.title,
             features=tfds.features.FeaturesDict(features(self.INFO)),
-            metadata=tfds.core.MetadataDict(broken=[], left_out=[]),
+            metadata=tfds.core.MetadataDict(broken=[], left_out=[], without_boxes=[]),
             disable_shuffling=True,
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         """Returns a generator for every split of the source; nothing is ever downloaded."""
         present = available(type(self), self.source)
-        return {split: self._generate_examples(items) for split, items in present.items()}
+        return {split: self._generate_examples(split, items) for split, items in present.items()}
 
-    def _generate_examples(self, items: list[Item]) -> Iterator[tuple[str, Example]]:
+    def _generate_examples(self, split: str, items: list[Item]) -> Iterator[tuple[str, Example]]:
         """Reads item by item; a broken item raises, or is skipped with ``skip_broken``.
 
-        Boxes that are not inside their image are left out, and listed in the metadata.
+        The metadata list boxes that are not inside their image, which are left out, and splits
+        without any box.
         """
+        boxes = 0
         for item in items:
             try:
                 example, faults = without_faults(item, item.load(), self.INFO)
@@ -105,7 +109,10 @@ class DenseBuilder(tfds.core.GeneratorBasedBuilder):
                     raise
                 self.info.metadata["broken"].append(str(error))
                 continue
+            boxes += len(example.get("boxes", ()))
             yield item.id, _stored(item, example)
+        if "boxes" in self.INFO.targets and not boxes:
+            self.info.metadata["without_boxes"].append(split)
 
 
 def without_faults(item: Item, example: Example, info: DatasetInfo) -> tuple[Example, list[str]]:

@@ -15,6 +15,17 @@ import yaml
 
 from nas_tf.data.palettes import Colour, colour_of
 from nas_tf.data.path_pattern import fault_of
+from nas_tf.data.yaml_values import (
+    TAG,
+    Refused,
+    entries,
+    integer,
+    items,
+    names,
+    on_one_line,
+    scalar,
+    short,
+)
 from nas_tf.errors import DataError, did_you_mean
 
 NAME = "dataset.yaml"
@@ -23,8 +34,6 @@ HOW_TO_GET = (
     "DIR/labels/SPLIT/x.png for SPLIT train and val, and DIR/dataset.yaml with a list `classes`; "
     "then use the name folder:DIR"
 )
-_MOST_CLASSES = 255
-_TAG = "tag:yaml.org,2002"
 _OTHER_NAMES = {
     "names": "classes",
     "ignore_index": "ignore_label",
@@ -47,7 +56,8 @@ class Settings:
     """The content of a dataset.yaml; docs/how-to/data.md has the table of its keys.
 
     ``label_map`` has values of label files as keys, or colours as 0xRRGGBB if ``coloured``.
-    ``lines`` maps each written key to its line.
+    ``clean`` are pictures to be restored, which are ``images`` themselves unless there are
+    ``pairs``. ``lines`` maps each written key to its line.
     """
 
     path: Path
@@ -63,6 +73,8 @@ class Settings:
     depth_unit: float = 0.001
     keypoints: str | None = None
     boxes: str | None = None
+    clean: str | None = None
+    pairs: bool = False
     joints: tuple[str, ...] | None = None
     swaps: tuple[tuple[str, str], ...] | None = None
     lines: Mapping[str, int] = field(default_factory=dict)
@@ -71,14 +83,6 @@ class Settings:
         """Returns an error that names the file, and the key's line if it is written."""
         line = f" line {self.lines[key]}" if key in self.lines else ""
         return DataError(f"{self.path}{line}: {problem}")
-
-
-class _Refused(Exception):
-    """A node whose value is not accepted."""
-
-    def __init__(self, node: yaml.Node, expected: str, part: str = "") -> None:
-        super().__init__(expected)
-        self.node, self.expected, self.part = node, expected, part
 
 
 def read_settings(path: Path) -> Settings:
@@ -96,7 +100,7 @@ def parse_settings(path: Path, text: str) -> Settings:
     lines: dict[str, int] = {}
     for key, node in root.value:
         name, line = str(key.value), key.start_mark.line + 1
-        shown = _short(name)
+        shown = short(name)
         if name not in _READERS:
             known = _OTHER_NAMES.get(name)
             hint = f", did you mean {known}?" if known else did_you_mean(name, _READERS)
@@ -113,13 +117,18 @@ def parse_settings(path: Path, text: str) -> Settings:
             continue
         try:
             values[name] = _READERS[name](node)
-        except _Refused as refused:
+        except Refused as refused:
             raise _error(path, text, name, refused) from None
     return _consistent(_settings(path, values, lines))
 
 
 def _settings(path: Path, values: dict[str, Any], lines: dict[str, int]) -> Settings:
     """Returns the settings; the keys of label_map show whether it is coloured."""
+    if "clean" in values and "pairs" not in values:
+        values["images"] = values["clean"]
+    elif "pairs" in values:
+        values["images"], values["clean"] = values["pairs"]
+        values["pairs"] = True
     entries = values.pop("label_map", None)
     if entries is not None:
         values["label_map"] = {value: label for value, label, _ in entries}
@@ -135,6 +144,14 @@ def _settings(path: Path, values: dict[str, Any], lines: dict[str, int]) -> Sett
 def _consistent(settings: Settings) -> Settings:
     """Returns the settings, or raises if a key is missing that another key needs."""
     classes, from_json = settings.classes, (settings.labels or "").lower().endswith(".json")
+    if settings.clean:
+        key = "pairs" if settings.pairs else "clean"
+        others = settings.lines.keys() - {key, "splits"}
+        if others:
+            raise settings.error(
+                key, f"{key} is given with {', '.join(sorted(others))}, expected splits at most"
+            )
+        return settings
     if settings.boxes and (settings.labels or settings.keypoints):
         raise settings.error("boxes", "boxes is given with other targets, expected boxes alone")
     for key in ("boxes", "labels"):
@@ -179,76 +196,33 @@ def _compose(path: Path, text: str) -> yaml.Node | None:
         line, problem = 1, str(error)
     except RecursionError:
         line, problem = 1, "nested too deeply"
-    raise DataError(_joined(f"{path} line {line} is not YAML: {problem}"))
+    raise DataError(on_one_line(f"{path} line {line} is not YAML: {problem}"))
 
 
-def _error(path: Path, text: str, key: str, refused: _Refused) -> DataError:
+def _error(path: Path, text: str, key: str, refused: Refused) -> DataError:
     """Returns the error on a value that is not accepted."""
     start, end = refused.node.start_mark, refused.node.end_mark
-    shown = _short(text[start.index : end.index]) or "empty"
+    shown = short(text[start.index : end.index]) or "empty"
     where = f"{path} line {start.line + 1}: {key}{refused.part}"
-    return DataError(_joined(f"{where} is {shown}, expected {refused.expected}"))
-
-
-def _scalar(node: yaml.Node, expected: str, part: str = "") -> str:
-    """Returns a text of one line that is not empty."""
-    if node.tag != f"{_TAG}:str" or not node.value.strip() or not node.value.isprintable():
-        raise _Refused(node, expected, part)
-    return node.value
-
-
-def _integer(node: yaml.Node, least: int, most: int, expected: str, part: str = "") -> int:
-    """Returns an integer from ``least`` to ``most``."""
-    text = _scalar(node, expected, part)
-    if not re.fullmatch(r"[-+]?[0-9]{1,9}", text) or not least <= int(text) <= most:
-        raise _Refused(node, expected, part)
-    return int(text)
-
-
-def _entries(node: yaml.Node, expected: str) -> list[yaml.Node]:
-    """Returns the nodes of a list that is not empty."""
-    if node.tag != f"{_TAG}:seq" or not node.value:
-        raise _Refused(node, expected)
-    return node.value
-
-
-def _pairs(node: yaml.Node, expected: str) -> list[tuple[yaml.Node, yaml.Node]]:
-    """Returns the keys and values of a mapping that is not empty."""
-    if node.tag != f"{_TAG}:map" or not node.value:
-        raise _Refused(node, expected)
-    return node.value
-
-
-def _names(node: yaml.Node, expected: str, most: int = _MOST_CLASSES) -> tuple[str, ...]:
-    """Returns a list of different texts."""
-    entries = _entries(node, expected)
-    if len(entries) > most:
-        raise _Refused(node, f"at most {most}")
-    found: list[str] = []
-    for number, entry in enumerate(entries):
-        name = _scalar(entry, expected, f".{number}")
-        if name in found:
-            raise _Refused(entry, "every name once", f".{number}")
-        found.append(name)
-    return tuple(found)
+    return DataError(on_one_line(f"{where} is {shown}, expected {refused.expected}"))
 
 
 def _classes(node: yaml.Node) -> tuple[str, ...]:
     """Returns names from a list, or from a mapping of all indices from 0."""
     expected = "a list of names such as [soil, crop], or a mapping such as 0: soil"
     if not isinstance(node, yaml.MappingNode):
-        return _names(node, expected)
-    pairs = _pairs(node, expected)
+        return names(node, expected)
+    pairs = items(node, expected)
     last = len(pairs) - 1
     name_of: dict[int, yaml.Node] = {}
     for key, value in pairs:
-        index = _integer(key, 0, last, f"indices 0–{last}, each once", " index")
+        index = integer(key, 0, last, f"indices 0–{last}, each once", " index")
         if index in name_of:
-            raise _Refused(key, f"indices 0–{last}, each once", " index")
+            raise Refused(key, f"indices 0–{last}, each once", " index")
         name_of[index] = value
     ordered = [name_of[index] for index in range(last + 1)]
-    return _names(
-        yaml.SequenceNode(f"{_TAG}:seq", ordered, node.start_mark, node.end_mark), expected
+    return names(
+        yaml.SequenceNode(f"{TAG}:seq", ordered, node.start_mark, node.end_mark), expected
     )
 
 
@@ -256,12 +230,12 @@ def _label_map(node: yaml.Node) -> list[tuple[int, int, bool]]:
     """Returns value or colour, class index, and whether it is a colour, of each entry."""
     expected = 'a mapping such as 38: 0, or of colours such as "#ff0000": 0'
     found = []
-    for key, value in _pairs(node, expected):
-        label = _integer(value, 0, 255, "a class index or ignore_label", f".{_short(_shown(key))}")
+    for key, value in items(node, expected):
+        label = integer(value, 0, 255, "a class index or ignore_label", f".{short(_shown(key))}")
         rgb = _rgb(key)
         if rgb is None:
             accepted = 'an integer of 0 to 65535, or a colour: "#ff0000" in quotes or [255, 0, 0]'
-            found.append((_integer(key, 0, 65535, accepted, " key"), label, False))
+            found.append((integer(key, 0, 65535, accepted, " key"), label, False))
         else:
             found.append((rgb[0] << 16 | rgb[1] << 8 | rgb[2], label, True))
     return found
@@ -274,7 +248,7 @@ def _rgb(node: yaml.Node) -> Colour | None:
     if not isinstance(node, yaml.SequenceNode) or len(node.value) != 3:
         return None
     expected = "a colour [r, g, b] of 0 to 255"
-    red, green, blue = (_integer(part, 0, 255, expected) for part in node.value)
+    red, green, blue = (integer(part, 0, 255, expected) for part in node.value)
     return red, green, blue
 
 
@@ -282,12 +256,12 @@ def _palette(node: yaml.Node) -> str | tuple[Colour, ...]:
     """Returns the name of a palette, or a list of colours."""
     expected = 'a name such as voc, or a list of colours such as "#ff0000" in quotes'
     if isinstance(node, yaml.ScalarNode):
-        return _scalar(node, expected)
+        return scalar(node, expected)
     found = []
-    for number, entry in enumerate(_entries(node, expected)):
+    for number, entry in enumerate(entries(node, expected)):
         rgb = _rgb(entry)
         if rgb is None:
-            raise _Refused(entry, 'a colour such as "#ff0000" in quotes', f".{number}")
+            raise Refused(entry, 'a colour such as "#ff0000" in quotes', f".{number}")
         found.append(rgb)
     return tuple(found)
 
@@ -296,10 +270,10 @@ def _splits(node: yaml.Node) -> dict[str, str]:
     """Returns the list file or the folder's name of each split."""
     expected = "a mapping such as train: splits/train.txt"
     found: dict[str, str] = {}
-    for key, value in _pairs(node, expected):
-        split = _scalar(key, "a name of letters, digits and _", " key")
+    for key, value in items(node, expected):
+        split = scalar(key, "a name of letters, digits and _", " key")
         if not re.fullmatch(r"\w{1,60}", split, re.ASCII) or split in found:
-            raise _Refused(key, "names of letters, digits and _, each once", " key")
+            raise Refused(key, "names of letters, digits and _, each once", " key")
         accepted = "a list file such as splits/train.txt, or the name of the split's folder"
         found[split] = _path_pattern(value, accepted, f".{split}")
     return found
@@ -307,12 +281,12 @@ def _splits(node: yaml.Node) -> dict[str, str]:
 
 def _path_pattern(node: yaml.Node, expected: str, part: str = "") -> str:
     """Returns a path or pattern inside the dataset's folder."""
-    text = _scalar(node, expected, part)
+    text = scalar(node, expected, part)
     if Path(text).is_absolute() or ".." in Path(text).parts or not Path(text).parts:
-        raise _Refused(node, f"{expected}, inside the data set's folder", part)
+        raise Refused(node, f"{expected}, inside the data set's folder", part)
     fault = fault_of(text)
     if fault:
-        raise _Refused(node, fault, part)
+        raise Refused(node, fault, part)
     return text
 
 
@@ -320,19 +294,19 @@ def _with_ending(node: yaml.Node, endings: tuple[str, ...], expected: str) -> st
     """Returns a path pattern with one of the endings."""
     text = _path_pattern(node, expected)
     if not text.lower().endswith(endings):
-        raise _Refused(node, expected)
+        raise Refused(node, expected)
     return text
 
 
 def _depth_unit(node: yaml.Node) -> float:
     """Returns the metres of a step in the depth maps."""
     expected = "metres a step above 0, such as 0.001"
-    text = _scalar(node, expected)
+    text = scalar(node, expected)
     if not re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?", text, re.ASCII):
-        raise _Refused(node, expected)
+        raise Refused(node, expected)
     value = float(text)
     if not 0 < value < 1e6 or not math.isfinite(value):
-        raise _Refused(node, expected)
+        raise Refused(node, expected)
     return value
 
 
@@ -342,17 +316,29 @@ def _swaps(node: yaml.Node) -> tuple[tuple[str, str], ...]:
     if isinstance(node, yaml.SequenceNode) and not node.value:
         return ()
     found = []
-    for number, pair in enumerate(_entries(node, expected)):
-        names = _names(pair, expected)
-        if len(names) != 2:
-            raise _Refused(pair, "a pair of joints", f".{number}")
-        found.append((names[0], names[1]))
+    for number, pair in enumerate(entries(node, expected)):
+        joints = names(pair, expected)
+        if len(joints) != 2:
+            raise Refused(pair, "a pair of joints", f".{number}")
+        found.append((joints[0], joints[1]))
     return tuple(found)
+
+
+def _degraded_and_clean(node: yaml.Node) -> tuple[str, str]:
+    """Returns the folders or patterns of degraded and of clean pictures."""
+    expected = "a mapping with degraded and clean, such as {degraded: noisy, clean: sharp}"
+    found = {
+        str(key.value): _path_pattern(value, "a folder or a pattern", f".{short(str(key.value))}")
+        for key, value in items(node, expected)
+    }
+    if found.keys() != {"degraded", "clean"}:
+        raise Refused(node, expected)
+    return found["degraded"], found["clean"]
 
 
 _READERS: dict[str, Callable[[yaml.Node], Any]] = {
     "classes": _classes,
-    "ignore_label": lambda node: _integer(node, 0, 255, "an integer of 0 to 255"),
+    "ignore_label": lambda node: integer(node, 0, 255, "an integer of 0 to 255"),
     "label_map": _label_map,
     "splits": _splits,
     "palette": _palette,
@@ -375,7 +361,11 @@ _READERS: dict[str, Callable[[yaml.Node], Any]] = {
         "VOC's annotations/{name}.xml, YOLO's labels/{split}/{name}.txt, or a COCO JSON such as "
         "annotations/{split}.json",
     ),
-    "joints": lambda node: _names(node, "a list of joints such as [nose, left eye, right eye]"),
+    "clean": lambda node: _path_pattern(
+        node, "a folder such as images, or a pattern such as {split}/{name}.png"
+    ),
+    "pairs": _degraded_and_clean,
+    "joints": lambda node: names(node, "a list of joints such as [nose, left eye, right eye]"),
     "swaps": _swaps,
 }
 
@@ -383,14 +373,3 @@ _READERS: dict[str, Callable[[yaml.Node], Any]] = {
 def _shown(node: yaml.Node) -> str:
     """Returns a key of label_map for a message."""
     return node.value if isinstance(node, yaml.ScalarNode) else "colour"
-
-
-def _joined(text: str) -> str:
-    """Returns the text on one line."""
-    return " ".join(text.split())
-
-
-def _short(text: str, most: int = 60) -> str:
-    """Returns the text on one line of at most ``most`` printable characters."""
-    text = _joined(repr(text)[1:-1] if not text.isprintable() else text)
-    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -80,7 +80,9 @@ def save_sheet(content: Sheet, path: Path) -> None:
 
 def _columns(info: DatasetInfo) -> list[str]:
     """Returns the kinds of picture in a row."""
-    return [column for column, (key, _) in _DRAWN.items() if key in ("image", *info.targets)]
+    derived = ("clean",) if "clean" in info.targets and not info.pairs else ()
+    shown = {"image", *info.targets}.difference(derived)
+    return [column for column, (key, _) in _DRAWN.items() if key in shown]
 
 
 def _draw_examples(figure: Figure, content: Sheet, columns: Sequence[str]) -> None:
@@ -155,6 +157,7 @@ _DRAWN: Mapping[str, tuple[str, Callable[[Axes, np.ndarray, np.ndarray, DatasetI
     "depth": ("depth", _draw_depth),
     "keypoints": ("keypoints", _draw_people),
     "boxes": ("boxes", _draw_boxes),
+    "clean": ("clean", lambda axis, image, clean, info: _draw_image(axis, clean, image, info)),
 }
 """The columns of a sheet: the part of an example that each draws, and its drawing."""
 

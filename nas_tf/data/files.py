@@ -15,6 +15,7 @@ from nas_tf.errors import DataError
 
 IMAGE_SUFFIXES = pictures.SUFFIXES
 _INDEX_MODES = ("L", "P", "I", "I;16", "1")
+_LONGEST_LIST = 1 << 28
 _DEPTH_MODES = ("I;16", "I;16B", "I", "F", "L")
 
 
@@ -64,6 +65,10 @@ def read_depth(path: Path, unit: float) -> np.ndarray:
 def read_lines(path: Path) -> list[list[str]]:
     """Returns the words of every line of a list file that is not blank."""
     try:
+        if path.stat().st_size > _LONGEST_LIST:
+            raise DataError(
+                f"list {path} has more than {_LONGEST_LIST:,} bytes, expected a smaller file"
+            )
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"list {path} cannot be read: {_reason(error)}") from error

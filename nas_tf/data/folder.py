@@ -91,9 +91,13 @@ class _Folder:
         """Yields the pictures of a split's folder, and targets or pictures that are not usable."""
         layout, images = self.layout, self.layout.images
         subfolder = layout.split_folder(images, split)
+        kinds = (
+            *(("label", layout.labels), ("depth map", layout.depth)),
+            *(("annotation", layout.xml), ("clean picture", layout.clean)),
+        )
         targets = {
             what: pattern.names(layout.split_folder(pattern, split))
-            for what, pattern in (("label", layout.labels), ("depth map", layout.depth))
+            for what, pattern in kinds
             if pattern and pattern.has_split
         }
         target_files = {
@@ -136,6 +140,9 @@ class _Folder:
         if layout.depth is not None:
             path = layout.depth.path(layout.split_folder(layout.depth, split), name)
             example["depth"] = read_depth(path, layout.settings.depth_unit)
+        if layout.clean is not None:
+            path = layout.clean.path(layout.split_folder(layout.clean, split), name)
+            example["clean"] = read_image(path)
         if layout.boxes is not None:
             example["boxes"] = self._boxes(split, name, example["image"].shape[:2])
         if layout.keypoints is not None:

@@ -37,7 +37,10 @@ class Annotations:
         return DatasetInfo(
             name=name,
             title=f"Folder {layout.root.name}",
-            targets=tuple(key for key, pattern in patterns.items() if pattern is not None),
+            targets=("clean",)
+            if self.settings.clean
+            else tuple(key for key, pattern in patterns.items() if pattern is not None),
+            pairs=self.settings.pairs,
             splits=dict.fromkeys(layout.splits),
             how_to_get=HOW_TO_GET,
             classes=self.classes,

@@ -50,9 +50,24 @@ class Layout:
         return PathPattern(self.root, text) if text else None
 
     @property
+    def xml(self) -> PathPattern | None:
+        """The pattern of the files of boxes if they are VOC's, one for each picture."""
+        is_xml = self.boxes is not None and self.boxes.text.lower().endswith(".xml")
+        return self.boxes if is_xml else None
+
+    @cached_property
+    def clean(self) -> PathPattern | None:
+        """The pattern of clean pictures that degraded ones are paired with."""
+        settings = self.settings
+        return PathPattern(self.root, settings.clean, targets=True) if settings.pairs else None
+
+    @property
     def _patterns(self) -> list[PathPattern]:
         """The patterns of all kinds of files, pictures first."""
-        patterns = (self.images, self.labels, self.depth, self.keypoints, self.boxes)
+        patterns = (
+            *(self.images, self.labels, self.depth),
+            *(self.keypoints, self.boxes, self.clean),
+        )
         return [pattern for pattern in patterns if pattern is not None]
 
     @cached_property

@@ -22,7 +22,8 @@ class DatasetInfo:
 
     ``splits`` maps each split to its published number of examples, or to None if none is
     published. ``targets`` are keys of the example dictionary: label, depth, keypoints, boxes; and
-    clean, which is the image without the noise of a view and is in no file. ``extras`` are keys
+    clean, which is the image before a view degrades it, or of ``pairs`` a picture of its own.
+    ``channels`` is 1 for pictures that are restored as grey by default. ``extras`` are keys
     that only metrics read: head_size, area; the files of ``unscored_splits`` do not have them.
     ``swaps`` pairs the left and right joints that change places in a mirror image;
     ``unscored_joints`` are annotated and learned but left out of the dataset's own score.
@@ -45,6 +46,8 @@ class DatasetInfo:
     extras: tuple[str, ...] = ()
     unscored_splits: tuple[str, ...] = ()
     most_boxes: int = 100
+    pairs: bool = False
+    channels: int = 3
 
     @property
     def colours(self) -> tuple[Colour, ...]:

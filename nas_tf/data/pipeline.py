@@ -18,7 +18,7 @@ from nas_tf.data.views import View
 from nas_tf.errors import DataError
 from nas_tf.tasks.base import TargetSpec
 
-_FOREVER = 1 << 62
+_FOREVER = _SEEDS = 1 << 62
 
 
 def steps_per_epoch(count: int, batch: int) -> int:
@@ -80,10 +80,13 @@ def evaluation(
     extras: Sequence[str] = (),
     skip_broken: bool = False,
 ) -> tf.data.Dataset:
-    """Returns every example once, in order; the last batch may be smaller."""
+    """Returns every example once, in order; the last batch may be smaller.
+
+    Random values, such as noise, depend on the name of an example alone.
+    """
 
     def example(index: tf.Tensor) -> tuple[tf.Tensor, object]:
-        return _input_and_target(examples, index, target, view, tf.stack([index, index]), extras)
+        return _input_and_target(examples, index, target, view, None, extras)
 
     stream = tf.data.Dataset.from_tensor_slices(_indices(examples, subset))
     stream, keys = _mapped(stream, example, skip_broken), (target.key, *extras)
@@ -139,16 +142,26 @@ def _input_and_target(
     index: tf.Tensor,
     target: TargetSpec,
     view: View,
-    key: tf.Tensor,
+    key: tf.Tensor | None,
     extras: Sequence[str],
 ) -> tuple[tf.Tensor, object]:
-    """Returns augmented image and target; with ``extras`` the target is a dictionary."""
+    """Returns augmented image and target; with ``extras`` the target is a dictionary.
+
+    Without a ``key``, that of the example's name is taken.
+    """
     stored = examples.get(index)
+    key = seed_of(stored["id"]) if key is None else key
     wanted = ("image", target.key, *extras)
     used = {name: stored[name] for name in wanted if name in stored}
-    augmented = augment(used, view, examples.info, {target.key: target.fill}, key)
+    fills = {target.key: target.fill, **dict.fromkeys(extras, 0)}
+    augmented = augment(used, view, examples.info, fills, key)
     image = augmented.pop("image")
     return image, (augmented if extras else augmented[target.key])
+
+
+def seed_of(name: tf.Tensor) -> tf.Tensor:
+    """Returns the seed of all that is random when an example of this name is scored."""
+    return tf.stack([tf.strings.to_hash_bucket_fast(name, _SEEDS), 0])
 
 
 def _mapped(stream: tf.data.Dataset, function: Callable, skip_broken: bool) -> tf.data.Dataset:

@@ -8,6 +8,7 @@ none. CamVid's sequences differ in light, dusk included, so its views change lig
 
 from dataclasses import replace
 
+from nas_tf.data.info import DatasetInfo
 from nas_tf.data.registry import dataset_info
 from nas_tf.data.views import View
 from nas_tf.errors import ConfigError
@@ -39,6 +40,8 @@ _VOC_BOXES = View((320, 320), scale=(0.7, 1.4), longer_side=320, mirror=True)
 _VOC_BOXES_SCORED = View((320, 320), longer_at_most=320, centred=True)
 _MPII = View((256, 256), scale=(0.75, 1.25), longer_side=384, centred=True, mirror=True, rotate=30)
 _COCO = replace(_MPII, scale=(0.7, 1.3), rotate=40)
+_CLEAN = View((64, 64), shorter_at_least=64, mirror=True, turns=True)
+_CLEAN_SCORED = View((256, 256), centred=True)
 _PERSON = View((256, 256), longer_side=384, centred=True)
 
 _PRESETS: dict[str, dict[str, View]] = {
@@ -69,7 +72,7 @@ _PRESETS: dict[str, dict[str, View]] = {
     },
     "bccd": dict.fromkeys(STAGES, _BCCD) | {"reward": _BCCD_SCORED, "evaluate": _BCCD_SCORED},
     **dict.fromkeys(
-        ("voc2007_det", "voc2012_det"),
+        ("voc2007_det", "voc2012_det", "coco_det"),
         dict.fromkeys(STAGES, _VOC_BOXES)
         | {
             "reward": _VOC_BOXES_SCORED,
@@ -78,6 +81,10 @@ _PRESETS: dict[str, dict[str, View]] = {
         | {"full": replace(_VOC_BOXES, crop=(512, 512), scale=(0.5, 2.0), longer_side=512)},
     ),
     "mpii_pose": dict.fromkeys(STAGES, _MPII) | {"reward": _PERSON, "evaluate": _PERSON},
+    **dict.fromkeys(
+        ("shapes_clean", "bsd500", "set12", "bsd68"),
+        dict.fromkeys(STAGES, _CLEAN) | {"reward": _CLEAN_SCORED, "evaluate": _CLEAN_SCORED},
+    ),
     "coco_keypoints": dict.fromkeys(STAGES, _COCO) | {"reward": _PERSON, "evaluate": _PERSON},
 }
 
@@ -91,17 +98,24 @@ def preset(name: str, stage: str, crop: tuple[int, int] | None = None) -> View:
     """Returns the view of a dataset at a stage; a user's own folder needs a ``crop``."""
     if stage not in STAGES:
         raise ConfigError(f"stage {stage!r} is unknown: {', '.join(STAGES)} are accepted")
-    dataset_info(name)
+    info = dataset_info(name)
     if name not in _PRESETS:
-        return _shared_view(name, stage, crop)
-    view = _PRESETS[name][stage]
-    return replace(view, crop=crop) if crop else view
+        return _shared_view(info, stage, crop)
+    return _cropped(_PRESETS[name][stage], crop) if crop else _PRESETS[name][stage]
 
 
-def _shared_view(name: str, stage: str, crop: tuple[int, int] | None) -> View:
+def _cropped(view: View, crop: tuple[int, int]) -> View:
+    """Returns the view at another crop, which pictures to be restored must fill."""
+    least = max(crop) if view.turns else view.shorter_at_least
+    return replace(view, crop=crop, shorter_at_least=least)
+
+
+def _shared_view(info: DatasetInfo, stage: str, crop: tuple[int, int] | None) -> View:
     """Returns the settings that most papers share, at the given crop."""
     if crop is None:
-        raise ConfigError(f"{name} has no preset crop: give `crop` as height and width")
+        raise ConfigError(f"{info.name} has no preset crop: give `crop` as height and width")
     if stage in ("reward", "evaluate"):
         return View(crop, centred=True)
+    if "clean" in info.targets:
+        return _cropped(_CLEAN, crop)
     return View(crop, scale=(0.5, 2.0) if stage == "full" else (0.7, 1.4), mirror=True)

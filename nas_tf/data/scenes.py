@@ -69,6 +69,11 @@ def render_boxes(seed: tuple[int, ...]) -> Example:
     return {"image": rendered["image"], "boxes": rendered["boxes"]}
 
 
+def render_clean(seed: tuple[int, ...]) -> Example:
+    """Renders the scene of a seed as a sensor without noise would show it."""
+    return {"image": _render(seed, noisy=False)["image"]}
+
+
 def render_scene(seed: tuple[int, ...]) -> Example:
     """Renders the scene of a seed: the same bytes each time."""
     rendered = _render(seed)
@@ -76,7 +81,7 @@ def render_scene(seed: tuple[int, ...]) -> Example:
     return rendered
 
 
-def _render(seed: tuple[int, ...]) -> Example:
+def _render(seed: tuple[int, ...], *, noisy: bool = True) -> Example:
     rng = np.random.default_rng(seed)
     scene = Scene(rng)
     distances = np.sort(np.exp(rng.uniform(np.log(1.5), np.log(7.0), rng.integers(8, 20))))[::-1]
@@ -92,7 +97,7 @@ def _render(seed: tuple[int, ...]) -> Example:
     label[(visible < _LEAST_VISIBLE)[scene.owner]] = IGNORE
     owner = scene.labels.index(len(CLASSES) - 1)
     return {
-        "image": _render_image(scene),
+        "image": _render_image(scene, noisy=noisy),
         "label": label,
         "boxes": _boxes(scene, visible),
         "depth": _sensor_depth(scene),
@@ -177,13 +182,14 @@ def _place_figure(scene: Scene, distance: float) -> Figure:
     return person
 
 
-def _render_image(scene: Scene) -> np.ndarray:
+def _render_image(scene: Scene, *, noisy: bool) -> np.ndarray:
     """Adds haze with distance, uneven light and sensor noise to the scene's image."""
     rng = scene.rng
     haze = (1 - np.exp(-scene.depth / 12))[..., None]
     image = scene.image * (1 - haze) + rng.uniform(120, 220, 3) * haze
     image *= 0.65 + 0.6 * blotches(rng, SIZE, cells=3)[..., None]
-    image += rng.normal(0, rng.uniform(3, 10), image.shape)
+    noise = rng.normal(0, rng.uniform(3, 10), image.shape)
+    image += noise if noisy else 0
     return np.clip(np.round(image), 0, 255).astype(np.uint8)
 
 

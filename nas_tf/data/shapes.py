@@ -1,4 +1,4 @@
-"""Defines the embedded datasets: scenes with labels, depth, keypoints or boxes."""
+"""Defines the embedded datasets: scenes with labels, depth, keypoints or boxes, or clean."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -59,6 +59,25 @@ class ShapesBoxes(DenseBuilder):
     def items(cls, source: Path, split: str) -> list[Item] | None:
         """Returns the scenes of a split; the source is not used."""
         return _items(split, scenes.render_boxes)
+
+
+class ShapesClean(DenseBuilder):
+    """Builds the same scenes without noise, as pictures to be restored."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    INFO = DatasetInfo(
+        name="shapes_clean",
+        title="Drawn scenes to be restored, embedded: needs no files",
+        targets=("clean",),
+        splits=INFO.splits,
+        how_to_get=INFO.how_to_get,
+        channels=1,
+    )
+
+    @classmethod
+    def items(cls, source: Path, split: str) -> list[Item] | None:
+        """Returns the scenes of a split; the source is not used."""
+        return _items(split, scenes.render_clean)
 
 
 def _items(split: str, render: Callable[[tuple[int, ...]], Example]) -> list[Item]:

@@ -20,7 +20,7 @@ from nas_tf import files
 from nas_tf.data.builder import DenseBuilder, available
 from nas_tf.data.folder import PREFIX
 from nas_tf.data.registry import builder_class
-from nas_tf.data.shapes import Shapes, ShapesBoxes
+from nas_tf.data.shapes import Shapes, ShapesBoxes, ShapesClean
 from nas_tf.errors import DataError
 
 _LOG = logging.getLogger("nas_tf")
@@ -34,7 +34,8 @@ class Prepared:
     """A prepared dataset: its folder, its examples in each split, and what was left out.
 
     ``absent`` names published splits without files, ``broken`` the reasons of skipped examples,
-    ``left_out`` the faults of boxes that are in no example.
+    ``left_out`` the faults of boxes that are in no example, ``without_boxes`` the splits that
+    should have boxes and have none.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Prepared:
     absent: tuple[str, ...]
     broken: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    without_boxes: tuple[str, ...] = ()
 
 
 def data_dir() -> Path:
@@ -63,7 +65,8 @@ def resolve_source(name: str, source: Path | None) -> Path:
     root = files.data()
     if root is None:
         raise DataError(f"no source of {name} given; {builder.INFO.how_to_get}")
-    return root / name
+    folders = [root / folder for folder in (name, *builder.FOLDERS)]
+    return next((folder for folder in folders if folder.is_dir()), folders[0])
 
 
 def prepare(
@@ -109,6 +112,11 @@ def open_builder(name: str) -> DenseBuilder:
     return builder
 
 
+def opened(name: str) -> Prepared:
+    """Returns the prepared dataset; one without a source is prepared on first use."""
+    return _prepared(open_builder(name))
+
+
 def open_split(name: str, split: str) -> DenseBuilder:
     """Returns the builder of a prepared dataset; raises if it does not have the split."""
     builder = open_builder(name)
@@ -125,7 +133,7 @@ def open_split(name: str, split: str) -> DenseBuilder:
 
 def _prepares_itself(name: str) -> bool:
     """Returns whether the dataset's name is enough to find or to render its files."""
-    drawn = (Shapes.INFO.name, ShapesBoxes.INFO.name)
+    drawn = [builder.INFO.name for builder in (Shapes, ShapesBoxes, ShapesClean)]
     return name in drawn or name.startswith(PREFIX)
 
 
@@ -160,4 +168,5 @@ def _prepared(builder: DenseBuilder) -> Prepared:
         absent=tuple(name for name in builder.INFO.splits if name not in splits),
         broken=tuple(builder.info.metadata["broken"]),
         left_out=tuple(builder.info.metadata.get("left_out", ())),
+        without_boxes=tuple(builder.info.metadata.get("without_boxes", ())),
     )

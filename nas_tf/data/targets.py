@@ -15,9 +15,17 @@ import tensorflow_datasets as tfds
 from tensorflow import Tensor
 from tensorflow_datasets.core.features import FeatureConnector
 
-from nas_tf.data.geometry import NO_BOX, Motion, move_boxes, move_dense, move_points
+from nas_tf.data.geometry import (
+    NO_BOX,
+    Motion,
+    move_boxes,
+    move_dense,
+    move_image,
+    move_points,
+)
 from nas_tf.data.info import DatasetInfo
-from nas_tf.input_geometry import resized_map
+from nas_tf.errors import ConfigError
+from nas_tf.input_geometry import resized, resized_map
 from nas_tf.sizes import Size
 
 
@@ -44,8 +52,15 @@ class Target(ABC):
         """Returns the value of a prepared record."""
         return value
 
-    def derived(self, image: Tensor) -> Tensor | None:
-        """Returns the value for an augmented image without noise, or None if it is stored."""
+    def derived(self, image: Tensor, level: Tensor, motion: Motion, fill: float) -> Tensor | None:
+        """Returns the value of an example that has none in a file; None if it must be in one.
+
+        Args:
+            image: The augmented image in 0–255, before its degradation.
+            level: The deviation of the noise that is added to it.
+            motion: The motion that the image was moved by.
+            fill: The value that pads a value with pixels.
+        """
         return None
 
     def fault(
@@ -71,6 +86,10 @@ class Target(ABC):
     def moved(self, value: Tensor, motion: Motion, info: DatasetInfo, fill: float) -> Tensor:
         """Returns the value after a motion; ``fill`` pads a value that has pixels."""
         return value
+
+    def turned(self, value: Tensor, quarters: Tensor) -> Tensor:
+        """Returns the value of an image that is turned by quarters, anticlockwise."""
+        raise ConfigError(f"turns is true, and {self.key} cannot be turned, expected false")
 
     def batch_shape(self, shape: tf.TensorShape, info: DatasetInfo) -> tf.TensorShape:
         """Returns the shape of a value in a batch; unknown lengths become the batch's largest."""
@@ -101,6 +120,9 @@ class _Map(Target):
 
     def moved(self, value: Tensor, motion: Motion, info: DatasetInfo, fill: float) -> Tensor:
         return move_dense(value, motion, fill)
+
+    def turned(self, value: Tensor, quarters: Tensor) -> Tensor:
+        return tf.image.rot90(value[..., None], quarters)[..., 0]
 
 
 class _Label(_Map):
@@ -225,14 +247,47 @@ class _Boxes(Target):
         return tf.TensorShape((info.most_boxes, 5))
 
 
-class _Clean(Target):
-    """The image itself, float32 [height, width, 3] in [-1, 1], as it is without ``View.noise``."""
+class _Clean(_Map):
+    """The clean picture, float32 [height, width, 3] in [-1, 1] once it is moved.
+
+    It is the image itself before its degradation or, of pairs, a picture of its own in bytes.
+    """
+
+    def feature(self, info: DatasetInfo) -> FeatureConnector | None:
+        return tfds.features.Image(shape=(None, None, 3)) if info.pairs else None
+
+    def to_record(self, value: np.ndarray) -> np.ndarray:
+        return value
+
+    def from_record(self, value: Tensor) -> Tensor:
+        return value
+
+    def resized(self, value: Tensor, size: Tensor, factors: Tensor) -> Tensor:
+        return tf.ensure_shape(resized(value, size), (None, None, 3))
+
+    def moved(self, value: Tensor, motion: Motion, info: DatasetInfo, fill: float) -> Tensor:
+        return self._padded(move_image(value, motion), motion, fill)
+
+    def turned(self, value: Tensor, quarters: Tensor) -> Tensor:
+        return tf.image.rot90(value, quarters)
+
+    def derived(self, image: Tensor, level: Tensor, motion: Motion, fill: float) -> Tensor:
+        return self._padded(image, motion, fill)
+
+    def _padded(self, image: Tensor, motion: Motion, fill: float) -> Tensor:
+        """Returns an image in [-1, 1] with a value where it is padded."""
+        inside = move_dense(tf.ones(motion.size), motion, 0.0)[..., None] > 0
+        return tf.where(inside, image / 127.5 - 1, tf.cast(fill, tf.float32))
+
+
+class _Level(Target):
+    """The deviation of the noise that a view adds, on the scale 0–255; in no file."""
 
     def feature(self, info: DatasetInfo) -> None:
         return None
 
-    def derived(self, image: Tensor) -> Tensor:
-        return image
+    def derived(self, image: Tensor, level: Tensor, motion: Motion, fill: float) -> Tensor:
+        return level
 
 
 def _is_inside(row: list[float], size: Size) -> bool:
@@ -260,6 +315,6 @@ TARGETS: Mapping[str, Target] = {
     target.key: target
     for target in (
         *(_Label("label"), _Depth("depth"), _Keypoints("keypoints"), _Measure("head_size", 1)),
-        *(_Measure("area", 2), _Boxes("boxes"), _Clean("clean")),
+        *(_Measure("area", 2), _Boxes("boxes"), _Clean("clean"), _Level("level")),
     )
 }

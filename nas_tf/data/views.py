@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 
+from nas_tf.data.degradations import Degradation
 from nas_tf.errors import ConfigError
 
 
@@ -12,9 +13,10 @@ class View:
     The image is scaled by a factor sampled from ``scale``; ``longer_side`` first brings it to a
     given size, ``shorter_at_least`` raises and ``longer_at_most`` lowers the result. It is then
     cropped, at random or centred, and padded centred to ``crop`` (height, width). ``rotate`` is
-    in degrees in both directions; ``brightness``, ``contrast``, ``saturation`` and ``hue`` are
-    the largest changes in both directions, as tf.image defines them. ``noise`` is the standard
-    deviation, on the scale 0–255, of Gaussian noise that is added last. For example::
+    in degrees in both directions, and ``turns`` are quarter turns, of all four with equal chance;
+    ``brightness``, ``contrast``, ``saturation`` and ``hue`` are the largest changes in both
+    directions, as tf.image defines them. ``grey`` makes all channels the luma, and
+    ``degradation`` comes last. For example::
 
         View((256, 256), scale=(0.7, 1.4), mirror=True)
     """
@@ -31,7 +33,9 @@ class View:
     contrast: float = 0.0
     saturation: float = 0.0
     hue: float = 0.0
-    noise: float | None = None
+    turns: bool = False
+    grey: bool = False
+    degradation: Degradation | None = None
 
     def __post_init__(self) -> None:
         """Raises if a setting is out of range."""
@@ -40,20 +44,25 @@ class View:
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ConfigError(f"scale is {self.scale}: 0 < lowest <= highest is accepted")
         limits = {"rotate": 180, "brightness": 1, "contrast": 1, "saturation": 1, "hue": 0.5}
-        for key, limit in {**limits, "noise": 255}.items():
-            if not 0 <= (getattr(self, key) or 0) <= limit:
+        for key, limit in limits.items():
+            if not 0 <= getattr(self, key) <= limit:
                 raise ConfigError(f"{key} is {getattr(self, key)}: 0–{limit} is accepted")
 
     def __repr__(self) -> str:
-        """Returns the settings as cache keys have them: ``noise`` only if there is some."""
-        names = [field.name for field in fields(self) if field.name != "noise" or self.noise]
+        """Returns the settings as cache keys have them: those of pictures only if they act."""
+        acting = ("turns", "grey", "degradation")
+        names = [
+            field.name
+            for field in fields(self)
+            if field.name not in acting or getattr(self, field.name)
+        ]
         return f"View({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
     @property
     def still(self) -> bool:
         """True if images are only cropped and padded: size and orientation stay."""
         sized = self.longer_side or self.shorter_at_least or self.longer_at_most
-        moved = self.mirror or self.rotate or self.scale != (1.0, 1.0)
+        moved = self.mirror or self.rotate or self.turns or self.scale != (1.0, 1.0)
         return self.centred and not sized and not moved
 
     @property

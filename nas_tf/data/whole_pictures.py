@@ -50,14 +50,17 @@ class WholePictures:
         """Returns ``count`` of the pictures, evenly spaced over the split."""
         return replace(self, subset=spread(self.subset or range(len(self.examples)), count))
 
+    def shown(self, stored: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the picture, as bytes, and the target of an example."""
+        return stored["image"], stored[self.target.key]
+
     def windows(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Yields the windows, the target, and height and width of each picture in order."""
         indices = range(len(self.examples)) if self.subset is None else self.subset
 
         def cut(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            stored = self.examples.get(index)
-            picture = stored["image"]
-            return self.geometry.cut(picture), stored[self.target.key], tf.shape(picture)[:2]
+            picture, target = self.shown(self.examples.get(index))
+            return self.geometry.cut(picture), target, tf.shape(picture)[:2]
 
         stream = tf.data.Dataset.from_tensor_slices(np.asarray(indices, np.int64))
         stream = stream.map(cut, num_parallel_calls=_PARALLEL)

@@ -9,7 +9,7 @@ an exported network returns: outputs at the image's size, decoded to labels, met
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -28,6 +28,14 @@ Answer: TypeAlias = Mapping[str, Any]
 FILE_SUFFIX = "_png_bytes"
 """The end of the name of an answer that an endpoint returns as a PNG file."""
 Resolution: TypeAlias = Literal["target", "logits"]
+
+
+class Pass(NamedTuple):
+    """A network's outputs for images at one size, mirrored or not."""
+
+    outputs: Outputs
+    size: Size
+    is_mirrored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +93,13 @@ class Task(ABC):
     """The lowest and the highest score."""
     needs_validation_loss: bool = False
     """True if ``score`` reads the mean loss over the scored examples as the figure ``loss``."""
+    decodes_in_float: ClassVar[bool] = False
+    """True if models of 8 bits return the answer, decoded in float, else the undecoded one."""
     windows: bool = False
     """True if a picture larger than the input is cut into windows, whose answers can be joined;
     otherwise it is shrunk."""
+    own_size: bool = False
+    """True if pictures are scored at their own size, as resizing changes what is predicted."""
 
     @property
     @abstractmethod
@@ -102,6 +114,11 @@ class Task(ABC):
     def has_encoding(self) -> bool:
         """True if encoded targets differ from raw ones, which scores then need as well."""
         return type(self).encode is not Task.encode
+
+    @property
+    def encoding(self) -> tuple[str, ...]:
+        """Names the settings that change encoded targets, for the key of cached ones."""
+        return ()
 
     def stored(self, encoded: Any, size: Size) -> Any:
         """Returns encoded targets at the feature cache's resolution, by default unchanged."""
@@ -135,6 +152,15 @@ class Task(ABC):
         """Completes an undecoded answer; a complete one is returned unchanged."""
         return answer
 
+    def merged(self, passes: Sequence[Pass], image_size: Size) -> Outputs:
+        """Returns from the passes of the same images what ``answer`` decodes to one answer."""
+        raise NotImplementedError(f"outputs of {self.name} cannot be merged")
+
+    @property
+    def merges(self) -> bool:
+        """True if outputs at several sizes and those of mirror images can be merged."""
+        return type(self).merged is not Task.merged
+
     def marked(self, outputs: Outputs, image_size: Size) -> Answer:
         """Returns the answer for a score, in which values that are not finite count as wrong."""
         return self.answer(outputs, image_size)
@@ -142,6 +168,10 @@ class Task(ABC):
     @abstractmethod
     def agreement(self, answer: Answer, reference: Answer) -> np.ndarray:
         """Returns for each image the share of its answer that matches the reference's."""
+
+    def closeness(self, answer: Answer, reference: Answer) -> Mapping[str, np.ndarray]:
+        """Returns further figures of each image that compare answers, NaN where there is none."""
+        return {}
 
     def signatures(self) -> Mapping[str, Callable[[Outputs], Answer]]:
         """Returns further functions that an endpoint serves, by the names of their signatures."""

@@ -1,7 +1,7 @@
 """Tasks whose networks compute one map, ``logits``, and those that answer with a map."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from nas_tf.input_geometry import InputGeometry
 from nas_tf.networks.heads import Head
 from nas_tf.sizes import Size
 from nas_tf.tasks import painting
-from nas_tf.tasks.base import FILE_SUFFIX, Answer, Metrics, Outputs, Task
+from nas_tf.tasks.base import FILE_SUFFIX, Answer, Metrics, Outputs, Pass, Task
 from nas_tf.tasks.resolution import enlarged, nearest
 
 LOGITS = "logits"
@@ -36,15 +36,14 @@ class DenseTask(Task):
         """Mirrors the map of mirrored images back."""
         return {LOGITS: outputs[LOGITS][:, :, ::-1]}
 
-    def flip_tested(self, predict: Callable[[tf.Tensor], Outputs], images: tf.Tensor) -> Outputs:
-        """Returns the mean map of images and of their mirror images, mirrored back."""
-        straight = predict(images)[LOGITS]
-        return {LOGITS: (straight + self.unflipped(predict(images[:, :, ::-1]))[LOGITS]) / 2}
-
-    def averaged(self, scaled: Sequence[Outputs]) -> Outputs:
-        """Returns the mean map of an image at several scales, at the resolution of the first."""
-        common = tf.shape(scaled[0][LOGITS])[1:3]
-        maps = [tf.image.resize(outputs[LOGITS], common) for outputs in scaled]
+    def merged(self, passes: Sequence[Pass], image_size: Size) -> Outputs:
+        """Returns the mean map at the resolution of the first, mirrored ones turned back."""
+        first, maps = passes[0], []
+        common = tf.shape(first.outputs[LOGITS])[1:3]
+        for part in passes:
+            outputs = self.unflipped(part.outputs) if part.is_mirrored else part.outputs
+            y = outputs[LOGITS]
+            maps.append(y if part.size == first.size else tf.image.resize(y, common))
         return {LOGITS: tf.add_n(maps) / len(maps)}
 
     def distance(self, outputs: Outputs, teacher: tf.Tensor) -> tf.Tensor:

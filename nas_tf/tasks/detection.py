@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
 from nas_tf.errors import ConfigError
 from nas_tf.input_geometry import InputGeometry
+from nas_tf.networks.arithmetic import in_float
 from nas_tf.networks.heads import Head
 from nas_tf.sizes import Size
 from nas_tf.tasks import fcos
@@ -16,6 +18,7 @@ from nas_tf.tasks.base import (
     Answer,
     Metrics,
     Outputs,
+    Pass,
     Resolution,
     Result,
     TargetSpec,
@@ -37,6 +40,8 @@ NO_BOX = -1.0
 MOST = 100
 """The number of boxes in an answer; those without an object have score 0 and class -1."""
 _LEAST_PROBABILITY, _CANDIDATES, _MOST_OVERLAP = 0.05, 1000, 0.6
+_MATCH = 0.5
+"""Boxes of two models match above this IoU."""
 _LEAST_SHOWN = 0.3
 """Boxes with a lower score are not drawn."""
 
@@ -52,6 +57,8 @@ class Detection(Task):
         classes: Number of classes.
         score: ``loss`` for exp(-loss) on the scored examples, as the paper rewards, or ``ap``:
             after short trainings, average precision is low and noisy.
+        ranges: The largest distance in pixels, from a location to a side of its box, that P3, P4,
+            P5 and P6 learn. Smaller ranges spread small objects over more levels.
         names: Names of the classes, for tables and pictures.
         colours: RGB colours of the classes.
     """
@@ -59,6 +66,7 @@ class Detection(Task):
     name = "detection"
     headline = "ap50"
     primary = ("boxes", "scores", "classes", "count")
+    decodes_in_float = True
     target = TargetSpec("boxes", 0)
 
     def __init__(
@@ -66,6 +74,7 @@ class Detection(Task):
         classes: int,
         *,
         score: Literal["loss", "ap"] = "loss",
+        ranges: Sequence[float] = fcos.RANGES,
         names: Sequence[str] | None = None,
         colours: Sequence[Any] | None = None,
     ) -> None:
@@ -75,6 +84,9 @@ class Detection(Task):
         for name, values in (("names", names), ("colours", colours)):
             if values is not None:
                 check_length(name, values, classes, "class")
+        self.ranges = tuple(ranges)
+        if len(self.ranges) != len(fcos.RANGES) or not _is_rising(self.ranges):
+            raise ConfigError(f"ranges is {list(ranges)}, expected four rising numbers of pixels")
         self.scoring = score
         self.needs_validation_loss = score == "loss"
         self.names = tuple(names or map(str, range(classes)))
@@ -86,12 +98,17 @@ class Detection(Task):
         return Head(self.name, self.channels)
 
     def settings(self) -> Mapping[str, Any]:
-        """Returns the way in which candidates are scored."""
-        return {"score": self.scoring}
+        """Returns the way in which candidates are scored, and the ranges of the levels."""
+        return {"score": self.scoring, "ranges": self.ranges}
+
+    @property
+    def encoding(self) -> tuple[str, ...]:
+        """Names ranges that are not those of the paper."""
+        return () if self.ranges == fcos.RANGES else (f"ranges {self.ranges}",)
 
     def encode(self, target: Any, image_size: Size) -> tf.Tensor:
         """Returns what each location learns: class, distances and centerness."""
-        return fcos.assigned(tf.cast(target, tf.float32), image_size)
+        return fcos.assigned(tf.cast(target, tf.float32), image_size, self.ranges)
 
     def loss(
         self, encoded: tf.Tensor, outputs: Outputs, *, at: Resolution = "target"
@@ -110,10 +127,18 @@ class Detection(Task):
 
     def answer(self, outputs: Outputs, image_size: Size) -> Answer:
         """Returns the best boxes of each image that do not overlap better ones of their class."""
-        return _best(self.undecoded(outputs, image_size))
+        candidates = self.undecoded(outputs, image_size)
+        with in_float():
+            return _best(candidates)
 
     def undecoded(self, outputs: Outputs, image_size: Size) -> Answer:
         """Returns the best candidates of each level, of which many overlap."""
+        if "candidate_boxes" in outputs:
+            return outputs
+        with in_float():
+            return self._all_candidates(outputs, image_size)
+
+    def _all_candidates(self, outputs: Outputs, image_size: Size) -> Answer:
         boxes = fcos.corners(fcos.flat(outputs, "boxes"), image_size)
         probability = tf.sigmoid(fcos.flat(outputs, "classes"))
         scores = probability * tf.sigmoid(fcos.flat(outputs, "centerness"))
@@ -127,6 +152,19 @@ class Detection(Task):
             name: tf.concat(parts, axis=1)
             for name, parts in zip(names, zip(*found, strict=True), strict=True)
         }
+
+    def merged(self, passes: Sequence[Pass], image_size: Size) -> Outputs:
+        """Returns the candidates of all passes, in pixels of the images."""
+        found = []
+        for outputs, (height, width), is_mirrored in passes:
+            candidates = dict(self.undecoded(outputs, (height, width)))
+            x1, y1, x2, y2 = tf.unstack(candidates["candidate_boxes"], axis=-1)
+            if is_mirrored:
+                x1, x2 = width - x2, width - x1
+            scale = [image_size[1] / width, image_size[0] / height] * 2
+            boxes = tf.stack([x1, y1, x2, y2], axis=-1) * tf.constant(scale, tf.float32)
+            found.append(candidates | {"candidate_boxes": boxes})
+        return {name: tf.concat([part[name] for part in found], axis=1) for name in found[0]}
 
     def _candidates(self, boxes: tf.Tensor, scores: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Returns boxes, scores and classes of the best pairs of location and class."""
@@ -148,13 +186,28 @@ class Detection(Task):
         pairs = zip(_rows(answer), _rows(reference), strict=True)
         return np.array([_agreement(*pair) for pair in pairs])
 
+    def closeness(self, answer: Answer, reference: Answer) -> Mapping[str, np.ndarray]:
+        """Returns the mean IoU of the reference's boxes and the answer's that match them."""
+        pairs = zip(_rows(answer), _rows(reference), strict=True)
+        found = [best[best > _MATCH] for best in (_best_overlaps(*pair) for pair in pairs)]
+        return {"box_iou": np.array([best.mean() if len(best) else np.nan for best in found])}
+
     def in_picture(self, answer: Answer, geometry: InputGeometry, size: tf.Tensor) -> Answer:
-        """Returns the boxes of the only window in pixels of the picture, cut at its edges."""
-        found = {name: values[0] for name, values in answer.items()}
-        corners = tf.reshape(found["boxes"], (-1, 2, 2)) - 0.5
+        """Returns the boxes of the only window in pixels of the picture, cut at its edges.
+
+        Boxes that are in the padding alone are left out.
+        """
+        boxes, scores, classes = (answer[name][0] for name in ("boxes", "scores", "classes"))
+        corners = tf.reshape(boxes, (-1, 2, 2)) - 0.5
         most = tf.cast(tf.stack([size[1], size[0]]), tf.float32)
         inside = tf.clip_by_value(geometry.points(corners, size) + 0.5, 0.0, most)
-        return {**found, "boxes": tf.reshape(inside, (-1, 4))}
+        boxes = tf.reshape(inside, (-1, 4))
+        is_box = tf.reduce_all(boxes[:, 2:] > boxes[:, :2], axis=-1) & (scores > 0)
+        order = tf.argsort(tf.cast(is_box, tf.int32), direction="DESCENDING", stable=True)
+        parts = _filled(is_box, boxes, scores, classes)
+        found = dict(zip(("boxes", "scores", "classes"), parts, strict=True))
+        ordered = {name: tf.gather(values, order) for name, values in found.items()}
+        return {**ordered, "count": tf.reduce_sum(tf.cast(is_box, tf.int32))}
 
     def paint(
         self, image: np.ndarray, answer: Answer, *, size: Size | None = None, opacity: float = 1.0
@@ -189,8 +242,8 @@ class Detection(Task):
 
     @classmethod
     def of_model(cls, about: Mapping[str, Any]) -> "Detection":
-        """Returns the task of the model's classes."""
-        names = tuple(map(str, about.get("classes") or ("object",)))
+        """Returns the task of the model's classes; without any, they are numbered."""
+        names = tuple(map(str, about.get("classes") or range(255)))
         colours = about.get("colours")
         has_colours = isinstance(colours, list) and len(colours) == len(names)
         return cls(len(names), names=names, colours=colours if has_colours else None)
@@ -213,6 +266,10 @@ def _best(candidates: Answer) -> Answer:
     return dict(zip(("boxes", "scores", "classes", "count"), found, strict=True))
 
 
+def _is_rising(numbers: Sequence[float]) -> bool:
+    return all(low < high for low, high in pairwise((0, *numbers)))
+
+
 def _best_of_image(
     boxes: tf.Tensor, scores: tf.Tensor, classes: tf.Tensor
 ) -> tuple[tf.Tensor, ...]:
@@ -229,12 +286,18 @@ def _best_of_image(
         score_threshold=0.0,
         pad_to_max_output_size=True,
     )
-    is_box = tf.range(MOST) < count
+    parts = (tf.gather(values, chosen) for values in (boxes, scores, tf.cast(classes, tf.int32)))
+    return *_filled(tf.range(MOST) < count, *parts), count
+
+
+def _filled(
+    is_box: tf.Tensor, boxes: tf.Tensor, scores: tf.Tensor, classes: tf.Tensor
+) -> tuple[tf.Tensor, ...]:
+    """Returns the boxes, and in the other rows those of no object."""
     return (
-        tf.where(is_box[:, None], tf.gather(boxes, chosen), 0.0),
-        tf.where(is_box, tf.gather(scores, chosen), 0.0),
-        tf.where(is_box, tf.cast(tf.gather(classes, chosen), tf.int32), int(NO_BOX)),
-        count,
+        tf.where(is_box[:, None], boxes, 0.0),
+        tf.where(is_box, scores, 0.0),
+        tf.where(is_box, classes, int(NO_BOX)),
     )
 
 
@@ -247,11 +310,18 @@ def _rows(answer: Answer) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield boxes[shown], classes[shown]
 
 
-def _agreement(
-    answer: tuple[np.ndarray, np.ndarray], reference: tuple[np.ndarray, np.ndarray]
-) -> float:
+_Boxes: TypeAlias = tuple[np.ndarray, np.ndarray]
+
+
+def _agreement(answer: _Boxes, reference: _Boxes) -> float:
+    if not len(reference[0]):
+        return float(not len(answer[0]))
+    return float((_best_overlaps(answer, reference) > _MATCH).mean())
+
+
+def _best_overlaps(answer: _Boxes, reference: _Boxes) -> np.ndarray:
+    """Returns the IoU of each of the reference's boxes and the nearest of its class."""
     (boxes, classes), (others, labels) = answer, reference
-    if not len(others):
-        return float(not len(boxes))
-    same = (overlaps(others, boxes) > 0.5) & (labels[:, None] == classes[None])
-    return float(same.any(axis=1).mean()) if len(boxes) else 0.0
+    if not len(boxes):
+        return np.zeros(len(others))
+    return np.where(labels[:, None] == classes[None], overlaps(others, boxes), 0.0).max(axis=1)

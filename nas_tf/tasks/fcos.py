@@ -5,7 +5,7 @@ locations, 6]: the class from 1, or 0 for background; the distances to the left,
 bottom side of the box; and the centerness.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -13,8 +13,8 @@ import tensorflow as tf
 from nas_tf.networks.fcos import LEVELS, level_sizes
 from nas_tf.sizes import Size
 
-RANGES = {"p3": (-1, 64), "p4": (64, 128), "p5": (128, 256), "p6": (256, 512), "p7": (512, 1e8)}
-"""The least and the largest of a box's distances that the locations of a level learn."""
+RANGES = (64, 128, 256, 512)
+"""The largest of a box's distances that P3, P4, P5 and P6 learn; P7 learns all larger ones."""
 _ALPHA, _FAR = 0.25, 1e12
 
 
@@ -37,19 +37,22 @@ def locations(image_size: Size) -> tf.Tensor:
     return tf.concat(points, axis=0)
 
 
-def _ranges(image_size: Size) -> tf.Tensor:
-    """Returns the range [locations, 2] of distances of each location."""
-    counts = {name: height * width for name, (height, width) in level_sizes(image_size).items()}
-    rows = [tf.constant([RANGES[name]] * count, tf.float32) for name, count in counts.items()]
+def _limits(image_size: Size, ranges: Sequence[float]) -> tf.Tensor:
+    """Returns the least and the largest distance [locations, 2] of each location."""
+    counts = [height * width for height, width in level_sizes(image_size).values()]
+    pairs = zip((-1, *ranges), (*ranges, 1e8), strict=True)
+    rows = [
+        tf.constant([pair] * count, tf.float32) for pair, count in zip(pairs, counts, strict=True)
+    ]
     return tf.concat(rows, axis=0)
 
 
-def assigned(boxes: tf.Tensor, image_size: Size) -> tf.Tensor:
+def assigned(boxes: tf.Tensor, image_size: Size, ranges: Sequence[float] = RANGES) -> tf.Tensor:
     """Returns the encoded target of boxes [batch, boxes, 5], of which class -1 is none.
 
     A location inside several boxes of its level's range learns the smallest.
     """
-    points, ranges = locations(image_size), _ranges(image_size)
+    points, limits = locations(image_size), _limits(image_size, ranges)
     sides = boxes[:, None, :, :4]
     x, y = points[:, 0, None], points[:, 1, None]
     distances = tf.stack(
@@ -57,7 +60,7 @@ def assigned(boxes: tf.Tensor, image_size: Size) -> tf.Tensor:
     )
     largest = tf.reduce_max(distances, axis=-1)
     fits = (tf.reduce_min(distances, axis=-1) > 0) & (boxes[:, None, :, 4] >= 0)
-    fits &= (largest >= ranges[:, :1]) & (largest <= ranges[:, 1:])
+    fits &= (largest >= limits[:, :1]) & (largest <= limits[:, 1:])
     area = (sides[..., 2] - sides[..., 0] + 1) * (sides[..., 3] - sides[..., 1] + 1)
     area = tf.where(fits, area, _FAR)
     chosen = tf.argmin(area, axis=-1, output_type=tf.int32)

@@ -7,9 +7,12 @@ from nas_tf.tasks.base import FILE_SUFFIX, Task
 from nas_tf.tasks.depth import Depth
 from nas_tf.tasks.detection import Detection
 from nas_tf.tasks.pose import Pose
+from nas_tf.tasks.restoration import Restoration
 from nas_tf.tasks.segmentation import Segmentation
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Segmentation, Depth, Pose, Detection)}
+TASKS: dict[str, type[Task]] = {
+    task.name: task for task in (Segmentation, Depth, Pose, Detection, Restoration)
+}
 """The tasks whose models can be decoded and drawn; a program may add its own."""
 
 

@@ -7,8 +7,13 @@ from typing import Any, Literal
 from msgspec import structs
 
 from nas_tf import networks, spaces
+from nas_tf.config import schema
 from nas_tf.config.schema import Config, FullStage
+from nas_tf.config.section import Section
+from nas_tf.data.degradations import Degradation, Downscale, Jpeg, Missing, Noise, Rain
+from nas_tf.data.degraded_pictures import DegradedPictures
 from nas_tf.data.examples import Examples
+from nas_tf.data.info import DatasetInfo
 from nas_tf.data.presets import is_preset, preset
 from nas_tf.data.registry import dataset_info
 from nas_tf.data.views import View
@@ -20,24 +25,86 @@ from nas_tf.networks import Blueprint, Settings, encoders
 from nas_tf.networks.encoders import Encoder
 from nas_tf.networks.state import Arrays, initial_arrays
 from nas_tf.sizes import Size
-from nas_tf.tasks import Task
+from nas_tf.tasks import Restoration, Task
 from nas_tf.training.scoring import Split
 from nas_tf.training.task_settings import task_of
 
 Phase = Literal["search", "published"]
-_CHANGES = ("scale", "mirror", "rotate", "brightness", "contrast", "saturation", "hue")
+_CHANGES = (
+    *("scale", "mirror", "rotate", "turns"),
+    *("brightness", "contrast", "saturation", "hue"),
+)
 
 
 def task_for(config: Config) -> Task:
     """Returns the task of the configured data set and target, with the configured settings."""
-    return task_of(dataset_info(config.data.name), config.data.target, config.task)
+    task = task_of(dataset_info(config.data.name), config.data.target, config.task)
+    degradation = degradation_of(config)
+    if degradation is None or not degradation.levels:
+        return task
+    return Restoration(**task.settings(), levels=degradation.levels)
+
+
+def degradation_of(config: Config) -> Degradation | None:
+    """Returns what is done to clean pictures; None for pairs and for other targets.
+
+    Raises if the configuration has none for clean pictures, or one for others.
+    """
+    info = dataset_info(config.data.name)
+    return _degradation(config.degradation, info, config.data.target or info.targets[0])
+
+
+def _degradation(
+    section: schema.Degradation | None, info: DatasetInfo, target: str
+) -> Degradation | None:
+    given = {} if section is None else structs.asdict(section)
+    given = {name: part for name, part in given.items() if part is not None}
+    if target == "clean" and not info.pairs:
+        if not given:
+            raise ConfigError(
+                f"degradation is null, and the pictures of {info.name} are clean, expected such "
+                "as degradation.noise.sigma=25"
+            )
+        steps = {name: _step(name, part) for name, part in given.items()}
+        return Degradation(**steps)
+    if given:
+        reason = "are degraded already" if info.pairs else f"have the target {target}"
+        raise ConfigError(
+            f"degradation has {', '.join(given)}, and the pictures of {info.name} {reason}, "
+            "expected null"
+        )
+    return None
+
+
+def _step(name: str, section: Section) -> Any:
+    """Returns a step of the degradation."""
+    if name == "noise":
+        return Noise.of(section.sigma)
+    kinds = {"rain": Rain, "downscale": Downscale, "jpeg": Jpeg, "missing": Missing}
+    return kinds[name](**structs.asdict(section))
+
+
+def _degrading(config: Config, view: View) -> View:
+    """Returns the view with what is done to clean pictures, if these are the target."""
+    task, info = task_for(config), dataset_info(config.data.name)
+    if not isinstance(task, Restoration):
+        return view
+    if info.pairs and view.recolours:
+        raise ConfigError(
+            f"data.view changes light or colour, and {info.name} has pairs, whose clean pictures "
+            "would stay as they are, expected null"
+        )
+    degradation = degradation_of(config)
+    if degradation is not None and view.centred:
+        degradation = degradation.scored()
+    return replace(view, grey=task.channels == 1, degradation=degradation)
 
 
 def settings_for(config: Config, phase: Phase) -> Settings:
     """Returns the paper's settings of a phase, with the changes that the configuration makes."""
     changes = {
         key: getattr(config.network, key)
-        for key in ("width", "head_width", "sep_repeats", "auxiliary")
+        for key in ("width", "head_width", "sep_repeats", "auxiliary", "aspp")
         if getattr(config.network, key) is not None
     }
     make = networks.settings.search if phase == "search" else networks.settings.published
@@ -106,7 +173,7 @@ def view_of(config: Config, stage: str, crop: Size | None = None, name: str = ""
     if given.resize is not None:
         view = replace(view, longer_side=None, shorter_at_least=None, longer_at_most=None)
     changes = {key: getattr(given, key) for key in _CHANGES if getattr(given, key) is not None}
-    return replace(view, **changes)
+    return _degrading(config, replace(view, **changes))
 
 
 def reward_view(config: Config) -> View:
@@ -118,8 +185,10 @@ def reward_view(config: Config) -> View:
     name, given, crop = config.data.name, config.data.view, config.stage_one.crop
     if is_preset(name) and given.resize is None:
         stage = "evaluate" if config.data.candidate_views == "full" else "reward"
-        return preset(name, stage, given.input or crop)
-    return View(geometry(config, crop).size, centred=True)
+        view = preset(name, stage, given.input or crop)
+    else:
+        view = View(geometry(config, crop).size, centred=True)
+    return _degrading(config, view)
 
 
 def resize_of(config: Config) -> Resize:
@@ -135,17 +204,17 @@ def geometry(config: Config, fallback: Size | None = None) -> InputGeometry:
     is the input's size if neither the configuration nor the data set has one.
     """
     name, given, rule = config.data.name, config.data.view, resize_of(config)
-    windows = task_for(config).windows
+    task = task_for(config)
     size = given.input
     if is_preset(name):
         own = preset(name, "evaluate").crop
         size = size or tuple(rule.size(own).numpy().tolist())
-        if given.resize is None:
+        if given.resize is None and not task.own_size:
             rule = Resize(longer_at_most=max(own))
     size = size or fallback or given.crop or config.full_training.stages[-1].crop
     if size is None:
         raise ConfigError(f"data.view.input is null and {name} has none, expected [height, width]")
-    return InputGeometry(tuple(size), rule, windows)
+    return InputGeometry(tuple(size), rule, task.windows)
 
 
 def scored_pictures(config: Config, split: str, size: Size | None = None) -> WholePictures | Split:
@@ -153,9 +222,23 @@ def scored_pictures(config: Config, split: str, size: Size | None = None) -> Who
     rule, name, task = geometry(config), config.data.name, task_for(config)
     if size is not None:
         rule = replace(rule, size=size)
+    if task.own_size:
+        examples = Examples(name, split, cache_bytes=0, resize=rule.resize)
+        return whole_pictures(examples, rule, task, config.degradation)
     if rule.windows and not task.needs_validation_loss:
-        return WholePictures(Examples(name, split), rule, task.target)
+        return whole_pictures(Examples(name, split), rule, task, None)
     return shown_pictures(config, split, size)
+
+
+def whole_pictures(
+    examples: Examples, rule: InputGeometry, task: Task, section: schema.Degradation | None
+) -> WholePictures:
+    """Returns the whole pictures of examples, degraded as a section says if they are restored."""
+    if not isinstance(task, Restoration):
+        return WholePictures(examples, rule, task.target)
+    degradation = _degradation(section, examples.info, task.target.key)
+    view = View(rule.size, centred=True, grey=task.channels == 1, degradation=degradation)
+    return DegradedPictures(examples, rule, task.target, task=task, view=view)
 
 
 def shown_pictures(config: Config, split: str, size: Size | None = None) -> Split:
@@ -164,8 +247,9 @@ def shown_pictures(config: Config, split: str, size: Size | None = None) -> Spli
     view = View(size or rule.size, centred=True)
     if is_preset(name) and config.data.view.resize is None:
         view = replace(preset(name, "evaluate"), crop=size or rule.size)
-        return Split(Examples(name, split), view)
-    return Split(Examples(name, split, cache_bytes=0, resize=rule.resize), view)
+        return Split(Examples(name, split), _degrading(config, view))
+    examples = Examples(name, split, cache_bytes=0, resize=rule.resize)
+    return Split(examples, _degrading(config, view))
 
 
 def training_examples(config: Config) -> Examples:

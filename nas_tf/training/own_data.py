@@ -19,6 +19,8 @@ from nas_tf.input_geometry import Resize as Rule
 from nas_tf.sizes import Size
 
 LONGER, CROP, LEAST = 512, 320, 64
+CLEAN_SIZE, CLEAN_CROP = (256, 256), (64, 64)
+"""The input and the crop of pictures to be restored, which keep their size."""
 MULTIPLE = 32
 """The deepest stride of the encoder: inputs of its multiples lose no pixel at the edges."""
 
@@ -41,6 +43,10 @@ def _with_view(config: Config) -> Config:
     given = data.view
     if None not in (given.resize, given.input, given.crop):
         return config
+    if (data.target or dataset_info(data.name).targets[0]) == "clean":
+        size, crop = given.input or CLEAN_SIZE, given.crop or CLEAN_CROP
+        view = structs.replace(given, resize=given.resize or "none", input=size, crop=crop)
+        return structs.replace(config, data=structs.replace(data, view=view))
     sizes = picture_sizes(data.name, (data.train_split, data.val_split))
     resize = given.resize
     if resize is None:

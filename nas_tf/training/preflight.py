@@ -11,7 +11,7 @@ from nas_tf.data.folder import PREFIX
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.meta_split import meta_split
 from nas_tf.data.registry import dataset_info
-from nas_tf.data.store import open_split
+from nas_tf.data.store import open_split, opened
 from nas_tf.errors import ConfigError, DataError, did_you_mean
 from nas_tf.sizes import Size
 from nas_tf.tasks import Task
@@ -43,6 +43,7 @@ def before_search(config: Config) -> None:
         )
     _check_crop("stage_one.crop", config.stage_one.crop or data.view.crop, info.name)
     count = _count(data.name, data.train_split)
+    _check_boxes(config, data.name, data.train_split)
     train_count = len(meta_split(count, seed=data.split_seed, fraction=data.meta_val_share)[0])
     for key in ("stage_one", "stage_two"):
         stage = getattr(config, key)
@@ -70,9 +71,11 @@ def before_training(config: Config) -> None:
         _check_crop(f"{key}.crop", stage.crop or data.view.crop, own.name)
     _check_scales(config)
     _count(data.name, data.val_split)
+    _check_boxes(config, data.name, data.val_split)
     for number, stage in enumerate(config.full_training.stages):
         key, name = f"full_training.stages.{number}", stage.data or data.name
         split = stage.split or data.train_split
+        _check_boxes(config, name, split)
         steps = _steps(f"{key}.batch", stage.batch, _count(name, split), f"{split} of {name}")
         _check_warmup(f"{key}.schedule", stage.schedule, stage.epochs * steps)
 
@@ -81,7 +84,18 @@ def _target(config: Config) -> Task:
     info = dataset_info(config.data.name)
     if config.data.target is not None:
         _check_value("data.target", config.data.target, info.targets, info.name)
-    return from_config.task_for(config)
+    task, space = from_config.task_for(config), spaces.get(config.space)
+    if "head_width" not in space.network_settings and task.target.key == "boxes":
+        raise ConfigError(
+            f"space is {space.name}, which has no towers that find the boxes of {info.name}, "
+            f"expected fcos, as in bccd_fcos_fpn with data.name={info.name}"
+        )
+    if "head_width" in space.network_settings and task.target.key != "boxes":
+        raise ConfigError(
+            f"space is {space.name}, whose towers find boxes, and the target of {info.name} is "
+            f"{task.target.key}, expected another space or data set"
+        )
+    return task
 
 
 def _check_agreement(key: str, info: DatasetInfo, config: Config) -> None:
@@ -111,6 +125,21 @@ def _check_crop(key: str, crop: Size | None, name: str) -> None:
     if crop is None and name.startswith(PREFIX):
         raise ConfigError(
             f"{key} and data.view.crop are null and {name} has none, expected [height, width]"
+        )
+
+
+def _check_boxes(config: Config, name: str, split: str) -> None:
+    """Raises if a split has no box, or a box is faulty and the configuration refuses them."""
+    found = opened(name)
+    if found.left_out and config.data.faulty_boxes == "refuse":
+        raise DataError(
+            f"{name} has {len(found.left_out)} faulty boxes and data.faulty_boxes is refuse; the "
+            f"first: {found.left_out[0]}"
+        )
+    if split in found.without_boxes:
+        raise DataError(
+            f"split {split} of {name} has no box in any of its {found.splits[split]} pictures, "
+            "expected some; annotate them, or choose another split"
         )
 
 

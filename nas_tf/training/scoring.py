@@ -1,32 +1,36 @@
 """Scores a network on a split: at one scale or several, with mirror images or without.
 
 Whole pictures are scored at their own size if a task predicts one value per pixel; poses, whose
-examples are cut-out persons, are scored in the view that the data set has for them.
+examples are cut-out persons, and boxes are scored in the view that the data set has for them.
 """
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
 from nas_tf.config.schema import Evaluation
 from nas_tf.data import pipeline
+from nas_tf.data.degraded_pictures import DegradedPictures
 from nas_tf.data.examples import Examples
 from nas_tf.data.views import View
 from nas_tf.data.whole_pictures import WholePictures, spread
 from nas_tf.errors import ConfigError
 from nas_tf.networks.arrays import PartLayout, layouts
 from nas_tf.networks.blueprint import Blueprint
+from nas_tf.networks.cost import cost
 from nas_tf.networks.functional import Functional
 from nas_tf.networks.state import State
 from nas_tf.sizes import Size
-from nas_tf.tasks import Answer, DenseTask, Metrics, Outputs, Task
+from nas_tf.tasks import Answer, Metrics, Outputs, Pass, Task
+from nas_tf.tasks.dense import LOGITS
 
 _PIXELS = 1 << 22
 """Pixels per update of the metrics; larger pictures are split into strips of rows."""
+_UNLIMITED = 1 << 20
+"""The margin around a part of a picture for a network that reads all of it."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,10 @@ class Scorer:
             Functional(blueprint_at(_scaled(crop, scale)).deployed(), parts=parts)
             for scale in evaluation.scales
         ]
+        self._is_plain = len(evaluation.scales) == 1 and not evaluation.flip
+        self._is_plain &= self._networks[0].blueprint.input_size == tuple(crop)
         self._run = tf.function(self._outputs, autograph=False)
+        self._run_at_any_size = tf.function(self._outputs, autograph=False, reduce_retracing=True)
 
     def score(
         self,
@@ -91,8 +98,13 @@ class Scorer:
         pictures: WholePictures | Split,
         progress: Callable[[int], None] | None = None,
     ) -> Metrics:
-        """Returns the task's figures; ``progress`` is called with the scored pictures' number."""
-        metrics, done = metrics_of(self._task), 0
+        """Returns the task's figures; ``progress`` is called with the scored pictures' number.
+
+        A loss is only among them without mirror images and other scales.
+        """
+        metrics, done = metrics_of(self._task) if self._is_plain else self._task.metrics(), 0
+        if isinstance(pictures, DegradedPictures):
+            return self._score_restored(state, pictures, progress)
         if isinstance(pictures, Split):
             for images, target, outputs in self.predictions(state, pictures):
                 metrics.update(target, outputs, self._crop)
@@ -118,6 +130,27 @@ class Scorer:
                 progress(done)
         return metrics
 
+    def _score_restored(
+        self,
+        state: State,
+        pictures: DegradedPictures,
+        progress: Callable[[int], None] | None,
+    ) -> Metrics:
+        """Returns the figures of pictures that are restored at their own size."""
+        field = cost(self._networks[0].blueprint).receptive_field
+        pictures = replace(pictures, margin=_UNLIMITED if field is None else max(field) // 2)
+        metrics, vectors = pictures.task.metrics(), _constants(state)
+
+        def restore(images: Any) -> Any:
+            return self._run_at_any_size(tf.constant(images), *vectors)[LOGITS].numpy()
+
+        for done, scored in enumerate(pictures.restored(restore, self._evaluation.batch), start=1):
+            target = {name: tf.constant(part)[None] for name, part in scored.target.items()}
+            metrics.update(target, {LOGITS: scored.prediction[None]}, scored.prediction.shape[:2])
+            if progress is not None:
+                progress(done)
+        return metrics
+
     def predictions(self, state: State, split: Split) -> Iterator[tuple[Any, Any, Outputs]]:
         """Iterates batches of images, raw targets and outputs."""
         vectors = _constants(state)
@@ -127,18 +160,15 @@ class Scorer:
             yield images, target, first_rows(outputs, len(images))
 
     def _outputs(self, images: tf.Tensor, trainable: Any, statistics: Any) -> Outputs:
-        def predict(network: Functional, inputs: tf.Tensor) -> Outputs:
-            return network(inputs, trainable, statistics).outputs
-
-        found = []
+        passes = []
         for network in self._networks:
             size = network.blueprint.input_size
             inputs = images if size == tuple(self._crop) else tf.image.resize(images, size)
-            run = partial(predict, network)
-            found.append(
-                self._task.flip_tested(run, inputs) if self._evaluation.flip else run(inputs)
-            )
-        return self._task.averaged(found) if len(found) > 1 else found[0]
+            for is_mirrored in (False, True) if self._evaluation.flip else (False,):
+                turned = inputs[:, :, ::-1] if is_mirrored else inputs
+                outputs = network(turned, trainable, statistics).outputs
+                passes.append(Pass(outputs, size, is_mirrored))
+        return passes[0].outputs if self._is_plain else self._task.merged(passes, self._crop)
 
 
 class WithLoss(Metrics):
@@ -178,8 +208,13 @@ def metrics_of(task: Task) -> Metrics:
 
 
 def check_evaluation(task: Task, evaluation: Evaluation) -> None:
-    """Raises if outputs are to be averaged that are no maps."""
-    if isinstance(task, DenseTask):
+    """Raises if outputs are to be merged that the task cannot merge."""
+    if task.own_size and evaluation.scales != (1.0,):
+        raise ConfigError(
+            f"evaluation.scales is {json.dumps(evaluation.scales)}, and pictures of {task.name} "
+            "are scored at their own size, expected [1.0]"
+        )
+    if task.merges:
         return
     for key, value, accepted in (
         ("flip", evaluation.flip, False),
@@ -188,7 +223,7 @@ def check_evaluation(task: Task, evaluation: Evaluation) -> None:
         if value != accepted:
             raise ConfigError(
                 f"evaluation.{key} is {json.dumps(value)}, and outputs of {task.name} cannot be "
-                f"averaged, expected {json.dumps(accepted)}"
+                f"merged, expected {json.dumps(accepted)}"
             )
 
 

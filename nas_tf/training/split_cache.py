@@ -77,8 +77,8 @@ def cache_split(
 
 
 def _stored_fields(task: Task) -> str:
-    """Returns the names of the task and of the fields that are stored for its score."""
-    return " ".join((task.name, *task.extras))
+    """Returns the names of the task, of the fields that are stored for its score, and settings."""
+    return " ".join((task.name, *task.extras, *task.encoding))
 
 
 def _extras(task: Task) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from nas_tf.config import schema
 from nas_tf.config.schema import TASK_KEYS
 from nas_tf.data.info import DatasetInfo
 from nas_tf.errors import ConfigError, did_you_mean
-from nas_tf.tasks import Depth, Detection, Pose, Segmentation, Task
+from nas_tf.tasks import Depth, Detection, Pose, Restoration, Segmentation, Task
 
 _NEEDS = {"pckh": "head_size", "oks": "area"}
 _NO_SETTINGS = schema.Task()
@@ -78,6 +78,7 @@ TASK_OF_TARGET: dict[str, Callable[[DatasetInfo, dict[str, Any]], Task]] = {
     "depth": lambda info, given: Depth(**given),
     "keypoints": _pose,
     "boxes": _detection,
+    "clean": lambda info, given: Restoration(given.pop("channels", info.channels), **given),
 }
 """Makes the task of each target from the data set and the settings; a program may change it."""
 

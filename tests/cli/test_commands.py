@@ -1,6 +1,7 @@
 """The command line as real processes."""
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -125,8 +126,8 @@ def test_cost_answers_row_by_row(tmp_path: Path) -> None:
     assert answers[1]["params_decoder"] == 399_717
     assert [answer["error"] for answer in answers[2:]] == [
         "genotype has 1 parts (connections, cell), expected 2",
-        "key 'colour' is unknown, expected genotype, width, head_width, sep_repeats, encoder, "
-        "backbone, num_classes, input",
+        "key 'colour' is unknown, expected genotype, width, head_width, sep_repeats, aspp, "
+        "encoder, backbone, num_classes, channels, preset, input",
         "input 8x8 is smaller than the encoder's stride, expected at least 32x32",
         "num_classes is 0, expected an integer of 1 or more",
         "width is 'wide', expected an integer of 1–4096",
@@ -156,6 +157,56 @@ def test_cost_of_detectors_counts_pyramid_and_head(tmp_path: Path) -> None:
         "reason": "1 of its blocks are read by no other, expected 3 or more as outputs",
     }
     assert narrow == {"error": "head.p3.classes.layer1.gn: 32 groups do not divide 48 channels"}
+
+
+def test_cost_of_restoration_counts_what_is_built_and_what_is_used(tmp_path: Path) -> None:
+    skips = [[[5, 0], [5, 1]] * 4] * 3
+    rows = [
+        {"genotype": [skips, [0, 0, 1]]},
+        {"genotype": "hinas-dil5x5", "aspp": True, "width": 10, "input": [2, 5]},
+        {"genotype": [[[[3, 0], [4, 1]]], [0]], "preset": "slides", "channels": 3},
+        {"genotype": [skips, [0, 2, 1]]},
+        {"genotype": [skips, [0, 0, 1]], "channels": 0},
+        {"genotype": [skips, [0, 0, 1]], "preset": "paper"},
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = nas_tf("cost", "--space", "restoration", "--file", "rows.jsonl", cwd=tmp_path)
+    skip, dilated, deformable, *refused = map(json.loads, done.stdout.splitlines())
+    assert (skip["params"], skip["params_used"]) == (157_769, 111_689)
+    assert (skip["params_cells"], skip["madds"]) == ([0, 0, 0], 109_680 * 321 * 481)
+    assert dilated["params_cells"] == [45_240, 80_320, 80_320]
+    assert deformable["params_cells"] == [13_434]
+    assert refused == [
+        {
+            "valid": False,
+            "reason": "from layer 1 to layer 2 its level goes 0 to 2, expected one step at most",
+        },
+        {"error": "channels is 0, expected an integer of 1 or more"},
+        {"error": "preset is 'paper', expected one of public, slides for space restoration"},
+    ]
+
+
+def test_derive_reads_cells_and_paths(tmp_path: Path) -> None:
+    """The path is not that of the largest weight at each step: 0.6 leads to 0.21 at most."""
+    weights = [[0, 0.4, 0.6], [0, 0.9, 0.1], [0.2, 0.3, 0.5]]
+    weights += [[0, 0.8, 0.2], [0.3, 0.4, 0.3], [0.7, 0.3, 0]]
+    beta = [[math.log(weight) if weight else -50 for weight in row] for row in weights]
+    rows = [
+        {"beta": beta, "layers": 3, "levels": 3},
+        {"alpha": [[0, 2, 0], [1, 0, 0]], "nodes": 1},
+        {"alpha": [[0, 2, 0], [1, 0, 0]]},
+        {"alpha": [[0, 2, 0], [1, None, 0]], "nodes": 1},
+        {"beta": beta, "layers": 13, "levels": 3},
+    ]
+    done = nas_tf("derive", cwd=tmp_path, stdin="\n".join(map(json.dumps, rows)))
+    path, cell, *refused = map(json.loads, done.stdout.splitlines())
+    assert path == {"path": [0, 0, 0], "probability": pytest.approx(0.288)}
+    assert cell == {"cell": [[1, 0], [0, 1]]}
+    assert [answer["error"].partition("expected")[2] for answer in refused] == [
+        " alpha, nodes, or beta, layers, levels",
+        " a list of finite numbers",
+        " an integer of 1 to 12",
+    ]
 
 
 def test_cost_of_a_hundred_rows_is_quick(tmp_path: Path) -> None:
@@ -207,7 +258,7 @@ def test_cost_reads_names_and_survives_bytes_that_are_no_text(tmp_path: Path) ->
         (
             ["show", "[1,2]"],
             "genotype [1, 2] has the shape of no space, expected brackets of auxcell, template, "
-            "dpc, fcos",
+            "dpc, fcos, restoration",
         ),
         (
             ["sample", "{name: auxcell, blocks: 11}"],
@@ -219,7 +270,7 @@ def test_cost_reads_names_and_survives_bytes_that_are_no_text(tmp_path: Path) ->
         ),
         (
             ["sample", "darts"],
-            "space 'darts' is unknown, expected one of auxcell, template, dpc, fcos",
+            "space 'darts' is unknown, expected one of auxcell, template, dpc, fcos, restoration",
         ),
         (
             ["show", "arch0", "--input", "big"],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nas_tf.cli.search import command
+from nas_tf.cli.search import _found, command
 from nas_tf.config import load
 from nas_tf.runs import Run
 from tests.cli.command import nas_tf
@@ -131,3 +131,15 @@ def test_every_command_has_help_with_an_example() -> None:
         result = CliRunner().invoke(nas_tf, [name, "--help"])
         assert result.exit_code == 0, name
         assert f"nas-tf {name} " in result.output.partition("Options:")[0].partition("\n")[2], name
+
+
+def test_workers_get_the_pyramid_that_their_chief_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made(Path("pyramids"), space="fcos", trials=3, gate=False)
+    given = ["space.search=head", "space.fpn=pyramids#1"]
+    config = load("shapes_fcos", given)
+    shutil.rmtree("pyramids")
+    assert load("shapes_fcos", [*given, *_found(config)]) == config
+    assert _found(load("shapes_fcos")) == []

@@ -16,6 +16,7 @@ from nas_tf.config import schema
 from nas_tf.config.load import load_saved
 from nas_tf.errors import ConfigError
 from nas_tf.runs.load import dotted
+from tests.config.needed import needed
 from tests.sampling import times
 
 SMALL = "space: auxcell\ndata: {name: camvid}\n"
@@ -38,7 +39,7 @@ def read_or_refused(source: str, *overrides: str) -> str:
 
 @pytest.mark.parametrize("name", config.names())
 def test_shipped_configurations_load_and_come_back_from_their_dump(name: str, write) -> None:
-    shipped = config.load(name)
+    shipped = config.load(name, needed(name))
     assert config.load(write(config.dump(shipped))) == shipped
     assert config.dump(config.load("small.yaml")) == config.dump(shipped)
 

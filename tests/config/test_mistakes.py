@@ -66,7 +66,8 @@ def refused(source: str | Path, *overrides: str) -> str:
         ),
         (
             "space: aux\ndata: {name: camvid}\n",
-            "space is aux in small.yaml line 1, expected one of auxcell, dpc, fcos, template",
+            "space is aux in small.yaml line 1, expected one of auxcell, dpc, fcos, "
+            "restoration, template",
         ),
         (
             SMALL + "stage_two: 3\n",
@@ -90,7 +91,7 @@ def refused(source: str | Path, *overrides: str) -> str:
         (
             "data: {name: camvid}\n",
             "key space is missing in small.yaml line 1, expected one of auxcell, dpc, fcos, "
-            "template",
+            "restoration, template",
         ),
         (
             "space: dpc\ndata: {}\n",

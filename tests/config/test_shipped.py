@@ -1,5 +1,6 @@
 """Shipped configurations: what they hold, and that each drives the real code."""
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,13 +17,12 @@ from nas_tf.training.optimizers import learning_rate_factor
 from nas_tf.training.shared_data import SharedData
 from nas_tf.training.two_stage import TwoStage
 from tests.config import tiny
+from tests.config.needed import PYRAMID, needed
 
 ROOT = Path(__file__).parents[2]
 FILES = {path.stem: path for path in sorted((ROOT / "configs").glob("*.yaml"))}
 GENOTYPES = {"auxcell": "arch1", "template": "wacv-arch1", "dpc": "dpc-top1"}
-GENOTYPES["fcos"] = (
-    "[[2,3,0,1,1],[3,3,0,1,1],[4,3,0,3,0],[1,3,0,3,1],[5,3,0,2,1],[4,7,2,1,0],[7,2,1,0,1]]"
-)
+GENOTYPES["fcos"] = PYRAMID
 TARGETS = {"segmentation": "label", "depth": "depth", "pose": "keypoints", "detection": "boxes"}
 
 
@@ -43,8 +43,9 @@ def written(data: Path) -> None:
 
 def miniature(name: str) -> Config:
     """A shipped configuration at a size for tests, on data in the format of its own target."""
-    shipped = config.load(FILES[name])
+    shipped = config.load(FILES[name], needed(name))
     small = [
+        *needed(name),
         *("network.width=8", "network.alpha=0.35", "network.weights=null", "precision=float32"),
         *("stage_one.epochs=1", "stage_one.batch=4", "stage_one.views=1"),
         *("stage_one.crop=[64, 64]", "evaluation.batch=2"),
@@ -70,12 +71,15 @@ def miniature(name: str) -> Config:
 
 
 def genotype_of(shipped: Config) -> Genotype:
-    return spaces.resolve(GENOTYPES[spaces.get(shipped.space).name], shipped.space)
+    space = spaces.get(shipped.space)
+    if space.baseline is not None:
+        return space.sample(random.Random(1))
+    return spaces.resolve(GENOTYPES[space.name], space)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_task_and_space_agree_and_every_network_can_be_built(name: str) -> None:
-    shipped = config.load(FILES[name])
+    shipped = config.load(FILES[name], needed(name))
     task = from_config.task_for(shipped)
     assert TARGETS[task.name] == task.target.key
     splits = dataset_info(shipped.data.name).splits

@@ -12,7 +12,8 @@ from tests.runs.made import made
 NAMED = "space: auxcell\ndata: {name: camvid}\n"
 SIZED = "space: {name: auxcell, blocks: 4}\ndata: {name: camvid}\n"
 FOUR = {"name": "auxcell", "blocks": 4, "branches": 3}
-NAMES = "expected one of auxcell, dpc, fcos, template"
+REGISTERED = "expected one of auxcell, template, dpc, fcos, restoration"
+NAMES = "expected one of auxcell, dpc, fcos, restoration, template"
 
 
 @pytest.mark.parametrize(
@@ -165,8 +166,8 @@ def test_a_run_of_0_1_0_resumes_by_the_name_or_by_the_usual_arguments(tmp_path: 
 @pytest.mark.parametrize(
     ("section", "line"),
     [
-        ("darts", "space 'darts' is unknown, expected one of auxcell, template, dpc, fcos"),
-        ({"blocks": 4}, "space None is unknown, expected one of auxcell, template, dpc, fcos"),
+        ("darts", f"space 'darts' is unknown, {REGISTERED}"),
+        ({"blocks": 4}, f"space None is unknown, {REGISTERED}"),
         (
             {"name": "dpc", "blocks": 4},
             "space dpc has no argument 'blocks', expected branches",

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from nas_tf.input_geometry import InputGeometry, Resize
-from nas_tf.tasks import DenseTask, Outputs, Task
+from nas_tf.tasks import DenseTask, Outputs, Pass, Task
 from nas_tf.training.scoring import metrics_of
 from serving.images import decode_map
 
@@ -285,11 +285,11 @@ class DenseTaskContract(TaskContract):
         assert losses[-1] < losses[0]
 
     def test_the_flip_test_is_the_mean_of_both(self) -> None:
-        images = tf.random.stateless_normal((2, *self.size, 3), (1, 1))
-        found = {True: self.outputs(1, 2), False: self.outputs(2, 2)}
-        tested = self.task.flip_tested(lambda x: found[bool(tf.reduce_all(x == images))], images)
-        mirrored = self.task.unflipped(found[False])["logits"]
-        np.testing.assert_allclose(tested["logits"], (found[True]["logits"] + mirrored) / 2)
+        straight, turned = self.outputs(1, 2), self.outputs(2, 2)
+        passes = [Pass(straight, self.size), Pass(turned, self.size, is_mirrored=True)]
+        tested = self.task.merged(passes, self.size)["logits"]
+        mirrored = self.task.unflipped(turned)["logits"]
+        np.testing.assert_allclose(tested, (straight["logits"] + mirrored) / 2)
 
     def test_turning_back_twice_is_the_identity(self) -> None:
         outputs = self.outputs(8, 2)
@@ -299,7 +299,8 @@ class DenseTaskContract(TaskContract):
     def test_maps_of_several_scales_are_averaged_at_the_first_s_size(self) -> None:
         outputs = self.outputs(8, 2)
         small = {"logits": tf.ones((2, 2, 3, self.task.channels))}
-        averaged = self.task.averaged([outputs, small])
+        passes = [Pass(outputs, self.size), Pass(small, (8, 12))]
+        averaged = self.task.merged(passes, self.size)
         np.testing.assert_allclose(averaged["logits"], (outputs["logits"] + 1) / 2, rtol=1e-6)
 
     def test_a_teacher_of_the_same_map_is_at_no_distance(self) -> None:

@@ -215,7 +215,7 @@ def test_masks_are_drawn_from_a_coco_json(
         ({"size": [20, 30], "counts": [700, -100]}, "a mask of x in .* does not cover"),
         ({"size": [9, 9], "counts": "0"}, "a mask of x in .* does not cover"),
         ({"size": [20, 30], "counts": "o" * 10**6}, "a mask of x in .* does not cover"),
-        ("no", "is not a COCO JSON with images, annotations and categories"),
+        ("no", "an outline of x in .* is neither polygons nor run lengths"),
     ],
 )
 def test_a_hostile_outline_is_refused_by_name(

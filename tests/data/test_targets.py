@@ -16,6 +16,7 @@ from PIL import Image
 from nas_tf.data.augment import augment, move
 from nas_tf.data.builder import DenseBuilder, Item, features
 from nas_tf.data.check import check
+from nas_tf.data.degradations import Degradation, Noise
 from nas_tf.data.example_sheet import save_sheet, sheet
 from nas_tf.data.examples import Examples, resize_example
 from nas_tf.data.geometry import Motion, sample_motion
@@ -42,7 +43,7 @@ INFO = DatasetInfo(
 )
 BOXES = TargetSpec("boxes")
 CLEAN = TargetSpec("clean")
-FILLS = {"label": 255, "depth": 0, "keypoints": 0, "boxes": 0, "clean": 0}
+FILLS = {"label": 255, "depth": 0, "keypoints": 0, "boxes": 0, "clean": -2}
 NO_BOX = [-1.0] * 5
 STILL = View((24, 32), centred=True)
 HEIGHT, WIDTH = 4, 6
@@ -255,19 +256,25 @@ def test_boxes_and_extras_of_different_counts_share_a_batch(tiny: Examples) -> N
     assert np.array_equal(batch[1]["label"][2], annotated(2)["label"])
 
 
-NOISY = View((24, 32), mirror=True, scale=(0.8, 1.3), brightness=0.1, noise=30.0)
+def noise(sigma: float) -> Degradation:
+    return Degradation(noise=Noise((sigma,)))
+
+
+NOISY = View((24, 32), mirror=True, scale=(0.8, 1.3), brightness=0.1, degradation=noise(30.0))
 
 
 def test_the_clean_target_is_the_input_without_its_noise(tiny: Examples) -> None:
     quiet, picture, seed = (
-        replace(NOISY, noise=None),
+        replace(NOISY, degradation=None),
         tiny.get(tf.constant(0)),
         tf.constant([4, 5]),
     )
     noisy = augment(picture, NOISY, INFO, FILLS, seed)
     without = augment(picture, quiet, INFO, FILLS, seed)
-    assert np.array_equal(noisy["clean"], without["image"])
-    assert np.array_equal(without["clean"], without["image"])
+    assert np.array_equal(noisy["clean"], without["clean"])
+    inside = without["clean"] != FILLS["clean"]
+    assert 0.3 < np.mean(inside) < 1
+    assert np.array_equal(without["clean"][inside], without["image"][inside])
     assert np.array_equal(noisy["label"], without["label"])
     assert noisy["clean"].dtype == tf.float32
     assert "clean" not in augment(picture, NOISY, INFO, {"label": 255}, seed)
@@ -275,40 +282,42 @@ def test_the_clean_target_is_the_input_without_its_noise(tiny: Examples) -> None
 
 def test_noise_has_the_given_deviation_and_is_not_clipped() -> None:
     white = {"image": tf.fill((100, 100, 3), 255.0)}
-    view = View((100, 100), centred=True, noise=25.0)
+    view = View((100, 100), centred=True, degradation=noise(25.0))
     parts = augment(white, view, INFO, FILLS, tf.constant([1, 2]))
-    noise = (parts["image"] - parts["clean"]).numpy() * 127.5
-    assert noise.std() == pytest.approx(25, rel=0.02)
-    assert noise.mean() == pytest.approx(0, abs=0.5)
-    assert (noise > 0).mean() == pytest.approx(0.5, abs=0.02)
+    added = (parts["image"] - parts["clean"]).numpy() * 127.5
+    assert added.std() == pytest.approx(25, rel=0.02)
+    assert added.mean() == pytest.approx(0, abs=0.5)
+    assert (added > 0).mean() == pytest.approx(0.5, abs=0.02)
 
 
 def test_noise_depends_on_seed_epoch_and_picture(tiny: Examples) -> None:
-    def noise(stream: tf.data.Dataset) -> np.ndarray:
+    def added(stream: tf.data.Dataset) -> np.ndarray:
         return np.concatenate([(image - clean).numpy() for image, clean in stream])
 
-    view = View((24, 32), centred=True, noise=10.0)
+    view = View((24, 32), centred=True, degradation=noise(10.0))
     first, second, alone = (
-        noise(evaluation(tiny, CLEAN, view, batch=batch, subset=subset))
+        added(evaluation(tiny, CLEAN, view, batch=batch, subset=subset))
         for batch, subset in ((3, None), (2, None), (1, [1]))
     )
     assert np.array_equal(first, second)
     assert np.array_equal(first[1:2], alone)
     assert not np.allclose(first[0], first[1])
     options = dict(batch=3, shuffle=False, epochs=2)
-    trained = noise(training(tiny, CLEAN, view, seed=1, **options))
-    assert np.array_equal(trained, noise(training(tiny, CLEAN, view, seed=1, **options)))
+    trained = added(training(tiny, CLEAN, view, seed=1, **options))
+    assert np.array_equal(trained, added(training(tiny, CLEAN, view, seed=1, **options)))
     assert not np.allclose(trained[:3], trained[3:])
-    assert not np.allclose(trained, noise(training(tiny, CLEAN, view, seed=2, **options)))
+    assert not np.allclose(trained, added(training(tiny, CLEAN, view, seed=2, **options)))
 
 
-def test_noise_is_part_of_a_views_text_only_where_there_is_some() -> None:
+def test_what_only_pictures_have_is_part_of_a_views_text_only_where_it_acts() -> None:
     assert repr(View((4, 6))) == (
         "View(crop=(4, 6), scale=(1.0, 1.0), longer_side=None, shorter_at_least=None, "
         "longer_at_most=None, centred=False, mirror=False, rotate=0.0, brightness=0.0, "
         "contrast=0.0, saturation=0.0, hue=0.0)"
     )
-    assert str(View((4, 6), noise=2.5)).endswith("hue=0.0, noise=2.5)")
+    shown = str(View((4, 6), turns=True, grey=True, degradation=noise(2.5)))
+    assert "hue=0.0, turns=True, grey=True, degradation=Degradation(" in shown
+    assert "sigma=(2.5,)" in shown
 
 
 def test_a_check_counts_pixels_and_boxes_of_each_class(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from nas_tf.errors import ConfigError
+from nas_tf.input_geometry import InputGeometry, Resize
 from nas_tf.tasks import Detection, Outputs, fcos
 from nas_tf.training.scoring import metrics_of
 from tests.contracts.task_contract import TaskContract
@@ -99,6 +100,16 @@ def test_locations_learn_what_they_do_in_the_reference(case: str) -> None:
         expected = VALUES[f"{case}/reg_targets"][positive]
         np.testing.assert_allclose(encoded[positive, 1:5], expected, atol=1e-5)
         np.testing.assert_allclose(encoded[..., 5], VALUES[f"{case}/centerness"], atol=1e-6)
+
+
+def test_ranges_decide_which_level_learns_a_box() -> None:
+    box = np.array([[[30, 30, 80, 80, 0]]], np.float32)
+    found = {}
+    for name, arguments in {"paper": {}, "small": {"ranges": (16, 32, 64, 128)}}.items():
+        encoded = Detection(1, **arguments).encode(box, (128, 128)).numpy()
+        levels = in_levels((128, 128), encoded[..., :1])
+        found[name] = [level for level, values in levels.items() if values.any()]
+    assert found == {"paper": ["p3"], "small": ["p4", "p5"]}
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if f"{case}/logits" in VALUES])
@@ -194,6 +205,13 @@ def test_a_missed_and_a_wrong_box_lower_the_precision() -> None:
         ({"classes": 0}, "classes is 0, expected an integer of 1 or more"),
         ({"classes": 2, "names": ("a",)}, "names has 1 entries, expected 2, one per class"),
         ({"classes": 2, "score": "map"}, "score is 'map', expected 'loss' or 'ap'"),
+        *(
+            (
+                {"classes": 2, "ranges": ranges},
+                f"ranges is {list(ranges)}, expected four rising numbers of pixels",
+            )
+            for ranges in ((64, 128, 256), (64, 64, 128, 256), (0, 64, 128, 256))
+        ),
     ],
 )
 def test_wrong_settings_are_one_line(arguments: dict[str, Any], line: str) -> None:
@@ -217,6 +235,21 @@ def test_a_box_gives_way_above_an_overlap_of_six_tenths_in_its_class(
     answer = Detection(2).decoded(candidates)
     assert answer["count"].tolist() == [1 + kept]
     assert answer["classes"][0, :3].tolist() == [0, label if kept else -1, -1]
+
+
+def test_boxes_in_the_padding_alone_are_no_boxes_of_the_picture() -> None:
+    geometry = InputGeometry((64, 64), Resize(), windows=False)
+    answer = {
+        "boxes": np.array([[[0, 0, 16, 9], [0, 0, 32, 9], [40, 20, 70, 60], [0, 0, 0, 0]]], "f4"),
+        "scores": np.array([[0.9, 0.8, 0.7, 0.0]], np.float32),
+        "classes": np.array([[1, 0, 1, -1]], np.int32),
+        "count": np.array([3], np.int32),
+    }
+    found = Detection(2).in_picture(answer, geometry, (64, 32))
+    assert found["count"] == 2
+    assert found["boxes"].numpy().tolist() == [[0, 0, 16, 9], [24, 20, 32, 60], [0] * 4, [0] * 4]
+    np.testing.assert_allclose(found["scores"], [0.8, 0.7, 0, 0])
+    assert found["classes"].numpy().tolist() == [0, 1, -1, -1]
 
 
 def test_classes_less_likely_than_a_twentieth_are_no_boxes() -> None:

@@ -96,11 +96,21 @@ def refused(check: Callable[[Config], None], configuration: Config) -> str:
             "at least one example is needed on each side",
         ),
         (
+            ["data.name=shapes_boxes"],
+            "space is auxcell, which has no towers that find the boxes of shapes_boxes, expected "
+            "fcos, as in bccd_fcos_fpn with data.name=shapes_boxes",
+        ),
+        (
+            ["space={name: fcos, search: fpn}", "network.sep_repeats=null"],
+            "space is fcos, whose towers find boxes, and the target of shapes is label, expected "
+            "another space or data set",
+        ),
+        (
             ["data.name=shape"],
             "dataset 'shape' is unknown, expected shapes, camvid, voc2012_seg, cityscapes_seg, "
             "person_part, nyuv2_depth, coco_keypoints, mpii_pose, shapes_boxes, bccd, "
-            "voc2007_det, voc2012_det or folder:DIR, did you mean "
-            "shapes?",
+            "voc2007_det, voc2012_det, coco_det, shapes_clean, bsd500, set12, bsd68 or "
+            "folder:DIR, did you mean shapes?",
         ),
     ],
 )

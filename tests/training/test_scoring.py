@@ -31,14 +31,14 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
 @pytest.mark.parametrize(
     ("override", "line"),
     [
-        ("flip=true", "flip is true, and outputs of range cannot be averaged, expected false"),
+        ("flip=true", "flip is true, and outputs of range cannot be merged, expected false"),
         (
             "scales=[0.5, 1]",
-            "scales is [0.5, 1.0], and outputs of range cannot be averaged, expected [1.0]",
+            "scales is [0.5, 1.0], and outputs of range cannot be merged, expected [1.0]",
         ),
     ],
 )
-def test_only_maps_are_averaged(load, override: str, line: str) -> None:
+def test_only_maps_and_boxes_are_merged(load, override: str, line: str) -> None:
     configuration = load(f"evaluation.{override}")
     with pytest.raises(ConfigError) as error:
         preflight.before_training(configuration)

@@ -73,6 +73,16 @@ def test_another_view_seed_or_subset_is_another_cache(
     assert len(folders) == 4
 
 
+@pytest.mark.slow
+def test_other_ranges_of_a_detectors_levels_are_another_cache(encoder: tf.keras.Model) -> None:
+    boxes, view = Examples("shapes_boxes", "val"), View((128, 128))
+    folders = {
+        cache_split(boxes, Detection(3, **given), view, encoder, subset=range(1)).folder
+        for given in ({}, {"ranges": (16, 32, 64, 128)}, {"score": "ap"})
+    }
+    assert len(folders) == 2
+
+
 def test_a_raw_target_is_stored_with_an_encoding_of_its_own(
     shapes: Examples, encoder: tf.keras.Model
 ) -> None:

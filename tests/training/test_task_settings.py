@@ -184,6 +184,7 @@ def test_every_key_belongs_to_one_target_and_is_a_setting_of_its_task() -> None:
     keys = {key for accepted in schema.TASK_KEYS.values() for key in accepted}
     assert keys == set(schema.Task.__struct_fields__)
     for target, accepted in schema.TASK_KEYS.items():
-        info = dataset_info("shapes_boxes") if target == "boxes" else SHAPES
+        of_others = {"boxes": "shapes_boxes", "clean": "shapes_clean"}
+        info = dataset_info(of_others[target]) if target in of_others else SHAPES
         assert set(task_of(info, target).settings()) == set(accepted)
     assert task_settings.own_score(SHAPES) == "pckh"
