@@ -117,8 +117,8 @@ def refused(source: str | Path, *overrides: str) -> str:
         (
             SMALL + "<<: {seed: 1}\n",
             "key '<<' is unknown in small.yaml line 3, expected one of space, data, task, "
-            "network, stage_one, gate, stage_two, teacher, limits, search, precision, threads, "
-            "seed, full_training, evaluation",
+            "degradation, network, stage_one, gate, stage_two, teacher, limits, search, "
+            "precision, threads, seed, full_training, evaluation",
         ),
         (
             SMALL + "limits: &a {params: *a}\n",

@@ -10,7 +10,7 @@ from nas_tf.data.pipeline import views
 from nas_tf.data.presets import preset
 from nas_tf.data.views import View
 from nas_tf.errors import ConfigError
-from nas_tf.tasks import Depth, Detection, Pose, Segmentation
+from nas_tf.tasks import Depth, Detection, Pose, Restoration, Segmentation
 from nas_tf.training.split_cache import cache_split, features_dir
 from nas_tf.training.task_settings import task_of
 from tests.tasks.range_task import Range
@@ -96,6 +96,7 @@ def test_a_raw_target_is_stored_with_an_encoding_of_its_own(
 
 def test_every_data_set_has_a_task_for_each_target() -> None:
     kinds = {"label": Segmentation, "depth": Depth, "keypoints": Pose, "boxes": Detection}
+    kinds["clean"] = Restoration
     for builder in DATASETS.values():
         info = builder.INFO
         for target in info.targets:
