@@ -86,7 +86,8 @@ def _of_run(run: Run, folder: Path) -> Iterator[str]:
         {COLUMNS[key]: value for key, value in page.row(trial).items() if key in COLUMNS}
         for trial in run.best(SHOWN)
     )
-    for name, (title, _) in plots.PLOTS.items():
+    for name in plots.drawn(facts):
+        title, _ = plots.PLOTS[name]
         shutil.copy(run.folder / filenames.PICTURES / f"{name}.svg", folder)
         yield from _picture(folder, name, title, page.CAPTIONS[name])
     shutil.copy(run.folder / filenames.PICTURES / "best_1.svg", folder)

@@ -53,11 +53,13 @@ ORACLES: dict[str, Any] = {
 }
 SPACE = spaces.get("auxcell")
 SLOW = [("ppo", scores) for scores in ("tiny", "equal", "from 0 to 1")]
+SLOW.append(("bayesian", "equal"))
 CASES = [
     pytest.param(*case, marks=[pytest.mark.slow] if case in SLOW else [])
     for case in itertools.product(ORACLES, RANGES)
 ]
-"""Every oracle with every range; the traces of PPO's controller take seconds."""
+"""Every oracle with every range; the traces of PPO's controller take seconds, and so does a
+Gaussian process without differences."""
 
 
 class Evaluator:
