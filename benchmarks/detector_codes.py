@@ -101,13 +101,13 @@ def check_converted(blueprint: Blueprint, arrays: Arrays, taps: dict[str, Any]) 
     found = [interpreter.get_tensor(each["index"]) for each in interpreter.get_output_details()]
     unmatched = [values.numpy() for values in wanted.values()]
     for values in found:
-        near = [n for n, other in enumerate(unmatched) if alike(values, other)]
+        near = [n for n, other in enumerate(unmatched) if is_close(values, other)]
         if not near:
             raise ValueError(f"an output of shape {values.shape} differs after conversion")
         unmatched.pop(near[0])
 
 
-def alike(values: np.ndarray, others: np.ndarray) -> bool:
+def is_close(values: np.ndarray, others: np.ndarray) -> bool:
     """Returns True if two outputs are of one shape, finite, and equal but for rounding."""
     if values.shape != others.shape or not np.isfinite(values).all():
         return False

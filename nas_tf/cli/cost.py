@@ -20,14 +20,7 @@ _KEYS = ("genotype", *_CHOICES, "encoder", "backbone", *_OUTPUTS, "preset", "inp
 
 @click.command("cost")
 @click.option("--space", type=options.SpaceType(), required=True, help="Search space.")
-@click.option(
-    "--file",
-    "rows",
-    type=click.File(encoding="utf-8", errors="replace"),
-    default="-",
-    show_default=True,
-    help="File of the rows; - is standard input.",
-)
+@options.ROWS
 def command(space: spaces.SearchSpace, rows: IO[str]) -> None:
     """Count the parameters and multiply-adds of many genotypes.
 

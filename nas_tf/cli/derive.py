@@ -5,6 +5,7 @@ from typing import IO, Any
 
 import click
 
+from nas_tf.cli import options
 from nas_tf.cli.cost import answer_rows
 from nas_tf.errors import ConfigError
 from nas_tf.spaces.derivation import best_path, derived_cell
@@ -15,14 +16,7 @@ _CELL, _PATH = ("alpha", "nodes"), ("beta", "layers", "levels")
 
 
 @click.command("derive")
-@click.option(
-    "--file",
-    "rows",
-    type=click.File(encoding="utf-8", errors="replace"),
-    default="-",
-    show_default=True,
-    help="File of the rows; - is standard input.",
-)
+@options.ROWS
 def command(rows: IO[str]) -> None:
     """Read the cell or the path off a super-net's architecture weights.
 

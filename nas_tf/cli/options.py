@@ -132,6 +132,14 @@ CONFIG = click.option(
     metavar="NAME|FILE|folder:DIR",
     help="A shipped configuration, a YAML file, or a folder with your own data.",
 )
+ROWS = click.option(
+    "--file",
+    "rows",
+    type=click.File(encoding="utf-8", errors="replace"),
+    default="-",
+    show_default=True,
+    help="File of the rows; - is standard input.",
+)
 OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 
 

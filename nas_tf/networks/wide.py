@@ -16,7 +16,7 @@ from nas_tf.networks.arithmetic import mix_weights
 from nas_tf.networks.blueprint import Blueprint, Layer
 from nas_tf.networks.functional import FLOAT32, Functional, Pass, Precision
 
-_ALIKE = ("conv", "depthwise", "batch_norm", "relu", "leaky_relu")
+_WIDENED = ("conv", "depthwise", "batch_norm", "relu", "leaky_relu")
 _NOT_WIDE = ("groups", "padding", "is_global")
 
 
@@ -172,18 +172,18 @@ def widened(blueprint: Blueprint) -> Blueprint:
 def _groups(blueprint: Blueprint) -> dict[str, _Group]:
     """Returns the group of each layer that has one: chains of the same steps from one map."""
     keys: dict[str, Hashable] = {}
-    alike: dict[Hashable, list[Layer]] = defaultdict(list)
+    members_of: dict[Hashable, list[Layer]] = defaultdict(list)
     readers: dict[str, list[Layer]] = defaultdict(list)
     for layer in blueprint.layers:
         for name in layer.inputs:
             readers[name].append(layer)
-        if layer.kind in _ALIKE and not set(_NOT_WIDE) & set(layer.options):
+        if layer.kind in _WIDENED and not set(_NOT_WIDE) & set(layer.options):
             source, options = layer.inputs[0], tuple(sorted(layer.options.items()))
             key = (keys.get(source, source), layer.kind, options, layer.channels, layer.part)
             keys[layer.name] = key
-            alike[key].append(layer)
+            members_of[key].append(layer)
     found: dict[str, _Group] = {}
-    for members in alike.values():
+    for members in members_of.values():
         if group := _group(tuple(members), found, readers):
             found |= {layer.name: group for layer in members}
     return found

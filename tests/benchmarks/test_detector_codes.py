@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.detector_codes import alike
+from benchmarks.detector_codes import is_close
 from tests.benchmarks.scripts import script
 
 
@@ -32,7 +32,7 @@ def test_random_codes_pass_and_a_second_run_continues(tmp_path: Path) -> None:
 
 def test_outputs_differ_by_shape_by_value_and_if_they_are_not_finite() -> None:
     values = np.array([[1.0, 2000.0]])
-    assert alike(values + 0.1, values), "relative to the largest"
-    assert not alike(values + 3, values)
-    assert not alike(values.T, values)
-    assert not alike(values * np.nan, values)
+    assert is_close(values + 0.1, values), "relative to the largest"
+    assert not is_close(values + 3, values)
+    assert not is_close(values.T, values)
+    assert not is_close(values * np.nan, values)
