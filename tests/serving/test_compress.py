@@ -12,6 +12,7 @@ from serving import compress, graph, images, lite_runner, tflite
 from serving.compress import FineTuning
 from serving.fused_model import FusedModel
 from serving.shipment import Shipment
+from tests.sampling import IS_WHOLE
 from tests.serving.shipped import CLASSES, SIZE, SPACES, detector, pictures, shipment
 
 
@@ -147,7 +148,10 @@ def test_a_detector_learns_by_the_loss_of_all_its_outputs() -> None:
         rate=1e-3,
         on_step=lambda _, loss: losses.append(loss),
     )
-    for after in (compress.quantised(item, tuning), compress.clustered(item, tuning, clusters=8)):
+    ways = [compress.quantised(item, tuning)]
+    if IS_WHOLE:
+        ways.append(compress.clustered(item, tuning, clusters=8))
+    for after in ways:
         changed = {layer for layer, role in item.arrays if role == "kernel"} - {
             layer
             for (layer, role), value in after.arrays.items()
@@ -155,10 +159,9 @@ def test_a_detector_learns_by_the_loss_of_all_its_outputs() -> None:
         }
         predictors = {f"head.p3.{name}.predictor" for name in ("classes", "boxes", "centerness")}
         assert changed >= predictors, after.facts["compressed"]
-    assert len(losses) == 6
-    assert losses[2] < losses[0]
-    assert losses[5] < losses[3]
-    assert compress.distinct(after) == 8
+    assert len(losses) == 3 * len(ways)
+    assert all(losses[n + 2] < losses[n] for n in range(0, len(losses), 3))
+    assert not IS_WHOLE or compress.distinct(after) == 8
 
 
 @pytest.mark.slow

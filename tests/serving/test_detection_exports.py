@@ -22,10 +22,13 @@ from serving.lite_runner import LiteModel
 from serving.parity import keras_answers
 from serving.shipment import Shipment
 from serving.signatures import FILES, LOGITS
+from tests.sampling import IS_WHOLE
 from tests.serving.shipped import SIZE, pictures
 from tests.serving.test_saved_model import file_of, signature
 
 PORTABLE = "[[2,3,0,1,1],[3,3,0,1,1],[4,3,0,3,0],[1,3,0,3,1],[5,3,0,2,1],[4,7,2,1,0],[7,2,1,0,1]]"
+DEFORMABLE = f"[{PORTABLE.replace('[2,3,0,', '[2,3,4,')},[0],[5,1,4,4,4,4]]"
+"""A pyramid with a deformable layer, and towers of a deformable and a plain one."""
 TASK = Detection(3, names=("nut", "bolt", "screw"))
 
 
@@ -171,8 +174,9 @@ def test_xnnpack_runs_all_up_to_the_exponentials_in_one_piece(
 
 
 @pytest.mark.slow
-def test_deformable_networks_are_exported_in_float_even_in_int8() -> None:
-    item, pixels = shipment("nas-fcos"), pictures()
+@pytest.mark.parametrize("genotype", [DEFORMABLE, *(["nas-fcos"] if IS_WHOLE else [])])
+def test_deformable_networks_are_exported_in_float_even_in_int8(genotype: str) -> None:
+    item, pixels = shipment(genotype), pictures()
     wanted = keras_answers(item)(pixels)
     check(LiteModel(tflite.convert(item, "fp32"))(pixels), wanted)
     model = quantised(item)
