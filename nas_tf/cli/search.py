@@ -4,11 +4,11 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 import msgspec
@@ -24,6 +24,9 @@ from nas_tf.config.schema import Config, Oracle
 from nas_tf.errors import ConfigError, DataError, NasTfError, TrainingError
 from nas_tf.runs import Run, TrialRecord, filenames
 from nas_tf.runs.trial_store import TrialStore
+
+if TYPE_CHECKING:
+    from nas_tf.search.gradient import GradientSearch
 
 
 @click.command("search")
@@ -97,8 +100,13 @@ def conduct(
     if workers > 1 and not any(setting.startswith("threads=") for setting in settings):
         settings.append(f"threads={max(1, (os.cpu_count() or 1) // workers)}")
     config = load(config_name, settings)
+    if config.search.oracle == "gradient":
+        _search_by_gradient(config, folder, resume=resume, is_alone=leads and workers == 1)
+        _print_result(folder)
+        return
     if workers > 1 and config.search.oracle in KERASTUNERS_OWN:
-        others = [name for name in get_args(Oracle) if name not in KERASTUNERS_OWN]
+        own = (*KERASTUNERS_OWN, "gradient")
+        others = [name for name in get_args(Oracle) if name not in own]
         raise ConfigError(
             f"oracle {config.search.oracle} is KerasTuner's own and loses trials when a "
             f"worker dies, expected one of {', '.join(others)} with --workers"
@@ -156,6 +164,54 @@ def _found(config: Config) -> list[str]:
         return []
     follows = msgspec.json.encode(config.search.follows).decode()
     return [f"space={json.dumps(config.space)}", f"search.follows={follows}"]
+
+
+def _search_by_gradient(config: Config, folder: Path, *, resume: bool, is_alone: bool) -> None:
+    """Trains a super-net in this process, and prints a line after each epoch."""
+    from nas_tf.jobs import search
+
+    if not is_alone:
+        raise ConfigError(
+            "search.oracle is gradient, which trains one super-net in one process, expected no "
+            "--workers; processors share the work within a step (threads)"
+        )
+    _check_folder(folder, config, resume)
+    console = Console(stderr=True)
+    with live.live_line(console) as line:
+        training = None
+
+        def announce(checked: "GradientSearch") -> None:
+            nonlocal training
+            training = checked.training
+            before = f"resuming {folder} after epoch {checked.epochs_done}"
+            say = before if checked.resumed else f"training the super-net in {folder}"
+            text = f"{say}, up to epoch {config.gradient.epochs}"
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
+            line.start("super-net", training.steps, training.steps_done)
+
+        try:
+            search.search_by_gradient(
+                config,
+                folder,
+                on_checked=announce,
+                observer=line.step,
+                on_epoch=lambda row: line.print_line(_epoch_line(row)),
+                on_trial=lambda trial: line.print_line(tables.line(trial)),
+            )
+        except KeyboardInterrupt:
+            if training is not None:
+                training.save()
+            raise _interrupted() from None
+
+
+def _epoch_line(row: Mapping[str, Any]) -> str:
+    """Returns an epoch's loss, figures, entropy of the operations, and most probable path."""
+    figures = {"psnr": "PSNR", "ssim": "SSIM"}
+    scored = "".join(f", {name} {row[key]:.4g}" for key, name in figures.items() if key in row)
+    return (
+        f"epoch {row['epoch']}: loss {row['loss']:.4f}{scored}, entropy {row['entropy']:.3f}, "
+        f"path {row['path']} ({row['probability']:.3f}), {row['seconds']:.0f} s"
+    )
 
 
 def _search_with_workers(

@@ -13,7 +13,9 @@ from nas_tf.config.degradation import Degradation
 from nas_tf.config.section import Change, Count, NotNegative, Part, Positive, Section, Share
 
 Size: TypeAlias = tuple[Count, Count]
-Oracle: TypeAlias = Literal["ppo", "random", "near-best", "evolution", "bayesian", "hyperband"]
+Oracle: TypeAlias = Literal[
+    "ppo", "random", "near-best", "evolution", "bayesian", "hyperband", "gradient"
+]
 SpaceKey: TypeAlias = str | dict[str, Any]
 """A space by its name, or with its arguments too; ``spaces.get`` returns the space."""
 Seed: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1)]
@@ -150,14 +152,17 @@ class Schedule(Section):
     """The learning-rate schedule of a stage: poly to zero, steps of ``factor``, or constant.
 
     ``at`` are the shares of the stage at which ``step`` multiplies by ``factor``. With ``span`` 2,
-    poly reaches zero after twice the stage, so that the stage ends half-way.
+    poly reaches zero after twice the stage, so that the stage ends half-way. ``cosine`` swings
+    ``cycles`` half waves from 1 to ``least`` below the curve of poly, as HiNAS does.
     """
 
-    kind: Literal["constant", "poly", "step"] = "constant"
+    kind: Literal["constant", "poly", "step", "cosine"] = "constant"
     power: Positive = 0.9
     span: Annotated[float, Meta(ge=1)] = 1.0
     at: tuple[Share, ...] = ()
     factor: Share = 0.1
+    cycles: Count = 1
+    least: Part = 0.0
     warmup_steps: Annotated[int, Meta(ge=0)] = 0
 
 
@@ -201,6 +206,29 @@ class Gate(Section):
     anneal: Annotated[float, Meta(gt=0, le=1)] = 0.99
 
 
+class Gradient(Section):
+    """The gradient search: a super-net of all networks, whose architecture weights are trained.
+
+    In each step, after ``warmup_epochs``, the architecture learns from a batch of its own half of
+    meta-train, then the weights from a batch of theirs. ``width`` is that of the super-net. The
+    genotype read off after each epoch from the share ``chosen_from`` on is a trial, scored with
+    the super-net on meta-val. ``crop`` is what a step sees, ``validate_every`` and
+    ``save_minutes`` are as in full training.
+    """
+
+    epochs: Count = 100
+    warmup_epochs: Annotated[int, Meta(ge=0)] = 20
+    batch: Count = 6
+    crop: Size = (64, 64)
+    width: Count = 10
+    weights: Optimiser = Optimiser(kind="sgd", learning_rate=0.025, weight_decay=3e-4, clip=None)
+    architecture: Optimiser = Optimiser(learning_rate=1e-3, weight_decay=1e-3, clip=None)
+    schedule: Schedule = Schedule(kind="cosine", cycles=10, least=0.04)
+    chosen_from: Annotated[float, Meta(ge=0, lt=1)] = 0.6
+    validate_every: Count = 1
+    save_minutes: Positive = 2.0
+
+
 class Goal(Section):
     """A soft limit of one cost, and the exponent of the penalty beyond it.
 
@@ -230,7 +258,8 @@ class Search(Section):
     """The oracle, the number of trials, and the penalties on cost.
 
     ``preset`` applies to ``ppo``: ``fast`` for hundreds of trials, ``paper`` for the papers'
-    thousands. ``warm_start`` is the folder of another run, whose ``warm_start_count`` best
+    thousands. ``gradient`` trains a super-net, as the section ``gradient`` says; it has no trials
+    to count. ``warm_start`` is the folder of another run, whose ``warm_start_count`` best
     genotypes are tried first. ``follows`` is written when a run gives a part of the space.
     ``saved_weights`` is the number of best trials whose weights are saved. ``latency`` is a table
     that ``nas-tf profile-ops`` wrote, or ``tflite`` to time every candidate on this machine.
@@ -319,6 +348,7 @@ class Config(Section):
     stage_one: StageOne = StageOne()
     gate: Gate = Gate()
     stage_two: StageTwo | None = field(default_factory=StageTwo)
+    gradient: Gradient = Gradient()
     teacher: str | None = None
     limits: Limits = Limits()
     search: Search = Search()

@@ -47,6 +47,11 @@ def oracle_of(
             common["preset"] = search.preset
         common |= {"canonical": _canonical(space), "feasible": _feasible(space)}
         return own[search.oracle](OBJECTIVE, first=first, **common)
+    if search.oracle == "gradient":
+        raise ConfigError(
+            "search.oracle is gradient, which proposes no trials: expected nas-tf search, or "
+            f"nas_tf.jobs.search.search_by_gradient; trials need one of {', '.join(own)}"
+        )
     if distribution.has_chief_oracle():
         raise ConfigError(
             f"oracle {search.oracle} is KerasTuner's own and loses trials when a worker dies, "

@@ -15,6 +15,8 @@ from nas_tf.jobs.latencies import measured_latency
 from nas_tf.jobs.oracles import MOST_FAILURES, first_trials, oracle_of
 from nas_tf.runs import TrialRecord
 from nas_tf.search import SearchHyperModel, TwoStageTuner
+from nas_tf.search.gradient import GradientSearch, OnEpoch
+from nas_tf.training import hardware
 from nas_tf.training.two_stage import Observer
 from tuner_oracles.durable import DurableOracle
 from tuner_oracles.ledger import NAME, Busy, LedgerError, Lost, Unwritable
@@ -68,6 +70,39 @@ def search(
         else:
             tuner.search(verbose=0)
     return tuner
+
+
+def search_by_gradient(
+    config: Config,
+    folder: Path,
+    *,
+    on_checked: Callable[[GradientSearch], None] | None = None,
+    observer: Observer | None = None,
+    on_epoch: OnEpoch | None = None,
+    on_trial: Callable[[TrialRecord], None] | None = None,
+) -> GradientSearch:
+    """Trains the super-net of a configuration to the end; a later call resumes.
+
+    Args:
+        config: The configuration, with ``search.oracle=gradient``.
+        folder: The folder of the run.
+        on_checked: Called with the search, after all checks and before the first step.
+        observer: Called at every step of the weights.
+        on_epoch: Called with the figures of every finished epoch.
+        on_trial: Called with the record of every genotype that becomes a trial.
+    """
+    hardware.use_threads(config.threads)
+    with reporting_errors(folder):
+        search = GradientSearch(config, folder)
+        if on_checked is not None:
+            on_checked(search)
+
+        def step(done: int, total: int, loss: float) -> None:
+            if observer is not None:
+                observer("super-net", done, total, loss)
+
+        search.run(step, on_epoch, on_trial)
+    return search
 
 
 @contextmanager

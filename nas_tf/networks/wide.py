@@ -13,10 +13,12 @@ from functools import cached_property
 import tensorflow as tf
 
 from nas_tf.networks.arithmetic import mix_weights
+from nas_tf.networks.arrays import PartLayout
 from nas_tf.networks.blueprint import Blueprint, Layer
 from nas_tf.networks.functional import FLOAT32, Functional, Pass, Precision
 
 _WIDENED = ("conv", "depthwise", "batch_norm", "relu", "leaky_relu")
+_LARGE = 5
 _NOT_WIDE = ("groups", "padding", "is_global")
 
 
@@ -28,8 +30,15 @@ class WideFunctional(Functional):
         network = WideFunctional(blueprint)
     """
 
-    def __init__(self, blueprint: Blueprint, precision: Precision = FLOAT32) -> None:
-        super().__init__(blueprint, replace(precision, dense=False))
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        precision: Precision = FLOAT32,
+        parts: Mapping[str, PartLayout] | None = None,
+    ) -> None:
+        # The gradient of large depthwise kernels in bfloat16 falls back to a slow one.
+        precision = replace(precision, dense=False, depthwise_from=_LARGE)
+        super().__init__(blueprint, precision, parts)
         self.blueprint = widened(self.blueprint)
 
     def _wide_conv(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:

@@ -187,6 +187,14 @@ class RestorationSpace(SearchSpace):
         tail = [_NAMES.index(self.preset), *factors]
         return [] if tail == [0] else [tail]
 
+    def genotype_of(
+        self, cells: Sequence[Sequence[tuple[int, int]]], levels: Sequence[int]
+    ) -> Genotype:
+        """Returns the genotype of pairs of operation and source, and of a level for each layer."""
+        genotype = Genotype.of(self.name, [cells, levels, *self._tail])
+        self.validate(genotype)
+        return genotype
+
     def _layout(self, tokens: Sequence[int]) -> Any:
         each = 4 * self.nodes
         cells = [

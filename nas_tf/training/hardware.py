@@ -62,6 +62,11 @@ def compute_in_one_order() -> None:
     tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
 
 
+def without_fusion() -> None:
+    """Turns off TensorFlow's fusion of layers, which fails on a super-net and prints an error."""
+    tf.config.optimizer.set_experimental_options({"remapping": False})
+
+
 def strategy() -> tf.distribute.Strategy | None:
     """Returns a strategy that splits batches over all GPUs, or None with fewer than two."""
     several = len(tf.config.list_physical_devices("GPU")) > 1

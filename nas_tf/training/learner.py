@@ -57,6 +57,7 @@ class Learner:
         parts: Layouts of the state's vectors.
         precision: The arithmetic of the training.
         seed: Seed of dropout.
+        network: The way in which the blueprint is computed.
     """
 
     def __init__(
@@ -69,9 +70,10 @@ class Learner:
         *,
         precision: Precision,
         seed: int = 0,
+        network: type[Functional] = Functional,
     ) -> None:
         hardware.compute_in_one_order()
-        self._network = Functional(blueprint, precision, parts)
+        self._network = network(blueprint, precision, parts)
         self._task, self._seed = task, seed
         self.strategy = tf.distribute.get_strategy()
         self.trainable = {part: _variable(state.trainable[part]) for part in parts}

@@ -1,5 +1,6 @@
 """Optimisers of flat weight vectors, learning-rate schedules and averaged weights."""
 
+import math
 from collections.abc import Iterable, Mapping
 
 import tensorflow as tf
@@ -50,6 +51,9 @@ def learning_rate_factor(schedule: Schedule, step: int, steps: int) -> float:
     share = step / steps
     if schedule.kind == "poly":
         return max(0.0, 1 - share / schedule.span) ** schedule.power
+    if schedule.kind == "cosine":
+        wave = (1 + math.cos(math.pi * schedule.cycles * share)) / 2
+        return schedule.least + (1 - schedule.least) * wave * (1 - share) ** schedule.power
     if schedule.kind == "step":
         return schedule.factor ** sum(share >= at for at in schedule.at)
     return 1.0
