@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from nas_tf.report import document, graph, plots, reranked, run_statistics
+from nas_tf.report import document, graph, plots, reranked, run_statistics, supernet
 from nas_tf.report.formatting import duration, milliseconds, score
 from nas_tf.report.run_statistics import RunStatistics
 from nas_tf.runs import Run, RunInfo, TrialRecord, filenames, progressive
@@ -54,9 +54,11 @@ def _content(statistics: RunStatistics, folder: Path) -> dict[str, Any]:
         "drawings": _drawings(run, folder),
         "samples": document.uri(samples.read_bytes(), "png") if samples.exists() else None,
         "trust": list(trust(statistics)),
-        "plots": [*_plots(statistics, folder), *_reranked(statistics, folder)]
-        if statistics.completed
-        else [],
+        "plots": [
+            *_supernet(statistics, folder),
+            *(_plots(statistics, folder) if statistics.completed else ()),
+            *_reranked(statistics, folder),
+        ],
         "failures": _failures(run),
         "about": _about(structs.replace(info, space=str(statistics.space))),
         "config": config.read_text(encoding="utf-8") if config.exists() else "",
@@ -184,6 +186,14 @@ def _plots(statistics: RunStatistics, folder: Path) -> list[dict[str, str]]:
         }
         for name in plots.drawn(statistics)
     ]
+
+
+def _supernet(statistics: RunStatistics, folder: Path) -> Iterator[dict[str, str]]:
+    """Yields the figures of a super-net, if the run has trained one."""
+    found = supernet.read(statistics.run, statistics.space)
+    for name, (title, caption, draw) in supernet.PLOTS.items() if found else ():
+        data = document.save_figure(draw(found), folder / name)
+        yield {"title": title, "caption": caption, "data": data}
 
 
 def _reranked(statistics: RunStatistics, folder: Path) -> Iterator[dict[str, str]]:

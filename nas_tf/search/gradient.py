@@ -31,7 +31,6 @@ from nas_tf.training.scoring import Scorer, Split
 from nas_tf.training.supernet_training import Architecture, SuperNetEpoch, SuperNetTraining
 
 ORACLE = "gradient"
-HISTORY, ARCHITECTURE = "supernet.csv", "architecture.jsonl"
 OnEpoch = Callable[[Mapping[str, Any]], None]
 
 
@@ -73,7 +72,7 @@ class GradientSearch:
         self._pictures = Split(from_config.training_examples(config), view, subset)
         self._store = TrialStore(folder)
         self.resumed = self.training.resume()
-        self._history = History(folder / HISTORY)
+        self._history = History(folder / filenames.SUPERNET)
         self._history.cut(self.training.steps_done)
         self._cut_architectures()
 
@@ -222,11 +221,11 @@ class GradientSearch:
         }
         self._architectures.append(line)
         text = "".join(f"{json.dumps(each)}\n" for each in self._architectures)
-        files.write(self.folder / ARCHITECTURE, text)
+        files.write(self.folder / filenames.ARCHITECTURE, text)
 
     def _cut_architectures(self) -> None:
         """Reads the architectures so far, without those of epochs that will be trained again."""
-        path = self.folder / ARCHITECTURE
+        path = self.folder / filenames.ARCHITECTURE
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         done = self.training.steps_done
         self._architectures = [line for line in map(json.loads, lines) if line["step"] <= done]

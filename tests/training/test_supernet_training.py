@@ -28,7 +28,7 @@ def cache() -> Iterator[None]:
 
 def config(**gradient: Any) -> Config:
     content = {
-        "space": {"name": "restoration", "layers": 2, "nodes": 1},
+        "space": {"name": "restoration", "layers": 1, "nodes": 1},
         "data": {"name": "shapes_clean", "view": {"input": [16, 16]}},
         "degradation": {"noise": {"sigma": (30.0, 50.0)}},
         "search": {"oracle": "gradient"},
