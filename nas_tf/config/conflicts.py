@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from msgspec import structs
 
 from nas_tf import spaces
-from nas_tf.config.schema import Config, Network, Optimiser, Resize, Schedule
+from nas_tf.config.schema import Config, Gradient, Network, Optimiser, Resize, Schedule
 from nas_tf.errors import ConfigError, did_you_mean
 from nas_tf.networks import encoders
 from nas_tf.networks.encoders import DRAWN, ENCODERS
@@ -21,7 +21,7 @@ KERASTUNERS_OWN = ("bayesian", "hyperband")
 
 _WHITE = 255
 _RANGE = re.compile(r"(\d+(?:\.\d+)?)[-–](\d+(?:\.\d+)?)", re.ASCII)
-_DEFAULT, _NETWORK = Optimiser(), Network()
+_DEFAULT, _NETWORK, _WAVES = Optimiser(), Network(), Gradient().schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def conflicts(config: Config) -> Iterator[Conflict]:
         )
     for path, stage in _stages(config):
         yield from _of_a_schedule(f"{path}.schedule", stage.schedule)
-        for part in ("encoder", "decoder"):
+        for part in ("encoder", "decoder", "weights", "architecture"):
             if (optimiser := getattr(stage, part, None)) is not None:
                 yield from _of_an_optimiser(f"{path}.{part}", optimiser)
         yield from _of_a_crop(f"{path}.crop", stage.crop, spaces.get(config.space))
@@ -109,6 +109,7 @@ def _stages(config: Config) -> Iterator[tuple[str, object]]:
     yield "stage_one", config.stage_one
     if config.stage_two is not None:
         yield "stage_two", config.stage_two
+    yield "gradient", config.gradient
     for number, stage in enumerate(config.full_training.stages):
         yield f"full_training.stages.{number}", stage
 
@@ -118,6 +119,10 @@ def _of_a_schedule(path: str, schedule: Schedule) -> Iterator[Conflict]:
         yield Conflict(f"{path}.kind", f"{path}.at with it, such as [0.6, 0.9]")
     if schedule.kind != "step" and schedule.at:
         yield Conflict(f"{path}.at", f"[], as {path}.kind is {schedule.kind}, or that to be step")
+    for key, usual, also in (("cycles", 1, _WAVES.cycles), ("least", 0, _WAVES.least)):
+        if schedule.kind != "cosine" and getattr(schedule, key) not in (usual, also):
+            reason = f"as {path}.kind is {schedule.kind}, or that to be cosine"
+            yield Conflict(f"{path}.{key}", f"{usual}, {reason}")
     if schedule.kind != "poly" and schedule.span != 1:
         yield Conflict(f"{path}.span", f"1, as {path}.kind is {schedule.kind}, or that to be poly")
 

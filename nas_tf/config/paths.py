@@ -58,7 +58,11 @@ def _changed(config: Config, change: Callable[[str], str]) -> Config:
         network=structs.replace(network, weights=weights),
         teacher=path(config.teacher),
         search=structs.replace(
-            search, latency=latency, warm_start=path(search.warm_start), follows=follows
+            search,
+            latency=latency,
+            warm_start=path(search.warm_start),
+            supernet=path(search.supernet),
+            follows=follows,
         ),
         full_training=structs.replace(config.full_training, stages=stages),
     )

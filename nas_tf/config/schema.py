@@ -260,9 +260,10 @@ class Search(Section):
     ``preset`` applies to ``ppo``: ``fast`` for hundreds of trials, ``paper`` for the papers'
     thousands. ``gradient`` trains a super-net, as the section ``gradient`` says; it has no trials
     to count. ``warm_start`` is the folder of another run, whose ``warm_start_count`` best
-    genotypes are tried first. ``follows`` is written when a run gives a part of the space.
-    ``saved_weights`` is the number of best trials whose weights are saved. ``latency`` is a table
-    that ``nas-tf profile-ops`` wrote, or ``tflite`` to time every candidate on this machine.
+    genotypes are tried first. ``supernet`` is the folder of a run by gradient, whose weights score
+    candidates instead of a training of each. ``follows`` is written when a run gives a part of the
+    space. ``saved_weights`` is the number of best trials whose weights are saved. ``latency`` is a
+    table that ``nas-tf profile-ops`` wrote, or ``tflite`` to time every candidate on this machine.
     ``tensorboard`` logs curves, figures by token and pictures of the best trial, if TensorBoard is
     installed.
     """
@@ -272,6 +273,7 @@ class Search(Section):
     trials: Count = 100
     warm_start: str | None = None
     warm_start_count: Count = 10
+    supernet: str | None = None
     follows: Predecessor | None = None
     saved_weights: Count = 5
     tensorboard: bool = True

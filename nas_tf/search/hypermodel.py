@@ -21,6 +21,7 @@ from nas_tf.networks.state import Arrays
 from nas_tf.runs import TrialRecord
 from nas_tf.search import candidate_models, preflight, pricing, refusal
 from nas_tf.search.candidate_models import trained_arrays
+from nas_tf.search.one_shot import OneShot
 from nas_tf.spaces import SearchSpace
 from nas_tf.tasks import Task
 from nas_tf.training import from_config, gate, own_data, task_settings
@@ -79,7 +80,7 @@ class SearchHyperModel(kt.HyperModel):
         self._network = network
         self._config, self._latency = config, latency
         self._of_data: tuple[tuple[str, str | None], schema.Task] | None = None
-        self._evaluator: TwoStage | None = None
+        self._evaluator: TwoStage | OneShot | None = None
         self._checked = False
         self._completed: tuple[Config, Config] | None = None
 
@@ -183,12 +184,18 @@ class SearchHyperModel(kt.HyperModel):
             preflight.check(self.config(train_data), latency=self._latency)
             self._checked = True
 
-    def evaluator(self, train_data: Any = None, progress: Any = None) -> TwoStage:
-        """Returns the evaluator that all trials of this process share; caches features first."""
+    def evaluator(self, train_data: Any = None, progress: Any = None) -> TwoStage | OneShot:
+        """Returns the evaluator that all trials of this process share; caches features first.
+
+        With ``search.supernet`` it is that super-net, and nothing is cached.
+        """
         if self._evaluator is None:
             config = self.config(train_data)
             self.check(train_data)
             latency = pricing.latency_of(config, self._latency)
+            if config.search.supernet is not None:
+                self._evaluator = OneShot(config, latency=latency)
+                return self._evaluator
             shared = SharedData(config, progress=progress)
             self._evaluator = TwoStage(config, shared, latency=latency)
         return self._evaluator

@@ -6,7 +6,7 @@ from keras_tuner.src.distribute import utils as distribution
 
 from nas_tf import latency as tables
 from nas_tf.config.schema import Config
-from nas_tf.search import pricing
+from nas_tf.search import one_shot, pricing
 from nas_tf.training import from_config, hardware, preflight
 from nas_tf.training.distill import load_teacher
 from nas_tf.training.two_stage import Latency
@@ -23,6 +23,8 @@ def check(config: Config, *, latency: Latency | None = None) -> None:
         preflight.encoder_weights(config)
     preflight.before_search(config)
     pricing.check(config)
+    if config.search.supernet is not None:
+        one_shot.trained_supernet(config)
     if config.teacher is not None and config.stage_one.distillation:
         view = from_config.view_of(config, "stage_one", config.stage_one.crop)
         load_teacher(Path(config.teacher), from_config.task_for(config), view.crop)

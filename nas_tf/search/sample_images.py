@@ -16,6 +16,7 @@ from nas_tf.networks.state import State
 from nas_tf.runs import TrialRecord, filenames
 from nas_tf.runs.trial_store import TrialStore
 from nas_tf.search import tensorboard_log
+from nas_tf.search.one_shot import OneShot
 from nas_tf.spaces import SearchSpace
 from nas_tf.training import from_config
 from nas_tf.training.prediction_sheet import ROWS, examples_picture
@@ -104,13 +105,13 @@ class TrialViews:
         self,
         trial: TrialRecord,
         records: Sequence[TrialRecord],
-        evaluator: TwoStage,
+        evaluator: TwoStage | OneShot,
         scored: Scored | None,
     ) -> None:
         """Shows a trial, one of all records; an error only warns, and does not fail the trial."""
         try:
             picture = None
-            if scored is not None:
+            if scored is not None and isinstance(evaluator, TwoStage):
                 picture = show(self._folder, self._store, trial, evaluator.shared, scored)
             if evaluator.config.search.tensorboard and tensorboard_log.is_installed():
                 if self._log is None:

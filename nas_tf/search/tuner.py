@@ -26,6 +26,7 @@ from nas_tf.runs.trial_store import TrialStore
 from nas_tf.search import candidate_models, refusal, sample_images
 from nas_tf.search.gate_log import GateLog
 from nas_tf.search.hypermodel import SearchHyperModel, metrics_of, open_gate
+from nas_tf.search.one_shot import OneShot
 from nas_tf.search.outcome import crashed, ended, unrecorded_failures
 from nas_tf.search.provenance import run_info
 from nas_tf.search.sample_images import TrialViews
@@ -148,21 +149,26 @@ class TwoStageTuner(BaseTuner):
         refusal.raise_if_failed(done)
         return metrics_of(done)
 
-    def _evaluator(self, trial: Trial, train_data: str | None) -> tuple[TwoStage, GateLike]:
+    def _evaluator(
+        self, trial: Trial, train_data: str | None
+    ) -> tuple[TwoStage | OneShot, GateLike]:
         """Returns the evaluator of a trial and its gate.
 
         Hyperband's halving replaces the gate, and compares trials of equal numbers of epochs.
         """
         evaluator = self.model.evaluator(train_data, self._progress)
         epochs = trial.hyperparameters.values.get(EPOCHS)
-        if epochs is not None:
+        if epochs is not None or evaluator.config.search.supernet is not None:
             return evaluator.with_epochs(epochs), open_gate()
         if self._gate_log is None:
             self._gate_log = GateLog(self.folder, evaluator.config)
         return evaluator, self._gate_log.of(trial.trial_id)
 
     def _record(
-        self, trial: TrialRecord, evaluator: TwoStage, scored: sample_images.Scored | None
+        self,
+        trial: TrialRecord,
+        evaluator: TwoStage | OneShot,
+        scored: sample_images.Scored | None,
     ) -> None:
         """Stores and shows a trial, completed or failed."""
         with files.reporting_faults(self.folder):

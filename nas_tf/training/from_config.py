@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
 from msgspec import structs
 
 from nas_tf import networks, spaces
@@ -14,6 +15,7 @@ from nas_tf.data.degradations import Degradation, Downscale, Jpeg, Missing, Nois
 from nas_tf.data.degraded_pictures import DegradedPictures
 from nas_tf.data.examples import Examples
 from nas_tf.data.info import DatasetInfo
+from nas_tf.data.meta_split import meta_split
 from nas_tf.data.presets import is_preset, preset
 from nas_tf.data.registry import dataset_info
 from nas_tf.data.views import View
@@ -250,6 +252,12 @@ def shown_pictures(config: Config, split: str, size: Size | None = None) -> Spli
         return Split(Examples(name, split), _degrading(config, view))
     examples = Examples(name, split, cache_bytes=0, resize=rule.resize)
     return Split(examples, _degrading(config, view))
+
+
+def meta_indices(config: Config, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the indices of meta-train and of meta-val among the training examples."""
+    data = config.data
+    return meta_split(count, seed=data.split_seed, fraction=data.meta_val_share)
 
 
 def training_examples(config: Config) -> Examples:

@@ -13,7 +13,6 @@ from nas_tf import networks
 from nas_tf.config.schema import Config
 from nas_tf.data import pipeline
 from nas_tf.data.geometry import sample_motion
-from nas_tf.data.meta_split import meta_split
 from nas_tf.data.views import View
 from nas_tf.data.whole_pictures import spread
 from nas_tf.networks.arrays import layouts
@@ -69,9 +68,7 @@ class SharedData:
         ).output()
         teacher = self._teacher()
         self.examples = from_config.training_examples(config)
-        self.meta_train, self.meta_val = meta_split(
-            len(self.examples), seed=config.data.split_seed, fraction=config.data.meta_val_share
-        )
+        self.meta_train, self.meta_val = from_config.meta_indices(config, len(self.examples))
         self.train = self._cached(self.stage_one_view, teacher, training=True)
         self._val = self._cached(self.reward_view, None, training=False)
         self.covered_share = self._covered_share()

@@ -1,5 +1,6 @@
 """Trains a super-net: its architecture weights and its other weights in turn, as HiNAS does."""
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,9 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from nas_tf import spaces
-from nas_tf.config.schema import Config
+from nas_tf.config.schema import Config, Gradient
 from nas_tf.data import pipeline
-from nas_tf.data.meta_split import meta_split
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import State, from_arrays, initial_arrays, to_arrays
@@ -68,9 +68,7 @@ class SuperNetTraining:
         self._space, self._head = spaces.get(config.space), self._task.head
         self._view = from_config.view_of(config, "stage_one", settings.crop, config.data.name)
         self._examples = from_config.training_examples(config)
-        meta_train, self.meta_val = meta_split(
-            len(self._examples), seed=config.data.split_seed, fraction=config.data.meta_val_share
-        )
+        meta_train, self.meta_val = from_config.meta_indices(config, len(self._examples))
         self._halves = halves(meta_train, config.data.split_seed)
         self.per_epoch = pipeline.steps_per_epoch(len(self._halves[0]), settings.batch)
         pipeline.steps_per_epoch(len(self._halves[1]), settings.batch)
@@ -212,3 +210,20 @@ def architecture_of(parts: Mapping[str, Any], state: State) -> Architecture:
     """Returns the architecture weights of a super-net's state."""
     tables = {name: array for (name, _), array in to_arrays(parts, state).items()}
     return Architecture(tables["alpha"], tables["beta"])
+
+
+def first_images(
+    config: Config, subset: np.ndarray, settings: Gradient, count: int
+) -> list[tf.Tensor]:
+    """Returns the images of the first batches of a subset, in the crops of a super-net."""
+    examples, task = from_config.training_examples(config), from_config.task_for(config)
+    stream = pipeline.training(
+        examples,
+        task.target,
+        from_config.view_of(config, "stage_one", settings.crop, config.data.name),
+        batch=settings.batch,
+        seed=config.data.split_seed,
+        subset=subset,
+        extras=task.extras,
+    )
+    return [images for images, _ in itertools.islice(examples.checked(stream), count)]

@@ -117,7 +117,7 @@ def refused(source: str | Path, *overrides: str) -> str:
         (
             SMALL + "<<: {seed: 1}\n",
             "key '<<' is unknown in small.yaml line 3, expected one of space, data, task, "
-            "degradation, network, stage_one, gate, stage_two, teacher, limits, search, "
+            "degradation, network, stage_one, gate, stage_two, gradient, teacher, limits, search, "
             "precision, threads, seed, full_training, evaluation",
         ),
         (

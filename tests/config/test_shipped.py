@@ -23,7 +23,10 @@ ROOT = Path(__file__).parents[2]
 FILES = {path.stem: path for path in sorted((ROOT / "configs").glob("*.yaml"))}
 GENOTYPES = {"auxcell": "arch1", "template": "wacv-arch1", "dpc": "dpc-top1"}
 GENOTYPES["fcos"] = PYRAMID
-TARGETS = {"segmentation": "label", "depth": "depth", "pose": "keypoints", "detection": "boxes"}
+TARGETS = {
+    **{"segmentation": "label", "depth": "depth", "pose": "keypoints", "detection": "boxes"},
+    "restoration": "clean",
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,10 +49,12 @@ def miniature(name: str) -> Config:
     shipped = config.load(FILES[name], needed(name))
     small = [
         *needed(name),
-        *("network.width=8", "network.alpha=0.35", "network.weights=null", "precision=float32"),
+        *("network.width=8", "network.weights=null", "precision=float32"),
         *("stage_one.epochs=1", "stage_one.batch=4", "stage_one.views=1"),
         *("stage_one.crop=[64, 64]", "evaluation.batch=2"),
     ]
+    if spaces.get(shipped.space).taps:
+        small += ["network.alpha=0.35"]
     if shipped.stage_two is not None:
         small += ["stage_two.epochs=1", "stage_two.batch=4"]
     for number in range(len(shipped.full_training.stages)):
@@ -61,6 +66,8 @@ def miniature(name: str) -> Config:
         small += ["data.name=mpii_pose"]
     elif dataset_info(shipped.data.name).targets == ("boxes",):
         small += ["data.name=shapes_boxes", "network.width=32", "stage_one.batch=100"]
+    elif shipped.degradation is not None:
+        small += ["data.name=shapes_clean", "network.width=2", "stage_one.batch=100"]
     else:
         small += ["data.name=cityscapes_seg", "data.train_split=train", "task.background=null"]
         small += [
@@ -72,7 +79,7 @@ def miniature(name: str) -> Config:
 
 def genotype_of(shipped: Config) -> Genotype:
     space = spaces.get(shipped.space)
-    if space.baseline is not None:
+    if space.name not in GENOTYPES or space.baseline is not None:
         return space.sample(random.Random(1))
     return spaces.resolve(GENOTYPES[space.name], space)
 

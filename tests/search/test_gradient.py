@@ -9,11 +9,8 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from nas_tf import networks, spaces
-from nas_tf.cli.search import _epoch_line, command
-from nas_tf.config import dump
 from nas_tf.config.schema import Config
 from nas_tf.errors import ConfigError, TrainingError
 from nas_tf.jobs.oracles import oracle_of
@@ -121,31 +118,6 @@ def test_the_report_draws_the_super_net(resumed: Path) -> None:
     ):
         assert title in text
     assert (resumed / "report" / "paths.svg").exists()
-
-
-def test_the_command_refuses_a_run_that_is_there_and_resumes_it(
-    resumed: Path, tmp_path: Path
-) -> None:
-    file = tmp_path / "denoise.yaml"
-    file.write_text(dump(config()))
-    arguments = [str(file), "--out", str(resumed)]
-    refused = CliRunner().invoke(command, arguments)
-    assert "holds a run of 2 trials: add --resume" in str(refused.exception)
-    done = CliRunner().invoke(command, [*arguments, "--resume"])
-    assert done.exit_code == 0, done.exception
-    assert "2 trials in" in done.output
-    workers = CliRunner().invoke(command, [*arguments, "--resume", "--workers", "2"])
-    assert "one super-net in one process, expected no --workers" in str(workers.exception)
-
-
-def test_the_line_of_an_epoch_has_its_figures() -> None:
-    row = {
-        **{"epoch": 7, "loss": 0.123456, "psnr": 25.432, "ssim": 0.7001, "entropy": 0.98765},
-        **{"path": "0-1-1", "probability": 0.25, "seconds": 61.4},
-    }
-    assert _epoch_line(row) == (
-        "epoch 7: loss 0.1235, PSNR 25.43, SSIM 0.7001, entropy 0.988, path 0-1-1 (0.250), 61 s"
-    )
 
 
 @pytest.mark.parametrize(

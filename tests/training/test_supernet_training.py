@@ -85,8 +85,8 @@ def test_a_training_killed_within_an_epoch_ends_with_the_same_bits(
     assert again.resume()
     ends = [(end.epoch, end.steps_done) for end in again.epochs()]
     assert ends == [(1, 2 * STEPS), (2, 3 * STEPS)]
-    for resumed, whole in zip(vectors(again), undisturbed[-1][1], strict=True):
-        np.testing.assert_array_equal(resumed, whole)
+    for resumed, expected in zip(vectors(again), undisturbed[-1][1], strict=True):
+        np.testing.assert_array_equal(resumed, expected)
 
 
 def test_each_part_learns_from_its_own_half(
