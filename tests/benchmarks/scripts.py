@@ -1,18 +1,16 @@
-"""A benchmark's script as a process of its own."""
+"""A benchmark's script, run in the tests' own process."""
 
+import runpy
 import subprocess
-import sys
 from pathlib import Path
+
+from tests.cli.command import called
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 def script(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Runs ``benchmarks/NAME.py`` in a folder."""
-    return subprocess.run(
-        [sys.executable, str(BENCHMARKS / f"{name}.py"), *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=540,
-    )
+    path = str(BENCHMARKS / f"{name}.py")
+    command = [path, *map(str, arguments)]
+    return called(lambda: runpy.run_path(path, run_name="__main__"), command, cwd=cwd)

@@ -10,6 +10,7 @@ import pytest
 from tests.benchmarks.scripts import script
 from tests.cli.command import nas_tf
 from tests.cli.test_training import NETWORK, SMALL
+from tests.prepared import few_scenes
 
 TINY = (
     *("network.width=8", "network.alpha=0.35", "network.weights=null"),
@@ -21,7 +22,10 @@ transfer = partial(script, "transfer")
 
 
 @pytest.mark.slow
-def test_both_ways_are_trained_and_reported_together(tmp_path: Path) -> None:
+def test_both_ways_are_trained_and_reported_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_TF_CACHE", str(few_scenes()))
     (tmp_path / "small.yaml").write_text(SMALL)
     options = ("--config", "small.yaml", "full_training.stages.0.epochs=1", "--out", "runs/first")
     assert nas_tf("train", NETWORK, *options, cwd=tmp_path).returncode == 0
