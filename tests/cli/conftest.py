@@ -44,11 +44,13 @@ def place(shipped: Path) -> Iterator[Path]:
 
 @contextmanager
 def surroundings(folder: Path) -> Iterator[None]:
-    """Few prepared scenes, a wide terminal, and the least time for measuring a latency."""
-    from serving import measure  # imports TensorFlow, which not every test needs
+    """Few prepared scenes, a wide terminal, and the least for ranges of int8 and for latencies."""
+    from nas_tf.jobs import exports  # imports TensorFlow, which not every test needs
+    from serving import measure
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measure, "_SECONDS_PER_TURN", 0.0)
+        patch.setattr(exports, "_SAMPLES", 8)
         patch.setenv("NAS_TF_CACHE", str(few_scenes()))
         patch.setenv("COLUMNS", "160")
         yield

@@ -13,7 +13,8 @@ from tests.cli.command import COMMAND, nas_tf
 from tests.cli.test_training import NETWORK, SMALL
 from tests.prepared import few_scenes
 
-PLACE = ["--space", "auxcell", "--input", "64x64", "network.width=8", "network.alpha=0.35"]
+SPACE = "{name: auxcell, blocks: 1, branches: 1}"
+PLACE = ["--space", SPACE, "--input", "64x64", "network.width=8", "network.alpha=0.35"]
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ def test_every_page_of_the_table_is_there_and_runs() -> None:
     assert len(named) == 6
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(7)
 @pytest.mark.parametrize("page", [*PROGRAMS, PYTHON], ids=lambda page: page.stem)
 def test_a_page_runs_and_prints_what_it_says(page: Path, tmp_path: Path) -> None:
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
