@@ -1,18 +1,13 @@
-"""A benchmark's script as a process of its own."""
+"""A benchmark's script, run in the tests' own process."""
 
+import importlib
 import subprocess
-import sys
 from pathlib import Path
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from tests.cli.command import called
 
 
 def script(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Runs ``benchmarks/NAME.py`` in a folder."""
-    return subprocess.run(
-        [sys.executable, str(BENCHMARKS / f"{name}.py"), *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=540,
-    )
+    main = importlib.import_module(f"benchmarks.{name}").main
+    return called(main, [f"{name}.py", *map(str, arguments)], cwd=cwd)

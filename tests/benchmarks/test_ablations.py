@@ -11,7 +11,7 @@ import yaml
 
 from nas_tf import spaces
 from tests.benchmarks.scripts import script
-from tests.prepared import shared_cache
+from tests.prepared import few_scenes
 from tests.sampling import IS_WHOLE
 from tests.training.evaluated import SMALL
 
@@ -22,7 +22,7 @@ VARIANTS = ("polyak", "none")
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("NAS_TF_CACHE", str(shared_cache()))
+    monkeypatch.setenv("NAS_TF_CACHE", str(few_scenes()))
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL | {"stage_two": None}))
     (tmp_path / "docs").mkdir()
     return tmp_path

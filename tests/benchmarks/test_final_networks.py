@@ -6,15 +6,24 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from benchmarks import final_networks
+from serving import measure
 from tests.benchmarks.scripts import script
 from tests.cli.command import nas_tf
 from tests.cli.test_training import NETWORK, SMALL
+from tests.prepared import few_scenes
 
 OTHER = "[[[1,3]],[2,[0,1,9,9]]]"
 
 
 @pytest.mark.slow
-def test_trained_networks_are_reported_together(tmp_path: Path) -> None:
+def test_trained_networks_are_reported_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_TF_CACHE", str(few_scenes()))
+    monkeypatch.setattr(final_networks, "SAMPLES", 8)
+    monkeypatch.setattr(final_networks, "KINDS", ("int8",))  # the page shows no other
+    monkeypatch.setattr(measure, "_SECONDS_PER_TURN", 0.0)
     (tmp_path / "small.yaml").write_text(SMALL)
     names = ("first", "second")
     for name, genotype in zip(names, (NETWORK, OTHER), strict=True):

@@ -1,11 +1,11 @@
 """The page of the gate, from the committed CamVid searches."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.benchmarks.scripts import script
 
 ROOT = Path(__file__).parents[2]
 
@@ -13,14 +13,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.slow
 def test_a_chance_that_falls_faster_lets_fewer_through(tmp_path: Path) -> None:
     table = ROOT / "docs" / "results" / "camvid_search" / "camvid_random" / "trials.csv"
-    command = [sys.executable, str(ROOT / "benchmarks" / "gate.py"), str(table), "--seeds", "5"]
-    done = subprocess.run(
-        [*command, "--docs", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
-    )
+    done = script("gate", table, "--seeds", 5, "--docs", tmp_path, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "gate.md").read_text()
     (row,) = (line for line in text.splitlines() if line.startswith("| camvid_random | 60 |"))

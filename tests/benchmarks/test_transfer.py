@@ -4,12 +4,15 @@ import csv
 import re
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from benchmarks import transfer as benchmark
 from tests.benchmarks.scripts import script
 from tests.cli.command import nas_tf
 from tests.cli.test_training import NETWORK, SMALL
+from tests.prepared import few_scenes
 
 TINY = (
     *("network.width=8", "network.alpha=0.35", "network.weights=null"),
@@ -20,8 +23,20 @@ TINY = (
 transfer = partial(script, "transfer")
 
 
+def in_this_process(command: list[str], *, check: bool) -> None:
+    """Runs ``python -m nas_tf`` and its arguments as the command line here."""
+    assert command[1:3] == ["-m", "nas_tf"]
+    done = nas_tf(*command[3:], cwd=Path.cwd())
+    assert check
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.slow
-def test_both_ways_are_trained_and_reported_together(tmp_path: Path) -> None:
+def test_both_ways_are_trained_and_reported_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_TF_CACHE", str(few_scenes()))
+    monkeypatch.setattr(benchmark, "subprocess", SimpleNamespace(run=in_this_process))
     (tmp_path / "small.yaml").write_text(SMALL)
     options = ("--config", "small.yaml", "full_training.stages.0.epochs=1", "--out", "runs/first")
     assert nas_tf("train", NETWORK, *options, cwd=tmp_path).returncode == 0

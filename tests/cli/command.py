@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,11 +25,23 @@ def nas_tf(
     *arguments: str, cwd: Path, env: Mapping[str, str] | None = None, stdin: str = ""
 ) -> subprocess.CompletedProcess:
     """Runs a command in a folder; an error that is not a user's is raised."""
+    return called(cli.main, ["nas-tf", *arguments], cwd=cwd, env=env, stdin=stdin)
+
+
+def called(
+    main: Callable[[], object],
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    stdin: str = "",
+) -> subprocess.CompletedProcess:
+    """Calls the main function of a program in a folder, with its name and its arguments."""
     stdout, stderr, code = io.StringIO(), io.StringIO(), 0
     before = Path.cwd()
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* without effect: TensorFlow has computed")
-        patch.setattr(sys, "argv", ["nas-tf", *arguments])
+        patch.setattr(sys, "argv", list(command))
         patch.setattr(sys, "unraisablehook", sys.unraisablehook)
         patch.setattr(sys, "stdin", io.StringIO(stdin))
         for key in os.environ if env is not None else ():
@@ -40,12 +52,15 @@ def nas_tf(
         os.chdir(cwd)
         try:
             with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
-                cli.main()
+                main()
         except SystemExit as error:
-            code = error.code
+            code = error.code or 0
         finally:
             os.chdir(before)
-    return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
+    if isinstance(code, str):  # as the interpreter does at the end of a process
+        stderr.write(f"{code}\n")
+        code = 1
+    return subprocess.CompletedProcess(command, code, stdout.getvalue(), stderr.getvalue())
 
 
 def invoke(*arguments: str) -> str:

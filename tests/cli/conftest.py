@@ -1,5 +1,6 @@
 """A search and its export, made once for all tests of exports."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,14 +11,18 @@ from PIL import Image
 from tests.cli.command import nas_tf
 from tests.cli.exports import FORMATS, unexpected
 from tests.cli.test_training import SMALL
-from tests.prepared import shared_cache
+from tests.prepared import few_scenes, made_once
 from tests.serving.shipped import pictures
 
 
 @pytest.fixture(scope="session")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a small search of two trials, and its export."""
+    """This process's own copy of a small search of two trials, and of its export."""
     folder = tmp_path_factory.mktemp("place")
+    return shutil.copytree(made_once("shipped", _ship), folder, dirs_exist_ok=True)
+
+
+def _ship(folder: Path) -> None:
     (folder / "small.yaml").write_text(SMALL)
     Image.fromarray(pictures(1, size=(80, 120))[0]).save(folder / "photo.jpg")
     with surroundings(folder):
@@ -28,7 +33,6 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert done.returncode == 0, done.stderr
         assert unexpected(done.stderr) == []
         (folder / "export.txt").write_text(done.stdout)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +44,13 @@ def place(shipped: Path) -> Iterator[Path]:
 
 @contextmanager
 def surroundings(folder: Path) -> Iterator[None]:
-    """Prepared data in the folder, and a wide terminal."""
+    """Few prepared scenes, a wide terminal, and the least for ranges of int8 and for latencies."""
+    from nas_tf.jobs import exports  # imports TensorFlow, which not every test needs
+    from serving import measure
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NAS_TF_CACHE", str(shared_cache()))
+        patch.setattr(measure, "_SECONDS_PER_TURN", 0.0)
+        patch.setattr(exports, "_SAMPLES", 8)
+        patch.setenv("NAS_TF_CACHE", str(few_scenes()))
         patch.setenv("COLUMNS", "160")
         yield

@@ -1,15 +1,13 @@
-"""``nas-tf compare`` in real processes."""
+"""``nas-tf compare``: its table, its page, and its mistakes."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.cli.command import nas_tf
 from tests.runs.made import made, sampled
-
-COMMAND = "import sys; from nas_tf.cli import main; main()"
 
 
 @pytest.fixture(scope="module")
@@ -23,15 +21,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def compare(*arguments: str, cwd: Path, code: str = COMMAND) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-c", code, "compare", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "COLUMNS": "150"},
-    )
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "150")
+
+
+def compare(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    return nas_tf("compare", *arguments, cwd=cwd)
 
 
 def test_it_prints_a_table_the_differences_and_the_page(place: Path) -> None:
@@ -56,7 +52,9 @@ def test_it_loads_no_tensorflow(place: Path) -> None:
         "import sys; from nas_tf.cli import nas_tf; nas_tf(sys.argv[1:], standalone_mode=False); "
         "assert not {'tensorflow', 'keras', 'keras_tuner'} & set(sys.modules)"
     )
-    assert compare("whole", "bare", "--out", "light", cwd=place, code=code).returncode == 0
+    command = [sys.executable, "-c", code, "compare", "whole", "bare", "--out", "light"]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

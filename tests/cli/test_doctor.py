@@ -44,6 +44,7 @@ def claim(folder: Path, name: str, version: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_sound_environment(tmp_path: Path) -> None:
     data = tmp_path / ("a path longer than any terminal is wide " * 5).strip() / "given"
     weights = data / "weights" / "mobilenet_v2_1.0_imagenet_no_top.weights.h5"

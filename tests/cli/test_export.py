@@ -125,7 +125,7 @@ def test_a_score_describes_its_data(place: Path) -> None:
     options = ("--trial", path.stem, "--scales", "0.75,1", "--flip", "--input", "64x64")
     done = nas_tf("evaluate", "run", *options, "--out", "how.json", cwd=place)
     assert done.returncode == 0, done.stderr
-    seen = "100 images, whole, in windows of 64x64, scales 0.75, 1, mirror images too"
+    seen = "40 images, whole, in windows of 64x64, scales 0.75, 1, mirror images too"
     line = f"trial {path.stem} on shapes val, {seen}: mean_iou 0."
     assert done.stdout.splitlines()[-1].startswith(line)
     record = json.loads((place / "how.json").read_text())
@@ -167,7 +167,7 @@ def test_networks_and_exports_are_scored_alike(place: Path) -> None:
     ):
         done = nas_tf("evaluate", source, *options, "--out", f"{name}.json", cwd=place)
         assert done.returncode == 0, done.stderr
-        seen = f"shapes val, 100 images, whole, in windows of {size}: mean_iou 0."
+        seen = f"shapes val, 40 images, whole, in windows of {size}: mean_iou 0."
         assert seen in done.stdout
         results[name] = json.loads((place / f"{name}.json").read_text())
     for result in results.values():

@@ -13,7 +13,7 @@ import pytest
 
 from nas_tf.runs import Run
 from tests.cli.command import nas_tf
-from tests.prepared import shared_cache
+from tests.prepared import few_scenes
 
 SMALL = """\
 space: auxcell
@@ -70,7 +70,7 @@ def test_another_space_is_refused_in_a_line(place: Path) -> None:
 
 @pytest.mark.slow
 def test_it_is_exported_and_resumed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NAS_TF_CACHE", str(shared_cache()))
+    monkeypatch.setenv("NAS_TF_CACHE", str(few_scenes()))
     output = printed("export", "run", "--to", "savedmodel", "--out", "out", cwd=place)
     assert "100.00%" in output
     about = json.loads((place / "run" / "run.json").read_text())

@@ -11,9 +11,10 @@ import pytest
 from nas_tf.report.formatting import milliseconds
 from tests.cli.command import COMMAND, nas_tf
 from tests.cli.test_training import NETWORK, SMALL
-from tests.prepared import shared_cache
+from tests.prepared import few_scenes
 
-PLACE = ["--space", "auxcell", "--input", "64x64", "network.width=8", "network.alpha=0.35"]
+SPACE = "{name: auxcell, blocks: 1, branches: 1}"
+PLACE = ["--space", SPACE, "--input", "64x64", "network.width=8", "network.alpha=0.35"]
 
 
 @pytest.mark.slow
@@ -94,7 +95,7 @@ def test_mistakes_are_one_line(tmp_path: Path, arguments: list[str], line: str) 
 
 @pytest.mark.slow
 def test_evaluate_times_the_network_itself(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setenv("NAS_TF_CACHE", str(shared_cache()))
+    monkeypatch.setenv("NAS_TF_CACHE", str(few_scenes()))
     (tmp_path / "small.yaml").write_text(SMALL)
     done = nas_tf(
         *("trial", NETWORK, "--config", "small.yaml", "stage_two=null"),

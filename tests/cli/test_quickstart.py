@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from nas_tf.cli import quickstart
 from nas_tf.runs import Run, filenames
+from tests.prepared import few_scenes
 
 TINY = (
     "stage_one.epochs=1",
@@ -65,7 +66,7 @@ def test_detection_searches_writes_a_report_and_resumes_by_the_same_command(
     tmp_path: Path,
 ) -> None:
     command = [sys.executable, "-m", "nas_tf", "quickstart", "--task", "detection", *TINY]
-    env = {**os.environ, "NAS_TF_CACHE": str(tmp_path / "cache")}
+    env = {**os.environ, "NAS_TF_CACHE": str(few_scenes("shapes_boxes"))}
     subprocess.run(command, cwd=tmp_path, env=env, check=True)
     again = subprocess.run(command, cwd=tmp_path, env=env, check=True, stderr=subprocess.PIPE)
     assert "all 1 trials of runs/quickstart-detection have ended" in again.stderr.decode()

@@ -12,6 +12,7 @@ from nas_tf.errors import ConfigError
 from nas_tf.runs import Run, filenames
 from tests.cli.test_training import SMALL
 from tests.e2e.processes import free_port, identity
+from tests.prepared import few_scenes
 
 COMPLETE = identity("worker-0", 8000)
 
@@ -72,7 +73,7 @@ def test_a_chief_and_a_worker_by_hand_describe_their_roles_and_the_chief_the_res
         name: subprocess.Popen(
             [*command, "stage_two=null", "--out", "run"],
             cwd=tmp_path,
-            env={**os.environ, **identity(name, port)},
+            env={**os.environ, **identity(name, port), "NAS_TF_CACHE": str(few_scenes())},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

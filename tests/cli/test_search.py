@@ -12,6 +12,7 @@ from nas_tf.config import load
 from nas_tf.runs import Run
 from tests.cli.command import nas_tf
 from tests.cli.test_training import SMALL
+from tests.prepared import few_scenes
 from tests.runs.made import made
 
 ROOT = Path(__file__).parents[2]
@@ -97,8 +98,9 @@ def test_an_unsuitable_run_for_a_warm_start_is_reported_once(tmp_path: Path, wor
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("workers", ["2", "1"])
 def test_a_search_starts_from_the_best_of_another_and_resumes_without_it(
-    tmp_path: Path, workers: str
+    tmp_path: Path, workers: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("NAS_TF_CACHE", str(few_scenes()))
     other = made(tmp_path / "other", trials=12)
     best = {item.genotype for item in other.best(2)}
     (tmp_path / "small.yaml").write_text(SMALL)

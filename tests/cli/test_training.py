@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.cli.command import COMMAND, nas_tf
-from tests.prepared import shared_cache
+from tests.prepared import few_scenes
 from tests.training.evaluated import SIMPLE
 
 NETWORK = str(SIMPLE)
@@ -31,11 +31,11 @@ full_training:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with the small configuration, and a cache of its own."""
+    """A folder with the small configuration, and few prepared scenes."""
     folder = tmp_path_factory.mktemp("place")
     (folder / "small.yaml").write_text(SMALL)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NAS_TF_CACHE", str(shared_cache()))
+        patch.setenv("NAS_TF_CACHE", str(few_scenes()))
         patch.setenv("COLUMNS", "160")
         yield folder
 
@@ -47,8 +47,8 @@ def test_evaluate_prints_the_reward_stage_by_stage(place: Path) -> None:
     record = json.loads((place / "out" / "arch1.json").read_text())
     lines = done.stdout.splitlines()
     first, second = record["stages"]
-    assert lines[0].startswith(f"stage 1: score {first['reward']:.4f} after 8 steps, loss ")
-    assert lines[3].startswith(f"stage 2: score {second['reward']:.4f} after 8 steps, loss ")
+    assert lines[0].startswith(f"stage 1: score {first['reward']:.4f} after 2 steps, loss ")
+    assert lines[3].startswith(f"stage 2: score {second['reward']:.4f} after 2 steps, loss ")
     assert lines[-1].startswith(f"reward {record['reward']:.4f}, {record['params']:,} parameters")
 
 
@@ -72,7 +72,7 @@ def test_the_live_line_shows_rate_and_time_left(place: Path) -> None:
         output += read
     assert child.wait() == 0
     text = output.decode()
-    for part in ("stage 1", "8/8", "/s", "loss", "left"):
+    for part in ("stage 1", "2/2", "/s", "loss", "left"):
         assert part in text
 
 

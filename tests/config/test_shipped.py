@@ -18,6 +18,7 @@ from nas_tf.training.shared_data import SharedData
 from nas_tf.training.two_stage import TwoStage
 from tests.config import tiny
 from tests.config.needed import PYRAMID, needed
+from tests.prepared import prepare_few
 
 ROOT = Path(__file__).parents[2]
 FILES = {path.stem: path for path in sorted((ROOT / "configs").glob("*.yaml"))}
@@ -42,6 +43,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def written(data: Path) -> None:
     """Small data sets in the formats of the public ones."""
     tiny.write(data)
+    prepare_few("shapes_boxes")
 
 
 def miniature(name: str) -> Config:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.prepared import with_shapes
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "extend").glob("*.md"))
 BLOCK = re.compile(r"^```(python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -22,7 +24,7 @@ def test_every_page_of_the_table_is_there_and_runs() -> None:
     assert len(named) == 6
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(7)
 @pytest.mark.parametrize("page", [*PROGRAMS, PYTHON], ids=lambda page: page.stem)
 def test_a_page_runs_and_prints_what_it_says(page: Path, tmp_path: Path) -> None:
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
@@ -34,7 +36,11 @@ def test_a_page_runs_and_prints_what_it_says(page: Path, tmp_path: Path) -> None
         capture_output=True,
         text=True,
         timeout=300,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "NAS_TF_CACHE": str(tmp_path / "cache")},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "NAS_TF_CACHE": str(with_shapes(tmp_path / "cache")),
+        },
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "".join(text for kind, text in blocks if kind == "text")

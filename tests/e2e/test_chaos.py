@@ -23,7 +23,7 @@ def undisturbed(
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(9)  # both kinds, all oracles, a cluster, and all harms
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_is_lost_and_nothing_counts_twice(
     undisturbed: Callable[[str, str], list[tuple]], tmp_path: Path, seed: int

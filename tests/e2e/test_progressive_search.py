@@ -13,7 +13,7 @@ from nas_tf.runs import Run
 from nas_tf.runs.reranking import BASELINE
 from tests.cli.command import COMMAND, nas_tf
 from tests.e2e.processes import trials
-from tests.prepared import shared_cache
+from tests.prepared import few_scenes
 from tests.runs.made import made
 
 SMALL = """\
@@ -49,7 +49,7 @@ def kill_after_the_first_trial(folder: Path) -> None:
 def test_a_search_of_detectors_is_killed_and_resumed_without_its_pyramids(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("NAS_TF_CACHE", str(shared_cache()))
+    monkeypatch.setenv("NAS_TF_CACHE", str(few_scenes("shapes_boxes")))
     (tmp_path / "small.yaml").write_text(SMALL)
     pyramids = made(tmp_path / "pyramids", space="fcos", trials=4, gate=False)
     pyramid = json.loads(pyramids.best(2)[1].genotype)

@@ -64,7 +64,7 @@ def table_of(run: Run) -> list[tuple]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
     folder = tmp_path_factory.mktemp("place") / "undisturbed"
     folder.mkdir()
-    with_shapes(folder.parent / "cache")
+    with_shapes(folder.parent / "cache", few=True)
     return folder, finished(folder, f"search.trials={TRIALS}")
 
 

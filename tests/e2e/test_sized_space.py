@@ -11,7 +11,7 @@ from nas_tf import config, spaces
 from nas_tf.runs import Run
 from serving import lite_metadata
 from tests.cli.command import COMMAND, nas_tf
-from tests.prepared import shared_cache
+from tests.prepared import few_scenes
 
 SECTION = {"name": "auxcell", "blocks": 1, "branches": 1}
 SPACE = spaces.get(SECTION)
@@ -50,7 +50,7 @@ def kill_after_the_first_trial(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_a_size_survives_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NAS_TF_CACHE", str(shared_cache()))
+    monkeypatch.setenv("NAS_TF_CACHE", str(few_scenes()))
     monkeypatch.setenv("COLUMNS", "160")
     (tmp_path / "small.yaml").write_text(SMALL)
     kill_after_the_first_trial(tmp_path)

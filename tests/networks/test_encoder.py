@@ -1,5 +1,6 @@
 """The encoder against ``keras.applications``: same numbers from the same weights."""
 
+import shutil
 from pathlib import Path
 
 import h5py
@@ -29,6 +30,14 @@ def reference(alpha: float, size: tuple[int, int] = (96, 96)) -> tf.keras.Model:
             rng = np.random.RandomState(len(layer.name))
             layer.set_weights([rng.uniform(0.5, 1.5, shape) for _ in range(4)])
     return model
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of alpha 0.35 as Keras saves them, which tests copy to change them."""
+    path = tmp_path_factory.mktemp("weights") / "narrow.h5"
+    reference(0.35).save_weights(path)
+    return path
 
 
 @pytest.mark.quick(3)
@@ -68,24 +77,20 @@ def test_output_stride_keeps_the_size_and_the_receptive_field(
     assert fields[0] == fields[1]
 
 
-def test_dilated_encoder_agrees_with_the_strided_one_on_its_grid(tmp_path: Path) -> None:
+def test_dilated_encoder_agrees_with_the_strided_one_on_its_grid(narrow: Path) -> None:
     """At odd sizes ``same`` padding is symmetric, so the sampled pixels coincide."""
-    path = tmp_path / "mobilenet.weights.h5"
-    reference(0.35).save_weights(path)
     image = tf.random.stateless_uniform((1, 129, 129, 3), (3, 4), -1.0, 1.0)
-    strided = networks.encoder(alpha=0.35, weights=path)(image, training=False)["tap3"]
-    dilated = networks.encoder(alpha=0.35, weights=path, output_stride=16)
+    strided = networks.encoder(alpha=0.35, weights=narrow)(image, training=False)["tap3"]
+    dilated = networks.encoder(alpha=0.35, weights=narrow, output_stride=16)
     same_grid = dilated(image, training=False)["tap3"][:, ::2, ::2]
     np.testing.assert_allclose(strided, same_grid, rtol=1e-4, atol=1e-4)
 
 
-def test_weights_of_another_width_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "narrow.h5"
-    reference(0.35).save_weights(path)
+def test_weights_of_another_width_are_refused(narrow: Path) -> None:
     with pytest.raises(WeightsError) as caught:
-        networks.encoder(alpha=1.0, weights=path)
+        networks.encoder(alpha=1.0, weights=narrow)
     assert str(caught.value) == (
-        f"weights {path}: layer Conv1 has shapes [(3, 3, 3, 16)], expected [(3, 3, 3, 32)] of "
+        f"weights {narrow}: layer Conv1 has shapes [(3, 3, 3, 16)], expected [(3, 3, 3, 32)] of "
         "mobilenet_v2 of alpha 1.0"
     )
 
@@ -106,10 +111,11 @@ def test_weights_of_another_encoder_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["within", "after"])
-def test_more_layers_are_refused_unless_they_come_last(after: bool, tmp_path: Path) -> None:
+def test_more_layers_are_refused_unless_they_come_last(
+    after: bool, narrow: Path, tmp_path: Path
+) -> None:
     """Heads come last; a layer before others means that the file is of a deeper encoder."""
-    path = tmp_path / "deeper.h5"
-    reference(0.35).save_weights(path)
+    path = Path(shutil.copy(narrow, tmp_path / "deeper.h5"))
     with h5py.File(path, "r+") as file:
         names = list(file.attrs["layer_names"])
         names.insert(len(names) if after else names.index("block_16_project"), "more")
@@ -142,9 +148,10 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, -np.inf])
-def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float) -> None:
-    path = tmp_path / "poisoned.h5"
-    reference(0.35).save_weights(path)
+def test_weights_that_are_not_finite_are_refused(
+    narrow: Path, tmp_path: Path, value: float
+) -> None:
+    path = Path(shutil.copy(narrow, tmp_path / "poisoned.h5"))
     blueprint = networks.encoder_blueprint(DRAWN)
     assert read_encoder(blueprint, path, DRAWN)
     with h5py.File(path, "r+") as file:

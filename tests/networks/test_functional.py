@@ -78,6 +78,7 @@ def as_dict(outputs: object) -> dict:
     return outputs if isinstance(outputs, dict) else {"logits": outputs}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.quick(9)
 @pytest.mark.parametrize(
     "genotype", genotypes(), ids=lambda item: f"{item.space}-{item.digest[:4]}"

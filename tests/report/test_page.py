@@ -78,11 +78,16 @@ def test_pictures_are_saved_next_to_it(run: Run) -> None:
         assert (run.folder / filenames.PICTURES / f"{name}.svg").read_text().startswith("<?xml")
 
 
-@pytest.mark.quick(8)
-@pytest.mark.parametrize("name", plots.PLOTS)
-def test_no_text_of_a_picture_leaves_it(run: Run, name: str) -> None:
-    figure = plots.draw(name, RunStatistics(run))
-    figure.canvas.draw()
+@pytest.mark.quick(3)
+def test_no_text_of_a_picture_leaves_it(run: Run) -> None:
+    for name in plots.PLOTS:
+        figure = plots.draw(name, RunStatistics(run))
+        figure.canvas.draw()
+        check_texts(figure)
+
+
+def check_texts(figure: Figure) -> None:
+    """Checks that every text of a drawn figure is within it."""
     frame = figure.bbox.padded(1.0)
     hidden = _ticks_out_of_view(figure)
     for text in figure.findobj(Text):

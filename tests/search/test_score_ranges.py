@@ -200,6 +200,7 @@ def test_in_the_table_a_failure_has_no_rank(run: Run) -> None:
     assert table["reward"].nunique() == len({trial.reward for trial in run.completed})
 
 
+@pytest.mark.quick(4)
 def test_reports_rank_failures_apart(run: Run, tmp_path: Path) -> None:
     statistics = RunStatistics(run)
     text = page.write(run).read_text(encoding="utf-8")

@@ -29,6 +29,7 @@ def lesson(network: Shipment, count: int = 16) -> tf.data.Dataset:
     return seen.repeat().batch(4)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.quick(4)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("space", SPACES)

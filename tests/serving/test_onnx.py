@@ -15,6 +15,7 @@ from tests.serving.shipped import SIZE, SPACES, TASKS, check_alike, pictures, sh
 
 
 @pytest.mark.slow
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("space", SPACES)
 def test_it_answers_as_the_keras_model(space: str, task: str) -> None:

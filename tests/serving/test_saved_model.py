@@ -56,6 +56,7 @@ def signature(folder: Path, name: str) -> object:
 
 
 @pytest.mark.slow
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("space", SPACES)
 def test_it_answers_as_the_keras_model(space: str, task: str, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import functools
 import zipfile
 from collections import Counter
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -28,14 +27,6 @@ SMALLER = [(space, "pose") for space in SPACES] + [
     ("auxcell", "depth"),
     ("template", "depth"),
 ]
-
-
-@pytest.fixture(params=["TensorFlow", "LiteRT"])
-def runtime(request: pytest.FixtureRequest) -> ModuleType:
-    found = runtimes()
-    if request.param not in found:
-        pytest.skip("ai-edge-litert is not installed")
-    return found[request.param]
 
 
 def samples() -> list[np.ndarray]:
@@ -63,36 +54,44 @@ def wanted_of(space: str, task: str) -> dict[str, np.ndarray]:
     return keras_answers(shipment(space, task, seed=1))(pictures())
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.quick(9)
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("space", SPACES)
-def test_it_answers_as_the_keras_model(space: str, task: str, runtime: ModuleType) -> None:
+def test_it_answers_as_the_keras_model(space: str, task: str) -> None:
     _, content = of_task(space, task, "fp32")
-    given = LiteModel(content, runtime=runtime)(pictures())
     wanted = wanted_of(space, task)
-    check_alike(given, wanted)
+    for runtime in runtimes().values():
+        check_alike(LiteModel(content, runtime=runtime)(pictures()), wanted)
 
 
 @pytest.mark.slow
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("kind", ["fp16", "int8"])
 @pytest.mark.parametrize(("space", "task"), SMALLER)
 def test_depths_and_joints_are_near_in_fewer_bits(
-    space: str, task: str, kind: tflite.Kind, runtime: ModuleType
+    space: str, task: str, kind: tflite.Kind
 ) -> None:
-    (_, content), pixels = of_task(space, task, kind), pictures()
-    given = LiteModel(content, runtime=runtime)(pixels)
-    wanted = wanted_of(space, task)
+    (_, content), wanted = of_task(space, task, kind), wanted_of(space, task)
+    for runtime in runtimes().values():
+        check_near(LiteModel(content, runtime=runtime)(pictures()), wanted, task, kind)
+
+
+def check_near(
+    given: dict[str, np.ndarray], wanted: dict[str, np.ndarray], task: str, kind: tflite.Kind
+) -> None:
     assert given.keys() == wanted.keys()
     name = {"depth": "depth", "pose": "heatmaps"}[task]
     off = np.abs(given[name] - wanted[name]) / np.ptp(wanted[name])
     assert off.max() < {"fp16": 2e-3, "int8": 0.08}[kind]
     if task == "pose":
-        places = given["heatmaps"].reshape(len(pixels), -1, 3).argmax(1)
+        places = given["heatmaps"].reshape(len(given["heatmaps"]), -1, 3).argmax(1)
         peaks = np.stack([places % (SIZE[1] // 4), places // (SIZE[1] // 4)], -1) * 4 + 1.5
         assert np.abs(given["keypoints"][..., :2] - peaks).max() <= 1
         assert np.array_equal(given["keypoints"][..., 2], given["heatmaps"].max((1, 2)))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.quick(4)
 @pytest.mark.parametrize("kind", tflite.KINDS)
 @pytest.mark.parametrize("genotype", ARCHS)
@@ -109,19 +108,20 @@ def test_xnnpack_takes_all_but_the_last_steps_in_one_piece(
 
 
 @pytest.mark.slow
-def test_the_kinds_are_near_each_other_and_smaller(runtime: ModuleType) -> None:
+def test_the_kinds_are_near_each_other_and_smaller() -> None:
     item = shipment(genotype="arch0")
     contents = {kind: of_genotype("arch0", kind) for kind in tflite.KINDS}
     sizes = [len(contents[kind]) for kind in tflite.KINDS]
     assert sizes[0] > 1.6 * sizes[1] > 1.6 * sizes[2]
-    formats = {kind: LiteModel(item, runtime=runtime) for kind, item in contents.items()}
     examples = [(pictures(4, seed=seed), tf.zeros((4, *SIZE), tf.uint8)) for seed in range(3)]
-    found = compare(item, formats, examples)
-    assert list(found) == ["keras", *tflite.KINDS]
-    assert found["keras"].agreement == 1
-    assert found["fp32"].agreement > 0.999
-    assert found["fp16"].agreement > 0.98
-    assert found["int8"].agreement > 0.8
+    for runtime in runtimes().values():
+        formats = {kind: LiteModel(item, runtime=runtime) for kind, item in contents.items()}
+        found = compare(item, formats, examples)
+        assert list(found) == ["keras", *tflite.KINDS]
+        assert found["keras"].agreement == 1
+        assert found["fp32"].agreement > 0.999
+        assert found["fp16"].agreement > 0.98
+        assert found["int8"].agreement > 0.8
 
 
 def normalisation_of(metadata: bytes) -> tuple[list[float], list[float]]:

@@ -20,7 +20,7 @@ from nas_tf.networks.state import State, from_arrays
 from nas_tf.training import from_config
 from nas_tf.training.full_run import FullRun
 from nas_tf.training.scoring import Scorer
-from tests.prepared import shared_cache
+from tests.prepared import few_scenes
 
 GENOTYPE = "hinas-skip"
 
@@ -28,7 +28,7 @@ GENOTYPE = "hinas-skip"
 @pytest.fixture(scope="module", autouse=True)
 def cache() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NAS_TF_CACHE", str(shared_cache()))
+        patch.setenv("NAS_TF_CACHE", str(few_scenes("shapes", "shapes_clean")))
         yield
 
 
@@ -155,14 +155,14 @@ def test_a_score_is_that_of_whole_pictures_at_their_own_size() -> None:
 @pytest.mark.slow
 def test_full_training_removes_noise(tmp_path: Path) -> None:
     stage = {
-        "epochs": 12,
+        "epochs": 36,
         "batch": 24,
         "crop": [16, 16],
         "decoder": {"learning_rate": 3e-3, "clip": None},
     }
     of = config(
         degradation={"noise": {"sigma": 50.0}},
-        full_training={"stages": [stage], "loss_at": "target", "validate_every": 12},
+        full_training={"stages": [stage], "loss_at": "target", "validate_every": 36},
     )
     losses: list[float] = []
     run = FullRun(of, spaces.resolve(GENOTYPE), tmp_path / "run")
