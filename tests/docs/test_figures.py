@@ -89,6 +89,8 @@ LEARNT = [
     for item in ("PPO", "evolution", "near-best", PAPERS)
     if (space, item) != ("xception", PAPERS)
 ]
+PYRAMIDS = r"reward \| fpn-{} \| \d+ \| [\d.]+ \| ([\d.]+).*{}"
+PROBABILITY = r"p = ([\d.]+)"
 DEEPLAB = "deeplabv3_mnv2_pascal_quant"
 EPOCHS = r"--task {0} --config shapes_{0} full_training\.stages\.0\.epochs=(\d+)"
 LAST_EPOCH = ("full_training.md", "70")
@@ -160,6 +162,12 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         p_of("ppo", LAST),
         len(rewards("ppo")),
         mean(rewards("ppo")),
+    ],
+    "On BCCD, the pyramids of detectors that PPO tried": lambda: [
+        *text("bccd_search.md", r"reward \| fpn-ppo \| (\d+)"),
+        *text("bccd_search.md", PYRAMIDS.format("ppo", "")),
+        *text("bccd_search.md", PYRAMIDS.format("random", PROBABILITY)),
+        *text("bccd_search.md", r"reward \| fpn-ppo \| \d+ \| ([\d.]+)"),
     ],
     "The ranking after five epochs on cached features": lambda: text("longer.md", RHO),
     "The network that evolution found on CamVid scores higher": lambda: [
