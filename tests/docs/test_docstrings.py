@@ -23,7 +23,7 @@ from nas_tf.networks.state import from_arrays, initial_arrays
 from tests.runs.made import made
 
 ROOT = Path(__file__).parents[2]
-NEEDS_TRAINING = {"FullRun", "SharedData", "TwoStage", "TwoStageTuner"}
+NEEDS_TRAINING = {"FullRun", "GradientSearch", "SharedData", "TwoStage", "TwoStageTuner"}
 NEEDS_A_SERVICE = {"Client", "Cluster", "LiteModel", "Examples", "tuner_oracles"}
 """Examples that the pages of docs/ and the tests of these classes run with what they need."""
 BLOCK = re.compile(r"::\n\n((?:(?: +.*)?\n)+)")
