@@ -23,29 +23,32 @@ TEACHER = "arch0"
     type=click.Choice(list(QUICKSTARTS)),
     default=next(iter(QUICKSTARTS)),
     show_default=True,
-    help="Task of the networks; detection finds boxes, and has no teacher.",
+    help="Task of the networks; detection finds boxes, restoration removes noise.",
 )
 @click.option("--workers", type=click.IntRange(1), default=1, help="Number of worker processes.")
 @click.option(
     "--out",
     type=options.OUT_FOLDER,
-    help="Folder of the run (default: runs/quickstart, or runs/quickstart-detection); the teacher "
-    "is saved next to it, as NAME-teacher.",
+    help="Folder of the run (default: runs/quickstart, or runs/quickstart-TASK); a teacher of "
+    "segmentation is saved next to it, as NAME-teacher.",
 )
 def command(overrides: tuple[str, ...], task: str, workers: int, out: Path | None) -> None:
     """Train a small teacher, search with it, and write a report, in minutes on two cores.
 
     Needs no files and no network: scenes are rendered, and the encoder is part of the package. The
-    oracle is near-best, which learns from the first result on. After an interruption, the same
-    command resumes.
+    oracle is near-best, which learns from the first result on; restoration is searched by
+    gradient, with a super-net instead of an encoder. After an interruption, the same command
+    resumes.
 
     \b
     nas-tf quickstart
     nas-tf quickstart --task detection
+    nas-tf quickstart --task restoration
     nas-tf quickstart search.trials=40 --out runs/longer
     """
     name, settings = QUICKSTARTS[task], list(overrides)
-    folder = out or Path("runs") / name.replace("_", "-")
+    is_usual = task == next(iter(QUICKSTARTS))
+    folder = out or Path("runs") / ("quickstart" if is_usual else f"quickstart-{task}")
     config = load(name, settings)
     if config.stage_one.distillation:
         settings.append(f"teacher={_teacher(config, folder)}")

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from nas_tf.cli import quickstart
+from nas_tf.config import load
 from nas_tf.runs import Run, filenames
 from tests.prepared import few_scenes
 
@@ -49,6 +50,14 @@ def test_detection_has_a_configuration_and_a_folder_of_its_own(
     (Path(folder) / filenames.RUN).touch()
     CliRunner().invoke(quickstart.command, command)
     assert searched[-1][-1]["resume"]
+
+
+def test_restoration_is_searched_by_gradient_in_a_folder_of_its_own(searched: list) -> None:
+    assert CliRunner().invoke(quickstart.command, ["--task", "restoration"]).exit_code == 0
+    ((name, settings, where, _),) = searched
+    assert (name, settings) == ("shapes_denoise", [])
+    assert where == Path("runs/quickstart-restoration")
+    assert load(name).search.oracle == "gradient"
 
 
 def test_segmentation_is_usual_and_has_a_teacher(searched: list) -> None:
