@@ -86,7 +86,13 @@ def command(
         }
     )
     settings = [*overrides, *(f"{key}={value}" for key, value in given.items())]
-    name = f"{run_name(config_name)}-{load(config_name, settings).search.oracle}"
+    chosen = load(config_name, settings).search.oracle
+    if trials is not None and chosen == "gradient":
+        raise ConfigError(
+            f"--trials is {trials} and search.oracle is gradient, which trains one super-net, "
+            "expected gradient.epochs=N, or another --oracle"
+        )
+    name = f"{run_name(config_name)}-{chosen}"
     conduct(config_name, settings, out or Path("runs") / name, workers=workers, resume=resume)
 
 

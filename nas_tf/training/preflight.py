@@ -41,10 +41,16 @@ def before_search(config: Config) -> None:
             f"that a search could score {task.name} by: expected another data set, and "
             "nas-tf finetune to go over to this one"
         )
-    _check_crop("stage_one.crop", config.stage_one.crop or data.view.crop, info.name)
+    is_by_gradient = config.search.oracle == "gradient"
+    if not is_by_gradient:
+        _check_crop("stage_one.crop", config.stage_one.crop or data.view.crop, info.name)
     count = _count(data.name, data.train_split)
     _check_boxes(config, data.name, data.train_split)
     train_count = len(meta_split(count, seed=data.split_seed, fraction=data.meta_val_share)[0])
+    if is_by_gradient:
+        half = f"half of meta-train of {info.name}"
+        _steps("gradient.batch", config.gradient.batch, train_count // 2, half)
+        return
     for key in ("stage_one", "stage_two"):
         stage = getattr(config, key)
         if stage is not None:

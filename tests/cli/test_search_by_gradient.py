@@ -37,6 +37,12 @@ def test_a_run_is_written_refused_and_resumed(tmp_path: Path) -> None:
     assert "one super-net in one process, expected no --workers" in str(workers.exception)
 
 
+def test_a_number_of_trials_is_refused() -> None:
+    done = CliRunner().invoke(command, ["shapes_denoise", "--trials", "3"])
+    assert "--trials is 3 and search.oracle is gradient" in str(done.exception)
+    assert "expected gradient.epochs=N" in str(done.exception)
+
+
 def test_the_line_of_an_epoch_has_its_figures() -> None:
     row = {
         **{"epoch": 7, "loss": 0.123456, "psnr": 25.432, "ssim": 0.7001, "entropy": 0.98765},

@@ -12,7 +12,7 @@ import pytest
 
 from nas_tf import networks, spaces
 from nas_tf.config.schema import Config
-from nas_tf.errors import ConfigError, TrainingError
+from nas_tf.errors import ConfigError, DataError, TrainingError
 from nas_tf.jobs.oracles import oracle_of
 from nas_tf.networks.heads import Head
 from nas_tf.report import page
@@ -139,6 +139,14 @@ def test_limits_below_every_network_are_refused_before_anything_is_written(
 ) -> None:
     with pytest.raises(ConfigError, match="excludes every network: the smallest has"):
         GradientSearch(config(limits={"params": 100}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_above_half_of_meta_train_is_refused_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(DataError, match=r"gradient\.batch is 271 and half of meta-train"):
+        GradientSearch(config(gradient={"batch": 271}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
