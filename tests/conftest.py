@@ -1,5 +1,7 @@
 """Settings of a complete test run."""
 
+import ctypes
+import ctypes.util
 import gc
 import logging
 import os
@@ -9,6 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -41,6 +44,21 @@ def pytest_configure(config: pytest.Config) -> None:
     if SHARED not in os.environ:
         os.environ[SHARED] = tempfile.mkdtemp(prefix="nas_tf_tests_")
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(SHARED)))
+
+
+_process, _malloc = psutil.Process(), ctypes.CDLL(ctypes.util.find_library("c"))
+_most_bytes = _LEAST_BYTES = 2 << 30
+
+
+@pytest.fixture(autouse=True)
+def bounded_memory() -> Iterator[None]:
+    """Frees graphs that are garbage, and returns their memory, after each gibibyte of growth."""
+    global _most_bytes
+    yield
+    if _process.memory_info().rss > _most_bytes:
+        gc.collect()
+        _malloc.malloc_trim(0)
+        _most_bytes = max(_LEAST_BYTES, _process.memory_info().rss + (1 << 30))
 
 
 @pytest.fixture(autouse=True)
