@@ -52,7 +52,7 @@ class GradientSearch:
     def __init__(self, config: Config, folder: Path) -> None:
         check(config)
         config = own_data.completed(config)
-        preflight.before_search(config)
+        preflight.before_gradient_search(config)
         pricing.check(config)
         self.config, self.folder = config, folder
         self.space = spaces.get(config.space)

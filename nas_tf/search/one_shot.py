@@ -43,8 +43,8 @@ class OneShot:
     """Evaluates candidates by a super-net; oracles and tuners use it as they do ``TwoStage``.
 
     A candidate is the super-net with all but its operations and moves turned off. Its batch
-    statistics are computed anew, on the same training batches for all candidates; the score is
-    that on meta-val.
+    statistics are computed on the same training batches for all candidates; the score is that on
+    meta-val.
 
     Args:
         config: Configuration of the search, whose ``search.supernet`` is a run by gradient.

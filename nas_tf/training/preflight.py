@@ -41,21 +41,28 @@ def before_search(config: Config) -> None:
             f"that a search could score {task.name} by: expected another data set, and "
             "nas-tf finetune to go over to this one"
         )
-    is_by_gradient = config.search.oracle == "gradient"
-    if not is_by_gradient:
-        _check_crop("stage_one.crop", config.stage_one.crop or data.view.crop, info.name)
-    count = _count(data.name, data.train_split)
+    _check_crop("stage_one.crop", config.stage_one.crop or data.view.crop, info.name)
     _check_boxes(config, data.name, data.train_split)
-    train_count = len(meta_split(count, seed=data.split_seed, fraction=data.meta_val_share)[0])
-    if is_by_gradient:
-        half = f"half of meta-train of {info.name}"
-        _steps("gradient.batch", config.gradient.batch, train_count // 2, half)
-        return
+    train_count = _meta_train_count(config)
     for key in ("stage_one", "stage_two"):
         stage = getattr(config, key)
         if stage is not None:
             steps = _steps(f"{key}.batch", stage.batch, train_count, f"meta-train of {info.name}")
             _check_warmup(f"{key}.schedule", stage.schedule, stage.epochs * steps)
+
+
+def before_gradient_search(config: Config) -> None:
+    """Raises if the super-net of this configuration cannot be trained and scored."""
+    info, data = dataset_info(config.data.name), config.data
+    _target(config)
+    _check_value("data.train_split", data.train_split, info.splits, info.name)
+    half = f"half of meta-train of {info.name}"
+    _steps("gradient.batch", config.gradient.batch, _meta_train_count(config) // 2, half)
+
+
+def _meta_train_count(config: Config) -> int:
+    data, count = config.data, _count(config.data.name, config.data.train_split)
+    return len(meta_split(count, seed=data.split_seed, fraction=data.meta_val_share)[0])
 
 
 def before_training(config: Config) -> None:

@@ -124,7 +124,6 @@ class OracleContract:
             trial.score for trial in oracle.trials.values() if trial.score is not None
         )
 
-    @pytest.mark.sampled(4)  # each value with an oracle of its own
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
     def test_a_score_that_is_no_number_fails_the_trial(self, tmp_path: Path, value: float) -> None:
         oracle = self.made(tmp_path, 3)
@@ -170,7 +169,7 @@ class OracleContract:
             killed(tmp_path / "complete", folder, lines[:cut])
             assert outcome(self.searched(folder, **given)) == outcome(complete), f"cut at {cut}"
 
-    @pytest.mark.sampled(4)  # each range with an oracle of its own
+    @pytest.mark.sampled(5)  # each range with an oracle of its own, PPO among them
     @pytest.mark.parametrize(("low", "high"), [(-3.2, -0.1), (1e-9, 4e-9), (-2.0, -2.0)])
     def test_a_failure_is_below_every_score_of_any_range(
         self, tmp_path: Path, low: float, high: float
