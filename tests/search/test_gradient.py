@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "denoise"
     search = GradientSearch(config(), folder)
     with pytest.raises(Killed):
-        search.run(on_trial=_kill)
+        search.run(on_epoch=_kill_after_the_second)
     assert [trial.trial for trial in Run(folder).trials] == ["epoch-2"]
     again = GradientSearch(config(), folder)
     assert again.resumed
@@ -70,8 +70,10 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _kill(trial: Any) -> None:
-    raise Killed
+def _kill_after_the_second(row: Mapping[str, Any]) -> None:
+    """Ends the search when all files of the epoch are written, and its checkpoint is not."""
+    if row["epoch"] == 2:
+        raise Killed
 
 
 def test_the_genotypes_of_the_last_epochs_are_trials(resumed: Path) -> None:
