@@ -8,6 +8,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from nas_tf.errors import ConfigError
+from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.functional import FLOAT32, Precision
 
 BFLOAT16_DENSE = Precision(tf.bfloat16, dense=True)
@@ -63,8 +64,17 @@ def compute_in_one_order() -> None:
 
 
 def without_fusion() -> None:
-    """Turns off TensorFlow's fusion of layers, which fails on a super-net and prints an error."""
+    """Turns off TensorFlow's fusion of layers, which fails on restoration and prints an error."""
     tf.config.optimizer.set_experimental_options({"remapping": False})
+
+
+def fuse_if_possible(blueprint: Blueprint) -> None:
+    """Turns off TensorFlow's fusion of layers for a network of the space of restoration.
+
+    Such a network is the only kind that has leaky ReLUs.
+    """
+    if any(layer.kind == "leaky_relu" for layer in blueprint.layers):
+        without_fusion()
 
 
 def strategy() -> tf.distribute.Strategy | None:

@@ -26,6 +26,7 @@ from nas_tf.networks.state import State
 from nas_tf.sizes import Size
 from nas_tf.tasks import Answer, Metrics, Outputs, Pass, Task
 from nas_tf.tasks.dense import LOGITS
+from nas_tf.training import hardware
 
 _PIXELS = 1 << 22
 """Pixels per update of the metrics; larger pictures are split into strips of rows."""
@@ -82,6 +83,7 @@ class Scorer:
         evaluation: Evaluation,
     ) -> None:
         check_evaluation(task, evaluation)
+        hardware.fuse_if_possible(blueprint_at(crop))
         self._task, self._crop, self._evaluation = task, crop, evaluation
         self._networks = [
             Functional(blueprint_at(_scaled(crop, scale)).deployed(), parts=parts)
@@ -232,6 +234,7 @@ def shipped(blueprint: Blueprint, state: State) -> Callable[[Any], Outputs]:
 
     Its argument is images, or taps for a decoder.
     """
+    hardware.fuse_if_possible(blueprint)
     network = Functional(blueprint.deployed(), parts=layouts(blueprint))
     trainable, statistics = _constants(state)
     return lambda inputs: network(inputs, trainable, statistics).outputs

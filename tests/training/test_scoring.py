@@ -9,12 +9,14 @@ import pytest
 import tensorflow as tf
 from msgspec import structs
 
-from nas_tf import config
+from nas_tf import config, networks
 from nas_tf.config.schema import Config, Evaluation
 from nas_tf.errors import ConfigError
+from nas_tf.networks.arrays import layouts
+from nas_tf.networks.state import from_arrays, initial_arrays
 from nas_tf.tasks import Depth
 from nas_tf.training import preflight, task_settings
-from nas_tf.training.scoring import Scorer, check_evaluation, metrics_of
+from nas_tf.training.scoring import Scorer, check_evaluation, metrics_of, shipped
 from nas_tf.training.shared_data import SharedData
 from tests.tasks.range_task import Range
 
@@ -72,3 +74,13 @@ def test_the_loss_is_the_mean_over_examples_of_uneven_batches() -> None:
     assert figures["loss"] == pytest.approx(loss)
     assert task.score(figures) == pytest.approx(math.exp(-loss))
     assert "loss" not in metrics_of(Depth()).result()
+
+
+def test_restoration_is_scored_without_an_error_of_tensorflow(capfd) -> None:
+    tf.config.optimizer.set_experimental_options({"remapping": True})
+    settings = networks.settings.search("restoration", width=2)
+    blueprint = networks.blueprint_of("hinas-sep3x3", 1, input_size=(32, 32), settings=settings)
+    state = from_arrays(layouts(blueprint), initial_arrays(blueprint, seed=1))
+    outputs = tf.function(shipped(blueprint, state), autograph=False)(tf.zeros((1, 32, 32, 3)))
+    assert np.isfinite(outputs["logits"]).all()
+    assert "failed" not in capfd.readouterr().err
