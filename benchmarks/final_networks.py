@@ -2,9 +2,10 @@
 
 python benchmarks/final_networks.py --out OUT --docs docs/results runs/camvid_auxcell-arch0 ...
 
-Takes folders of `nas-tf train` on one data set. Writes final_networks.md and .csv into --docs; the
-models, and a picture of images, truths and predictions, into --out, since the photographs may not
-be ours to publish. An existing model is not converted again.
+Takes folders of `nas-tf train` on one data set. Writes final_networks.md and .csv, or others by
+--name, into --docs; the models, and a picture of images, truths and predictions, into --out, since
+the photographs may not be ours to publish. An existing model is not converted again. --figure may
+be repeated; without it, the page shows the task's usual figure.
 """
 
 import argparse
@@ -75,11 +76,13 @@ def timed(networks: Sequence[Trained], rounds: int) -> dict[tuple[str, str, int]
     return {(row.name, row.runtime, row.threads): median(row.medians) for row in rows}
 
 
-def costs(networks: Sequence[Trained], times: Mapping[Any, float]) -> Iterator[str]:
+def costs(
+    networks: Sequence[Trained], times: Mapping[Any, float], figures: Sequence[str]
+) -> Iterator[str]:
     """Yields the rows of the table of costs, one per network."""
     runtimes = list(lite_runner.runtimes())
-    figure = networks[0].found.shipment.task.headline
-    columns = ["network", "epochs", "hours", "parameters", "multiply-adds", figure, "as int8"]
+    columns = ["network", "epochs", "hours", "parameters", "multiply-adds"]
+    columns += [name for figure in figures for name in (figure, f"{figure} as int8")]
     columns += ["int8 bytes", *(f"int8, {runtime}, 1 / 2 threads, ms" for runtime in runtimes)]
     yield f"| {' | '.join(columns)} |"
     yield f"|---|{'---:|' * (len(columns) - 1)}"
@@ -88,7 +91,8 @@ def costs(networks: Sequence[Trained], times: Mapping[Any, float]) -> Iterator[s
         cells = [item.name, str(sum(stage.epochs for stage in stages))]
         cells += [f"{item.record['seconds'] / 3600:.1f}", f"{about['parameters']:,}"]
         cells += [f"{about['multiply_adds'] / 1e9:.2f} B"]
-        cells += [f"{item.scores[kind].result[figure]:.4f}" for kind in ("keras", "int8")]
+        results = [item.scores[kind].result for kind in ("keras", "int8")]
+        cells += [f"{result[figure]:.4f}" for figure in figures for result in results]
         cells += [f"{len(item.models['int8']):,}"]
         for runtime in runtimes:
             own = (times[f"{item.name}-int8", runtime, threads] for threads in (1, 2))
@@ -131,7 +135,7 @@ def picture(networks: Sequence[Trained], path: Path) -> None:
 
 
 PAGE = """\
-# Trained networks beside each other
+# {title}
 
 Command: `python benchmarks/final_networks.py --out OUT {names}`, on {device}. Data: {data},
 trained on `{train}`, scored on `{split}` at {size}, one scale, no mirror images, last weights;
@@ -156,6 +160,9 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--docs", type=Path, required=True)
+    parser.add_argument("--name", default="final_networks", help="Name of the page.")
+    parser.add_argument("--title", default="Trained networks beside each other")
+    parser.add_argument("--figure", action="append", help="A figure of the task, such as ap50.")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     names = [folder.name for folder in arguments.runs]
@@ -165,26 +172,33 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
     found = [network_of(folder, arguments.out) for folder in arguments.runs]
     picture(found, arguments.out / "predictions.png")
-    rows = by_class(found)
-    with (arguments.docs / "final_networks.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
-    first = found[0]
+    page = arguments.docs / f"{arguments.name}.md"
+    with page.with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(by_class(found))
+    figures = arguments.figure or [found[0].found.shipment.task.headline]
+    text = page_text(found, arguments.title, figures, arguments.rounds)
+    page.write_text(text, encoding="utf-8")
+
+
+def page_text(networks: Sequence[Trained], title: str, figures: Sequence[str], rounds: int) -> str:
+    """Returns the page, with all models timed."""
+    first = networks[0]
     config = first.found.config
-    text = PAGE.format(
-        names=" ".join(f"runs/{item.name}" for item in found),
+    return PAGE.format(
+        title=title,
+        names=" ".join(f"runs/{item.name}" for item in networks),
         device=measure.device(),
         data=config.data.name,
         train=config.data.train_split,
         split=first.record["split"],
         size="x".join(map(str, first.found.shipment.size)),
         samples=SAMPLES,
-        rounds=arguments.rounds,
-        costs="\n".join(costs(found, timed(found, arguments.rounds))),
+        rounds=rounds,
+        costs="\n".join(costs(networks, timed(networks, rounds), figures)),
         figure=list(first.record["table"][0])[1],
-        classes="\n".join(_table(rows)),
-        commands="\n".join(f"- {item.name}: {_genotype(item)}" for item in found),
+        classes="\n".join(_table(by_class(networks))),
+        commands="\n".join(f"- {item.name}: {_genotype(item)}" for item in networks),
     )
-    (arguments.docs / "final_networks.md").write_text(text, encoding="utf-8")
 
 
 def _genotype(network: Trained) -> str:

@@ -174,7 +174,7 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         *(final("found", key) for key in ("mean_iou", "parameters", "multiply-adds")),
         *(final("arch0", key) for key in ("mean_iou", "parameters", "multiply-adds")),
         *(final("wacv-arch0", key) for key in ("parameters", "mean_iou")),
-        *(final(item, "as int8") for item in NETWORKS),
+        *(final(item, "mean_iou as int8") for item in NETWORKS),
         *(final(item, "int8, LiteRT, 1 / 2 threads, ms") for item in NETWORKS),
         final("found", "epochs"),
     ],
