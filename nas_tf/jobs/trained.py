@@ -34,6 +34,7 @@ from nas_tf.training import from_config, own_data
 from nas_tf.training.from_config import Phase
 from nas_tf.training.full_run import BEST, CONFIG, GENOTYPE, LAST, RESULT
 from nas_tf.training.scoring import Split
+from nas_tf.training.task_settings import task_of
 from serving.images import as_bytes
 from serving.shipment import Shipment
 
@@ -281,7 +282,8 @@ def _loaded(
     origin: dict[str, Any],
 ) -> LoadedNetwork:
     size = size or from_config.geometry(config).size
-    task, info = from_config.task_for(config), dataset_info(config.data.name)
+    info = dataset_info(config.data.name)
+    task = task_of(info, config.data.target, config.task)
     facts: dict[str, Any] = {
         "space": genotype.space,
         "genotype": json.loads(str(genotype)),
