@@ -113,7 +113,9 @@ def remarks(
     if "psnr" in (compared["keras"].result if compared else {}):
         figures = {name: parity.result["psnr"] for name, parity in compared.items()}
         reference = figures.pop("keras")
-        costs = ", ".join(f"{name} {reference - value:.2f}" for name, value in figures.items())
+        costs = ", ".join(
+            f"{name} {round(reference - value, 2) + 0.0:.2f}" for name, value in figures.items()
+        )
         found.append(f"PSNR of the Keras model: {reference:.2f} dB; dB that formats cost: {costs}")
     if any(path.suffix == ".tflite" for path in written.values()) and min(geometry.size) < least:
         found.append(
