@@ -43,6 +43,12 @@ class Served:
         """
         files = tf.TensorSpec((None,), tf.string, name=FILES)
         of_images = {DEFAULT: self._answer, LOGITS: dict, **self._task.signatures()}
+        if self._answer_size:
+            of_images = {
+                name: decode
+                for name, decode in of_images.items()
+                if name not in self._task.float_signatures
+            }
         of_files = self.pictured if self._answer_size else self.pictured_by_part
         return {
             FILES: of_files.get_concrete_function(files),

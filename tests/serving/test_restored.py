@@ -23,7 +23,7 @@ from serving import deployment, images, load_test, onnx, saved_model, tflite, wh
 from serving.client import Client
 from serving.lite_runner import LiteModel
 from serving.shipment import AT_ONCE, Shipment
-from serving.signatures import DEFAULT, FILES
+from serving.signatures import DEFAULT, FILES, LOGITS, Served
 from tests.serving.endpoint import served
 from tests.serving.shipped import pictures
 
@@ -221,6 +221,11 @@ def test_deformable_networks_keep_a_fixed_size() -> None:
     assert not item.any_size
     assert item.open_geometry == item.geometry
     assert item.geometry.margin > 0
+    signatures = Served(item).signatures()
+    assert signatures.keys() == {DEFAULT, LOGITS, FILES}
+    pixels = photograph((70, 41))
+    (png,) = signatures[FILES](tf.constant([file_of(pixels)]))["restored_png_bytes"].numpy()
+    assert images.decode_map(png).shape == (70, 41)
 
 
 @pytest.mark.slow
