@@ -4,11 +4,15 @@ A picture is resized by a rule, then padded to the input's size, or covered by o
 of it if it is larger. Each pixel's prediction comes from the window whose centre is nearest and is
 enlarged to the picture's own size by the nearest pixel. Training resizes by the same rule, and
 scoring, prediction and exported signatures all call this module, so that they agree.
+
+A network whose layers all have the size of its image can take smaller images as well: nothing is
+padded then. If its windows share all that it reads around a pixel, they give what the picture as a
+whole would.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
@@ -20,6 +24,7 @@ GREY = 127
 _LONGEST = 1 << 16
 OVERLAP = 4
 """Neighbouring windows share at least 1 / ``OVERLAP`` of their side."""
+Sides: TypeAlias = tuple[int | tf.Tensor, int | tf.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +89,16 @@ class InputGeometry:
         resize: Rule that resizes a picture first.
         windows: If true, windows cover a picture that is still larger; otherwise it is shrunk
             until it fits, as for poses, whose joints no window may separate.
+        any_size: If true, the network takes smaller images too, and a picture is not padded.
+        margin: The pixels around a pixel that the network reads. Windows share twice as many, but
+            at most half of their side.
     """
 
     size: Size
     resize: Resize = Resize()
     windows: bool = True
+    any_size: bool = False
+    margin: int = 0
 
     @classmethod
     def of(cls, about: Mapping[str, Any]) -> "InputGeometry":
@@ -98,12 +108,20 @@ class InputGeometry:
             size = _sides(given["size"])
             if "resize" not in given:
                 return cls(size, Resize(exact=size))
-            return cls(size, Resize.of(given["resize"]), bool(given["windows"]))
+            any_size, margin = bool(given.get("any_size")), given.get("margin", 0)
+            if margin:
+                _side(margin)
+            return cls(size, Resize.of(given["resize"]), bool(given["windows"]), any_size, margin)
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(
                 f"the model's metadata state input {given}, expected size, resize and windows as "
                 "nas-tf export writes them"
             ) from error
+
+    @property
+    def least_side(self) -> int:
+        """The smallest side of windows that give what the picture as a whole would."""
+        return 4 * self.margin
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the geometry as it is written to metadata."""
@@ -113,6 +131,8 @@ class InputGeometry:
             "windows": self.windows,
             "overlap": 1 / OVERLAP,
             "padding": GREY,
+            **({"any_size": True} if self.any_size else {}),
+            **({"margin": self.margin} if self.margin else {}),
         }
 
     def resized_size(self, own: tf.Tensor) -> tf.Tensor:
@@ -130,16 +150,16 @@ class InputGeometry:
         """Returns the windows [count, height, width, 3] of a picture, as bytes, row by row."""
         picture = resized(picture, self.resized_size(tf.shape(picture)[:2]))
         size = tf.shape(picture, tf.int64)[:2]
-        rows, columns = (_starts(size[n], self.size[n]) for n in (0, 1))
+        height, width = self._window(size)
+        rows, columns = self._starts(size, (height, width))
         before = tf.stack([tf.maximum(-rows[0], 0), tf.maximum(-columns[0], 0)])
-        after = tf.maximum(tf.constant(self.size, tf.int64) - size - before, 0)
+        after = tf.maximum(_stacked((height, width)) - size - before, 0)
         padding = tf.concat([tf.stack([before, after], axis=1), [[0, 0]]], axis=0)
         padded = tf.pad(picture, padding, constant_values=tf.cast(GREY, picture.dtype))
-        height, width = self.size
         for axis, (starts, side) in enumerate(((rows, height), (columns, width))):
             indices = starts[:, None] + before[axis] + tf.range(side, dtype=tf.int64)
             padded = tf.gather(padded, tf.reshape(indices, [-1]), axis=axis)
-        shape = (tf.size(rows), height, tf.size(columns), width, 3)
+        shape = (_count(rows), height, _count(columns), width, 3)
         windows = tf.transpose(tf.reshape(padded, shape), (0, 2, 1, 3, 4))
         return tf.reshape(windows, (-1, height, width, 3))
 
@@ -147,21 +167,33 @@ class InputGeometry:
         """Joins maps [count, height, width, ...] of the windows to one of the picture's size."""
         own = tf.cast(own, tf.int64)
         size = self.resized_size(own)
-        rows, columns = (_starts(size[n], self.size[n]) for n in (0, 1))
-        height, width = self.size
+        height, width = self._window(size)
+        rows, columns = self._starts(size, (height, width))
         channels = tuple(maps.shape[3:])
-        grid = tf.reshape(maps, (tf.size(rows), tf.size(columns), height, width, *channels))
+        grid = tf.reshape(maps, (_count(rows), _count(columns), height, width, *channels))
         grid = tf.transpose(grid, (0, 2, 1, 3, 4)[: 4 + len(channels)])
-        grid = tf.reshape(grid, (tf.size(rows) * height, tf.size(columns) * width, *channels))
+        grid = tf.reshape(grid, (_count(rows) * height, _count(columns) * width, *channels))
         grid = tf.gather(grid, _sources(own[0], size[0], height, rows), axis=0)
         return tf.gather(grid, _sources(own[1], size[1], width, columns), axis=1)
 
     def points(self, points: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
         """Maps points [..., (x, y)] in the input to the picture, which must have one window."""
         size = self.resized_size(own)
-        starts = [_starts(size[n], self.size[n])[0] for n in (1, 0)]
+        starts = [axis[0] for axis in reversed(self._starts(size, self._window(size)))]
         factors = tf.cast(own, tf.float32) / tf.cast(size, tf.float32)
         return (points + tf.cast(tf.stack(starts), tf.float32) + 0.5) * factors[::-1] - 0.5
+
+    def _window(self, size: tf.Tensor) -> Sides:
+        """Returns height and width of the windows of a picture of a size."""
+        if not self.any_size:
+            return self.size
+        height, width = tf.unstack(tf.minimum(size, tf.constant(self.size, tf.int64)))
+        return height, width
+
+    def _starts(self, size: tf.Tensor, window: Sides) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the starts of the rows and of the columns of windows."""
+        rows, columns = (_starts(size[n], window[n], self.margin) for n in (0, 1))
+        return rows, columns
 
 
 def resized(picture: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
@@ -200,16 +232,27 @@ def _scaled(size: tf.Tensor, target: int | tf.Tensor, side: tf.Tensor) -> tf.Ten
     return tf.maximum((2 * size * target + side) // (2 * side), 1)
 
 
-def _starts(length: tf.Tensor, window: int) -> tf.Tensor:
+def _stacked(sides: Sides) -> tf.Tensor:
+    return tf.stack([tf.cast(side, tf.int64) for side in sides])
+
+
+def _count(starts: tf.Tensor) -> tf.Tensor:
+    return tf.size(starts, out_type=tf.int64)
+
+
+def _starts(length: tf.Tensor, window: int | tf.Tensor, margin: int) -> tf.Tensor:
     """Returns the starts of windows along an axis; negative if one exceeds the picture."""
-    step = window - window // OVERLAP
+    window = tf.cast(window, tf.int64)
+    step = window - tf.maximum(window // OVERLAP, tf.minimum(window // 2, 2 * margin))
     beyond = tf.maximum(length - window, 0)
     count = 1 + (beyond + step - 1) // step
     spread = tf.range(count) * beyond // tf.maximum(count - 1, 1)
     return tf.where(length <= window, -((window - length) // 2), spread)
 
 
-def _sources(own: tf.Tensor, length: tf.Tensor, window: int, starts: tf.Tensor) -> tf.Tensor:
+def _sources(
+    own: tf.Tensor, length: tf.Tensor, window: int | tf.Tensor, starts: tf.Tensor
+) -> tf.Tensor:
     """Returns each pixel's index, along an axis, in the concatenation of the windows."""
     nearest = _nearest(own, length)
     borders = (starts[:-1] + window + starts[1:]) // 2

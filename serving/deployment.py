@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -163,11 +164,21 @@ def _check(folder: Path, name: str, release: Release, image: str | None) -> None
         )
 
 
-def write_jetson(path: Path) -> Path:
-    """Writes, next to an ONNX model, the script that builds engines from it on a Jetson."""
+def write_jetson(path: Path, shapes: Mapping[str, Sequence[int]] | None = None) -> Path:
+    """Writes, next to an ONNX model, the script that builds engines from it on a Jetson.
+
+    Args:
+        path: The path of the model.
+        shapes: The ``min``, ``opt`` and ``max`` shape of the image of a model that takes any
+            height and width; None if they are fixed.
+    """
+    given = " ".join(
+        f"--{name}Shapes=image:{'x'.join(map(str, shape))}"
+        for name, shape in (shapes or {}).items()
+    )
     text = (resources.files("serving") / "deploy" / "jetson.sh").read_text(encoding="utf-8")
     script = path.with_suffix(".jetson.sh")
-    script.write_text(text, encoding="utf-8")
+    script.write_text(text.replace('shapes=""', f'shapes="{given}"'), encoding="utf-8")
     script.chmod(0o755)
     return script
 

@@ -62,7 +62,8 @@ class LiteModel:
         (self._input,) = self._interpreter.get_input_details()
         self.size = tuple(int(side) for side in self._input["shape"][1:3])
         self._run = self._interpreter.get_signature_runner()
-        self._task = tasks.of_model(lite_metadata.attached_to(content))
+        about = lite_metadata.attached_to(content)
+        self._task, self._any_size = tasks.of_model(about), _takes_any_size(about)
 
     @property
     def partitions(self) -> int:
@@ -79,9 +80,11 @@ class LiteModel:
     def __call__(self, images: np.ndarray) -> Mapping[str, Any]:
         """Returns the answers to uint8 images [batch, height, width, 3], run one after another.
 
-        If the model returns an undecoded answer, such as heatmaps, its task decodes it here.
+        If the model returns an undecoded answer, such as heatmaps, its task decodes it here. A
+        model whose layers all have the size of its image takes images of other sizes, too.
         """
-        if images.dtype != np.uint8 or images.shape[1:] != (*self.size, 3):
+        wanted = (*(images.shape[1:3] if self._any_size else self.size), 3)
+        if images.dtype != np.uint8 or images.shape[1:] != wanted:
             raise DataError(
                 f"images are {images.dtype} of shape {images.shape[1:]}, expected uint8 of "
                 f"{(*self.size, 3)}"
@@ -90,3 +93,8 @@ class LiteModel:
         single = [self._run(image=image[None].astype(dtype)) for image in images]
         batched = {name: np.concatenate([answer[name] for answer in single]) for name in single[0]}
         return batched if self._task is None else self._task.decoded(batched)
+
+
+def _takes_any_size(about: Mapping[str, Any]) -> bool:
+    given = about.get("input", {})
+    return isinstance(given, Mapping) and bool(given.get("any_size"))

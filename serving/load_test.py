@@ -13,6 +13,9 @@ from serving.client import Client
 from serving.signatures import DEFAULT, FILES, IMAGES
 from serving.wire import TensorShape
 
+_SIDE = 256
+"""The side of images of noise, where a model takes any size."""
+
 
 @dataclass(frozen=True)
 class Load:
@@ -67,14 +70,16 @@ def noise_request(client: Client, signature: str, batch: int) -> Callable[[], ob
     by_files = FILES in signatures[signature].inputs
     sized = signatures.get(DEFAULT if by_files else signature)
     shape = sized.inputs[IMAGES].shape if sized and IMAGES in sized.inputs else ()
-    if len(shape) != 4 or None in shape[1:]:
+    if len(shape) != 4 or shape[1:].count(None) not in (0, 2) or shape[3] is None:
         raise ConfigError(
             f"signature {signature} takes {_list(signatures[signature].inputs)}, expected images "
-            "of a fixed size, as a model that nas-tf export wrote does"
+            "of a fixed size or of any, as a model that nas-tf export wrote does"
         )
-    noise = np.random.default_rng(1).integers(0, 256, (batch, *shape[1:]), dtype=np.uint8)
+    sides = [_SIDE if side is None else side for side in shape[1:]]
+    noise = np.random.default_rng(1).integers(0, 256, (batch, *sides), dtype=np.uint8)
     if not by_files:
-        return lambda: client.predict(noise, signature=signature)
+        typed = noise.astype(sized.inputs[IMAGES].dtype)
+        return lambda: client.predict(typed, signature=signature)
     files = [tf.io.encode_jpeg(image).numpy() for image in noise]
     return lambda: client.predict_files(files)
 

@@ -1,6 +1,7 @@
 """A shipment as ONNX, from which TensorRT builds engines on a Jetson; checked in ONNX Runtime.
 
 The batch is one and every size is fixed, which suits TensorRT best: the device computes no shapes.
+Networks that restore pictures, whose layers all have one size, take any height and width instead.
 Images are floats of 0–255; bytes are int32, which all versions of TensorRT can output.
 
 Deformable convolutions gather, which every runtime can. ``deform_conv`` makes each a node
@@ -52,10 +53,11 @@ def convert(shipment: Shipment, *, deform_conv: bool = False) -> bytes:
     network = graph.network(shipment.blueprint, shipment.arrays, own=own)
 
     def run(image: tf.Tensor) -> Answer:
-        undecoded = shipment.task.undecoded(network(images.normalised(image)), shipment.size)
+        outputs = network(images.normalised(image))
+        undecoded = shipment.task.undecoded(outputs, shipment.answer_size)
         return {name: _without_bytes(values) for name, values in undecoded.items()}
 
-    spec = tf.TensorSpec((1, *shipment.size, 3), tf.float32, name=IMAGE)
+    spec = tf.TensorSpec((1, *shipment.image_shape), tf.float32, name=IMAGE)
     function = tf.function(run, autograph=False, input_signature=[spec])
     with quiet.converting(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -67,6 +69,8 @@ def convert(shipment: Shipment, *, deform_conv: bool = False) -> bytes:
         )
     if deform_conv:
         _raise_opset(model)
+    if shipment.any_size:
+        _name_sides(model)
     for name, value in (("name", shipment.name), ("weights_sha256", shipment.digest)):
         entry = model.metadata_props.add()
         entry.key, entry.value = name, value
@@ -107,6 +111,13 @@ def _raise_opset(model: Any) -> None:
         if not each.domain:
             each.version = OPSET_OF_DEFORM_CONV
     model.ir_version = _import("onnx").helper.find_min_ir_version_for(model.opset_import)
+
+
+def _name_sides(model: Any) -> None:
+    """Names height and width of an image and of its answers, which tf2onnx numbers."""
+    for each in (*model.graph.input, *model.graph.output):
+        for axis, name in ((1, "height"), (2, "width")):
+            each.type.tensor_type.shape.dim[axis].dim_param = name
 
 
 class OnnxModel:

@@ -1,7 +1,7 @@
 """Compares formats on the same images: the figures of each, and its agreement with Keras."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class Parity:
 
 def keras_answers(shipment: Shipment) -> Answers:
     """Returns the answers of the Keras model, before anything is folded or converted."""
-    model = realise(shipment.shipped, name="reference")
+    model = realise(replace(shipment.shipped, dynamic=shipment.any_size), name="reference")
     fill_model(model, shipment.arrays)
 
     @tf.function(autograph=False)
@@ -45,7 +45,7 @@ def keras_answers(shipment: Shipment) -> Answers:
         outputs = model(images.normalised(pixels), training=False)
         if not isinstance(outputs, Mapping):
             outputs = dict.fromkeys(shipment.shipped.outputs, outputs)
-        return shipment.task.answer(outputs, shipment.size)
+        return shipment.task.answer(outputs, shipment.answer_size)
 
     def ask(pixels: np.ndarray) -> Answer:
         return {name: values.numpy() for name, values in run(tf.constant(pixels)).items()}
@@ -102,7 +102,8 @@ def _of_whole(
         found = {name: ask(windows) for name, ask in models.items()}
         return {name: {key: maps[key] for key in task.primary} for name, maps in found.items()}
 
-    for scored in pictures.predictions(answer, _BATCH):
+    batch = 1 if pictures.geometry.any_size else _BATCH
+    for scored in pictures.predictions(answer, batch):
         yield scored.target[None], tf.nest.map_structure(lambda x: x[None], scored.prediction)
 
 

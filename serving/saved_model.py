@@ -102,7 +102,9 @@ def answers(folder: Path) -> Callable[[np.ndarray], Mapping[str, Any]]:
 def _write(shipment: Shipment, partial: Path) -> None:
     partial.mkdir(parents=True)
     source = partial / METADATA
-    source.write_text(json.dumps(shipment.about(), indent=1) + "\n", encoding="utf-8")
+    source.write_text(
+        json.dumps(shipment.about(shipment.open_geometry), indent=1) + "\n", encoding="utf-8"
+    )
     assets = tf.Module()
     assets.metadata = tf.saved_model.Asset(str(source))
     with quiet.converting():

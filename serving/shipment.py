@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import metadata
 from typing import Any
@@ -20,6 +20,10 @@ from nas_tf.tasks import Task
 SCHEMA = 1
 SMALLEST, LARGEST = 32, 4096
 """Smallest and largest side of the images that a network may be shipped for."""
+AT_ONCE = 1024
+"""The largest side of the parts of a picture that a network of any size computes at once."""
+_OF_FIXED_SIZE = ("zero", "deformable")
+"""Kinds of layers that converted models compute at a fixed size only."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +69,53 @@ class Shipment:
         return self.blueprint.input_size
 
     @cached_property
+    def any_size(self) -> bool:
+        """True if the network takes images of any size.
+
+        It does where a task keeps the size of pictures and all layers have the size of the image,
+        unless one is of a kind that converters do not take at any size.
+        """
+        kinds = {layer.kind for layer in self.shipped.layers}
+        return self._keeps_size and kinds.isdisjoint(_OF_FIXED_SIZE)
+
+    @cached_property
+    def _keeps_size(self) -> bool:
+        """True if every layer has the size of the image, as pictures of the task must."""
+        return self.task.own_size and all(x.size == self.size for x in self.shipped.layers)
+
+    @property
+    def answer_size(self) -> Size | None:
+        """Height and width of answers, None if they are those of the image."""
+        return None if self.any_size else self.size
+
+    @property
+    def image_shape(self) -> tuple[int | None, int | None, int]:
+        """The shape of an image in a format whose images may be of any size."""
+        return (None, None, 3) if self.any_size else (*self.size, 3)
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]] | None:
+        """The smallest, usual and largest images of an engine, None if their size is fixed."""
+        if not self.any_size:
+            return None
+        largest = tuple(max(AT_ONCE, side) for side in self.size)
+        sides = {"min": (SMALLEST, SMALLEST), "opt": self.size, "max": largest}
+        return {name: (1, *pair, 3) for name, pair in sides.items()}
+
+    @cached_property
     def geometry(self) -> InputGeometry:
         """The mapping of pictures of any size to the input, and of answers back."""
         resize = Resize(exact=self.size) if self.resize is None else self.resize
-        return InputGeometry(self.size, resize, self.task.windows)
+        fixed = InputGeometry(self.size, resize, self.task.windows)
+        if not self._keeps_size:
+            return fixed
+        read = cost(self.shipped).receptive_field or self.size
+        return replace(fixed, any_size=self.any_size, margin=max(read) // 2)
+
+    @property
+    def open_geometry(self) -> InputGeometry:
+        """The geometry of a format whose images may be of any size: pictures in large parts."""
+        return replace(self.geometry, size=(AT_ONCE, AT_ONCE)) if self.any_size else self.geometry
 
     @cached_property
     def shipped(self) -> Blueprint:
@@ -84,14 +131,18 @@ class Shipment:
             digest.update(self.arrays[layer, role].astype("<f4").tobytes())
         return digest.hexdigest()
 
-    def about(self) -> dict[str, Any]:
-        """Returns the metadata that exported files carry."""
+    def about(self, geometry: InputGeometry | None = None) -> dict[str, Any]:
+        """Returns the metadata that exported files carry, with the geometry of their format."""
         network_cost = cost(self.shipped)
         return {
             "schema": SCHEMA,
             "name": self.name,
             "task": self.task.name,
-            "input": {**self.geometry.to_dict(), "channels": "RGB", "dtype": "uint8"},
+            "input": {
+                **(geometry or self.geometry).to_dict(),
+                "channels": "RGB",
+                "dtype": "uint8",
+            },
             "parameters": network_cost.params,
             "multiply_adds": network_cost.madds,
             "weights_sha256": self.digest,

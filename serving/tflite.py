@@ -78,7 +78,7 @@ def _in_float(model: bytes) -> dict[str, list[str]]:
 
 
 def _converter(
-    shipment: Shipment, answer: Callable[[Outputs, Size], Answer]
+    shipment: Shipment, answer: Callable[[Outputs, Size | None], Answer]
 ) -> tf.lite.TFLiteConverter:
     """Returns a converter for one float image; a cast from bytes is an operation no delegate runs.
 
@@ -87,7 +87,7 @@ def _converter(
     network = graph.network(shipment.blueprint, shipment.arrays)
 
     def run(image: tf.Tensor) -> Answer:
-        return answer(network(images.normalised(image)), shipment.size)
+        return answer(network(images.normalised(image)), shipment.answer_size)
 
     module = tf.Module()
     module.run = tf.function(run, autograph=False)

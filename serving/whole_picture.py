@@ -10,8 +10,9 @@ from nas_tf.input_geometry import InputGeometry
 from nas_tf.tasks import Answer
 
 Ask = Callable[[np.ndarray], Answer]
-"""A function from uint8 images [batch, height, width, 3] of the network's size to answers."""
+"""A function from uint8 images [batch, height, width, 3], of the network's size, to answers."""
 _BATCH = 8
+"""The number of windows of the input's size in a request; larger parts are sent one by one."""
 
 
 def answer(ask: Ask, about: Mapping[str, Any], picture: np.ndarray) -> Answer:
@@ -28,7 +29,8 @@ def answer(ask: Ask, about: Mapping[str, Any], picture: np.ndarray) -> Answer:
     """
     geometry = InputGeometry.of(about)
     windows = geometry.cut(picture).numpy()
-    parts = [ask(windows[first : first + _BATCH]) for first in range(0, len(windows), _BATCH)]
+    batch = 1 if geometry.any_size else _BATCH
+    parts = [ask(windows[first : first + batch]) for first in range(0, len(windows), batch)]
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     task = tasks.of_model(about, joined)
     if task is None:

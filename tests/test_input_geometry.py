@@ -92,8 +92,11 @@ def test_a_pose_has_one_window_and_its_points_come_back(
 )
 def test_rules_of_resizing(rule: Resize, expected: tuple[int, int]) -> None:
     assert tuple(rule.size((300, 200)).numpy()) == expected
-    geometry = InputGeometry((64, 96), rule)
-    assert InputGeometry.of({"input": geometry.to_dict()}) == geometry
+    for geometry in (
+        InputGeometry((64, 96), rule),
+        InputGeometry((64, 96), rule, any_size=True, margin=9),
+    ):
+        assert InputGeometry.of({"input": geometry.to_dict()}) == geometry
 
 
 def test_a_smaller_picture_is_padded_with_grey_all_round() -> None:
@@ -106,6 +109,22 @@ def test_neighbouring_windows_share_a_quarter() -> None:
     picture = numbered((16, 80))
     windows = InputGeometry((16, 32)).cut(picture).numpy()
     assert windows[:, 0, 0, 1].tolist() == [0, 24, 48]
+
+
+def test_a_smaller_picture_is_not_padded_if_a_network_takes_any_size() -> None:
+    geometry, picture = InputGeometry((16, 32), any_size=True), numbered((9, 80))
+    windows = geometry.cut(picture)
+    assert windows.shape == (3, 9, 32, 3)
+    np.testing.assert_array_equal(geometry.joined(windows, (9, 80)), picture)
+
+
+@pytest.mark.parametrize(
+    ("margin", "starts"),
+    [(4, [0, 24, 48]), (5, [0, 16, 32, 48]), (8, [0, 16, 32, 48]), (99, [0, 16, 32, 48])],
+)
+def test_windows_share_the_margin_of_both_but_at_most_half(margin: int, starts: list[int]) -> None:
+    windows = InputGeometry((16, 32), margin=margin).cut(numbered((16, 80))).numpy()
+    assert windows[:, 0, 0, 1].tolist() == starts
 
 
 def test_each_pixel_is_of_the_window_whose_centre_is_nearest() -> None:
@@ -123,6 +142,8 @@ def test_each_pixel_is_of_the_window_whose_centre_is_nearest() -> None:
         {"size": [64, 96], "resize": {"longest": 5}, "windows": True},
         {"size": [64, 96], "resize": {"longer": "5"}, "windows": True},
         {"size": [64, 96], "resize": {"longer": 5}},
+        {"size": [64, 96], "resize": {}, "windows": True, "margin": -3},
+        {"size": [64, 96], "resize": {}, "windows": True, "margin": "9"},
     ],
 )
 def test_damaged_metadata_are_one_line(damaged: dict) -> None:

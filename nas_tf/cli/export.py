@@ -15,6 +15,7 @@ from nas_tf.cli import options, tables, timing
 from nas_tf.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from nas_tf.input_geometry import InputGeometry
     from nas_tf.jobs.trained import LoadedNetwork
     from serving.parity import Parity
 
@@ -100,6 +101,29 @@ def command(
         )
     compared = _compare(network, written, check, console) if check else {}
     _print_table(written, compared, network.shipment.task.headline)
+    for line in remarks(written, compared, network.shipment.geometry):
+        tables.console().print(line)
+
+
+def remarks(
+    written: "Mapping[str, Path]", compared: "Mapping[str, Parity]", geometry: "InputGeometry"
+) -> list[str]:
+    """Returns what the formats cost in PSNR, and whether the borders of tiles may show."""
+    found, least = [], geometry.least_side
+    if "psnr" in (compared["keras"].result if compared else {}):
+        figures = {name: parity.result["psnr"] for name, parity in compared.items()}
+        reference = figures.pop("keras")
+        costs = ", ".join(
+            f"{name} {round(reference - value, 2) + 0.0:.2f}" for name, value in figures.items()
+        )
+        found.append(f"PSNR of the Keras model: {reference:.2f} dB; dB that formats cost: {costs}")
+    if any(path.suffix == ".tflite" for path in written.values()) and min(geometry.size) < least:
+        found.append(
+            f"tiles of {'x'.join(map(str, geometry.size))} share less than the {geometry.margin} "
+            f"pixels that the network reads on each side, expected --input {least}x{least} or "
+            "larger for pictures without borders of tiles"
+        )
+    return found
 
 
 def _formats(text: str) -> list[str]:

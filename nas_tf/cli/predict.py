@@ -54,7 +54,8 @@ def command(
     """Draw the predictions of a network on pictures of any size.
 
     MODEL is a TFLite file or a version of a SavedModel that `nas-tf export` wrote. A picture is
-    resized as in training, and its prediction is resized to the picture's own size.
+    resized as in training, and its prediction is resized to the picture's own size. A restored
+    picture covers the degraded one.
 
     \b
     nas-tf predict exports/street/street-int8.tflite photo.jpg

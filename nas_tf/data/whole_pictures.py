@@ -72,6 +72,9 @@ class WholePictures:
         windows: list[np.ndarray] = []
         maps: list[Any] = []
         for cut, target, size in self.windows():
+            if windows and windows[0].shape != cut.shape[1:]:
+                maps += _maps_by_window(predict(np.stack(windows)))
+                windows.clear()
             waiting.append((len(cut), target, size))
             windows += list(cut)
             while len(windows) >= batch:

@@ -101,7 +101,7 @@ def _convert(shipment: Shipment, kind: str, path: Path, samples: list[np.ndarray
         saved_model.write(shipment, path.parent, version=int(path.name))
     elif kind in _ONNX:
         files.write(path, onnx.convert(shipment, deform_conv=kind != "onnx"))
-        deployment.write_jetson(path)
+        deployment.write_jetson(path, shipment.shapes)
     else:
         files.write(path, tflite.convert(shipment, kind, samples))
 

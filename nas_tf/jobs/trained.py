@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,11 +28,13 @@ from nas_tf.networks.model_files import read_model
 from nas_tf.networks.state import Arrays, arrays_of_model, fill_model, initial_arrays
 from nas_tf.runs import Run, TrialRecord, filenames
 from nas_tf.search import candidate_models
+from nas_tf.search.gradient import ORACLE
 from nas_tf.sizes import Size
 from nas_tf.training import from_config, own_data
 from nas_tf.training.from_config import Phase
 from nas_tf.training.full_run import BEST, CONFIG, GENOTYPE, LAST, RESULT
 from nas_tf.training.scoring import Split
+from nas_tf.training.task_settings import task_of
 from serving.images import as_bytes
 from serving.shipment import Shipment
 
@@ -73,6 +76,8 @@ class LoadedNetwork:
         """Yields single images of the training split, for calibrating the ranges of int8."""
         pictures = self.pictures(self.config.data.train_split, count)
         if isinstance(pictures, WholePictures):
+            geometry = replace(pictures.geometry, any_size=False)
+            pictures = replace(pictures, geometry=geometry)
             windows = (window for group, _, _ in pictures.windows() for window in group)
             yield from itertools.islice(windows, count)
             return
@@ -202,6 +207,8 @@ def add_result(folder: Path, figures: Mapping[str, Any]) -> None:
 def _of_search(run: Run, trial: str | None, rank: int, size: Size | None) -> LoadedNetwork:
     """Loads a trial as the search trained it: the named one, or that of a rank."""
     config = load_saved(run.folder / filenames.CONFIG)
+    if run.info.oracle == ORACLE or config.search.supernet:
+        raise _without_weights(run, trial, rank)
     chosen = _saved_trial(run, trial, rank)
     arrays = from_config.encoder_arrays(config) | candidate_models.read_arrays(
         run.folder, chosen.trial
@@ -215,6 +222,27 @@ def _of_search(run: Run, trial: str | None, rank: int, size: Size | None) -> Loa
     }
     name = f"{run.folder.resolve().name}-{chosen.trial}"
     return _loaded(name, chosen.parsed, config, "search", size, arrays, origin)
+
+
+def _without_weights(run: Run, trial: str | None, rank: int) -> ConfigError:
+    """Returns the error of a run whose networks have the weights of a super-net alone."""
+    completed = run.best(len(run.completed))
+    chosen = [
+        candidate
+        for number, candidate in enumerate(completed, 1)
+        if (number == rank if trial is None else is_named(candidate, trial))
+    ]
+    if not chosen:
+        names = ", ".join(sorted(candidate.trial for candidate in completed)) or "none yet"
+        wanted = f"trial {trial}" if trial else f"trial of rank {rank}"
+        return ConfigError(f"{run.folder} has no {wanted}, expected one of: {names}")
+    command = shlex.join(
+        ["nas-tf", "train", chosen[0].genotype, "--config", str(run.folder / filenames.CONFIG)]
+    )
+    return ConfigError(
+        f"{run.folder} has the weights of a super-net, and none of trial {chosen[0].trial} alone, "
+        f"expected a training of its genotype: {command}"
+    )
 
 
 def _saved_trial(run: Run, trial: str | None, rank: int) -> TrialRecord:
@@ -254,7 +282,8 @@ def _loaded(
     origin: dict[str, Any],
 ) -> LoadedNetwork:
     size = size or from_config.geometry(config).size
-    task, info = from_config.task_for(config), dataset_info(config.data.name)
+    info = dataset_info(config.data.name)
+    task = task_of(info, config.data.target, config.task)
     facts: dict[str, Any] = {
         "space": genotype.space,
         "genotype": json.loads(str(genotype)),

@@ -98,6 +98,11 @@ class Task(ABC):
     windows: bool = False
     """True if a picture larger than the input is cut into windows, whose answers can be joined;
     otherwise it is shrunk."""
+    float_signatures: ClassVar[tuple[str, ...]] = ()
+    """The names of those ``signatures`` whose images are floats of 0–255, which may exceed it.
+
+    Networks of any size have them.
+    """
     own_size: bool = False
     """True if pictures are scored at their own size, as resizing changes what is predicted."""
 

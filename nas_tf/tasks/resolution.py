@@ -18,9 +18,10 @@ def aligned(
     return nearest(encoded, tf.shape(logits)[1:3]), tf.cast(logits, tf.float32)
 
 
-def enlarged(logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Returns logits in single precision, resized bilinearly."""
-    return tf.image.resize(tf.cast(logits, tf.float32), size)
+def enlarged(logits: tf.Tensor, size: tf.Tensor | None) -> tf.Tensor:
+    """Returns logits in single precision, resized bilinearly; at their own size for None."""
+    in_full = tf.cast(logits, tf.float32)
+    return in_full if size is None else tf.image.resize(in_full, size)
 
 
 def nearest(encoded: tf.Tensor, size: tf.Tensor) -> tf.Tensor:

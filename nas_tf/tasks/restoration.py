@@ -1,6 +1,6 @@
 """Image restoration: the clean picture behind noise, rain or another degradation."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -46,6 +46,7 @@ class Restoration(MapTask):
     headline = "ssim"
     primary = ("restored",)
     own_size = True
+    float_signatures = ("floats",)
     target = TargetSpec("clean", _PADDING)
 
     def __init__(
@@ -105,10 +106,20 @@ class Restoration(MapTask):
         """Returns (SSIM + PSNR / 100) / 2, by which HiNAS selects, as a share."""
         return (float(result["ssim"]) + float(result["psnr"]) / figures.MOST_PSNR) / 2
 
-    def answer(self, outputs: Outputs, image_size: Size) -> Answer:
-        """Returns the restored picture as bytes."""
-        values = tf.clip_by_value(enlarged(outputs[LOGITS], image_size), 0.0, 1.0)
-        return {"restored": tf.cast(tf.round(255 * values), tf.uint8)}
+    def answer(self, outputs: Outputs, image_size: Size | None) -> Answer:
+        """Returns the restored picture as bytes; None leaves the size of the network's map."""
+        values = self._clipped(outputs, image_size)
+        # Not a product: TFLite computes it in place, and calibrates its factor with its range.
+        factor = tf.fill((1, 1, self.channels, 1), 255.0)
+        scaled = tf.nn.depthwise_conv2d(values, factor, (1, 1, 1, 1), "VALID")
+        return {"restored": tf.cast(tf.round(scaled), tf.uint8)}
+
+    def signatures(self) -> Mapping[str, Callable[[Outputs], Answer]]:
+        """Returns ``floats``: the restored picture in 0–255, not rounded."""
+        return {"floats": lambda outputs: {"restored": 255 * self._clipped(outputs, None)}}
+
+    def _clipped(self, outputs: Outputs, size: Size | None) -> tf.Tensor:
+        return tf.clip_by_value(enlarged(outputs[LOGITS], size), 0.0, 1.0)
 
     def decoded(self, answer: Answer) -> Answer:
         """Returns the picture as uint8, also that of runtimes that have no bytes."""
@@ -132,6 +143,12 @@ class Restoration(MapTask):
     def coloured(self, values: np.ndarray) -> np.ndarray:
         """Returns a picture in RGB."""
         return np.broadcast_to(values, (*values.shape[:2], 3)).astype(np.uint8)
+
+    def paint(
+        self, image: np.ndarray, answer: Answer, *, size: Size | None = None, opacity: float = 1.0
+    ) -> np.ndarray:
+        """Returns the restored picture at the image's size, whatever the opacity."""
+        return super().paint(image, answer, size=size)
 
     def value_picture(self, answer: Answer) -> Image.Image:
         """Returns the restored picture, grey or RGB."""

@@ -10,8 +10,10 @@ if ! command -v "$trtexec" > /dev/null; then
     "TRTEXEC=/path/to/trtexec" >&2
   exit 4
 fi
-"$trtexec" --onnx="$name.onnx" --fp16 --saveEngine="$name-fp16.engine" --useCudaGraph --iterations=200
+# The shapes of a model that takes any height and width; none where they are fixed.
+shapes=""
+"$trtexec" --onnx="$name.onnx" --fp16 --saveEngine="$name-fp16.engine" $shapes --useCudaGraph --iterations=200
 echo "$name-fp16.engine is ready; its labels should be those of ONNX Runtime but at ties"
 # Without calibration the ranges of int8 are made up: read the milliseconds, not the answers.
-"$trtexec" --onnx="$name.onnx" --fp16 --int8 --useCudaGraph --iterations=200 ||
+"$trtexec" --onnx="$name.onnx" --fp16 --int8 $shapes --useCudaGraph --iterations=200 ||
   echo "this TensorRT takes int8 from Q/DQ nodes alone: stay with fp16"

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from nas_tf.cli.export import int8_warning
+from nas_tf.cli.export import int8_warning, remarks
+from nas_tf.input_geometry import InputGeometry
 from nas_tf.tasks import Task
 from serving import lite_metadata, lite_runner, saved_model
 from serving.parity import Parity
@@ -68,6 +70,20 @@ def test_all_formats_are_written_and_compared(place: Path) -> None:
 def test_a_loss_of_more_than_a_point_is_a_warning(figures: dict[str, float], line: str) -> None:
     compared = {name: Parity({"mean_iou": item}, 1.0) for name, item in figures.items()}
     assert int8_warning(compared, "mean_iou") == line
+
+
+def test_remarks_state_the_cost_in_decibels_and_tiles_that_are_too_small() -> None:
+    tile = InputGeometry((48, 96), margin=12)
+    figures = {"keras": 28.104, "fp32": 28.1041, "int8": 27.75}
+    compared = {name: Parity({"psnr": item}, 1.0) for name, item in figures.items()}
+    written = {"int8": Path("x-int8.tflite"), "savedmodel": Path("savedmodel/1")}
+    cost = "PSNR of the Keras model: 28.10 dB; dB that formats cost: fp32 0.00, int8 0.35"
+    assert remarks(written, compared, tile) == [cost]
+    (line,) = remarks(written, {}, replace(tile, margin=13))
+    assert line.startswith("tiles of 48x96 share less than the 13 pixels")
+    assert "expected --input 52x52 or larger" in line
+    assert remarks({"savedmodel": Path("1")}, {}, replace(tile, margin=13)) == []
+    assert remarks(written, {"keras": Parity({"mean_iou": 0.5}, 1.0)}, tile) == []
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)

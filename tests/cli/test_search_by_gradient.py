@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from nas_tf.cli import export
 from nas_tf.cli.search import _epoch_line, command
 from nas_tf.config import dump
 from tests.prepared import shared_cache
@@ -33,6 +34,8 @@ def test_a_run_is_written_refused_and_resumed(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.exception
     assert "1 trials in" in done.output
     assert "epoch" not in done.stderr.partition("resuming")[2].partition("up to epoch 2")[2]
+    exported = CliRunner().invoke(export.command, [str(tmp_path / "run")])
+    assert "none of trial epoch-2 alone, expected a training of its" in str(exported.exception)
     workers = CliRunner().invoke(command, [*arguments, "--resume", "--workers", "2"])
     assert "one super-net in one process, expected no --workers" in str(workers.exception)
 

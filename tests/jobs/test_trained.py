@@ -1,5 +1,6 @@
 """The trial of a run whose network is loaded: by its name, or by its rank."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,27 @@ def test_a_name_may_leave_out_zeros(run: Run) -> None:
     second = run.best(2)[1]
     for name in (second.trial, second.trial.lstrip("0") or "0", f"00{second.trial}"):
         assert trained._saved_trial(run, name, 1) == second
+
+
+@pytest.mark.parametrize(
+    ("oracle", "overrides"),
+    [("gradient", []), ("RandomSearchOracle", ["search.supernet=runs/net"])],
+)
+def test_networks_with_the_weights_of_a_supernet_are_to_be_trained_first(
+    tmp_path: Path, oracle: str, overrides: list[str]
+) -> None:
+    run = made(tmp_path / "a run", trials=6, oracle=oracle, overrides=overrides)
+    best, second = run.best(2)
+    for chosen, options in ((best, {}), (second, {"rank": 2}), (second, {"trial": second.trial})):
+        with pytest.raises(ConfigError, match="expected a training of its genotype: ") as caught:
+            trained.find(str(run.folder), **options)
+        text = str(caught.value)
+        assert f"none of trial {chosen.trial} alone" in text
+        _, _, command = text.partition("genotype: ")
+        config = str(run.folder / "config.yaml")
+        assert shlex.split(command) == ["nas-tf", "train", chosen.genotype, "--config", config]
+    with pytest.raises(ConfigError, match=r"has no trial x, expected one of: 0"):
+        trained.find(str(run.folder), trial="x")
 
 
 def test_what_has_no_weights_is_refused_with_what_there_is(run: Run) -> None:

@@ -43,6 +43,20 @@ class TestRestoration(DenseTaskContract):
         expected.update(target, outputs, self.size)
         assert metrics.result() == pytest.approx(expected.result(), rel=1e-3, abs=1e-3)
 
+    def test_what_is_painted_is_the_restored_picture_whatever_the_opacity(self) -> None:
+        answer = self.part(self.answer(self.outputs(7, 1)), 0)
+        image = np.zeros((*self.size, 3), np.uint8)
+        painted = self.task.paint(image, answer, opacity=0.5)
+        np.testing.assert_array_equal(painted, self.task.coloured(answer["restored"]))
+
+    def test_an_answer_may_keep_the_size_of_the_map(self) -> None:
+        outputs = self.outputs(7, 1)
+        found = self.task.answer(outputs, None)["restored"]
+        np.testing.assert_array_equal(found, self.answer(outputs)["restored"])
+        (name,) = self.task.signatures()
+        floats = self.task.signatures()[name](outputs)["restored"]
+        np.testing.assert_array_equal(tf.round(floats), tf.cast(found, tf.float32))
+
     def test_stored_targets_have_values_of_the_encoded_ones(self) -> None:
         encoded = self.task.encode(self.targets(6, 2), self.size)
         assert np.isin(self.task.stored(encoded, (8, 12)), encoded).all()
