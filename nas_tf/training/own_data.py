@@ -10,7 +10,7 @@ from statistics import median
 
 from msgspec import structs
 
-from nas_tf.config.schema import Config, FullStage, Resize, StageOne, StageTwo
+from nas_tf.config.schema import Config, FullStage, Gradient, Resize, StageOne, StageTwo
 from nas_tf.data.folder import PREFIX
 from nas_tf.data.headers import picture_sizes
 from nas_tf.data.registry import dataset_info
@@ -76,6 +76,9 @@ def _with_batches(config: Config) -> Config:
         stage_one = structs.replace(stage_one, batch=min(stage_one.batch, train_count))
     if stage_two is not None and stage_two.batch == StageTwo().batch:
         stage_two = structs.replace(stage_two, batch=min(stage_two.batch, train_count))
+    gradient = config.gradient
+    if gradient.batch == Gradient().batch:
+        gradient = structs.replace(gradient, batch=max(1, min(gradient.batch, train_count // 2)))
     default = FullStage(epochs=1).batch
     stages = tuple(
         structs.replace(stage, batch=min(default, count))
@@ -84,4 +87,6 @@ def _with_batches(config: Config) -> Config:
         for stage in config.full_training.stages
     )
     full = structs.replace(config.full_training, stages=stages)
-    return structs.replace(config, stage_one=stage_one, stage_two=stage_two, full_training=full)
+    return structs.replace(
+        config, stage_one=stage_one, stage_two=stage_two, gradient=gradient, full_training=full
+    )

@@ -14,7 +14,7 @@ from nas_tf.data.registry import dataset_info
 from nas_tf.data.store import open_split, opened
 from nas_tf.errors import ConfigError, DataError, did_you_mean
 from nas_tf.sizes import Size
-from nas_tf.tasks import Task
+from nas_tf.tasks import Restoration, Task
 from nas_tf.training import from_config
 from nas_tf.training.scoring import check_evaluation
 from nas_tf.training.task_settings import task_of
@@ -23,8 +23,10 @@ from nas_tf.training.task_settings import task_of
 def encoder_weights(config: Config) -> None:
     """Raises if the encoder's weights are missing or do not fit; it comes first, being quick.
 
-    Those of ImageNet are downloaded if they are not on this machine.
+    Those of ImageNet are downloaded if they are not on this machine, and the space has a use for
+    them on these pictures.
     """
+    _target(config)
     if config.network.weights is not None:
         from_config.encoder_arrays(config)
 
@@ -107,6 +109,12 @@ def _target(config: Config) -> Task:
         raise ConfigError(
             f"space is {space.name}, whose towers find boxes, and the target of {info.name} is "
             f"{task.target.key}, expected another space or data set"
+        )
+    if isinstance(task, Restoration) and space.taps:
+        raise ConfigError(
+            f"space is {space.name}, whose networks predict at a lower resolution, and the "
+            f"pictures of {info.name} are to be restored, expected restoration, as in "
+            f"shapes_denoise with data.name={info.name}"
         )
     return task
 

@@ -153,7 +153,7 @@ def test_the_meta_split_of_camvid_and_of_too_little() -> None:
         meta_split(3, seed=1)
     assert str(error.value) == (
         "3 examples cannot be split with a fraction of 0.1 held out: "
-        "at least one example is needed on each side"
+        "at least one example is needed on each side, see data.meta_val_share"
     )
 
 

@@ -93,7 +93,7 @@ def refused(check: Callable[[Config], None], configuration: Config) -> str:
         (
             ["data.meta_val_share=1e-4"],
             "600 examples cannot be split with a fraction of 0.0001 held out: "
-            "at least one example is needed on each side",
+            "at least one example is needed on each side, see data.meta_val_share",
         ),
         (
             ["data.name=shapes_boxes"],
@@ -104,6 +104,12 @@ def refused(check: Callable[[Config], None], configuration: Config) -> str:
             ["space={name: fcos, search: fpn}", "network.sep_repeats=null"],
             "space is fcos, whose towers find boxes, and the target of shapes is label, expected "
             "another space or data set",
+        ),
+        (
+            ["data.name=shapes_clean", "degradation.noise.sigma=25"],
+            "space is auxcell, whose networks predict at a lower resolution, and the pictures of "
+            "shapes_clean are to be restored, expected restoration, as in shapes_denoise with "
+            "data.name=shapes_clean",
         ),
         (
             ["data.name=shape"],
