@@ -62,7 +62,8 @@ class Data(Section):
 
     ``faulty_boxes`` says what becomes of boxes that have no area or are not inside their picture:
     they are left out, or the data set is refused. ``meta_val_share`` is the share of the training
-    split that scores candidates; a search never reads the validation split. ``candidate_views``
+    split that scores candidates; a search never reads the validation split. ``train+val`` joins
+    two splits; what is scored must not be among what is trained on. ``candidate_views``
     selects the views with which candidates train and are scored: ``search`` for small crops,
     ``full`` for those of full training and final scores.
     """

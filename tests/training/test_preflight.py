@@ -136,6 +136,30 @@ def test_what_no_search_can_do(load, tmp_path: Path, overrides: list[str], line:
             "did you mean val?",
         ),
         (
+            ["data.val_split=train"],
+            "data.val_split is train and data.train_split is train, which has pictures of it, "
+            "expected another split for scores, such as data.val_split=test",
+        ),
+        (
+            ["data.train_split=train+val"],
+            "data.val_split is val and data.train_split is train+val, which has pictures of it, "
+            "expected another split for scores, such as data.val_split=test",
+        ),
+        (
+            ["full_training.stages.0.split=train+test", "data.val_split=val+test"],
+            "data.val_split is val+test and full_training.stages.0.split is train+test, which "
+            "has pictures of it, expected another split for scores, such as data.val_split=test",
+        ),
+        (
+            ["data.train_split=train+train"],
+            "data.train_split is train+train, expected each part once, such as train+val",
+        ),
+        (
+            ["data.train_split=train+vall"],
+            "data.train_split is vall, shapes has train, val, test, expected one of them, "
+            "did you mean val?",
+        ),
+        (
             ["full_training.stages.0.split=vall"],
             "full_training.stages.0.split is vall, shapes has train, val, test, expected one of "
             "them, did you mean val?",
@@ -183,7 +207,7 @@ def test_absent_imagenet_weights_are_refused_before_data_are_opened(
     def opened(*_: object) -> None:
         raise AssertionError("data were opened")
 
-    monkeypatch.setattr(preflight, "open_split", opened)
+    monkeypatch.setattr(preflight, "count", opened)
     monkeypatch.setattr("nas_tf.networks.weights.local_imagenet_file", lambda alpha: None)
     monkeypatch.setattr("nas_tf.networks.encoders.mobilenet_v2._RELEASE", "http://127.0.0.1:9/")
     monkeypatch.setattr("pathlib.Path.home", lambda: tmp_path)
