@@ -33,7 +33,7 @@ from nas_tf.training.task_settings import task_of
 
 Phase = Literal["search", "published"]
 _CHANGES = (
-    *("scale", "mirror", "rotate", "turns"),
+    *("scale", "scale_share", "interpolation", "mirror", "rotate", "turns"),
     *("brightness", "contrast", "saturation", "hue"),
 )
 
