@@ -75,8 +75,8 @@ def list_datasets() -> None:
 @click.option("--overwrite", is_flag=True, help="Overwrite dataset.yaml.")
 @click.option(
     "--task",
-    type=click.Choice(["restoration"]),
-    help="Take pictures as clean ones to be restored, whatever else is in the folder.",
+    metavar="TASK",
+    help="restoration: take pictures as clean ones to be restored, whatever else is there.",
 )
 def init(folder: Path, overwrite: bool, task: str | None) -> None:
     """Inspect a folder of pictures, and write its dataset.yaml.
@@ -87,7 +87,7 @@ def init(folder: Path, overwrite: bool, task: str | None) -> None:
     from nas_tf.data.init import inspect, write
 
     with Console(stderr=True).status(f"Reading {escape(str(folder))} ..."):
-        inspected = inspect(folder, restoration=task == "restoration")
+        inspected = inspect(folder, task=task)
     written = write(inspected, overwrite=overwrite)
     for line in inspected.lines:
         click.echo(line)

@@ -26,9 +26,9 @@ def fill(tmp_path: Path, picture: Callable, noise: Callable) -> Callable[..., No
     return write_pictures
 
 
-def described(root: Path, *, restoration: bool = False, **counts: int) -> Inspection:
+def described(root: Path, *, task: str | None = None, **counts: int) -> Inspection:
     """Writes the findings, and makes sure that they are read without a fault."""
-    found = inspect(root, restoration=restoration)
+    found = inspect(root, task=task)
     write(found)
     report = check(f"folder:{root}")
     assert report.problems == []
@@ -118,7 +118,7 @@ def test_pairs_are_divided_together(
 ) -> None:
     fill(noisy, "abcdefghijk")
     fill(clean)
-    found = described(tmp_path, restoration=asked, train=8, val=2)
+    found = described(tmp_path, task="restoration" if asked else None, train=8, val=2)
     folders = {"degraded": noisy.split("/")[0], "clean": clean.split("/")[0]}
     assert settings(tmp_path) == {"pairs": folders, "splits": LISTS}
     assert found.arrangement.title == "pairs of degraded and clean pictures"
@@ -144,14 +144,16 @@ def test_labels_are_overlooked_if_asked(
         (tmp_path / "images" / f"{name}.xml").write_text("<camera/>")
     with pytest.raises(DataError, match=r"or clean pictures alone; .* add --task restoration$"):
         inspect(tmp_path)
-    described(tmp_path, restoration=True, train=16, val=4)
+    described(tmp_path, task="restoration", train=16, val=4)
     assert settings(tmp_path)["clean"] == "{name}"
 
 
 def test_a_folder_without_pictures_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.gif").write_bytes(b"x")
     with pytest.raises(DataError, match=r"has no picture that is read, expected files of \.jpg, "):
-        inspect(tmp_path, restoration=True)
+        inspect(tmp_path, task="restoration")
+    with pytest.raises(DataError, match=r"^the task is pose, expected restoration, or none for"):
+        inspect(tmp_path, task="pose")
     with pytest.raises(DataError, match=r"nowhere is not a folder, expected one with pictures$"):
         inspect(tmp_path / "nowhere")
 

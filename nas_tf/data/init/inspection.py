@@ -22,6 +22,8 @@ from nas_tf.data.init.classes import (
 from nas_tf.data.init.tree import Arrangement
 from nas_tf.errors import DataError
 
+_RESTORATION = "restoration"
+
 
 @dataclass(frozen=True)
 class Inspection:
@@ -59,15 +61,17 @@ class Inspection:
         return [*lines, *(f"note: {note}" for note in self.notes)]
 
 
-def inspect(folder: str | Path, *, restoration: bool = False) -> Inspection:
+def inspect(folder: str | Path, *, task: str | None = None) -> Inspection:
     """Finds pictures, targets, splits and classes of a folder; writes nothing.
 
-    With ``restoration``, every other file than pictures to be restored is overlooked.
+    With the task ``restoration``, every other file than pictures to be restored is overlooked.
     """
+    if task not in (None, _RESTORATION):
+        raise DataError(f"the task is {task}, expected {_RESTORATION}, or none for labels")
     root = Path(folder).expanduser().resolve()
     if not root.is_dir():
         raise DataError(f"{root} is not a folder, expected one with pictures")
-    found = _arrangement(root, restoration)
+    found = _arrangement(root, task)
     of_files = [text for text in (found.labels, found.boxes) if text and text[-5:] != ".json"]
     settings = Settings(
         path=root / NAME,
@@ -99,9 +103,9 @@ def inspect(folder: str | Path, *, restoration: bool = False) -> Inspection:
     return Inspection(root, found, counts, pictures, names, notes, content)
 
 
-def _arrangement(root: Path, restoration: bool) -> Arrangement:
+def _arrangement(root: Path, task: str | None) -> Arrangement:
     """Returns the arrangement of a folder's files; raises if no target belongs to pictures."""
-    if restoration:
+    if task == _RESTORATION:
         found = restored.find_pairs(root, all_words=True) or restored.find_clean(root)
         if found is None:
             formats = ", ".join(IMAGE_SUFFIXES)
