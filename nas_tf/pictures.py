@@ -139,6 +139,8 @@ def rgb(picture: Image.Image, name: str) -> Image.Image:
     if picture.mode in ("F", "LAB", "HSV"):
         kind = "floating-point values" if picture.mode == "F" else f"{picture.mode} colours"
         raise DataError(f"{name} holds {kind}, expected grey or RGB of 8 or 16 bits")
+    if picture.mode == "P" and "transparency" in picture.info:
+        picture = picture.convert("RGBA")  # Pillow warns of a palette's transparency otherwise
     return picture.convert("RGB")
 
 

@@ -73,16 +73,21 @@ def list_datasets() -> None:
 @command.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--overwrite", is_flag=True, help="Overwrite dataset.yaml.")
-def init(folder: Path, overwrite: bool) -> None:
-    """Inspect a folder of pictures with masks or boxes, and write its dataset.yaml.
+@click.option(
+    "--task",
+    metavar="TASK",
+    help="restoration: take pictures as clean ones to be restored, whatever else is there.",
+)
+def init(folder: Path, overwrite: bool, task: str | None) -> None:
+    """Inspect a folder of pictures, and write its dataset.yaml.
 
     Pictures are neither changed nor moved. The layouts of VOC, Cityscapes, COCO and YOLO are
-    recognised.
+    recognised. Pictures without masks, boxes or other files are clean ones to be restored.
     """
     from nas_tf.data.init import inspect, write
 
     with Console(stderr=True).status(f"Reading {escape(str(folder))} ..."):
-        inspected = inspect(folder)
+        inspected = inspect(folder, task=task)
     written = write(inspected, overwrite=overwrite)
     for line in inspected.lines:
         click.echo(line)
@@ -94,7 +99,12 @@ def init(folder: Path, overwrite: bool) -> None:
         f"  nas-tf data check {name}\n"
         f"  nas-tf data show {name}"
     )
-    if inspected.arrangement.boxes:
+    found = inspected.arrangement
+    if found.clean:
+        has_pairs = found.clean != found.images
+        options = "degradation=null" if has_pairs else "degradation.noise.sigma=25"
+        click.echo(f"  nas-tf search shapes_denoise data.name={name} {options}")
+    elif found.boxes:
         click.echo(f"  nas-tf search bccd_fcos_fpn data.name={name} --trials 2")
     else:
         click.echo(f"  nas-tf search {name} --trials 2\n  nas-tf train arch0 --config {name}")

@@ -173,6 +173,8 @@ def _of_the_view(config: Config) -> Iterator[Conflict]:
             yield Conflict(f"data.view.resize.{extra}", f"null, as {rules[0]} is given too")
     if view.scale is not None and view.scale[0] > view.scale[1]:
         yield Conflict("data.view.scale", "the lower factor first, such as [0.5, 2]")
+    if view.interpolation == "bicubic" and view.rotate:
+        yield Conflict("data.view.interpolation", "bilinear, as data.view.rotate is not 0")
     for key in ("crop", "input"):
         yield from _of_a_crop(f"data.view.{key}", getattr(view, key), spaces.get(config.space))
 

@@ -40,14 +40,17 @@ class View(Section):
     ``resize`` comes first, in training, scoring and serving alike. ``input`` is the size at which
     a network is scored and exported: smaller pictures are padded to it, larger ones are covered by
     overlapping windows. ``crop`` is what a training step sees, after scaling by a factor drawn
-    from ``scale``. The others are random changes of training: a mirror image, degrees of
-    rotation, quarter turns, and the largest change of light and colour either way.
+    from ``scale``; ``scale_share`` of the pictures are scaled, by ``interpolation``. The others
+    are random changes of training: a mirror image, degrees of rotation, quarter turns, and the
+    largest change of light and colour either way.
     """
 
     resize: Resize | Literal["none"] | None = None
     input: Size | None = None
     crop: Size | None = None
     scale: tuple[Positive, Positive] | None = None
+    scale_share: Change | None = None
+    interpolation: Literal["bilinear", "bicubic"] | None = None
     mirror: bool | None = None
     rotate: Annotated[float, Meta(ge=0, le=180)] | None = None
     turns: bool | None = None
@@ -62,7 +65,8 @@ class Data(Section):
 
     ``faulty_boxes`` says what becomes of boxes that have no area or are not inside their picture:
     they are left out, or the data set is refused. ``meta_val_share`` is the share of the training
-    split that scores candidates; a search never reads the validation split. ``candidate_views``
+    split that scores candidates; a search never reads the validation split. ``train+val`` joins
+    two splits; what is scored must not be among what is trained on. ``candidate_views``
     selects the views with which candidates train and are scored: ``search`` for small crops,
     ``full`` for those of full training and final scores.
     """

@@ -6,6 +6,7 @@ until the reader of its key converts it, so a class may be called ``no``.
 
 import math
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -178,6 +179,14 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text, expected YAML") from error
+    except FileNotFoundError as error:
+        folder = path.parent
+        if not folder.is_dir():
+            raise DataError(f"{folder} is not there, expected a folder of pictures") from error
+        raise DataError(
+            f"{path} is not there: run nas-tf data init {shlex.quote(str(folder))}, which "
+            "writes it for pictures with masks or boxes, or for clean pictures to be restored"
+        ) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{path} cannot be read: {reason}; {HOW_TO_GET}") from error

@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 from array_record.python.array_record_data_source import ArrayRecordDataSource
 
 from nas_tf.data.info import DatasetInfo
+from nas_tf.data.joined_splits import parts
 from nas_tf.data.store import open_split
 from nas_tf.data.targets import TARGETS
 from nas_tf.errors import DataError
@@ -30,7 +31,8 @@ class Examples:
     Random access makes a training stream resumable at any step: the order is computed, never
     buffered. ``cache_bytes`` limits the cache of decoded examples; 0 disables it. ``resize`` is
     applied to each example as it is decoded, so that the cache is small. ``identity`` names the
-    data and their decoding, for caches of results. For example::
+    data and their decoding, for caches of results. The split ``train+val`` has the examples of
+    train, then those of val. For example::
 
         examples = Examples("shapes", "val")
         image = examples.get(tf.constant(0))["image"]
@@ -48,7 +50,8 @@ class Examples:
         self.info: DatasetInfo = builder.INFO
         self.split = split
         self._features = builder.info.features
-        stored = builder.info.splits[split].num_bytes
+        joined = [builder.info.splits[part] for part in parts(split)]
+        stored = sum(part.num_bytes for part in joined)
         rule = ", ".join(f"{key} {value}" for key, value in resize.to_dict().items())
         self._resize = resize if rule else None
         self.identity = f"{builder.info.full_name}/{split}, {stored} bytes, {_DECODED}"
@@ -56,7 +59,7 @@ class Examples:
         self._damage: DataError | None = None
         try:
             self._records = ArrayRecordDataSource(
-                [str(path) for path in builder.info.splits[split].filepaths]
+                [str(path) for part in joined for path in part.filepaths]
             )
         except RuntimeError as error:
             raise self._damaged(error) from error

@@ -12,10 +12,9 @@ import tensorflow_datasets as tfds
 
 from nas_tf.data.builder import DenseBuilder, Example, Item
 from nas_tf.data.dataset_file import NAME, read_settings
-from nas_tf.data.files import IMAGE_SUFFIXES, read_depth, read_image, read_label, read_lines
+from nas_tf.data.files import IMAGE_SUFFIXES, read_depth, read_image, read_label
 from nas_tf.data.folder_annotations import Annotations
 from nas_tf.data.folder_layout import Layout
-from nas_tf.data.path_pattern import inside
 from nas_tf.data.voc_boxes import read_boxes
 from nas_tf.data.yolo_boxes import read_yolo
 from nas_tf.errors import DataError
@@ -65,13 +64,8 @@ class _Folder:
 
     def _listed(self, split: str) -> Iterator[Item]:
         """Yields the examples of a list file: paths below the pictures, with or without suffix."""
-        root, images = self.layout.root, self.layout.images
-        listing = Path(str(self.layout.listing(split)))
-        for words in read_lines(root / inside(root, listing, NAME)):
-            line = " ".join(words)
-            inside(root, Path(line), str(listing))
-            has_suffix = line.lower().endswith(IMAGE_SUFFIXES)
-            name = str(Path(line).with_suffix("")) if has_suffix else line
+        images = self.layout.images
+        for name in self.layout.listed(split):
             image = images.path(self.layout.split_folder(images, split), name)
             yield self._item(name, split, name, image)
 

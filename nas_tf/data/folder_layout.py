@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 
 from nas_tf.data.dataset_file import NAME, Settings
-from nas_tf.data.path_pattern import PathPattern, walk
+from nas_tf.data.files import IMAGE_SUFFIXES, read_lines
+from nas_tf.data.path_pattern import PathPattern, inside, walk
 from nas_tf.errors import DataError
 
 
@@ -109,6 +110,17 @@ class Layout:
         value = self.settings.splits.get(split)
         return None if value is None or re.fullmatch(r"\w+", value) else value
 
+    def listed(self, split: str) -> list[str]:
+        """Returns the names in the list file of a split: paths below the pictures, no suffix."""
+        listing = Path(str(self.listing(split)))
+        names = []
+        for words in read_lines(self.root / inside(self.root, listing, NAME)):
+            line = " ".join(words)
+            inside(self.root, Path(line), str(listing))
+            has_suffix = line.lower().endswith(IMAGE_SUFFIXES)
+            names.append(str(Path(line).with_suffix("")) if has_suffix else line)
+        return names
+
     def split_folder(self, pattern: PathPattern, split: str) -> str | None:
         """Returns the text for {split} in a pattern; None for listed names in a plain folder."""
         if self.listing(split):
@@ -121,10 +133,13 @@ class Layout:
         for split in self.splits:
             files.add(self.root / (self.listing(split) or NAME))
             for pattern in self._patterns:
-                folder = pattern.folder(self.split_folder(pattern, split))
+                subfolder = self.split_folder(pattern, split)
+                folder = pattern.folder(subfolder)
                 with suppress(DataError):
                     deep = folder != self.root
                     files |= {folder} if pattern.is_json else {*walk(folder, deep=deep)}
+                    if self.listing(split) and not deep:
+                        files |= {pattern.path(subfolder, name) for name in self.listed(split)}
         lines = [str(self.root)]
         for path in sorted(files):
             with suppress(OSError):

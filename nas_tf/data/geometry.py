@@ -16,6 +16,7 @@ NO_BOX = -1.0
 """Each value of a row that holds no box."""
 
 _GREY = 127.5
+_SHARE_STREAM = 1
 _LEAST_SHARE = 0.25
 """The share of a moved box that must be inside the crop."""
 
@@ -27,7 +28,7 @@ class Motion:
     It moves the pixels of an image of ``size`` (height, width) into a ``crop``.
     A ``still`` motion only shifts by integer pixels, which needs a copy and no interpolation; an
     ``upright`` motion never turns, so rows and columns are interpolated separately, at half the
-    cost.
+    cost, and by a ``bicubic`` kernel if that is wanted.
     """
 
     size: tf.Tensor
@@ -38,12 +39,13 @@ class Motion:
     shift: tf.Tensor
     still: bool = False
     upright: bool = False
+    bicubic: bool = False
 
 
 def sample_motion(view: View, size: tf.Tensor, seed: tf.Tensor) -> Motion:
     """Samples a motion for an image of (height, width), which depends on the seed only."""
     uniform = tf.random.stateless_uniform([5], seed)
-    scale = _scale(view, tf.cast(size, tf.float32), uniform[0])
+    scale = _scale(view, tf.cast(size, tf.float32), _drawn_scale(view, uniform[0], seed))
     scaled = tf.round(tf.cast(size, tf.float32) * scale)
     room = tf.cast(view.crop, tf.float32) - scaled
     centred = tf.floor(room / 2)
@@ -51,11 +53,12 @@ def sample_motion(view: View, size: tf.Tensor, seed: tf.Tensor) -> Motion:
     shift = centred if view.centred else tf.where(room < 0, cropped, centred)
     turn = (2 * uniform[3] - 1) * math.radians(view.rotate)
     mirror = uniform[4] < 0.5 if view.mirror else tf.constant(False)
-    return Motion(size, view.crop, scale, turn, mirror, shift[::-1], view.still, not view.rotate)
+    kinds = view.still, not view.rotate, view.bicubic
+    return Motion(size, view.crop, scale, turn, mirror, shift[::-1], *kinds)
 
 
 def move_image(image: tf.Tensor, motion: Motion) -> tf.Tensor:
-    """Moves an image, bilinear and padded with mid-grey, which is 0 in the range [-1, 1]."""
+    """Moves an image and pads it with mid-grey, which is 0 in the range [-1, 1]."""
     image = tf.cast(image, tf.float32)
     if motion.upright and not motion.still:
         return _resample(image - _GREY, motion) + _GREY
@@ -96,9 +99,17 @@ def move_boxes(boxes: tf.Tensor, motion: Motion) -> tf.Tensor:
     return tf.where(present[:, None], tf.concat([start, end, boxes[:, 4:]], axis=1), NO_BOX)
 
 
-def _scale(view: View, size: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
-    """Returns the factor between the stored image and its scaled copy."""
+def _drawn_scale(view: View, uniform: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Returns a factor in the range of the view, or 1 for the share that is not scaled."""
     scale = view.scale[0] + uniform * (view.scale[1] - view.scale[0])
+    if view.scale_share == 1:
+        return scale
+    seed = tf.random.experimental.stateless_fold_in(seed, _SHARE_STREAM)
+    return tf.where(tf.random.stateless_uniform([], seed) < view.scale_share, scale, 1.0)
+
+
+def _scale(view: View, size: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+    """Returns the factor between the stored image and its scaled copy, by a drawn factor."""
     if view.longer_side:
         scale *= view.longer_side / tf.reduce_max(size)
     if view.shorter_at_least:
@@ -138,16 +149,21 @@ def _move(pixels: tf.Tensor, motion: Motion, interpolation: str, fill: float) ->
 
 
 def _resample(pixels: tf.Tensor, motion: Motion) -> tf.Tensor:
-    """Scales, mirrors and shifts without a turn; pixels outside the image are 0."""
+    """Scales, mirrors and shifts without a turn; pixels outside the image are 0.
+
+    The bicubic kernel is that of Pillow: it widens where it shrinks, and ends at black and white.
+    """
     pixels = tf.cond(motion.mirror, lambda: tf.reverse(pixels, axis=[1]), lambda: pixels)
     moved = tf.raw_ops.ScaleAndTranslate(
         images=pixels[None],
         size=tf.constant(motion.crop),
         scale=tf.stack([motion.scale, motion.scale]),
         translation=motion.shift[::-1],
-        kernel_type="triangle",
-        antialias=False,
+        kernel_type="keyscubic" if motion.bicubic else "triangle",
+        antialias=motion.bicubic,
     )
+    if motion.bicubic:
+        moved = tf.clip_by_value(moved, -_GREY, _GREY)
     return tf.ensure_shape(moved[0], (*motion.crop, pixels.shape[-1]))
 
 

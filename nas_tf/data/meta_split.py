@@ -16,7 +16,7 @@ def meta_split(
     if not 0 < held_out < count:
         raise DataError(
             f"{count} examples cannot be split with a fraction of {fraction} held out: "
-            "at least one example is needed on each side"
+            "at least one example is needed on each side, see data.meta_val_share"
         )
     order = np.random.default_rng(seed).permutation(count)
     return np.sort(order[held_out:]), np.sort(order[:held_out])

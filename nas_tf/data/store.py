@@ -19,6 +19,7 @@ from google.protobuf.json_format import ParseError
 from nas_tf import files
 from nas_tf.data.builder import DenseBuilder, available
 from nas_tf.data.folder import PREFIX
+from nas_tf.data.joined_splits import parts
 from nas_tf.data.registry import builder_class
 from nas_tf.data.shapes import Shapes, ShapesBoxes, ShapesClean
 from nas_tf.errors import DataError
@@ -120,15 +121,26 @@ def opened(name: str) -> Prepared:
 def open_split(name: str, split: str) -> DenseBuilder:
     """Returns the builder of a prepared dataset; raises if it does not have the split."""
     builder = open_builder(name)
-    if split not in builder.info.splits:
+    names = parts(split)
+    for part in names:
+        if part in builder.info.splits:
+            continue
         accepted = ", ".join(builder.info.splits)
-        if split not in builder.INFO.splits:
-            raise DataError(f"split of {name} is {split!r}, expected one of {accepted}")
+        if part not in builder.INFO.splits:
+            raise DataError(f"split of {name} is {part!r}, expected one of {accepted}")
         raise DataError(
-            f"split {split!r} of {name} is not prepared: {accepted} are accepted; add its "
+            f"split {part!r} of {name} is not prepared: {accepted} are accepted; add its "
             f"files and run nas-tf data prepare {shlex.quote(name)} --again"
         )
+    if len({*names}) < len(names):
+        raise DataError(f"split of {name} is {split!r}, expected each part once")
     return builder
+
+
+def count(name: str, split: str) -> int:
+    """Returns the number of examples in a split of a prepared dataset, without reading any."""
+    splits = open_split(name, split).info.splits
+    return sum(splits[part].num_examples for part in parts(split))
 
 
 def _prepares_itself(name: str) -> bool:

@@ -1,5 +1,6 @@
 """Scores of trained and exported networks on a split of a data set."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,12 @@ from nas_tf.networks.arrays import layouts
 from nas_tf.networks.state import from_arrays
 from nas_tf.sizes import Size
 from nas_tf.tasks import TASKS, Answer, Metrics, Task, of_model
-from nas_tf.training import from_config
+from nas_tf.training import from_config, preflight
 from nas_tf.training.scoring import Scorer, Split
 from nas_tf.training.task_settings import task_of
 from serving import images, parity
 
+_LOGGER = logging.getLogger(__name__)
 _BATCH = 8
 Recorded = TypeVar("Recorded")
 Progress = Callable[[int, int], None]
@@ -70,6 +72,8 @@ def evaluate(
     """Scores a trained network on a split of its data set, or of another with the same classes."""
     config, shipment = network.config, network.shipment
     name = data or config.data.name
+    if name == config.data.name and (trained := preflight.trained_on(config, split)) is not None:
+        _LOGGER.warning("figures on %s are not those on new pictures: %s", split, trained)
     task = _task(name, shipment.task.name, shipment.task.names, config.task)
     config = structs.replace(config, data=structs.replace(config.data, name=name))
     size = size or from_config.geometry(config, shipment.size).size

@@ -118,17 +118,28 @@ def nothing_learnt(statistics: RunStatistics) -> str:
     """Returns the sentence for nearly equal scores, with advice."""
     equal, total = statistics.alike, sum(bool(trial.stages) for trial in statistics.completed)
     count = f"all {total}" if len(equal) == total else f"{len(equal)} of {total}"
+    return (
+        f"Scores of {count} trials are equal but for {score(max(equal) - min(equal))} "
+        f"({score(min(equal))} to {score(max(equal))}): nothing was learnt about which network is "
+        f"better, and their order is random. {_advice(statistics)}"
+    )
+
+
+def _advice(statistics: RunStatistics) -> str:
+    """Returns what may make scores differ, in the terms of the space and the oracle."""
+    if statistics.run.info.oracle == "gradient":
+        return "Train the super-net longer (gradient.epochs)."
+    longer = "train candidates longer (stage_one.epochs, stage_one.views)"
+    if not statistics.space.taps:
+        return f"Check whether samples.png shows any change, and {longer}."
     weights = statistics.run.settings.get("network.weights", "imagenet")
     name = statistics.run.settings.get("network.encoder", "mobilenet_v2")
     trained = f"{name} with network.weights={weights}"
     encoder = "random" if weights in (None, "null") else trained
     return (
-        f"Scores of {count} trials are equal but for {score(max(equal) - min(equal))} "
-        f"({score(min(equal))} to {score(max(equal))}): nothing was learnt about which network is "
-        "better, and their order is random. Check whether the predictions in samples.png "
-        "show more than one class; train candidates longer (stage_one.epochs, stage_one.views), "
-        f"or start from an encoder trained on such pictures (here: {encoder}; imagenet is for "
-        "photographs, drawn for drawn scenes)."
+        "Check whether the predictions in samples.png show more than one class; "
+        f"{longer}, or start from an encoder trained on such pictures (here: {encoder}; imagenet "
+        "is for photographs, drawn for drawn scenes)."
     )
 
 

@@ -10,11 +10,12 @@ from statistics import median
 
 from msgspec import structs
 
-from nas_tf.config.schema import Config, FullStage, Resize, StageOne, StageTwo
+from nas_tf.config.schema import Config, FullStage, Gradient, Resize, StageOne, StageTwo
+from nas_tf.data import store
 from nas_tf.data.folder import PREFIX
 from nas_tf.data.headers import picture_sizes
+from nas_tf.data.joined_splits import parts
 from nas_tf.data.registry import dataset_info
-from nas_tf.data.store import open_split
 from nas_tf.input_geometry import Resize as Rule
 from nas_tf.sizes import Size
 
@@ -30,7 +31,7 @@ def completed(config: Config) -> Config:
     data = config.data
     if not data.name.startswith(PREFIX):
         return config
-    if data.train_split not in dataset_info(data.name).splits:
+    if not {*parts(data.train_split)} <= dataset_info(data.name).splits.keys():
         return config  # the checks before a search or a training report it
     return _with_batches(_with_view(config))
 
@@ -47,7 +48,7 @@ def _with_view(config: Config) -> Config:
         size, crop = given.input or CLEAN_SIZE, given.crop or CLEAN_CROP
         view = structs.replace(given, resize=given.resize or "none", input=size, crop=crop)
         return structs.replace(config, data=structs.replace(data, view=view))
-    sizes = picture_sizes(data.name, (data.train_split, data.val_split))
+    sizes = picture_sizes(data.name, (*parts(data.train_split), *parts(data.val_split)))
     resize = given.resize
     if resize is None:
         resize = Resize(longer=max(LEAST, min(LONGER, round(median(map(max, sizes))))))
@@ -69,13 +70,16 @@ def _containing(rule: Rule, sizes: list[Size]) -> Size:
 def _with_batches(config: Config) -> Config:
     """Limits batches with their default size to the number of training examples."""
     data = config.data
-    count = open_split(data.name, data.train_split).info.splits[data.train_split].num_examples
+    count = store.count(data.name, data.train_split)
     train_count = max(1, count - round(count * data.meta_val_share))
     stage_one, stage_two = config.stage_one, config.stage_two
     if stage_one.batch == StageOne().batch:
         stage_one = structs.replace(stage_one, batch=min(stage_one.batch, train_count))
     if stage_two is not None and stage_two.batch == StageTwo().batch:
         stage_two = structs.replace(stage_two, batch=min(stage_two.batch, train_count))
+    gradient = config.gradient
+    if gradient.batch == Gradient().batch:
+        gradient = structs.replace(gradient, batch=max(1, min(gradient.batch, train_count // 2)))
     default = FullStage(epochs=1).batch
     stages = tuple(
         structs.replace(stage, batch=min(default, count))
@@ -84,4 +88,6 @@ def _with_batches(config: Config) -> Config:
         for stage in config.full_training.stages
     )
     full = structs.replace(config.full_training, stages=stages)
-    return structs.replace(config, stage_one=stage_one, stage_two=stage_two, full_training=full)
+    return structs.replace(
+        config, stage_one=stage_one, stage_two=stage_two, gradient=gradient, full_training=full
+    )

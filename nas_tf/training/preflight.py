@@ -9,12 +9,13 @@ from nas_tf import spaces
 from nas_tf.config.schema import Config, Schedule
 from nas_tf.data.folder import PREFIX
 from nas_tf.data.info import DatasetInfo
+from nas_tf.data.joined_splits import overlap, parts
 from nas_tf.data.meta_split import meta_split
 from nas_tf.data.registry import dataset_info
-from nas_tf.data.store import open_split, opened
+from nas_tf.data.store import count, opened
 from nas_tf.errors import ConfigError, DataError, did_you_mean
 from nas_tf.sizes import Size
-from nas_tf.tasks import Task
+from nas_tf.tasks import Restoration, Task
 from nas_tf.training import from_config
 from nas_tf.training.scoring import check_evaluation
 from nas_tf.training.task_settings import task_of
@@ -23,8 +24,10 @@ from nas_tf.training.task_settings import task_of
 def encoder_weights(config: Config) -> None:
     """Raises if the encoder's weights are missing or do not fit; it comes first, being quick.
 
-    Those of ImageNet are downloaded if they are not on this machine.
+    Those of ImageNet are downloaded if they are not on this machine, and the space has a use for
+    them on these pictures.
     """
+    _target(config)
     if config.network.weights is not None:
         from_config.encoder_arrays(config)
 
@@ -33,8 +36,8 @@ def before_search(config: Config) -> None:
     """Raises if candidates of this configuration cannot be trained and scored."""
     info, data = dataset_info(config.data.name), config.data
     task = _target(config)
-    _check_value("data.train_split", data.train_split, info.splits, info.name)
-    if data.train_split in info.unscored_splits:
+    _check_split("data.train_split", data.train_split, info)
+    if not {*parts(data.train_split)}.isdisjoint(info.unscored_splits):
         missing = " and ".join(task.extras)
         raise ConfigError(
             f"data.train_split is {data.train_split}, and {info.name} has no {missing} there "
@@ -55,42 +58,58 @@ def before_gradient_search(config: Config) -> None:
     """Raises if the super-net of this configuration cannot be trained and scored."""
     info, data = dataset_info(config.data.name), config.data
     _target(config)
-    _check_value("data.train_split", data.train_split, info.splits, info.name)
+    _check_split("data.train_split", data.train_split, info)
     half = f"half of meta-train of {info.name}"
     _steps("gradient.batch", config.gradient.batch, _meta_train_count(config) // 2, half)
 
 
 def _meta_train_count(config: Config) -> int:
-    data, count = config.data, _count(config.data.name, config.data.train_split)
-    return len(meta_split(count, seed=data.split_seed, fraction=data.meta_val_share)[0])
+    data, total = config.data, count(config.data.name, config.data.train_split)
+    return len(meta_split(total, seed=data.split_seed, fraction=data.meta_val_share)[0])
 
 
 def before_training(config: Config) -> None:
     """Raises if a network cannot be trained in full or scored by this configuration."""
     info, data = dataset_info(config.data.name), config.data
     _target(config)
-    if data.val_split not in info.splits and info.name.startswith(PREFIX):
+    if not {*parts(data.val_split)} <= info.splits.keys() and info.name.startswith(PREFIX):
         raise ConfigError(
             f"data.val_split is {data.val_split}, {info.name} has {', '.join(info.splits)}, "
             "expected one of them; nas-tf data init DIR --overwrite divides train at random"
         )
-    _check_value("data.val_split", data.val_split, info.splits, info.name)
+    _check_split("data.val_split", data.val_split, info)
+    if (trained := trained_on(config, data.val_split)) is not None:
+        raise ConfigError(
+            f"data.val_split is {data.val_split} and {trained}, expected another split for "
+            "scores, such as data.val_split=test"
+        )
     for number, stage in enumerate(config.full_training.stages):
         key = f"full_training.stages.{number}"
         own = dataset_info(stage.data or data.name)
         _check_agreement(f"{key}.data", own, config)
         split = "data.train_split" if stage.split is None else f"{key}.split"
-        _check_value(split, stage.split or data.train_split, own.splits, own.name)
+        _check_split(split, stage.split or data.train_split, own)
         _check_crop(f"{key}.crop", stage.crop or data.view.crop, own.name)
     _check_scales(config)
-    _count(data.name, data.val_split)
+    count(data.name, data.val_split)
     _check_boxes(config, data.name, data.val_split)
     for number, stage in enumerate(config.full_training.stages):
         key, name = f"full_training.stages.{number}", stage.data or data.name
         split = stage.split or data.train_split
         _check_boxes(config, name, split)
-        steps = _steps(f"{key}.batch", stage.batch, _count(name, split), f"{split} of {name}")
+        steps = _steps(f"{key}.batch", stage.batch, count(name, split), f"{split} of {name}")
         _check_warmup(f"{key}.schedule", stage.schedule, stage.epochs * steps)
+
+
+def trained_on(config: Config, split: str) -> str | None:
+    """Returns in words which pictures of a split full training has; None if it has none."""
+    data = config.data
+    for number, stage in enumerate(config.full_training.stages):
+        key = "data.train_split" if stage.split is None else f"full_training.stages.{number}.split"
+        wanted = stage.split or data.train_split
+        if stage.data in (None, data.name) and overlap(wanted, split):
+            return f"{key} is {wanted}, which has pictures of it"
+    return None
 
 
 def _target(config: Config) -> Task:
@@ -107,6 +126,12 @@ def _target(config: Config) -> Task:
         raise ConfigError(
             f"space is {space.name}, whose towers find boxes, and the target of {info.name} is "
             f"{task.target.key}, expected another space or data set"
+        )
+    if isinstance(task, Restoration) and space.taps:
+        raise ConfigError(
+            f"space is {space.name}, whose networks predict at a lower resolution, and the "
+            f"pictures of {info.name} are to be restored, expected restoration, as in "
+            f"shapes_denoise with data.name={info.name}"
         )
     return task
 
@@ -149,9 +174,9 @@ def _check_boxes(config: Config, name: str, split: str) -> None:
             f"{name} has {len(found.left_out)} faulty boxes and data.faulty_boxes is refuse; the "
             f"first: {found.left_out[0]}"
         )
-    if split in found.without_boxes:
+    if {*parts(split)} <= {*found.without_boxes}:
         raise DataError(
-            f"split {split} of {name} has no box in any of its {found.splits[split]} pictures, "
+            f"split {split} of {name} has no box in any of its {count(name, split)} pictures, "
             "expected some; annotate them, or choose another split"
         )
 
@@ -170,6 +195,15 @@ def _check_scales(config: Config) -> None:
             )
 
 
+def _check_split(key: str, split: str, info: DatasetInfo) -> None:
+    """Raises if a part of a split is unknown, or given twice."""
+    names = parts(split)
+    for part in names:
+        _check_value(key, part, info.splits, info.name)
+    if len({*names}) < len(names):
+        raise ConfigError(f"{key} is {split}, expected each part once, such as train+val")
+
+
 def _check_value(key: str, value: str, accepted: Collection[str], name: str) -> None:
     if value not in accepted:
         raise ConfigError(
@@ -178,18 +212,13 @@ def _check_value(key: str, value: str, accepted: Collection[str], name: str) -> 
         )
 
 
-def _count(name: str, split: str) -> int:
-    """Returns the number of prepared examples, without reading any."""
-    return open_split(name, split).info.splits[split].num_examples
-
-
-def _steps(key: str, batch: int, count: int, split: str) -> int:
+def _steps(key: str, batch: int, total: int, split: str) -> int:
     """Returns the number of full batches in an epoch."""
-    if batch > count:
+    if batch > total:
         raise DataError(
-            f"{key} is {batch} and {split} has {count} examples, expected 1 to {count}"
+            f"{key} is {batch} and {split} has {total} examples, expected 1 to {total}"
         )
-    return count // batch
+    return total // batch
 
 
 def _check_warmup(key: str, schedule: Schedule, steps: int) -> None:

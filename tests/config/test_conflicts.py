@@ -90,6 +90,10 @@ def read(source: str | Path, overrides: list[str]) -> tuple[Config | None, str]:
             "expected 32 or more either way, as the encoder of space auxcell needs",
         ),
         (
+            ["data.view.interpolation=bicubic", "data.view.rotate=5"],
+            "data.view.interpolation=bicubic: expected bilinear, as data.view.rotate is not 0",
+        ),
+        (
             ["data.view.input=[64, 96]", "evaluation.scales=[1, 0.25]"],
             "evaluation.scales=[1, 0.25]: expected none below 0.5, as data.view.input is "
             "[64, 96] and the encoder of space auxcell needs 32",

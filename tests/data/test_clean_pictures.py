@@ -1,5 +1,6 @@
 """Pictures to be restored: the published sets, folders, pairs, and how they are scored."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from nas_tf.data import pipeline, prepare
 from nas_tf.data.check import check
@@ -96,16 +98,34 @@ def test_a_folder_has_clean_pictures_of_every_kind(
     alpha = np.dstack([noise(20, 30), noise(20, 30, 256)])
     picture(tmp_path / "sharp" / "train" / "alpha.png", alpha)
     picture(tmp_path / "sharp" / "train" / "palette.png", noise(20, 30, 5), palette=True)
-    assert prepare(name).splits == {"train": 5, "val": 2}
+    paletted = Image.open(tmp_path / "sharp" / "train" / "palette.png")
+    paletted.save(tmp_path / "sharp" / "train" / "clear.png", transparency=bytes([0, 9, 255]))
+    Image.fromarray(alpha[..., 2:]).save(tmp_path / "sharp" / "train" / "grey.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert prepare(name).splits == {"train": 7, "val": 2}
     examples = Examples(name, "train")
     assert (examples.info.targets, examples.info.channels) == (("clean",), 3)
     by_name = {
         Path(example["id"].numpy().decode()).name: example["image"].numpy()
-        for example in (examples.get(tf.constant(n)) for n in range(5))
+        for example in (examples.get(tf.constant(n)) for n in range(7))
     }
     np.testing.assert_array_equal(by_name["deep"], (deep >> 8)[..., None].repeat(3, 2))
     np.testing.assert_array_equal(by_name["alpha"], alpha[..., :3])
     assert by_name["palette"].max() == 21 * 4 + 14
+    np.testing.assert_array_equal(by_name["clear"], by_name["palette"])
+    np.testing.assert_array_equal(by_name["grey"], alpha[..., 2:3].repeat(3, 2))
+
+
+def test_an_empty_split_is_one_line(sharp: Callable, tmp_path: Path) -> None:
+    name = sharp("clean: sharp\n")
+    for path in (tmp_path / "sharp" / "val").iterdir():
+        path.unlink()
+    line = f"split val of {name} in {tmp_path} is empty: at least one example is needed; "
+    with pytest.raises(DataError) as caught:
+        prepare(name)
+    assert str(caught.value) == f"{line}fill it or remove its list"
+    assert check(name).problems == [str(caught.value)]
 
 
 def test_pairs_move_together(sharp: Callable, tmp_path: Path, picture: Callable) -> None:

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from nas_tf.data.augment import augment, move
 from nas_tf.data.geometry import Motion, sample_motion
@@ -198,6 +199,32 @@ def test_size_rules_of_the_papers() -> None:
     assert scale((100, 128), longer_side=256) == 2.0
 
 
+def test_a_share_of_the_pictures_is_scaled() -> None:
+    """The others keep their size, and a share of 1 changes no motion of before."""
+    size, view = tf.constant([40, 50]), View((8, 8), scale=(0.8, 1.2))
+    seeds_ = [tf.constant([n, 3]) for n in range(200)]
+    always = [float(sample_motion(view, size, seed).scale) for seed in seeds_]
+    half = replace(view, scale_share=0.5)
+    scales = [float(sample_motion(half, size, seed).scale) for seed in seeds_]
+    assert 1 not in always
+    assert all(scale in (1, other) for scale, other in zip(scales, always, strict=True))
+    assert 70 < scales.count(1.0) < 130
+    assert "scale_share=0.5" in repr(half)
+    assert "scale_share" not in repr(view)
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.0, 1.25])
+def test_bicubic_scaling_is_that_of_pillow(factor: float) -> None:
+    pixels = np.random.default_rng(2).integers(90, 166, (40, 60, 3), np.uint8)
+    size = round(40 * factor), round(60 * factor)
+    view = View(size, scale=(factor, factor), interpolation="bicubic")
+    motion = sample_motion(view, tf.constant([40, 60]), tf.constant([1, 2]))
+    moved = move({"image": tf.constant(pixels)}, motion, INFO, FILLS)["image"]
+    expected = Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BICUBIC)
+    np.testing.assert_allclose(moved, np.asarray(expected, np.float32), atol=1.5)
+    assert "interpolation='bicubic'" in repr(view)
+
+
 def test_colour_changes_leave_labels_alone_and_padding_in_range() -> None:
     view = View((30, 40), brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, centred=True)
     before = example(30, 40)
@@ -213,6 +240,15 @@ def test_colour_changes_leave_labels_alone_and_padding_in_range() -> None:
         ({"crop": (0, 8)}, "crop is (0, 8): a height and a width of at least 1"),
         ({"scale": (2.0, 1.0)}, "scale is (2.0, 1.0): 0 < lowest <= highest is accepted"),
         ({"hue": 0.7}, "hue is 0.7: 0–0.5 is accepted"),
+        ({"scale_share": 2}, "scale_share is 2: 0–1 is accepted"),
+        *(
+            (
+                settings_,
+                f"interpolation is {settings_['interpolation']}: bilinear is accepted, "
+                "or bicubic if rotate is 0",
+            )
+            for settings_ in ({"interpolation": "area"}, {"interpolation": "bicubic", "rotate": 5})
+        ),
     ],
 )
 def test_views_that_make_no_sense_are_refused(settings_: dict, line: str) -> None:

@@ -264,7 +264,9 @@ def test_masks_that_are_no_masks_are_refused(
     with pytest.raises(DataError) as error:
         inspect(tmp_path)
     reason = (
-        "is a JPEG, whose compression" if kind == "jpeg" else "masks in .*/masks hold .* different"
+        "is a JPEG, whose compression"
+        if kind == "jpeg"
+        else "masks in .*/masks hold .* different .* add --task restoration$"
     )
     assert error.match(reason)
     assert not (tmp_path / "dataset.yaml").exists()
@@ -301,7 +303,7 @@ def test_splits_without_labels_are_left_out(tmp_path: Path, fill: Callable) -> N
     assert inspect(tmp_path).notes == ("split test has no labels and is left out",)
 
 
-@pytest.mark.parametrize("content", ["nothing", "pictures", "strangers"])
+@pytest.mark.parametrize("content", ["nothing", "strangers", "depth", "json"])
 def test_a_folder_without_labels_is_refused(
     tmp_path: Path, picture: Writer, noise: Callable, content: str
 ) -> None:
@@ -309,7 +311,12 @@ def test_a_folder_without_labels_is_refused(
         picture(tmp_path / "images" / "a.jpg", noise(12, 16))
     if content == "strangers":
         picture(tmp_path / "masks" / "b.png", noise(12, 16, 2))
-    with pytest.raises(DataError, match="has no labels that belong to its pictures: expected"):
+    if content == "depth":
+        (tmp_path / "depth").mkdir()
+        (tmp_path / "depth" / "a.npy").write_bytes(b"x")
+    if content == "json":
+        (tmp_path / "all.json").write_text("{}")
+    with pytest.raises(DataError, match=r"has no labels that belong .* add --task restoration$"):
         inspect(tmp_path)
 
 

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_tf.data.examples import Examples
+from nas_tf.data.joined_splits import overlap
 from nas_tf.data.meta_split import meta_split
 from nas_tf.data.pipeline import evaluation, steps_per_epoch, training, views
 from nas_tf.data.presets import STAGES, preset
 from nas_tf.data.registry import DATASETS
-from nas_tf.data.store import prepare
+from nas_tf.data.store import count, prepare
 from nas_tf.data.views import View
 from nas_tf.errors import ConfigError, DataError
 from nas_tf.tasks.base import TargetSpec
@@ -50,6 +51,36 @@ def test_training_repeats_and_resumes_to_the_byte(shapes: Examples) -> None:
     assert not equal(batches[:6], batches[6:])
     other = arrays(training(shapes, LABEL, VIEW, batch=16, seed=4, epochs=2))
     assert not equal(batches, other)
+
+
+def test_joined_splits_have_the_examples_of_both_in_order(shapes: Examples) -> None:
+    joined = Examples("shapes", "val+test")
+    test = Examples("shapes", "test")
+    assert len(joined) == len(shapes) + len(test) == count("shapes", "val+test")
+    for index, (part, own) in ((0, (shapes, 0)), (99, (shapes, 99)), (101, (test, 1))):
+        first, second = joined.get(tf.constant(index)), part.get(tf.constant(own))
+        np.testing.assert_array_equal(first["image"], second["image"])
+        assert first["id"] == second["id"]
+    assert "/val+test, " in joined.identity
+    with pytest.raises(DataError, match=r"^split of shapes is 'vall', expected one of train, va"):
+        Examples("shapes", "train+vall")
+    with pytest.raises(DataError, match=r"^split of shapes is 'val\+val', expected each part onc"):
+        Examples("shapes", "val+val")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("train", "val", False),
+        ("train+val", "val", True),
+        ("train+val", "test+train", True),
+        ("trainval", "val", True),
+        ("trainval", "test", False),
+        ("trainaug", "train", False),
+    ],
+)
+def test_splits_overlap_by_their_parts(first: str, second: str, expected: bool) -> None:
+    assert overlap(first, second) == overlap(second, first) == expected
 
 
 def test_an_epoch_shows_every_example_of_the_subset_once(shapes: Examples) -> None:
@@ -153,7 +184,7 @@ def test_the_meta_split_of_camvid_and_of_too_little() -> None:
         meta_split(3, seed=1)
     assert str(error.value) == (
         "3 examples cannot be split with a fraction of 0.1 held out: "
-        "at least one example is needed on each side"
+        "at least one example is needed on each side, see data.meta_val_share"
     )
 
 

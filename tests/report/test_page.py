@@ -246,6 +246,15 @@ def test_of_equal_rewards_it_says_that_nothing_was_learnt(
     assert not [line for line in sentences if "third" in line]
 
 
+def test_the_advice_is_in_the_terms_of_restoration(tmp_path: Path) -> None:
+    statistics = scored(tmp_path / "flat", [0.176] * 3)
+    statistics.__dict__["space"] = spaces.get("restoration")
+    assert "samples.png shows any change, and train candidates" in page.nothing_learnt(statistics)
+    statistics.run.__dict__["info"] = structs.replace(statistics.run.info, oracle="gradient")
+    sentence = page.nothing_learnt(statistics)
+    assert sentence.endswith("random. Train the super-net longer (gradient.epochs).")
+
+
 @pytest.mark.parametrize("scores", [[0.17, 0.176, 0.182, 0.188], [0.176] * 7 + [0.3, 0.4]])
 def test_of_rewards_that_differ_it_says_by_how_much(scores: list[float], tmp_path: Path) -> None:
     sentences = list(page.trust(scored(tmp_path / "spread", scores)))

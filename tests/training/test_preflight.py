@@ -93,7 +93,7 @@ def refused(check: Callable[[Config], None], configuration: Config) -> str:
         (
             ["data.meta_val_share=1e-4"],
             "600 examples cannot be split with a fraction of 0.0001 held out: "
-            "at least one example is needed on each side",
+            "at least one example is needed on each side, see data.meta_val_share",
         ),
         (
             ["data.name=shapes_boxes"],
@@ -104,6 +104,12 @@ def refused(check: Callable[[Config], None], configuration: Config) -> str:
             ["space={name: fcos, search: fpn}", "network.sep_repeats=null"],
             "space is fcos, whose towers find boxes, and the target of shapes is label, expected "
             "another space or data set",
+        ),
+        (
+            ["data.name=shapes_clean", "degradation.noise.sigma=25"],
+            "space is auxcell, whose networks predict at a lower resolution, and the pictures of "
+            "shapes_clean are to be restored, expected restoration, as in shapes_denoise with "
+            "data.name=shapes_clean",
         ),
         (
             ["data.name=shape"],
@@ -127,6 +133,30 @@ def test_what_no_search_can_do(load, tmp_path: Path, overrides: list[str], line:
         (
             ["data.val_split=valid"],
             "data.val_split is valid, shapes has train, val, test, expected one of them, "
+            "did you mean val?",
+        ),
+        (
+            ["data.val_split=train"],
+            "data.val_split is train and data.train_split is train, which has pictures of it, "
+            "expected another split for scores, such as data.val_split=test",
+        ),
+        (
+            ["data.train_split=train+val"],
+            "data.val_split is val and data.train_split is train+val, which has pictures of it, "
+            "expected another split for scores, such as data.val_split=test",
+        ),
+        (
+            ["full_training.stages.0.split=train+test", "data.val_split=val+test"],
+            "data.val_split is val+test and full_training.stages.0.split is train+test, which "
+            "has pictures of it, expected another split for scores, such as data.val_split=test",
+        ),
+        (
+            ["data.train_split=train+train"],
+            "data.train_split is train+train, expected each part once, such as train+val",
+        ),
+        (
+            ["data.train_split=train+vall"],
+            "data.train_split is vall, shapes has train, val, test, expected one of them, "
             "did you mean val?",
         ),
         (
@@ -177,7 +207,7 @@ def test_absent_imagenet_weights_are_refused_before_data_are_opened(
     def opened(*_: object) -> None:
         raise AssertionError("data were opened")
 
-    monkeypatch.setattr(preflight, "open_split", opened)
+    monkeypatch.setattr(preflight, "count", opened)
     monkeypatch.setattr("nas_tf.networks.weights.local_imagenet_file", lambda alpha: None)
     monkeypatch.setattr("nas_tf.networks.encoders.mobilenet_v2._RELEASE", "http://127.0.0.1:9/")
     monkeypatch.setattr("pathlib.Path.home", lambda: tmp_path)

@@ -8,16 +8,19 @@ import msgspec
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from nas_tf import spaces
 from nas_tf.config import dump, load
 from nas_tf.config.schema import Config, Evaluation
+from nas_tf.data import pipeline
 from nas_tf.data.degradations import Degradation, Jpeg, Noise
+from nas_tf.data.store import count
 from nas_tf.errors import ConfigError
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.functional import Functional
 from nas_tf.networks.state import State, from_arrays
-from nas_tf.training import from_config
+from nas_tf.training import from_config, own_data, preflight
 from nas_tf.training.full_run import FullRun
 from nas_tf.training.scoring import Scorer
 from tests.prepared import few_scenes
@@ -150,6 +153,56 @@ def test_a_score_is_that_of_whole_pictures_at_their_own_size() -> None:
     assert result["psnr_30"] > result["psnr_50"]
     flipped, *_ = scorer(of, Evaluation(batch=2, flip=True))
     assert flipped.score(state, pictures).result()["psnr"] != result["psnr"]
+
+
+@pytest.fixture(scope="module")
+def odd_sizes(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder of pictures that are smaller than a window, a patch or what the network reads."""
+    folder, rng = tmp_path_factory.mktemp("odd"), np.random.default_rng(6)
+    for split in ("train", "val"):
+        (folder / split).mkdir()
+        for height, width in ((1, 1), (5, 7), (3, 90), (67, 71)):
+            pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / split / f"{height}.png")
+    (folder / "dataset.yaml").write_text('clean: "{split}/{name}"\n')
+    return f"folder:{folder}"
+
+
+@pytest.mark.parametrize("protocol", ["standard", "hinas"])
+def test_pictures_of_every_size_are_scored(protocol: str, odd_sizes: str) -> None:
+    """Those below 11 x 11 pixels have no SSIM; each has a PSNR."""
+    of = config(data={"name": odd_sizes}, task={"protocol": protocol, "channels": 1})
+    of = own_data.completed(of)
+    made, state, _ = scorer(of, Evaluation(batch=3))
+    pictures = from_config.scored_pictures(of, "val")
+    result = made.score(state, pictures).result()
+    assert np.isfinite(list(result.values())).all()
+    restored = pictures.restored(lambda images: (images[..., :1] + 1) / 2, 3)
+    shapes = [part.prediction.shape for part in restored]
+    assert shapes[::2] == [(1, 1, 1), (3, 90, 1), (5, 7, 1), (67, 71, 1)]
+
+
+def test_pictures_of_every_size_are_trained_on(odd_sizes: str) -> None:
+    """A picture that is smaller than the crop is enlarged to it, so nothing is padded."""
+    of = own_data.completed(config(data={"name": odd_sizes}))
+    target = from_config.task_for(of).target
+    view = from_config.view_of(of, "full")
+    examples = from_config.training_examples(of)
+    for images, clean in pipeline.training(examples, target, view, batch=2, seed=1, epochs=1):
+        assert images.shape == clean.shape == (2, 64, 64, 3)
+        assert np.isfinite(images).all()
+        assert np.abs(clean).max() <= 1
+
+
+def test_train_and_val_are_trained_on_together() -> None:
+    of = config(data={"name": "shapes_clean", "train_split": "train+val"})
+    assert preflight.trained_on(of, "val") == (
+        "data.train_split is train+val, which has pictures of it"
+    )
+    assert preflight.trained_on(of, "test") is None
+    assert len(from_config.training_examples(of)) == sum(
+        count("shapes_clean", split) for split in ("train", "val")
+    )
 
 
 @pytest.mark.slow

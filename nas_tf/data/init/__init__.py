@@ -1,8 +1,9 @@
-"""Writes the dataset.yaml of a folder of pictures with targets, so that nobody has to write it.
+"""Writes the dataset.yaml of a folder of pictures, so that nobody has to write it.
 
 ``tree`` finds which files belong together, ``classes`` finds the names of classes and the values
-of the masks, ``boxes`` finds files of boxes and their classes, ``text`` renders the dataset.yaml,
-and ``inspection`` combines them. The user's own files are never changed or moved.
+of the masks, ``boxes`` finds files of boxes and their classes, ``restored`` finds clean pictures,
+``text`` renders the dataset.yaml, and ``inspection`` combines them. The user's own files are
+never changed or moved.
 """
 
 from nas_tf.data.init.inspection import Inspection, inspect, write

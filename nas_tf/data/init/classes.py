@@ -20,6 +20,7 @@ from nas_tf.data.files import read_label
 from nas_tf.data.headers import read_header
 from nas_tf.errors import DataError
 
+RESTORATION_HINT = "for pictures to be restored, add --task restoration"
 MOST_MASKS = 64
 """The most label files that are read, spread evenly over all."""
 _NAME_FILES = (
@@ -257,7 +258,7 @@ def _soft_edges(values: Values, kind: str) -> DataError:
     return DataError(
         f"masks in {values.where} hold {len(values.pixels)} different {kind}: they look as if "
         "drawn with soft edges or compressed with loss; export them with hard edges as PNG, "
-        "a value or colour a class"
+        f"a value or colour a class; {RESTORATION_HINT}"
     )
 
 

@@ -7,14 +7,22 @@ from pathlib import Path
 
 from nas_tf.data import cityscapes_seg, headers, voc2012_seg
 from nas_tf.data.dataset_file import NAME, Settings, parse_settings
-from nas_tf.data.files import read_lines
+from nas_tf.data.files import IMAGE_SUFFIXES, read_lines
 from nas_tf.data.folder_annotations import Annotations
 from nas_tf.data.folder_layout import Layout
 from nas_tf.data.headers import Pictures
-from nas_tf.data.init import boxes, classes, text, tree
-from nas_tf.data.init.classes import Classes, ClassNames, Values, find_names
+from nas_tf.data.init import boxes, classes, restored, text, tree
+from nas_tf.data.init.classes import (
+    RESTORATION_HINT,
+    Classes,
+    ClassNames,
+    Values,
+    find_names,
+)
 from nas_tf.data.init.tree import Arrangement
 from nas_tf.errors import DataError
+
+_RESTORATION = "restoration"
 
 
 @dataclass(frozen=True)
@@ -53,23 +61,23 @@ class Inspection:
         return [*lines, *(f"note: {note}" for note in self.notes)]
 
 
-def inspect(folder: str | Path) -> Inspection:
-    """Finds pictures, targets, splits and classes of a folder; writes nothing."""
+def inspect(folder: str | Path, *, task: str | None = None) -> Inspection:
+    """Finds pictures, targets, splits and classes of a folder; writes nothing.
+
+    With the task ``restoration``, every other file than pictures to be restored is overlooked.
+    """
+    if task not in (None, _RESTORATION):
+        raise DataError(f"the task is {task}, expected {_RESTORATION}, or none for labels")
     root = Path(folder).expanduser().resolve()
     if not root.is_dir():
-        raise DataError(f"{root} is not a folder, expected one with pictures and their labels")
-    found = tree.find(root) or boxes.find(root)
-    if found is None:
-        raise DataError(
-            f"{root} has no labels that belong to its pictures: expected folders such as images "
-            "and masks or boxes with files of the same names, or the layout of VOC, Cityscapes or "
-            "COCO"
-        )
+        raise DataError(f"{root} is not a folder, expected one with pictures")
+    found = _arrangement(root, task)
     of_files = [text for text in (found.labels, found.boxes) if text and text[-5:] != ".json"]
     settings = Settings(
         path=root / NAME,
         classes=("class0",) if of_files else None,
         **_patterns(found),
+        pairs=found.clean not in (None, found.images),
         splits=dict(found.splits),
     )
     layout = Layout(root, settings)
@@ -95,6 +103,26 @@ def inspect(folder: str | Path) -> Inspection:
     return Inspection(root, found, counts, pictures, names, notes, content)
 
 
+def _arrangement(root: Path, task: str | None) -> Arrangement:
+    """Returns the arrangement of a folder's files; raises if no target belongs to pictures."""
+    if task == _RESTORATION:
+        found = restored.find_pairs(root, all_words=True) or restored.find_clean(root)
+        if found is None:
+            formats = ", ".join(IMAGE_SUFFIXES)
+            raise DataError(f"{root} has no picture that is read, expected files of {formats}")
+        return found
+    found = restored.find_pairs(root) or tree.find(root) or boxes.find(root)
+    if found is None and restored.has_only_pictures(root):
+        found = restored.find_clean(root)
+    if found is None:
+        raise DataError(
+            f"{root} has no labels that belong to its pictures: expected folders such as images "
+            "and masks or boxes with files of the same names, the layout of VOC, Cityscapes or "
+            f"COCO, or clean pictures alone; {RESTORATION_HINT}"
+        )
+    return found
+
+
 def write(found: Inspection, *, overwrite: bool = False) -> list[Path]:
     """Writes dataset.yaml and its list files; replaces existing ones only with ``overwrite``."""
     contents = {found.root / NAME: found.text}
@@ -116,7 +144,7 @@ def write(found: Inspection, *, overwrite: bool = False) -> list[Path]:
 
 def _patterns(found: Arrangement) -> dict[str, str]:
     """Returns the path patterns as settings."""
-    keys = ("images", "labels", "depth", "keypoints", "boxes")
+    keys = ("images", "labels", "depth", "keypoints", "boxes", "clean")
     return {key: value for key in keys if (value := getattr(found, key)) is not None}
 
 
@@ -131,7 +159,7 @@ def _members(layout: Layout, found: Arrangement, split: str) -> Sequence[str]:
         coco = Annotations(layout).coco(layout.names_from, split)
         return coco.pictures_with_joints() if layout.keypoints else list(coco.images)
     names = list(layout.images.names(layout.split_folder(layout.images, split)))
-    for pattern in (layout.labels, layout.depth, layout.boxes):
+    for pattern in (layout.labels, layout.depth, layout.boxes, layout.clean):
         if pattern is not None and not pattern.text.endswith(".txt"):
             known = pattern.names(layout.split_folder(pattern, split))
             names = [name for name in names if name in known]

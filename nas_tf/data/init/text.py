@@ -45,7 +45,13 @@ def _head(found: Arrangement, counts: Mapping[str, int], pictures: Pictures) -> 
 def _files(found: Arrangement, counts: Mapping[str, int]) -> list[str]:
     """Returns the keys of the files that are not in their default folders."""
     lines = []
-    if found.images != "images":
+    if found.clean is not None and found.clean == found.images:
+        lines.append(f"clean: {_quoted(found.clean)}")
+    elif found.clean is not None:
+        lines.append("pairs:")
+        lines.append(f"  degraded: {_quoted(found.images)}")
+        lines.append(f"  clean: {_quoted(found.clean)}")
+    elif found.images != "images":
         lines.append(f"images: {_quoted(found.images)}")
     if found.labels is not None and found.labels != "labels":
         lines.append(f"labels: {_quoted(found.labels)}")

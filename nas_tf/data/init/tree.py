@@ -38,7 +38,9 @@ _SEED = 17
 class Arrangement:
     """The path patterns of files that belong together, as values of dataset.yaml.
 
-    ``splits`` is empty if the folders show them; ``lists`` are list files that ``write`` adds.
+    ``clean`` are pictures to be restored: ``images`` themselves, or what degraded ones are paired
+    with. ``splits`` is empty if the folders show them; ``lists`` are list files that ``write``
+    adds.
     """
 
     title: str
@@ -47,6 +49,7 @@ class Arrangement:
     depth: str | None = None
     keypoints: str | None = None
     boxes: str | None = None
+    clean: str | None = None
     splits: Mapping[str, str] = field(default_factory=dict)
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -65,7 +68,7 @@ def simplified(found: Arrangement) -> Arrangement:
     """Replaces patterns by folders that mean the same."""
     ending = "/{name}" if found.lists else "/{split}/{name}"
     shorter = {}
-    for key in ("images", "labels", "depth"):
+    for key in ("images", "labels", "depth", "clean"):
         text = getattr(found, key) or ""
         if text.endswith(ending) and "{" not in text.removesuffix(ending):
             shorter[key] = text.removesuffix(ending)
@@ -108,7 +111,7 @@ def _voc(root: Path) -> Arrangement | None:
         if "train" in splits and "val" in splits:
             return found
         names = PathPattern(root, images).names(None)
-        return _with_lists(root, replace(found, splits={}), names, "")
+        return with_lists(root, replace(found, splits={}), names, "")
     return None
 
 
@@ -140,11 +143,11 @@ def _coco(root: Path) -> Arrangement | None:
     found = Arrangement("COCO", pictures.pop(), **patterns)
     words = {word for texts in annotations.values() for word in texts if word}
     if {"train", "val"} <= {_SPLITS[word.lower()] for word in words}:
-        return replace(found, splits=_folder_names(words))
+        return replace(found, splits=folder_names(words))
     undivided = _with_folder(found, next(iter(words), ""))
     coco = read_coco(root / (undivided.keypoints or undivided.labels or undivided.boxes))
     names = coco.pictures_with_joints() if undivided.keypoints else coco.images
-    return _with_lists(root, undivided, dict.fromkeys(names), "")
+    return with_lists(root, undivided, dict.fromkeys(names), "")
 
 
 def _picture_folder(root: Path, name: str, split: str | None) -> str | None:
@@ -199,28 +202,31 @@ def _folders(root: Path) -> Arrangement | None:
 
 def with_splits(root: Path, found: Arrangement, splits: set[str]) -> Arrangement:
     """Adds the splits: those of the folders if train and val are there, else lists of names."""
-    named = _folder_names(splits)
-    labelled = {split: word for split, word in named.items() if _paired(root, found, word)}
+    named = folder_names(splits)
+    labelled = {split: word for split, word in named.items() if paired(root, found, word)}
     unlabelled = [split for split in named if split not in labelled]
-    notes = (f"split {', '.join(unlabelled)} has no labels and is left out",) if unlabelled else ()
+    missing = "pairs" if found.clean else "labels"
+    notes = found.notes
+    if unlabelled:
+        notes += (f"split {', '.join(unlabelled)} has no {missing} and is left out",)
     if {"train", "val"} <= set(labelled):
         shown = {split: split for split in PathPattern(root, found.images).splits()}
         return replace(found, splits={} if shown == labelled else labelled, notes=notes)
     if not splits:
-        return _with_lists(root, found, _paired(root, found, None), "")
+        return with_lists(root, found, paired(root, found, None), "")
     word = labelled.get("train") or next(iter(labelled.values()), "")
     others = [split for split in labelled if labelled[split] != word]
     if others:
         notes += (f"there is no split val: train is divided, and {', '.join(others)} is left out",)
-    return _with_lists(
-        root, _with_folder(replace(found, notes=notes), word), _paired(root, found, word), word
+    return with_lists(
+        root, _with_folder(replace(found, notes=notes), word), paired(root, found, word), word
     )
 
 
-def _paired(root: Path, found: Arrangement, word: str | None) -> list[str]:
+def paired(root: Path, found: Arrangement, word: str | None) -> list[str]:
     """Returns the names of pictures that have all their targets."""
     names = PathPattern(root, found.images).names(word)
-    for text in filter(None, (found.labels, found.depth, found.boxes)):
+    for text in filter(None, (found.labels, found.depth, found.boxes, found.clean)):
         known = named_files(root, text, word)
         if not known or not text.endswith(".txt"):  # YOLO has no file for a picture without boxes
             names = {name: names[name] for name in names if name in known}
@@ -235,7 +241,7 @@ def named_files(root: Path, text: str, word: str | None) -> Mapping[str, list[Pa
         return {}
 
 
-def _with_lists(root: Path, found: Arrangement, names: Iterable[str], word: str) -> Arrangement:
+def with_lists(root: Path, found: Arrangement, names: Iterable[str], word: str) -> Arrangement:
     """Adds list files that divide the names into train and val, random with a fixed seed."""
     shuffled = sorted(names)
     random.Random(_SEED).shuffle(shuffled)
@@ -251,7 +257,7 @@ def _with_folder(found: Arrangement, word: str) -> Arrangement:
     """Replaces {split} by a split's folder in all patterns."""
     texts = {
         key: text.replace("{split}", word)
-        for key in ("images", "labels", "depth", "keypoints", "boxes")
+        for key in ("images", "labels", "depth", "keypoints", "boxes", "clean")
         if (text := getattr(found, key)) is not None
     }
     return replace(found, **texts)
@@ -297,8 +303,12 @@ def _side_by_side(root: Path, images: str, split: str | None) -> tuple[str, str]
     return (pattern + photo, f"{pattern}.png") if both and photo and ".png" in suffixes else None
 
 
-def classified(parts: tuple[str, ...]) -> tuple[str, str, str]:
-    """Returns the kind of a folder's files, its pattern up to the last known word, its split."""
+def classified(parts: tuple[str, ...], kinds: Mapping[str, str] = _KINDS) -> tuple[str, str, str]:
+    """Returns the kind of a folder's files, its pattern up to the last known word, its split.
+
+    ``kinds`` maps words to kinds, of which the first found counts; the last yields to others.
+    """
+    order = list(dict.fromkeys(kinds.values()))
     kind, split, known, patterns = "", "", 0, []
     for number, part in enumerate(parts, 1):
         match = None if split else _SPLIT.search(part)
@@ -306,11 +316,11 @@ def classified(parts: tuple[str, ...]) -> tuple[str, str, str]:
         if match:
             split, rest = match[0], part[: match.start()] + " " + part[match.end() :]
             part = f"{part[: match.start()]}{{split}}{part[match.end() :]}"
-        words = {_KINDS.get(word, "") for word in re.findall(r"[a-z]+", rest.lower())}
-        words |= {_KINDS.get(re.sub(r"[^a-z]", "", rest.lower()), "")}
-        kinds = [word for word in ("label", "depth", "image") if word in words]
-        kind = kinds[0] if kinds and kind in ("", "image") else kind
-        known = number if match or kinds else known
+        words = {kinds.get(word, "") for word in re.findall(r"[a-z]+", rest.lower())}
+        words |= {kinds.get(re.sub(r"[^a-z]", "", rest.lower()), "")}
+        here = [word for word in order if word in words]
+        kind = here[0] if here and kind in ("", order[-1]) else kind
+        known = number if match or here else known
         patterns.append(part)
     if not kind and not split:
         known = len(parts)
@@ -326,7 +336,7 @@ def _with_placeholder(text: str) -> tuple[str, str | None]:
     return f"{text[: last.start()]}{{split}}{text[last.end() :]}", last[0]
 
 
-def _folder_names(words: set[str]) -> dict[str, str]:
+def folder_names(words: set[str]) -> dict[str, str]:
     """Returns the folders' words for the splits train, val and test, in this order."""
     named = {_SPLITS[word.lower()]: word for word in sorted(words)}
     return {split: named[split] for split in ("train", "val", "test") if split in named}
