@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from nas_tf.report import comparison_page, page, plots
+from nas_tf.report import comparison_page, page, plots, reranked
 from nas_tf.report.comparison import Comparison
 from nas_tf.report.run_statistics import RunStatistics
 from nas_tf.runs import Run, filenames
@@ -90,6 +90,10 @@ def _of_run(run: Run, folder: Path) -> Iterator[str]:
         title, _ = plots.PLOTS[name]
         shutil.copy(run.folder / filenames.PICTURES / f"{name}.svg", folder)
         yield from _picture(folder, name, title, page.CAPTIONS[name])
+    if facts.reranking and facts.reranking.pairs:
+        shutil.copy(run.folder / filenames.PICTURES / "reranking.svg", folder)
+        shutil.copy(facts.reranking.longer.folder / filenames.TABLE, folder / "longer.csv")
+        yield from _picture(folder, "reranking", reranked.TITLE, reranked.CAPTION)
     shutil.copy(run.folder / filenames.PICTURES / "best_1.svg", folder)
     yield from _picture(folder, "best_1", "The best genotype", "")
 
