@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ import numpy as np
 WIDTH, SIZE, BATCH, CLASSES = 128, 256, 8, 20
 TAPS = ((4, 24), (8, 32), (16, 96), (32, 320))
 OURS, THEIRS = ("float32", "bfloat16"), ("contiguous", "channels_last")
+TORCH = Path(__file__).with_name("torch_network.py")
 CALLS = 5
 
 
@@ -99,134 +101,6 @@ def our_calls(name: str, form: str) -> tuple[Callable[[], Any], Callable[[], Any
     return lambda: forward(taps, weights), lambda: both(taps, weights)
 
 
-def layers_of(name: str) -> list[dict[str, Any]]:
-    """Returns the layers of a network in a form that JSON and PyTorch can hold."""
-    return [
-        {
-            "name": layer.name,
-            "kind": layer.kind,
-            "inputs": layer.inputs,
-            "arrays": layer.arrays_of,
-            "channels": layer.channels,
-            "size": layer.size,
-            "options": dict(layer.options),
-        }
-        for layer in decoder(name).live().layers
-    ]
-
-
-class TorchNetwork:
-    """The layers of a network in PyTorch; layers with the same arrays are one module."""
-
-    def __init__(self, torch: Any, layers: list[dict[str, Any]]) -> None:
-        self.torch, self.layers = torch, layers
-        self.modules = torch.nn.ModuleDict()
-        channels: dict[str, int] = {}
-        for layer in layers:
-            channels[layer["name"]] = layer["channels"]
-            key = layer["arrays"].replace(".", "_")
-            if key not in self.modules:
-                read = channels[layer["inputs"][0]] if layer["inputs"] else 0
-                module = self._module(layer, read)
-                if module is not None:
-                    self.modules[key] = module
-
-    def _module(self, layer: dict[str, Any], read: int) -> Any:
-        nn, options, kind = self.torch.nn, layer["options"], layer["kind"]
-        if kind in ("conv", "depthwise"):
-            kernel, rate = options["kernel"], options["rate"]
-            is_valid = options.get("padding") == "valid"
-            return nn.Conv2d(
-                read,
-                layer["channels"],
-                tuple(kernel),
-                options["stride"],
-                0 if is_valid else [(k - 1) * r // 2 for k, r in zip(kernel, rate, strict=True)],
-                tuple(rate),
-                read if kind == "depthwise" else options.get("groups", 1),
-                bool(options.get("bias")),
-            )
-        if kind == "deformable":
-            return nn.Conv2d(read, layer["channels"], 3)
-        if kind == "batch_norm":
-            return nn.BatchNorm2d(read, options["epsilon"])
-        if kind == "group_norm":
-            return nn.GroupNorm(options["groups"], read, options["epsilon"])
-        if kind == "scale":
-            count = 1 if options.get("scalar") else read
-            return nn.ParameterList([self.torch.ones(1, count, 1, 1)])
-        return None
-
-    def __call__(self, taps: list[Any]) -> list[Any]:
-        """Returns the outputs of the network."""
-        from torchvision.ops import deform_conv2d
-
-        torch, functional = self.torch, self.torch.nn.functional
-        found: dict[str, Any] = {}
-        ends = []
-        for layer in self.layers:
-            kind, options = layer["kind"], layer["options"]
-            read = [found[name] for name in layer["inputs"]]
-            key = layer["arrays"].replace(".", "_")
-            if kind == "input":
-                y = taps[int(layer["name"].removeprefix("tap"))]
-            elif kind == "deformable":
-                x, raw = read
-                offsets, mask = raw.split((18 * options["groups"], 9 * options["groups"]), 1)
-                module = self.modules[key]
-                y = deform_conv2d(
-                    x, offsets, module.weight, module.bias, padding=1, mask=mask.sigmoid()
-                )
-            elif kind == "scale":
-                y = read[0] * self.modules[key][0]
-            elif kind == "relu":
-                y = functional.relu(read[0])
-            elif kind == "add":
-                y = read[0] + read[1]
-            elif kind == "concat":
-                y = torch.cat(read, 1)
-            elif kind == "exp":
-                y = read[0].exp()
-            elif kind == "pad":
-                y = functional.pad(read[0], [options["border"]] * 4)
-            elif kind == "resize":
-                size = tuple(layer["size"])
-                y = functional.interpolate(read[0], size, mode="bilinear", align_corners=False)
-            elif kind == "output":
-                y = read[0]
-                ends.append(y)
-            else:
-                y = self.modules[key](read[0])
-            found[layer["name"]] = y
-        return ends
-
-
-def torch_calls(file: Path, form: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """Returns a call forward, and one with the gradients of all weights, in PyTorch."""
-    import torch
-
-    torch.set_num_threads(1)
-    layout = torch.channels_last if form == "channels_last" else torch.contiguous_format
-    network = TorchNetwork(torch, json.loads(file.read_text(encoding="utf-8")))
-    network.modules.to(memory_format=layout)
-    taps = [
-        torch.tensor(np.ascontiguousarray(np.moveaxis(tap, -1, 1))).to(memory_format=layout)
-        for tap in features()
-    ]
-
-    def forward() -> Any:
-        network.modules.eval()
-        with torch.no_grad():
-            return network(taps)
-
-    def both() -> Any:
-        network.modules.train()
-        network.modules.zero_grad()
-        sum(y.mean() for y in network(taps)).backward()
-
-    return forward, both
-
-
 def fastest(work: Callable[[], Any]) -> float:
     """Returns the processor seconds of the fastest call, after one that is not counted."""
     work()
@@ -238,28 +112,29 @@ def fastest(work: Callable[[], Any]) -> float:
     return min(seconds)
 
 
-def measured(python: str, *arguments: str) -> dict[str, float]:
+def measured(*command: str) -> dict[str, float]:
     """Measures one form of a network in a process of its own."""
-    command = [python, __file__, "--measure", *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1]
-        sys.exit(f"{python} can't measure {' '.join(arguments)}: {last}")
+        sys.exit(f"{' '.join(command)} fails: {last}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def table(name: str, python: str | None, rounds: int) -> None:
     """Measures a network in turns and prints a line for each form."""
-    forms = [(form, sys.executable, name) for form in OURS]
+    forms = {form: (sys.executable, __file__, "--measure", name, form) for form in OURS}
     with tempfile.TemporaryDirectory() as folder:
         if python:
             file = Path(folder) / "layers.json"
-            file.write_text(json.dumps(layers_of(name)), encoding="utf-8")
-            forms += [(form, python, str(file)) for form in THEIRS]
+            layers = [asdict(layer) for layer in decoder(name).live().layers]
+            file.write_text(json.dumps(layers), encoding="utf-8")
+            given = (python, str(TORCH), str(file), "--batch", str(BATCH), "--layout")
+            forms |= {form: (*given, form) for form in THEIRS}
         least: dict[str, dict[str, float]] = {}
         for _ in range(rounds):
-            for form, program, what in forms:
-                row = measured(program, what, form)
+            for form, command in forms.items():
+                row = measured(*command)
                 known = least.setdefault(form, row)
                 least[form] = {key: min(known[key], row[key]) for key in row}
     print(f"{name}: seconds forward, and with gradients")
@@ -282,9 +157,8 @@ def main() -> None:
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        name, form = options.measure
-        calls = torch_calls(Path(name), form) if form in THEIRS else our_calls(name, form)
-        print(json.dumps({"forward": fastest(calls[0]), "both": fastest(calls[1])}))
+        forward, both = our_calls(*options.measure)
+        print(json.dumps({"forward": fastest(forward), "both": fastest(both)}))
         return
     print(f"width {WIDTH}, {CLASSES} classes, {SIZE}x{SIZE}, batch {BATCH}, one thread")
     for name in genotypes():

@@ -1,12 +1,15 @@
 """Times a step of the gradient search: the architecture's part and the weights' part.
 
-    python benchmarks/supernet_step.py [--rounds 2] [--sizes]
+    python benchmarks/supernet_step.py [--rounds 2] [--sizes] [--python PATH]
 
 The setting is the released one of HiNAS: three layers, four nodes, width 10, six grey crops of
 64x64. Each precision has its turns in a process of its own, on one thread. Prints the seconds
 until the first step of both parts has been made, and the processor seconds of the fastest step of
 each.
-With ``--sizes`` also those of other batches and crops in float32, as ratios to the setting.
+With ``--sizes`` also those of other batches and crops in float32, as ratios to the setting. With
+``--python``, a Python that has PyTorch, the super-net's layers are built there too, each edge by
+itself as in the released code, which computes all gradients in both parts of a step; loss and
+optimisers are left out.
 """
 
 import argparse
@@ -14,13 +17,29 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from collections import defaultdict
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 LAYERS, NODES, WIDTH, BATCH, CROP = 3, 4, 10, 6, 64
 PRECISIONS = ("float32", "bfloat16")
 STEPS = 3
 SIZES = ((3, 64), (12, 64), (6, 32), (6, 96))
+TORCH = Path(__file__).with_name("torch_network.py")
+LAYOUTS = ("contiguous", "channels_last")
+
+
+def blueprint_at(crop: int) -> Any:
+    """Returns the super-net at the setting."""
+    from nas_tf.networks.supernet import supernet
+    from nas_tf.spaces.restoration import RestorationSpace
+    from nas_tf.tasks import Restoration
+
+    space = RestorationSpace(layers=LAYERS, nodes=NODES)
+    return supernet(space, Restoration().head, width=WIDTH, input_size=(crop, crop))
 
 
 def measure(precision: str, batch: int, crop: int) -> dict[str, float]:
@@ -31,9 +50,8 @@ def measure(precision: str, batch: int, crop: int) -> dict[str, float]:
     from nas_tf.config.schema import Gradient
     from nas_tf.networks.arrays import layouts
     from nas_tf.networks.state import from_arrays, initial_arrays
-    from nas_tf.networks.supernet import ARCHITECTURE, supernet
+    from nas_tf.networks.supernet import ARCHITECTURE
     from nas_tf.networks.wide import WideFunctional
-    from nas_tf.spaces.restoration import RestorationSpace
     from nas_tf.tasks import Restoration
     from nas_tf.training import hardware
     from nas_tf.training.learner import Learner, Recipe
@@ -42,8 +60,7 @@ def measure(precision: str, batch: int, crop: int) -> dict[str, float]:
     hardware.use_threads(1)
     hardware.without_fusion()
     task, settings = Restoration(ssim_weight=0.5), Gradient()
-    space = RestorationSpace(layers=LAYERS, nodes=NODES)
-    blueprint = supernet(space, task.head, width=WIDTH, input_size=(crop, crop))
+    blueprint = blueprint_at(crop)
     parts = layouts(blueprint)
     optimisers = {ARCHITECTURE: settings.architecture, WEIGHTS: settings.weights}
     learner = Learner(
@@ -75,7 +92,19 @@ def measure(precision: str, batch: int, crop: int) -> dict[str, float]:
 
 def in_a_process(*arguments: Any) -> dict[str, float]:
     """Returns what another process measures."""
-    command = [sys.executable, __file__, "--one", *map(str, arguments)]
+    return _answer(sys.executable, __file__, "--one", *map(str, arguments))
+
+
+def in_torch(python: str, folder: Path, layout: str) -> dict[str, float]:
+    """Returns the processor seconds of the super-net with all gradients, in PyTorch."""
+    file = folder / "layers.json"
+    layers = [asdict(layer) for layer in blueprint_at(CROP).live().layers]
+    file.write_text(json.dumps(layers), encoding="utf-8")
+    options = ("--batch", str(BATCH), "--layout", layout, "--only", "both")
+    return _answer(python, str(TORCH), str(file), *options)
+
+
+def _answer(*command: str) -> dict[str, float]:
     env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=env)
     return json.loads(done.stdout.splitlines()[-1])
@@ -91,32 +120,45 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--sizes", action="store_true", help="Also other batches and crops.")
+    parser.add_argument("--python", help="A Python that has PyTorch.")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         precision, batch, crop = arguments.one
         print(json.dumps(measure(precision, int(batch), int(crop))))
         return
-    rounds = [
-        {name: in_a_process(name, BATCH, CROP) for name in PRECISIONS}
-        for _ in range(arguments.rounds)
-    ]
-    print("precision   first steps   architecture   weights   both, processor seconds")
-    for name in PRECISIONS:
-        least = fastest([each[name] for each in rounds])
-        both = least["architecture"] + least["decoder"]
-        print(
-            f"{name:10} {least['first']:12.1f} {least['architecture']:14.2f} "
-            f"{least['decoder']:9.2f} {both:6.2f}"
-        )
-        if name == "float32":
-            usual = both
+    seconds = in_turns(arguments.rounds, arguments.python)
     for batch, crop in SIZES if arguments.sizes else ():
         found = in_a_process("float32", batch, crop)
         both = found["architecture"] + found["decoder"]
         pixels = batch * crop * crop / (BATCH * CROP * CROP)
         size = f"batch {batch}, {crop}x{crop}"
-        print(f"{size}: {pixels:.2f} of the pixels, {both / usual:.2f} of the time")
+        print(f"{size}: {pixels:.2f} of the pixels, {both / seconds['float32']:.2f} of the time")
+
+
+def in_turns(rounds: int, python: str | None) -> dict[str, float]:
+    """Prints the figures at the setting, and returns the seconds of a step by precision."""
+    found: dict[str, list[dict[str, float]]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(rounds):
+            for name in PRECISIONS:
+                found[name].append(in_a_process(name, BATCH, CROP))
+            for layout in LAYOUTS if python else ():
+                found[layout].append(in_torch(python, Path(folder), layout))
+    seconds = {}
+    print("precision   first steps   architecture   weights   both, processor seconds")
+    for name in PRECISIONS:
+        least = fastest(found[name])
+        seconds[name] = least["architecture"] + least["decoder"]
+        print(
+            f"{name:10} {least['first']:12.1f} {least['architecture']:14.2f} "
+            f"{least['decoder']:9.2f} {seconds[name]:6.2f}"
+        )
+    for layout in LAYOUTS if python else ():
+        both = 2 * fastest(found[layout])["both"]
+        ratios = " and ".join(f"{both / seconds[name]:.2f} ({name})" for name in PRECISIONS)
+        print(f"PyTorch, {layout}: {both:.2f}, times ours: {ratios}")
+    return seconds
 
 
 if __name__ == "__main__":
