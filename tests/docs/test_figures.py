@@ -89,7 +89,8 @@ LEARNT = [
     for item in ("PPO", "evolution", "near-best", PAPERS)
     if (space, item) != ("xception", PAPERS)
 ]
-PYRAMIDS = r"reward \| fpn-{} \| \d+ \| [\d.]+ \| ([\d.]+).*{}"
+SEARCHED = r"reward \| {}-{} \| \d+ \| [\d.]+ \| ([\d.]+).*{}"
+BEST_OF = r"reward \| {}-{} \| \d+ \| ([\d.]+)"
 PROBABILITY = r"p = ([\d.]+)"
 DEEPLAB = "deeplabv3_mnv2_pascal_quant"
 EPOCHS = r"--task {0} --config shapes_{0} full_training\.stages\.0\.epochs=(\d+)"
@@ -165,9 +166,16 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
     ],
     "On BCCD, the pyramids of detectors that PPO tried": lambda: [
         *text("bccd_search.md", r"reward \| fpn-ppo \| (\d+)"),
-        *text("bccd_search.md", PYRAMIDS.format("ppo", "")),
-        *text("bccd_search.md", PYRAMIDS.format("random", PROBABILITY)),
-        *text("bccd_search.md", r"reward \| fpn-ppo \| \d+ \| ([\d.]+)"),
+        *text("bccd_search.md", SEARCHED.format("fpn", "ppo", "")),
+        *text("bccd_search.md", SEARCHED.format("fpn", "random", PROBABILITY)),
+        *text("bccd_search.md", BEST_OF.format("fpn", "ppo")),
+    ],
+    "On the best of those pyramids, the heads": lambda: [
+        *text("bccd_heads.md", r"reward \| head-ppo \| (\d+)"),
+        *text("bccd_heads.md", SEARCHED.format("head", "ppo", "")),
+        *text("bccd_heads.md", SEARCHED.format("head", "random", PROBABILITY)),
+        *text("bccd_heads.md", BEST_OF.format("head", "ppo")),
+        *text("bccd_heads.md", BEST_OF.format("head", "random")),
     ],
     "The ranking after five epochs on cached features": lambda: text("longer.md", RHO),
     "The network that evolution found on CamVid scores higher": lambda: [
