@@ -28,6 +28,7 @@ from PIL import Image  # noqa: E402
 
 from nas_tf import files  # noqa: E402
 from nas_tf.jobs import trained  # noqa: E402
+from nas_tf.spaces.published import PUBLISHED  # noqa: E402
 from nas_tf.training import from_config  # noqa: E402
 from nas_tf.training.full_run import RESULT  # noqa: E402
 from serving import graph, lite_metadata, lite_runner, measure, parity, tflite  # noqa: E402
@@ -204,9 +205,11 @@ def page_text(networks: Sequence[Trained], title: str, figures: Sequence[str], r
 def _genotype(network: Trained) -> str:
     config = network.found.config
     full = config.full_training.stages[0]
+    genotype = network.found.genotype
+    names = {entry.genotype: name for name, entry in PUBLISHED.items()}
     return (
-        f"`{network.found.genotype}`, width {config.network.width or 'as published'}, batch "
-        f"{full.batch}, encoder {full.encoder.kind} {full.encoder.learning_rate:g}, decoder "
+        f"`{names.get(genotype, genotype)}`, width {config.network.width or 'as published'}, "
+        f"batch {full.batch}, encoder {full.encoder.kind} {full.encoder.learning_rate:g}, decoder "
         f"{full.decoder.kind} {full.decoder.learning_rate:g}, {full.schedule.kind} schedule, "
         f"losses at {config.full_training.loss_at}, seed {config.seed}"
     )
