@@ -83,7 +83,7 @@ def answers() -> Mapping[str, Any]:
 
 
 def _blueprint(size: tuple[int, int]) -> Any:
-    blueprint = SimpleNamespace(input_size=size)
+    blueprint = SimpleNamespace(input_size=size, layers=())
     blueprint.deployed = lambda: blueprint
     return blueprint
 
