@@ -83,12 +83,12 @@ class Scorer:
         evaluation: Evaluation,
     ) -> None:
         check_evaluation(task, evaluation)
-        hardware.fuse_if_possible(blueprint_at(crop))
         self._task, self._crop, self._evaluation = task, crop, evaluation
         self._networks = [
             Functional(blueprint_at(_scaled(crop, scale)).deployed(), parts=parts)
             for scale in evaluation.scales
         ]
+        hardware.fuse_if_possible(self._networks[0].blueprint)
         self._is_plain = len(evaluation.scales) == 1 and not evaluation.flip
         self._is_plain &= self._networks[0].blueprint.input_size == tuple(crop)
         self._run = tf.function(self._outputs, autograph=False)
