@@ -81,6 +81,7 @@ CANDIDATE_RATIOS = [
     for name in ("arch0", "arch1", "arch2", *(f"random{n}" for n in range(1, 6)))
 ]
 FASTER = r"ours in {} against PyTorch channels_last float32: ([\d.]+) times"
+RHO_OF = r"{}: Spearman's ρ = ([\d.]+) \((95) % ([\d.]+) to ([\d.]+), n = 14\)"
 RHO = r"ρ = ([\d.]+) \((95) % ([\d.]+) to ([\d.]+), n = 12\); mean 0.5208"
 PAPERS = "PPO, papers' settings"
 LEARNT = [
@@ -176,6 +177,14 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         *text("bccd_heads.md", SEARCHED.format("head", "random", PROBABILITY)),
         *text("bccd_heads.md", BEST_OF.format("head", "ppo")),
         *text("bccd_heads.md", BEST_OF.format("head", "random")),
+    ],
+    "A minute's score of a head says something": lambda: [
+        *text("bccd_heads.md", r"(\d+) of \d+ candidates were trained longer"),
+        *text("bccd_heads.md", RHO_OF.format("Search against longer training")),
+        *text("bccd_heads.md", RHO_OF.format("Score in the search against ap .*training")),
+        *text("bccd_heads.md", r"trained longer, (\d+) epochs"),
+        *text("bccd_heads.md", r"nothing that was searched here, scores ([\d.]+)"),
+        *text("bccd_heads.md", r"the best here ([\d.]+)"),
     ],
     "The ranking after five epochs on cached features": lambda: text("longer.md", RHO),
     "The network that evolution found on CamVid scores higher": lambda: [
