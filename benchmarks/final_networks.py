@@ -138,8 +138,8 @@ def picture(networks: Sequence[Trained], path: Path) -> None:
 PAGE = """\
 # {title}
 
-Command: `python benchmarks/final_networks.py --out OUT {names}`, on {device}. Data: {data},
-trained on `{train}`, scored on `{split}` at {size}, one scale, no mirror images, last weights;
+Command: `python benchmarks/final_networks.py --out OUT{options} {names}`, on {device}.
+Data: {data}, trained on `{train}`, scored on `{split}` at {size}, one scale, no mirror images, last weights;
 int8 by TFLite on the same images, its ranges from {samples} training images. Milliseconds are
 medians of {rounds} rounds in turns.
 
@@ -187,6 +187,7 @@ def page_text(networks: Sequence[Trained], title: str, figures: Sequence[str], r
     config = first.found.config
     return PAGE.format(
         title=title,
+        options="".join(f" --figure {figure}" for figure in figures),
         names=" ".join(f"runs/{item.name}" for item in networks),
         device=measure.device(),
         data=config.data.name,

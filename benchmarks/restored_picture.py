@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import timeit
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -71,12 +72,7 @@ def call(name: str, form: str) -> Callable[[], Any]:
 def fastest(work: Callable[[], Any]) -> float:
     """Returns the processor seconds of the fastest call, after one that is not counted."""
     work()
-    seconds = []
-    for _ in range(CALLS):
-        start = time.process_time()
-        work()
-        seconds.append(time.process_time() - start)
-    return min(seconds)
+    return min(timeit.repeat(work, timer=time.process_time, number=1, repeat=CALLS))
 
 
 def measured(*command: str) -> float:

@@ -10,6 +10,7 @@ processor seconds of the fastest calls.
 import argparse
 import json
 import time
+import timeit
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -186,12 +187,7 @@ def calls(
 def fastest(work: Callable[[], Any]) -> float:
     """Returns the processor seconds of the fastest call, after one that is not counted."""
     work()
-    seconds = []
-    for _ in range(CALLS):
-        start = time.process_time()
-        work()
-        seconds.append(time.process_time() - start)
-    return min(seconds)
+    return min(timeit.repeat(work, timer=time.process_time, number=1, repeat=CALLS))
 
 
 def main() -> None:

@@ -227,20 +227,15 @@ def _of_search(run: Run, trial: str | None, rank: int, size: Size | None) -> Loa
 def _without_weights(run: Run, trial: str | None, rank: int) -> ConfigError:
     """Returns the error of a run whose networks have the weights of a super-net alone."""
     completed = run.best(len(run.completed))
-    chosen = [
-        candidate
-        for number, candidate in enumerate(completed, 1)
-        if (number == rank if trial is None else is_named(candidate, trial))
-    ]
-    if not chosen:
-        names = ", ".join(sorted(candidate.trial for candidate in completed)) or "none yet"
+    chosen = _chosen(completed, trial, rank)
+    if chosen is None:
         wanted = f"trial {trial}" if trial else f"trial of rank {rank}"
-        return ConfigError(f"{run.folder} has no {wanted}, expected one of: {names}")
+        return ConfigError(f"{run.folder} has no {wanted}, expected one of: {_names(completed)}")
     command = shlex.join(
-        ["nas-tf", "train", chosen[0].genotype, "--config", str(run.folder / filenames.CONFIG)]
+        ["nas-tf", "train", chosen.genotype, "--config", str(run.folder / filenames.CONFIG)]
     )
     return ConfigError(
-        f"{run.folder} has the weights of a super-net, and none of trial {chosen[0].trial} alone, "
+        f"{run.folder} has the weights of a super-net, and none of trial {chosen.trial} alone, "
         f"expected a training of its genotype: {command}"
     )
 
@@ -251,12 +246,23 @@ def _saved_trial(run: Run, trial: str | None, rank: int) -> TrialRecord:
         for trial in run.best(len(run.completed))
         if candidate_models.arrays_path(run.folder, trial.trial).exists()
     ]
-    for number, candidate in enumerate(saved, 1):
+    chosen = _chosen(saved, trial, rank)
+    if chosen is not None:
+        return chosen
+    wanted = f"trial {trial}" if trial else f"rank {rank}" if saved else "any trial"
+    raise ConfigError(f"{run.folder} has no weights of {wanted}, expected one of: {_names(saved)}")
+
+
+def _chosen(ranked: Sequence[TrialRecord], trial: str | None, rank: int) -> TrialRecord | None:
+    """Returns the named trial, or that of a rank; None if it is not among them."""
+    for number, candidate in enumerate(ranked, 1):
         if number == rank if trial is None else is_named(candidate, trial):
             return candidate
-    names = ", ".join(sorted(candidate.trial for candidate in saved)) or "none yet"
-    wanted = f"trial {trial}" if trial else f"rank {rank}" if saved else "any trial"
-    raise ConfigError(f"{run.folder} has no weights of {wanted}, expected one of: {names}")
+    return None
+
+
+def _names(trials: Sequence[TrialRecord]) -> str:
+    return ", ".join(sorted(trial.trial for trial in trials)) or "none yet"
 
 
 def _untrained(text: str, config: Config, size: Size | None) -> LoadedNetwork:

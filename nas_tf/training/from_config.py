@@ -173,7 +173,8 @@ def view_of(config: Config, stage: str, crop: Size | None = None, name: str = ""
     name, given = name or config.data.name, config.data.view
     view = preset(name, stage, crop or given.crop)
     if given.resize is not None:
-        least = view.shorter_at_least if view.turns else None  # pictures to be restored fill it
+        is_clean = "clean" in dataset_info(name).targets  # such pictures fill the crop
+        least = view.shorter_at_least if is_clean else None
         view = replace(view, longer_side=None, shorter_at_least=least, longer_at_most=None)
     changes = {key: getattr(given, key) for key in _CHANGES if getattr(given, key) is not None}
     return _degrading(config, replace(view, **changes))

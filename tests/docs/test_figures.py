@@ -178,7 +178,7 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         *text("bccd_heads.md", BEST_OF.format("head", "ppo")),
         *text("bccd_heads.md", BEST_OF.format("head", "random")),
     ],
-    "A minute's score of a head says something": lambda: [
+    "Scores after four epochs rank heads": lambda: [
         *text("bccd_heads.md", r"(\d+) of \d+ candidates were trained longer"),
         *text("bccd_heads.md", RHO_OF.format("Search against longer training")),
         *text("bccd_heads.md", RHO_OF.format("Score in the search against ap .*training")),

@@ -1,4 +1,4 @@
-"""Writes the dataset.yaml of a folder of pictures, so that nobody has to write it.
+"""Writes the dataset.yaml of a folder of pictures.
 
 ``tree`` finds which files belong together, ``classes`` finds the names of classes and the values
 of the masks, ``boxes`` finds files of boxes and their classes, ``restored`` finds clean pictures,
