@@ -139,9 +139,9 @@ PAGE = """\
 # {title}
 
 Command: `python benchmarks/final_networks.py --out OUT{options} {names}`, on {device}.
-Data: {data}, trained on `{train}`, scored on `{split}` at {size}, one scale, no mirror images, last weights;
-int8 by TFLite on the same images, its ranges from {samples} training images. Milliseconds are
-medians of {rounds} rounds in turns.
+Data: {data}, trained on `{train}`, scored on `{split}` at {size}, one scale, no mirror images,
+last weights; int8 by TFLite on the same images, its ranges from {samples} training images.
+Milliseconds are medians of {rounds} rounds in turns.
 
 {costs}
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from nas_tf import files
 from nas_tf.errors import ConfigError, EnvironmentFault
+from nas_tf.training import hardware
 from serving import deployment, lite_metadata, lite_runner, onnx, parity, saved_model, tflite
 from serving.parity import Answers, Parity
 from serving.shipment import Shipment
@@ -72,6 +73,7 @@ def compare(
 ) -> dict[str, Parity]:
     """Scores the Keras model and all formats that run here on pictures of the validation split."""
     shipment = network.shipment
+    hardware.fuse_if_possible(shipment.blueprint)
     answers = {}
     for kind, path in written.items():
         with suppress(EnvironmentFault):
