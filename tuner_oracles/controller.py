@@ -111,10 +111,11 @@ class Controller:
         self._unrolled = tf.function(self._unroll, input_signature=[noise], autograph=False)
         self._trained = tf.function(self._agent.train, autograph=False)
 
-    def sample(self, numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    def sample(self, numbers: Sequence[int | tuple[int, ...]]) -> tuple[np.ndarray, np.ndarray]:
         """Samples a token vector for each number; also returns each token's log-probability.
 
-        A sample depends on the seed, its number and the weights, not on others of the same call.
+        A number may have several parts. A sample depends on the seed, its number and the weights,
+        not on others of the same call.
         """
         noise = np.stack(
             [self._rng(number).gumbel(size=self.alphabet.shape) for number in numbers]
@@ -160,8 +161,9 @@ class Controller:
         for variable in self._weights:
             variable.assign(rng.uniform(-0.1, 0.1, variable.shape))
 
-    def _rng(self, number: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, 1, number])
+    def _rng(self, number: int | tuple[int, ...]) -> np.random.Generator:
+        parts = number if isinstance(number, tuple) else (number,)
+        return np.random.default_rng([self.seed, 1, *parts])
 
     def _unroll(self, noise: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Samples token by token: the largest logit plus Gumbel noise is a categorical sample."""

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy import special
 
 from tuner_oracles.durable import DurableOracle
 from tuner_oracles.ledger import write_atomically
+from tuner_oracles.predictor import Guide, PredictorSettings, forecast_record
 from tuner_oracles.searcher import Proposal, Searcher, Vector
 
 if TYPE_CHECKING:
@@ -38,11 +40,16 @@ class PPOSettings:
       the largest norm of the gradient.
     - ``baseline_decay``: the decay of the running mean of rewards, which advantages are relative
       to; ``scale_rewards`` also divides them by the running standard deviation.
+    - ``ranked``: the number of latest rewards among which a reward is ranked; its advantage is the
+      normal score of its rank, whatever mean and deviation are. 0 takes the running mean.
     - ``window``: the number of latest episodes to train on, after each ``every`` results, in
       ``passes`` over them with ``minibatch`` episodes per Adam step. The authors take 100 steps
       of one episode after every result; five of twenty cost a twentieth.
     - ``max_lag``: the number of updates of its policy after which a result is dropped.
     - ``repeat_cost``: see ``PPOSearcher.learn``.
+    - ``guided_from``: the number of results from which a predictor chooses among ``candidates``
+      samples of the policy and ``neighbours`` of the best vectors, see ``PredictorSettings``; None
+      tries every sample of the policy.
     """
 
     units: int = 100
@@ -59,6 +66,20 @@ class PPOSettings:
     passes: int = 1
     max_lag: int = 100
     repeat_cost: float = 0.5
+    ranked: int = 0
+    guided_from: int | None = None
+    candidates: int = 24
+    neighbours: int = 48
+    parents: int = 6
+    temperature: float = 0.3
+
+    @property
+    def predictor(self) -> PredictorSettings | None:
+        """The settings of the predictor, None without it."""
+        if self.guided_from is None:
+            return None
+        names = (field.name for field in dataclasses.fields(PredictorSettings))
+        return PredictorSettings(**{name: getattr(self, name) for name in names})
 
     def __post_init__(self) -> None:
         for name in ("units", "layers", "window", "every", "minibatch", "passes"):
@@ -70,7 +91,7 @@ class PPOSettings:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected a number above 0")
         if not 0 <= self.baseline_decay < 1:
             raise ValueError(f"baseline_decay is {self.baseline_decay}, expected 0 up to 1")
-        for name in ("entropy", "max_lag", "repeat_cost"):
+        for name in ("entropy", "max_lag", "repeat_cost", "ranked"):
             if not getattr(self, name) >= 0:
                 raise ValueError(
                     f"{name} is {getattr(self, name)}, expected a number of 0 or more"
@@ -79,6 +100,7 @@ class PPOSettings:
             raise ValueError(
                 f"minibatch is {self.minibatch}, expected at most the window of {self.window}"
             )
+        _ = self.predictor  # which checks its settings
 
 
 PRESETS = {
@@ -87,12 +109,13 @@ PRESETS = {
         learning_rate=4e-3,
         entropy=0.02,
         gradient_clip=1.0,
-        scale_rewards=True,
-        window=16,
-        every=16,
-        minibatch=16,
-        passes=8,
-        max_lag=4,
+        ranked=64,
+        window=8,
+        every=4,
+        minibatch=8,
+        passes=4,
+        max_lag=16,
+        guided_from=12,
     ),
     "paper": PPOSettings(),
 }
@@ -144,6 +167,8 @@ class PPOSearcher(Searcher):
         self.dropped = 0
         self.baseline = Baseline(config.baseline_decay)
         self._window: deque[Episode] = deque(maxlen=config.window)
+        self._latest: deque[float] = deque(maxlen=config.ranked or 1)
+        self._guide: Guide | None = None
         self._fresh = self._known = self._since_checkpoint = 0
         self._worst = math.inf
         self._repeats: Counter[Vector] = Counter()
@@ -154,6 +179,8 @@ class PPOSearcher(Searcher):
         """Stores the tokens: the controller is built when it is first needed."""
         super().start(tokens, seed)
         self._tokens = tokens
+        if self.sizes and (predictor := self.config.predictor) is not None:
+            self._guide = Guide(predictor, self)
 
     def settings(self) -> dict[str, Any]:
         """Returns all settings of PPO."""
@@ -163,9 +190,20 @@ class PPOSearcher(Searcher):
         """Samples from the policy; stores the log-probability of each token in the proposal."""
         if not self.sizes:
             return Proposal(())
+        if self._guide is not None and self._guide.is_ready:
+            return self._guided(self._guide, number)
         tokens, log_probs = self._controller.sample([number])
         policy = {"log_probs": log_probs[0].tolist(), "version": self.version}
         return Proposal(tuple(tokens[0].tolist()), policy)
+
+    def _guided(self, guide: Guide, number: int) -> Proposal:
+        """Returns what promises most of the policy's samples and of the neighbours of the best."""
+        tokens, _ = self._controller.sample(
+            [(number, index) for index in range(self.config.candidates)]
+        )
+        forecast = guide.chosen(number, [tuple(row) for row in tokens.tolist()])
+        proposal = self.as_proposal(forecast.vector)
+        return Proposal(proposal.tokens, proposal.policy | forecast_record(forecast))
 
     def as_proposal(self, vector: Vector) -> Proposal:
         """Adds the vector's present log-probabilities, so that the policy learns from it too."""
@@ -181,6 +219,8 @@ class PPOSearcher(Searcher):
         one: at full reward the policy reinforces its own repeats until it proposes nothing else.
         """
         self._worst = min(self._worst, reward)
+        if not known:
+            self._remember(proposal.tokens, reward)
         if not proposal.policy or (known and self._known >= max(1, self.config.every // 2)):
             return
         self._known += known
@@ -193,6 +233,7 @@ class PPOSearcher(Searcher):
 
     def learn_failure(self, proposal: Proposal) -> None:
         """Adds an episode worse than all completed ones; leaves the baseline as it is."""
+        self._remember(proposal.tokens, None)
         if proposal.policy and self._worst < math.inf:
             self._add_episode(proposal, None)
 
@@ -245,6 +286,11 @@ class PPOSearcher(Searcher):
             )
         return self._built
 
+    def _remember(self, tokens: Vector, reward: float | None) -> None:
+        self._latest.append(-math.inf if reward is None else reward)
+        if self._guide is not None:
+            self._guide.predictor.add(tokens, reward)
+
     def _add_episode(self, proposal: Proposal, reward: float | None) -> None:
         if self.version - proposal.policy["version"] > self.config.max_lag:
             self.dropped += 1
@@ -278,13 +324,19 @@ class PPOSearcher(Searcher):
 
         tokens, log_probs, rewards = zip(*episodes, strict=True)
         failed = self._worst - self.baseline.spread  # below every reward so far, of any scale
-        rewards = [failed if reward is None else reward for reward in rewards]
-        spread = self.baseline.spread if self.config.scale_rewards else 1.0
+        filled = np.asarray([failed if reward is None else reward for reward in rewards])
         return Batch(
-            np.asarray(tokens),
-            np.asarray(log_probs, np.float32),
-            (np.asarray(rewards) - self.baseline.mean) / spread,
+            np.asarray(tokens), np.asarray(log_probs, np.float32), self._advantages(filled)
         )
+
+    def _advantages(self, rewards: np.ndarray) -> np.ndarray:
+        """Returns how far rewards are above the latest ones, by rank or from the running mean."""
+        if not self.config.ranked:
+            spread = self.baseline.spread if self.config.scale_rewards else 1.0
+            return (rewards - self.baseline.mean) / spread
+        latest = np.asarray(self._latest)[:, None]
+        below = (latest < rewards).sum(axis=0) + (latest == rewards).sum(axis=0) / 2
+        return special.ndtri(np.clip(below, 0.5, len(latest) - 0.5) / len(latest))
 
 
 class PPOOracle(DurableOracle):

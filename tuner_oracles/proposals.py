@@ -63,6 +63,9 @@ class Proposals:
             for vector in self.first:
                 new.setdefault(self._key(vector), vector)
             self.first = list(new.values())
+        self.searcher.is_worthwhile = (
+            self._is_new if self.duplicates == "avoid" else self._is_feasible
+        )
         self.searcher.start(tokens.tokens, seed)
 
     def next(self, known: Callable[[Proposal, float], None]) -> Proposal:

@@ -6,7 +6,7 @@ the ledger; so the same seed and rewards yield the same proposals, also when a s
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ class Searcher:
 
     #: True if proposals of known reward are worth learning from without another trial.
     learns_from_known = False
+    #: Returns whether a vector is feasible and new; set by the oracle before the first proposal.
+    is_worthwhile: Callable[[Vector], bool] = staticmethod(lambda vector: True)
 
     def start(self, tokens: Sequence[Any], seed: int) -> None:
         """Sets the tokens to decide and the search's seed; called once, before all others."""
