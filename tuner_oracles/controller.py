@@ -110,6 +110,7 @@ class Controller:
         noise = tf.TensorSpec([None, *self.alphabet.shape], tf.float32)
         self._unrolled = tf.function(self._unroll, input_signature=[noise], autograph=False)
         self._trained = tf.function(self._agent.train, autograph=False)
+        self._weighed = tf.function(self._weigh, autograph=False, reduce_retracing=True)
 
     def sample(self, numbers: Sequence[int | tuple[int, ...]]) -> tuple[np.ndarray, np.ndarray]:
         """Samples a token vector for each number; also returns each token's log-probability.
@@ -128,10 +129,8 @@ class Controller:
         """Returns the log-probability of each token of the vectors under the present policy."""
         symbols = np.asarray(tokens, np.int32) + self._first
         steps = self._parts.time_steps(symbols, self.alphabet.symbols)
-        policy = self._agent.collect_policy
         with _on_cpu_in_float32():
-            step = policy.distribution(steps, policy.get_initial_state(len(symbols)))
-            return step.action.log_prob(symbols).numpy()
+            return self._weighed(steps, tf.constant(symbols)).numpy()
 
     def train(self, batch: Batch) -> dict[str, float]:
         """Takes one Adam step and returns its metrics; batches of equal size are traced once."""
@@ -164,6 +163,12 @@ class Controller:
     def _rng(self, number: int | tuple[int, ...]) -> np.random.Generator:
         parts = number if isinstance(number, tuple) else (number,)
         return np.random.default_rng([self.seed, 1, *parts])
+
+    def _weigh(self, steps: Any, symbols: tf.Tensor) -> tf.Tensor:
+        """Returns the log-probability of each symbol at its step."""
+        policy = self._agent.collect_policy
+        step = policy.distribution(steps, policy.get_initial_state(tf.shape(symbols)[0]))
+        return step.action.log_prob(symbols)
 
     def _unroll(self, noise: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Samples token by token: the largest logit plus Gumbel noise is a categorical sample."""

@@ -324,6 +324,7 @@ class PPOSearcher(Searcher):
 
         tokens, log_probs, rewards = zip(*episodes, strict=True)
         failed = self._worst - self.baseline.spread  # below every reward so far, of any scale
+        failed = -math.inf if self.config.ranked else failed
         filled = np.asarray([failed if reward is None else reward for reward in rewards])
         return Batch(
             np.asarray(tokens), np.asarray(log_probs, np.float32), self._advantages(filled)

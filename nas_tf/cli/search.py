@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -19,8 +19,9 @@ from nas_tf.cli import live, options, role, tables
 from nas_tf.cli.live import bars
 from nas_tf.config import load, resumed
 from nas_tf.config.conflicts import KERASTUNERS_OWN
+from nas_tf.config.oracles import ORACLES
 from nas_tf.config.paths import run_name
-from nas_tf.config.schema import Config, Oracle
+from nas_tf.config.schema import Config
 from nas_tf.errors import ConfigError, DataError, NasTfError, TrainingError
 from nas_tf.runs import Run, TrialRecord, filenames
 from nas_tf.runs.trial_store import TrialStore
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--oracle",
-    type=click.Choice(get_args(Oracle)),
-    help="Search algorithm; below about 200 trials, evolution finds more than PPO.",
+    type=click.Choice(ORACLES),
+    help="Search algorithm; search.oracle.KEY=VALUE sets its arguments.",
 )
 @click.option("--trials", type=click.IntRange(1), help="Number of candidates to evaluate.")
 @click.option(
@@ -73,20 +74,20 @@ def command(
     \b
     nas-tf search shapes_auxcell --trials 20
     nas-tf search folder:fields --trials 50
-    nas-tf search camvid_auxcell stage_one.epochs=3 --oracle evolution --workers 2
+    nas-tf search camvid_auxcell --oracle evolution search.oracle.population=16 --workers 2
     nas-tf search camvid_auxcell --warm-start runs/shapes_auxcell-ppo
     nas-tf search camvid_auxcell --resume
     """
     given = options.given(
         **{
             "space": space,
-            "search.oracle": oracle,
             "search.trials": trials,
             "search.warm_start": warm_start and json.dumps(warm_start),
         }
     )
-    settings = [*overrides, *(f"{key}={value}" for key, value in given.items())]
-    chosen = load(config_name, settings).search.oracle
+    named = [] if oracle is None else [f"search.oracle={oracle}"]  # overrides set its arguments
+    settings = [*named, *overrides, *(f"{key}={value}" for key, value in given.items())]
+    chosen = load(config_name, settings).search.oracle_name
     if trials is not None and chosen == "gradient":
         raise ConfigError(
             f"--trials is {trials} and search.oracle is gradient, which trains one super-net, "
@@ -106,15 +107,15 @@ def conduct(
     if workers > 1 and not any(setting.startswith("threads=") for setting in settings):
         settings.append(f"threads={max(1, (os.cpu_count() or 1) // workers)}")
     config = load(config_name, settings)
-    if config.search.oracle == "gradient":
+    if config.search.oracle_name == "gradient":
         _search_by_gradient(config, folder, resume=resume, is_alone=leads and workers == 1)
         _print_result(folder)
         return
-    if workers > 1 and config.search.oracle in KERASTUNERS_OWN:
+    if workers > 1 and config.search.oracle_name in KERASTUNERS_OWN:
         own = (*KERASTUNERS_OWN, "gradient")
-        others = [name for name in get_args(Oracle) if name not in own]
+        others = [name for name in ORACLES if name not in own]
         raise ConfigError(
-            f"oracle {config.search.oracle} is KerasTuner's own and loses trials when a "
+            f"oracle {config.search.oracle_name} is KerasTuner's own and loses trials when a "
             f"worker dies, expected one of {', '.join(others)} with --workers"
         )
     announcement = _announcement(folder, config, resume) if leads else role.describe(folder)

@@ -36,10 +36,10 @@ def conflicts(config: Config) -> Iterator[Conflict]:
     """Yields the conflicts of a configuration, the most informative first."""
     yield from _of_the_space(config)
     yield from _of_the_costs(config)
-    if config.search.warm_start is not None and config.search.oracle in KERASTUNERS_OWN:
+    if config.search.warm_start is not None and config.search.oracle_name in KERASTUNERS_OWN:
         yield Conflict(
             "search.warm_start",
-            f"null, as oracle {config.search.oracle} takes no warm start",
+            f"null, as oracle {config.search.oracle_name} takes no warm start",
         )
     for path, stage in _stages(config):
         yield from _of_a_schedule(f"{path}.schedule", stage.schedule)

@@ -6,8 +6,8 @@ from pathlib import Path
 from msgspec import structs
 
 from nas_tf import spaces
+from nas_tf.config.named_sections import Space
 from nas_tf.config.schema import Config, Predecessor
-from nas_tf.config.space_section import Space
 from nas_tf.errors import ConfigError, GenotypeError, did_you_mean
 from nas_tf.genotype import Genotype
 from nas_tf.runs import Run, filenames

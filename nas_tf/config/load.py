@@ -11,11 +11,11 @@ import logging
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import msgspec
 import yaml
@@ -24,59 +24,26 @@ from msgspec import NODEFAULT, structs
 from nas_tf.accepted import one_of
 from nas_tf.config import fixed_parts
 from nas_tf.config.conflicts import conflicts
+from nas_tf.config.named_sections import BASES, sections, with_plain_oracle
 from nas_tf.config.paths import FOLDER, absolute
-from nas_tf.config.schema import Config, Section, SpaceKey
-from nas_tf.config.space_section import Space, section_of_space
+from nas_tf.config.plain_yaml import EMPTY, SCALARS, TAG, Dumper, Loader, is_mapping, plain
+from nas_tf.config.schema import Config, Section
+from nas_tf.config.section import Named
 from nas_tf.config.suggestions import accepted, elsewhere, entries_of, section_of
 from nas_tf.errors import ConfigError, did_you_mean
 from nas_tf.runs.load import RENAMED_KEYS
-from nas_tf.spaces import SPACES
 
-_TAG = "tag:yaml.org,2002:"
-_SCALARS = {
-    f"{_TAG}null": lambda text: None,
-    f"{_TAG}bool": lambda text: {"true": True, "false": False}[text.lower()],
-    f"{_TAG}int": int,
-    f"{_TAG}float": float,
-    f"{_TAG}str": str,
-}
 _OWN_DATA = "space: auxcell\ndata: {{name: {name}}}\n"
 _LOGGER = logging.getLogger(__name__)
-_EMPTY = yaml.MappingNode(f"{_TAG}map", [])
 
 
-class _Loader(yaml.SafeLoader):
-    """A loader with YAML 1.2's plain values: 3e-3 is a number; yes, 1:30 and dates are texts."""
-
-    yaml_implicit_resolvers: ClassVar[dict] = {}
-
-
-for _kind, _pattern, _first in (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
-):
-    _Loader.add_implicit_resolver(f"{_TAG}{_kind}", re.compile(f"^(?:{_pattern})$"), _first)
-
-
-class _Dumper(yaml.SafeDumper):
-    """A dumper of texts that ``_Loader`` reads back as the same values."""
-
-    yaml_implicit_resolvers: ClassVar[dict] = _Loader.yaml_implicit_resolvers
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """Returns true, so that no anchors are written."""
-        return True
-
-
-_Dumper.add_representer(
-    float, lambda dumper, value: dumper.represent_scalar(f"{_TAG}float", repr(value))
+Dumper.add_representer(
+    float, lambda dumper, value: dumper.represent_scalar(f"{TAG}float", repr(value))
 )
-_Dumper.add_representer(
+Dumper.add_representer(
     str,
     lambda dumper, text: dumper.represent_scalar(
-        f"{_TAG}str", text, style=None if text.isprintable() and text != "None" else '"'
+        f"{TAG}str", text, style=None if text.isprintable() and text != "None" else '"'
     ),
 )
 
@@ -116,7 +83,7 @@ def dump(config: Config) -> str:
     """Returns the complete configuration as YAML that loads back to it."""
     return yaml.dump(
         msgspec.to_builtins(config),
-        Dumper=_Dumper,
+        Dumper=Dumper,
         sort_keys=False,
         default_flow_style=None,
         allow_unicode=True,
@@ -135,7 +102,7 @@ class _Source:
     def compose(self) -> yaml.Node | None:
         """Returns the root node; None if the text is empty."""
         try:
-            return yaml.compose(self.text, _Loader)
+            return yaml.compose(self.text, Loader)
         except yaml.reader.ReaderError as error:
             line, problem = self.text.count("\n", 0, error.position) + 1, error.reason
         except yaml.MarkedYAMLError as error:
@@ -180,7 +147,7 @@ class _Reading:
         self._missing: dict[str, tuple[_Source, yaml.Node, Any]] = {}
         self.renamed: list[str] = []
         root = source.compose()
-        if not _is_mapping(root):
+        if not is_mapping(root):
             held = "no keys" if root is None else "something else"
             raise _refused(f"{source.name} holds {held}, expected keys such as space: auxcell")
         self._config = self._section(root, Config, None, "")
@@ -193,7 +160,7 @@ class _Reading:
                 f"override {_short(text)!r} is no key=value, expected such as stage_one.epochs=2"
             )
         self._source = _Source(f"override {_short(text)}", value, key)
-        node = self._source.compose() or yaml.ScalarNode(f"{_TAG}null", "")
+        node = self._source.compose() or yaml.ScalarNode(f"{TAG}null", "")
         self._config = self._set(self._config, key.split("."), node, "")
 
     def finished(self) -> Config:
@@ -204,7 +171,7 @@ class _Reading:
         ]
         if missing:
             raise _refused("; ".join(missing))
-        self._config = fixed_parts.resolved(self._config)
+        self._config = with_plain_oracle(fixed_parts.resolved(self._config))
         for conflict in conflicts(self._config):
             source, node = self._written[conflict.key]
             raise source.wrong(conflict.key, node, conflict.expected)
@@ -224,7 +191,7 @@ class _Reading:
         }
         values: dict[str, Any] = {}
         for key, value in node.value:
-            name = self._current(key, path, key.value) if key.tag in _SCALARS else "?"
+            name = self._current(key, path, key.value) if key.tag in SCALARS else "?"
             below = _below(path, name)
             if name not in fields:
                 raise self._source.unknown(path, name, key, list(fields))
@@ -239,11 +206,13 @@ class _Reading:
     def _value(self, node: yaml.Node, hint: Any, default: Any, path: str) -> Any:
         self._written[path] = self._source, node
         struct, entries = section_of(hint), entries_of(hint)
-        if struct is Space and _is_mapping(node):
-            struct = self._space_type(node, path)
-        elif struct is Space:
-            struct, hint = None, Literal[tuple(SPACES)]
-        if struct and _is_mapping(node):
+        if struct and issubclass(struct, Named):
+            kinds = sections(struct)
+            if is_mapping(node):
+                struct = self._named(kinds, node, path)
+            else:
+                struct, hint = None, Literal[tuple(kinds)]
+        if struct and is_mapping(node):
             base = default if isinstance(default, struct) else None
             return self._section(node, struct, base, path)
         if entries and isinstance(node, yaml.SequenceNode) and node.value:
@@ -254,7 +223,7 @@ class _Reading:
         if hint is str and path.startswith("space.") and isinstance(node, yaml.SequenceNode):
             return self._source.text[node.start_mark.index : node.end_mark.index]  # brackets
         try:
-            value = msgspec.convert(_plain(node), hint)
+            value = msgspec.convert(plain(node), hint)
         except (msgspec.ValidationError, ValueError, KeyError):
             raise self._source.wrong(path, node, accepted(hint)) from None
         parts = value if isinstance(value, tuple) else (value,)
@@ -262,21 +231,24 @@ class _Reading:
             raise self._source.wrong(path, node, accepted(hint))
         return value
 
-    def _space_type(self, node: yaml.MappingNode, path: str) -> type[Space]:
-        """Returns the section type of the space that a section names."""
+    def _named(
+        self, kinds: Mapping[str, type[Named]], node: yaml.MappingNode, path: str
+    ) -> type[Named]:
+        """Returns the section type that belongs to the name in a section."""
         name = next((value for key, value in node.value if key.value == "name"), None)
-        known = one_of(sorted(SPACES))
+        known = one_of(list(kinds))
         if name is None:
             raise self._source.error(f"key {path}.name is missing", node, f", expected {known}")
-        if not isinstance(name, yaml.ScalarNode) or name.value not in SPACES:
+        if not isinstance(name, yaml.ScalarNode) or name.value not in kinds:
             raise self._source.wrong(f"{path}.name", name, known)
-        return section_of_space(SPACES[name.value])
+        return kinds[name.value]
 
     def _set(self, above: Any, keys: list[str], node: yaml.Node, path: str) -> Any:
         """Returns a section, or a list of sections, with the value below ``keys`` replaced."""
-        if isinstance(above, Space) and keys == ["name"]:
+        if isinstance(above, Named) and keys == ["name"]:
             self._forget(path)
-            name = self._value(node, SpaceKey, None, path)
+            key = next(key for key, base in BASES.items() if isinstance(above, base))
+            name = self._value(node, key, None, path)
             return above if name == above.name else name
         name, *rest = self._current(node, path, keys[0]), *keys[1:]
         below = _below(path, name)
@@ -302,13 +274,13 @@ class _Reading:
     def _opened(self, hint: Any, default: Any, inner: Any, path: str) -> Any:
         """Returns the section that an override sets a key of; a null one starts from defaults."""
         struct = section_of(hint)
-        if struct is Space and isinstance(inner, str):
-            return section_of_space(SPACES[inner])()
+        if struct and issubclass(struct, Named) and isinstance(inner, str):
+            return sections(struct)[inner]()
         if struct and inner is None:
             inner = default
         if struct and not isinstance(inner, struct):
             self._forget(path)
-            inner = self._section(_EMPTY, struct, None, path)
+            inner = self._section(EMPTY, struct, None, path)
         if not isinstance(inner, Section) and not entries_of(hint):
             raise _refused(f"{self._source.name}: {path} has no keys, expected {accepted(hint)}")
         return inner
@@ -376,23 +348,6 @@ def _short(text: str, limit: int = 60) -> str:
 def _below(path: str, key: str) -> str:
     key = key if re.fullmatch(r"[\w-]+", key[:61]) else repr(key)
     return f"{path}.{_short(key)}" if path else _short(key)
-
-
-def _is_mapping(node: yaml.Node | None) -> bool:
-    return isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map"
-
-
-def _plain(node: yaml.Node) -> Any:
-    """Returns the value of a scalar or a list of scalars; KeyError or ValueError otherwise."""
-    if isinstance(node, yaml.ScalarNode):
-        if node.value == "None" and node.style is None:  # a text in YAML, but null is meant
-            raise ValueError(node.value)
-        return _SCALARS[node.tag](node.value)
-    if node.tag != f"{_TAG}seq" or not all(
-        isinstance(entry, yaml.ScalarNode) for entry in node.value
-    ):
-        raise ValueError(node.tag)
-    return [_plain(entry) for entry in node.value]
 
 
 def _default(field: structs.FieldInfo) -> Any:

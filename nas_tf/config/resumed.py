@@ -63,7 +63,10 @@ def values(config: Config) -> dict[str, Any]:
     """Returns all values by dotted keys, with every argument of the space, usual ones too."""
     space = spaces.get(config.space)
     arguments = {f"space.{key}": value for key, value in space.arguments.items()}
-    own = dotted(dump(structs.replace(config, space=space.name)))
+    search = config.search
+    arguments |= {f"search.oracle.{key}": value for key, value in search.oracle_arguments.items()}
+    search = structs.replace(search, oracle=search.oracle_name)
+    own = dotted(dump(structs.replace(config, space=space.name, search=search)))
     return {"space": space.name, **arguments, **own}
 
 

@@ -13,9 +13,8 @@ from nas_tf.config.degradation import Degradation
 from nas_tf.config.section import Change, Count, NotNegative, Part, Positive, Section, Share
 
 Size: TypeAlias = tuple[Count, Count]
-Oracle: TypeAlias = Literal[
-    "ppo", "random", "near-best", "evolution", "bayesian", "hyperband", "gradient"
-]
+OracleKey: TypeAlias = str | dict[str, str | int | float | bool]
+"""An oracle by its name, or with arguments too: those of its section in ``config.oracles``."""
 SpaceKey: TypeAlias = str | dict[str, Any]
 """A space by its name, or with its arguments too; ``spaces.get`` returns the space."""
 Seed: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1)]
@@ -261,18 +260,19 @@ class Predecessor(Section):
 class Search(Section):
     """The oracle, the number of trials, and the penalties on cost.
 
-    ``preset`` applies to ``ppo``: ``fast`` for hundreds of trials, ``paper`` for the papers'
-    thousands. ``gradient`` trains a super-net, as the section ``gradient`` says; it has no trials
-    to count. ``warm_start`` is the folder of another run, whose ``warm_start_count`` best
-    genotypes are tried first. ``supernet`` is the folder of a run by gradient, whose weights score
-    candidates instead of a training of each. ``follows`` is written when a run gives a part of the
-    space. ``saved_weights`` is the number of best trials whose weights are saved. ``latency`` is a
-    table that ``nas-tf profile-ops`` wrote, or ``tflite`` to time every candidate on this machine.
-    ``tensorboard`` logs curves, figures by token and pictures of the best trial, if TensorBoard is
-    installed.
+    ``oracle`` is a name, or a section of the name and arguments: those that are not given are the
+    oracle's own, and for ``ppo`` those of ``preset``: ``fast`` for hundreds of trials, ``paper``
+    for the papers' thousands. ``gradient`` trains a super-net, as the section ``gradient`` says;
+    it has no trials to count. ``warm_start`` is the folder of another run, whose
+    ``warm_start_count`` best genotypes are tried first. ``supernet`` is the folder of a run by
+    gradient, whose weights score candidates instead of a training of each. ``follows`` is written
+    when a run gives a part of the space. ``saved_weights`` is the number of best trials whose
+    weights are saved. ``latency`` is a table that ``nas-tf profile-ops`` wrote, or ``tflite`` to
+    time every candidate on this machine. ``tensorboard`` logs curves, figures by token and
+    pictures of the best trial, if TensorBoard is installed.
     """
 
-    oracle: Oracle = "ppo"
+    oracle: OracleKey = "ppo"
     preset: Literal["fast", "paper"] = "fast"
     trials: Count = 100
     warm_start: str | None = None
@@ -283,6 +283,17 @@ class Search(Section):
     tensorboard: bool = True
     goals: Goals = Goals()
     latency: str | None = None
+
+    @property
+    def oracle_name(self) -> str:
+        """The name of the oracle, whether arguments are given or not."""
+        return self.oracle if isinstance(self.oracle, str) else str(self.oracle["name"])
+
+    @property
+    def oracle_arguments(self) -> dict[str, Any]:
+        """The arguments of the oracle that are given."""
+        given = {} if isinstance(self.oracle, str) else self.oracle
+        return {name: value for name, value in given.items() if name != "name"}
 
 
 class Limits(Section):

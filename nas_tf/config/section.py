@@ -14,3 +14,9 @@ Part: TypeAlias = Annotated[float, Meta(ge=0, lt=1)]
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The base of all sections: immutable, and an unknown key is an error."""
+
+
+class Named(Section):
+    """The base of sections that begin with a name, which alone stands for all defaults."""
+
+    name: str

@@ -7,9 +7,9 @@ from msgspec import structs
 
 from nas_tf.accepted import accepted as accepted_by_type
 from nas_tf.accepted import one_of
-from nas_tf.config.schema import Config, Section, SpaceKey
-from nas_tf.config.space_section import Space, sections
-from nas_tf.spaces import SPACES
+from nas_tf.config.named_sections import BASES, sections
+from nas_tf.config.schema import Config, Section
+from nas_tf.config.section import Named
 
 
 def elsewhere(path: str, key: str) -> str:
@@ -28,8 +28,8 @@ def elsewhere(path: str, key: str) -> str:
 
 def section_of(hint: Any) -> type[Section] | None:
     """Returns the section type that a key may hold, if any."""
-    if hint == SpaceKey:
-        return Space
+    if hint in BASES:
+        return BASES[hint]
     kinds = [kind for kind in (hint, *get_args(hint)) if isinstance(kind, type)]
     return next((kind for kind in kinds if issubclass(kind, Section)), None)
 
@@ -42,7 +42,7 @@ def entries_of(hint: Any) -> type[Section] | None:
 
 def accepted(hint: Any) -> str:
     """Describes the values that a key accepts."""
-    return one_of(sorted(SPACES)) if hint == SpaceKey else accepted_by_type(hint)
+    return one_of(list(sections(BASES[hint]))) if hint in BASES else accepted_by_type(hint)
 
 
 def _places(section: type[Section], path: str) -> Iterator[str]:
@@ -51,8 +51,12 @@ def _places(section: type[Section], path: str) -> Iterator[str]:
         below = f"{path}.{field.name}" if path else field.name
         yield below
         inner = section_of(field.type)
-        for section in sections() if inner is Space else filter(None, [inner]):
-            yield from _places(section, below)
+        if inner is not None and issubclass(inner, Named):
+            kinds = list(sections(inner).values())
+        else:
+            kinds = [] if inner is None else [inner]
+        for kind in kinds:
+            yield from _places(kind, below)
         if inner := entries_of(field.type):
             yield from _places(inner, f"{below}.0")
 

@@ -4,6 +4,7 @@ import importlib.util
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from nas_tf import files, spaces
 from nas_tf.config.schema import Config
 from nas_tf.errors import ConfigError, EnvironmentFault
 from nas_tf.genotype import Genotype
+from nas_tf.networks import Cost, cost
 from nas_tf.runs import filenames
 from nas_tf.search import warm_start
 from nas_tf.search.hypermodel import OBJECTIVE
 from nas_tf.spaces import SearchSpace
+from nas_tf.training import from_config, guards, own_data
 
 _MOST_SAMPLES = 1000
 MOST_FAILURES = 10
@@ -34,32 +37,38 @@ def oracle_of(
     ``first`` are the values of the first trials, which an oracle of ``tuner_oracles`` proposes
     before its own.
     """
-    search = config.search
+    search, name = config.search, config.search.oracle_name
     common: dict[str, Any] = {"max_trials": search.trials, "seed": config.seed}
     own = {
         "ppo": tuner_oracles.PPOOracle,
+        "predictor": tuner_oracles.PredictorOracle,
         "random": tuner_oracles.RandomOracle,
         "near-best": tuner_oracles.NearBestOracle,
         "evolution": tuner_oracles.EvolutionOracle,
     }
-    if search.oracle in own:
-        if search.oracle == "ppo":
+    if name in own:
+        if name == "ppo":
             common["preset"] = search.preset
-        common |= {"canonical": _canonical(space), "feasible": _feasible(space)}
-        return own[search.oracle](OBJECTIVE, first=first, **common)
-    if search.oracle == "gradient":
+        common |= search.oracle_arguments
+        common |= {"canonical": _canonical(space), "feasible": Feasible(config, space)}
+        try:
+            return own[name](OBJECTIVE, first=first, **common)
+        except ValueError as error:
+            raise ConfigError(f"search.oracle: {error}") from error
+    if name == "gradient":
         raise ConfigError(
             "search.oracle is gradient, which proposes no trials: expected nas-tf search, or "
             f"nas_tf.jobs.search.search_by_gradient; trials need one of {', '.join(own)}"
         )
     if distribution.has_chief_oracle():
         raise ConfigError(
-            f"oracle {search.oracle} is KerasTuner's own and loses trials when a worker dies, "
+            f"oracle {name} is KerasTuner's own and loses trials when a worker dies, "
             f"expected one of {', '.join(own)} with workers"
         )
     limits = {"objective": OBJECTIVE, "max_consecutive_failed_trials": MOST_FAILURES}
+    limits |= search.oracle_arguments
     seed = config.seed + 1  # KerasTuner takes 0 for no seed
-    if search.oracle == "bayesian":
+    if name == "bayesian":
         if importlib.util.find_spec("sklearn") is None:
             raise EnvironmentFault(
                 "oracle bayesian needs scikit-learn: pip install 'nas-tf[bayesian]'"
@@ -67,7 +76,7 @@ def oracle_of(
         oracle: _Adapted = Bayesian(max_trials=search.trials, seed=seed, **limits)
     else:
         oracle = Hyperband(search.trials, config.stage_one.epochs, seed=seed, **limits)
-    oracle.feasible = _feasible(space)
+    oracle.feasible = Feasible(config, space)
     return oracle
 
 
@@ -155,9 +164,51 @@ def _canonical(space: SearchSpace) -> Any:
     return lambda values: space.canonical(_genotype(space, values))
 
 
-def _feasible(space: SearchSpace) -> Callable[[Mapping[str, int]], bool]:
-    """Returns a function from values to whether a network can be built of their genotype."""
-    return lambda values: space.refusal(_genotype(space, values)) is None
+class Feasible:
+    """Whether a network can be built of values, and has no more parameters and multiply-adds than
+    the limits of a configuration allow: such candidates are no trials.
+
+    ``refusals`` counts those beyond a limit, and ``nearest`` describes the smallest of them.
+    """
+
+    def __init__(self, config: Config, space: SearchSpace) -> None:
+        self._config, self._space = config, space
+        self._is_limited = config.limits.params is not None or config.limits.madds is not None
+        self._smallest: Cost | None = None
+        self.refusals = 0
+
+    def __call__(self, values: Mapping[str, int]) -> bool:
+        """Returns whether the values are worth a trial."""
+        genotype = _genotype(self._space, values)
+        if self._space.refusal(genotype) is not None:
+            return False
+        if not self._is_limited:
+            return True
+        build = from_config.blueprint_builder(self._completed, genotype, "search")
+        counted = cost(build(from_config.reward_view(self._completed).crop).deployed())
+        try:
+            guards.check_cost(self._config.limits, counted)
+        except guards.OverLimit:
+            self.refusals += 1
+            self._smallest = min(
+                filter(None, (self._smallest, counted)), key=lambda one: (one.params, one.madds)
+            )
+            return False
+        return True
+
+    @property
+    def nearest(self) -> str:
+        """The costs of the smallest candidate beyond a limit, or nothing if there was none."""
+        if self._smallest is None:
+            return ""
+        return (
+            f"limits.params or limits.madds refused {self.refusals} of them: the smallest has "
+            f"{self._smallest.params:,} parameters and {self._smallest.madds:,} multiply-adds"
+        )
+
+    @cached_property
+    def _completed(self) -> Config:
+        return own_data.completed(self._config)
 
 
 def _genotype(space: SearchSpace, values: Mapping[str, int]) -> Genotype:

@@ -11,8 +11,8 @@ from msgspec import inspect, structs
 from nas_tf import config, networks, spaces
 from nas_tf.config import suggestions
 from nas_tf.config.conflicts import conflicts
+from nas_tf.config.named_sections import BASES, sections
 from nas_tf.config.schema import Config, Data
-from nas_tf.config.space_section import sections
 from nas_tf.errors import ConfigError
 from nas_tf.spaces import SPACES
 from tests.sampling import times
@@ -216,10 +216,11 @@ def _leaves(section: type, path: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for field in structs.fields(section):
         below = f"{path}.{field.name}" if path else field.name
-        if path == "" and field.name == "space":
-            for inner in sections():
+        if field.type in BASES:
+            kinds = sections(BASES[field.type])
+            for inner in kinds.values():
                 found |= _leaves(inner, below)
-            found |= {"space.name": Literal[*SPACES], below: Literal[*SPACES]}
+            found |= {f"{below}.name": Literal[*kinds], below: Literal[*kinds]}
         elif inner := suggestions.section_of(field.type):
             found |= _leaves(inner, below)
             if inner is not field.type:

@@ -1,6 +1,7 @@
 """The use of rewards by PPO: baseline, late results, failures, repeats."""
 
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -72,6 +73,18 @@ def test_advantages_are_rewards_less_the_baseline_by_its_spread_if_wanted(scaled
     assert 0 < spread < 0.5
     expected = (rewards - item.baseline.mean) / (spread if scaled else 1.0)
     np.testing.assert_allclose(item._batch(list(item._window)).advantages, expected)
+
+
+def test_advantages_by_rank_are_normal_scores_among_the_latest_rewards() -> None:
+    item = searcher(ranked=5, window=8, every=8)
+    for number, reward in enumerate((0.9, 0.1, 0.5, 0.06, 0.5, 0.6)):
+        item.learn(item.propose(number), reward)
+    item.learn_failure(item.propose(6))
+    batch = item._batch(list(item._window))
+    # The latest five are 0.5, 0.06, 0.5, 0.6 and the failure.
+    below = [4.5, 1 + 1, 2 + 1, 1 + 0.5, 2 + 1, 4 + 0.5, 0.5]
+    expected = [NormalDist().inv_cdf(rank / 5) for rank in below]
+    np.testing.assert_allclose(batch.advantages, expected, atol=1e-9)
 
 
 def test_late_results_are_weighed_against_the_policy_that_proposed_them(tmp_path: Path) -> None:
@@ -187,7 +200,7 @@ def test_warming_up_changes_nothing(tmp_path: Path) -> None:
         ({"preset": "slow"}, "preset is 'slow', expected 'fast' or 'paper'"),
         ({"clip": 0}, "clip is 0, expected a number above 0"),
         ({"window": 0}, "window is 0, expected an integer of 1 or more"),
-        ({"minibatch": 32}, "minibatch is 32, expected at most the window of 16"),
+        ({"minibatch": 32}, "minibatch is 32, expected at most the window of 8"),
         ({"baseline_decay": 1.0}, "baseline_decay is 1.0, expected 0 up to 1"),
         ({"entropy": -0.1}, "entropy is -0.1, expected a number of 0 or more"),
         ({"seed": -1}, "seed is -1, expected an integer of 0 or more"),
