@@ -48,7 +48,7 @@ class PPOSettings:
     - ``max_lag``: the number of updates of its policy after which a result is dropped.
     - ``repeat_cost``: see ``PPOSearcher.learn``.
     - ``guided_from``: the number of results from which a predictor chooses among ``candidates``
-      samples of the policy and ``neighbours`` of the best vectors, see ``PredictorSettings``; None
+      samples of the policy and ``neighbours`` of the best vectors, see ``PredictorSettings``; 0
       tries every sample of the policy.
     """
 
@@ -67,16 +67,17 @@ class PPOSettings:
     max_lag: int = 100
     repeat_cost: float = 0.5
     ranked: int = 0
-    guided_from: int | None = None
+    guided_from: int = 0
     candidates: int = 24
     neighbours: int = 48
     parents: int = 6
+    climbs: int = 2
     temperature: float = 0.3
 
     @property
     def predictor(self) -> PredictorSettings | None:
         """The settings of the predictor, None without it."""
-        if self.guided_from is None:
+        if self.guided_from == 0:
             return None
         names = (field.name for field in dataclasses.fields(PredictorSettings))
         return PredictorSettings(**{name: getattr(self, name) for name in names})

@@ -23,6 +23,10 @@ _REFIT_EVERY = 8
 _MOST_FITTED = 256
 _MOST_REMEMBERED = 640
 _JITTER = 1e-6
+_STEPS = (1, 1, 2, 3)
+"""The numbers of tokens that are changed in a parent, each as likely as it is often here."""
+_CLIMBING, _CLIMBED = 4, 40
+_ATTEMPTS = 6
 
 
 class Forecast(NamedTuple):
@@ -41,7 +45,9 @@ class PredictorSettings:
     - ``guided_from``: the number of results from which the predictor chooses.
     - ``candidates``: the number of fresh samples among which it chooses.
     - ``neighbours``: the number of further candidates that differ in one to three tokens from one
-      of the ``parents`` most promising vectors that were tried.
+      of the ``parents`` most promising vectors that were tried, or of 5 % of all if that is more.
+    - ``climbs``: the number of times that the best candidates are replaced by what is best among
+      them and others that differ from them in a token.
     - ``temperature``: 0 takes the candidate of the best prediction, 1 that of the best draw from
       the predictor's uncertainty.
     """
@@ -50,6 +56,7 @@ class PredictorSettings:
     candidates: int = 24
     neighbours: int = 48
     parents: int = 6
+    climbs: int = 2
     temperature: float = 0.3
 
     def __post_init__(self) -> None:
@@ -57,9 +64,11 @@ class PredictorSettings:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} is {value!r}, expected an integer of 1 or more")
-        if isinstance(self.neighbours, bool) or not isinstance(self.neighbours, int):
-            raise ValueError(f"neighbours is {self.neighbours!r}, expected an integer")
-        for name in ("neighbours", "temperature"):
+        for name in ("neighbours", "climbs"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise ValueError(f"{name} is {value!r}, expected an integer")
+        for name in ("neighbours", "climbs", "temperature"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected 0 or more")
 
@@ -75,6 +84,7 @@ class Predictor:
         self._first = np.cumsum([0, *sizes[:-1]])
         self._symbols = sum(sizes)
         self._vectors: list[Vector] = []
+        self._tried: set[Vector] = set()
         self._rewards: list[float] = []
         self._chosen: tuple[int, tuple[float, float]] | None = None
 
@@ -82,9 +92,14 @@ class Predictor:
         """Returns the number of results."""
         return len(self._vectors)
 
+    def __contains__(self, vector: Vector) -> bool:
+        """Returns whether there is a result of a vector."""
+        return vector in self._tried
+
     def add(self, vector: Vector, reward: float | None) -> None:
         """Adds a result; a failure, None, ranks below every reward."""
         self._vectors.append(vector)
+        self._tried.add(vector)
         self._rewards.append(-np.inf if reward is None else reward)
         self.__dict__.pop("_fitted", None)
 
@@ -246,18 +261,36 @@ class Guide:
     def chosen(self, number: int, samples: Sequence[Vector]) -> Forecast:
         """Returns the most promising of samples and neighbours that is worth a trial."""
         rng = self._searcher.rng(number, "neighbours")
-        parents = self.predictor.best(self.settings.parents)
-        near = [self._changed(rng.choice(parents), rng) for _ in range(self.settings.neighbours)]
-        candidates = list(dict.fromkeys([*samples, *near]))
         draw = np.random.default_rng([self._searcher.seed, 3, number])
-        ranked = self.predictor.forecasts(candidates, draw, self.settings.temperature)
+        parents = self.predictor.best(max(self.settings.parents, len(self.predictor) // 20))
+        near = self._near(parents, self.settings.neighbours, _STEPS, rng)
+        ranked = self._ranked([*samples, *near], draw)
+        for _ in range(self.settings.climbs):
+            top = [forecast.vector for forecast in ranked[:_CLIMBING]]
+            ranked = self._ranked([*top, *self._near(top, _CLIMBED, (1,), rng)], draw)
         is_worthwhile = self._searcher.is_worthwhile
         return next((item for item in ranked if is_worthwhile(item.vector)), ranked[0])
 
-    def _changed(self, vector: Vector, rng: Any) -> Vector:
-        for _ in range(rng.choice((1, 1, 2, 3))):
-            vector = self._searcher.mutate(vector, rng)
-        return vector
+    def _ranked(self, candidates: Sequence[Vector], draw: np.random.Generator) -> list[Forecast]:
+        """Returns forecasts of the candidates that are new, of all where none is, best first."""
+        distinct = list(dict.fromkeys(candidates))
+        new = [vector for vector in distinct if vector not in self.predictor]
+        return self.predictor.forecasts(new or distinct, draw, self.settings.temperature)
+
+    def _near(
+        self, vectors: Sequence[Vector], count: int, steps: Sequence[int], rng: Any
+    ) -> list[Vector]:
+        """Returns neighbours of vectors; the more tokens apart, the more of them were tried."""
+        found: list[Vector] = []
+        for attempt in range(_ATTEMPTS * count):
+            vector = rng.choice(vectors)
+            for _ in range(rng.choice(steps) + attempt // (2 * count)):
+                vector = self._searcher.mutate(vector, rng)
+            if vector not in self.predictor:
+                found.append(vector)
+            if len(found) == count:
+                break
+        return found
 
 
 def forecast_record(forecast: Forecast) -> dict[str, Any]:

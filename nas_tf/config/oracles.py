@@ -38,6 +38,7 @@ class PPO(OracleSection):
     candidates: Count | None = None
     neighbours: Annotated[int, Meta(ge=0)] | None = None
     parents: Count | None = None
+    climbs: Annotated[int, Meta(ge=0)] | None = None
     temperature: NotNegative | None = None
 
 
@@ -49,6 +50,7 @@ class Predictor(OracleSection):
     candidates: Count | None = None
     neighbours: Annotated[int, Meta(ge=0)] | None = None
     parents: Count | None = None
+    climbs: Annotated[int, Meta(ge=0)] | None = None
     temperature: NotNegative | None = None
 
 

@@ -23,6 +23,7 @@ from nas_tf.search import warm_start
 from nas_tf.search.hypermodel import OBJECTIVE
 from nas_tf.spaces import SearchSpace
 from nas_tf.training import from_config, guards, own_data
+from tuner_oracles.tokens import SpaceError
 
 _MOST_SAMPLES = 1000
 MOST_FAILURES = 10
@@ -165,17 +166,17 @@ def _canonical(space: SearchSpace) -> Any:
 
 
 class Feasible:
-    """Whether a network can be built of values, and has no more parameters and multiply-adds than
-    the limits of a configuration allow: such candidates are no trials.
+    """Decides which values are worth a trial: those of networks within the limits on size.
 
-    ``refusals`` counts those beyond a limit, and ``nearest`` describes the smallest of them.
+    Candidates with more parameters or multiply-adds than ``limits`` allows are no trials. Raises
+    ``SpaceError`` if the first thousand are all beyond them.
     """
 
     def __init__(self, config: Config, space: SearchSpace) -> None:
         self._config, self._space = config, space
-        self._is_limited = config.limits.params is not None or config.limits.madds is not None
-        self._smallest: Cost | None = None
-        self.refusals = 0
+        limits = config.limits
+        self._is_limited = limits.params is not None or limits.madds is not None
+        self._refused: list[Cost] | None = []
 
     def __call__(self, values: Mapping[str, int]) -> bool:
         """Returns whether the values are worth a trial."""
@@ -189,22 +190,22 @@ class Feasible:
         try:
             guards.check_cost(self._config.limits, counted)
         except guards.OverLimit:
-            self.refusals += 1
-            self._smallest = min(
-                filter(None, (self._smallest, counted)), key=lambda one: (one.params, one.madds)
-            )
+            if self._refused is not None:
+                self._refuse(self._refused, counted)
             return False
+        self._refused = None
         return True
 
-    @property
-    def nearest(self) -> str:
-        """The costs of the smallest candidate beyond a limit, or nothing if there was none."""
-        if self._smallest is None:
-            return ""
-        return (
-            f"limits.params or limits.madds refused {self.refusals} of them: the smallest has "
-            f"{self._smallest.params:,} parameters and {self._smallest.madds:,} multiply-adds"
-        )
+    def _refuse(self, refused: list[Cost], counted: Cost) -> None:
+        refused.append(counted)
+        if len(refused) == _MOST_SAMPLES:
+            limits, smallest = self._config.limits, min(refused, key=lambda each: each.madds)
+            given = {"params": limits.params, "madds": limits.madds}
+            keys = " and ".join(f"limits.{key} {value:,}" for key, value in given.items() if value)
+            raise SpaceError(
+                f"{keys} refused all of {_MOST_SAMPLES:,} genotypes: the smallest has "
+                f"{smallest.params:,} parameters and {smallest.madds:,} multiply-adds"
+            )
 
     @cached_property
     def _completed(self) -> Config:

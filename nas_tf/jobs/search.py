@@ -12,7 +12,7 @@ from nas_tf import spaces
 from nas_tf.config.schema import Config
 from nas_tf.errors import ConfigError, DataError, EnvironmentFault, NasTfError, TrainingError
 from nas_tf.jobs.latencies import measured_latency
-from nas_tf.jobs.oracles import MOST_FAILURES, Feasible, first_trials, oracle_of
+from nas_tf.jobs.oracles import MOST_FAILURES, first_trials, oracle_of
 from nas_tf.runs import TrialRecord
 from nas_tf.search import SearchHyperModel, TwoStageTuner
 from nas_tf.search.gradient import GradientSearch, OnEpoch
@@ -66,22 +66,10 @@ def search(
                 saved_weights=config.search.saved_weights,
             )
         if isinstance(oracle, DurableOracle):
-            _search(oracle, tuner, on_end)
+            tuner_oracles.search(tuner, verbose=0, on_end=on_end)
         else:
             tuner.search(verbose=0)
     return tuner
-
-
-def _search(
-    oracle: DurableOracle, tuner: TwoStageTuner, on_end: Callable[[], None] | None
-) -> None:
-    """Runs a search; where limits leave nothing to try, the error says by how much."""
-    try:
-        tuner_oracles.search(tuner, verbose=0, on_end=on_end)
-    except SpaceError as error:
-        feasible = oracle.proposals.feasible
-        nearest = feasible.nearest if isinstance(feasible, Feasible) else ""
-        raise SpaceError(f"{error}; {nearest}" if nearest else str(error)) from error
 
 
 def search_by_gradient(

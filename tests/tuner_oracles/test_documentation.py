@@ -1,5 +1,6 @@
 """The pages on the oracles agree with the code."""
 
+import ast
 import dataclasses
 import inspect
 import re
@@ -29,11 +30,10 @@ def test_the_table_of_presets() -> None:
     documented = set()
     for names, *columns in rows:
         for preset, cells in zip(("fast", "paper"), columns, strict=True):
-            values = [{"yes": "True", "no": "False"}.get(cell, cell) for cell in cells.split(", ")]
+            words = {"yes": "True", "no": "False"}
+            values = [words.get(cell, cell) for cell in cells.split(", ")]
             for name, value in zip(re.findall(r"`(\w+)`", names), values, strict=True):
-                assert getattr(PRESETS[preset], name) == (
-                    value == "True" if value in ("True", "False") else float(value)
-                ), name
+                assert getattr(PRESETS[preset], name) == ast.literal_eval(value), name
                 documented.add(name)
     fields = {field.name for field in dataclasses.fields(PRESETS["fast"])}
     assert fields - documented == {"repeat_cost"}

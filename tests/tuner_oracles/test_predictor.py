@@ -31,7 +31,7 @@ def vectors(count: int, seed: int = 1) -> list[tuple[int, ...]]:
     return random.Random(seed).sample(everything, count)
 
 
-def told(rewards: dict[tuple[int, ...], float | None]) -> Predictor:
+def predictor_of(rewards: dict[tuple[int, ...], float | None]) -> Predictor:
     item = Predictor(SIZES)
     for vector, reward in rewards.items():
         item.add(vector, reward)
@@ -60,7 +60,7 @@ def test_forecasts_are_those_of_a_gaussian_process(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(room, "NOISES", (0.2,))
     tried, others = vectors(30)[:20], vectors(30)[20:]
     rewards = {vector: worth(vector) + 0.01 * n for n, vector in enumerate(tried)}
-    found = told(rewards).forecasts(others, np.random.default_rng(1), 0.0)
+    found = predictor_of(rewards).forecasts(others, np.random.default_rng(1), 0.0)
 
     def kernel(first: list, second: list) -> np.ndarray:
         return np.exp(
@@ -90,7 +90,7 @@ def test_forecasts_are_those_of_a_gaussian_process(monkeypatch: pytest.MonkeyPat
 
 def test_draws_at_a_temperature_have_the_spread_of_the_process() -> None:
     tried, others = vectors(30)[:20], vectors(30)[20:]
-    item = told({vector: worth(vector) for vector in tried})
+    item = predictor_of({vector: worth(vector) for vector in tried})
     rng = np.random.default_rng(1)
 
     def drawn(temperature: float) -> np.ndarray:
@@ -108,16 +108,18 @@ def test_draws_at_a_temperature_have_the_spread_of_the_process() -> None:
 
 def test_noise_is_found_where_rewards_are_noise() -> None:
     tried = vectors(200)
-    exact = told({vector: worth(vector) for vector in tried})
+    exact = predictor_of({vector: worth(vector) for vector in tried})
     rng = np.random.default_rng(1)
-    noise = told({vector: rng.normal() for vector in tried})
+    noise = predictor_of({vector: rng.normal() for vector in tried})
     assert exact._hyperparameters()[1] == min(room.NOISES)
     assert noise._hyperparameters()[1] == max(room.NOISES)
 
 
 def test_a_failure_ranks_below_every_reward_and_is_no_reward() -> None:
     tried = vectors(24)
-    item = told({vector: None if vector[0] == 0 else -5.0 + worth(vector) for vector in tried})
+    item = predictor_of(
+        {vector: None if vector[0] == 0 else -5.0 + worth(vector) for vector in tried}
+    )
     found = item.forecasts(vectors(100, 2), np.random.default_rng(1), 0.0)
     half = len(found) // 2
     first, last = ([item.vector[0] for item in part] for part in (found[:half], found[half:]))
@@ -130,7 +132,7 @@ def test_the_best_are_those_of_the_best_prediction_not_the_luckiest() -> None:
     rewards: dict = {vector: worth(vector) for vector in tried}
     lucky = min(tried, key=worth)
     rewards[lucky] = 6.5
-    best = told(rewards).best(5)
+    best = predictor_of(rewards).best(5)
     assert lucky not in best
     assert all(worth(vector) >= 4 for vector in best)
 
@@ -146,7 +148,7 @@ def test_a_long_search_remembers_the_best_and_the_latest(monkeypatch: pytest.Mon
 
 def test_refits_depend_on_results_not_on_when_they_are_asked_for() -> None:
     rewards = {vector: worth(vector) for vector in vectors(61)}
-    often, once = Predictor(SIZES), told(rewards)
+    often, once = Predictor(SIZES), predictor_of(rewards)
     for vector, reward in rewards.items():
         often.add(vector, reward)
         often.best(3)
@@ -157,7 +159,8 @@ def test_refits_depend_on_results_not_on_when_they_are_asked_for() -> None:
 
 
 def test_the_choice_is_the_most_promising_that_is_worth_a_trial() -> None:
-    searcher = PredictorSearcher(PredictorSettings(neighbours=0, temperature=0.0))
+    settings = PredictorSettings(neighbours=0, climbs=0, temperature=0.0)
+    searcher = PredictorSearcher(settings)
     searcher.start(Tokens(space(4)).tokens, 1)
     guide = Guide(searcher.config, searcher)
     for vector in itertools.product(range(4), repeat=2):
@@ -170,16 +173,35 @@ def test_the_choice_is_the_most_promising_that_is_worth_a_trial() -> None:
     assert guide.chosen(0, samples).vector == (3, 1, 1, 0), "the oracle reports it"
 
 
-def test_neighbours_differ_in_one_to_three_tokens_from_what_promises_most() -> None:
-    searcher = PredictorSearcher(PredictorSettings(parents=1))
+def test_neighbours_differ_in_one_to_three_tokens_and_are_new() -> None:
+    searcher = PredictorSearcher(PredictorSettings())
     searcher.start(Tokens(space(8)).tokens, 1)
-    (parent,) = [(1, 2, 3, 0, 1, 2, 3, 0)]
+    parent = (1, 2, 3, 0, 1, 2, 3, 0)
     guide = Guide(searcher.config, searcher)
-    rng = random.Random(1)
-    found = [guide._changed(parent, rng) for _ in range(400)]
+    found = guide._near([parent], 400, (1, 1, 2, 3), random.Random(1))
     changed = [sum(a != b for a, b in zip(parent, item, strict=True)) for item in found]
     assert {1, 2, 3} <= set(changed) <= {0, 1, 2, 3}
     assert 0.4 < changed.count(1) / 400 < 0.65
+    for vector in found:
+        guide.predictor.add(vector, 0.5)
+    again = guide._near([parent], 50, (1,), random.Random(2))
+    assert len(again) == 50
+    assert not set(again) & set(found), "further away where all that is near was tried"
+
+
+def test_climbing_reaches_what_no_candidate_had() -> None:
+    def best(climbs: int) -> float:
+        settings = PredictorSettings(climbs=climbs, neighbours=4, temperature=0.0)
+        searcher = PredictorSearcher(settings)
+        searcher.start(Tokens(space(8)).tokens, 1)
+        guide, rng = Guide(settings, searcher), random.Random(1)
+        for _ in range(80):
+            vector = searcher.uniform(rng)
+            guide.predictor.add(vector, float(vector.count(2)))
+        samples = [searcher.uniform(rng) for _ in range(4)]
+        return guide.chosen(0, samples).vector.count(2)
+
+    assert best(0) < best(1) <= best(3)
 
 
 def test_it_is_guided_from_a_number_of_results_on(tmp_path: Path) -> None:
@@ -236,6 +258,8 @@ def test_a_guided_search_finds_more_than_evolution(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes(given: dict, line: str) -> None:
-    for kind in (PredictorOracle, PPOOracle):
+    with pytest.raises(ValueError, match=line):
+        PredictorOracle(GOAL, 1, **given)
+    if given != {"guided_from": 0}:  # no predictor
         with pytest.raises(ValueError, match=line):
-            kind(GOAL, 1, **({"guided_from": 12} | given))
+            PPOOracle(GOAL, 1, **given)
