@@ -70,6 +70,13 @@ def longest(space: str, oracle: str) -> float:
     return max(float(key[6:]) for key, value in row.items() if key.startswith("mean @") and value)
 
 
+def restored() -> list[float]:
+    """How many times our time PyTorch takes for each restored picture."""
+    return [
+        float(row["PyTorch / function"]) for row in rows("steps.md") if "PyTorch / function" in row
+    ]
+
+
 def golden(space: str) -> int:
     """The number of genotypes with figures of the authors' code."""
     path = ROOT / "tests" / "golden" / f"{space}.json"
@@ -90,6 +97,9 @@ LEARNT = [
     for item in ("PPO", "evolution", "near-best", PAPERS)
     if (space, item) != ("xception", PAPERS)
 ]
+AS_PUBLISHED = r"published: [^:]*\ncontiguous +[\d.]+ +[\d.]+ +([\d.]+) times ours in float32"
+PLAIN = r"no deformable: [^:]*\ncontiguous +[\d.]+ +[\d.]+ +([\d.]+) times .* ([\d.]+) times"
+BESIDE = r"PyTorch, {}: [\d.]+, times ours: ([\d.]+) \(float32\) and ([\d.]+)"
 SEARCHED = r"reward \| {}-{} \| \d+ \| [\d.]+ \| ([\d.]+).*{}"
 BEST_OF = r"reward \| {}-{} \| \d+ \| ([\d.]+)"
 PROBABILITY = r"p = ([\d.]+)"
@@ -117,6 +127,15 @@ README: dict[str, Callable[[], Sequence[float | Below]]] = {
     "a training step of a search, in float32": lambda: [
         *text("candidate.md", FASTER.format("float32")),
         *text("candidate.md", FASTER.format("bfloat16")),
+    ],
+    "a training step of NAS-FCOS's pyramid and head": lambda: [
+        *text("steps.md", AS_PUBLISHED),
+        text("steps.md", PLAIN)[0],
+    ],
+    "a step of HiNAS's search by gradient, and restored": lambda: [
+        text("steps.md", BESIDE.format("contiguous"))[0],
+        min(restored()),
+        max(restored()),
     ],
     "mean reward on CamVid, 60 trials each": lambda: [
         *{len(rewards(item)) for item in ("evolution", "ppo", "random")},
@@ -146,6 +165,17 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         *README["a training step of a search, in float32"](),
         max(theirs / ours for ours, theirs in CANDIDATE_RATIOS),
         median(theirs / ours for ours, theirs in CANDIDATE_RATIOS),
+    ],
+    "A step of NAS-FCOS's pyramid and head takes": lambda: [
+        *text("steps.md", AS_PUBLISHED),
+        *text("steps.md", PLAIN),
+        *text("steps.md", r"the ratios of steps in float32 were ([\d.]+)"),
+    ],
+    "A step of HiNAS's search by gradient takes": lambda: [
+        *text("steps.md", BESIDE.format("contiguous")),
+        min(restored()),
+        max(restored()),
+        text("steps.md", BESIDE.format("channels_last"))[0],
     ],
     "PPO, evolution and near-best search learn": lambda: [
         Below([cell("oracles.md", item, "p", heading=f"## {space}") for space, item in LEARNT]),
