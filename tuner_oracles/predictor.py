@@ -85,6 +85,7 @@ class Predictor:
         self._symbols = sum(sizes)
         self._vectors: list[Vector] = []
         self._tried: set[Vector] = set()
+        self.has_rewards = False
         self._rewards: list[float] = []
         self._chosen: tuple[int, tuple[float, float]] | None = None
 
@@ -98,6 +99,7 @@ class Predictor:
 
     def add(self, vector: Vector, reward: float | None) -> None:
         """Adds a result; a failure, None, ranks below every reward."""
+        self.has_rewards = self.has_rewards or reward is not None
         self._vectors.append(vector)
         self._tried.add(vector)
         self._rewards.append(-np.inf if reward is None else reward)
@@ -177,8 +179,6 @@ class Predictor:
     def _as_rewards(scores: np.ndarray, fitted: "_Fitted") -> np.ndarray:
         """Returns the rewards that have these scores, between those that were seen."""
         seen = np.isfinite(fitted.rewards)
-        if not seen.any():
-            return np.full(len(scores), np.nan)
         order = np.argsort(fitted.scores[seen], kind="stable")
         return np.interp(scores, fitted.scores[seen][order], fitted.rewards[seen][order])
 
@@ -255,8 +255,8 @@ class Guide:
 
     @property
     def is_ready(self) -> bool:
-        """True if there are enough results to choose by."""
-        return len(self.predictor) >= self.settings.guided_from
+        """True if there are enough results to choose by, and not failures alone."""
+        return len(self.predictor) >= self.settings.guided_from and self.predictor.has_rewards
 
     def chosen(self, number: int, samples: Sequence[Vector]) -> Forecast:
         """Returns the most promising of samples and neighbours that is worth a trial."""

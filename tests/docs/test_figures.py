@@ -64,10 +64,26 @@ def transferred(task: str, row: str, key: str = "from the trained network") -> f
     return cell("transfer.md", row, key, heading=f"## {task} on `shapes`")
 
 
-def longest(space: str, oracle: str) -> float:
-    """The number of trials at which the last mean of an oracle is stated."""
-    (row,) = (row for row in rows("oracles.md", f"## {space}") if row["oracle"] == oracle)
-    return max(float(key[6:]) for key, value in row.items() if key.startswith("mean @") and value)
+def late_means(oracles: Sequence[str], trial: int) -> list[float]:
+    """The least and the largest mean, over the problems, of the best of some oracles."""
+    best = [
+        max(
+            cell("oracles.md", item, f"mean @{trial}", heading=f"## {problem}") for item in oracles
+        )
+        for problem in PROBLEMS
+    ]
+    return [min(best), max(best)]
+
+
+def of_ppo(problem: str) -> list[dict[str, str]]:
+    """The row of PPO."""
+    return [row for row in rows("oracles.md", f"## {problem}") if row["oracle"] == "PPO"]
+
+
+def ahead(trial: int) -> list[float | Below]:
+    """The means of PPO and of the better evolution, and the bound of their p."""
+    ps = [cell("oracles.md", "PPO", f"p @{trial}", heading=f"## {item}") for item in PROBLEMS]
+    return [*late_means(["PPO"], trial), *late_means(EVOLUTION, trial), Below(ps)]
 
 
 def restored() -> list[float]:
@@ -90,13 +106,9 @@ CANDIDATE_RATIOS = [
 FASTER = r"ours in {} against PyTorch channels_last float32: ([\d.]+) times"
 RHO_OF = r"{}: Spearman's ρ = ([\d.]+) \((95) % ([\d.]+) to ([\d.]+), n = 14\)"
 RHO = r"ρ = ([\d.]+) \((95) % ([\d.]+) to ([\d.]+), n = 12\); mean 0.5208"
-PAPERS = "PPO, papers' settings"
-LEARNT = [
-    (space, item)
-    for space in ("auxcell", "template", "xception")
-    for item in ("PPO", "evolution", "near-best", PAPERS)
-    if (space, item) != ("xception", PAPERS)
-]
+SPACES = ("auxcell", "template", "xception")
+PROBLEMS = (*SPACES, *(f"{space}, collapses" for space in SPACES))
+EVOLUTION = ("evolution", "evolution, population 16")
 AS_PUBLISHED = r"published: [^:]*\ncontiguous +[\d.]+ +[\d.]+ +([\d.]+) times ours in float32"
 PLAIN = r"no deformable: [^:]*\ncontiguous +[\d.]+ +[\d.]+ +([\d.]+) times .* ([\d.]+) times"
 BESIDE = r"PyTorch, {}: [\d.]+, times ours: ([\d.]+) \(float32\) and ([\d.]+)"
@@ -177,10 +189,12 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         max(restored()),
         text("steps.md", BESIDE.format("channels_last"))[0],
     ],
-    "PPO, evolution and near-best search learn": lambda: [
-        Below([cell("oracles.md", item, "p", heading=f"## {space}") for space, item in LEARNT]),
-        *{longest(space, item) for space, item in LEARNT if item != PAPERS},
-        *{longest(space, item) for space, item in LEARNT if item == PAPERS},
+    "On six synthetic problems, PPO guided by its predictor": lambda: [
+        *{float(row["seeds"]) for item in PROBLEMS for row in of_ppo(item)},
+        100,
+        *ahead(100),
+        300,
+        *ahead(300),
     ],
     "On CamVid, the last 20 of evolution's 60 trials": lambda: [
         LAST,

@@ -204,6 +204,17 @@ def test_climbing_reaches_what_no_candidate_had() -> None:
     assert best(0) < best(1) <= best(3)
 
 
+def test_failures_alone_guide_nothing_and_equal_rewards_are_predicted() -> None:
+    searcher = PredictorSearcher(PredictorSettings())
+    searcher.start(Tokens(space(4)).tokens, 1)
+    for number in range(15):
+        proposal = searcher.propose(number)
+        assert proposal.policy == {}
+        searcher.learn_failure(proposal)
+    searcher.learn(searcher.propose(15), 0.25)
+    assert searcher.propose(16).policy["predicted"] == [0.25, 0.0]
+
+
 def test_it_is_guided_from_a_number_of_results_on(tmp_path: Path) -> None:
     oracle = place(PredictorOracle(GOAL, 20, hyperparameters=space(), seed=1), tmp_path)
     drive(oracle)
