@@ -8,9 +8,9 @@ Every reward of the published runs is in docs/results/oracles_runs.tar.gz; extra
 
 The reward is a hidden table: each value of each token has a worth, part of which is shared by
 tokens of one kind (a good operation is good in most places), pairs of tokens interact, and noise
-is added. It is scaled so that random vectors have mean 0.5 and standard deviation 0.05. In problems
-with collapses, some pairs of values, which 5 % of random vectors have, take another 0.25 to 0.45:
-networks that hardly learn are common among real candidates.
+is added. It is scaled so that random vectors have mean 0.5 and standard deviation 0.05. In
+problems with collapses, some pairs of values, which 5 % of random vectors have, take another 0.25
+to 0.45: networks that hardly learn are common among real candidates.
 """
 
 import argparse
@@ -241,19 +241,20 @@ def page(found: dict[tuple[str, str], np.ndarray], seconds: dict[str, tuple[floa
         "# How fast the oracles learn",
         "",
         "Output of `python benchmarks/oracles.py run --out OUT`, then `tell --out OUT`; default",
-        "settings but for the second evolution's, another hidden table for each seed. Rewards are",
-        "synthetic: a hidden worth of every value, shared in part by tokens of one kind,",
+        "settings but for the second evolution's, another hidden table for each seed. Rewards",
+        "are synthetic: a hidden worth of every value, shared in part by tokens of one kind,",
         f"interactions of pairs, and noise of {NOISE}. Random vectors have mean 0.5 and standard",
-        f"deviation {SPREAD}. With collapses, some pairs of values, which {COLLAPSING:.0%} of random",
-        f"vectors have, take another {5 * SPREAD:g} to {9 * SPREAD:g}, as networks that hardly learn",
-        "do among real candidates. Spaces: auxiliary cells (19 tokens), templates (44), and that",
-        "of KerasTuner's own `HyperXception`. Nothing here says how they compare on real networks.",
+        f"deviation {SPREAD}. With collapses, some pairs of values, which {COLLAPSING:.0%} of",
+        f"random vectors have, take another {5 * SPREAD:g} to {9 * SPREAD:g}, as networks that",
+        "hardly learn do among real candidates. Spaces: auxiliary cells (19 tokens), templates",
+        "(44), and that of KerasTuner's own `HyperXception`. Nothing here says how they compare",
+        "on real networks.",
         "",
-        f"Mean over seeds of the mean reward of the {LAST} trials up to trial n, and of the best so",
-        f"far. p: Mann–Whitney, one-sided, the last {LAST} of 100 and of 300 trials against those of",
-        "the better evolution. KerasTuner's Bayesian oracle draws its first trials at random, three",
-        "a token: for templates 132, more than the 100 it had here, for a further one costs it half",
-        "a minute to a minute there, and once ten.",
+        f"Mean over seeds of the mean reward of the {LAST} trials up to trial n, and of the best",
+        f"so far. p: Mann–Whitney, one-sided, the last {LAST} of 100 and of 300 trials against",
+        "those of the better evolution. KerasTuner's Bayesian oracle draws its first trials at",
+        "random, three a token: for templates 132, more than the 100 it had here, for a further",
+        "one costs it half a minute to a minute there, and once ten.",
         "",
         f"![best so far and mean of the last {LAST}](oracles.svg)",
     ]
@@ -341,10 +342,10 @@ def draw(found: dict[tuple[str, str], np.ndarray]) -> Any:
         style = "--" if "KerasTuner" in oracle or "," in oracle else "-"
         color = f"C{list(ORACLES).index(oracle)}"
         for axis, values in ((upper, best), (lower, mean)):
-            plotted = values[:, 4::5]
-            axis.plot(trials[4::5], plotted.mean(axis=0), style, color=color, label=oracle)
+            plotted = values[:, 9::10]
+            axis.plot(trials[9::10], plotted.mean(axis=0), style, color=color, label=oracle)
             low, high = np.percentile(plotted, [25, 75], axis=0)
-            axis.fill_between(trials[4::5], low, high, color=color, alpha=0.12, linewidth=0)
+            axis.fill_between(trials[9::10], low, high, color=color, alpha=0.12, linewidth=0)
             axis.grid(alpha=0.3)
         upper.set_title(problem)
         lower.set_xlabel("trial")

@@ -191,6 +191,7 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
     ],
     "On six synthetic problems, PPO guided by its predictor": lambda: [
         *{float(row["seeds"]) for item in PROBLEMS for row in of_ppo(item)},
+        LAST,
         100,
         *ahead(100),
         300,
