@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 
 DOCS   ?= .venv-docs
 
-.PHONY: quickstart test test-slow test-all fuzz lint docs drawings bench
+.PHONY: quickstart test test-slow test-all fuzz mutations lint docs drawings bench
 
 $(READY): setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -53,6 +53,10 @@ $(DOCS)/.ready: constraints-docs.txt
 
 docs: $(DOCS)/.ready
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+
+# Every known fault that the tests are to find, one by one, in a copy: half an hour on two cores.
+mutations: $(READY)
+	$(BIN)/python tests/mutations.py
 
 drawings: $(READY)
 	$(BIN)/python benchmarks/draw_published.py --out docs/pictures

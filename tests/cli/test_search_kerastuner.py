@@ -61,7 +61,7 @@ def test_oracles_of_kerastuner_have_no_workers(oracle: str, place: Path) -> None
     assert done.returncode == 2
     assert done.stderr == (
         f"nas-tf: oracle {oracle} is KerasTuner's own and loses trials when a worker dies, "
-        "expected one of ppo, random, near-best, evolution with --workers\n"
+        "expected one of ppo, predictor, evolution, near-best, random with --workers\n"
     )
 
 

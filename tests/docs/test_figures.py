@@ -111,7 +111,7 @@ PROBLEMS = (*SPACES, *(f"{space}, collapses" for space in SPACES))
 EVOLUTION = ("evolution", "evolution, population 16")
 AS_PUBLISHED = r"published: [^:]*\ncontiguous +[\d.]+ +[\d.]+ +([\d.]+) times ours in float32"
 PLAIN = r"no deformable: [^:]*\ncontiguous +[\d.]+ +[\d.]+ +([\d.]+) times .* ([\d.]+) times"
-BESIDE = r"PyTorch, {}: [\d.]+, times ours: ([\d.]+) \(float32\) and ([\d.]+)"
+TIMES_OURS = r"PyTorch, {}: [\d.]+, times ours: ([\d.]+) \(float32\) and ([\d.]+)"
 SEARCHED = r"reward \| {}-{} \| \d+ \| [\d.]+ \| ([\d.]+).*{}"
 BEST_OF = r"reward \| {}-{} \| \d+ \| ([\d.]+)"
 PROBABILITY = r"p = ([\d.]+)"
@@ -145,7 +145,7 @@ README: dict[str, Callable[[], Sequence[float | Below]]] = {
         text("steps.md", PLAIN)[0],
     ],
     "a step of HiNAS's search by gradient, and restored": lambda: [
-        text("steps.md", BESIDE.format("contiguous"))[0],
+        text("steps.md", TIMES_OURS.format("contiguous"))[0],
         min(restored()),
         max(restored()),
     ],
@@ -184,10 +184,10 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         *text("steps.md", r"the ratios of steps in float32 were ([\d.]+)"),
     ],
     "A step of HiNAS's search by gradient takes": lambda: [
-        *text("steps.md", BESIDE.format("contiguous")),
+        *text("steps.md", TIMES_OURS.format("contiguous")),
         min(restored()),
         max(restored()),
-        text("steps.md", BESIDE.format("channels_last"))[0],
+        text("steps.md", TIMES_OURS.format("channels_last"))[0],
     ],
     "On six synthetic problems, PPO guided by its predictor": lambda: [
         *{float(row["seeds"]) for item in PROBLEMS for row in of_ppo(item)},

@@ -1,0 +1,255 @@
+"""Applies mutations of the code one by one, in a copy, and says which ones no test finds.
+
+    python tests/mutations.py [NAME ...]
+
+A mutation survives if the tests of its room pass under it. The exit status is the number of
+survivors; `make mutations` runs all.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TWO_STAGE, LEARNER = "nas_tf/training/two_stage.py", "nas_tf/training/learner.py"
+AGENT, CONTROLLER = "tuner_oracles/agent.py", "tuner_oracles/controller.py"
+PPO, PREDICTOR = "tuner_oracles/ppo.py", "tuner_oracles/predictor.py"
+OF_STAGES = ("tests/training/test_two_stage.py",)
+OF_POLICY = ("tests/tuner_oracles/test_controller.py", "tests/tuner_oracles/test_ppo.py")
+OF_PREDICTOR = ("tests/tuner_oracles/test_predictor.py",)
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A text of a file and what replaces it, and the tests that are to find it."""
+
+    name: str
+    path: str
+    old: str
+    new: str
+    tests: Sequence[str]
+
+
+MUTATIONS = (
+    Mutation(
+        "stage two trains nothing",
+        TWO_STAGE,
+        "loss = float(learner.step(inputs, target, rates, teacher))",
+        "rates = {part: rate * (self._number == 1) for part, rate in rates.items()}\n"
+        "            loss = float(learner.step(inputs, target, rates, teacher))",
+        OF_STAGES,
+    ),
+    Mutation(
+        "stage two leaves the encoder",
+        TWO_STAGE,
+        "loss = float(learner.step(inputs, target, rates, teacher))",
+        'rates = {part: rate * (part != "encoder") for part, rate in rates.items()}\n'
+        "            loss = float(learner.step(inputs, target, rates, teacher))",
+        OF_STAGES,
+    ),
+    Mutation(
+        "the encoder has the decoder's optimiser",
+        TWO_STAGE,
+        "optimisers={part: getattr(settings, part) for part in parts}",
+        "optimisers={part: settings.decoder for part in parts}",
+        OF_STAGES,
+    ),
+    Mutation(
+        "stage two's result is discarded",
+        TWO_STAGE,
+        "state = learner.state()\n        self._validate(stage, state)",
+        "state = learner.state() if stage.state is None else stage.state\n"
+        "        self._validate(stage, state)",
+        OF_STAGES,
+    ),
+    Mutation(
+        "no auxiliary loss",
+        TWO_STAGE,
+        "auxiliary_weight=settings.auxiliary_weight",
+        "auxiliary_weight=0.0",
+        OF_STAGES,
+    ),
+    Mutation("no Polyak average", TWO_STAGE, "polyak=settings.polyak", "polyak=None", OF_STAGES),
+    Mutation(
+        "the policy is blind to the previous token",
+        AGENT,
+        "self._body(\n            observation, step_type",
+        "self._body(\n            {**observation, 'previous': observation['position']}, step_type",
+        OF_POLICY,
+    ),
+    Mutation(
+        "no entropy bonus",
+        AGENT,
+        "entropy_regularization=entropy",
+        "entropy_regularization=0.0",
+        OF_POLICY,
+    ),
+    Mutation(
+        "gradients are not clipped",
+        AGENT,
+        "gradient_clipping=gradient_clip",
+        "gradient_clipping=None",
+        OF_POLICY,
+    ),
+    Mutation(
+        "advantages are not scaled",
+        PPO,
+        "self.baseline.spread if self.config.scale_rewards else 1.0",
+        "1.0",
+        OF_POLICY,
+    ),
+    Mutation(
+        "the window is not shuffled",
+        PPO,
+        "order = rng.permutation(len(episodes))",
+        "order = np.arange(len(episodes))",
+        OF_POLICY,
+    ),
+    Mutation(
+        "max_lag is off by one",
+        PPO,
+        "> self.config.max_lag:",
+        ">= self.config.max_lag:",
+        OF_POLICY,
+    ),
+    Mutation(
+        "a failure has a rank above the worst",
+        PPO,
+        "failed = -math.inf if self.config.ranked else failed",
+        "failed = self._worst - self.baseline.spread",
+        OF_POLICY,
+    ),
+    Mutation(
+        "the gate's chance falls before the draw",
+        "nas_tf/training/gate.py",
+        "        chance = self._random() < self.probability\n"
+        "        self.probability *= self._settings.anneal\n",
+        "        self.probability *= self._settings.anneal\n"
+        "        chance = self._random() < self.probability\n",
+        ("tests/training/test_gate.py",),
+    ),
+    Mutation(
+        "a joint at the threshold is missed",
+        "nas_tf/tasks/pose_metrics.py",
+        "distance <= threshold",
+        "distance < threshold",
+        ("tests/tasks/test_pose.py",),
+    ),
+    Mutation(
+        "a record is written after its effect",
+        "tuner_oracles/recorded.py",
+        "self._apply(self._ledger.append(kind, **fields))",
+        "self._apply({'kind': kind, **fields})\n            self._ledger.append(kind, **fields)",
+        ("tests/tuner_oracles/test_durable.py",),
+    ),
+    Mutation(
+        "an attempt may outlast the deadline",
+        "serving/client.py",
+        "min(retry.attempt, max(left, 1e-3))",
+        "retry.attempt",
+        ("tests/serving/test_client.py",),
+    ),
+    Mutation(
+        "the predictor learns rewards and not ranks",
+        PREDICTOR,
+        "return special.ndtri((stats.rankdata(values) - 0.5) / len(values))",
+        "return values - np.mean(values[np.isfinite(values)])",
+        OF_PREDICTOR,
+    ),
+    Mutation(
+        "the predictor has no uncertainty",
+        PREDICTOR,
+        "temperature * np.sqrt(fitted.variance) * noise",
+        "0.0 * noise",
+        OF_PREDICTOR,
+    ),
+    Mutation(
+        "scale and noise are never chosen",
+        PREDICTOR,
+        "self._chosen = count, max(found, key=found.__getitem__)",
+        "self._chosen = count, min(found)",
+        OF_PREDICTOR,
+    ),
+    Mutation(
+        "what was tried is a candidate again",
+        PREDICTOR,
+        "new = [vector for vector in distinct if vector not in self.predictor]",
+        "new = distinct",
+        OF_PREDICTOR,
+    ),
+    Mutation(
+        "what is not worth a trial is proposed",
+        PREDICTOR,
+        "next((item for item in ranked if is_worthwhile(item.vector)), ranked[0])",
+        "ranked[0] if is_worthwhile else ranked[0]",
+        OF_PREDICTOR,
+    ),
+    Mutation(
+        "limits on size are ignored",
+        "nas_tf/jobs/oracles.py",
+        "if not self._is_limited:",
+        "if True:",
+        ("tests/jobs/test_oracle_arguments.py",),
+    ),
+)
+
+
+def survives(mutation: Mutation, copy: Path) -> bool:
+    """Returns whether the tests of a mutation's room pass under it."""
+    path = copy / mutation.path
+    before = path.read_text(encoding="utf-8")
+    if before.count(mutation.old) != 1:
+        sys.exit(f"{mutation.name}: {mutation.path} has not one place of {mutation.old!r}")
+    path.write_text(before.replace(mutation.old, mutation.new), encoding="utf-8")
+    try:
+        found = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", *mutation.tests],
+            cwd=copy,
+            env={**os.environ, "PYTHONPATH": str(copy)},
+            capture_output=True,
+            text=True,
+        )
+    finally:
+        path.write_text(before, encoding="utf-8")
+    if found.returncode not in (0, 1):
+        sys.exit(f"{mutation.name}: {found.stdout[-500:]}{found.stderr[-500:]}")
+    return found.returncode == 0
+
+
+def report(line: str) -> None:
+    """Prints a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Prints a line per mutation and the survivors."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "names", nargs="*", help="Only mutations whose names contain one of these."
+    )
+    names = parser.parse_args().names
+    chosen = [item for item in MUTATIONS if not names or any(name in item.name for name in names)]
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy"
+        left_out = shutil.ignore_patterns(".venv*", ".git", "__pycache__", "runs", "out")
+        shutil.copytree(ROOT, copy, ignore=left_out)
+        survivors = []
+        for number, item in enumerate(chosen, 1):
+            is_alive = survives(item, copy)
+            report(f"{number}/{len(chosen)} {'SURVIVES' if is_alive else 'found'}: {item.name}")
+            survivors += [item.name] * is_alive
+    report(
+        f"{len(survivors)} of {len(chosen)} mutations survive: {', '.join(survivors) or 'none'}"
+    )
+    sys.exit(len(survivors))
+
+
+if __name__ == "__main__":
+    main()
