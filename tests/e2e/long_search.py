@@ -3,7 +3,8 @@
 python long_search.py oracle|run FOLDER TRIALS
 
 ``oracle`` is PPO alone, ``run`` a complete tuner that writes the folder of a run. At the end it
-takes turns with a search that has just started, in a process of its own called with ``in-turn``.
+takes turns with a search that has just started, in a process of its own called with ``in-turn``;
+that of PPO has as many trials behind it as its predictor remembers.
 """
 
 import json
@@ -26,6 +27,8 @@ from tests.tuner_oracles.searches import GOAL, finish, place
 
 Measures = dict[str, list[float]]
 TURNS = 110
+BEFORE = {"oracle": 700, "run": 0}
+"""The trials that a search which has just started has behind it before its first turn."""
 
 
 class Meter:
@@ -58,7 +61,7 @@ class StartedSearch:
 
     def __init__(self, kind: str, folder: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, __file__, kind, str(folder), str(TURNS), "in-turn"],
+            [sys.executable, __file__, kind, str(folder), str(BEFORE[kind] + TURNS), "in-turn"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -75,8 +78,10 @@ class StartedSearch:
 class InTurn:
     """The meter of a search that waits for its turn before every trial."""
 
-    def __init__(self) -> None:
-        self._wait()
+    def __init__(self, before: int) -> None:
+        self._before = before
+        if not before:
+            self._wait()
 
     def _wait(self) -> None:
         sys.stdin.readline()
@@ -84,6 +89,11 @@ class InTurn:
 
     def __call__(self, *_: Any) -> None:
         """Measures a trial that has ended."""
+        if self._before:
+            self._before -= 1
+            if not self._before:
+                self._wait()
+            return
         sys.stdout.write(f"\ntook {time.process_time() - self._last}\n")
         sys.stdout.flush()
         self._wait()
@@ -124,7 +134,7 @@ if __name__ == "__main__":
     kinds: dict[str, Callable[..., None]] = {"oracle": oracle, "run": run}
     kind, folder, trials, *in_turn = sys.argv[1:]
     if in_turn:
-        kinds[kind](Path(folder), int(trials), InTurn())
+        kinds[kind](Path(folder), int(trials), InTurn(BEFORE[kind]))
     else:
         measured = Meter(kind, Path(folder), int(trials))
         kinds[kind](Path(folder), int(trials), measured)
