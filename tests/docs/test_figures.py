@@ -99,7 +99,7 @@ LEARNT = [
 ]
 AS_PUBLISHED = r"published: [^:]*\ncontiguous +[\d.]+ +[\d.]+ +([\d.]+) times ours in float32"
 PLAIN = r"no deformable: [^:]*\ncontiguous +[\d.]+ +[\d.]+ +([\d.]+) times .* ([\d.]+) times"
-BESIDE = r"PyTorch, {}: [\d.]+, times ours: ([\d.]+) \(float32\) and ([\d.]+)"
+TIMES_OURS = r"PyTorch, {}: [\d.]+, times ours: ([\d.]+) \(float32\) and ([\d.]+)"
 SEARCHED = r"reward \| {}-{} \| \d+ \| [\d.]+ \| ([\d.]+).*{}"
 BEST_OF = r"reward \| {}-{} \| \d+ \| ([\d.]+)"
 PROBABILITY = r"p = ([\d.]+)"
@@ -133,7 +133,7 @@ README: dict[str, Callable[[], Sequence[float | Below]]] = {
         text("steps.md", PLAIN)[0],
     ],
     "a step of HiNAS's search by gradient, and restored": lambda: [
-        text("steps.md", BESIDE.format("contiguous"))[0],
+        text("steps.md", TIMES_OURS.format("contiguous"))[0],
         min(restored()),
         max(restored()),
     ],
@@ -172,10 +172,10 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         *text("steps.md", r"the ratios of steps in float32 were ([\d.]+)"),
     ],
     "A step of HiNAS's search by gradient takes": lambda: [
-        *text("steps.md", BESIDE.format("contiguous")),
+        *text("steps.md", TIMES_OURS.format("contiguous")),
         min(restored()),
         max(restored()),
-        text("steps.md", BESIDE.format("channels_last"))[0],
+        text("steps.md", TIMES_OURS.format("channels_last"))[0],
     ],
     "PPO, evolution and near-best search learn": lambda: [
         Below([cell("oracles.md", item, "p", heading=f"## {space}") for space, item in LEARNT]),
