@@ -26,7 +26,7 @@ from nas_tf.training import from_config  # noqa: E402
 
 FIGURES = ("psnr", "ssim")
 Restore = Callable[[np.ndarray], np.ndarray]
-"""Maps noisy pictures [count, height, width, 3] in [-1, 1] to grey ones in [0, 1]."""
+"""Maps noisy pictures [count, height, width, 3] in [-1, 1] to grey ones, which scores clip."""
 WORKER = """
 import sys, numpy as np, bm3d
 pictures, sigma = np.load(sys.argv[1]), float(sys.argv[2]) / 255
@@ -57,8 +57,8 @@ def score(pictures: DegradedPictures, restore: Restore) -> dict[str, float]:
 
 
 def noisy(images: np.ndarray) -> np.ndarray:
-    """Returns the pictures as they are, in [0, 1]."""
-    return np.clip((images[..., :1] + 1) / 2, 0, 1)
+    """Returns the pictures as they are, with black at 0 and white at 1."""
+    return (images[..., :1] + 1) / 2
 
 
 def bm3d(pictures: DegradedPictures, python: str, sigma: float) -> Restore:
@@ -67,7 +67,7 @@ def bm3d(pictures: DegradedPictures, python: str, sigma: float) -> Restore:
         given, found = Path(folder, "noisy.npz"), Path(folder, "restored.npz")
         np.savez(given, *collected(pictures))
         subprocess.run([python, "-c", WORKER, given, str(sigma), found], check=True)
-        restored = iter([np.clip(item, 0, 1)[None, ..., None] for item in np.load(found).values()])
+        restored = iter([item[None, ..., None] for item in np.load(found).values()])
     return lambda _: next(restored)
 
 
