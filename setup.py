@@ -29,6 +29,7 @@ CORE = [
     "Jinja2>=3.1",
     "pillow>=10",
     "scipy>=1.10",
+    "threadpoolctl>=3",
     "array_record>=0.5",
     "pycocotools>=2.0.7",
     "psutil>=5.9",

@@ -6,11 +6,12 @@ of tokens that differ. Ranks let a network that collapses weigh no more than any
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import linalg, special, stats
+from threadpoolctl import ThreadpoolController
 
 from tuner_oracles.durable import DurableOracle
 from tuner_oracles.searcher import Proposal, Searcher, Vector
@@ -108,23 +109,23 @@ class Predictor:
     def best(self, count: int) -> list[Vector]:
         """Returns the vectors that were tried and promise most, best first."""
         fitted = self._fitted
-        means = fitted.kernel @ fitted.weights
+        means = fitted.process.kernel @ fitted.process.weights
         return [fitted.vectors[index] for index in np.argsort(-means, kind="stable")[:count]]
 
     def forecasts(
         self, vectors: Sequence[Vector], rng: np.random.Generator, temperature: float
     ) -> list[Forecast]:
         """Returns the forecasts of vectors, those with the best draw first."""
-        fitted = self._fitted
+        fitted, process = self._fitted, self._fitted.process
         own = self._one_hot(vectors)
         across = fitted.similar(fitted.one_hot, own)
-        half = linalg.solve_triangular(fitted.factor, across, lower=True, check_finite=False)
-        means = across.T @ fitted.weights
+        half = linalg.solve_triangular(process.factor, across, lower=True, check_finite=False)
+        means = across.T @ process.weights
         covariance = fitted.similar(own, own) - half.T @ half
-        spreads = np.sqrt(fitted.variance * np.maximum(np.diag(covariance), 0))
+        spreads = np.sqrt(process.variance * np.maximum(np.diag(covariance), 0))
         covariance[np.diag_indices_from(covariance)] += _JITTER
         noise = np.linalg.cholesky(covariance) @ rng.standard_normal(len(vectors))
-        drawn = means + temperature * np.sqrt(fitted.variance) * noise
+        drawn = means + temperature * np.sqrt(process.variance) * noise
         low, middle, high = (
             self._as_rewards(means + sign * spreads, fitted) for sign in (-1, 0, 1)
         )
@@ -141,7 +142,8 @@ class Predictor:
         rewards = np.array([self._rewards[row] for row in rows])
         scores, one_hot = normal_scores(rewards), self._one_hot(vectors)
         scale, noise = self._hyperparameters()
-        return _Fitted.of(vectors, one_hot, rewards, scores, scale=scale, noise=noise)
+        process = _Process.of(similarity(one_hot, one_hot, scale), scores, noise)
+        return _Fitted(vectors, one_hot, rewards, scores, scale, process)
 
     def _remembered(self) -> list[int]:
         """Returns the rows of the results that count, in their order."""
@@ -160,11 +162,10 @@ class Predictor:
             vectors = self._vectors[first:count]
             rewards = np.array(self._rewards[first:count])
             scores, one_hot = normal_scores(rewards), self._one_hot(vectors)
+            kernels = {scale: similarity(one_hot, one_hot, scale) for scale in SCALES}
             found = {
-                (scale, noise): _Fitted.of(
-                    vectors, one_hot, rewards, scores, scale=scale, noise=noise
-                ).likelihood
-                for scale in SCALES
+                (scale, noise): _Process.of(kernel, scores, noise).likelihood
+                for scale, kernel in kernels.items()
                 for noise in NOISES
             }
             self._chosen = count, max(found, key=found.__getitem__)
@@ -183,19 +184,13 @@ class Predictor:
         return np.interp(scores, fitted.scores[seen][order], fitted.rewards[seen][order])
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    """A Gaussian process that was conditioned on results.
+class _Process(NamedTuple):
+    """A Gaussian process that was conditioned on scores.
 
     ``kernel`` is without noise, ``factor`` the triangular one of the matrix with it, ``variance``
     that of the process and ``likelihood`` its logarithm but for a constant.
     """
 
-    vectors: Sequence[Vector]
-    one_hot: np.ndarray
-    rewards: np.ndarray
-    scores: np.ndarray
-    scale: float
     kernel: np.ndarray
     factor: np.ndarray
     weights: np.ndarray
@@ -203,26 +198,24 @@ class _Fitted:
     likelihood: float
 
     @classmethod
-    def of(
-        cls,
-        vectors: Sequence[Vector],
-        one_hot: np.ndarray,
-        rewards: np.ndarray,
-        scores: np.ndarray,
-        *,
-        scale: float,
-        noise: float,
-    ) -> "_Fitted":
-        """Conditions a process on the scores of vectors."""
-        kernel = similarity(one_hot, one_hot, scale)
+    def of(cls, kernel: np.ndarray, scores: np.ndarray, noise: float) -> "_Process":
+        """Conditions a process of this kernel on scores."""
         factor = np.linalg.cholesky(kernel + noise * np.eye(len(kernel)))
         weights = linalg.cho_solve((factor, True), scores, check_finite=False)
         variance = max(float(scores @ weights) / len(scores), _JITTER)
         likelihood = -len(scores) * np.log(variance) / 2 - np.log(np.diag(factor)).sum()
-        return cls(
-            *(vectors, one_hot, rewards, scores, scale),
-            *(kernel, factor, weights, variance, float(likelihood)),
-        )
+        return cls(kernel, factor, weights, variance, float(likelihood))
+
+
+class _Fitted(NamedTuple):
+    """A process with the results on which it was conditioned."""
+
+    vectors: Sequence[Vector]
+    one_hot: np.ndarray
+    rewards: np.ndarray
+    scores: np.ndarray
+    scale: float
+    process: _Process
 
     def similar(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Returns the kernel of each pair of vectors."""
@@ -259,7 +252,15 @@ class Guide:
         return len(self.predictor) >= self.settings.guided_from and self.predictor.has_rewards
 
     def chosen(self, number: int, samples: Sequence[Vector]) -> Forecast:
-        """Returns the most promising of samples and neighbours that is worth a trial."""
+        """Returns the most promising of samples and neighbours that is worth a trial.
+
+        One thread computes it: matrices this small take longer on several, most of all beside
+        other processes, and it is the same to the bit on every number of cores.
+        """
+        with _thread_pools().limit(limits=1, user_api="blas"):
+            return self._chosen(number, samples)
+
+    def _chosen(self, number: int, samples: Sequence[Vector]) -> Forecast:
         rng = self._searcher.rng(number, "neighbours")
         draw = np.random.default_rng([self._searcher.seed, 3, number])
         parents = self.predictor.best(max(self.settings.parents, len(self.predictor) // 20))
@@ -291,6 +292,12 @@ class Guide:
             if len(found) == count:
                 break
         return found
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    """Returns what limits the threads of linear algebra; to find it takes milliseconds."""
+    return ThreadpoolController()
 
 
 def forecast_record(forecast: Forecast) -> dict[str, Any]:
