@@ -8,6 +8,7 @@ call or a silent worker would lose or repeat trials.
 import logging
 import math
 import warnings
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
@@ -44,6 +45,8 @@ class DurableOracle(RecordedOracle):
       None never stops it. A trial that fails with a message such as "refused: 9 layers" was
       refused for its values: it does not count, however many there are.
     - ``heartbeat_timeout``: the seconds of silence after which a worker loses its trial.
+    - ``second_runs``: the number of last trials that run the best values again, each once, for a
+      HyperModel whose result is in part chance.
 
     **Threads.** Once the tuner is built, all methods may be called from any thread; they take one
     lock. ``beat`` alone does not wait for it, so heartbeats count while the oracle is busy.
@@ -77,8 +80,11 @@ class DurableOracle(RecordedOracle):
         max_deaths_per_trial: int = 3,
         max_consecutive_failed_trials: int | None = 10,
         heartbeat_timeout: float = 120.0,
+        second_runs: int = 0,
         **kwargs: Any,
     ) -> None:
+        if isinstance(second_runs, bool) or not isinstance(second_runs, int) or second_runs < 0:
+            raise ValueError(f"second_runs is {second_runs!r}, expected an integer of 0 or more")
         super().__init__(
             searcher,
             Proposals(searcher, duplicates, canonical, feasible),
@@ -93,6 +99,7 @@ class DurableOracle(RecordedOracle):
         )
         self.max_deaths_per_trial = max_deaths_per_trial
         self.failure_limit = max_consecutive_failed_trials
+        self.second_runs = second_runs
         self.stop_reason: str | None = None
         self.leases = Leases(heartbeat_timeout)
         self._failures = 0
@@ -236,7 +243,7 @@ class DurableOracle(RecordedOracle):
         if not self._may_propose():
             return None
         try:
-            proposal = self.proposals.next(self._commit_known)
+            proposal = self._second_run() or self.proposals.next(self._commit_known)
         except Exhausted as end:
             self._stop(str(end))
             return None
@@ -251,6 +258,26 @@ class DurableOracle(RecordedOracle):
             drawn=self.proposals.count,
         )
         return trial_id
+
+    def _second_run(self) -> Proposal | None:
+        """Returns the best values that were run once, if the last trials have come.
+
+        The searcher's policy did not sample them, so that it learns nothing from them.
+        """
+        if not self.max_trials or self.max_trials - len(self.trials) > self.second_runs:
+            return None
+        vectors = {
+            name: self.tokens.vector(trial.hyperparameters.values)
+            for name, trial in self.trials.items()
+        }
+        runs = Counter(vectors.values())
+        ended = [name for name in self.end_order if runs[vectors[name]] == 1]
+        scored = [self.trials[name] for name in ended if self.trials[name].score is not None]
+        if not scored:
+            return None
+        sign = 1 if self.objective.direction == "max" else -1
+        best = max(scored, key=lambda trial: sign * trial.score)
+        return Proposal(vectors[best.trial_id])
 
     def _commit_known(self, proposal: Proposal, reward: float) -> None:
         """Records a proposal of known reward, from which the searcher learns without a trial."""

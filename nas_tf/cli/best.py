@@ -44,7 +44,7 @@ def command(run: Run, top: int, pareto: str | None, form: str) -> None:
         wanted = f"trial with {pareto}" if pareto and run.completed else "trial yet"
         raise ConfigError(f"{run.folder} has no completed {wanted}: {len(run.trials)} ended")
     if form == "table":
-        tables.console().print(tables.best(trials))
+        tables.console().print(tables.best(trials, run.mean_rewards))
     elif form == "genotypes":
         for trial in trials:
             click.echo(trial.genotype)

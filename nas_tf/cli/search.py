@@ -317,7 +317,7 @@ def _print_result(folder: Path) -> None:
     stopped = sum(trial.stopped == "gate" for trial in run.trials)
     gate = f"{stopped} stopped by the gate, " if run.has_gate else ""
     console = tables.console()
-    console.print(tables.best(run.best(5)))
+    console.print(tables.best(run.best(5), run.mean_rewards))
     console.print(
         f"{len(run.trials)} trials in {folder}: {gate}{failed} failed\nreport: {page.write(run)}",
         highlight=False,

@@ -30,18 +30,22 @@ class _Piped(Console):
         super().print(text, end="", highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
-def best(trials: Sequence[TrialRecord]) -> Table:
-    """Returns a table of trials with their rewards, scores by stage and costs."""
+def best(trials: Sequence[TrialRecord], means: Mapping[str, float]) -> Table:
+    """Returns a table of trials with their rewards, scores by stage and costs.
+
+    ``means`` are the rewards by which they rank: a column where one is of two seeds.
+    """
+    two_seeds = any(means[trial.trial] != trial.reward for trial in trials)
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("reward", "stage 1", "stage 2", "parameters", "multiply-adds", "trial"):
+    mean = ("mean of seeds",) if two_seeds else ()
+    for name in (*mean, "reward", "stage 1", "stage 2", "parameters", "multiply-adds", "trial"):
         table.add_column(name, justify="right")
     table.add_column("genotype", overflow="fold")
     for trial in trials:
         first, second = (*(score(stage.score) for stage in trial.stages), "", "")[:2]
         table.add_row(
-            score(trial.reward),
-            first,
-            second,
+            *([score(means[trial.trial])] if two_seeds else ()),
+            *(score(trial.reward), first, second),
             f"{trial.params:,}",
             f"{trial.madds / 1e9:.2f} B",
             trial.trial,

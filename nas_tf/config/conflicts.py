@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from msgspec import structs
 
 from nas_tf import spaces
-from nas_tf.config.schema import Config, Gradient, Network, Optimiser, Resize, Schedule
+from nas_tf.config.schema import Config, Gradient, Network, Optimiser, Resize, Schedule, Search
 from nas_tf.errors import ConfigError, did_you_mean
 from nas_tf.networks import encoders
 from nas_tf.networks.encoders import DRAWN, ENCODERS
@@ -41,6 +41,7 @@ def conflicts(config: Config) -> Iterator[Conflict]:
             "search.warm_start",
             f"null, as oracle {config.search.oracle_name} takes no warm start",
         )
+    yield from _of_second_seeds(config.search)
     for path, stage in _stages(config):
         yield from _of_a_schedule(f"{path}.schedule", stage.schedule)
         for part in ("encoder", "decoder", "weights", "architecture"):
@@ -102,6 +103,17 @@ def _of_the_costs(config: Config) -> Iterator[Conflict]:
             yield Conflict("limits.latency_ms", source)
         if config.search.goals.latency_ms is not None:
             yield Conflict("search.goals.latency_ms.goal", source)
+
+
+def _of_second_seeds(search: Search) -> Iterator[Conflict]:
+    """A second seed needs an oracle that repeats trials, and a training in each of them."""
+    key, count = "search.second_seeds", search.second_seeds
+    if count and search.oracle_name in (*KERASTUNERS_OWN, "gradient"):
+        yield Conflict(key, f"0, as oracle {search.oracle_name} repeats no trial")
+    elif count and search.supernet is not None:
+        yield Conflict(key, "0, as search.supernet trains no candidate")
+    elif count > search.trials // 2:
+        yield Conflict(key, f"{search.trials // 2} at most, half of search.trials")
 
 
 def _stages(config: Config) -> Iterator[tuple[str, object]]:

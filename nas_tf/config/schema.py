@@ -266,10 +266,12 @@ class Search(Section):
     it has no trials to count. ``warm_start`` is the folder of another run, whose
     ``warm_start_count`` best genotypes are tried first. ``supernet`` is the folder of a run by
     gradient, whose weights score candidates instead of a training of each. ``follows`` is written
-    when a run gives a part of the space. ``saved_weights`` is the number of best trials whose
-    weights are saved. ``latency`` is a table that ``nas-tf profile-ops`` wrote, or ``tflite`` to
-    time every candidate on this machine. ``tensorboard`` logs curves, figures by token and
-    pictures of the best trial, if TensorBoard is installed.
+    when a run gives a part of the space. ``second_seeds`` is the number of last trials in which
+    the best networks are trained again with another seed: they rank by the mean of both.
+    ``saved_weights`` is the number of best trials whose weights are saved. ``latency`` is a table
+    that ``nas-tf profile-ops`` wrote, or ``tflite`` to time every candidate on this machine.
+    ``tensorboard`` logs curves, figures by token and pictures of the best trial, if TensorBoard is
+    installed.
     """
 
     oracle: OracleKey = "ppo"
@@ -279,6 +281,7 @@ class Search(Section):
     warm_start_count: Count = 10
     supernet: str | None = None
     follows: Predecessor | None = None
+    second_seeds: Annotated[int, Meta(ge=0)] = 0
     saved_weights: Count = 5
     tensorboard: bool = True
     goals: Goals = Goals()

@@ -53,7 +53,7 @@ def oracle_of(
         common |= search.oracle_arguments
         common |= {"canonical": _canonical(space), "feasible": Feasible(config, space)}
         try:
-            return own[name](OBJECTIVE, first=first, **common)
+            return own[name](OBJECTIVE, first=first, second_runs=search.second_seeds, **common)
         except ValueError as error:
             raise ConfigError(f"search.oracle: {error}") from error
     if name == "gradient":

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 import msgspec
@@ -108,10 +108,26 @@ def trust(statistics: RunStatistics) -> Iterator[str]:
     yield from [nothing_learnt(statistics)] if statistics.alike else _reward_sentences(statistics)
     distinct = len({trial.genotype for trial in completed})
     yield f"{distinct} of {len(completed)} genotypes are distinct."
+    yield from _second_seeds(statistics)
     yield (
         "Scores come from a part of the training split that no candidate was trained on; the "
         "validation split was not used. This is one run with one seed."
     )
+
+
+def _second_seeds(statistics: RunStatistics) -> Iterator[str]:
+    """Yields a sentence on the networks that were trained again with another seed."""
+    first = {trial.trial: trial.reward for trial in statistics.completed}
+    changes = [
+        abs(trial.reward - first[trial.repeats])
+        for trial in statistics.completed
+        if trial.repeats in first
+    ]
+    if changes:
+        yield (
+            f"{len(changes)} of the best networks were trained again with another seed and rank "
+            f"by the mean of both rewards, which differ by {score(fmean(changes))} on average."
+        )
 
 
 def nothing_learnt(statistics: RunStatistics) -> str:

@@ -88,9 +88,17 @@ class Run:
         """The trials that did not fail."""
         return [trial for trial in self.trials if not trial.failed]
 
+    @cached_property
+    def mean_rewards(self) -> dict[str, float]:
+        """The rewards by which trials rank: means where a network was trained with two seeds."""
+        return record.mean_rewards(self.trials)
+
     def best(self, count: int = 1) -> list[TrialRecord]:
-        """Returns the best ``count`` trials, best first; of equals the earlier comes first."""
-        return sorted(self.completed, key=lambda trial: -trial.reward)[:count]
+        """Returns the best ``count`` trials, best first; of equals the earlier comes first.
+
+        One that was trained again with a second seed ranks by the mean of both rewards.
+        """
+        return record.ranked(self.trials)[:count]
 
     def pareto(self, cost: str = "params") -> list[TrialRecord]:
         """Returns the trials that no other beats in both score and cost, cheapest first.
@@ -98,7 +106,11 @@ class Run:
         Trials of unknown cost are left out, for example of searches that predict no latency.
         """
         front: list[TrialRecord] = []
-        known = [trial for trial in self.completed if getattr(trial, cost) is not None]
+        known = [
+            trial
+            for trial in self.completed
+            if not trial.repeats and getattr(trial, cost) is not None
+        ]
         for trial in sorted(known, key=lambda trial: (getattr(trial, cost), -trial.score)):
             if not front or trial.score > front[-1].score:
                 front.append(trial)

@@ -1,7 +1,9 @@
 """Defines the records of a run, stored as JSON: its own, its trials', the gate's decisions."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -84,7 +86,8 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
     reported to the oracle: the score with ``search.pricing``'s penalties on cost. ``stopped`` is
     ``gate`` or the reason of a failure. Of a failed candidate both figures are
     ``limits.failure_score``, by which nothing is ranked; ``refused`` marks one that was not worth
-    a training: beyond a limit, or without a network. ``seconds`` is the trial's total time.
+    a training: beyond a limit, or without a network. ``repeats`` names the trial whose network was
+    trained again here, with another ``seed``. ``seconds`` is the trial's total time.
     """
 
     trial: Annotated[str, msgspec.Meta(pattern=r"^[\w.-]+$")] = ""
@@ -100,6 +103,7 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
     madds: int = 0
     latency_ms: float | None = None
     seed: int = 0
+    repeats: str | msgspec.UnsetType = msgspec.UNSET
     seconds: float = 0.0
     worker: str = ""
     started: str = ""
@@ -151,6 +155,26 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
         for name in ("reward", "score"):
             own[name] = None if self.failed else _rounded(own[name])
         return own | stages
+
+
+def ranked(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Returns the completed trials, best first; of equals the earlier comes first.
+
+    A trial that repeats another is left out: that one ranks by the mean of both rewards.
+    """
+    means = mean_rewards(trials)
+    firsts = [trial for trial in trials if trial.trial in means]
+    return sorted(firsts, key=lambda trial: -means[trial.trial])
+
+
+def mean_rewards(trials: Sequence[TrialRecord]) -> dict[str, float]:
+    """Returns the reward of each completed trial, or the mean of its own and its repeats'."""
+    completed = [trial for trial in trials if not trial.failed]
+    rewards = {trial.trial: [trial.reward] for trial in completed if not trial.repeats}
+    for trial in completed:
+        if trial.repeats in rewards:
+            rewards[trial.repeats].append(trial.reward)
+    return {name: fmean(found) for name, found in rewards.items()}
 
 
 def _rounded(value: float) -> float:

@@ -1,7 +1,7 @@
 """Builds Keras models of candidates, saves the arrays they have learnt, and loads them again."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from struct import error as StructError
 from zipfile import BadZipFile
@@ -18,7 +18,7 @@ from nas_tf.networks import Settings
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import Arrays, State, arrays_of_model, fill_model, to_arrays
-from nas_tf.runs import TrialRecord, filenames
+from nas_tf.runs import TrialRecord, filenames, record
 from nas_tf.tasks import Task
 from nas_tf.training import from_config
 
@@ -98,15 +98,14 @@ def read_arrays(folder: Path, trial: str) -> Arrays:
         ) from error
 
 
-def prune_arrays(folder: Path, trials: Iterable[TrialRecord], count: int) -> None:
+def prune_arrays(folder: Path, trials: Sequence[TrialRecord], count: int) -> None:
     """Deletes the arrays of all but the best ``count``; those of unrecorded trials stay."""
     saved = {path.stem: path for path in (folder / filenames.WEIGHTS).glob("*.npz")}
     if not saved:
         return
-    completed = (trial for trial in trials if not trial.failed)
-    ranked = sorted(completed, key=lambda trial: -trial.reward)
-    for trial in ranked[count:]:
-        if trial.trial in saved:
+    kept = {trial.trial for trial in record.ranked(trials)[:count]}
+    for trial in trials:
+        if not trial.failed and trial.trial in saved and trial.trial not in kept:
             saved[trial.trial].unlink(missing_ok=True)
 
 

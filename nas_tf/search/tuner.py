@@ -23,7 +23,7 @@ from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import State
 from nas_tf.runs import Run, TrialRecord, filenames, record
 from nas_tf.runs.trial_store import TrialStore
-from nas_tf.search import candidate_models, refusal, sample_images
+from nas_tf.search import candidate_models, refusal, sample_images, second_seed
 from nas_tf.search.gate_log import GateLog
 from nas_tf.search.hypermodel import SearchHyperModel, metrics_of, open_gate
 from nas_tf.search.one_shot import OneShot
@@ -120,7 +120,10 @@ class TwoStageTuner(BaseTuner):
         """Evaluates one candidate; a failure is recorded before it is reported to the oracle."""
         evaluator, gate = self._evaluator(trial, train_data)
         genotype = self.model.genotype(trial.hyperparameters)
-        since = time.perf_counter()
+        since, config = time.perf_counter(), evaluator.config
+        first = second_seed.first_trial(config, self._store, trial.trial_id, genotype)
+        if first is not None:
+            gate = second_seed.SameGate(first)
         scored: sample_images.Scored | None = None
 
         def save_weights(blueprint: Blueprint, state: State) -> None:
@@ -130,20 +133,24 @@ class TwoStageTuner(BaseTuner):
             scored = blueprint, state
 
         def recorded(found: TrialRecord) -> TrialRecord:
-            goals = evaluator.config.search.goals
+            found = second_seed.named(found, first)
+            goals = config.search.goals
             done = ended(found, trial.trial_id, goals, since=since, worker=self.tuner_id)
             self._record(done, evaluator, scored)
             return done
 
         try:
             found = evaluator.evaluate(
-                genotype, gate, observer=self._observer, on_scored=save_weights
+                *(genotype, gate),
+                seed=config.seed + (first is not None),
+                observer=self._observer,
+                on_scored=save_weights,
             )
         except NasTfError:
             raise
         except Exception as error:
             self._check_disk(error)
-            recorded(crashed(genotype, error, evaluator.config.limits.failure_score))
+            recorded(crashed(genotype, error, config.limits.failure_score))
             raise
         done = recorded(found)
         refusal.raise_if_failed(done)

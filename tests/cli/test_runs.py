@@ -71,7 +71,7 @@ def test_a_search_without_a_gate_mentions_none(tmp_path: Path) -> None:
 def test_rewards_of_any_range_are_shown_alike(reward: float, tmp_path: Path) -> None:
     run = recorded.run(tmp_path / "run", [recorded.trial(1, (reward,))])
     assert f"best {score(reward)}" in Headline(run.folder, 4).after(run.trials[-1])
-    assert tables.best(run.best(3)).columns[0]._cells[0] == score(reward)
+    assert tables.best(run.best(3), run.mean_rewards).columns[0]._cells[0] == score(reward)
 
 
 def test_the_headline_shows_a_speed_once_it_is_known(tmp_path: Path) -> None:
@@ -107,6 +107,20 @@ def test_best_is_a_table_a_csv_json_or_genotypes(run: Run) -> None:
     assert lines == [item.genotype for item in best]
     front = call("best", run.folder, "--pareto", "params", "--format", "genotypes").output
     assert front.splitlines() == [item.genotype for item in run.pareto("params")]
+
+
+def test_best_shows_the_mean_of_two_seeds_where_there_is_one(tmp_path: Path) -> None:
+    trials = [
+        recorded.trial(1, (0.9,)),
+        recorded.trial(2, (0.8,)),
+        recorded.trial(3, (0.5,), repeats="01"),
+    ]
+    found = recorded.run(tmp_path, trials)
+    head, *rows = (line.split() for line in call("best", found.folder).output.splitlines())
+    assert head[:4] == ["mean", "of", "seeds", "reward"]
+    assert [row[:2] for row in rows] == [["0.8000", "0.8000"], ["0.7000", "0.9000"]]
+    plain = recorded.run(tmp_path / "plain", trials[:2])
+    assert "mean" not in call("best", plain.folder).output
 
 
 def test_show_accepts_the_number_of_a_trial_and_takes_the_best_otherwise(run: Run) -> None:

@@ -64,6 +64,14 @@ def read(source: str | Path, overrides: list[str]) -> tuple[Config | None, str]:
             "search.warm_start=runs/a: expected null, as oracle hyperband takes no warm start",
         ),
         (
+            ["search.oracle=bayesian", "search.second_seeds=5"],
+            "search.second_seeds=5: expected 0, as oracle bayesian repeats no trial",
+        ),
+        (
+            ["search.trials=20", "search.second_seeds=11"],
+            "search.second_seeds=11: expected 10 at most, half of search.trials",
+        ),
+        (
             ["stage_one.schedule.at=[0.5]"],
             "stage_one.schedule.at=[0.5]: "
             "expected [], as stage_one.schedule.kind is constant, or that to be step",

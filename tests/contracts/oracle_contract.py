@@ -221,6 +221,18 @@ class OracleContract:
         oracle = self.searched(tmp_path, 60, hyperparameters=space(2, 2), duplicates="run")
         assert len(oracle.trials) == 60
 
+    def test_the_last_trials_run_the_best_again_on_request(self, tmp_path: Path) -> None:
+        complete = self.searched(tmp_path / "complete", 20, second_runs=5)
+        first, last = outcome(complete)[:15], outcome(complete)[15:]
+        best = sorted(first, key=lambda trial: -trial[3])[:5]
+        assert [values for _, values, *_ in last] == [values for _, values, *_ in best]
+        assert len({tuple(values.values()) for _, values, *_ in first}) == 15
+        lines = (tmp_path / "complete/search" / NAME).read_bytes().splitlines(keepends=True)
+        for cut in (-2, -5, -9, -16):
+            folder = tmp_path / str(cut)
+            killed(tmp_path / "complete", folder, lines[:cut])
+            assert outcome(self.searched(folder, 20, second_runs=5)) == outcome(complete)
+
     def test_a_budget_can_be_raised(self, tmp_path: Path) -> None:
         self.searched(tmp_path, 9)
         more = outcome(self.searched(tmp_path, 30))

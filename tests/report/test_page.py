@@ -267,3 +267,18 @@ def test_refused_trials_do_not_make_rewards_equal(tmp_path: Path) -> None:
     for number, trial in enumerate(statistics.run.trials[:9]):
         statistics.run.trials[number] = structs.replace(trial, stages=(), stopped="gate")
     assert statistics.alike == []
+
+
+def test_a_sentence_says_how_far_two_seeds_differ(tmp_path: Path) -> None:
+    trials = [
+        recorded.trial(1, (0.9,)),
+        recorded.trial(2, (0.8,)),
+        recorded.trial(3, (0.6,)),
+        recorded.trial(4, (0.7,), repeats="01"),
+    ]
+    statistics = RunStatistics(recorded.run(tmp_path, trials))
+    (line,) = (line for line in page.trust(statistics) if "seed and rank" in line)
+    assert line.startswith("1 of the best networks")
+    assert "differ by 0.2000 on average" in line
+    plain = RunStatistics(recorded.run(tmp_path / "plain", trials[:3]))
+    assert not any("seed and rank" in line for line in page.trust(plain))
