@@ -22,6 +22,7 @@ AGENT, CONTROLLER = "tuner_oracles/agent.py", "tuner_oracles/controller.py"
 PPO, PREDICTOR = "tuner_oracles/ppo.py", "tuner_oracles/predictor.py"
 OF_STAGES = ("tests/training/test_two_stage.py",)
 OF_POLICY = ("tests/tuner_oracles/test_controller.py", "tests/tuner_oracles/test_ppo.py")
+OF_SECOND_SEEDS = ("tests/search/test_second_seed.py",)
 OF_PREDICTOR = ("tests/tuner_oracles/test_predictor.py",)
 
 
@@ -165,7 +166,7 @@ MUTATIONS = (
     Mutation(
         "the predictor has no uncertainty",
         PREDICTOR,
-        "temperature * np.sqrt(fitted.variance) * noise",
+        "temperature * np.sqrt(process.variance) * noise",
         "0.0 * noise",
         OF_PREDICTOR,
     ),
@@ -189,6 +190,27 @@ MUTATIONS = (
         "next((item for item in ranked if is_worthwhile(item.vector)), ranked[0])",
         "ranked[0] if is_worthwhile else ranked[0]",
         OF_PREDICTOR,
+    ),
+    Mutation(
+        "a second training has the first seed",
+        "nas_tf/search/tuner.py",
+        "seed=config.seed + (first is not None)",
+        "seed=config.seed",
+        OF_SECOND_SEEDS,
+    ),
+    Mutation(
+        "a second training asks the gate again",
+        "nas_tf/search/tuner.py",
+        "gate = second_seed.SameGate(first)",
+        "pass",
+        OF_SECOND_SEEDS,
+    ),
+    Mutation(
+        "networks rank by their first seed",
+        "nas_tf/runs/record.py",
+        "key=lambda trial: -means[trial.trial]",
+        "key=lambda trial: -trial.reward",
+        OF_SECOND_SEEDS,
     ),
     Mutation(
         "limits on size are ignored",
