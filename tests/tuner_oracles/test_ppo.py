@@ -1,5 +1,6 @@
 """The use of rewards by PPO: baseline, late results, failures, repeats."""
 
+import itertools
 from pathlib import Path
 from statistics import NormalDist
 
@@ -47,6 +48,24 @@ def test_an_update_follows_every_fourth_result() -> None:
         item.learn(item.propose(number), 0.5)
         versions.append(item.version)
     assert versions == [0, 0, 0, 1, 1, 1, 1, 2, 2]
+
+
+def test_each_pass_trains_on_the_whole_window_in_another_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    item, seen = searcher(window=8, every=8, minibatch=2, passes=3), []
+    batch = item._batch
+
+    def noted(episodes: list) -> object:
+        seen.append([episode.reward for episode in episodes])
+        return batch(episodes)
+
+    monkeypatch.setattr(item, "_batch", noted)
+    for number in range(8):
+        item.learn(item.propose(number), float(number))
+    passes = [list(itertools.chain(*seen[first : first + 4])) for first in (0, 4, 8)]
+    assert [sorted(each) for each in passes] == [[float(number) for number in range(8)]] * 3
+    assert len({tuple(each) for each in passes}) == 3
 
 
 def test_results_of_an_outdated_policy_are_dropped() -> None:
