@@ -167,6 +167,9 @@ def test_the_choice_is_the_most_promising_that_is_worth_a_trial() -> None:
         guide.predictor.add((*vector, 0, 0), float(vector[0]))
     samples = [(3, 1, 1, 0), (2, 1, 1, 0), (0, 1, 1, 0)]
     assert guide.chosen(0, samples).vector == (3, 1, 1, 0)
+    tried = (3, 0, 0, 0)
+    assert guide.chosen(0, [tried, samples[2]]).vector == samples[2], "a better one was tried"
+    assert guide.chosen(0, [tried]).vector == tried, "there is nothing new"
     searcher.is_worthwhile = lambda vector: vector[0] != 3
     assert guide.chosen(0, samples).vector == (2, 1, 1, 0)
     searcher.is_worthwhile = lambda vector: False
