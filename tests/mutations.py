@@ -2,8 +2,8 @@
 
     python tests/mutations.py [NAME ...]
 
-A mutation survives if the tests of its room pass under it. The exit status is the number of
-survivors; `make mutations` runs all.
+A mutation survives if the tests of its room pass under it, as they must without one. The exit
+status is the number of survivors; `make mutations` runs all.
 """
 
 import argparse
@@ -230,18 +230,33 @@ def survives(mutation: Mutation, copy: Path) -> bool:
         sys.exit(f"{mutation.name}: {mutation.path} has not one place of {mutation.old!r}")
     path.write_text(before.replace(mutation.old, mutation.new), encoding="utf-8")
     try:
-        found = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", *mutation.tests],
-            cwd=copy,
-            env={**os.environ, "PYTHONPATH": str(copy)},
-            capture_output=True,
-            text=True,
-        )
+        return passes(mutation.tests, copy, mutation.name)
     finally:
         path.write_text(before, encoding="utf-8")
+
+
+def passes(tests: Sequence[str], copy: Path, name: str) -> bool:
+    """Returns whether tests pass in the copy; ends the program if they can't be run."""
+    found = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", *tests],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(copy)},
+        capture_output=True,
+        text=True,
+    )
     if found.returncode not in (0, 1):
-        sys.exit(f"{mutation.name}: {found.stdout[-500:]}{found.stderr[-500:]}")
+        sys.exit(f"{name}: {found.stdout[-500:]}{found.stderr[-500:]}")
     return found.returncode == 0
+
+
+def left_out(folder: str, names: Sequence[str]) -> set[str]:
+    """Returns the names that the copy of a folder lacks: environments, results, caches."""
+    at_the_top = {"runs", "out", ".git"} if Path(folder) == ROOT else set()
+    return {
+        name
+        for name in names
+        if name in at_the_top or name == "__pycache__" or name.startswith(".venv")
+    }
 
 
 def report(line: str) -> None:
@@ -260,8 +275,10 @@ def main() -> None:
     chosen = [item for item in MUTATIONS if not names or any(name in item.name for name in names)]
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy"
-        left_out = shutil.ignore_patterns(".venv*", ".git", "__pycache__", "runs", "out")
         shutil.copytree(ROOT, copy, ignore=left_out)
+        for tests in {item.tests: None for item in chosen}:
+            if not passes(tests, copy, "without a mutation"):
+                sys.exit(f"{', '.join(tests)} fails without a mutation")
         survivors = []
         for number, item in enumerate(chosen, 1):
             is_alive = survives(item, copy)
