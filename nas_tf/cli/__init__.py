@@ -20,6 +20,7 @@ _SECTIONS = {
         "report": "Write the report of a search: an HTML page and its figures.",
         "compare": "Compare the rewards of several searches, with significance and curves.",
         "rerank": "Train the best trials and a sample of the others longer; check the ranking.",
+        "study": "Measure how well cheaper trainings of candidates rank them, and their time.",
         "export-study": "Write a search to an Optuna study, for Optuna's plots and dashboard.",
     },
     "Train": {

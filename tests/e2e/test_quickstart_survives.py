@@ -3,18 +3,20 @@
 import csv
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from nas_tf.runs import Run, filenames
 from tests.e2e.processes import records, results, wait_for
-from tests.prepared import with_shapes
+from tests.prepared import few_scenes, made_once
 from tests.sampling import times
 
 SMALL = (
@@ -27,15 +29,27 @@ TRIALS, KILLS = times(8, 6), times(5, 2)
 pytestmark = pytest.mark.slow
 
 
+def started(folder: Path, command: list[str], **more: Any) -> subprocess.Popen:
+    """Starts a command in a folder, whose parent has the data."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "nas_tf", *command],
+        cwd=folder,
+        env={**os.environ, "NAS_TF_CACHE": str(folder.parent / "cache")},
+        **more,
+    )
+
+
 def start(folder: Path, *more: str) -> subprocess.Popen:
     log = (folder / "log.txt").open("a")
-    return subprocess.Popen(
-        [sys.executable, "-m", "nas_tf", "quickstart", *SMALL, *more, "--out", "run"],
-        cwd=folder,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "NAS_TF_CACHE": str(folder.parent / "cache")},
-    )
+    command = ["quickstart", *SMALL, *more, "--out", "run"]
+    return started(folder, command, stdout=log, stderr=subprocess.STDOUT)
+
+
+def with_data(folder: Path) -> Path:
+    """Returns a folder to work in, whose parent has the data."""
+    shutil.copytree(few_scenes() / "data", folder.parent / "cache/data")
+    folder.mkdir()
+    return folder
 
 
 def finished(folder: Path, *more: str) -> Run:
@@ -60,20 +74,23 @@ def table_of(run: Run) -> list[tuple]:
     ]
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
-    folder = tmp_path_factory.mktemp("place") / "undisturbed"
-    folder.mkdir()
-    with_shapes(folder.parent / "cache", few=True)
-    return folder, finished(folder, f"search.trials={TRIALS}")
+@pytest.fixture
+def undisturbed(tmp_path: Path) -> Path:
+    """Copies the folder of a quickstart that was not disturbed, and the data beside it."""
+
+    def make(place: Path) -> None:
+        finished(with_data(place / "undisturbed"), f"search.trials={TRIALS}")
+
+    shutil.copytree(made_once("quickstart", make), tmp_path, dirs_exist_ok=True)
+    return tmp_path / "undisturbed"
 
 
-def test_it_searches_in_two_stages_and_ends_with_a_report(undisturbed: tuple[Path, Run]) -> None:
-    folder, run = undisturbed
+def test_it_searches_in_two_stages_and_ends_with_a_report(undisturbed: Path) -> None:
+    folder, run = undisturbed, Run(undisturbed / "run")
     assert len(run.trials) == TRIALS
     assert {len(trial.stages) for trial in run.completed} == {1, 2}
     settings = run.settings
-    assert settings["teacher"] == str(folder / "run-teacher" / "last.keras")
+    assert Path(settings["teacher"]).parts[-3:] == ("undisturbed", "run-teacher", "last.keras")
     assert settings["stage_one.polyak"]
     assert settings["stage_two.polyak"]
     assert run.info.oracle == "NearBestOracle"
@@ -84,11 +101,11 @@ def test_it_searches_in_two_stages_and_ends_with_a_report(undisturbed: tuple[Pat
 
 
 def test_killed_again_and_again_it_ends_with_the_same_table(
-    undisturbed: tuple[Path, Run], tmp_path: Path
+    undisturbed: Path, tmp_path: Path
 ) -> None:
     """Kills happen while features are cached, candidates trained and trials written."""
-    place = undisturbed[0].parent / "killed"
-    place.mkdir()
+    (tmp_path / "other").mkdir()
+    place = with_data(tmp_path / "other/killed")
     rng = random.Random(5)
     kills = 0
     while kills < KILLS:
@@ -108,20 +125,15 @@ def test_killed_again_and_again_it_ends_with_the_same_table(
         process.wait()
         kills += 1
         assert [record["kind"] for record in records(place / "run")][:1] == ["begin"]
-    assert table_of(finished(place, f"search.trials={TRIALS}")) == table_of(undisturbed[1])
+    found = table_of(finished(place, f"search.trials={TRIALS}"))
+    assert found == table_of(Run(undisturbed / "run"))
 
 
-def test_a_killed_worker_leaves_table_and_ledger_agreed(undisturbed: tuple[Path, Run]) -> None:
-    folder, _ = undisturbed
+def test_a_killed_worker_leaves_table_and_ledger_agreed(undisturbed: Path) -> None:
+    folder = undisturbed
     log = (folder / "many.txt").open("w")
     command = ["search", "run/config.yaml", "--trials", "4", "--workers", "2", "--out", "many"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nas_tf", *command],
-        cwd=folder,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "NAS_TF_CACHE": str(folder.parent / "cache")},
-    )
+    process = started(folder, command, stdout=log, stderr=subprocess.STDOUT)
     place = folder / "many"
     wait_for(lambda: results(place) or process.poll() is not None, 400)
     victim = worker_in_a_trial(process, place)
@@ -155,17 +167,15 @@ def worker_in_a_trial(process: subprocess.Popen, place: Path) -> psutil.Process:
     raise AssertionError("there is no worker-0")
 
 
-def test_ctrl_c_prints_how_to_resume(undisturbed: tuple[Path, Run]) -> None:
-    folder, _ = undisturbed
+def test_ctrl_c_prints_how_to_resume(undisturbed: Path) -> None:
+    folder = undisturbed
     search = ["search", "run/config.yaml", "--out", "run", "--resume"]
-    command = [sys.executable, "-m", "nas_tf", *search, "--trials", str(TRIALS + 40)]
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
+    process = started(
+        folder,
+        [*search, "--trials", str(TRIALS + 40)],
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, "NAS_TF_CACHE": str(folder.parent / "cache")},
     )
     while len(Run(folder / "run").trials) == TRIALS:
         assert process.poll() is None, process.stderr.read()

@@ -77,7 +77,12 @@ class TestPPO(OracleContract):
     every_cut = times(9, 31)
 
     def test_cut_while_it_repeats_itself_it_resumes_the_same(self, tmp_path: Path) -> None:
-        given = {"hyperparameters": space(4, 3), "entropy": 0.0, "learning_rate": 0.05}
+        given = {
+            "hyperparameters": space(4, 3),
+            "entropy": 0.0,
+            "learning_rate": 0.05,
+            "guided_from": 0,
+        }
         complete = self.searched(tmp_path / "complete", 50, **given)
         lines = (tmp_path / "complete/search" / NAME).read_bytes().splitlines(keepends=True)
         known = [number for number, line in enumerate(lines, 1) if b'"kind":"known"' in line]

@@ -1,0 +1,221 @@
+"""Measures how well cheaper trainings of candidates rank genotypes as a longer training does.
+
+The same genotypes are trained under each setting, one genotype after another, so that results are
+paired at any time; a later call resumes an interrupted one.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from nas_tf import files, spaces
+from nas_tf.config.load import dump
+from nas_tf.config.schema import Config
+from nas_tf.errors import ConfigError, NasTfError
+from nas_tf.genotype import Genotype
+from nas_tf.networks import settings as networks_settings
+from nas_tf.runs import study as records
+from nas_tf.runs.load import dotted
+from nas_tf.runs.study import LONGER, Result, Study, StudyInfo
+from nas_tf.search.outcome import crashed
+from nas_tf.search.provenance import run_info
+from nas_tf.training import from_config, gate, hardware
+from nas_tf.training.shared_data import SharedData
+from nas_tf.training.two_stage import Observer, TwoStage
+
+CONFIGURED = "as configured"
+ONE_STAGE = ("stage_two=null", "gate.policy=open")
+"""The overrides of every setting: what is compared is the training of stage one."""
+_FREE = ("threads", "search.", "full_training.", "evaluation.", "stage_two", "gate.")
+_LOCK = ".study.lock"
+_CROP_STEP, _LEAST_CROP = 32, 64
+_ATTEMPTS = 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study trains: the genotypes, and the configuration and overrides of each setting."""
+
+    config: Config
+    settings: Mapping[str, tuple[str, ...]]
+    configs: Mapping[str, Config]
+    genotypes: tuple[Genotype, ...]
+
+
+def plan(
+    load: Callable[[Sequence[str]], Config],
+    tried: Sequence[Sequence[str]],
+    genotypes: Sequence[Genotype] | int,
+    *,
+    times: int = 5,
+    seed: int = 1,
+) -> Plan:
+    """Returns a plan; without ``tried``, the usual shorter and smaller trainings are compared.
+
+    Args:
+        load: Returns the configuration with overrides.
+        tried: The overrides of each setting.
+        genotypes: The genotypes, or the number that is sampled with ``seed``.
+        times: The factor by which the longer training has more epochs.
+    """
+    base = load(())
+    chosen = [tuple(overrides) for overrides in tried] or usual_settings(base)
+    settings = {CONFIGURED: ONE_STAGE}
+    settings |= {" ".join(overrides): (*ONE_STAGE, *overrides) for overrides in chosen}
+    settings[LONGER] = (*ONE_STAGE, f"stage_one.epochs={times * base.stage_one.epochs}")
+    configs = {name: load(overrides) for name, overrides in settings.items()}
+    for name, config in configs.items():
+        if (config.space, config.data.name) != (base.space, base.data.name):
+            raise ConfigError(
+                f"setting {name!r} is of another space or data set, expected {base.space} and "
+                f"{base.data.name}, as the study"
+            )
+    if isinstance(genotypes, int):
+        genotypes = sampled(base, genotypes, seed)
+    return Plan(base, settings, configs, tuple(genotypes))
+
+
+def usual_settings(config: Config) -> list[tuple[str, ...]]:
+    """Returns overrides that make stage one cheaper: fewer epochs and views, less of a picture.
+
+    The last settings are several of them at once.
+    """
+    stage = config.stage_one
+    found: list[str] = []
+    fewer = sorted({1, stage.epochs // 2} - {0, stage.epochs})
+    found += [f"stage_one.epochs={count}" for count in fewer]
+    if stage.views > 1:
+        found.append("stage_one.views=1")
+    crop = from_config.reward_view(config).crop
+    if config.data.candidate_views == "search":
+        smaller = [
+            max(_LEAST_CROP, round(share * min(crop) / _CROP_STEP) * _CROP_STEP)
+            for share in (2 / 3, 1 / 2)
+        ]
+        sides = [side for side in dict.fromkeys(smaller) if side < min(crop)]
+        found += [f"stage_one.crop=[{side},{side}]" for side in sides]
+    width = networks_settings.search(spaces.get(config.space).name).width
+    if config.network.width is None and width % 16 == 0:
+        found.append(f"network.width={width // 2}")
+    single = [(text,) for text in found]
+    epochs = [text for text in found if text.startswith("stage_one.epochs")]
+    crops = [text for text in found if text.startswith("stage_one.crop")]
+    return [*single, (epochs[0], crops[0])] if epochs and crops else single
+
+
+def sampled(config: Config, count: int, seed: int) -> list[Genotype]:
+    """Returns different networks of the space, sampled uniformly."""
+    space, rng = spaces.get(config.space), random.Random(seed)
+    found: dict[object, Genotype] = {}
+    for _ in range(_ATTEMPTS * count):
+        genotype = space.sample(rng)
+        if space.refusal(genotype) is None:
+            found.setdefault(space.canonical(genotype), genotype)
+        if len(found) == count:
+            return list(found.values())
+    raise ConfigError(f"space {space} has {len(found)} different networks, expected {count}")
+
+
+def start(folder: Path, planned: Plan) -> Study:
+    """Writes what the study measures, or resumes one that measures the same."""
+    about = run_info(planned.config, oracle="study", max_trials=len(planned.genotypes))
+    info = StudyInfo(
+        nas_tf=about.nas_tf,
+        space=str(planned.config.space),
+        data=planned.config.data.name,
+        config=dump(planned.config),
+        settings=dict(planned.settings),
+        genotypes=tuple(map(str, planned.genotypes)),
+        created=about.created,
+        command=about.command,
+    )
+    study = Study(folder)
+    if (folder / records.ABOUT).exists():
+        _check(study, info)
+        return study
+    text = msgspec.json.format(msgspec.json.encode(info), indent=1)
+    files.write(folder / records.ABOUT, text.decode() + "\n")
+    return study
+
+
+def _check(study: Study, info: StudyInfo) -> None:
+    """Raises if a resumed study measures something else than it was started for."""
+    was, now = (dotted(each.config) for each in (study.info, info))
+    for key in was | now:
+        if not key.startswith(_FREE) and was.get(key) != now.get(key):
+            raise ConfigError(
+                f"{study.folder} was started with {key}={was.get(key)}, now it is {now.get(key)}: "
+                "give what it was started with, or another folder"
+            )
+    for name in ("settings", "genotypes"):
+        if getattr(study.info, name) != getattr(info, name):
+            raise ConfigError(
+                f"{study.folder} was started with other {name}, listed in {records.ABOUT}: give "
+                "those, or another folder"
+            )
+
+
+def train(
+    study: Study,
+    planned: Plan,
+    *,
+    observer: Observer | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+    on_result: Callable[[Result], None] | None = None,
+) -> None:
+    """Trains what remains; a candidate that fails is recorded, and the others continue.
+
+    One process at a time may train: another raises ``ConfigError``.
+    """
+    try:
+        with FileLock(study.folder / _LOCK, timeout=0):
+            remaining = Study(study.folder).remaining
+            hardware.use_threads(planned.config.threads)
+            evaluators: dict[str, TwoStage] = {}
+            genotypes = {str(genotype): genotype for genotype in planned.genotypes}
+            for text, name in remaining:
+                if name not in evaluators:
+                    config = planned.configs[name]
+                    evaluators[name] = TwoStage(config, SharedData(config, progress=progress))
+                result = _result(evaluators[name], name, genotypes[text], observer)
+                _append(study.folder / records.RESULTS, msgspec.json.encode(result))
+                if on_result is not None:
+                    on_result(result)
+    except Timeout:
+        raise ConfigError(
+            f"{study.folder} is in use by another process, expected one at a time"
+        ) from None
+
+
+def _result(
+    evaluator: TwoStage, name: str, genotype: Genotype, observer: Observer | None
+) -> Result:
+    config = evaluator.config
+    try:
+        found = evaluator.evaluate(genotype, gate.make(config.gate, 1), observer=observer)
+    except NasTfError:
+        raise
+    except Exception as error:
+        found = crashed(genotype, error, config.limits.failure_score)
+    seconds = sum(sum(stage.seconds.values()) for stage in found.stages)
+    return Result(
+        setting=name,
+        genotype=str(genotype),
+        score=found.score,
+        seconds=round(seconds, 3),
+        failed=found.failed,
+        stopped=found.stopped,
+    )
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Appends a line, after cutting off one that a kill has left incomplete."""
+    with files.reporting_faults(path.parent), path.open("ab+") as file:
+        file.seek(0)
+        complete = file.read().rpartition(b"\n")
+        file.truncate(len(complete[0]) + len(complete[1]))
+        file.write(line + b"\n")

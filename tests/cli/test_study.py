@@ -1,0 +1,60 @@
+"""``nas-tf study`` as a process: killed, resumed, and read by a person."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from nas_tf.runs.study import RESULTS, Study
+from tests.cli.command import COMMAND, nas_tf
+from tests.prepared import few_scenes
+
+SMALL = (
+    *("study", "shapes_auxcell", "network.width=8", "network.alpha=0.35", "network.weights=null"),
+    *("stage_one.views=1", "stage_one.epochs=2", "stage_one.batch=100", "stage_one.crop=[64,64]"),
+    *("space={name: auxcell, blocks: 1, branches: 1}", "threads=1", "precision=float32"),
+    *("--count", "4", "--epochs-times", "2", "--try", "stage_one.epochs=1", "--out", "study"),
+)
+LINES = 12
+
+
+def test_mistakes_are_one_line(tmp_path: Path) -> None:
+    for more, line in (
+        (("--try", " "), "--try is empty, expected overrides such as stage_one.epochs=1"),
+        (("--try", "stage_one.epoch=1"), "stage_one.epoch"),
+        (("--try", "space=dpc"), "setting 'space=dpc' is of another space or data set"),
+    ):
+        done = nas_tf("study", "shapes_auxcell", *more, "--out", "study", cwd=tmp_path)
+        assert done.returncode == 2
+        (error,) = done.stderr.splitlines()
+        assert line in error
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.slow
+def test_a_killed_study_is_resumed_and_its_settings_are_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_TF_CACHE", str(few_scenes()))
+    with subprocess.Popen([*COMMAND, *SMALL], cwd=tmp_path, stderr=subprocess.DEVNULL) as study:
+        path, deadline = tmp_path / "study" / RESULTS, time.monotonic() + 300
+        while time.monotonic() < deadline and not path.exists():
+            time.sleep(0.02)
+        study.send_signal(signal.SIGKILL)
+    before = path.read_bytes()
+    done = nas_tf(*SMALL, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert path.read_bytes().startswith(before)
+    assert f"of {LINES} trainings" in done.stderr
+    assert f"{LINES} of {LINES} trainings are done." in done.stdout
+    head, *rows = done.stdout.splitlines()
+    assert head.split()[0] == "setting"
+    assert [row.split("  ")[0] for row in rows[:3]] == [
+        *("as configured", "stage_one.epochs=1", "longer training"),
+    ]
+    assert (tmp_path / "study/study.csv").read_text().count("\n") == 4
+    assert len(Study(tmp_path / "study").results) == LINES
+    done = nas_tf(*SMALL, "network.width=4", cwd=tmp_path)
+    assert "study was started with network.width=8, now it is 4" in done.stderr

@@ -1,0 +1,149 @@
+"""What a study trains, and that it continues where it was stopped."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas_tf.config import load
+from nas_tf.config.schema import Config
+from nas_tf.errors import ConfigError
+from nas_tf.runs import TrialRecord
+from nas_tf.runs.study import LONGER, RESULTS, Result, Study
+from nas_tf.search import study
+from tests.prepared import few_scenes
+from tests.search.quick import QuickEvaluator
+
+TRIED = [["stage_one.epochs=1"], ["stage_one.epochs=1", "stage_one.crop=[64,64]"]]
+NAMES = ["as configured", *(" ".join(each) for each in TRIED), LONGER]
+
+
+def configured(*overrides: str) -> Any:
+    def changed(changes: Sequence[str]) -> Config:
+        return load("shapes_auxcell", [*overrides, *changes])
+
+    return changed
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The evaluations of candidates that cost nothing; one of them fails."""
+    names: list[str] = []
+
+    class Evaluator(QuickEvaluator):
+        def __init__(self, config: Config, shared: Any) -> None:
+            super().__init__(config, 0.0)
+
+        def evaluate(self, genotype: Any, gate: Any, **more: Any) -> TrialRecord:
+            names.append(f"{self.config.stage_one.epochs} {self.config.stage_one.crop}")
+            if len(names) == 6:
+                raise RuntimeError("broken")
+            return super().evaluate(genotype, gate, **more)
+
+    monkeypatch.setattr(study, "TwoStage", Evaluator)
+    monkeypatch.setattr(study, "SharedData", lambda config, progress: None)
+    return names
+
+
+def test_a_plan_has_the_configuration_the_settings_and_the_longer_training() -> None:
+    planned = study.plan(configured("stage_one.epochs=3"), TRIED, 5, times=4)
+    assert list(planned.settings) == NAMES
+    stages = [config.stage_one for config in planned.configs.values()]
+    assert [stage.epochs for stage in stages] == [3, 1, 1, 12]
+    assert [stage.crop for stage in stages].count((64, 64)) == 1
+    assert all(config.stage_two is None for config in planned.configs.values())
+    assert len({str(genotype) for genotype in planned.genotypes}) == 5
+    again = study.plan(configured(), TRIED, 5, seed=1).genotypes
+    assert again == planned.genotypes != study.plan(configured(), TRIED, 5, seed=2).genotypes
+
+
+def test_the_usual_settings_are_cheaper() -> None:
+    config = load("camvid_auxcell")
+    assert study.usual_settings(config) == [
+        ("stage_one.epochs=1",),
+        ("stage_one.epochs=2",),
+        ("stage_one.views=1",),
+        ("stage_one.crop=[256,256]",),
+        ("stage_one.crop=[192,192]",),
+        ("network.width=24",),
+        ("stage_one.epochs=1", "stage_one.crop=[256,256]"),
+    ]
+    least = ["stage_one.epochs=1", "stage_one.views=1", "stage_one.crop=[64,64]"]
+    assert study.usual_settings(load("camvid_auxcell", [*least, "network.width=16"])) == []
+
+
+def test_a_setting_of_another_space_or_data_set_is_refused() -> None:
+    for change in ("space=dpc", "data.name=shapes_depth"):
+        with pytest.raises(ConfigError, match="is of another space or data set, expected auxcell"):
+            study.plan(configured(), [[change]], 4)
+
+
+def test_a_space_too_small_for_the_study_is_refused() -> None:
+    space = "space={name: restoration, layers: 1, nodes: 1}"
+    config = load("shapes_denoise", [space])
+    with pytest.raises(ConfigError, match=r"has \d+ different networks, expected 5000"):
+        study.sampled(config, 5000, 1)
+
+
+def test_it_continues_where_it_was_stopped(tmp_path: Path, quick: list[str]) -> None:
+    planned = study.plan(configured(), TRIED, 4)
+    started = study.start(tmp_path / "study", planned)
+
+    def stop(result: Result) -> None:
+        if len(quick) == 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        study.train(started, planned, on_result=stop)
+    path = tmp_path / "study" / RESULTS
+    assert len(Study(tmp_path / "study").results) == 7
+    with path.open("ab") as file:
+        file.write(b'{"setting": "as conf')
+    study.train(study.start(tmp_path / "study", planned), planned)
+    found = Study(tmp_path / "study")
+    order = [(result.genotype, result.setting) for result in found.results]
+    assert order == [(str(each), name) for each in planned.genotypes for name in NAMES]
+    failed = [result for result in found.results if result.failed]
+    assert [result.stopped for result in failed] == ["RuntimeError: broken"]
+    assert len(quick) == 16
+    study.train(started, planned)
+    assert len(quick) == 16
+
+
+def test_another_study_is_refused_in_its_folder(tmp_path: Path) -> None:
+    study.start(tmp_path, study.plan(configured(), TRIED, 4))
+    for overrides, tried, count, line in (
+        (["network.width=8"], TRIED, 4, "network.width=None, now it is 8: give what it was"),
+        ([], TRIED[:1], 4, "other settings, listed in study.json: give those, or another folder"),
+        ([], TRIED, 5, "other genotypes, listed in study.json"),
+    ):
+        with pytest.raises(ConfigError, match=line):
+            study.start(tmp_path, study.plan(configured(*overrides), tried, count))
+    study.start(tmp_path, study.plan(configured("threads=1", "search.trials=9"), TRIED, 4))
+
+
+@pytest.mark.slow
+def test_candidates_are_trained_under_every_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_TF_CACHE", str(few_scenes()))
+    small = [
+        *("network.width=8", "network.alpha=0.35", "network.weights=null"),
+        *("stage_one.views=1", "stage_one.epochs=2", "stage_one.batch=100"),
+        *("stage_one.crop=[64,64]", "space={name: auxcell, blocks: 1, branches: 1}"),
+    ]
+    genotypes = study.sampled(load("shapes_auxcell", small), 1, 3)
+    planned = study.plan(configured(*small), [["stage_one.epochs=1"]], genotypes, times=2)
+    steps: list[int] = []
+    study.train(
+        study.start(tmp_path, planned),
+        planned,
+        observer=lambda _, done, total, loss: steps.append(total),
+    )
+    found = Study(tmp_path).results
+    assert [result.setting for result in found] == ["as configured", "stage_one.epochs=1", LONGER]
+    assert not any(result.failed for result in found)
+    assert [steps.count(total) for total in sorted({*steps})] == sorted({*steps})
+    assert sorted({*steps})[2] == 4 * sorted({*steps})[0]
+    assert all(result.seconds > 0 for result in found)
