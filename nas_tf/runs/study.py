@@ -22,7 +22,7 @@ LONGER = "longer training"
 
 
 class StudyInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What a study measures: overrides by the name of a setting, and genotypes as texts.
+    """The subject of a study: overrides by the name of a setting, and genotypes as texts.
 
     ``config`` is the configuration before them, as YAML.
     """
