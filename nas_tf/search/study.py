@@ -38,7 +38,7 @@ _ATTEMPTS = 1000
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study trains: the genotypes, and the configuration and overrides of each setting."""
+    """The subject of a study: genotypes, and the configuration and overrides of each setting."""
 
     config: Config
     settings: Mapping[str, tuple[str, ...]]

@@ -1,4 +1,4 @@
-"""What a study trains, and that it continues where it was stopped."""
+"""The plan of a study, and that it continues where it was stopped."""
 
 from collections.abc import Sequence
 from pathlib import Path
