@@ -33,7 +33,8 @@ ONE_STAGE = ("stage_two=null", "gate.policy=open")
 _FREE = ("threads", "search.", "full_training.", "evaluation.", "stage_two", "gate.")
 _LOCK = ".study.lock"
 _CROP_STEP, _LEAST_CROP = 32, 64
-_ATTEMPTS = 1000
+_MISSES = 1000
+"""The samples in a row without a new network after which a space counts as exhausted."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +112,17 @@ def sampled(config: Config, count: int, seed: int) -> list[Genotype]:
     """Returns different networks of the space, sampled uniformly."""
     space, rng = spaces.get(config.space), random.Random(seed)
     found: dict[object, Genotype] = {}
-    for _ in range(_ATTEMPTS * count):
-        genotype = space.sample(rng)
+    misses = 0
+    while len(found) < count:
+        genotype, before = space.sample(rng), len(found)
         if space.refusal(genotype) is None:
             found.setdefault(space.canonical(genotype), genotype)
-        if len(found) == count:
-            return list(found.values())
-    raise ConfigError(f"space {space} has {len(found)} different networks, expected {count}")
+        misses = misses + 1 if len(found) == before else 0
+        if misses == _MISSES:
+            raise ConfigError(
+                f"{len(found)} different networks of space {space} were found, expected {count}"
+            )
+    return list(found.values())
 
 
 def start(folder: Path, planned: Plan) -> Study:

@@ -82,7 +82,7 @@ def test_a_setting_of_another_space_or_data_set_is_refused() -> None:
 def test_a_space_too_small_for_the_study_is_refused() -> None:
     space = "space={name: restoration, layers: 1, nodes: 1}"
     config = load("shapes_denoise", [space])
-    with pytest.raises(ConfigError, match=r"has \d+ different networks, expected 5000"):
+    with pytest.raises(ConfigError, match=r"^\d+ different networks of .* expected 5000"):
         study.sampled(config, 5000, 1)
 
 
