@@ -23,12 +23,16 @@ quickstart: $(READY)
 test: $(READY)
 	$(BIN)/pytest -n 2 --dist worksteal
 
-# In three parts, since the memory of graphs that a process has traced is not all returned.
+# In four parts, since the memory of graphs that a process has traced is not all returned, and
+# what is left of it makes all that follows slower.
 FIRST := tests/benchmarks tests/cli tests/e2e
+SECOND := tests/tuner_oracles tests/search tests/spaces
 test-slow: $(READY)
 	$(BIN)/pytest -n 2 --dist worksteal -m slow $(FIRST)
 	$(BIN)/pytest -n 2 --dist worksteal -m slow tests/serving
-	$(BIN)/pytest -n 2 --dist worksteal -m slow tests $(addprefix --ignore=,$(FIRST) tests/serving)
+	$(BIN)/pytest -n 2 --dist worksteal -m slow $(SECOND)
+	$(BIN)/pytest -n 2 --dist worksteal -m slow tests \
+	  $(addprefix --ignore=,$(FIRST) tests/serving $(SECOND))
 
 # Every case of what is sampled elsewhere: an hour and a half on two cores.
 test-all: $(READY)

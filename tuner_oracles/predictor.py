@@ -7,6 +7,7 @@ of tokens that differ. Ranks let a network that collapses weigh no more than any
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -266,10 +267,11 @@ class Guide:
         parents = self.predictor.best(max(self.settings.parents, len(self.predictor) // 20))
         near = self._near(parents, self.settings.neighbours, _STEPS, rng)
         ranked = self._ranked([*samples, *near], draw)
+        is_worthwhile = cache(self._searcher.is_worthwhile)
         for _ in range(self.settings.climbs):
-            top = [forecast.vector for forecast in ranked[:_CLIMBING]]
+            worthwhile = (item.vector for item in ranked if is_worthwhile(item.vector))
+            top = list(islice(worthwhile, _CLIMBING)) or [ranked[0].vector]
             ranked = self._ranked([*top, *self._near(top, _CLIMBED, (1,), rng)], draw)
-        is_worthwhile = self._searcher.is_worthwhile
         return next((item for item in ranked if is_worthwhile(item.vector)), ranked[0])
 
     def _ranked(self, candidates: Sequence[Vector], draw: np.random.Generator) -> list[Forecast]:

@@ -207,6 +207,18 @@ def test_climbing_reaches_what_no_candidate_had() -> None:
     assert best(0) < best(1) <= best(3)
 
 
+def test_climbing_stays_among_what_is_worth_a_trial() -> None:
+    searcher = PredictorSearcher(PredictorSettings(temperature=0.0))
+    searcher.start(Tokens(space(8)).tokens, 1)
+    searcher.is_worthwhile = lambda vector: vector[:3] == (0, 0, 0)
+    guide, rng = Guide(searcher.config, searcher), random.Random(1)
+    for _ in range(60):
+        vector = (0, 0, 0, *searcher.uniform(rng)[3:])
+        guide.predictor.add(vector, float(vector.count(2)))
+    chosen = [guide.chosen(number, [searcher.uniform(rng)]).vector for number in range(10)]
+    assert all(vector[:3] == (0, 0, 0) for vector in chosen)
+
+
 def test_failures_alone_guide_nothing_and_equal_rewards_are_predicted() -> None:
     searcher = PredictorSearcher(PredictorSettings())
     searcher.start(Tokens(space(4)).tokens, 1)
