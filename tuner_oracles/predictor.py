@@ -23,7 +23,7 @@ NOISES = (0.05, 0.2, 0.6)
 """The variances of noise, relative to that of rewards, among which one is chosen."""
 _REFIT_EVERY = 8
 _MOST_FITTED = 256
-_MOST_REMEMBERED = 640
+_MOST_REMEMBERED = 400
 _JITTER = 1e-6
 _STEPS = (1, 1, 2, 3)
 """The numbers of tokens that are changed in a parent, each as likely as it is often here."""
@@ -79,7 +79,7 @@ class Predictor:
     """A Gaussian process over token vectors, from the results of a search.
 
     It depends on the results and their order alone, so that a search which is resumed predicts as
-    an undisturbed one does. Of more than 640 results, half are the best and half the latest.
+    an undisturbed one does. Of more than 400 results, half are the best and half the latest.
     """
 
     def __init__(self, sizes: Sequence[int]) -> None:

@@ -27,7 +27,7 @@ from tests.tuner_oracles.searches import GOAL, finish, place
 
 Measures = dict[str, list[float]]
 TURNS = 110
-BEFORE = {"oracle": 700, "run": 0}
+BEFORE = {"oracle": 450, "run": 0}
 """The trials that a search which has just started has behind it before its first turn."""
 
 
