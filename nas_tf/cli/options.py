@@ -2,6 +2,10 @@
 
 import os
 import re
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +145,16 @@ ROWS = click.option(
     help="File of the rows; - is standard input.",
 )
 OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Ends the program at Ctrl-C with the command that resumes it, which is the same again."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"stopped; resume with: nas-tf {shlex.join(sys.argv[1:])}", err=True)
+        raise click.exceptions.Exit(130) from None
 
 
 def short_name(text: str, genotype: Genotype) -> str:

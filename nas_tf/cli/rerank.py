@@ -1,7 +1,5 @@
 """``nas-tf rerank``: trains the best of a search and a sample of the others longer."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,19 +89,15 @@ def _train(reranking: Reranking, config: "Config") -> None:
     done = count - len(rerank.remaining(reranking))
     if done and done < count:
         console.print(f"resuming after {done} of {count} candidates", highlight=False)
-    try:
-        with live_line(console) as line:
-            candidates = _CandidateProgress(line, done, count)
-            rerank.train(
-                reranking,
-                config,
-                observer=candidates.step,
-                progress=line.rows,
-                on_trial=candidates.on_trial,
-            )
-    except KeyboardInterrupt:
-        click.echo(f"stopped; resume with: nas-tf {shlex.join(sys.argv[1:])}", err=True)
-        raise click.exceptions.Exit(130) from None
+    with options.resumable(), live_line(console) as line:
+        candidates = _CandidateProgress(line, done, count)
+        rerank.train(
+            reranking,
+            config,
+            observer=candidates.step,
+            progress=line.rows,
+            on_trial=candidates.on_trial,
+        )
 
 
 class _CandidateProgress:

@@ -1,7 +1,6 @@
 """``nas-tf study``: measures how well cheaper trainings rank candidates, and their time."""
 
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,19 +115,15 @@ def _train(started: Study, planned: "Plan") -> None:
     left, total = len(started.remaining), len(planned.genotypes) * len(planned.settings)
     if 0 < left < total:
         console.print(f"resuming after {total - left} of {total} trainings", highlight=False)
-    try:
-        with live_line(console) as line:
-            trainings = _Progress(line, total - left, total)
-            study.train(
-                started,
-                planned,
-                observer=trainings.step,
-                progress=line.rows,
-                on_result=trainings.on_result,
-            )
-    except KeyboardInterrupt:
-        click.echo(f"stopped; resume with: nas-tf {shlex.join(sys.argv[1:])}", err=True)
-        raise click.exceptions.Exit(130) from None
+    with options.resumable(), live_line(console) as line:
+        trainings = _Progress(line, total - left, total)
+        study.train(
+            started,
+            planned,
+            observer=trainings.step,
+            progress=line.rows,
+            on_result=trainings.on_result,
+        )
 
 
 class _Progress:

@@ -21,9 +21,10 @@ from nas_tf.networks import settings as networks_settings
 from nas_tf.runs import study as records
 from nas_tf.runs.load import dotted
 from nas_tf.runs.study import LONGER, Result, Study, StudyInfo
+from nas_tf.search import preflight
 from nas_tf.search.outcome import crashed
 from nas_tf.search.provenance import run_info
-from nas_tf.training import from_config, gate, hardware
+from nas_tf.training import from_config, gate
 from nas_tf.training.shared_data import SharedData
 from nas_tf.training.two_stage import Observer, TwoStage
 
@@ -81,9 +82,9 @@ def plan(
 
 
 def usual_settings(config: Config) -> list[tuple[str, ...]]:
-    """Returns overrides that make stage one cheaper: fewer epochs and views, less of a picture.
+    """Returns overrides that make stage one cheaper: epochs, views, crops, or half the width.
 
-    The last settings are several of them at once.
+    The last setting has the fewest epochs and the larger of the crops at once.
     """
     stage = config.stage_one
     found: list[str] = []
@@ -126,7 +127,12 @@ def sampled(config: Config, count: int, seed: int) -> list[Genotype]:
 
 
 def start(folder: Path, planned: Plan) -> Study:
-    """Writes what the study measures, or resumes one that measures the same."""
+    """Writes what the study measures, or resumes one that measures the same.
+
+    Absent data, weights or a teacher raise before the folder is written.
+    """
+    for config in planned.configs.values():
+        preflight.check(config)
     about = run_info(planned.config, oracle="study", max_trials=len(planned.genotypes))
     info = StudyInfo(
         nas_tf=about.nas_tf,
@@ -179,7 +185,6 @@ def train(
     try:
         with FileLock(study.folder / _LOCK, timeout=0):
             remaining = Study(study.folder).remaining
-            hardware.use_threads(planned.config.threads)
             evaluators: dict[str, TwoStage] = {}
             genotypes = {str(genotype): genotype for genotype in planned.genotypes}
             for text, name in remaining:

@@ -8,7 +8,7 @@ import pytest
 
 from nas_tf.config import load
 from nas_tf.config.schema import Config
-from nas_tf.errors import ConfigError
+from nas_tf.errors import ConfigError, NasTfError
 from nas_tf.runs import TrialRecord
 from nas_tf.runs.study import LONGER, RESULTS, Result, Study
 from nas_tf.search import study
@@ -21,9 +21,14 @@ NAMES = ["as configured", *(" ".join(each) for each in TRIED), LONGER]
 
 def configured(*overrides: str) -> Any:
     def changed(changes: Sequence[str]) -> Config:
-        return load("shapes_auxcell", [*overrides, *changes])
+        return load("shapes_auxcell", ["network.weights=null", *overrides, *changes])
 
     return changed
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAS_TF_CACHE", str(few_scenes()))
 
 
 @pytest.fixture
@@ -120,14 +125,13 @@ def test_another_study_is_refused_in_its_folder(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=line):
             study.start(tmp_path, study.plan(configured(*overrides), tried, count))
-    study.start(tmp_path, study.plan(configured("threads=1", "search.trials=9"), TRIED, 4))
+    study.start(
+        tmp_path, study.plan(configured("search.saved_weights=3", "search.trials=9"), TRIED, 4)
+    )
 
 
 @pytest.mark.slow
-def test_candidates_are_trained_under_every_setting(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NAS_TF_CACHE", str(few_scenes()))
+def test_candidates_are_trained_under_every_setting(tmp_path: Path) -> None:
     small = [
         *("network.width=8", "network.alpha=0.35", "network.weights=null"),
         *("stage_one.views=1", "stage_one.epochs=2", "stage_one.batch=100"),
@@ -147,3 +151,18 @@ def test_candidates_are_trained_under_every_setting(
     assert [steps.count(total) for total in sorted({*steps})] == sorted({*steps})
     assert sorted({*steps})[2] == 4 * sorted({*steps})[0]
     assert all(result.seconds > 0 for result in found)
+
+
+def test_absent_data_is_reported_before_the_folder_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_TF_DATA", str(tmp_path / "nothing"))
+    monkeypatch.setenv("NAS_TF_CACHE", str(tmp_path / "cache"))
+
+    def camvid(changes: Sequence[str]) -> Config:
+        return load("camvid_auxcell", ["network.weights=null", *changes])
+
+    planned = study.plan(camvid, TRIED[:1], 4)
+    with pytest.raises(NasTfError, match="camvid"):
+        study.start(tmp_path / "study", planned)
+    assert not (tmp_path / "study").exists()
