@@ -26,7 +26,7 @@ from nas_tf import spaces
 from tests.tuner_oracles.searches import GOAL, finish, place
 
 Measures = dict[str, list[float]]
-TURNS = 110
+TURNS = 210
 BEFORE = {"oracle": 450, "run": 0}
 """The trials that a search which has just started has behind it before its first turn."""
 
