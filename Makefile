@@ -23,16 +23,19 @@ quickstart: $(READY)
 test: $(READY)
 	$(BIN)/pytest -n 2 --dist worksteal
 
-# In four parts, since the memory of graphs that a process has traced is not all returned, and
-# what is left of it makes all that follows slower.
-FIRST := tests/benchmarks tests/cli tests/e2e
-SECOND := tests/tuner_oracles tests/search tests/spaces
+# In parts, since the memory of graphs that a process has traced is not all returned, and what is
+# left of it makes all that follows slower.
+SLOW  := $(BIN)/pytest -n 2 --dist worksteal -m slow
+ROOMS := $(addprefix tests/,e2e benchmarks cli serving networks training tuner_oracles search spaces)
 test-slow: $(READY)
-	$(BIN)/pytest -n 2 --dist worksteal -m slow $(FIRST)
-	$(BIN)/pytest -n 2 --dist worksteal -m slow tests/serving
-	$(BIN)/pytest -n 2 --dist worksteal -m slow $(SECOND)
-	$(BIN)/pytest -n 2 --dist worksteal -m slow tests \
-	  $(addprefix --ignore=,$(FIRST) tests/serving $(SECOND))
+	$(SLOW) tests/e2e
+	$(SLOW) tests/benchmarks tests/cli
+	$(SLOW) tests/serving
+	$(SLOW) tests/networks
+	$(SLOW) tests/training
+	$(SLOW) tests/tuner_oracles tests/spaces
+	$(SLOW) tests/search
+	$(SLOW) tests $(addprefix --ignore=,$(ROOMS))
 
 # Every case of what is sampled elsewhere: an hour and a half on two cores.
 test-all: $(READY)

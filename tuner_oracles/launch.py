@@ -19,7 +19,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 CHIEF = "chief"
-_GRACE = 30.0
+_RETURN_SECONDS = 30.0
+"""The seconds that an interrupted process has to return its trial and end."""
+_END_SECONDS = 10.0
+"""The seconds that a process has to end once the search is over and its results are stored."""
 _REPORT_SECONDS = 5.0
 """The seconds within which even a busy chief announces that a trial has ended."""
 _LAUNCHED = "TUNER_ORACLES_LAUNCHED"
@@ -80,7 +83,7 @@ class Cluster:
         while True:
             time.sleep(0.2)
             if self.processes[CHIEF].poll() == 0:
-                _wait(self.processes.values())
+                _wait(self.processes.values(), _END_SECONDS)
                 return 0
             for name in self.names:
                 status = self.processes[name].poll()
@@ -154,7 +157,7 @@ class Cluster:
             for process in processes:
                 if process.poll() is None:
                     process.send_signal(signal.SIGINT)
-            _wait(processes)
+            _wait(processes, _RETURN_SECONDS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -192,9 +195,9 @@ def announce_trial_end() -> None:
             os.write(1, f"{_ENDED}\n".encode())
 
 
-def _wait(processes: Iterable[subprocess.Popen]) -> None:
-    """Waits until the processes end; kills those that still run after ``_GRACE`` seconds."""
-    end = time.monotonic() + _GRACE
+def _wait(processes: Iterable[subprocess.Popen], seconds: float) -> None:
+    """Waits until the processes end; kills those that still run after some seconds."""
+    end = time.monotonic() + seconds
     for process in processes:
         try:
             process.wait(max(0.0, end - time.monotonic()))

@@ -19,7 +19,7 @@ from tests.prepared import few_scenes
 from tests.sampling import times
 from tests.search.test_gradient import config
 
-EPOCHS, KILLS = 4, times(10, 3)
+EPOCHS, KILLS = 3, times(10, 2)
 pytestmark = pytest.mark.slow
 
 

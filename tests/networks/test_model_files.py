@@ -177,8 +177,10 @@ def test_plain_networks_are_read(suffix: str, tmp_path: Path) -> None:
         input_shape=(32, 32, 3), include_top=False, weights=None, alpha=0.35
     )
     names = ("arch0", "wacv-arch0", "dpc-top1")
+    small = networks.settings.Settings(width=8, alpha=0.35)
     networks_of_spaces = [
-        networks.build(spaces.resolve(name), 5, input_size=(64, 64)) for name in names
+        networks.build(spaces.resolve(name), 5, input_size=(64, 64), settings=small)
+        for name in names
     ]
     for number, model in enumerate([network(), encoder, *networks_of_spaces]):
         path = tmp_path / f"{number}{suffix}"

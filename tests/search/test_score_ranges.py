@@ -45,7 +45,7 @@ ORACLES: dict[str, Any] = {
         OBJECTIVE, 40, seed=1, max_consecutive_failed_trials=6
     ),
     "bayesian": lambda: Bayesian(
-        OBJECTIVE, 16, num_initial_points=8, seed=1, max_consecutive_failed_trials=6
+        OBJECTIVE, 16, num_initial_points=13, seed=1, max_consecutive_failed_trials=6
     ),
     "hyperband": lambda: Hyperband(
         40, 4, objective=OBJECTIVE, seed=1, max_consecutive_failed_trials=6

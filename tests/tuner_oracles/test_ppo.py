@@ -185,13 +185,13 @@ def test_vectors_to_try_first_teach_as_its_own_samples_do() -> None:
 @pytest.mark.slow
 def test_without_its_checkpoint_the_ledger_is_enough(tmp_path: Path) -> None:
     def created(folder: Path) -> PPOOracle:
-        return place(PPOOracle(GOAL, 60, hyperparameters=space(), seed=2, **SMALL), folder)
+        return place(PPOOracle(GOAL, 46, hyperparameters=space(), seed=2, **SMALL), folder)
 
     complete = created(tmp_path / "complete")
     drive(complete)
     for name, spoil in (("absent", Path.unlink), ("damaged", lambda path: path.write_bytes(b""))):
         folder = tmp_path / name
-        drive(created(folder), 50)
+        drive(created(folder), 42)
         checkpoints = sorted((folder / "search").glob("controller-*.npz"))
         assert len(checkpoints) == 2
         for path in checkpoints:
