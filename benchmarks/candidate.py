@@ -1,13 +1,13 @@
-"""Measures the cost of a candidate: fixed costs, steps, workers, and PyTorch for comparison.
+"""Measures the cost of a candidate: its steps, workers, and PyTorch for comparison.
 
-    NAS_TF_DATA=... python benchmarks/candidate.py [--only steps] [--reference PATH --python PATH]
+    python benchmarks/candidate.py [--only steps] [--reference PATH --python PATH]
 
-Parts: ``stage_one`` runs five epochs on CamVid's features through the evaluator itself; ``steps``
-times the step on random features of 256x256 at batch 8, one thread, and likewise the authors' code
-with ``--reference`` (a checkout) and ``--python`` (one with PyTorch); ``workers`` counts the steps
-of two single-thread processes against one; ``recipes`` times steps of two equal recipes in turns
-against steps of one; ``fit`` breaks down the cost of Keras's ``fit``. Every ratio is of figures
-that were measured in turns in the same run.
+Parts: ``steps`` times the step on random features of 256x256 at batch 8, one thread, and likewise
+the authors' code with ``--reference`` (a checkout) and ``--python`` (one with PyTorch);
+``workers`` counts the steps of two single-thread processes against one; ``recipes`` times steps of
+two equal recipes in turns against steps of one; ``fit`` breaks down the cost of Keras's ``fit``.
+Every ratio is of figures that were measured in turns in one run. ``stage_one.py`` measures all
+of stage one, as a search runs it.
 """
 
 import argparse
@@ -27,7 +27,7 @@ import numpy as np
 from nas_tf import networks, quiet, spaces
 from nas_tf.genotype import Genotype
 
-PARTS = ("stage_one", "steps", "workers", "recipes", "fit")
+PARTS = ("steps", "workers", "recipes", "fit")
 SIZE, BATCH, CLASSES = 256, 8, 11
 FORMS = ("float32", "bfloat16")
 
@@ -45,49 +45,6 @@ def in_child(*arguments: str) -> list[dict[str, Any]]:
         [sys.executable, __file__, *arguments], capture_output=True, text=True, check=True
     )
     return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def stage_one(threads: int, precision: str) -> None:
-    """Prints a breakdown of the time of five epochs on CamVid."""
-    print(f"stage one on CamVid, 5 epochs at batch 16, {precision}, {threads} thread(s)")
-    print("genotype   build  trace  input  steps  validate  (trace)  reward  fixed s  overhead")
-    rows = in_child("--child", "stage_one", "--threads", str(threads), "--precision", precision)
-    fixed, overhead = [], []
-    for row in rows:
-        seconds = row["seconds"]
-        fixed.append(seconds["build"] + seconds["trace"] + seconds["validate_trace"])
-        overhead.append((fixed[-1] + seconds["input"]) / sum(seconds.values()))
-        print(
-            f"{row['name']:9} {seconds['build']:6.2f} {seconds['trace']:6.2f} "
-            f"{seconds['input']:6.2f} {seconds['steps']:6.1f} {seconds['validate']:9.2f} "
-            f"{seconds['validate_trace']:8.2f} "
-            f"{row['reward']:7.4f} {fixed[-1]:8.2f} {overhead[-1]:9.1%}"
-        )
-    later = fixed[1:]
-    print(
-        f"fixed cost from the second candidate on: median {statistics.median(later):.2f} s, "
-        f"worst {max(later):.2f} s; overhead (fixed and input) median "
-        f"{statistics.median(overhead):.1%}, worst {max(overhead):.1%}\n"
-    )
-
-
-def stage_one_child(options: argparse.Namespace) -> None:
-    """Runs the evaluator on CamVid and prints a JSON line per candidate."""
-    quiet.load("tensorflow")
-    from nas_tf.config import load
-    from nas_tf.data import prepare
-    from nas_tf.training import gate, hardware
-    from nas_tf.training.shared_data import SharedData
-    from nas_tf.training.two_stage import TwoStage
-
-    hardware.use_threads(options.threads)
-    prepare("camvid")
-    config = load("camvid_auxcell", ("stage_two=null", f"precision={options.precision}"))
-    evaluator = TwoStage(config, SharedData(config))
-    for name, genotype in candidates().items():
-        result = evaluator.evaluate(genotype, gate.make(config.gate, 1), seed=options.seed)
-        row = {"name": name, "reward": result.score, "seconds": dict(result.stages[0].seconds)}
-        print(json.dumps(row), flush=True)
 
 
 def steps(options: argparse.Namespace) -> None:
@@ -377,7 +334,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=PARTS, action="append")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--reference", type=Path, help="A checkout of nas-segm-pytorch.")
@@ -387,7 +343,6 @@ def main() -> None:
     parser.add_argument("--begin", type=float, default=0.0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     children = {
-        "stage_one": stage_one_child,
         "steps": steps_child,
         "worker": worker_child,
         "recipes": recipes_child,
@@ -397,10 +352,7 @@ def main() -> None:
         children[options.child](options)
         return
     for part in options.only or PARTS:
-        if part == "stage_one":
-            stage_one(options.threads, options.precision)
-        else:
-            {"steps": steps, "workers": workers, "recipes": recipes, "fit": fit}[part](options)
+        {"steps": steps, "workers": workers, "recipes": recipes, "fit": fit}[part](options)
 
 
 if __name__ == "__main__":
