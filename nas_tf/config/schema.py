@@ -170,10 +170,14 @@ class Schedule(Section):
 
 
 class StageOne(Section):
-    """Stage one: trains the decoder alone, on cached features of ``views`` views per image."""
+    """Stage one: trains the decoder alone, on cached features of ``views`` views per image.
+
+    ``image_share`` is the share of the images of meta-train that it uses.
+    """
 
     epochs: Count = 5
     batch: Count = 16
+    image_share: Annotated[float, Meta(gt=0, le=1)] = 1.0
     views: Count = 4
     crop: Size | None = None
     decoder: Optimiser = Optimiser()

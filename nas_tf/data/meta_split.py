@@ -20,3 +20,9 @@ def meta_split(
         )
     order = np.random.default_rng(seed).permutation(count)
     return np.sort(order[held_out:]), np.sort(order[:held_out])
+
+
+def part_of(indices: np.ndarray, share: float, *, seed: int) -> np.ndarray:
+    """Returns a share of the indices, sorted; a smaller part is in every larger one."""
+    count = max(1, round(share * len(indices)))
+    return np.sort(np.random.default_rng(seed).permutation(indices)[:count])

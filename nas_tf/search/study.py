@@ -82,7 +82,7 @@ def plan(
 
 
 def usual_settings(config: Config) -> list[tuple[str, ...]]:
-    """Returns overrides that make stage one cheaper: epochs, views, crops, or half the width.
+    """Returns overrides that make stage one cheaper: epochs, images, views, crops, or width.
 
     The last setting has the fewest epochs and the larger of the crops at once.
     """
@@ -90,6 +90,7 @@ def usual_settings(config: Config) -> list[tuple[str, ...]]:
     found: list[str] = []
     fewer = sorted({1, stage.epochs // 2} - {0, stage.epochs})
     found += [f"stage_one.epochs={count}" for count in fewer]
+    found.append(f"stage_one.image_share={stage.image_share / 2:g}")
     if stage.views > 1:
         found.append("stage_one.views=1")
     crop = from_config.reward_view(config).crop

@@ -15,7 +15,7 @@ from nas_tf.data.degradations import Degradation, Downscale, Jpeg, Missing, Nois
 from nas_tf.data.degraded_pictures import DegradedPictures
 from nas_tf.data.examples import Examples
 from nas_tf.data.info import DatasetInfo
-from nas_tf.data.meta_split import meta_split
+from nas_tf.data.meta_split import meta_split, part_of
 from nas_tf.data.presets import is_preset, preset
 from nas_tf.data.registry import dataset_info
 from nas_tf.data.views import View
@@ -260,6 +260,11 @@ def meta_indices(config: Config, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns the indices of meta-train and of meta-val among the training examples."""
     data = config.data
     return meta_split(count, seed=data.split_seed, fraction=data.meta_val_share)
+
+
+def stage_one_indices(config: Config, meta_train: np.ndarray) -> np.ndarray:
+    """Returns the indices of the images of meta-train that stage one uses."""
+    return part_of(meta_train, config.stage_one.image_share, seed=config.data.split_seed)
 
 
 def training_examples(config: Config) -> Examples:

@@ -5,12 +5,13 @@ Conflicts within a configuration are refused when it is read (``config.conflicts
 
 from collections.abc import Collection
 
+import numpy as np
+
 from nas_tf import spaces
 from nas_tf.config.schema import Config, Schedule
 from nas_tf.data.folder import PREFIX
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.joined_splits import overlap, parts
-from nas_tf.data.meta_split import meta_split
 from nas_tf.data.registry import dataset_info
 from nas_tf.data.store import count, opened
 from nas_tf.errors import ConfigError, DataError, did_you_mean
@@ -46,11 +47,16 @@ def before_search(config: Config) -> None:
         )
     _check_crop("stage_one.crop", config.stage_one.crop or data.view.crop, info.name)
     _check_boxes(config, data.name, data.train_split)
-    train_count = _meta_train_count(config)
-    for key in ("stage_one", "stage_two"):
+    meta_train, share = _meta_train(config), config.stage_one.image_share
+    everything = f"meta-train of {info.name}"
+    used = everything if share == 1 else f"the share {share:g} of {everything}"
+    for key, part, indices in (
+        ("stage_one", used, from_config.stage_one_indices(config, meta_train)),
+        ("stage_two", everything, meta_train),
+    ):
         stage = getattr(config, key)
         if stage is not None:
-            steps = _steps(f"{key}.batch", stage.batch, train_count, f"meta-train of {info.name}")
+            steps = _steps(f"{key}.batch", stage.batch, len(indices), part)
             _check_warmup(f"{key}.schedule", stage.schedule, stage.epochs * steps)
 
 
@@ -60,12 +66,11 @@ def before_gradient_search(config: Config) -> None:
     _target(config)
     _check_split("data.train_split", data.train_split, info)
     half = f"half of meta-train of {info.name}"
-    _steps("gradient.batch", config.gradient.batch, _meta_train_count(config) // 2, half)
+    _steps("gradient.batch", config.gradient.batch, len(_meta_train(config)) // 2, half)
 
 
-def _meta_train_count(config: Config) -> int:
-    data, total = config.data, count(config.data.name, config.data.train_split)
-    return len(meta_split(total, seed=data.split_seed, fraction=data.meta_val_share)[0])
+def _meta_train(config: Config) -> np.ndarray:
+    return from_config.meta_indices(config, count(config.data.name, config.data.train_split))[0]
 
 
 def before_training(config: Config) -> None:

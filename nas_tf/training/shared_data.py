@@ -69,6 +69,7 @@ class SharedData:
         teacher = self._teacher()
         self.examples = from_config.training_examples(config)
         self.meta_train, self.meta_val = from_config.meta_indices(config, len(self.examples))
+        self.stage_one_images = from_config.stage_one_indices(config, self.meta_train)
         self.train = self._cached(self.stage_one_view, teacher, training=True)
         self._val = self._cached(self.reward_view, None, training=False)
         self.covered_share = self._covered_share()
@@ -87,7 +88,7 @@ class SharedData:
         return load_teacher(Path(config.teacher), self.task, self.stage_one_view.crop)
 
     def _cached(self, view: View, teacher: keras.Model | None, *, training: bool) -> FeatureCache:
-        """Returns the features of meta-train in several views, or of meta-val in one."""
+        """Returns the features that stage one learns from, or those of meta-val in one view."""
         config, progress = self.config, None
         if self._progress is not None:
             progress = partial(
@@ -100,7 +101,7 @@ class SharedData:
             self._encoder(view.crop),
             views=config.stage_one.views if training else 1,
             seed=config.data.split_seed,
-            subset=self.meta_train if training else self.meta_val,
+            subset=self.stage_one_images if training else self.meta_val,
             teacher=teacher,
             root=self._root,
             progress=progress,

@@ -21,9 +21,9 @@ def test_costs_are_shown_by_candidate(tmp_path: Path, monkeypatch: pytest.Monkey
     assert title.startswith("stage one of shapes_fcos, 1 epochs at batch ")
     assert [row.split()[0] for row in rows] == ["random1", "random2"]
     for row in rows:
-        build, trace, _, steps, _, again, reward, whole, share = row.split()[1:]
-        total = float(build) + float(trace) + float(again)
-        assert float(whole) == pytest.approx(total, abs=0.03)
+        build, trace, _, steps, _, validation, reward, fixed_cost, share = row.split()[1:]
+        total = float(build) + float(trace) + float(validation)
+        assert float(fixed_cost) == pytest.approx(total, abs=0.03)
         assert 0 < float(share.rstrip("%")) < 100
         assert float(steps) > 0 < float(reward)
     assert fixed.startswith("fixed cost from the second candidate on: median ")

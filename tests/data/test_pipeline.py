@@ -1,5 +1,6 @@
 """Streams are a function of seed and position: repeatable, resumable, complete."""
 
+import itertools
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from nas_tf.data.examples import Examples
 from nas_tf.data.joined_splits import overlap
-from nas_tf.data.meta_split import meta_split
+from nas_tf.data.meta_split import meta_split, part_of
 from nas_tf.data.pipeline import evaluation, steps_per_epoch, training, views
 from nas_tf.data.presets import STAGES, preset
 from nas_tf.data.registry import DATASETS
@@ -174,6 +175,16 @@ def test_the_meta_split_is_complete_disjoint_and_stable(count: int, seed: int) -
     again_train, again_val = meta_split(count, seed=seed)
     assert np.array_equal(train, again_train)
     assert np.array_equal(val, again_val)
+
+
+def test_a_smaller_part_is_in_every_larger_one() -> None:
+    indices = meta_split(367, seed=9314)[0]
+    parts = [part_of(indices, share, seed=3) for share in (0.001, 0.25, 0.5, 1.0)]
+    assert [len(part) for part in parts] == [1, 82, 165, 330]
+    for smaller, larger in itertools.pairwise(parts):
+        assert set(smaller) < set(larger)
+        assert list(larger) == sorted(larger)
+    assert set(part_of(indices, 0.5, seed=4)) != set(parts[2])
 
 
 def test_the_meta_split_of_camvid_and_of_too_little() -> None:

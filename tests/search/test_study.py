@@ -68,6 +68,7 @@ def test_the_usual_settings_are_cheaper() -> None:
     assert study.usual_settings(config) == [
         ("stage_one.epochs=1",),
         ("stage_one.epochs=2",),
+        ("stage_one.image_share=0.5",),
         ("stage_one.views=1",),
         ("stage_one.crop=[256,256]",),
         ("stage_one.crop=[192,192]",),
@@ -75,7 +76,9 @@ def test_the_usual_settings_are_cheaper() -> None:
         ("stage_one.epochs=1", "stage_one.crop=[256,256]"),
     ]
     least = ["stage_one.epochs=1", "stage_one.views=1", "stage_one.crop=[64,64]"]
-    assert study.usual_settings(load("camvid_auxcell", [*least, "network.width=16"])) == []
+    assert study.usual_settings(load("camvid_auxcell", [*least, "network.width=16"])) == [
+        ("stage_one.image_share=0.5",)
+    ]
 
 
 def test_a_setting_of_another_space_or_data_set_is_refused() -> None:

@@ -87,6 +87,11 @@ def refused(check: Callable[[Config], None], configuration: Config) -> str:
             "stage_two.batch is 541 and meta-train of shapes has 540 examples, expected 1 to 540",
         ),
         (
+            ["stage_one.image_share=0.1"],
+            "stage_one.batch is 64 and the share 0.1 of meta-train of shapes has 54 examples, "
+            "expected 1 to 54",
+        ),
+        (
             ["stage_one.schedule.warmup_steps=8"],
             "stage_one.schedule.warmup_steps is 8 and the stage has 8 steps, expected 0 to 7",
         ),

@@ -135,6 +135,17 @@ def same(first: State, second: State, *parts: str) -> bool:
 
 
 @pytest.mark.slow
+def test_stage_one_uses_a_share_of_the_images_and_stage_two_all() -> None:
+    config = experiment(stage_one={"image_share": 0.25})
+    shared = evaluator(config).shared
+    assert len(shared.train) == 540 // 4
+    assert set(shared.stage_one_images) < set(shared.meta_train)
+    assert len(shared.meta_val) == 60
+    result = evaluate(SIMPLE, config)
+    assert [stage.steps for stage in result.stages] == [540 // 4 // 32, 540 // 32]
+
+
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_losses_and_another_does_not() -> None:
     config = experiment(**ONLY_ONE)
     first, again = evaluate(SIMPLE, config), evaluate(SIMPLE, config)
