@@ -8,6 +8,7 @@ was tried several times, the mean of its rewards counts. A second run continues 
 
 import argparse
 import csv
+import itertools
 import math
 import statistics
 import time
@@ -26,7 +27,7 @@ from nas_tf.runs.statistics import spearman  # noqa: E402
 from nas_tf.training.shared_data import SharedData  # noqa: E402
 from nas_tf.training.untrained import SCORES, Untrained  # noqa: E402
 
-COLUMNS = ("genotype", "reward", "name", "score", "seconds")
+COLUMNS = ("genotype", "name", "score", "seconds")
 Row = dict[str, str]
 
 
@@ -45,49 +46,55 @@ def rewards(space: spaces.SearchSpace, tables: Iterable[Path]) -> dict[Genotype,
     return {first[key]: statistics.fmean(values) for key, values in found.items()}
 
 
-def measure(options: argparse.Namespace) -> list[Row]:
-    """Scores what has no score yet, and returns all rows."""
+def known(path: Path) -> list[Row]:
+    """Returns the scores of an earlier run."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def measure(options: argparse.Namespace) -> dict[str, list[tuple[float, float, float]]]:
+    """Scores what has no score yet; returns score, reward and seconds of each network by name."""
     config = load(options.config, options.override)
-    wanted = rewards(spaces.get(config.space), options.tables)
-    rows: list[Row] = []
-    if options.out.exists():
-        with options.out.open(encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    done = {(row["genotype"], row["name"]) for row in rows}
-    untrained = None
+    space, untrained = spaces.get(config.space), None
+    done = {
+        (space.canonical(space.parse(row["genotype"])), row["name"]): row
+        for row in known(options.out)
+    }
+    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in SCORES}
     with options.out.open("a", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        if not rows:
+        if not done:
             table.writeheader()
-        for genotype, reward in wanted.items():
-            for name in SCORES:
-                if (str(genotype), name) in done:
-                    continue
+        wanted = rewards(space, options.tables)
+        for (genotype, reward), name in itertools.product(wanted.items(), SCORES):
+            row = done.get((space.canonical(genotype), name))
+            if row is None:
                 if untrained is None:
                     prepare(config.data.name)
                     untrained = Untrained(config, SharedData(config))
                 begin = time.perf_counter()
                 score = untrained.score(name, genotype)
                 seconds = round(time.perf_counter() - begin, 3)
-                row = dict(zip(COLUMNS, (genotype, reward, name, score, seconds), strict=True))
-                rows.append({key: str(value) for key, value in row.items()})
-                table.writerow(rows[-1])
+                row = dict(zip(COLUMNS, map(str, (genotype, name, score, seconds)), strict=True))
+                table.writerow(row)
                 file.flush()
-    return rows
+            found[name].append((float(row["score"]), reward, float(row["seconds"])))
+    return found
 
 
-def show(rows: Iterable[Row]) -> None:
+def show(found: dict[str, list[tuple[float, float, float]]]) -> None:
     """Prints the rank correlation of each score with the reward, and its seconds."""
     print(
         "| score | networks | Spearman's ρ with the reward | median seconds |\n|---|---:|---|---:|"
     )
-    for name in SCORES:
-        own = [row for row in rows if row["name"] == name and math.isfinite(float(row["score"]))]
-        scores, values = ([float(row[key]) for row in own] for key in ("score", "reward"))
-        seconds = statistics.median(float(row["seconds"]) for row in own)
-        found = spearman(scores, values)
-        ranks = "–" if found is None else f"{found.rho:.2f} ({found.low:.2f} to {found.high:.2f})"
-        print(f"| {name} | {len(own)} | {ranks} | {seconds:.2f} |")
+    for name, rows in found.items():
+        finite = [row for row in rows if math.isfinite(row[0])]
+        scores, values, seconds = zip(*finite, strict=True)
+        ranks = spearman(scores, values)
+        text = "–" if ranks is None else f"{ranks.rho:.2f} ({ranks.low:.2f} to {ranks.high:.2f})"
+        print(f"| {name} | {len(finite)} | {text} | {statistics.median(seconds):.2f} |")
 
 
 def main() -> None:

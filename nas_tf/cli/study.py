@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     "tried",
     metavar="SETTING",
     multiple=True,
-    help="Overrides to compare, separated by spaces; may be repeated (default: fewer epochs and "
-    "views, smaller crops, half the width).",
+    help="Overrides to compare, separated by spaces; may be repeated (default: fewer epochs, "
+    "images and views, smaller crops, half the width).",
 )
 @click.option(
     "--count",
@@ -52,6 +52,13 @@ if TYPE_CHECKING:
     help="Factor by which the longer training has more epochs.",
 )
 @click.option(
+    "--untrained/--no-untrained",
+    default=True,
+    show_default=True,
+    help="Compare scores without training too: costs, gradient norm, synaptic flow, patterns of "
+    "active units.",
+)
+@click.option(
     "--least",
     type=click.FloatRange(0, 1),
     default=0.9,
@@ -69,6 +76,7 @@ def command(
     seed: int,
     genotypes: click.File | None,
     epochs_times: int,
+    untrained: bool,
     least: float,
     out: Path | None,
 ) -> None:
@@ -99,7 +107,12 @@ def command(
         None if genotypes is None else [space.parse(line) for line in genotypes if line.strip()]
     )
     planned = study.plan(
-        configured, settings, count if given is None else given, times=epochs_times, seed=seed
+        configured,
+        settings,
+        count if given is None else given,
+        times=epochs_times,
+        seed=seed,
+        untrained=untrained,
     )
     folder = out or Path("studies") / run_name(config_name)
     started = study.start(folder, planned)
@@ -112,9 +125,10 @@ def _train(started: Study, planned: "Plan") -> None:
     from nas_tf.search import study
 
     console = Console(stderr=True)
-    left, total = len(started.remaining), len(planned.genotypes) * len(planned.settings)
+    names = (*planned.untrained, *planned.settings)
+    left, total = len(started.remaining), len(planned.genotypes) * len(names)
     if 0 < left < total:
-        console.print(f"resuming after {total - left} of {total} trainings", highlight=False)
+        console.print(f"resuming after {total - left} of {total} scores", highlight=False)
     with options.resumable(), live_line(console) as line:
         trainings = _Progress(line, total - left, total)
         study.train(
@@ -175,14 +189,14 @@ def _table(study: Study) -> Table:
     for name in ("genotypes", "ρ", "95 %", "seconds", "mean score", "front"):
         table.add_column(name, justify="right")
     for row in rows(study):
-        is_known = row["rho"] is not None
+        is_known, is_trained = row["rho"] is not None, row["mean_score"] is not None
         table.add_row(
             str(row["setting"]),
             str(row["genotypes"]),
             f"{row['rho']:.2f}" if is_known else "",
             f"{row['low']:.2f} to {row['high']:.2f}" if is_known else "",
-            f"{row['seconds']:.1f}",
-            f"{row['mean_score']:.4f}",
+            f"{row['seconds']:.{1 if is_trained else 2}f}",
+            "" if row["mean_score"] is None else f"{row['mean_score']:.4f}",
             "*" if row["front"] else "",
         )
     return table

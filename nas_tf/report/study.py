@@ -14,9 +14,12 @@ COLUMNS = ("setting", "genotypes", "rho", "low", "high", "seconds", "mean_score"
 
 
 def rows(study: Study) -> Iterator[dict[str, object]]:
-    """Yields a row for each setting; ``front`` marks those that no other beats."""
-    front = {item.name for item in study.front}
-    for item in study.measured:
+    """Yields a row for each setting and each score without training.
+
+    ``front`` marks the settings that no other beats.
+    """
+    front, untrained = {item.name for item in study.front}, study.untrained
+    for item in [*study.measured, *untrained]:
         found = item.correlation
         yield {
             "setting": item.name,
@@ -25,7 +28,7 @@ def rows(study: Study) -> Iterator[dict[str, object]]:
             "low": None if found is None else round(found.low, 4),
             "high": None if found is None else round(found.high, 4),
             "seconds": round(item.seconds, 2),
-            "mean_score": round(item.mean, 6),
+            "mean_score": None if item in untrained else round(item.mean, 6),
             "front": item.name in front,
         }
 
@@ -33,13 +36,18 @@ def rows(study: Study) -> Iterator[dict[str, object]]:
 def lines(study: Study, least: float) -> Iterator[str]:
     """Yields sentences on how complete the study is, and on the cheapest setting to trust."""
     total = len(study.info.genotypes) * len(study.info.settings)
-    yield f"{len(study.results)} of {total} trainings are done."
-    failed = sum(result.failed for result in study.results)
+    trained = [result for result in study.results if result.setting in study.info.settings]
+    yield f"{len(trained)} of {total} trainings are done."
+    failed = sum(result.failed for result in trained)
     if failed:
         yield f"{failed} of them failed and are left out."
     if not study.front:
         yield "Too few different scores for a rank correlation."
         return
+    known = [item for item in study.untrained if item.correlation is not None]
+    if known:
+        best = max(known, key=rho)
+        yield f"Without training, {best.name} rank best: {best.correlation}."
     chosen = study.cheapest(least)
     if chosen is None:
         best = max(study.front, key=rho)

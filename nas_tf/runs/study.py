@@ -1,10 +1,10 @@
 """Reads a study: how well cheaper trainings rank genotypes as a longer one does, and their time.
 
 The folder of a study has ``study.json``, what is measured, and ``results.jsonl``, a line for each
-genotype that was trained under a setting.
+genotype that was trained under a setting, or scored without training.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,8 @@ LONGER = "longer training"
 class StudyInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The subject of a study: overrides by the name of a setting, and genotypes as texts.
 
-    ``config`` is the configuration before them, as YAML.
+    ``config`` is the configuration before them, as YAML. ``untrained`` are the names of scores
+    without training.
     """
 
     nas_tf: str
@@ -32,13 +33,17 @@ class StudyInfo(msgspec.Struct, frozen=True, kw_only=True):
     data: str
     config: str
     settings: dict[str, tuple[str, ...]]
+    untrained: tuple[str, ...] = ()
     genotypes: tuple[str, ...]
     created: str
     command: str
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """The score of a genotype under a setting, and the seconds of its training and scoring."""
+    """The score of a genotype under a setting, and the seconds of its training and scoring.
+
+    The score may be one without training, which the setting then names.
+    """
 
     setting: str
     genotype: str
@@ -96,23 +101,32 @@ class Study:
 
     @property
     def remaining(self) -> list[tuple[str, str]]:
-        """The genotypes to train and their settings, one genotype after another."""
+        """The genotypes to score and their settings, one genotype after another."""
         done = {(result.genotype, result.setting) for result in self.results}
-        every = ((text, name) for text in self.info.genotypes for name in self.info.settings)
+        names = (*self.info.untrained, *self.info.settings)
+        every = ((text, name) for text in self.info.genotypes for name in names)
         return [each for each in every if each not in done]
 
     @cached_property
     def measured(self) -> list[Measured]:
         """The settings in the order of the study, the longer training last."""
-        scored: dict[str, dict[str, Result]] = {name: {} for name in self.info.settings}
+        return self._all_measured(self.info.settings)
+
+    @cached_property
+    def untrained(self) -> list[Measured]:
+        """The scores without training, in the order of the study."""
+        return self._all_measured(self.info.untrained)
+
+    def _all_measured(self, names: Collection[str]) -> list[Measured]:
+        scored: dict[str, dict[str, Result]] = {name: {} for name in (*names, LONGER)}
         for result in self.results:
-            if not result.failed:
+            if not result.failed and result.setting in scored:
                 scored[result.setting][result.genotype] = result
         longer = scored[LONGER]
         return [
             self._measured(name, [(own[key], longer[key]) for key in own if key in longer])
             for name, own in scored.items()
-            if own.keys() & longer.keys()
+            if name in names and own.keys() & longer.keys()
         ]
 
     def _measured(self, name: str, pairs: Sequence[tuple[Result, Result]]) -> Measured:
@@ -121,7 +135,7 @@ class Study:
         correlation = spearman(scores, [result.score for result in longer])
         return Measured(
             name,
-            self.info.settings[name],
+            self.info.settings.get(name, ()),
             len(own),
             fmean(scores),
             median(result.seconds for result in own),

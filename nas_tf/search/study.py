@@ -1,10 +1,13 @@
 """Measures how well cheaper trainings of candidates rank genotypes as a longer training does.
 
 The same genotypes are trained under each setting, one genotype after another, so that results are
-paired at any time; a later call resumes an interrupted one.
+paired at any time; a later call resumes an interrupted one. Scores without training are compared
+too.
 """
 
+import math
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +30,7 @@ from nas_tf.search.provenance import run_info
 from nas_tf.training import from_config, gate
 from nas_tf.training.shared_data import SharedData
 from nas_tf.training.two_stage import Observer, TwoStage
+from nas_tf.training.untrained import SCORES, Untrained
 
 CONFIGURED = "as configured"
 ONE_STAGE = ("stage_two=null", "gate.policy=open")
@@ -46,6 +50,7 @@ class Plan:
     settings: Mapping[str, tuple[str, ...]]
     configs: Mapping[str, Config]
     genotypes: tuple[Genotype, ...]
+    untrained: tuple[str, ...] = ()
 
 
 def plan(
@@ -55,6 +60,7 @@ def plan(
     *,
     times: int = 5,
     seed: int = 1,
+    untrained: bool = True,
 ) -> Plan:
     """Returns a plan; without ``tried``, the usual shorter and smaller trainings are compared.
 
@@ -63,6 +69,7 @@ def plan(
         tried: The overrides of each setting.
         genotypes: The genotypes, or the number that is sampled with ``seed``.
         times: The factor by which the longer training has more epochs.
+        untrained: Whether scores without training are compared too.
     """
     base = load(())
     chosen = [tuple(overrides) for overrides in tried] or usual_settings(base)
@@ -78,7 +85,8 @@ def plan(
             )
     if isinstance(genotypes, int):
         genotypes = sampled(base, genotypes, seed)
-    return Plan(base, settings, configs, tuple(genotypes))
+    names = tuple(SCORES) if untrained else ()
+    return Plan(base, settings, configs, tuple(genotypes), names)
 
 
 def usual_settings(config: Config) -> list[tuple[str, ...]]:
@@ -141,6 +149,7 @@ def start(folder: Path, planned: Plan) -> Study:
         data=planned.config.data.name,
         config=dump(planned.config),
         settings=dict(planned.settings),
+        untrained=planned.untrained,
         genotypes=tuple(map(str, planned.genotypes)),
         created=about.created,
         command=about.command,
@@ -163,10 +172,14 @@ def _check(study: Study, info: StudyInfo) -> None:
                 f"{study.folder} was started with {key}={was.get(key)}, now it is {now.get(key)}: "
                 "give what it was started with, or another folder"
             )
-    for name in ("settings", "genotypes"):
+    for name, words in (
+        ("settings", "settings"),
+        ("untrained", "scores without training"),
+        ("genotypes", "genotypes"),
+    ):
         if getattr(study.info, name) != getattr(info, name):
             raise ConfigError(
-                f"{study.folder} was started with other {name}, listed in {records.ABOUT}: give "
+                f"{study.folder} was started with other {words}, listed in {records.ABOUT}: give "
                 "those, or another folder"
             )
 
@@ -187,12 +200,19 @@ def train(
         with FileLock(study.folder / _LOCK, timeout=0):
             remaining = Study(study.folder).remaining
             evaluators: dict[str, TwoStage] = {}
+            scorer: Untrained | None = None
             genotypes = {str(genotype): genotype for genotype in planned.genotypes}
             for text, name in remaining:
-                if name not in evaluators:
-                    config = planned.configs[name]
-                    evaluators[name] = TwoStage(config, SharedData(config, progress=progress))
-                result = _result(evaluators[name], name, genotypes[text], observer)
+                setting = CONFIGURED if name in planned.untrained else name
+                if setting not in evaluators:
+                    config = planned.configs[setting]
+                    evaluators[setting] = TwoStage(config, SharedData(config, progress=progress))
+                evaluator, genotype = evaluators[setting], genotypes[text]
+                if name in planned.untrained:
+                    scorer = scorer or Untrained(evaluator.config, evaluator.shared)
+                    result = _untrained(scorer, name, genotype)
+                else:
+                    result = _result(evaluator, name, genotype, observer)
                 _append(study.folder / records.RESULTS, msgspec.json.encode(result))
                 if on_result is not None:
                     on_result(result)
@@ -220,6 +240,21 @@ def _result(
         seconds=round(seconds, 3),
         failed=found.failed,
         stopped=found.stopped,
+    )
+
+
+def _untrained(scorer: Untrained, name: str, genotype: Genotype) -> Result:
+    """Returns a score without training; one that is not finite counts as failed."""
+    begin = time.perf_counter()
+    found = scorer.score(name, genotype)
+    seconds, failed = round(time.perf_counter() - begin, 3), not math.isfinite(found)
+    return Result(
+        setting=name,
+        genotype=str(genotype),
+        score=0.0 if failed else found,
+        seconds=seconds,
+        failed=failed,
+        stopped="the score is not finite" if failed else None,
     )
 
 

@@ -18,6 +18,8 @@ SMALL = (
     *("--count", "4", "--epochs-times", "2", "--try", "stage_one.epochs=1", "--out", "study"),
 )
 LINES = 12
+SCORED = LINES + 4 * 5
+"""The trainings, and with them the scores of four genotypes without training."""
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:
@@ -47,14 +49,14 @@ def test_a_killed_study_is_resumed_and_its_settings_are_compared(
     done = nas_tf(*SMALL, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert path.read_bytes().startswith(before)
-    assert f"of {LINES} trainings" in done.stderr
+    assert f"of {SCORED} scores" in done.stderr
     assert f"{LINES} of {LINES} trainings are done." in done.stdout
     head, *rows = done.stdout.splitlines()
     assert head.split()[0] == "setting"
     assert [row.split("  ")[0] for row in rows[:3]] == [
         *("as configured", "stage_one.epochs=1", "longer training"),
     ]
-    assert (tmp_path / "study/study.csv").read_text().count("\n") == 4
-    assert len(Study(tmp_path / "study").results) == LINES
+    assert (tmp_path / "study/study.csv").read_text().count("\n") == 9
+    assert len(Study(tmp_path / "study").results) == SCORED
     done = nas_tf(*SMALL, "network.width=4", cwd=tmp_path)
     assert "study was started with network.width=8, now it is 4" in done.stderr

@@ -24,6 +24,7 @@ from tests.runs.made import made
 
 ROOT = Path(__file__).parents[2]
 NEEDS_TRAINING = {"FullRun", "GradientSearch", "SharedData", "TwoStage", "TwoStageTuner"}
+NEEDS_TRAINING |= {"Untrained"}
 NEEDS_A_SERVICE = {"Client", "Cluster", "LiteModel", "Examples", "tuner_oracles"}
 """Examples that the pages of docs/ and the tests of these classes run with what they need."""
 BLOCK = re.compile(r"::\n\n((?:(?: +.*)?\n)+)")

@@ -17,13 +17,14 @@ def result(setting: str, genotype: str, score: float, seconds: float, **more: ob
     return Result(setting=setting, genotype=genotype, score=score, seconds=seconds, **more)
 
 
-def written(folder: Path, results: list[Result]) -> Study:
+def written(folder: Path, results: list[Result], untrained: tuple[str, ...] = ()) -> Study:
     info = StudyInfo(
         nas_tf="0.1",
         space="auxcell",
         data="shapes",
         config="{}",
         settings={name: (name,) for name in SETTINGS},
+        untrained=untrained,
         genotypes=GENOTYPES,
         created="2026-01-02T03:04:05.000+00:00",
         command="nas-tf study",
@@ -93,6 +94,27 @@ def test_sentences_name_the_cheapest_to_trust(tmp_path: Path) -> None:
     assert rows[4].endswith(",10.0,0.35,False")
     (axes,) = report.figure(study).axes
     assert [text.get_text() for text in axes.texts] == list(SETTINGS[:4])
+
+
+def test_scores_without_training_are_compared_and_not_proposed(tmp_path: Path) -> None:
+    results = complete()
+    results += [result("costs", name, 1e6 * n, 0.01) for n, name in enumerate(GENOTYPES)]
+    results += [result("flow", name, -n, 0.5) for n, name in enumerate(GENOTYPES[:7])]
+    study = written(tmp_path, results, ("costs", "flow"))
+    found = {item.name: item.correlation for item in study.untrained}
+    assert [round(item.rho) for item in found.values() if item is not None] == [1, -1]
+    assert [item.name for item in study.front] == ["random", "short", "as configured"]
+    assert study.cheapest(0.99) == study.measured[0]
+    first, second, _ = report.lines(study, 0.9)
+    assert first == "40 of 40 trainings are done."
+    assert second.startswith("Without training, costs rank best: ρ = 1.00 (95 %")
+    rows = {row["setting"]: row for row in report.rows(study)}
+    assert [rows["costs"][key] for key in ("mean_score", "front", "seconds")] == [
+        None,
+        False,
+        0.01,
+    ]
+    assert study.remaining == [("h", "flow")]
 
 
 def test_failures_and_genotypes_of_one_side_are_left_out(tmp_path: Path) -> None:

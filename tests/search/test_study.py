@@ -1,5 +1,6 @@
 """The plan of a study, and that it continues where it was stopped."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ import pytest
 from nas_tf.config import load
 from nas_tf.config.schema import Config
 from nas_tf.errors import ConfigError, NasTfError
+from nas_tf.genotype import Genotype
 from nas_tf.runs import TrialRecord
 from nas_tf.runs.study import LONGER, RESULTS, Result, Study
 from nas_tf.search import study
+from nas_tf.training.untrained import SCORES
 from tests.prepared import few_scenes
 from tests.search.quick import QuickEvaluator
 
@@ -39,6 +42,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     class Evaluator(QuickEvaluator):
         def __init__(self, config: Config, shared: Any) -> None:
             super().__init__(config, 0.0)
+            self.shared = shared
 
         def evaluate(self, genotype: Any, gate: Any, **more: Any) -> TrialRecord:
             names.append(f"{self.config.stage_one.epochs} {self.config.stage_one.crop}")
@@ -95,7 +99,7 @@ def test_a_space_too_small_for_the_study_is_refused() -> None:
 
 
 def test_it_continues_where_it_was_stopped(tmp_path: Path, quick: list[str]) -> None:
-    planned = study.plan(configured(), TRIED, 4)
+    planned = study.plan(configured(), TRIED, 4, untrained=False)
     started = study.start(tmp_path / "study", planned)
 
     def stop(result: Result) -> None:
@@ -149,11 +153,37 @@ def test_candidates_are_trained_under_every_setting(tmp_path: Path) -> None:
         observer=lambda _, done, total, loss: steps.append(total),
     )
     found = Study(tmp_path).results
-    assert [result.setting for result in found] == ["as configured", "stage_one.epochs=1", LONGER]
+    names = [*SCORES, "as configured", "stage_one.epochs=1", LONGER]
+    assert [result.setting for result in found] == names
+    assert found[0].score > 1000, "parameters"
     assert not any(result.failed for result in found)
     assert [steps.count(total) for total in sorted({*steps})] == sorted({*steps})
     assert sorted({*steps})[2] == 4 * sorted({*steps})[0]
-    assert all(result.seconds > 0 for result in found)
+    assert all(result.seconds > 0 for result in found[len(SCORES) :])
+
+
+def test_a_score_without_training_that_is_not_finite_fails_alone(
+    tmp_path: Path, quick: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Scorer:
+        def __init__(self, config: Config, shared: object) -> None:
+            pass
+
+        def score(self, name: str, genotype: Genotype) -> float:
+            return -math.inf if name == "synaptic flow" else 3.0
+
+    monkeypatch.setattr(study, "Untrained", Scorer)
+    planned = study.plan(configured(), TRIED[:1], 4)
+    study.train(study.start(tmp_path, planned), planned)
+    results = [result for result in Study(tmp_path).results if result.setting in SCORES]
+    assert [result.setting for result in results] == [*SCORES] * 4
+    failed = [result for result in results if result.failed]
+    assert {result.setting for result in failed} == {"synaptic flow"}
+    assert {(result.score, result.stopped) for result in failed} == {
+        (0.0, "the score is not finite")
+    }
+    with pytest.raises(ConfigError, match="other scores without training, listed in"):
+        study.start(tmp_path, study.plan(configured(), TRIED[:1], 4, untrained=False))
 
 
 def test_absent_data_is_reported_before_the_folder_is_written(
