@@ -140,7 +140,7 @@ def _print_costs(
         f"peak activations {shipped.peak_activation_bytes / 2**20:.1f} MiB (float32, batch 1)",
         f"convention: {networks.CONVENTION}",
     ]
-    if published:
+    if published and published.figures:
         figures = ", ".join(f"{key} {value}" for key, value in published.figures.items())
         lines.insert(0, f"the paper's figures: {figures}")
     console.print("\n".join(lines), highlight=False)

@@ -6,7 +6,7 @@ from typing import Any
 from nas_tf import spaces
 from nas_tf.errors import ConfigError, GenotypeError
 from nas_tf.genotype import Genotype
-from nas_tf.networks import auxcell, dpc, fcos, restoration, template
+from nas_tf.networks import auxcell, baseline, dpc, fcos, restoration, template
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.draft import Draft
 from nas_tf.networks.encoders import ENCODERS, Encoder
@@ -20,6 +20,7 @@ for _space, _builder in {
     "dpc": dpc.BUILDER,
     "fcos": fcos.BUILDER,
     "restoration": restoration.BUILDER,
+    "baseline": baseline.BUILDER,
 }.items():
     register(_space, _builder)
 

@@ -15,6 +15,7 @@ file             content
 ``dpc``          dense prediction cells (NeurIPS 2018)
 ``fcos``         pyramids and heads of detectors (NAS-FCOS, CVPR 2020)
 ``restoration``  cells and widths of image restoration (IR-NAS, CVPR 2020)
+``baseline``     decoders that nobody searched, to compare with
 ``derivation``   cells and paths that are read off a super-net
 ``published``    the genotypes of the papers, with their figures
 ``canonical``    canonical forms: one for all genotypes that build the same network
@@ -31,6 +32,7 @@ from nas_tf.genotype import Genotype
 from nas_tf.spaces import base
 from nas_tf.spaces.auxcell import AuxCellSpace
 from nas_tf.spaces.base import SearchSpace, Token, distinct_networks
+from nas_tf.spaces.baseline import BaselineSpace
 from nas_tf.spaces.dpc import DPCSpace
 from nas_tf.spaces.fcos import FcosSpace
 from nas_tf.spaces.published import PUBLISHED, Published, example
@@ -41,6 +43,7 @@ __all__ = [
     "PUBLISHED",
     "SPACES",
     "AuxCellSpace",
+    "BaselineSpace",
     "DPCSpace",
     "FcosSpace",
     "Published",
@@ -67,7 +70,14 @@ def register(space: type[SearchSpace]) -> type[SearchSpace]:
     return space
 
 
-for _space in (AuxCellSpace, TemplateSpace, DPCSpace, FcosSpace, RestorationSpace):
+for _space in (
+    AuxCellSpace,
+    TemplateSpace,
+    DPCSpace,
+    FcosSpace,
+    RestorationSpace,
+    BaselineSpace,
+):
     register(_space)
 
 

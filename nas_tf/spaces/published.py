@@ -8,6 +8,7 @@ from typing import Any
 from nas_tf.genotype import Genotype
 from nas_tf.spaces.auxcell import AuxCellSpace
 from nas_tf.spaces.base import SearchSpace
+from nas_tf.spaces.baseline import NETWORKS, BaselineSpace
 from nas_tf.spaces.dpc import DPCSpace
 from nas_tf.spaces.fcos import FcosSpace
 from nas_tf.spaces.restoration import VARIANTS, RestorationSpace
@@ -17,6 +18,9 @@ _CVPR = "Nekrasov et al., CVPR 2019"
 _WACV = "Nekrasov et al., WACV 2020"
 _DPC = "Chen et al., NeurIPS 2018"
 _FCOS = "Wang et al., CVPR 2020"
+_DEEPLAB = "Chen et al., 2017; Sandler et al., CVPR 2018"
+_REFINENET = "Nekrasov et al., BMVC 2018"
+_UNET = "Ronneberger et al., MICCAI 2015"
 _IRNAS = "Zhang et al., CVPR 2020"
 _PYRAMID = "[[3,3,4,4,1],[3,3,4,4,1],[4,3,4,3,1],[1,3,4,3,1],[5,3,4,4,1],[4,7,4,4,1],[7,2,4,4,1]]"
 
@@ -55,6 +59,13 @@ def _fcos(name: str, genotype: Genotype, parameters: str, madds: str) -> Publish
         "multiply-adds with ResNet-50": madds,
     }
     return Published(name, genotype, _FCOS, 80, (800, 1088), figures)
+
+
+def _baseline(name: str, paper: str, **figures: str) -> Published:
+    """Returns a decoder that nobody searched, with the figures of CVPR 2019's Table 1, if any."""
+    genotype = BaselineSpace().decode([NETWORKS.index(name)])
+    named = {key.replace("_", "-"): value for key, value in figures.items()}
+    return Published(name, genotype, paper, 21, (512, 512), named)
 
 
 def _hinas(op: str, levels: list[int], parameters: str) -> Published:
@@ -121,6 +132,14 @@ PUBLISHED: Mapping[str, Published] = {
             ],
             "2.82 B",
         ),
+        Published(
+            "deeplabv3",
+            DPCSpace(branches=2).parse([[0, "conv1x1"], [0, "pool_1x1"]]),
+            _DEEPLAB,
+            21,
+            (513, 513),
+            {"parameters": "2.1 M", "multiply-adds in CVPR 2019": "8.73 B"},
+        ),
         _fcos(
             "nas-fcos",
             FcosSpace().parse(f"[{_PYRAMID},[0],[5,1,5,0,4,4]]"),
@@ -129,6 +148,8 @@ PUBLISHED: Mapping[str, Published] = {
         ),
         _fcos("nas-fcos-fpn", FcosSpace(search="fpn").parse(_PYRAMID), "38.9 M", "199.3 B"),
         _fcos("fpn-fcos", Genotype.of("fcos", ()), "32.0 M", "169.9 B"),
+        _baseline("lw-refinenet", _REFINENET, parameters="3.3 M", multiply_adds="9.3 B"),
+        _baseline("unet-mnv2", _UNET),
         _hinas("skip", [0, 0, 0], "151,009"),
         _hinas("conv3x3", [1, 1, 1], "360,009"),
         _hinas("sep3x3", [1, 2, 2], "260,169"),
