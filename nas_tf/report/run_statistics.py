@@ -165,15 +165,21 @@ class RunStatistics:
 
     @cached_property
     def shares(self) -> list[Shares]:
-        """The frequencies and effects of every kind of choice."""
+        """The frequencies and effects of every kind of choice, and of the output's stride."""
         chosen = [self.space.choices(trial.parsed) for trial in self.completed]
-        kinds = list(chosen[0]) if chosen else []
-        return [self._shares(kind, [words[kind] for words in chosen]) for kind in kinds]
+        kinds = {kind: [words[kind] for words in chosen] for kind in (chosen or [{}])[0]}
+        strides = [trial.output_stride for trial in self.completed]
+        if all(strides) and len(set(strides)) > 1:
+            kinds["output stride"] = [[f"stride {stride}"] for stride in strides]
+        return [self._shares(kind, words) for kind, words in kinds.items()]
 
     def _shares(self, kind: str, chosen: list[list[str]]) -> Shares:
         counts = Counter(word for words in chosen for word in words)
         ordered = self.space.vocabulary.get(kind, ())
-        words = (*ordered, *sorted(word for word in counts if word not in ordered))
+        words = (
+            *ordered,
+            *sorted((word for word in counts if word not in ordered), key=_numbers_last),
+        )
         words = words[:MOST_WORDS]
         windows = max(1, min(WINDOWS, len(chosen) // 5))
         edges = np.linspace(0, len(chosen), windows + 1).astype(int)
@@ -194,6 +200,11 @@ def running_mean(values: Sequence[float], window: int) -> np.ndarray:
     ends = np.arange(1, len(values) + 1)
     starts = np.maximum(0, ends - window)
     return (sums[ends] - sums[starts]) / (ends - starts)
+
+
+def _numbers_last(word: str) -> list[tuple[int, str]]:
+    """Returns a key that sorts ``block 2`` before ``block 10``."""
+    return [(int(part or 0), text) for text, part in re.findall(r"(\D*)(\d*)", word)]
 
 
 def _seconds(trial: TrialRecord, stage: int, keys: Sequence[str]) -> float:

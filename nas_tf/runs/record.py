@@ -87,7 +87,8 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
     ``gate`` or the reason of a failure. Of a failed candidate both figures are
     ``limits.failure_score``, by which nothing is ranked; ``refused`` marks one that was not worth
     a training: beyond a limit, or without a network. ``repeats`` names the trial whose network was
-    trained again here, with another ``seed``. ``seconds`` is the trial's total time.
+    trained again here, with another ``seed``. ``output_stride`` is the stride of the network's
+    output, if it has a single one. ``seconds`` is the trial's total time.
     """
 
     trial: Annotated[str, msgspec.Meta(pattern=r"^[\w.-]+$")] = ""
@@ -102,6 +103,7 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
     params: int = 0
     madds: int = 0
     latency_ms: float | None = None
+    output_stride: int | msgspec.UnsetType = msgspec.UNSET
     seed: int = 0
     repeats: str | msgspec.UnsetType = msgspec.UNSET
     seconds: float = 0.0

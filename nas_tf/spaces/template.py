@@ -175,7 +175,7 @@ class TemplateSpace(SearchSpace):
         return lines
 
     def choices(self, genotype: Genotype) -> Mapping[str, list[str]]:
-        """Returns what the blocks use: operations, inputs, aggregations and repeats."""
+        """Returns what the blocks use: operations, inputs, repeats and down-sampling factors."""
         design = TemplateDesign.of(genotype)
         used = [design.templates[block.template] for block in design.blocks]
         ops = [op for template in used for op in (template.left_op, template.right_op)]
@@ -185,6 +185,9 @@ class TemplateSpace(SearchSpace):
             "connections": [short_layer(number, self.taps) for number in joined],
             "aggregations": [AGGREGATIONS[template.aggregation] for template in used],
             "repeats": [f"{block.repeats} times" for block in design.blocks],
+            "down-sampling factors": [
+                f"factor {block.stride}" for block in design.blocks[: design.first_half]
+            ],
         }
 
     def canonical(self, genotype: Genotype) -> Genotype:

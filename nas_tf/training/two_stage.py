@@ -167,8 +167,10 @@ class _Candidate:
         """Returns the result of a failure, scored at the floor."""
         return self._result(reason, failed=True, refused=refused)
 
-    def _result(self, stopped: str | None, *, failed: bool = False, **marks: bool) -> TrialRecord:
+    def _result(self, stopped: str | None, *, failed: bool = False, **marks: Any) -> TrialRecord:
         floor = self._config.limits.failure_score
+        if len(self._scored_blueprint.outputs) == 1:
+            marks["output_stride"] = self._scored_blueprint.output().stride
         return TrialRecord.of(
             self._genotype,
             floor if failed else self._stages[-1].score,

@@ -104,6 +104,20 @@ def test_choices_are_words_of_the_vocabulary(space: str) -> None:
                 assert set(words) <= set(known[kind])
 
 
+def test_rewards_by_output_stride_and_down_sampling_factor(tmp_path: Path) -> None:
+    statistics = RunStatistics(made(tmp_path / "run", trials=30, space="template"))
+    kinds = {kind.kind: kind for kind in statistics.shares}
+    stride = kinds["output stride"]
+    assert stride.words == ("stride 4", "stride 8", "stride 16")
+    first = [trial for trial in statistics.completed if trial.output_stride == 4]
+    rest = [trial.reward for trial in statistics.completed if trial.output_stride != 4]
+    expected = np.mean([trial.reward for trial in first]) - np.mean(rest)
+    assert stride.effects[0, 0] == pytest.approx(expected)
+    assert kinds["down-sampling factors"].words == ("factor 1", "factor 2")
+    chosen = spaces.get("template").choices(spaces.resolve("wacv-arch0"))
+    assert chosen["down-sampling factors"] == ["factor 2", "factor 1", "factor 1"]
+
+
 def test_the_choices_of_arch0() -> None:
     chosen = spaces.get("auxcell").choices(spaces.resolve("arch0"))
     assert chosen["operations"][:2] == ["sep5x5_rate6", "conv3x3_rate3"]

@@ -90,6 +90,7 @@ def made(
             params=int(4e5 + 6e5 * quality(genotype) + 1e5 * rng.random()),
             madds=int(1e9 + 3e9 * rng.random()),
             latency_ms=rng.uniform(4, 30) if latency else None,
+            output_stride=msgspec.UNSET if detects else 4 << int(genotype.digest, 16) % 3,
             seed=seed,
             seconds=seconds,
             worker="tuner0",
