@@ -1,14 +1,16 @@
-"""Latencies of networks on this machine: as a configuration asks, and in tables of operations."""
+"""Latencies on this machine: as a configuration asks, in tables of operations, by input size."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from nas_tf import files, latency
+from nas_tf import files, latency, networks
 from nas_tf.config.schema import Config
+from nas_tf.genotype import Genotype
+from nas_tf.report.times_by_size import TimeBySize
 from nas_tf.search import pricing
 from nas_tf.sizes import Size
 from nas_tf.training.two_stage import Latency
-from serving import measure, op_table
+from serving import lite_models, lite_runner, measure, op_table
 
 _SEED = 1001
 
@@ -51,3 +53,26 @@ def predicted_and_measured(
     for blueprint in pricing.sample(config, count, seed=_SEED, size=size):
         measured = measure.time_network(blueprint, threads=table.threads)
         yield table.predict(blueprint), measured.median_ms
+
+
+def by_size(
+    genotypes: Mapping[str, Genotype],
+    sizes: Sequence[Size],
+    *,
+    classes: int = 21,
+    threads: Sequence[int] = (1,),
+    rounds: int = 3,
+) -> Iterable[TimeBySize]:
+    """Times networks by name at several sizes of the input, all in turns, with random weights.
+
+    Their settings are those of the published networks, up to the logits of ``classes`` classes.
+    """
+    names, contents = {}, {}
+    for name, genotype in genotypes.items():
+        for size in sizes:
+            blueprint = networks.blueprint_of(genotype, classes, input_size=size)
+            path = Path(f"{len(names)}.tflite")
+            names[path.name], contents[path] = (name, size), lite_models.of_network(blueprint)
+    for row in measure.time_in_turns(contents, lite_runner.runtimes(), threads, rounds):
+        name, size = names[row.name]
+        yield TimeBySize(name, size, row.runtime, row.threads, tuple(row.medians))
