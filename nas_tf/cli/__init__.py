@@ -14,6 +14,7 @@ _SECTIONS = {
     "Search": {
         "quickstart": "Run a small search on synthetic scenes with every technique, in minutes.",
         "search": "Search a space for the best networks on a data set.",
+        "runs": "List searches, trainings and studies with their progress and size; remove them.",
         "status": "Show the progress of a search: trials, best rewards, failures.",
         "best": "List the best trials of a search.",
         "show": "Describe and draw a genotype, or a trial of a search, and count its costs.",

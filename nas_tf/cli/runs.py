@@ -1,0 +1,63 @@
+"""``nas-tf runs``: lists the folders of searches, trainings and studies, and removes them."""
+
+import shutil
+import time
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from nas_tf.cli import tables
+from nas_tf.errors import ConfigError, DataError
+from nas_tf.report.formatting import duration
+from nas_tf.runs import folders
+
+
+@click.command("runs")
+@click.argument("paths", metavar="[FOLDER]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--remove", is_flag=True, help="Remove these folders, after a question.")
+@click.option("--yes", is_flag=True, help="Remove them without a question.")
+def command(paths: tuple[Path, ...], remove: bool, yes: bool) -> None:
+    """List the searches, trainings and studies in FOLDERs (default: runs and studies).
+
+    \b
+    nas-tf runs
+    nas-tf runs experiments
+    nas-tf runs runs/shapes_auxcell-ppo --remove
+    """
+    if remove and not paths:
+        raise ConfigError("--remove has no folder, expected those to remove")
+    for path in paths:
+        if not path.is_dir():
+            raise DataError(f"{path} is no folder, expected one with results")
+    found = [folders.read(path) for path in paths] if remove else _found(paths)
+    if not found:
+        names = ", ".join(map(str, paths)) or "runs and studies"
+        raise DataError(f"there is no search, training or study in {names}")
+    tables.console().print(_table(found))
+    if remove and (yes or click.confirm(f"remove {_bytes(sum(f.size for f in found))}?")):
+        for folder in found:
+            shutil.rmtree(folder.path)
+            click.echo(f"removed {folder.path}")
+
+
+def _found(paths: tuple[Path, ...]) -> list[folders.Folder]:
+    roots = paths or (Path("runs"), Path("studies"))
+    return [folder for root in roots for folder in folders.find(root)]
+
+
+def _table(found: list[folders.Folder]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("folder", "kind", "data", "done", "result", "size", "changed"):
+        table.add_column(name, justify="right" if name in ("size", "changed") else "left")
+    for folder in found:
+        ago = duration(max(0.0, time.time() - folder.changed))
+        table.add_row(
+            *(str(folder.path), folder.kind, folder.data, folder.progress, folder.figure),
+            *(_bytes(folder.size), f"{ago} ago"),
+        )
+    return table
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"

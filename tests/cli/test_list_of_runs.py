@@ -1,0 +1,39 @@
+"""``nas-tf runs`` lists folders of results, and removes nothing else."""
+
+from pathlib import Path
+
+from tests.cli.command import nas_tf
+from tests.runs.made import made
+
+
+def test_runs_are_listed_and_removed_on_request(tmp_path: Path) -> None:
+    made(tmp_path / "runs/first", trials=4)
+    made(tmp_path / "runs/second", trials=3)
+    done = nas_tf("runs", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    head, *rows = done.stdout.splitlines()
+    assert head.split() == ["folder", "kind", "data", "done", "result", "size", "changed"]
+    assert {row.split()[0] for row in rows} == {"runs/first", "runs/second"}
+    done = nas_tf("runs", "runs/first", "--remove", cwd=tmp_path, stdin="n\n")
+    assert (tmp_path / "runs/first").exists()
+    done = nas_tf("runs", "runs/first", "--remove", "--yes", cwd=tmp_path)
+    assert done.stdout.endswith("removed runs/first\n")
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["second"]
+
+
+def test_mistakes_are_one_line_and_remove_nothing(tmp_path: Path) -> None:
+    made(tmp_path / "runs/first", trials=3)
+    (tmp_path / "photos").mkdir()
+    for code, arguments, line in (
+        (3, ("absent",), "absent is no folder, expected one with results"),
+        (3, ("photos",), "there is no search, training or study in photos"),
+        (3, ("runs/first", "photos", "--remove", "--yes"), "photos is no folder of results"),
+        (2, ("--remove", "--yes"), "--remove has no folder, expected those to remove"),
+        (3, ("runs", "--remove", "--yes"), "runs is no folder of results"),
+    ):
+        done = nas_tf("runs", *arguments, cwd=tmp_path)
+        assert done.returncode == code, arguments
+        (error,) = done.stderr.splitlines()
+        assert line in error
+    assert (tmp_path / "runs/first/run.json").exists()
+    assert (tmp_path / "photos").exists()
