@@ -7,6 +7,7 @@ call or a silent worker would lose or repeat trials.
 
 import logging
 import math
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -101,6 +102,7 @@ class DurableOracle(RecordedOracle):
         self.failure_limit = max_consecutive_failed_trials
         self.second_runs = second_runs
         self.stop_reason: str | None = None
+        self.deadline = math.inf  # by time.monotonic(): no trial is proposed after it
         self.leases = Leases(heartbeat_timeout)
         self._failures = 0
 
@@ -376,9 +378,8 @@ class DurableOracle(RecordedOracle):
 
     def _may_propose(self) -> bool:
         """Returns whether another trial may be proposed."""
-        return self.stop_reason is None and not (
-            self.max_trials and len(self.trials) >= self.max_trials
-        )
+        is_full = bool(self.max_trials) and len(self.trials) >= self.max_trials
+        return self.stop_reason is None and not is_full and time.monotonic() < self.deadline
 
     # Trials as callers receive them.
 
@@ -396,5 +397,4 @@ class DurableOracle(RecordedOracle):
 
 def _json_number(value: Any) -> float | str:
     """Returns a metric as JSON allows it: numbers that are not finite are spelt out."""
-    number = float(value)
-    return number if math.isfinite(number) else str(number)
+    return float(value) if math.isfinite(float(value)) else str(float(value))

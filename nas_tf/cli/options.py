@@ -52,6 +52,24 @@ class SpaceType(click.ParamType):
         return spaces.get(section)
 
 
+class HoursType(click.ParamType):
+    """A time, written as ``8h``, ``90m``, ``30s`` or ``1h30m``."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Returns the hours of a text."""
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", value)
+        hours, minutes, seconds = (
+            (int(part or 0) for part in match.groups()) if match else (0,) * 3
+        )
+        if not (hours or minutes or seconds):
+            raise ConfigError(f"time is {value!r}, expected such as 8h, 90m or 1h30m")
+        return hours + minutes / 60 + seconds / 3600
+
+
 class EncoderType(click.ParamType):
     """An encoder, given by its name."""
 

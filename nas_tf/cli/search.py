@@ -45,6 +45,12 @@ if TYPE_CHECKING:
 )
 @click.option("--trials", type=click.IntRange(1), help="Number of candidates to evaluate.")
 @click.option(
+    "--time",
+    "hours",
+    type=options.HoursType(),
+    help="Time after which no candidate begins, such as 8h or 90m.",
+)
+@click.option(
     "--warm-start",
     "--begin-with",
     "warm_start",
@@ -64,6 +70,7 @@ def command(
     space: str | None,
     oracle: str | None,
     trials: int | None,
+    hours: float | None,
     warm_start: str | None,
     workers: int,
     resume: bool,
@@ -73,7 +80,7 @@ def command(
 
     \b
     nas-tf search shapes_auxcell --trials 20
-    nas-tf search folder:fields --trials 50
+    nas-tf search folder:fields --trials 50 --time 8h
     nas-tf search camvid_auxcell --oracle evolution search.oracle.population=16 --workers 2
     nas-tf search camvid_auxcell --warm-start runs/shapes_auxcell-ppo
     nas-tf search camvid_auxcell --resume
@@ -82,6 +89,7 @@ def command(
         **{
             "space": space,
             "search.trials": trials,
+            "search.hours": hours,
             "search.warm_start": warm_start and json.dumps(warm_start),
         }
     )
@@ -127,6 +135,7 @@ def conduct(
         _search_here(config, folder, announcement, leads=leads)
     if leads or (role.is_chief_by_hand() and (folder / filenames.RUN).exists()):
         _print_result(folder)
+        _print_time(folder, config)
 
 
 def _announcement(folder: Path, config: Config, resume: bool) -> str:
@@ -293,6 +302,13 @@ class _Trials:
             for trial in self._store.all():
                 if trial.trial not in self._printed:
                     self.print(trial, f"{trial.worker}: " if trial.worker else "")
+
+
+def _print_time(folder: Path, config: Config) -> None:
+    """Says that the time is up if trials are left."""
+    done, most = len(Run(folder).trials), config.search.trials
+    if config.search.hours is not None and done < most:
+        click.echo(f"the time is up after {done} of {most} trials; --resume continues", err=True)
 
 
 def _interrupted() -> click.exceptions.Exit:

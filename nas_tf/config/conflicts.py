@@ -42,6 +42,14 @@ def conflicts(config: Config) -> Iterator[Conflict]:
             f"null, as oracle {config.search.oracle_name} takes no warm start",
         )
     yield from _of_second_seeds(config.search)
+    if config.search.hours is not None and config.search.oracle_name in (
+        *KERASTUNERS_OWN,
+        "gradient",
+    ):
+        yield Conflict(
+            "search.hours",
+            f"null, as oracle {config.search.oracle_name} does not end by the clock",
+        )
     for path, stage in _stages(config):
         yield from _of_a_schedule(f"{path}.schedule", stage.schedule)
         for part in ("encoder", "decoder", "weights", "architecture"):

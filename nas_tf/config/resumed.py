@@ -16,7 +16,7 @@ from nas_tf.runs import filenames
 from nas_tf.runs.load import dotted
 
 FREE = (
-    *("search.trials", "search.saved_weights", "search.tensorboard", "threads"),
+    *("search.trials", "search.hours", "search.saved_weights", "search.tensorboard", "threads"),
     *("full_training", "evaluation"),
 )
 """Keys and sections without effect on a trial: the budget, what is saved, the processor, and the

@@ -267,7 +267,8 @@ class Search(Section):
     ``oracle`` is a name, or a section of the name and arguments: those that are not given are the
     oracle's own, and for ``ppo`` those of ``preset``: ``fast`` for hundreds of trials, ``paper``
     for the papers' thousands. ``gradient`` trains a super-net, as the section ``gradient`` says;
-    it has no trials to count. ``warm_start`` is the folder of another run, whose
+    it has no trials to count. ``hours`` ends a search, or what a call continues of it, without
+    another trial once they have passed. ``warm_start`` is the folder of another run, whose
     ``warm_start_count`` best genotypes are tried first. ``supernet`` is the folder of a run by
     gradient, whose weights score candidates instead of a training of each. ``follows`` is written
     when a run gives a part of the space. ``second_seeds`` is the number of last trials in which
@@ -281,6 +282,7 @@ class Search(Section):
     oracle: OracleKey = "ppo"
     preset: Literal["fast", "paper"] = "fast"
     trials: Count = 100
+    hours: Positive | None = None
     warm_start: str | None = None
     warm_start_count: Count = 10
     supernet: str | None = None

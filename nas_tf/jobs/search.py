@@ -3,6 +3,7 @@
 import io
 import json
 import shlex
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -34,7 +35,7 @@ def search(
     on_trial: Callable[[TrialRecord], None] | None = None,
     on_end: Callable[[], None] | None = None,
 ) -> TwoStageTuner:
-    """Searches until the budget is spent; after an interruption, a later call resumes.
+    """Searches until the budget of trials or hours is spent; a later call resumes.
 
     By KerasTuner's variables it is the only process of the search, its chief, or a worker.
 
@@ -50,6 +51,8 @@ def search(
     space = spaces.get(config.space)
     model = SearchHyperModel.of(config, space, latency=measured_latency(config))
     oracle = oracle_of(config, space, first_trials(config, folder))
+    if config.search.hours is not None and isinstance(oracle, DurableOracle):
+        oracle.deadline = time.monotonic() + 3600 * config.search.hours
     model.check()  # before the tuner makes the run's folder
     if on_checked is not None:
         on_checked()

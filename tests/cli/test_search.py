@@ -1,5 +1,6 @@
 """``nas-tf search``: mistakes that it refuses before it starts, and its help."""
 
+import math
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from nas_tf.cli.options import HoursType
 from nas_tf.cli.search import _found, command
 from nas_tf.config import load
 from nas_tf.runs import Run
@@ -14,6 +16,7 @@ from tests.cli.command import nas_tf
 from tests.cli.test_training import SMALL
 from tests.prepared import few_scenes
 from tests.runs.made import made
+from tuner_oracles import durable
 
 ROOT = Path(__file__).parents[2]
 
@@ -112,6 +115,42 @@ def test_a_search_starts_from_the_best_of_another_and_resumes_without_it(
     done = search(*more, "--trials", "4", "--resume", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert len({trial.genotype for trial in Run(tmp_path / "run").trials} - best) == 2
+
+
+@pytest.mark.slow
+def test_a_search_ends_by_the_clock_and_continues(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock:
+        @staticmethod
+        def monotonic() -> float:
+            return math.inf if (tmp_path / "run/trials").is_dir() else 0.0
+
+    monkeypatch.setenv("NAS_TF_CACHE", str(few_scenes()))
+    (tmp_path / "small.yaml").write_text(SMALL)
+    given = ("small.yaml", "stage_two=null", "--trials", "2", "--out", "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "time", Clock)
+        done = search(*given, "--time", "1h30m", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith("the time is up after 1 of 2 trials; --resume continues\n")
+    assert Run(tmp_path / "run").settings["search.hours"] == 1.5
+    done = search(*given, "--time", "8h", "--resume", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "the time is up" not in done.stderr
+    assert len(Run(tmp_path / "run").trials) == 2
+
+
+@pytest.mark.parametrize("given", ["8", "0h", "h", "2d", "1m1h", ""])
+def test_a_time_without_a_unit_is_refused(given: str, tmp_path: Path) -> None:
+    done = search("shapes_auxcell", "--time", given, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == f"nas-tf: time is {given!r}, expected such as 8h, 90m or 1h30m\n"
+
+
+def test_times_are_hours() -> None:
+    for text, hours in (("8h", 8.0), ("90m", 1.5), ("1h30m", 1.5), ("36s", 0.01)):
+        assert HoursType().convert(text, None, None) == pytest.approx(hours)
 
 
 def test_help_lists_every_command_once() -> None:

@@ -20,7 +20,7 @@ from tests.sampling import times
 SMALL = "space: auxcell\ndata: {name: camvid}\n"
 FILES = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 GENOTYPES = {"auxcell": "arch1", "template": "wacv-arch1", "dpc": "dpc-top1"}
-GENOTYPES["fcos"] = "nas-fcos"
+GENOTYPES |= {"fcos": "nas-fcos", "baseline": "unet-mnv2"}
 ENCODED = [name for name, space in SPACES.items() if space.taps]
 
 
@@ -66,6 +66,10 @@ def read(source: str | Path, overrides: list[str]) -> tuple[Config | None, str]:
         (
             ["search.oracle=bayesian", "search.second_seeds=5"],
             "search.second_seeds=5: expected 0, as oracle bayesian repeats no trial",
+        ),
+        (
+            ["search.oracle=hyperband", "search.hours=2"],
+            "search.hours=2: expected null, as oracle hyperband does not end by the clock",
         ),
         (
             ["search.trials=20", "search.second_seeds=11"],

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -414,3 +415,17 @@ def test_several_objectives(tmp_path: Path) -> None:
         for number, trial in enumerate(oracle.trials.values())
     }
     assert oracle.get_best_trials()[0].trial_id == min(sums, key=sums.get)
+
+
+def test_after_the_deadline_running_trials_end_and_none_is_proposed(tmp_path: Path) -> None:
+    oracle = made(tmp_path, 10)
+    trial = oracle.create_trial("a")
+    oracle.deadline = time.monotonic()
+    assert oracle.create_trial("b").status == "STOPPED"
+    assert not oracle.over()
+    finish(oracle, trial, 0.5)
+    assert oracle.create_trial("a").status == "STOPPED"
+    assert oracle.over()
+    again = made(tmp_path, 10)
+    drive(again)
+    assert len(again.trials) == 10
