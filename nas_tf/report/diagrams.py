@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from nas_tf import spaces
 from nas_tf.genotype import Genotype
-from nas_tf.spaces import auxcell, dpc, fcos, restoration, template
+from nas_tf.spaces import auxcell, baseline, dpc, fcos, restoration, template
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +233,25 @@ def _template_panel(number: int, design: template.Template) -> Panel:
     return _layered(f"template {number}", nodes, arrows)
 
 
+def _baseline(genotype: Genotype) -> list[Panel]:
+    """Returns a row for each stride: a tap, and the step of the decoder at that size."""
+    strides = spaces.BaselineSpace.taps
+    steps = {"lw-refinenet": strides, "unet-mnv2": strides[:-1]}[baseline.network_of(genotype)]
+    label = {"lw-refinenet": "sum\n4 poolings", "unet-mnv2": "concat\n2 conv3x3"}
+    nodes, arrows = [], []
+    for y, stride in enumerate(reversed(strides)):
+        nodes.append(Node(f"tap{stride}", f"stride {stride}", "tap", 0.0, float(y)))
+        if stride in steps:
+            text = label[baseline.network_of(genotype)]
+            nodes.append(Node(f"step{stride}", text, "block", 1.0 + y, float(y)))
+            arrows.append((f"tap{stride}", f"step{stride}"))
+    chain = [f"step{stride}" if stride in steps else f"tap{stride}" for stride in strides]
+    arrows += list(zip(chain[:0:-1], chain[-2::-1], strict=True))
+    nodes.append(Node("output", "output", "output", 1.0 + len(strides), len(strides) - 1.0))
+    arrows.append((chain[0], "output"))
+    return [Panel("decoder", tuple(nodes), tuple(arrows))]
+
+
 def _layered(title: str, nodes: list[Node], arrows: list[tuple[str, str]]) -> Panel:
     """Lays nodes out in columns by longest path from the input, each near the nodes it reads."""
     depth: dict[str, int] = {}
@@ -267,5 +286,6 @@ DIAGRAMS: dict[str, Callable[[Genotype], list[Panel]]] = {
     spaces.DPCSpace.name: _dpc,
     spaces.FcosSpace.name: _fcos,
     spaces.RestorationSpace.name: _restoration,
+    spaces.BaselineSpace.name: _baseline,
 }
 """The functions that lay out the genotypes of a space; another space has a plain panel."""

@@ -258,7 +258,7 @@ def test_cost_reads_names_and_survives_bytes_that_are_no_text(tmp_path: Path) ->
         (
             ["show", "[1,2]"],
             "genotype [1, 2] has the shape of no space, expected brackets of auxcell, template, "
-            "dpc, fcos, restoration",
+            "dpc, fcos, restoration, baseline",
         ),
         (
             ["sample", "{name: auxcell, blocks: 11}"],
@@ -270,7 +270,8 @@ def test_cost_reads_names_and_survives_bytes_that_are_no_text(tmp_path: Path) ->
         ),
         (
             ["sample", "darts"],
-            "space 'darts' is unknown, expected one of auxcell, template, dpc, fcos, restoration",
+            "space 'darts' is unknown, expected one of auxcell, template, dpc, fcos, restoration, "
+            "baseline",
         ),
         (
             ["show", "arch0", "--input", "big"],

@@ -66,7 +66,7 @@ def refused(source: str | Path, *overrides: str) -> str:
         ),
         (
             "space: aux\ndata: {name: camvid}\n",
-            "space is aux in small.yaml line 1, expected one of auxcell, dpc, fcos, "
+            "space is aux in small.yaml line 1, expected one of auxcell, baseline, dpc, fcos, "
             "restoration, template",
         ),
         (
@@ -90,7 +90,7 @@ def refused(source: str | Path, *overrides: str) -> str:
         ),
         (
             "data: {name: camvid}\n",
-            "key space is missing in small.yaml line 1, expected one of auxcell, dpc, fcos, "
+            "key space is missing in small.yaml line 1, expected one of auxcell, baseline, dpc, fcos, "
             "restoration, template",
         ),
         (

@@ -12,8 +12,8 @@ from tests.runs.made import made
 NAMED = "space: auxcell\ndata: {name: camvid}\n"
 SIZED = "space: {name: auxcell, blocks: 4}\ndata: {name: camvid}\n"
 FOUR = {"name": "auxcell", "blocks": 4, "branches": 3}
-REGISTERED = "expected one of auxcell, template, dpc, fcos, restoration"
-NAMES = "expected one of auxcell, dpc, fcos, restoration, template"
+REGISTERED = "expected one of auxcell, template, dpc, fcos, restoration, baseline"
+NAMES = "expected one of auxcell, baseline, dpc, fcos, restoration, template"
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_a_space_without_choices_has_a_page_without_their_plot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spaces.AuxCellSpace, "choices", lambda space, genotype: {})
-    run = made(tmp_path / "run", trials=8)
+    run = made(tmp_path / "run", trials=8, strides=(4,))
     page.write(run)
     pictures = {path.stem for path in (run.folder / filenames.PICTURES).glob("*.svg")}
     assert pictures >= set(plots.PLOTS) - {"shares", "metric"}

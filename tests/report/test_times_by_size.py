@@ -23,12 +23,15 @@ def test_the_table_has_the_median_and_the_range_of_the_rounds(tmp_path: Path) ->
 
 
 def test_a_panel_has_a_line_for_each_network_that_was_timed() -> None:
-    one, two = times_by_size.figure(TIMES).axes
-    slow, fast = one.get_lines()
+    first, second = times_by_size.figure(TIMES).axes
+    slow, fast = first.get_lines()
     assert slow.get_xydata().tolist() == [[32 * 48, 2.25], [64 * 96, 5.0]]
     assert fast.get_xydata().tolist() == [[32 * 48, 0.5], [64 * 96, 1.0]]
-    assert [line.get_label() for line in one.get_lines()] == ["slow", "fast"]
-    assert [text.get_text() for text in one.get_xticklabels()] == ["32x48", "64x96"]
-    assert [axes.get_title() for axes in (one, two)] == ["LiteRT, 1 thread", "LiteRT, 2 threads"]
-    assert [line.get_xydata().tolist() for line in two.get_lines()] == [[], [[32 * 48, 0.3]]]
-    assert one.get_xscale() == one.get_yscale() == "log"
+    assert [line.get_label() for line in first.get_lines()] == ["slow", "fast"]
+    assert [text.get_text() for text in first.get_xticklabels()] == ["32x48", "64x96"]
+    assert [axes.get_title() for axes in (first, second)] == [
+        "LiteRT, 1 thread",
+        "LiteRT, 2 threads",
+    ]
+    assert [line.get_xydata().tolist() for line in second.get_lines()] == [[], [[32 * 48, 0.3]]]
+    assert first.get_xscale() == first.get_yscale() == "log"

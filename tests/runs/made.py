@@ -44,6 +44,7 @@ def made(
     lift: float = 0.0,
     noise: float = 0.01,
     latency: bool = False,
+    strides: Sequence[int] = (4, 8, 16),
 ) -> Run:
     """Writes a run of ``trials`` finished trials.
 
@@ -55,6 +56,8 @@ def made(
         trend: The probability that the last trials are the better of two samples.
         lift: The amount added to all rewards.
         noise: The standard deviation of rewards.
+        latency: Whether candidates have a latency.
+        strides: The output strides of the networks.
     """
     experiment = load(
         CONFIGS[space], [*overrides, f"search.trials={max(1, trials)}", f"seed={seed}"]
@@ -90,7 +93,9 @@ def made(
             params=int(4e5 + 6e5 * quality(genotype) + 1e5 * rng.random()),
             madds=int(1e9 + 3e9 * rng.random()),
             latency_ms=rng.uniform(4, 30) if latency else None,
-            output_stride=msgspec.UNSET if detects else 4 << int(genotype.digest, 16) % 3,
+            output_stride=msgspec.UNSET
+            if detects
+            else strides[int(genotype.digest, 16) % len(strides)],
             seed=seed,
             seconds=seconds,
             worker="tuner0",

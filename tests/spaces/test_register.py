@@ -89,5 +89,5 @@ def test_its_shape_alone_does_not_say_its_space(deep: Genotype) -> None:
 def test_a_space_without_a_builder_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         networks.settings.search("deep")
-    accepted = "expected one of auxcell, template, dpc, fcos, restoration"
+    accepted = "expected one of auxcell, template, dpc, fcos, restoration, baseline"
     assert str(caught.value) == f"space 'deep' has no builder of networks, {accepted}"

@@ -13,7 +13,8 @@ def test_brackets_of_a_published_genotype_find_their_space(name: str) -> None:
     assert spaces.resolve(name) == genotype
     assert spaces.resolve(genotype) == genotype
     assert spaces.resolve(genotype.parts) == genotype
-    assert spaces.resolve(json.loads(str(genotype)), genotype.space) == genotype
+    space = spaces.space_of(genotype)
+    assert spaces.resolve(json.loads(str(genotype)), space) == genotype
     assert spaces.resolve(str(genotype)) == genotype
     assert spaces.resolve(str(genotype).replace("[", "(").replace("]", ")")) == genotype
 
@@ -38,14 +39,16 @@ def test_the_pyramid_that_is_made_by_hand_has_a_name_alone() -> None:
         (
             "[1]",
             "darts",
-            "space 'darts' is unknown, expected one of auxcell, template, dpc, fcos, restoration",
+            "space 'darts' is unknown, expected one of auxcell, template, dpc, fcos, restoration, "
+            "baseline",
         ),
         (
             "arch9",
             None,
             "genotype 'arch9' is neither a bracketed list nor a published name, expected one of "
-            "arch0, arch1, arch2, wacv-arch0, wacv-arch1, dpc-top1, aspp, nas-fcos, nas-fcos-fpn, "
-            "fpn-fcos, hinas-skip, hinas-conv3x3, hinas-sep3x3, hinas-dil5x5, did you mean arch2?",
+            "arch0, arch1, arch2, wacv-arch0, wacv-arch1, dpc-top1, aspp, deeplabv3, nas-fcos, "
+            "nas-fcos-fpn, fpn-fcos, lw-refinenet, unet-mnv2, hinas-skip, hinas-conv3x3, "
+            "hinas-sep3x3, hinas-dil5x5, did you mean arch2?",
         ),
         ("[1,2", None, "genotype '[1,2' is not a bracketed list such as [[[3,3],…],[8,…]]"),
         (

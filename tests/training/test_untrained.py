@@ -123,5 +123,5 @@ def test_a_network_without_rectifiers_has_no_activation_patterns() -> None:
     draft.output(draft.conv(draft.image(), "conv", 4, kernel=1), "logits")
     linear = draft.finish()
     state = from_arrays(layouts(linear), initial_arrays(linear, seed=1))
-    owner: Any = SimpleNamespace(decoder=lambda *_: (linear, state))
+    owner: Any = SimpleNamespace(decoder=lambda *_: (linear, state), batch={})
     assert untrained.activation_patterns(owner, linear, 1) == -math.inf
