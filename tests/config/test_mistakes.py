@@ -90,8 +90,8 @@ def refused(source: str | Path, *overrides: str) -> str:
         ),
         (
             "data: {name: camvid}\n",
-            "key space is missing in small.yaml line 1, expected one of auxcell, baseline, dpc, fcos, "
-            "restoration, template",
+            "key space is missing in small.yaml line 1, expected one of auxcell, baseline, dpc, "
+            "fcos, restoration, template",
         ),
         (
             "space: dpc\ndata: {}\n",

@@ -21,7 +21,7 @@ from tests.sampling import times
 
 SMALL = {"auxcell": Settings(width=8, sep_repeats=2, alpha=0.35)}
 SMALL["template"] = Settings(width=8, sep_repeats=2, alpha=0.35, auxiliary="none")
-SMALL["dpc"] = SMALL["restoration"] = SMALL["template"]
+SMALL |= dict.fromkeys(("dpc", "restoration", "baseline"), SMALL["template"])
 SMALL["fcos"] = Settings(width=32, alpha=0.35, auxiliary="none")
 
 
