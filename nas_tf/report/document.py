@@ -69,6 +69,8 @@ def save_figure(figure: Figure, stem: Path) -> str:
     with paper():
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # the layout is computed once for both files
+        for axes in figure.axes:  # its last digits differ between calls
+            axes.set_position([round(edge, 4) for edge in axes.get_position().bounds])
         figure.savefig(svg, format="svg", metadata={"Date": None})
         figure.savefig(stem.with_suffix(".png"), dpi=120)
     stem.with_suffix(".svg").write_bytes(svg.getvalue())
