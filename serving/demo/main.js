@@ -41,7 +41,9 @@ async function answer(shown, isLive) {
     }
   };
   view.busy = work();
+  find("networks").setAttribute("aria-busy", "true");
   await view.busy;
+  if (isWanted()) find("networks").setAttribute("aria-busy", "false");
 }
 
 /**
@@ -51,6 +53,8 @@ async function answer(shown, isLive) {
 async function open(file) {
   if (!file) return;
   stop();
+  turn++;
+  find("networks").setAttribute("aria-busy", "true");
   say(`Reading ${file.name} …`);
   try {
     const shown = await read(file, view.maxPixels);
@@ -64,6 +68,7 @@ async function open(file) {
     await answer(shown, false);
   } catch (error) {
     say(sentence(error, `${file.name} could not be opened`));
+    find("networks").setAttribute("aria-busy", "false");
   }
 }
 
