@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 
 from nas_tf.errors import ConfigError
@@ -57,10 +56,13 @@ def _networks(source: str, on_step: Callable[[str], None]) -> list[DemoNetwork]:
 
 def _of_files(paths: Sequence[Path]) -> list[DemoNetwork]:
     """Returns the networks of TFLite files, of which each may have several."""
-    named = sorted((lite_metadata.read(path)["name"], _rank(path), path) for path in paths)
+    models: dict[str, dict[str, bytes]] = {}
+    for path in paths:
+        about = lite_metadata.read(path)
+        models.setdefault(about["name"], {})[about.get("kind", "model")] = path.read_bytes()
     return [
-        DemoNetwork(name, {_kind(path): path.read_bytes() for *_, path in group})
-        for name, group in groupby(named, key=lambda item: item[0])
+        DemoNetwork(name, dict(sorted(kinds.items(), key=lambda item: _rank(item[0]))))
+        for name, kinds in models.items()
     ]
 
 
@@ -89,12 +91,5 @@ def _exports_of(folder: Path, digest: str) -> Iterator[Path]:
             yield path
 
 
-def _kind(path: Path) -> str:
-    """Returns the kind of a model by the end of its name."""
-    kind = path.stem.rpartition("-")[2]
-    return kind if kind in _KINDS else "model"
-
-
-def _rank(path: Path) -> int:
-    kind = _kind(path)
+def _rank(kind: str) -> int:
     return _KINDS.index(kind) if kind in _KINDS else len(_KINDS)
