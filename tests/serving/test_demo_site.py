@@ -139,7 +139,7 @@ def test_a_port_that_is_taken_is_an_error(site: Site) -> None:
         pytest.raises(ConfigError, match=r"port \d+ cannot be listened on: .*expected another"),
     ):
         DemoServer(site, "127.0.0.1", running.server_address[1])
-    with pytest.raises(ConfigError, match="192.0.2.1 port 0 cannot be listened on"):
+    with pytest.raises(ConfigError, match=r"192.0.2.1 port 0 cannot be listened on"):
         DemoServer(site, "192.0.2.1")
 
 
