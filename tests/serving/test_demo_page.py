@@ -196,7 +196,8 @@ def _cut(geometry: InputGeometry, picture: np.ndarray, own: Sequence[int]) -> st
         const input = new Uint8Array(rows * columns * 3);
         geometry.cut(picture, grid, n, input);
         windows.push(...input);
-        const values = Int32Array.from({{ length: rows * columns }}, (_, k) => n * rows * columns + k);
+        const area = rows * columns;
+        const values = Int32Array.from({{ length: area }}, (_, k) => n * area + k);
         geometry.join({{ width: columns, channels: 1, data: values }}, grid, n, joined);
       }}
       return {{ count: grid.count, windows, joined: [...joined.data] }};
