@@ -37,19 +37,21 @@ export class Camera {
   }
 
   /**
-   * Yields each new frame as a picture until the camera is closed.
-   * @returns {AsyncGenerator<{picture: object, bitmap: HTMLCanvasElement}>}
+   * Yields each new frame as a picture, with the time of reading it, until the camera is closed.
+   * @returns {AsyncGenerator<{picture: object, bitmap: HTMLCanvasElement, milliseconds: number}>}
    */
   async *frames() {
     await this.video.play();
     while (await this.#next()) {
+      const begin = performance.now();
       const { videoWidth: width, videoHeight: height } = this.video;
       if (this.canvas.width !== width || this.canvas.height !== height) {
         Object.assign(this.canvas, { width, height });
       }
       this.context.drawImage(this.video, 0, 0);
       const { data } = this.context.getImageData(0, 0, width, height);
-      yield { picture: { height, width, data, stride: 4 }, bitmap: this.canvas };
+      const picture = { height, width, data, stride: 4 };
+      yield { picture, bitmap: this.canvas, milliseconds: performance.now() - begin };
     }
   }
 

@@ -32,14 +32,13 @@ export class Panel {
 
   /**
    * Shows a picture, answers it and draws the answer over it.
-   * @param {{picture: object, bitmap: CanvasImageSource}} shown
+   * @param {{picture: object, bitmap: CanvasImageSource, milliseconds?: number}} shown
    * @param {object} options
    * @param {string} options.processor The way to run networks.
    * @param {() => boolean} options.isWanted False once another picture is shown.
    * @param {boolean} [options.isLive] True for a frame of the camera, whose words do not change.
    */
-  async show({ picture, bitmap }, { processor, isWanted, isLive = false }) {
-    const begin = performance.now();
+  async show({ picture, bitmap, milliseconds: reading = 0 }, { processor, isWanted, isLive = false }) {
     if (!isLive) this.#draw(bitmap, picture);
     const network = await this.#loaded(processor);
     const start = performance.now();
@@ -51,9 +50,9 @@ export class Panel {
     const { answer, milliseconds, windows } = found;
     if (isLive) this.#draw(bitmap, picture);
     this.#paint(answer);
-    const whole = performance.now() - start;
     this.answer = answer;
-    this.figures = { network: milliseconds, page: whole - milliseconds, begin };
+    const own = performance.now() - start - milliseconds;
+    this.figures = { network: milliseconds, page: own + reading };
     this.#state(milliseconds / windows, windows);
     if (!isLive) this.#describe(answer);
   }
