@@ -1,4 +1,4 @@
-"""The page of a demo as a person meets it: on a phone and a laptop, by keyboard, light and dark."""
+"""The page of a demo as a person meets it: on phone and laptop, by keyboard, light and dark."""
 
 import json
 import os
