@@ -22,7 +22,7 @@ _FLAGS = (
     *("--remote-debugging-pipe", "--mute-audio", "--hide-scrollbars"),
     *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
 )
-_SECONDS = 240.0
+_SECONDS = 90.0
 _LEAST_DESCRIPTOR = 20
 """Above those that Chromium reads, 3 and 4, and those that the shell uses itself."""
 

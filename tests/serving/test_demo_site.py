@@ -33,7 +33,7 @@ def site() -> Site:
 @pytest.fixture(params=["127.0.0.1", "0.0.0.0"])
 def server(site: Site, request: pytest.FixtureRequest) -> Iterator[DemoServer]:
     with DemoServer(site, request.param) as running:
-        thread = threading.Thread(target=running.serve_forever)
+        thread = threading.Thread(target=running.serve_forever, args=(0.02,))
         thread.start()
         yield running
         running.shutdown()
