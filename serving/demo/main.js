@@ -72,12 +72,22 @@ async function open(file) {
   }
 }
 
+/** Returns height and width that hold the input of each network, in which frames are asked for. */
+async function largestInput() {
+  await view.busy;
+  const sizes = [];
+  for (const panel of view.panels) {
+    sizes.push((await panel.load(find("processor").value)).geometry.size);
+  }
+  return [0, 1].map((axis) => Math.max(...sizes.map((size) => size[axis])));
+}
+
 /** Watches the camera until it is stopped. */
 async function watch() {
   say("");
   find("watch").disabled = true;
   try {
-    view.camera = await Camera.open([480, 640]);
+    view.camera = await Camera.open(await largestInput());
     setLive(true);
     document.body.classList.add("filled");
     for await (const shown of view.camera.frames()) {

@@ -40,7 +40,7 @@ export class Panel {
    */
   async show({ picture, bitmap, milliseconds: reading = 0 }, { processor, isWanted, isLive = false }) {
     if (!isLive) this.#draw(bitmap, picture);
-    const network = await this.#loaded(processor);
+    const network = await this.load(processor);
     const start = performance.now();
     const found = await network.answer(picture, {
       isWanted,
@@ -71,8 +71,12 @@ export class Panel {
     this.#list(this.network.task.legend(answer));
   }
 
-  /** Returns the chosen network, loaded for a way to run it; the one before is freed. */
-  async #loaded(processor) {
+  /**
+   * Returns the chosen network, loaded for a way to run it; the one before is freed.
+   * @param {string} processor
+   * @returns {Promise<Network>}
+   */
+  async load(processor) {
     const model = this.entry.models.find(({ kind }) => kind === this.select.value);
     const key = `${processor} ${model.path}`;
     if (this.network?.key === key) return this.network;

@@ -56,7 +56,7 @@ def watch(browser: Browser, frames: int) -> None:
 
 
 def test_memory_is_flat_over_five_hundred_frames(browser: Browser) -> None:
-    with served([demo_network("segmentation")]) as url:
+    with served([demo_network("depth")]) as url:
         browser.open(url)
         watch(browser, 100)
         before = browser.heap(), browser.resident()
