@@ -133,6 +133,26 @@ def test_pictures_have_the_answers_of_python(page: Browser, photos: list[Path], 
     assert page.value("document.querySelector('.legend li').textContent") == "road"
 
 
+def test_every_way_to_run_networks_has_the_same_answers(page: Browser, photos: list[Path]) -> None:
+    """Threads need the server's headers, and WebGPU an adapter, which this browser has not."""
+    choose_kind(page, "int8")
+    page.choose(photos[0])
+    offered = page.value("[...document.querySelectorAll('#processor option')].map((o) => o.value)")
+    assert offered[0] == "wasm"
+    for processor in (*offered[1:], "wasm"):
+        page.value(
+            "(() => { const select = document.getElementById('processor'); "
+            f"select.value = '{processor}'; select.dispatchEvent(new Event('change')); }})()"
+        )
+        key = f"view.panels.every(({{ network }}) => network?.key.startsWith('{processor} '))"
+        module = 'import(new URL("main.js", document.baseURI).href)'
+        page.wait_for(f"{module}.then(({{ view }}) => {key})")
+        page.wait_until_idle()
+        assert page.message == ""
+        for task, given in answers(page):
+            assert same(task, given, expected(task, "int8", photos[0])) >= 0.999, processor
+
+
 def test_resizing_is_that_of_tensorflow(page: Browser) -> None:
     rng = np.random.default_rng(1)
     for own, size in [((37, 61), (20, 33)), ((20, 31), (64, 40)), ((90, 50), (13, 99))]:
