@@ -46,11 +46,7 @@ class DemoServer(ThreadingHTTPServer):
     """A server of a site, which listens from the start and answers in ``serve_forever``.
 
     On an address of another kind than loopback it serves by HTTPS, since browsers give cameras to
-    secure pages only::
-
-        with DemoServer(site) as server:
-            print(server.address.url)
-            server.serve_forever()
+    secure pages only.
 
     Args:
         site: The files.

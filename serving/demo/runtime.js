@@ -6,8 +6,11 @@ let library = null;
 let loaded = null;
 
 /** The ways to run networks that a browser may have, with their names on the page. */
-export const PROCESSORS = { wasm: "Processor (Wasm)", threads: "", webgpu: "GPU (WebGPU)" };
-PROCESSORS.threads = `Processor (Wasm), ${navigator.hardwareConcurrency} threads`;
+export const PROCESSORS = {
+  wasm: "Processor (Wasm)",
+  threads: "Processor (Wasm), several threads",
+  webgpu: "GPU (WebGPU)",
+};
 
 /**
  * Returns the ways to run networks that this browser has, the default first.

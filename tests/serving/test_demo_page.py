@@ -7,6 +7,8 @@ import threading
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from serving.lite_runner import LiteModel, runtimes
 from tests.serving.browser import BROWSER, Browser
 from tests.serving.demonstrated import KINDS, SHAPES, TASKS, demo_network, models, runtime
 from tests.serving.shipped import pictures
+from tests.serving.test_whole_pictures import written
 
 pytestmark = [
     pytest.mark.slow,
@@ -40,11 +43,14 @@ PACK = """(() => {{
 
 @contextmanager
 def served(
-    networks: Sequence[DemoNetwork], files: Mapping[str, bytes] | None = None
+    networks: Sequence[DemoNetwork],
+    files: Mapping[str, bytes] | None = None,
+    *,
+    host: str = "127.0.0.1",
 ) -> Iterator[str]:
     """Serves the page of networks, and yields its address."""
     site = demo_site.build(networks, runtime() if files is None else files)
-    with DemoServer(site) as server:
+    with DemoServer(site, host) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         yield server.address.url
@@ -341,3 +347,63 @@ def test_nothing_is_refused_by_the_policy_or_logged_as_an_error(
         if event.get("method") == "Log.entryAdded" and event["params"]["entry"]["level"] == "error"
     ]
     assert logged == []
+
+
+PIXELS = """(() => {
+  const { height, width, data } = view.shown.picture;
+  return { size: [height, width], bytes: [...data] };
+})()"""
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
+def test_pictures_are_upright_and_keep_their_colours(
+    browser: Browser, kind: str, tmp_path: Path
+) -> None:
+    pixels = smooth((40, 64), 2)
+    with served([demo_network("pose")]) as url:
+        browser.open(url)
+        for orientation in range(1, 9):
+            path = tmp_path / f"{orientation}.{kind}"
+            path.write_bytes(written(pixels, kind, orientation))
+            wanted = readers.read(path).astype(int)
+            browser.choose(path)
+            found = browser.of_view(PIXELS)
+            assert tuple(found["size"]) == wanted.shape[:2], orientation
+            apart = np.abs(np.array(found["bytes"]).reshape(wanted.shape) - wanted)
+            assert apart.max() <= (3 if kind == "jpeg" else 0), orientation
+
+
+def test_any_web_server_hosts_the_static_site(
+    browser: Browser, photos: list[Path], tmp_path: Path
+) -> None:
+    demo_site.write(demo_site.build([demo_network("pose")], runtime()), tmp_path / "a" / "b")
+    handler = partial(QuietHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        browser.open(f"http://127.0.0.1:{server.server_port}/a/b/")
+        browser.choose(photos[0])
+        assert browser.message == ""
+        assert browser.of_view("view.panels[0].answer.joints.length") == 3
+        assert browser.value("crossOriginIsolated") is False
+        server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """A server of a folder that prints no requests."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_another_device_may_watch_its_camera_by_https(tmp_path: Path) -> None:
+    opened = Browser(tmp_path / "browser", "--ignore-certificate-errors")
+    try:
+        with served([demo_network("pose")], host="0.0.0.0") as url:
+            assert url.startswith("https://")
+            opened.open(url)
+            assert opened.value("isSecureContext") is True
+            opened.value("document.getElementById('watch').click()")
+            module = 'import(new URL("main.js", document.baseURI).href)'
+            opened.wait_for(f"{module}.then(({{ view }}) => view.frames >= 3)")
+    finally:
+        opened.close()
