@@ -3,7 +3,7 @@ import { Camera } from "./camera.js";
 import { Fault, sentence } from "./fault.js";
 import { Panel } from "./panel.js";
 import { read } from "./pictures.js";
-import { PROCESSORS, processors } from "./runtime.js";
+import { PROCESSORS, forget, processors } from "./runtime.js";
 
 const LARGE = 1 << 24;
 const find = (id) => document.getElementById(id);
@@ -35,6 +35,7 @@ async function answer(shown, isLive) {
         await panel.show(shown, { processor, isWanted, isLive });
       } catch (error) {
         panel.clear();
+        if (!(error instanceof Fault)) recover();
         say(sentence(error, `${panel.entry.name} could not answer`));
         if (isLive) stop();
       }
@@ -44,6 +45,12 @@ async function answer(shown, isLive) {
   find("networks").setAttribute("aria-busy", "true");
   await view.busy;
   if (isWanted()) find("networks").setAttribute("aria-busy", "false");
+}
+
+/** Has all models loaded again, by another runtime, after an error that nobody expected. */
+function recover() {
+  for (const panel of view.panels) panel.free();
+  forget();
 }
 
 /**

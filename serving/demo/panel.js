@@ -55,6 +55,7 @@ export class Panel {
     this.figures = { network: milliseconds, page: own + reading };
     this.#state(milliseconds / windows, windows);
     if (!isLive) this.#describe(answer);
+    else if (this.isDescribed) this.#describe(null);
   }
 
   /** Removes the result, after an error. */
@@ -64,9 +65,10 @@ export class Panel {
     this.#say("");
   }
 
-  /** Describes the answer in words and in the legend. */
+  /** Describes the answer to a picture in words and in the legend; null for a camera's. */
   #describe(answer) {
-    const text = this.network.task.summary(answer);
+    this.isDescribed = answer !== null;
+    const text = answer ? this.network.task.summary(answer) : "as the camera sees it";
     this.above.setAttribute("aria-label", `Result of ${this.entry.name}: ${text}`);
     this.#list(this.network.task.legend(answer));
   }

@@ -4,6 +4,7 @@ import { Fault } from "./fault.js";
 const FOLDER = new URL("./runtime/", import.meta.url).href;
 let library = null;
 let loaded = null;
+let attempt = 0;
 
 /** The ways to run networks that a browser may have, with their names on the page. */
 export const PROCESSORS = {
@@ -30,19 +31,27 @@ export async function processors() {
 export async function load(processor) {
   if (loaded === processor) return;
   try {
-    library ??= await import(`${FOLDER}core.js`);
+    library ??= await import(`${FOLDER}core.js${attempt ? `?${attempt}` : ""}`);
     if (loaded !== null) library.unloadLiteRt();
     loaded = null;
     const jspi = processor === "webgpu" && "Suspending" in WebAssembly;
     await library.loadLiteRt(`${FOLDER}wasm/`, { threads: processor === "threads", jspi });
     loaded = processor;
   } catch (error) {
+    forget();
     throw new Fault(
       "The runtime LiteRT could not be loaded from this page's folder runtime/: serve the page " +
         "with nas-tf demo, or write it again with --out.",
       { cause: error },
     );
   }
+}
+
+/** Drops the runtime, which may be broken after an error, so that the next model loads another. */
+export function forget() {
+  library = null;
+  loaded = null;
+  attempt++;
 }
 
 /**

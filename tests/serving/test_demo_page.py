@@ -453,3 +453,20 @@ def test_another_device_may_watch_its_camera_by_https(tmp_path: Path) -> None:
             opened.wait_for(f"{module}.then(({{ view }}) => view.frames >= 3)")
     finally:
         opened.close()
+
+
+def test_an_error_of_the_runtime_is_a_sentence_and_another_one_is_loaded(
+    browser: Browser, photos: list[Path]
+) -> None:
+    with served([demo_network("pose"), demo_network("depth")]) as url:
+        browser.open(url)
+        browser.choose(photos[0])
+        fault = "() => { throw new WebAssembly.RuntimeError('unreachable'); }"
+        browser.of_view(f"void (view.panels[0].network.model.run = {fault})")
+        browser.choose(photos[1])
+        assert browser.message == "pose could not answer: unreachable."
+        has = "view.panels.map(({ answer }) => answer !== null)"
+        assert browser.of_view(has) == [False, True]
+        browser.choose(photos[2])
+        assert browser.message == ""
+        assert browser.of_view(has) == [True, True]
