@@ -13,7 +13,7 @@ from tests.test_house import PACKAGES, ROOT, imports
 
 MAY_NEED = {
     "nas_tf": ("optuna", "bayesian"),
-    "serving": ("serving", "litert", "onnx"),
+    "serving": ("serving", "litert", "onnx", "demo"),
     "tuner_oracles": (),
 }
 """The extras whose packages a package may import in addition to the core's."""

@@ -34,6 +34,7 @@ _SECTIONS = {
     "Deploy": {
         "compress": "Quantise, prune or cluster a trained network by fine-tuning it.",
         "export": "Export a network for TF Serving, phones and boards, and compare the formats.",
+        "demo": "Run exported networks on a page in a browser, on a phone too, with its camera.",
         "predict": "Draw the predictions of an exported network on pictures.",
         "benchmark": "Measure the latency of TFLite models on this machine.",
         "serve": "Print how to serve an export with TF Serving, write its files, or start it.",

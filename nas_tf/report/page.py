@@ -1,5 +1,6 @@
 """Writes the report of a run as one self-contained HTML page, and its figures as SVG and PNG."""
 
+import shlex
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -53,6 +54,7 @@ def _content(statistics: RunStatistics, folder: Path) -> dict[str, Any]:
         "latency": any(trial.latency_ms for trial in statistics.completed),
         "drawings": _drawings(run, folder),
         "samples": document.uri(samples.read_bytes(), "png") if samples.exists() else None,
+        "demo": _demo(run),
         "trust": list(trust(statistics)),
         "plots": [
             *_supernet(statistics, folder),
@@ -63,6 +65,12 @@ def _content(statistics: RunStatistics, folder: Path) -> dict[str, Any]:
         "about": _about(structs.replace(info, space=str(statistics.space))),
         "config": config.read_text(encoding="utf-8") if config.exists() else "",
     }
+
+
+def _demo(run: Run) -> str | None:
+    """Returns the command that runs the best network in a browser; None without its weights."""
+    has_weights = any((run.folder / filenames.WEIGHTS).glob("*.npz"))
+    return shlex.join(["nas-tf", "demo", str(run.folder)]) if has_weights else None
 
 
 def tiles(statistics: RunStatistics) -> Iterator[tuple[str, str]]:

@@ -70,6 +70,15 @@ def test_the_page_is_complete_and_asks_for_nothing_from_elsewhere(run: Run) -> N
     assert len(text) < 4_000_000
 
 
+def test_a_run_with_weights_names_the_command_that_shows_its_best(tmp_path: Path) -> None:
+    run = made(tmp_path / "a run", trials=3)
+    assert "nas-tf demo" not in page.write(run).read_text(encoding="utf-8")
+    (run.folder / filenames.WEIGHTS).mkdir()
+    (run.folder / filenames.WEIGHTS / "1.npz").touch()
+    text = page.write(run).read_text(encoding="utf-8")
+    assert f"<code>nas-tf demo &#39;{run.folder}&#39;</code>" in text
+
+
 @pytest.mark.quick(3)
 def test_pictures_are_saved_next_to_it(run: Run) -> None:
     for name in (*plots.drawn(RunStatistics(run)), "best_1"):
