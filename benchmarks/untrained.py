@@ -65,7 +65,7 @@ def measure(options: argparse.Namespace) -> dict[str, list[tuple[float, float, f
     found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in SCORES}
     with options.out.open("a", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        if not done:
+        if file.tell() == 0:
             table.writeheader()
         wanted = rewards(space, options.tables)
         for (genotype, reward), name in itertools.product(wanted.items(), SCORES):

@@ -120,7 +120,7 @@ def stage(folder: Path) -> Iterator[Path]:
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob(f"{PARTIAL}*{_STAGED}"):
-        if _is_free(old):
+        if is_free(old):
             shutil.rmtree(old, ignore_errors=True)
     path = Path(tempfile.mkdtemp(prefix=PARTIAL, suffix=_STAGED, dir=folder))
     descriptor = os.open(path, os.O_RDONLY)
@@ -144,7 +144,8 @@ def publish(staged: Path, final: Path) -> None:
     staged.rename(final)
 
 
-def _is_free(path: Path) -> bool:
+def is_free(path: Path) -> bool:
+    """Returns whether a file or folder can be opened and no process has locked it."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:

@@ -1,6 +1,6 @@
-"""A certificate made for the occasion, by which a server on this machine is reached by HTTPS.
+"""A new self-signed certificate, by which a server on this machine is reached by HTTPS.
 
-Nobody vouches for it: a browser warns, and a person compares the fingerprint.
+A browser warns of it, and a person compares the fingerprint.
 """
 
 import datetime
@@ -23,7 +23,7 @@ _DAYS = 7
 def server_context(hosts: Sequence[str]) -> tuple[ssl.SSLContext, str]:
     """Returns a server's context for these addresses and names, and its fingerprint.
 
-    The key is on the disk for a moment only, in a folder that nobody else can read.
+    The key is on the disk only while it is loaded, in a folder that other users cannot read.
     """
     try:
         from cryptography.hazmat.primitives import hashes, serialization

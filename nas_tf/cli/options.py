@@ -66,7 +66,7 @@ class HoursType(click.ParamType):
             (int(part or 0) for part in match.groups()) if match else (0,) * 3
         )
         if not (hours or minutes or seconds):
-            raise ConfigError(f"time is {value!r}, expected such as 8h, 90m or 1h30m")
+            raise ConfigError(f"time is {value!r}, expected a duration such as 8h, 90m or 1h30m")
         return hours + minutes / 60 + seconds / 3600
 
 

@@ -58,7 +58,7 @@ def command(overrides: tuple[str, ...], task: str, workers: int, out: Path | Non
 def _teacher(config: Config, folder: Path) -> Path:
     """Returns the file of the run's teacher, which is trained if there is none yet."""
     teacher = folder.with_name(f"{folder.name}-teacher")
-    if not (teacher / "result.json").exists():
+    if not (teacher / filenames.RESULT).exists():
         genotype = spaces.resolve(TEACHER)  # of the usual size, whatever size is searched
         config = structs.replace(config, space=spaces.space_of(genotype).section())
         train(config, genotype, teacher, title="training the teacher")

@@ -20,6 +20,8 @@ from nas_tf.runs import folders
 def command(paths: tuple[Path, ...], remove: bool, yes: bool) -> None:
     """List the searches, trainings and studies in FOLDERs (default: runs and studies).
 
+    With --remove, FOLDERs are the ones to remove; a search or a study that runs is refused.
+
     \b
     nas-tf runs
     nas-tf runs experiments
@@ -31,6 +33,9 @@ def command(paths: tuple[Path, ...], remove: bool, yes: bool) -> None:
         if not path.is_dir():
             raise DataError(f"{path} is no folder, expected one with results")
     found = [folders.read(path) for path in paths] if remove else _found(paths)
+    for folder in found if remove else ():
+        if folders.is_in_use(folder.path):
+            raise DataError(f"{folder.path} is in use by another process: stop that first")
     if not found:
         names = ", ".join(map(str, paths)) or "runs and studies"
         raise DataError(f"there is no search, training or study in {names}")

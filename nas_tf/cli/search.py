@@ -134,8 +134,8 @@ def conduct(
     else:
         _search_here(config, folder, announcement, leads=leads)
     if leads or (role.is_chief_by_hand() and (folder / filenames.RUN).exists()):
-        _print_result(folder)
         _print_time(folder, config)
+        _print_result(folder)
 
 
 def _announcement(folder: Path, config: Config, resume: bool) -> str:

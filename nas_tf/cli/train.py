@@ -13,6 +13,7 @@ from nas_tf.cli.live import Line, live_line
 from nas_tf.config import Config
 from nas_tf.genotype import Genotype
 from nas_tf.report.formatting import duration
+from nas_tf.runs import filenames
 
 
 @click.command("train")
@@ -74,7 +75,7 @@ def run(
             )
             raise click.exceptions.Exit(130) from None
     plot = folder / "curve.svg"
-    plots.save(folder / "history.csv", plot, title=title)
+    plots.save(folder / filenames.HISTORY, plot, title=title)
     _print_result(training, finished, plot)
     return finished
 

@@ -1,4 +1,4 @@
-"""Builds decoders that nobody searched: Light-Weight RefineNet (BMVC 2018) and U-Net."""
+"""Builds decoders designed by hand: Light-Weight RefineNet (BMVC 2018) and U-Net."""
 
 from collections.abc import Sequence
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 import yaml
 
+from nas_tf import files
 from nas_tf.errors import DataError, NasTfError
 from nas_tf.runs import filenames
 from nas_tf.runs.load import Run
@@ -17,7 +18,6 @@ from nas_tf.runs.study import ABOUT, Study
 
 _DEPTH = 3
 """The number of levels of folders that are searched."""
-_HISTORY, _RESULT = "history.csv", "result.json"
 Kind = Literal["search", "training", "study"]
 
 
@@ -65,6 +65,21 @@ def read(path: Path) -> Folder:
     return Folder(path, kind, data, progress, figure, sum(sizes), max(times))
 
 
+def is_in_use(path: Path) -> bool:
+    """Returns whether a search, a study or a reranking in a folder runs now.
+
+    A full training has no lock, and is not recognised.
+    """
+    locks = [
+        path / "ledger.jsonl",
+        *path.glob(".*.lock"),
+        *path.glob(f"{filenames.RERANK}/.*.lock"),
+    ]
+    return any(
+        lock.exists() and not files.is_free(lock) for lock in (*locks, path / filenames.LOCK)
+    )
+
+
 def kind_of(path: Path) -> Kind | None:
     """Returns the kind of a folder; None if it has no results of this package."""
     if (path / filenames.RUN).exists():
@@ -104,11 +119,11 @@ def _training(path: Path) -> tuple[str, str, str]:
     config = yaml.safe_load((path / filenames.CONFIG).read_text(encoding="utf-8"))
     stages = config["full_training"]["stages"]
     epochs, done, figure = sum(stage["epochs"] for stage in stages), 0, ""
-    if (path / _HISTORY).exists():
-        with (path / _HISTORY).open(encoding="utf-8") as file:
+    if (path / filenames.HISTORY).exists():
+        with (path / filenames.HISTORY).open(encoding="utf-8") as file:
             done = sum(1 for _ in csv.DictReader(file))
-    if (path / _RESULT).exists():
-        record = json.loads((path / _RESULT).read_text(encoding="utf-8"))
+    if (path / filenames.RESULT).exists():
+        record = json.loads((path / filenames.RESULT).read_text(encoding="utf-8"))
         name, value = next(iter(record["result"].items()))
         figure = f"{name} {value:.4f}"
     return config["data"]["name"], f"{done} of {epochs} epochs", figure

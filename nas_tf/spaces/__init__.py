@@ -15,7 +15,7 @@ file             content
 ``dpc``          dense prediction cells (NeurIPS 2018)
 ``fcos``         pyramids and heads of detectors (NAS-FCOS, CVPR 2020)
 ``restoration``  cells and widths of image restoration (IR-NAS, CVPR 2020)
-``baseline``     decoders that nobody searched, to compare with
+``baseline``     decoders designed by hand, to compare with
 ``derivation``   cells and paths that are read off a super-net
 ``published``    the genotypes of the papers, with their figures
 ``canonical``    canonical forms: one for all genotypes that build the same network

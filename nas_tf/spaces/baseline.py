@@ -1,4 +1,4 @@
-"""Decoders that nobody searched, to compare found networks with: one token chooses one of them."""
+"""Decoders designed by hand, to compare found networks with; the only token chooses one."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

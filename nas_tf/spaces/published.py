@@ -62,7 +62,7 @@ def _fcos(name: str, genotype: Genotype, parameters: str, madds: str) -> Publish
 
 
 def _baseline(name: str, paper: str, **figures: str) -> Published:
-    """Returns a decoder that nobody searched, with the figures of CVPR 2019's Table 1, if any."""
+    """Returns a decoder designed by hand, with the figures of CVPR 2019's Table 1, if any."""
     genotype = BaselineSpace().decode([NETWORKS.index(name)])
     named = {key.replace("_", "-"): value for key, value in figures.items()}
     return Published(name, genotype, paper, 21, (512, 512), named)

@@ -34,8 +34,8 @@ from nas_tf.training.history import History
 from nas_tf.training.prediction_sheet import predictions_picture
 from nas_tf.training.scoring import Scorer
 
-CONFIG, GENOTYPE, RESULT = filenames.CONFIG, filenames.GENOTYPE, "result.json"
-HISTORY, PICTURE = "history.csv", "predictions.png"
+CONFIG, GENOTYPE, RESULT = filenames.CONFIG, filenames.GENOTYPE, filenames.RESULT
+HISTORY, PICTURE = filenames.HISTORY, "predictions.png"
 BEST, LAST = "best.keras", "last.keras"
 Progress = Callable[[int, float], None]
 Start = Callable[[Blueprint, Arrays], Arrays]

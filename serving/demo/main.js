@@ -47,7 +47,7 @@ async function answer(shown, isLive) {
   if (isWanted()) find("networks").setAttribute("aria-busy", "false");
 }
 
-/** Has all models loaded again, by another runtime, after an error that nobody expected. */
+/** Has all models loaded again, by another runtime, after an unexpected error. */
 function recover() {
   for (const panel of view.panels) panel.free();
   forget();

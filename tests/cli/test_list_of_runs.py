@@ -1,5 +1,6 @@
 """``nas-tf runs`` lists folders of results, and removes nothing else."""
 
+import fcntl
 from pathlib import Path
 
 from tests.cli.command import nas_tf
@@ -19,6 +20,16 @@ def test_runs_are_listed_and_removed_on_request(tmp_path: Path) -> None:
     done = nas_tf("runs", "runs/first", "--remove", "--yes", cwd=tmp_path)
     assert done.stdout.endswith("removed runs/first\n")
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["second"]
+
+
+def test_a_search_that_runs_is_not_removed(tmp_path: Path) -> None:
+    made(tmp_path / "runs/first", trials=3)
+    with (tmp_path / "runs/first/ledger.jsonl").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        done = nas_tf("runs", "runs/first", "--remove", "--yes", cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stderr.endswith("runs/first is in use by another process: stop that first\n")
+    assert (tmp_path / "runs/first/run.json").exists()
 
 
 def test_mistakes_are_one_line_and_remove_nothing(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_a_search_ends_by_the_clock_and_continues(
         patch.setattr(durable, "time", Clock)
         done = search(*given, "--time", "1h30m", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.endswith("the time is up after 1 of 2 trials; --resume continues\n")
+    assert "\nthe time is up after 1 of 2 trials; --resume continues\n" in done.stderr
     assert Run(tmp_path / "run").settings["search.hours"] == 1.5
     done = search(*given, "--time", "8h", "--resume", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -145,7 +145,9 @@ def test_a_search_ends_by_the_clock_and_continues(
 def test_a_time_without_a_unit_is_refused(given: str, tmp_path: Path) -> None:
     done = search("shapes_auxcell", "--time", given, cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr == f"nas-tf: time is {given!r}, expected such as 8h, 90m or 1h30m\n"
+    assert (
+        done.stderr == f"nas-tf: time is {given!r}, expected a duration such as 8h, 90m or 1h30m\n"
+    )
 
 
 def test_times_are_hours() -> None:

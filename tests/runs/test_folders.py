@@ -1,5 +1,6 @@
 """Folders of results: what is found, how far it is, and what is left alone."""
 
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -29,19 +30,19 @@ def root(tmp_path: Path) -> Path:
     made(tmp_path / "runs/search", trials=7)
     made(tmp_path / "runs/search/rerank", trials=3)
     training(tmp_path / "runs/group/done", epochs=30, finished=True)
-    training(tmp_path / "runs/group/begun", epochs=2, finished=False)
+    training(tmp_path / "runs/group/unfinished", epochs=2, finished=False)
     (tmp_path / "runs/notes").mkdir()
     return tmp_path / "runs"
 
 
 def test_searches_and_trainings_are_found_with_their_progress(root: Path) -> None:
     found = {folder.path.name: folder for folder in folders.find(root)}
-    assert set(found) == {"search", "done", "begun"}
+    assert set(found) == {"search", "done", "unfinished"}
     assert (found["search"].kind, found["search"].progress) == ("search", "7 of 7 trials")
     assert found["search"].figure.startswith("reward 0.")
     assert [found["done"].data, found["done"].progress] == ["bccd", "30 of 30 epochs"]
     assert found["done"].figure == "ap 0.2500"
-    assert (found["begun"].progress, found["begun"].figure) == ("2 of 30 epochs", "")
+    assert (found["unfinished"].progress, found["unfinished"].figure) == ("2 of 30 epochs", "")
 
 
 def test_sizes_are_those_of_all_files_and_the_last_change_comes_first(root: Path) -> None:
@@ -61,9 +62,20 @@ def test_a_damaged_folder_is_listed_as_damaged(root: Path) -> None:
     (root / "search" / filenames.RUN).write_text("{")
     (root / "group/done/config.yaml").write_text("full_training: 3\n")
     found = {folder.path.name: folder.progress for folder in folders.find(root)}
-    assert found == {"search": "damaged", "done": "damaged", "begun": "2 of 30 epochs"}
+    assert found == {"search": "damaged", "done": "damaged", "unfinished": "2 of 30 epochs"}
 
 
 def test_another_folder_is_refused(root: Path) -> None:
     with pytest.raises(DataError, match=r"notes is no folder of results: it has no run\.json"):
         folders.read(root / "notes")
+
+
+@pytest.mark.parametrize("name", ["ledger.jsonl", ".lock", ".study.lock", "rerank/.rerank.lock"])
+def test_a_folder_that_another_process_has_locked_is_in_use(root: Path, name: str) -> None:
+    path = root / "search" / name
+    path.touch()
+    assert not folders.is_in_use(root / "search")
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert folders.is_in_use(root / "search")
+    assert not folders.is_in_use(root / "search")

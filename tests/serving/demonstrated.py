@@ -1,19 +1,21 @@
-"""The networks and the pictures that tests of the demo's page use, and the runtime it needs."""
+"""The networks that tests of the demo's page use, the runtime that it needs, and its server."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from nas_tf.errors import EnvironmentFault
 from nas_tf.input_geometry import Resize
-from serving import demo_runtime, graph, images, tflite
+from serving import demo_runtime, demo_site, tflite
+from serving.demo_server import DemoServer
 from serving.demo_site import DemoNetwork
 from serving.shipment import Shipment
 from tests.prepared import made_once
-from tests.serving.shipped import pictures, shipment
+from tests.serving.shipped import pictures, shipment, with_classes_alike
 
 KINDS = ("fp32", "int8")
 TASKS = ("segmentation", "depth", "pose")
@@ -23,15 +25,9 @@ SHAPES = ((80, 136), (150, 96), (64, 200))
 
 def network(task: str) -> Shipment:
     """Returns a network whose masks hold several classes."""
-    resize = Resize() if task == "segmentation" else Resize(longer=96)
-    item = replace(shipment(task=task), resize=resize)
-    if task != "segmentation":
-        return item
-    function = graph.network(item.blueprint, item.arrays)
-    logits = function(images.normalised(pictures(8)))["logits"]
-    head = next(layer.name for layer in reversed(item.shipped.layers) if layer.kind == "conv")
-    bias = item.arrays[head, "bias"] - np.median(logits, axis=(0, 1, 2))
-    return replace(item, arrays=item.arrays | {(head, "bias"): bias.astype(np.float32)})
+    if task == "segmentation":
+        return with_classes_alike(shipment())
+    return replace(shipment(task=task), resize=Resize(longer=96))
 
 
 def models(task: str) -> Mapping[str, bytes]:
@@ -61,3 +57,19 @@ def runtime() -> Mapping[str, bytes]:
 def of_no_runtime() -> Mapping[str, bytes]:
     """Returns files that stand for the runtime's where none is run."""
     return dict.fromkeys(demo_runtime.FILES, b"export {};\n")
+
+
+@contextmanager
+def served(
+    networks: Sequence[DemoNetwork],
+    files: Mapping[str, bytes] | None = None,
+    *,
+    host: str = "127.0.0.1",
+) -> Iterator[str]:
+    """Serves the page of networks, and yields its address."""
+    site = demo_site.build(networks, runtime() if files is None else files)
+    with DemoServer(site, host) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        yield server.address.url
+        server.shutdown()

@@ -19,9 +19,8 @@ from serving.demo_site import DemoNetwork
 from serving.shipment import Shipment
 from tests.prepared import made_once
 from tests.serving.browser import BROWSER, Browser
-from tests.serving.demonstrated import demo_network
+from tests.serving.demonstrated import demo_network, served
 from tests.serving.shipped import pictures
-from tests.serving.test_demo_page import served
 
 pytestmark = [
     pytest.mark.slow,
@@ -64,13 +63,6 @@ CONTRASTS = """(() => {
   return faults;
 })()"""
 NAMED = ("button", "combobox", "slider", "image", "link", "checkbox")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    opened = Browser(tmp_path_factory.mktemp("browser"))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="module")

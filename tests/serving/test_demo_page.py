@@ -5,8 +5,7 @@ import io
 import json
 import threading
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,13 +17,11 @@ from PIL import Image
 
 from nas_tf import pictures as readers
 from nas_tf import tasks
-from nas_tf.input_geometry import InputGeometry, Resize, resized
 from serving import demo_site, lite_metadata, whole_picture
-from serving.demo_server import DemoServer
 from serving.demo_site import DemoNetwork
 from serving.lite_runner import LiteModel, runtimes
 from tests.serving.browser import BROWSER, Browser
-from tests.serving.demonstrated import KINDS, SHAPES, TASKS, demo_network, models, runtime
+from tests.serving.demonstrated import KINDS, SHAPES, TASKS, demo_network, models, runtime, served
 from tests.serving.shipped import pictures
 from tests.serving.test_whole_pictures import written
 
@@ -40,29 +37,6 @@ PACK = """(() => {{
   for (const byte of bytes) text += String.fromCharCode(byte);
   return btoa(text);
 }})()"""
-
-
-@contextmanager
-def served(
-    networks: Sequence[DemoNetwork],
-    files: Mapping[str, bytes] | None = None,
-    *,
-    host: str = "127.0.0.1",
-) -> Iterator[str]:
-    """Serves the page of networks, and yields its address."""
-    site = demo_site.build(networks, runtime() if files is None else files)
-    with DemoServer(site, host) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        yield server.address.url
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    opened = Browser(tmp_path_factory.mktemp("browser"))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -158,77 +132,6 @@ def test_every_way_to_run_networks_has_the_same_answers(page: Browser, photos: l
         assert page.message == ""
         for task, given in answers(page):
             assert same(task, given, expected(task, "int8", photos[0])) >= 0.999, processor
-
-
-def test_resizing_is_that_of_tensorflow(page: Browser) -> None:
-    rng = np.random.default_rng(1)
-    for own, size in [((37, 61), (20, 33)), ((20, 31), (64, 40)), ((90, 50), (13, 99))]:
-        picture = rng.integers(0, 256, (*own, 3), dtype=np.uint8)
-        wanted = resized(picture, np.array(size)).numpy()
-        given = np.array(page.value(_resized(picture, size)), np.uint8).reshape(wanted.shape)
-        assert (given == wanted).mean() >= 0.9995
-        assert np.abs(given.astype(int) - wanted).max() <= 1
-
-
-def _resized(picture: np.ndarray, size: Sequence[int]) -> str:
-    height, width = picture.shape[:2]
-    given = f"{{ height: {height}, width: {width}, stride: 3, data }}"
-    return (
-        'import(new URL("geometry.js", document.baseURI).href).then(({ resized }) => { const data '
-        f"= new Uint8Array({picture.ravel().tolist()}); return [...resized({given}, "
-        f"{list(size)}).data]; }})"
-    )
-
-
-@pytest.mark.parametrize(
-    "geometry",
-    [
-        InputGeometry((64, 96), Resize()),
-        InputGeometry((64, 96), Resize(longer=130)),
-        InputGeometry((64, 96), Resize(shorter=70), margin=10),
-        InputGeometry((64, 96), Resize(longer_at_most=80)),
-        InputGeometry((64, 96), Resize(exact=(64, 96))),
-        InputGeometry((64, 96), Resize(longer=200), windows=False),
-    ],
-    ids=str,
-)
-def test_windows_and_joins_are_those_of_python(page: Browser, geometry: InputGeometry) -> None:
-    for size in ((50, 170), (200, 90), (64, 96), (31, 47)):
-        picture = np.arange(size[0] * size[1] * 3).reshape(*size, 3) % 251
-        small = resized(picture.astype(np.uint8), geometry.resized_size(np.array(size))).numpy()
-        windows = geometry.cut(picture.astype(np.uint8)).numpy()
-        found = page.value(_cut(geometry, small, size))
-        assert found["count"] == len(windows)
-        np.testing.assert_array_equal(
-            np.array(found["windows"], np.uint8).reshape(windows.shape), windows
-        )
-        maps = np.arange(windows[..., 0].size).reshape(windows.shape[:3])
-        if geometry.windows:
-            joined = geometry.joined(maps, np.array(size)).numpy()
-            np.testing.assert_array_equal(np.array(found["joined"]).reshape(size), joined)
-
-
-def _cut(geometry: InputGeometry, picture: np.ndarray, own: Sequence[int]) -> str:
-    about = json.dumps({"name": "it", "input": geometry.to_dict()})
-    height, width = picture.shape[:2]
-    return f"""import(new URL("geometry.js", document.baseURI).href).then(({{ Geometry }}) => {{
-      const geometry = new Geometry({about});
-      const grid = geometry.grid({list(own)});
-      const data = new Uint8Array({picture.ravel().tolist()});
-      const picture = {{ height: {height}, width: {width}, stride: 3, data }};
-      const [rows, columns] = geometry.size;
-      const joined = {{ data: new Int32Array({own[0] * own[1]}) }};
-      const windows = [];
-      for (let n = 0; n < grid.count; n++) {{
-        const input = new Uint8Array(rows * columns * 3);
-        geometry.cut(picture, grid, n, input);
-        windows.push(...input);
-        const area = rows * columns;
-        const values = Int32Array.from({{ length: area }}, (_, k) => n * area + k);
-        geometry.join({{ width: columns, channels: 1, data: values }}, grid, n, joined);
-      }}
-      return {{ count: grid.count, windows, joined: [...joined.data] }};
-    }})"""
 
 
 RECORD = """(() => {

@@ -1,7 +1,6 @@
 """The page of a demo over many frames: memory stays, and the network has most of the time."""
 
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -16,9 +15,8 @@ from serving.demo_site import DemoNetwork
 from serving.shipment import Shipment
 from tests.prepared import made_once
 from tests.serving.browser import BROWSER, Browser
-from tests.serving.demonstrated import demo_network
+from tests.serving.demonstrated import demo_network, served
 from tests.serving.shipped import PALETTE, TASKS, pictures, shipment
-from tests.serving.test_demo_page import served
 
 pytestmark = [
     pytest.mark.slow,
@@ -38,13 +36,6 @@ FRAMES = """view.figures ??= (() => {{
   look();
   return figures;
 }})(), {value}"""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    opened = Browser(tmp_path_factory.mktemp("browser"))
-    yield opened
-    opened.close()
 
 
 def watch(browser: Browser, frames: int) -> None:

@@ -17,9 +17,9 @@ from serving.lite_runner import LiteModel, runtimes
 from tests.prepared import made_once
 from tests.serving import test_restored
 from tests.serving.browser import BROWSER, Browser
-from tests.serving.demonstrated import KINDS
+from tests.serving.demonstrated import KINDS, served
 from tests.serving.shipped import detector, pictures
-from tests.serving.test_demo_page import PACK, choose_kind, served, smooth
+from tests.serving.test_demo_page import PACK, choose_kind, smooth
 
 pytestmark = [
     pytest.mark.slow,

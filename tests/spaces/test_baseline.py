@@ -1,4 +1,4 @@
-"""The decoders that nobody searched."""
+"""The decoders that are designed by hand."""
 
 import random
 import re
