@@ -3,12 +3,14 @@
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.e2e.processes import ROOT, wait_for
 
 LAUNCH = """
 import sys
+import time
 from tuner_oracles.launch import Cluster
 
 def broken(name, line):
@@ -103,3 +105,29 @@ def test_the_budget_of_restarts_is_reset_when_a_trial_has_ended(tmp_path: Path) 
     assert launched.returncode == 0, errors
     assert output.count("announced") == 2
     assert "\x03" not in output
+
+
+def test_after_the_end_workers_have_time_to_end_and_those_that_hang_are_killed(
+    tmp_path: Path,
+) -> None:
+    since = time.monotonic()
+    launched = launch(
+        tmp_path,
+        """if True:
+        import os, sys, time
+        from pathlib import Path
+        name, folder = os.environ["KERASTUNER_TUNER_ID"], Path(sys.argv[1])
+        (folder / f"{name}.started").touch()
+        while len(list(folder.glob("*.started"))) < 3:
+            time.sleep(0.01)
+        if name == "worker-0":
+            time.sleep(1)
+            (folder / "ended").touch()
+        if name == "worker-1":
+            time.sleep(600)
+        """,
+    )
+    launched.communicate(timeout=120)
+    assert launched.returncode == 0
+    assert (tmp_path / "ended").exists()
+    assert time.monotonic() - since < 25, "a worker that hangs has ten seconds"
