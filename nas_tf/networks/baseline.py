@@ -11,6 +11,8 @@ from nas_tf.networks.settings import Builder, Settings
 from nas_tf.spaces.baseline import BaselineSpace, network_of
 
 _POOLINGS = 4
+_INIT = "truncated_normal:0.01"
+"""The initial weights: without batch norms, larger ones would grow from sum to sum."""
 
 
 def add_network(draft: Draft, genotype: Genotype, head: Head, settings: Settings) -> None:
@@ -37,9 +39,9 @@ def _add_refinenet(draft: Draft, taps: Sequence[Layer], width: int) -> Layer:
     x: Layer | None = None
     for tap in reversed(taps):
         name = f"refine{tap.stride}"
-        y = draft.conv(tap, f"{name}.reduce", width)
+        y = draft.conv(tap, f"{name}.reduce", width, init=_INIT)
         if x is not None:
-            x = draft.conv(x, f"{name}.adapt", width)
+            x = draft.conv(x, f"{name}.adapt", width, init=_INIT)
             y = draft.add(draft.resize(x, y, f"{name}.resize"), y, f"{name}.sum")
         x = _add_chain(draft, draft.relu(y, f"{name}.relu"), name, width)
     assert x is not None
@@ -52,7 +54,7 @@ def _add_chain(draft: Draft, x: Layer, name: str, width: int) -> Layer:
     for number in range(1, _POOLINGS + 1):
         stage = f"{name}.pool{number}"
         pooled = draft.max_pool(pooled, f"{stage}.max", kernel=5, stride=1)
-        pooled = draft.conv(pooled, f"{stage}.conv", width)
+        pooled = draft.conv(pooled, f"{stage}.conv", width, init=_INIT)
         x = draft.add(x, pooled, f"{stage}.sum")
     return x
 

@@ -86,6 +86,14 @@ def test_a_chain_of_poolings_reads_the_pooling_before_and_adds_to_the_sum() -> N
         assert by_name[f"refine{stride}.reduce"].inputs == (name,)
 
 
+def test_sums_without_batch_norms_begin_small() -> None:
+    layers = layers_of("lw-refinenet").layers
+    inner = [layer for layer in layers if layer.name.startswith("refine") and layer.kind == "conv"]
+    assert len(inner) == 4 + 3 + 4 * 4
+    assert {layer.options["init"] for layer in inner} == {"truncated_normal:0.01"}
+    assert not [layer for layer in layers if layer.part == "decoder" and "norm" in layer.kind]
+
+
 def test_a_step_of_the_unet_reads_both_sides() -> None:
     by_name = layers_of("unet-mnv2", width=8).by_name
     assert by_name["up16.concat"].inputs == ("up16.resize", "block_12_add")
