@@ -11,6 +11,7 @@ from array_record.python.array_record_data_source import ArrayRecordDataSource
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.joined_splits import parts
 from nas_tf.data.store import open_split
+from nas_tf.data.streams import without_autotuning
 from nas_tf.data.targets import TARGETS
 from nas_tf.errors import DataError
 from nas_tf.input_geometry import Resize, resized
@@ -141,7 +142,7 @@ class Examples:
             lambda index: self._parse(self._record(index)), num_parallel_calls=tf.data.AUTOTUNE
         )
         decoded, size = [], 0
-        for example in self.checked(stream.as_numpy_iterator()):
+        for example in self.checked(without_autotuning(stream).as_numpy_iterator()):
             size += sum(getattr(value, "nbytes", 0) for value in example.values())
             if size > limit:
                 return None

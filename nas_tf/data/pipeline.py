@@ -13,6 +13,7 @@ import tensorflow as tf
 from nas_tf.data.augment import augment
 from nas_tf.data.examples import Examples
 from nas_tf.data.info import DatasetInfo
+from nas_tf.data.streams import PREFETCHED, without_autotuning
 from nas_tf.data.targets import TARGETS
 from nas_tf.data.views import View
 from nas_tf.errors import DataError
@@ -119,11 +120,7 @@ def views(
 
     stream = tf.data.Dataset.range(first, count * len(indices))
     stream, keys = _mapped(stream, example, False), (target.key, *extras)
-    stream = _batched(stream, keys, examples.info, batch, drop_remainder=False)
-    # Releasing an autotuned stream took seconds in measurements, and its speed was the same.
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return stream.with_options(options)
+    return _batched(stream, keys, examples.info, batch, drop_remainder=False)
 
 
 def _indices(examples: Examples, subset: Sequence[int] | None) -> np.ndarray:
@@ -190,4 +187,4 @@ def _batched(
         stream = stream.padded_batch(
             batch, (image.shape, padding[0]), (None, padding[1]), drop_remainder=drop_remainder
         )
-    return stream.prefetch(tf.data.AUTOTUNE)
+    return without_autotuning(stream.prefetch(PREFETCHED))

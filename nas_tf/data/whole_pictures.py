@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from nas_tf.data.examples import Examples
+from nas_tf.data.streams import without_autotuning
 from nas_tf.input_geometry import InputGeometry
 from nas_tf.tasks.base import TargetSpec
 
@@ -63,7 +64,7 @@ class WholePictures:
             return self.geometry.cut(picture), target, tf.shape(picture)[:2]
 
         stream = tf.data.Dataset.from_tensor_slices(np.asarray(indices, np.int64))
-        stream = stream.map(cut, num_parallel_calls=_PARALLEL)
+        stream = without_autotuning(stream.map(cut, num_parallel_calls=_PARALLEL))
         return self.examples.checked(stream.as_numpy_iterator())
 
     def predictions(self, predict: Predict, batch: int) -> Iterator[PredictedPicture]:

@@ -21,6 +21,7 @@ from filelock import FileLock
 from tensorflow import keras
 
 from nas_tf import files
+from nas_tf.data.streams import PREFETCHED, without_autotuning
 from nas_tf.errors import ConfigError, DataError, EnvironmentFault
 from nas_tf.tasks.resolution import nearest
 from nas_tf.training.encoding import Encoder, Progress, Source, Stored, write_shards
@@ -288,7 +289,7 @@ class FeatureCache:
             return dict(zip(signature, arrays, strict=True))
 
         stream = tf.data.Dataset.from_tensor_slices(order.astype(np.int64)).batch(batch)
-        return stream.map(read).prefetch(2)
+        return without_autotuning(stream.map(read).prefetch(PREFETCHED))
 
 
 def _map(folder: Path, number: int, field: str) -> np.ndarray:

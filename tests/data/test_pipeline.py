@@ -130,6 +130,16 @@ def test_views_for_a_cache_have_a_fixed_order_from_any_row_on(shapes: Examples) 
     np.testing.assert_array_equal(both, np.concatenate([evaluated[0][0]] * 2))
 
 
+def test_no_stream_waits_at_its_end_for_a_thread_that_tunes_it(shapes: Examples) -> None:
+    """Such a thread sleeps for up to a minute, and the release of a stream waits for it."""
+    streams = (
+        training(shapes, LABEL, VIEW, batch=4, seed=1),
+        evaluation(shapes, LABEL, VIEW, batch=4),
+        views(shapes, LABEL, VIEW, batch=4, seed=1),
+    )
+    assert [stream.options().autotune.enabled for stream in streams] == [False] * 3
+
+
 def test_keypoints_come_with_what_their_score_needs(shapes: Examples) -> None:
     stream = evaluation(shapes, KEYPOINTS, UNCROPPED, batch=8, extras=("head_size", "area"))
     _, target = next(iter(stream))

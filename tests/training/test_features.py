@@ -106,6 +106,7 @@ def test_a_stream_starts_at_a_given_step(cache: FeatureCache) -> None:
     for expected, batch in zip(complete[3:], rest, strict=True):
         for field in cache.fields:
             np.testing.assert_array_equal(expected[field], batch[field])
+    assert not cache.epoch(batch=4, seed=3, epoch=2).options().autotune.enabled
     in_order = list(cache.in_order(batch=8))
     assert [len(batch["target"]) for batch in in_order] == [8, 8, 5]
     np.testing.assert_array_equal(in_order[0]["tap3"], cache.rows(range(8))["tap3"])
