@@ -260,6 +260,11 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         cell(*LAST_EPOCH, "epoch"),
         cell(*LAST_EPOCH, "minutes of training"),
     ],
+    "Any detector that a search may propose": lambda: [
+        *text("detector_codes.md", r"fpn: (\d+) of (\d+) passed"),
+        *text("detector_codes.md", r"head: (\d+) of (\d+) passed"),
+        *text("detector_codes.md", r"at width (\d+) for images of (\d+) pixels"),
+    ],
     "In int8 by LiteRT on one thread": lambda: [
         *(deployed(item, LITERT) for item in IN_ORDER),
         *(deployed(item, LITERT_2) for item in IN_ORDER),
