@@ -64,6 +64,11 @@ if TYPE_CHECKING:
     type=options.OUT_FOLDER,
     help="Folder of the run (default: runs/CONFIG-ORACLE).",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Make all checks, estimate time and disk space from a few steps, and search nothing.",
+)
 def command(
     config_name: str,
     overrides: tuple[str, ...],
@@ -75,6 +80,7 @@ def command(
     workers: int,
     resume: bool,
     out: Path | None,
+    dry_run: bool,
 ) -> None:
     """Search for the best networks on a data set; all results are saved in one folder.
 
@@ -84,6 +90,7 @@ def command(
     nas-tf search camvid_auxcell --oracle evolution search.oracle.population=16 --workers 2
     nas-tf search camvid_auxcell --warm-start runs/shapes_auxcell-ppo
     nas-tf search camvid_auxcell --resume
+    nas-tf search folder:fields --trials 50 --dry-run
     """
     given = options.given(
         **{
@@ -101,6 +108,9 @@ def command(
             f"--trials is {trials} and search.oracle is gradient, which trains one super-net, "
             "expected gradient.epochs=N, or another --oracle"
         )
+    if dry_run:
+        _print_estimate(config_name, settings, workers)
+        return
     name = f"{run_name(config_name)}-{chosen}"
     conduct(config_name, settings, out or Path("runs") / name, workers=workers, resume=resume)
 
@@ -112,8 +122,7 @@ def conduct(
     settings = list(overrides)
     role.check(workers)
     leads = not role.is_one_of_many()
-    if workers > 1 and not any(setting.startswith("threads=") for setting in settings):
-        settings.append(f"threads={max(1, (os.cpu_count() or 1) // workers)}")
+    settings += _threads(settings, workers)
     config = load(config_name, settings)
     if config.search.oracle_name == "gradient":
         _search_by_gradient(config, folder, resume=resume, is_alone=leads and workers == 1)
@@ -136,6 +145,26 @@ def conduct(
     if leads or (role.is_chief_by_hand() and (folder / filenames.RUN).exists()):
         _print_time(folder, config)
         _print_result(folder)
+
+
+def _threads(settings: Sequence[str], workers: int) -> list[str]:
+    """Returns the threads of each of several workers as an override, if none is given."""
+    if workers == 1 or any(setting.startswith("threads=") for setting in settings):
+        return []
+    return [f"threads={max(1, (os.cpu_count() or 1) // workers)}"]
+
+
+def _print_estimate(config_name: str, settings: Sequence[str], workers: int) -> None:
+    """Prints what a search would take."""
+    from nas_tf.jobs import estimates
+
+    config = load(config_name, [*settings, *_threads(settings, workers)])
+    with live.live_line(Console(stderr=True)) as line:
+        found = estimates.estimate(
+            config, on_candidate=lambda n: line.rows("candidates", n, estimates.MEASURED)
+        )
+    for text in tables.estimate_lines(found, workers):
+        click.echo(text)
 
 
 def _announcement(folder: Path, config: Config, resume: bool) -> str:

@@ -1,14 +1,18 @@
 """Tables and lines about trials, and the console on which they are printed."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
-from nas_tf.report.formatting import milliseconds, score
+from nas_tf.report.formatting import duration, milliseconds, score, significant
 from nas_tf.runs import TrialRecord
+
+if TYPE_CHECKING:
+    from nas_tf.jobs.estimates import Estimate
 
 _UNLIMITED_WIDTH = 4000
 
@@ -77,6 +81,32 @@ def line(trial: TrialRecord) -> str:
         f"{trial.params / 1e6:.2f} M parameters, {trial.madds / 1e9:.2f} B multiply-adds"
         f"{latency}, {trial.seconds:.0f} s"
     )
+
+
+def estimate_lines(found: "Estimate", workers: int) -> Iterator[str]:
+    """Yields the lines of a search's estimate."""
+    yield (
+        f"{found.trials} trials learn from {found.images} images and are scored on {found.scored}"
+    )
+    need, free = (size / 2**30 for size in (found.feature_bytes, found.free_bytes))
+    yield (
+        f"features: {significant(need, 2)} GiB, {significant(free, 2)} GiB are free; about "
+        f"{duration(found.feature_seconds)} to compute, once"
+    )
+    for name, seconds in (("stage one", found.stage_one), ("stage two", found.stage_two)):
+        if seconds:
+            among = f"{duration(min(seconds))} to {duration(max(seconds))}"
+            more = "" if name == "stage one" else " if the candidate passes the gate"
+            yield (
+                f"{name}: about {duration(median(seconds))} a candidate{more} ({among}, "
+                f"{len(seconds)} measured)"
+            )
+    least, most = found.seconds(workers)
+    by = f" by {workers} workers" if workers > 1 else ""
+    if found.stage_two:
+        yield f"in all{by}: about {duration(least)} if none passes, {duration(most)} if all do"
+    else:
+        yield f"in all{by}: about {duration(least)}"
 
 
 def _cell(value: Any) -> str:

@@ -1,6 +1,7 @@
 """``nas-tf search``: mistakes that it refuses before it starts, and its help."""
 
 import math
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -139,6 +140,24 @@ def test_a_search_ends_by_the_clock_and_continues(
     assert done.returncode == 0, done.stderr
     assert "the time is up" not in done.stderr
     assert len(Run(tmp_path / "run").trials) == 2
+
+
+@pytest.mark.slow
+def test_a_dry_run_prints_what_a_search_takes_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_TF_CACHE", str(few_scenes()))
+    (tmp_path / "small.yaml").write_text(SMALL)
+    given = ("small.yaml", "--trials", "9", "--workers", "2", "--out", "run", "--dry-run")
+    done = search(*given, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    size, features, first, second, last = done.stdout.splitlines()
+    assert size == "9 trials learn from 180 images and are scored on 20"
+    assert re.match(r"features: 0\.0\d+ GiB, [\d.,]+ GiB are free; about \d+ s to ", features)
+    assert re.match(r"stage one: about \d+ s a candidate \(\d+ s to \d+ s, 3 measured\)", first)
+    assert re.match(r"stage two: about \d+ s a candidate if the candidate passes the", second)
+    assert re.match(r"in all by 2 workers: about \d+ (s|min) if none passes, \d+ (s|min)", last)
+    assert [each.name for each in tmp_path.iterdir()] == ["small.yaml"]
 
 
 @pytest.mark.parametrize("given", ["8", "0h", "h", "2d", "1m1h", ""])
