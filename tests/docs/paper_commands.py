@@ -72,7 +72,7 @@ def _commands(part: str) -> Iterator[Command]:
         if entry.startswith("# "):
             row = entry.removeprefix("# ").partition(":")[0]
             continue
-        words = shlex.split(entry.removeprefix("$ ").replace("\\\n", " "))
+        words = [word for word in shlex.split(entry.removeprefix("$ ")) if word != "\n"]
         for word in words:
             if inner := WITHIN.fullmatch(word):
                 yield Command(row, tuple(shlex.split(inner[1])))
