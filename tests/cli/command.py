@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -69,6 +70,17 @@ def invoke(*arguments: str) -> str:
     if done.exception is not None:
         raise done.exception
     return done.output
+
+
+def parsed(*arguments: str) -> click.Context:
+    """Returns the context of a command, whose arguments were read and which was not run."""
+    command, rest = cli.nas_tf, list(arguments)
+    context = click.Context(command, info_name="nas-tf")
+    while True:
+        name, command, rest = command.resolve_command(context, rest)
+        if not isinstance(command, click.Group):
+            return command.make_context(name, rest, parent=context)
+        context = click.Context(command, info_name=name, parent=context)
 
 
 def nas_tf_process(*arguments: str, cwd: Path, **options: object) -> subprocess.CompletedProcess:
