@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 
 from nas_tf import files, networks, quiet, spaces
-from nas_tf.cli import options
+from nas_tf.cli import completion, options
 from nas_tf.errors import ConfigError
 from nas_tf.networks.encoders import Encoder
 
 
 @click.command("build")
-@click.argument("genotype", metavar="GENOTYPE")
+@click.argument("genotype", metavar="GENOTYPE", shell_complete=completion.genotypes)
 @options.SPACE
 @options.WIDTH
 @options.SEP_REPEATS

@@ -9,7 +9,7 @@ import yaml
 from rich.table import Table
 
 from nas_tf import config
-from nas_tf.cli import options, tables
+from nas_tf.cli import completion, options, tables
 from nas_tf.config.load import source_text
 from nas_tf.errors import ConfigError
 
@@ -51,7 +51,7 @@ def _description(text: str) -> str:
 
 
 @command.command("show")
-@click.argument("name", metavar="NAME|FILE|folder:DIR")
+@click.argument("name", metavar="NAME|FILE|folder:DIR", shell_complete=completion.configurations)
 @options.OVERRIDES
 @click.option("--source", is_flag=True, help="Print the file itself, with its comments.")
 def show(name: str, overrides: tuple[str, ...], source: bool) -> None:

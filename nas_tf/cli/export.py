@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from nas_tf.cli import options, tables, timing
+from nas_tf.cli import completion, options, tables, timing
 from nas_tf.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _THREADS, _ROUNDS = (1, 2), 3
 
 
 @click.command("export")
-@click.argument("source", metavar="RUN|GENOTYPE")
+@click.argument("source", metavar="RUN|GENOTYPE", shell_complete=completion.genotypes)
 @options.OVERRIDES
 @click.option(
     "--to",

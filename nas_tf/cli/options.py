@@ -11,8 +11,10 @@ from typing import Any
 
 import click
 import yaml
+from click.shell_completion import CompletionItem
 
 from nas_tf import spaces
+from nas_tf.cli import completion
 from nas_tf.errors import ConfigError, DataError, NasTfError
 from nas_tf.genotype import Genotype
 from nas_tf.networks import encoders
@@ -89,6 +91,10 @@ class RunType(click.ParamType):
         """Returns the run, after its genotypes were checked."""
         return open_run(Path(value))
 
+    def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> list[CompletionItem]:
+        """Completes a folder."""
+        return [CompletionItem(incomplete, type="dir")]
+
 
 def open_run(folder: Path) -> Run:
     """Opens a run; raises DataError if a trial's genotype is damaged, before anything is drawn."""
@@ -152,6 +158,7 @@ CONFIG = click.option(
     "config_name",
     required=True,
     metavar="NAME|FILE|folder:DIR",
+    shell_complete=completion.configurations,
     help="A shipped configuration, a YAML file, or a folder with your own data.",
 )
 ROWS = click.option(
@@ -162,7 +169,9 @@ ROWS = click.option(
     show_default=True,
     help="File of the rows; - is standard input.",
 )
-OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+OVERRIDES = click.argument(
+    "overrides", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=completion.keys
+)
 
 
 @contextmanager

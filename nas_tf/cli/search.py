@@ -15,7 +15,7 @@ import msgspec
 from rich.console import Console
 
 from nas_tf import files
-from nas_tf.cli import live, options, role, tables
+from nas_tf.cli import completion, live, options, role, tables
 from nas_tf.cli.live import bars
 from nas_tf.config import load, resumed
 from nas_tf.config.conflicts import KERASTUNERS_OWN
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 
 @click.command("search")
-@click.argument("config_name", metavar="NAME|FILE|folder:DIR")
+@click.argument(
+    "config_name", metavar="NAME|FILE|folder:DIR", shell_complete=completion.configurations
+)
 @options.OVERRIDES
 @click.option(
     "--space",

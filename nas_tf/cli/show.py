@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nas_tf import networks, spaces
-from nas_tf.cli import options, tables
+from nas_tf.cli import completion, options, tables
 from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
 from nas_tf.jobs import trials
@@ -21,7 +21,7 @@ from nas_tf.spaces import Published, SearchSpace
 
 
 @click.command("show")
-@click.argument("genotype", metavar="GENOTYPE|RUN")
+@click.argument("genotype", metavar="GENOTYPE|RUN", shell_complete=completion.genotypes)
 @click.option("--trial", metavar="ID", help="Trial of RUN (default: the best).")
 @options.SPACE
 @options.WIDTH

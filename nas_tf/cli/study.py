@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from nas_tf.cli import options, tables
+from nas_tf.cli import completion, options, tables
 from nas_tf.config import load
 from nas_tf.config.paths import run_name
 from nas_tf.errors import ConfigError
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 @click.command("study")
-@click.argument("config_name", metavar="NAME|FILE|folder:DIR")
+@click.argument(
+    "config_name", metavar="NAME|FILE|folder:DIR", shell_complete=completion.configurations
+)
 @options.OVERRIDES
 @click.option(
     "--try",

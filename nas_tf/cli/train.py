@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from nas_tf import spaces
-from nas_tf.cli import options, tables
+from nas_tf.cli import completion, options, tables
 from nas_tf.cli.live import Line, live_line
 from nas_tf.config import Config
 from nas_tf.genotype import Genotype
@@ -17,7 +17,7 @@ from nas_tf.runs import filenames
 
 
 @click.command("train")
-@click.argument("genotype", metavar="GENOTYPE")
+@click.argument("genotype", metavar="GENOTYPE", shell_complete=completion.genotypes)
 @options.CONFIG
 @options.OVERRIDES
 @click.option(

@@ -6,13 +6,13 @@ import click
 from rich.console import Console
 
 from nas_tf import files, spaces
-from nas_tf.cli import options, tables
+from nas_tf.cli import completion, options, tables
 from nas_tf.report.formatting import milliseconds, score
 from nas_tf.runs import TrialRecord, record
 
 
 @click.command("trial")
-@click.argument("genotype", metavar="GENOTYPE")
+@click.argument("genotype", metavar="GENOTYPE", shell_complete=completion.genotypes)
 @options.CONFIG
 @options.OVERRIDES
 @click.option("--out", type=options.OUT_FILE, help="JSON file of the trial.")
