@@ -208,8 +208,10 @@ def _genotype(network: Trained) -> str:
     full = config.full_training.stages[0]
     genotype = network.found.genotype
     names = {entry.genotype: name for name, entry in PUBLISHED.items()}
+    towers = config.network.head_width
     return (
         f"`{names.get(genotype, genotype)}`, width {config.network.width or 'as published'}, "
+        f"{'' if towers is None else f'towers {towers}, '}"
         f"batch {full.batch}, encoder {full.encoder.kind} {full.encoder.learning_rate:g}, decoder "
         f"{full.decoder.kind} {full.decoder.learning_rate:g}, {full.schedule.kind} schedule, "
         f"losses at {config.full_training.loss_at}, seed {config.seed}"
