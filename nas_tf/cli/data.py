@@ -61,7 +61,7 @@ def list_datasets() -> None:
             name,
             " ".join(info.targets),
             str(len(info.classes) or "–"),
-            " ".join(f"{split} {count}" for split, count in splits.items()),
+            " ".join(f"{split} {count or ''}".strip() for split, count in splits.items()),
             "ready" if ready else "source found" if has_source else "not prepared",
         )
     tables.console().print(table)

@@ -56,6 +56,12 @@ def conflicts(config: Config) -> Iterator[Conflict]:
             if (optimiser := getattr(stage, part, None)) is not None:
                 yield from _of_an_optimiser(f"{path}.{part}", optimiser)
         yield from _of_a_crop(f"{path}.crop", stage.crop, spaces.get(config.space))
+    full = config.full_training
+    if full.frozen_auxiliary_weight is not None and not full.freeze_batch_norm:
+        yield Conflict(
+            "full_training.frozen_auxiliary_weight",
+            "null, as full_training.freeze_batch_norm is false, or that to be true",
+        )
     yield from _of_the_noise(config)
     yield from _of_the_view(config)
     yield from _of_the_scales(config)

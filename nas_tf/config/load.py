@@ -281,7 +281,7 @@ class _Reading:
         if struct and not isinstance(inner, struct):
             self._forget(path)
             inner = self._section(EMPTY, struct, None, path)
-        if not isinstance(inner, Section) and not entries_of(hint):
+        if not isinstance(inner, Section) and not (entries_of(hint) and inner):
             raise _refused(f"{self._source.name}: {path} has no keys, expected {accepted(hint)}")
         return inner
 

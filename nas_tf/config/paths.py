@@ -50,7 +50,12 @@ def _changed(config: Config, change: Callable[[str], str]) -> Config:
     weights = network.weights if network.weights in _SHIPPED_WEIGHTS else path(network.weights)
     latency = search.latency if search.latency == _TIMED_HERE else path(search.latency)
     stages = tuple(
-        structs.replace(stage, data=data(stage.data)) for stage in config.full_training.stages
+        structs.replace(
+            stage,
+            data=data(stage.data),
+            joined=tuple(structs.replace(more, data=data(more.data)) for more in stage.joined),
+        )
+        for stage in config.full_training.stages
     )
     return structs.replace(
         config,

@@ -321,13 +321,24 @@ class Limits(Section):
     failure_score: Part = 0.0
 
 
+class Joined(Section):
+    """Further pictures of a stage of full training: those of a split of a data set."""
+
+    data: str
+    split: str = "train"
+
+
 class FullStage(Section):
-    """One stage of full training; ``data`` defaults to the configuration's training split."""
+    """One stage of full training; ``data`` defaults to the configuration's training split.
+
+    The pictures of ``joined`` are added to it, and are seen in the same view.
+    """
 
     epochs: Count
     batch: Count = 8
     data: str | None = None
     split: str | None = None
+    joined: tuple[Joined, ...] = ()
     crop: Size | None = None
     encoder: Optimiser = Optimiser(kind="sgd", learning_rate=1e-3, clip=None)
     decoder: Optimiser = Optimiser(kind="adam", learning_rate=3e-3, clip=None)
@@ -339,11 +350,13 @@ class Full(Section):
     """Full training: its stages, and the options of all of them.
 
     ``freeze_batch_norm`` fixes statistics and halves learning rates half-way through the last
+    stage; ``frozen_auxiliary_weight`` is the auxiliary weight from there on, null for that of the
     stage. ``loss_at`` selects the resolution at which the loss is computed.
     """
 
     stages: Annotated[tuple[FullStage, ...], Meta(min_length=1)]
     freeze_batch_norm: bool = False
+    frozen_auxiliary_weight: NotNegative | None = None
     polyak: Share | None = None
     loss_at: Literal["target", "logits"] = "logits"
     validate_every: Count = 1

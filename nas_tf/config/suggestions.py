@@ -30,6 +30,8 @@ def section_of(hint: Any) -> type[Section] | None:
     """Returns the section type that a key may hold, if any."""
     if hint in BASES:
         return BASES[hint]
+    if get_origin(hint) is tuple:
+        return None
     kinds = [kind for kind in (hint, *get_args(hint)) if isinstance(kind, type)]
     return next((kind for kind in kinds if issubclass(kind, Section)), None)
 

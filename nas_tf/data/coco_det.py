@@ -1,5 +1,7 @@
 """Reads COCO 2017 for detection: boxes of 80 classes."""
 
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -37,6 +39,38 @@ INFO = DatasetInfo(
 )
 
 
+@dataclass(frozen=True)
+class CocoSplit:
+    """The annotation file of a split, the folder of its pictures, and the names of categories."""
+
+    file: CocoFile
+    folder: Path
+    categories: Mapping[int, str]
+
+    def items(self, names: Iterable[str], load: Callable[..., Example]) -> list[Item]:
+        """Returns items of pictures; ``load`` is called with the picture, the file and a name."""
+        paths = {name: self.folder / self.file.images[name].file_name for name in names}
+        return [
+            Item(name, partial(load, path, self.file, name), path) for name, path in paths.items()
+        ]
+
+
+def read_split(source: Path, split: str) -> CocoSplit | None:
+    """Reads the objects of a split of COCO 2017; returns None if the file is absent."""
+    listing = source / "annotations" / f"instances_{split}2017.json"
+    if not listing.exists():
+        return None
+    coco = read_coco(listing)
+    categories = {category.id: category.name for category in coco.categories}
+    if set(categories.values()) != set(INFO.classes):
+        raise DataError(
+            f"{listing} has other categories than COCO's 80, such as "
+            f"{sorted(set(categories.values()) ^ set(INFO.classes))[0][:40]!r}; extract it again, "
+            "or describe the folder by a dataset.yaml"
+        )
+    return CocoSplit(coco, source / f"{split}2017", categories)
+
+
 class CocoDet(DenseBuilder):
     """Reads all pictures with their boxes; leaves out crowds, which stand for many objects."""
 
@@ -46,29 +80,13 @@ class CocoDet(DenseBuilder):
     @classmethod
     def items(cls, source: Path, split: str) -> list[Item] | None:
         """Returns the pictures of an annotation file, None if there is none."""
-        listing = source / "annotations" / f"instances_{split}2017.json"
-        if not listing.exists():
+        found = read_split(source, split)
+        if found is None:
             return None
-        coco = read_coco(listing)
-        labels = {category.id: category.name for category in coco.categories}
-        if set(labels.values()) != set(INFO.classes):
-            raise DataError(
-                f"{listing} has other categories than COCO's 80, such as "
-                f"{sorted(set(labels.values()) ^ set(INFO.classes))[0][:40]!r}; extract it again, "
-                "or describe the folder by a dataset.yaml"
-            )
-        index = {key: INFO.classes.index(name) for key, name in labels.items()}
-        folder = source / f"{split}2017"
-        return [
-            _item(folder / image.file_name, coco, name, index)
-            for name, image in coco.images.items()
-        ]
+        index = {key: INFO.classes.index(name) for key, name in found.categories.items()}
+        return found.items(found.file.images, partial(_load, index))
 
 
-def _item(image: Path, coco: CocoFile, name: str, index: dict[int, int]) -> Item:
-    return Item(name, partial(_load, image, coco, name, index), image)
-
-
-def _load(image: Path, coco: CocoFile, name: str, index: dict[int, int]) -> Example:
+def _load(index: Mapping[int, int], image: Path, coco: CocoFile, name: str) -> Example:
     pixels = read_image(image, upright=False)
     return {"image": pixels, "boxes": coco.boxes(name, pixels.shape[:2], index)}

@@ -1,7 +1,7 @@
 """Reads a COCO annotation file: masks from outlines, boxes, and a person for each picture."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -113,6 +113,17 @@ class CocoFile:
             if any(person.has_joints for person in self.annotations.get(image.id, ()))
         ]
 
+    def pictures_with_outlines(self, categories: Collection[int]) -> list[str]:
+        """Returns the names of the pictures on which a single object of a category is outlined."""
+        return [
+            name
+            for name, image in self.images.items()
+            if any(
+                item.is_outlined and not item.iscrowd and item.category_id in categories
+                for item in self.annotations.get(image.id, ())
+            )
+        ]
+
     @property
     def has_outlines(self) -> bool:
         """True if an object is outlined."""
@@ -131,7 +142,7 @@ class CocoFile:
     ) -> np.ndarray:
         """Returns the class of every pixel: 0 is no object, crowds are ignored, small ones win."""
         mask = np.zeros(size, np.uint8)
-        objects = self._annotated(name, size)
+        objects = self._objects(name, size)
         for item in sorted(objects, key=lambda item: (not item.iscrowd, -item.size)):
             label = labels.get(item.category_id, 0)
             if item.is_outlined and label:
@@ -141,13 +152,8 @@ class CocoFile:
 
     def boxes(self, name: str, size: tuple[int, int], labels: Mapping[int, int]) -> np.ndarray:
         """Returns the boxes [boxes, 5] of a picture, crowds left out: x1, y1, x2, y2, class."""
-        rows, known = [], {category.id for category in self.categories}
-        for item in self._annotated(name, size):
-            if item.category_id not in known:
-                raise DataError(
-                    f"an object of {name} in {self.path} is of category {item.category_id}, "
-                    "expected an id of categories"
-                )
+        rows = []
+        for item in self._objects(name, size):
             if item.iscrowd or item.category_id not in labels:
                 continue
             if len(item.bbox or ()) != 4 or not all(map(math.isfinite, item.bbox or ())):
@@ -184,6 +190,17 @@ class CocoFile:
         if 0 < person.size < math.inf:
             return points, person.size
         return points, float(np.prod(np.ptp(present, 0) + 1))
+
+    def _objects(self, name: str, size: tuple[int, int]) -> Sequence[_Annotation]:
+        """Returns a picture's annotations; raises if one of them is of an unknown category."""
+        objects, known = self._annotated(name, size), {entry.id for entry in self.categories}
+        for item in objects:
+            if item.category_id not in known:
+                raise DataError(
+                    f"an object of {name} in {self.path} is of category {item.category_id}, "
+                    "expected an id of categories"
+                )
+        return objects
 
     def _annotated(self, name: str, size: tuple[int, int]) -> Sequence[_Annotation]:
         """Returns a picture's annotations; raises if the file has another (height, width)."""

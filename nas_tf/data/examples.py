@@ -1,7 +1,9 @@
 """Reads prepared examples in any order, inside the graph, and caches them if memory allows."""
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import accumulate
 from typing import TypeVar
 
 import tensorflow as tf
@@ -70,6 +72,11 @@ class Examples:
     def __len__(self) -> int:
         """Returns the number of examples."""
         return len(self._records)
+
+    @property
+    def parts(self) -> set[str]:
+        """The keys of an example."""
+        return set(self._signature)
 
     @property
     def cached(self) -> bool:
@@ -148,6 +155,51 @@ class Examples:
                 return None
             decoded.append([example[key] for key in self._signature])
         return decoded
+
+
+class JoinedExamples:
+    """The examples of several prepared splits, one after the other.
+
+    An example has what all of the splits have; ``info`` is that of the first.
+    """
+
+    def __init__(self, members: Sequence[Examples]) -> None:
+        self._members = members
+        self._starts = list(accumulate(map(len, members), initial=0))
+        self._keys = set.intersection(*(member.parts for member in members))
+        self.split = " and ".join(f"{member.split} of {member.info.name}" for member in members)
+        most = max(member.info.most_boxes for member in members)
+        self.info: DatasetInfo = replace(members[0].info, most_boxes=most)
+
+    def __len__(self) -> int:
+        """Returns the number of examples."""
+        return self._starts[-1]
+
+    def get(self, index: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the example dictionary at an index; usable inside a tf.function."""
+
+        def reader(member: Examples, start: int) -> Callable[[], dict[str, tf.Tensor]]:
+            def read() -> dict[str, tf.Tensor]:
+                example = member.get(index - start)
+                return {key: example[key] for key in sorted(self._keys)}
+
+            return read
+
+        ends = tf.constant(self._starts[1:], index.dtype)
+        number = tf.reduce_sum(tf.cast(index >= ends, tf.int32))
+        return tf.switch_case(
+            number,
+            [
+                reader(member, start)
+                for member, start in zip(self._members, self._starts, strict=False)
+            ],
+        )
+
+    def checked(self, stream: Iterable[Batch]) -> Iterator[Batch]:
+        """Yields from a stream over these examples; a damaged record raises a DataError."""
+        for member in self._members:
+            stream = member.checked(stream)
+        yield from stream
 
 
 def resize_example(example: dict[str, tf.Tensor], rule: Resize) -> dict[str, tf.Tensor]:

@@ -16,7 +16,8 @@ from nas_tf.errors import DataError
 IMAGE_SUFFIXES = pictures.SUFFIXES
 _INDEX_MODES = ("L", "P", "I", "I;16", "1")
 _LONGEST_LIST = 1 << 28
-_DEPTH_MODES = ("I;16", "I;16B", "I", "F", "L")
+_DEEP_MODES = ("I;16", "I;16B", "I")
+_DEPTH_MODES = (*_DEEP_MODES, "F", "L")
 
 
 def read_image(path: Path, *, upright: bool = True) -> np.ndarray:
@@ -50,10 +51,13 @@ def read_label(path: Path, *, coloured: bool = False) -> np.ndarray:
     return np.asarray(picture).astype(np.int32)
 
 
-def read_depth(path: Path, unit: float) -> np.ndarray:
-    """Returns metres as float32 [H, W] from steps of ``unit`` metres; 0 is unknown."""
+def read_depth(path: Path, unit: float, *, deep: bool = False) -> np.ndarray:
+    """Returns metres as float32 [H, W] from steps of ``unit`` metres; 0 is unknown.
+
+    If ``deep``, the file must have 16 bits: 8 hold no depth in so small a unit.
+    """
     picture = _open(path, "depth map")
-    if picture.mode not in _DEPTH_MODES:
+    if picture.mode not in (_DEEP_MODES if deep else _DEPTH_MODES):
         raise DataError(
             f"depth map {path} has mode {picture.mode}: "
             "one channel of 16 bits is accepted, as in a 16-bit PNG; convert it"

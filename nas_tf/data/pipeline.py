@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from nas_tf.data.augment import augment
-from nas_tf.data.examples import Examples
+from nas_tf.data.examples import Examples, JoinedExamples
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.streams import PREFETCHED, without_autotuning
 from nas_tf.data.targets import TARGETS
@@ -32,7 +32,7 @@ def steps_per_epoch(count: int, batch: int) -> int:
 
 
 def training(
-    examples: Examples,
+    examples: Examples | JoinedExamples,
     target: TargetSpec,
     view: View,
     *,
@@ -123,7 +123,7 @@ def views(
     return _batched(stream, keys, examples.info, batch, drop_remainder=False)
 
 
-def _indices(examples: Examples, subset: Sequence[int] | None) -> np.ndarray:
+def _indices(examples: Examples | JoinedExamples, subset: Sequence[int] | None) -> np.ndarray:
     """Returns the indices to use; raises here, not in the graph, if one does not exist."""
     indices = np.arange(len(examples)) if subset is None else np.asarray(subset, np.int64)
     if not len(indices) or indices.min() < 0 or indices.max() >= len(examples):
@@ -135,7 +135,7 @@ def _indices(examples: Examples, subset: Sequence[int] | None) -> np.ndarray:
 
 
 def _input_and_target(
-    examples: Examples,
+    examples: Examples | JoinedExamples,
     index: tf.Tensor,
     target: TargetSpec,
     view: View,

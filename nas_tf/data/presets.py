@@ -48,6 +48,7 @@ _PRESETS: dict[str, dict[str, View]] = {
     "shapes": _SHAPES,
     "shapes_boxes": _SHAPES,
     "voc2012_seg": _VOC,
+    "coco_voc_seg": _VOC,
     "person_part": _VOC,
     "camvid": {
         "stage_one": _CAMVID_SEARCH,

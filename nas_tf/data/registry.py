@@ -7,6 +7,7 @@ from nas_tf.data.camvid import Camvid
 from nas_tf.data.cityscapes_seg import CityscapesSeg
 from nas_tf.data.coco_det import CocoDet
 from nas_tf.data.coco_keypoints import CocoKeypoints
+from nas_tf.data.coco_voc_seg import CocoVocSeg
 from nas_tf.data.folder import PREFIX, folder_builder
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.mpii_pose import MpiiPose
@@ -18,7 +19,7 @@ from nas_tf.data.voc_det import Voc2007Det, Voc2012Det
 from nas_tf.errors import DataError, did_you_mean
 
 _BUILDERS: tuple[type[DenseBuilder], ...] = (
-    *(Shapes, Camvid, Voc2012Seg, CityscapesSeg, PersonPart),
+    *(Shapes, Camvid, Voc2012Seg, CocoVocSeg, CityscapesSeg, PersonPart),
     *(Nyuv2Depth, CocoKeypoints, MpiiPose),
     *(ShapesBoxes, Bccd, Voc2007Det, Voc2012Det, CocoDet),
     *(ShapesClean, Bsd500, Set12, Bsd68),

@@ -13,7 +13,7 @@ from nas_tf.config.schema import Config, FullStage
 from nas_tf.config.section import Section
 from nas_tf.data.degradations import Degradation, Downscale, Jpeg, Missing, Noise, Rain
 from nas_tf.data.degraded_pictures import DegradedPictures
-from nas_tf.data.examples import Examples
+from nas_tf.data.examples import Examples, JoinedExamples
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.meta_split import meta_split, part_of
 from nas_tf.data.presets import is_preset, preset
@@ -272,7 +272,14 @@ def training_examples(config: Config) -> Examples:
     return Examples(config.data.name, config.data.train_split, resize=resize_of(config))
 
 
-def stage_examples(config: Config, stage: FullStage) -> Examples:
-    """Returns the examples of a stage, from its own data or the configuration's, resized."""
-    name, split = stage.data or config.data.name, stage.split or config.data.train_split
-    return Examples(name, split, resize=resize_of(config))
+def stage_splits(config: Config, stage: FullStage) -> list[tuple[str, str]]:
+    """Returns data sets and splits of a stage: its own or the configuration's, then the joined."""
+    own = stage.data or config.data.name, stage.split or config.data.train_split
+    return [own, *((more.data, more.split) for more in stage.joined)]
+
+
+def stage_examples(config: Config, stage: FullStage) -> Examples | JoinedExamples:
+    """Returns the examples of a stage, resized."""
+    splits, rule = stage_splits(config, stage), resize_of(config)
+    members = [Examples(name, split, resize=rule) for name, split in splits]
+    return members[0] if len(members) == 1 else JoinedExamples(members)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from nas_tf.config.schema import Full, FullStage
 from nas_tf.data import pipeline
-from nas_tf.data.examples import Examples
+from nas_tf.data.examples import Examples, JoinedExamples
 from nas_tf.data.views import View
 from nas_tf.networks.arrays import PartLayout, layouts
 from nas_tf.networks.blueprint import Blueprint
@@ -30,7 +30,7 @@ _MOMENTUM = 0.97
 class StageData:
     """The examples of a stage, and the view that it takes of them."""
 
-    examples: Examples
+    examples: Examples | JoinedExamples
     view: View
 
 
@@ -177,12 +177,12 @@ class FullTraining:
         )
 
     def _start_stage(self, number: int, state: State) -> None:
-        self._stage, train = number, self._recipe(self._full.stages[number])
+        self._stage = number
         with self._strategy.scope():
             self._learner = Learner(
                 self._blueprints[number],
                 self._task,
-                {"train": train, "frozen": replace(train, normalising=frozenset())},
+                self._recipes(self._full.stages[number]),
                 state,
                 self.parts,
                 precision=self._precision,
@@ -210,8 +210,8 @@ class FullTraining:
         stream = stream.map(lambda images, target: (images, self._task.encode(target, crop)))
         return self._strategy.experimental_distribute_dataset(stream)
 
-    def _recipe(self, stage: FullStage) -> Recipe:
-        return Recipe(
+    def _recipes(self, stage: FullStage) -> dict[str, Recipe]:
+        train = Recipe(
             optimisers={part: getattr(stage, part) for part in self.parts},
             normalising=frozenset(self.parts),
             momentum=_MOMENTUM,
@@ -219,6 +219,13 @@ class FullTraining:
             auxiliary_weight=stage.auxiliary_weight,
             loss_at=self._full.loss_at,
         )
+        weight = self._full.frozen_auxiliary_weight
+        frozen = replace(
+            train,
+            normalising=frozenset(),
+            auxiliary_weight=stage.auxiliary_weight if weight is None else weight,
+        )
+        return {"train": train, "frozen": frozen}
 
     def _is_frozen(self, number: int, epoch: int, step: int) -> bool:
         """Returns True in the second half of the last stage (CVPR 2019, section 5.1)."""

@@ -4,6 +4,7 @@ Conflicts within a configuration are refused when it is read (``config.conflicts
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -90,31 +91,54 @@ def before_training(config: Config) -> None:
         )
     for number, stage in enumerate(config.full_training.stages):
         key = f"full_training.stages.{number}"
-        own = dataset_info(stage.data or data.name)
-        _check_agreement(f"{key}.data", own, config)
-        split = "data.train_split" if stage.split is None else f"{key}.split"
-        _check_split(split, stage.split or data.train_split, own)
-        _check_crop(f"{key}.crop", stage.crop or data.view.crop, own.name)
+        for source in _sources(config, number):
+            own = dataset_info(source.name)
+            _check_agreement(f"{source.key}.data", own, config)
+            _check_split(source.split_key, source.split, own)
+        _check_crop(f"{key}.crop", stage.crop or data.view.crop, stage.data or info.name)
     _check_scales(config)
     count(data.name, data.val_split)
     _check_boxes(config, data.name, data.val_split)
     for number, stage in enumerate(config.full_training.stages):
-        key, name = f"full_training.stages.{number}", stage.data or data.name
-        split = stage.split or data.train_split
-        _check_boxes(config, name, split)
-        steps = _steps(f"{key}.batch", stage.batch, count(name, split), f"{split} of {name}")
+        key, splits = f"full_training.stages.{number}", from_config.stage_splits(config, stage)
+        for name, split in splits:
+            _check_boxes(config, name, split)
+        total = sum(count(name, split) for name, split in splits)
+        words = " with ".join(f"{split} of {name}" for name, split in splits)
+        steps = _steps(f"{key}.batch", stage.batch, total, words)
         _check_warmup(f"{key}.schedule", stage.schedule, stage.epochs * steps)
 
 
 def trained_on(config: Config, split: str) -> str | None:
     """Returns in words which pictures of a split full training has; None if it has none."""
-    data = config.data
-    for number, stage in enumerate(config.full_training.stages):
-        key = "data.train_split" if stage.split is None else f"full_training.stages.{number}.split"
-        wanted = stage.split or data.train_split
-        if stage.data in (None, data.name) and overlap(wanted, split):
-            return f"{key} is {wanted}, which has pictures of it"
+    for number in range(len(config.full_training.stages)):
+        for source in _sources(config, number):
+            if source.name == config.data.name and overlap(source.split, split):
+                return f"{source.split_key} is {source.split}, which has pictures of it"
     return None
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A split of a data set that a stage of full training reads, with the keys that name it."""
+
+    key: str
+    split_key: str
+    name: str
+    split: str
+
+
+def _sources(config: Config, number: int) -> list[_Source]:
+    """Returns what a stage of full training reads: its own split, then the joined."""
+    stage, key = config.full_training.stages[number], f"full_training.stages.{number}"
+    keys = [key, *(f"{key}.joined.{place}" for place in range(len(stage.joined)))]
+    split_keys = [f"{own}.split" for own in keys]
+    if stage.split is None:
+        split_keys[0] = "data.train_split"
+    splits = from_config.stage_splits(config, stage)
+    return [
+        _Source(*keys_of, *split) for *keys_of, split in zip(keys, split_keys, splits, strict=True)
+    ]
 
 
 def _target(config: Config) -> Task:

@@ -76,6 +76,7 @@ def test_from_files_to_a_picture(camvid: Path, tmp_path: Path) -> None:
         in listed.stdout
     )
     assert "\ncamvid: copy train.txt," in listed.stdout
+    assert "coco_voc_seg    label                  21       train val  " in listed.stdout
 
     checked = nas_tf("check", "camvid", "--source", str(camvid), cwd=tmp_path)
     assert (checked.returncode, checked.stderr) == (0, "")

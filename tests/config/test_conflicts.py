@@ -87,6 +87,11 @@ def read(source: str | Path, overrides: list[str]) -> tuple[Config | None, str]:
             "expected 1, as full_training.stages.0.schedule.kind is step, or that to be poly",
         ),
         (
+            ["full_training.frozen_auxiliary_weight=0.1"],
+            "full_training.frozen_auxiliary_weight=0.1: "
+            "expected null, as full_training.freeze_batch_norm is false, or that to be true",
+        ),
+        (
             ["stage_two.decoder.momentum=0.5"],
             "stage_two.decoder.momentum=0.5: "
             "expected 0.9, as stage_two.decoder.kind is adam, or that to be sgd",

@@ -61,7 +61,17 @@ def test_the_papers_recipes() -> None:
     assert dpc.stage_one.schedule == schema.Schedule(kind="poly", power=0.9)
     voc = config.load("voc_auxcell")
     assert (voc.stage_one.batch, voc.stage_two.batch) == (64, 32)
-    assert [stage.encoder.kind for stage in voc.full_training.stages] == ["sgd", "sgd"]
+    stages, full = voc.full_training.stages, voc.full_training
+    assert [(stage.epochs, stage.batch) for stage in stages] == [(30, 64), (50, 64), (100, 64)]
+    assert [stage.joined for stage in stages] == [(schema.Joined(data="coco_voc_seg"),), (), ()]
+    assert [stage.split or voc.data.train_split for stage in stages] == [
+        *("trainaug", "trainaug", "train")
+    ]
+    assert [stage.encoder.kind for stage in stages] == ["sgd"] * 3
+    assert [stage.encoder.learning_rate for stage in stages] == [1e-3, 5e-4, 2.5e-4]
+    assert [stage.decoder.learning_rate for stage in stages] == [3e-3, 1.5e-3, 7.5e-4]
+    assert [stage.auxiliary_weight for stage in stages] == [0.3, 0.25, 0.2]
+    assert (full.freeze_batch_norm, full.frozen_auxiliary_weight) == (True, 0.15)
     assert voc.task == schema.Task(background="background")
 
 

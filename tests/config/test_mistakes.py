@@ -10,7 +10,7 @@ from nas_tf.errors import ConfigError
 SMALL = "space: auxcell\ndata: {name: camvid}\n"
 SHIPPED = ", ".join(config.names())
 OPTIMISER = "kind, learning_rate, momentum, beta_2, epsilon, weight_decay, clip"
-STAGE = "epochs, batch, data, split, crop, encoder, decoder, schedule, auxiliary_weight"
+STAGE = "epochs, batch, data, split, joined, crop, encoder, decoder, schedule, auxiliary_weight"
 
 
 def refused(source: str | Path, *overrides: str) -> str:
@@ -199,6 +199,21 @@ def test_a_mistake_in_a_file_is_one_line(write, text: str | bytes, line: str) ->
             ["full_training.stages.1.epochs=3"],
             "override full_training.stages.1.epochs=3: key full_training.stages.1 is unknown, "
             "expected 0",
+        ),
+        (
+            ["full_training.stages.0.joined.0.data=x"],
+            "override full_training.stages.0.joined.0.data=x: full_training.stages.0.joined has "
+            "no keys, expected a list, each a section of data, split",
+        ),
+        (
+            ["full_training.stages.0.joined={data: x}"],
+            "override full_training.stages.0.joined={data: x}: expected a list, each a section of "
+            "data, split",
+        ),
+        (
+            ["full_training.stages.0.joined=[{split: x}]"],
+            "override full_training.stages.0.joined=[{split: x}]: key "
+            "full_training.stages.0.joined.0.data is missing, expected a text",
         ),
         (
             ["stage_one.epochs.x=3"],

@@ -11,6 +11,7 @@ from nas_tf.errors import ConfigError
 
 GIVEN = [
     *("data.name=folder:fields", "full_training.stages.0.data=folder:../more"),
+    "full_training.stages.0.joined=[{data: 'folder:more'}, {data: camvid}]",
     *("teacher=runs/t/last.keras", "network.weights=mine.h5"),
     *("search.latency=table.json", "search.warm_start=runs/other"),
 ]
@@ -28,6 +29,8 @@ def test_every_path_is_absolute_and_no_other_text(here: Path, monkeypatch) -> No
     loaded = load("shapes_auxcell", GIVEN)
     assert loaded.data.name == f"folder:{here}/fields"
     assert loaded.full_training.stages[0].data == f"folder:{here.parent}/more"
+    joined = loaded.full_training.stages[0].joined
+    assert [more.data for more in joined] == [f"folder:{here}/more", "camvid"]
     assert loaded.teacher == f"{here}/runs/t/last.keras"
     assert loaded.network.weights == f"{here}/mine.h5"
     assert loaded.search.latency == f"{here}/table.json"

@@ -70,7 +70,7 @@ def miniature(name: str) -> Config:
         small += ["data.name=shapes_boxes", "network.width=32", "stage_one.batch=100"]
     elif shipped.degradation is not None:
         small += ["data.name=shapes_clean", "network.width=2", "stage_one.batch=100"]
-    else:
+    elif shipped.data.name != "voc2012_seg":
         small += ["data.name=cityscapes_seg", "data.train_split=train", "task.background=null"]
         small += [
             f"full_training.stages.{n}.split=null"

@@ -216,8 +216,8 @@ def test_what_is_not_there_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         builder_class("camvit")
     assert line_of(error) == (
-        "dataset 'camvit' is unknown, expected shapes, camvid, voc2012_seg, cityscapes_seg, "
-        "person_part, nyuv2_depth, coco_keypoints, mpii_pose, shapes_boxes, "
+        "dataset 'camvit' is unknown, expected shapes, camvid, voc2012_seg, coco_voc_seg, "
+        "cityscapes_seg, person_part, nyuv2_depth, coco_keypoints, mpii_pose, shapes_boxes, "
         "bccd, voc2007_det, voc2012_det, coco_det, shapes_clean, bsd500, set12, bsd68 "
         "or folder:DIR, did you mean camvid?"
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.io import savemat
 
 from nas_tf.data.builder import available, read_item
@@ -151,6 +152,63 @@ def test_nyu_depth_turns_matlab_axes_and_keeps_missing_depth(tmp_path: Path) -> 
     assert np.array_equal(example["image"][5, 7], images[3, :, 7, 5])
     assert np.array_equal(example["depth"], depths[3].T)
     assert not example["depth"][:, 0].any()
+
+
+@pytest.fixture
+def raw_frames(tmp_path: Path, picture: Callable, noise: Callable) -> Path:
+    """Two raw frames of NYU Depth v2 and their list: images and depths in millimetres."""
+    for number in (1, 2):
+        picture(tmp_path / "rgb" / "attic" / f"{number}.jpg", noise(12, 16))
+        depth = noise(12, 16, 20).astype(np.uint16) * 400 + number
+        depth[0] = 0
+        picture(tmp_path / "depth" / "attic" / f"{number}.png", depth)
+    lines = [f"rgb/attic/{number}.jpg\tdepth/attic/{number}.png\n" for number in (2, 1)]
+    (tmp_path / "raw.txt").write_text("".join(lines))
+    return tmp_path
+
+
+def test_raw_frames_of_nyu_depth_are_pairs_in_millimetres(raw_frames: Path) -> None:
+    found = available(builder_class("nyuv2_depth"), raw_frames)
+    assert list(found) == ["raw"]
+    assert [item.id for item in found["raw"]] == ["rgb/attic/2", "rgb/attic/1"]
+    example = read_item(found["raw"][0], dataset_info("nyuv2_depth"))
+    stored = np.asarray(Image.open(raw_frames / "depth" / "attic" / "2.png"))
+    np.testing.assert_allclose(example["depth"], stored / 1000, rtol=1e-6)
+    assert example["image"].shape == (12, 16, 3)
+    assert example["depth"].dtype == np.float32
+    assert not example["depth"][0].any()
+
+
+def test_raw_frames_of_nyu_depth_with_mistakes_are_one_line_each(
+    raw_frames: Path, picture: Callable
+) -> None:
+    item, _ = available(builder_class("nyuv2_depth"), raw_frames)["raw"]
+    info = dataset_info("nyuv2_depth")
+    depth = raw_frames / "depth" / "attic" / "2.png"
+    fifths = np.full((12, 16), 12_500, np.uint16)
+    for pixels, line in (
+        (fifths, f"depth map {depth} has a median of 12.5 m, expected millimetres and 10 m at mo"),
+        (fifths.astype(np.uint8), f"depth map {depth} has mode L: one channel of 16 bits is acc"),
+        (fifths[:9] // 5, "depth of rgb/attic/2"),
+    ):
+        picture(depth, pixels)
+        with pytest.raises(DataError) as error:
+            read_item(item, info)
+        assert str(error.value).startswith(line)
+        assert "\n" not in str(error.value)
+    depth.unlink()
+    with pytest.raises(DataError, match=f"^depth map {depth} is missing"):
+        read_item(item, info)
+    listing = raw_frames / "raw.txt"
+    for text, line in (
+        ("a.jpg\n", f"{listing} has the line 'a.jpg', expected image<TAB>depth"),
+        ("../a.jpg\ta.png", f"{listing} names '../a.jpg', expected a path in {raw_frames}"),
+        ("", f"split raw of nyuv2_depth in {raw_frames} is empty"),
+    ):
+        listing.write_text(text)
+        with pytest.raises(DataError) as error:
+            available(builder_class("nyuv2_depth"), raw_frames)
+        assert str(error.value).startswith(line)
 
 
 def test_coco_cuts_out_people_with_joints(

@@ -118,9 +118,9 @@ def refused(check: Callable[[Config], None], configuration: Config) -> str:
         ),
         (
             ["data.name=shape"],
-            "dataset 'shape' is unknown, expected shapes, camvid, voc2012_seg, cityscapes_seg, "
-            "person_part, nyuv2_depth, coco_keypoints, mpii_pose, shapes_boxes, bccd, "
-            "voc2007_det, voc2012_det, coco_det, shapes_clean, bsd500, set12, bsd68 or "
+            "dataset 'shape' is unknown, expected shapes, camvid, voc2012_seg, coco_voc_seg, "
+            "cityscapes_seg, person_part, nyuv2_depth, coco_keypoints, mpii_pose, shapes_boxes, "
+            "bccd, voc2007_det, voc2012_det, coco_det, shapes_clean, bsd500, set12, bsd68 or "
             "folder:DIR, did you mean shapes?",
         ),
     ],
