@@ -27,6 +27,7 @@ from nas_tf.spaces import Published, SearchSpace
 @options.WIDTH
 @options.SEP_REPEATS
 @options.ENCODER
+@options.DECODER
 @options.CLASSES
 @options.INPUT
 @click.option("--layers", is_flag=True, help="List every layer instead of every operation.")
@@ -44,6 +45,7 @@ def command(
     width: int | None,
     sep_repeats: int | None,
     encoder: Encoder | None,
+    decoder: str | None,
     classes: int | None,
     input_size: tuple[int, int] | None,
     layers: bool,
@@ -58,7 +60,7 @@ def command(
     nas-tf show runs/camvid_auxcell-ppo --trial 17 --classes 11 --input 360x480
     """
     console = tables.console()
-    given = options.given(width=width, sep_repeats=sep_repeats, encoder=encoder)
+    given = options.given(width=width, sep_repeats=sep_repeats, encoder=encoder, decoder=decoder)
     if os.path.exists(Path(genotype) / filenames.RUN):
         run = options.open_run(Path(genotype))
         record = trials.find(run, trial)

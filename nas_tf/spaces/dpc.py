@@ -70,7 +70,7 @@ class DPCSpace(SearchSpace):
     name = "dpc"
     taps = (32,)
     smallest_side = 16  # the published output stride, at which that tap is computed
-    network_settings = ("width", "output_stride", "pool_mode")
+    network_settings = ("width", "output_stride", "pool_mode", "decoder")
     fixed_size = True
     vocabulary: ClassVar[Mapping[str, Sequence[str]]] = {
         "operations": ("conv1x1", "sep3x3", "pool"),
