@@ -69,6 +69,8 @@ def command(
         blueprint = trials.blueprint_of(
             run, record, settings=given, outputs=classes, input_size=input_size
         )
+        if resolved.space == spaces.DPCSpace.name:
+            _print_branches(console, run, record)
     else:
         resolved = _genotype(genotype, trial, space)
         published = _published(resolved)
@@ -178,6 +180,27 @@ def describe_trial(console: Console, run: Run, trial: TrialRecord) -> None:
     )
     if trial.stages:
         console.print(_stages(trial.stages))
+    console.print()
+
+
+def _print_branches(console: Console, run: Run, trial: TrialRecord) -> None:
+    """Prints what each branch of a cell reads, and its weight in the projection, if saved."""
+    from nas_tf.report import branches
+
+    found = branches.read(run, trial)
+    if not found:
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("branch", "reads"):
+        table.add_column(title)
+    for title in ("channels", "field in features", "in pixels", "mean absolute weight"):
+        table.add_column(title, justify="right")
+    for branch in found:
+        table.add_row(
+            *(branch.name, branch.source, str(branch.channels)),
+            *(branch.features, branch.pixels, f"{branch.weight:.5f}"),
+        )
+    console.print(table)
     console.print()
 
 

@@ -11,6 +11,7 @@ from nas_tf.networks import dpc, encoders
 from nas_tf.networks.blueprint import Blueprint, Layer
 from nas_tf.networks.cost import layer_madds, layer_params
 from nas_tf.networks.draft import Draft
+from nas_tf.spaces.dpc_fields import receptive_fields
 
 SETTINGS = networks.settings.published("dpc")
 
@@ -161,3 +162,20 @@ def test_the_decoder_of_deeplabv3plus_is_counted_apart_from_the_cell_of_table_1(
     assert networks.cost(before).params == total.params - counts["deeplabv3plus"][0]
     sections = ("encoder", "cell", "projection", "deeplabv3plus", "classifier")
     assert [row[1:] for row in rows(encoder.name)] == [counts[name] for name in sections]
+
+
+@pytest.mark.parametrize("stride", [16, 8])
+@pytest.mark.parametrize("operator", ["conv1x1", "sep3x3_1x6", "sep3x3_21x3", "pool_2x8"])
+def test_receptive_fields_are_those_of_the_built_layers(operator: str, stride: int) -> None:
+    """Chains of two branches behind a map whose values read a pixel each."""
+    for branches in ([[0, operator]], [[0, operator], [1, "sep3x3_3x9"]]):
+        genotype = spaces.DPCSpace(branches=len(branches)).parse(branches)
+        size = 769, 1025
+        draft = Draft(size)
+        features = draft.conv(draft.image(), "features", 4, stride=stride)
+        settings = networks.settings.published("dpc", output_stride=stride)
+        draft.output(dpc.add_projected(draft, features, genotype, settings), "logits")
+        pixels = networks.cost(draft.finish()).receptive_field
+        assert pixels is not None
+        found = receptive_fields(genotype, size, stride)[-1]
+        assert found == tuple((side - 1) // stride + 1 for side in pixels)
