@@ -157,9 +157,13 @@ def test_cost_of_dense_prediction_cells_counts_their_decoder(tmp_path: Path) -> 
 
 def test_show_says_what_each_branch_of_a_trained_cell_weighs(tmp_path: Path) -> None:
     genotype = spaces.resolve("dpc-top1")
-    run = made(tmp_path / "cells", space="dpc", trials=1, genotypes=[genotype])
+    refined = ["network.decoder=deeplabv3plus"]
+    folder = tmp_path / "cells"
+    run = made(folder, space="dpc", trials=1, genotypes=[genotype], overrides=refined)
     arguments = ("show", "cells", "--no-drawing")
-    assert "mean absolute weight" not in nas_tf(*arguments, cwd=tmp_path).stdout
+    shown = nas_tf(*arguments, cwd=tmp_path).stdout
+    assert "output 90x120, output stride 4," in shown
+    assert "mean absolute weight" not in shown
     kernel = np.repeat([0.5, -0.25, 0.2, -0.1, 0.3], 4)[:, None] * np.ones((1, 1, 20, 2))
     path = saved_arrays.arrays_path(run.folder, "0000")
     path.parent.mkdir()

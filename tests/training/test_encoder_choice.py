@@ -75,6 +75,15 @@ def test_finetuning_carries_it_over(tmp_path: Path) -> None:
     assert {"network.encoder=xception", "network.alpha=1.0"} <= set(overrides)
 
 
+def test_finetuning_carries_the_decoder_over(tmp_path: Path) -> None:
+    for decoder in ("deeplabv3plus", "null"):
+        text = dump(load("camvid_dpc", [f"network.decoder={decoder}"]))
+        (tmp_path / "config.yaml").write_text(text)
+        overrides = finetuning._network(tmp_path, spaces.resolve("dpc-top1"))
+        config = load("shapes_auxcell", ["network.auxiliary=none", *overrides])
+        assert config.network.decoder == (None if decoder == "null" else decoder)
+
+
 def test_a_hypermodel_takes_it() -> None:
     space = spaces.get("auxcell")
     model = SearchHyperModel(space, backbone="resnet50", weights=None)
