@@ -66,7 +66,7 @@ def build_decoder(
 
     Stage one trains it on cached features. Its inputs are the taps that the genotype reads, by
     name; its layers have the names of ``build``, so ``copy_weights`` copies their weights. The
-    decoder of DeepLabv3+ reads one more, as ``encoder(low_level=True)`` returns it.
+    decoder of DeepLabv3+ reads another tap, which ``encoder(low_level=True)`` returns.
     """
     genotype = spaces.resolve(genotype)
     blueprint = blueprint_of(genotype, head, input_size=input_size, settings=settings)

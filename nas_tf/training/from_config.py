@@ -140,7 +140,7 @@ def encoder_options(config: Config) -> dict[str, Any]:
     """Returns the encoder and its options, which all candidates share.
 
     All its taps are cached up to the deepest that the space reads: the finest of them has the
-    resolution of stored targets. The decoder of DeepLabv3+ reads one layer more.
+    resolution of stored targets. The decoder of DeepLabv3+ reads another layer.
     """
     settings, space = settings_for(config, "search"), spaces.get(config.space)
     is_dilated = "output_stride" in space.network_settings
