@@ -83,15 +83,12 @@ def test_the_rule_finds(line: str) -> None:
 
 
 def test_weights_files_of_objects_are_refused(tmp_path: Path) -> None:
-    from nas_tf.runs import filenames
-    from nas_tf.search import candidate_models
+    from nas_tf.runs import filenames, saved_arrays
 
     (tmp_path / filenames.WEIGHTS).mkdir()
-    np.savez(
-        candidate_models.arrays_path(tmp_path, "0"), **{"a|kernel": np.array([{}], dtype=object)}
-    )
+    np.savez(saved_arrays.arrays_path(tmp_path, "0"), **{"a|kernel": np.array([{}], dtype=object)})
     with pytest.raises(DataError, match=r"0\.npz is damaged") as error:
-        candidate_models.read_arrays(tmp_path, "0")
+        saved_arrays.read_arrays(tmp_path, "0")
     assert "allow_pickle=False" in str(error.value.__cause__)
 
 

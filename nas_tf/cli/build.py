@@ -16,6 +16,7 @@ from nas_tf.networks.encoders import Encoder
 @options.WIDTH
 @options.SEP_REPEATS
 @options.ENCODER
+@options.DECODER
 @options.CLASSES
 @options.INPUT
 @click.option(
@@ -42,6 +43,7 @@ def command(
     width: int | None,
     sep_repeats: int | None,
     encoder: Encoder | None,
+    decoder: str | None,
     classes: int | None,
     input_size: tuple[int, int] | None,
     auxiliary: str,
@@ -58,7 +60,7 @@ def command(
     if out.suffix != ".keras":
         raise ConfigError(f"--out is {out}, expected a name that ends in .keras")
     resolved = spaces.resolve(genotype, space)
-    chosen = options.given(width=width, sep_repeats=sep_repeats, encoder=encoder)
+    chosen = options.given(width=width, sep_repeats=sep_repeats, encoder=encoder, decoder=decoder)
     settings = networks.settings.published(resolved.space, **chosen, auxiliary=auxiliary)
     head = networks.heads.segmentation(classes if classes is not None else 21)
     networks.blueprint_of(resolved, head, input_size=input_size, settings=settings)

@@ -142,6 +142,11 @@ SEP_REPEATS = click.option(
 ENCODER = click.option(
     "--encoder", type=EncoderType(), help="Encoder (default: that of the published settings)."
 )
+DECODER = click.option(
+    "--decoder",
+    type=click.Choice(["deeplabv3plus"]),
+    help="Decoder behind a dense prediction cell (default: none).",
+)
 CLASSES = click.option("--classes", type=int, help="Number of classes.")
 INPUT = click.option("--input", "input_size", type=SizeType(), help="Size of the input image.")
 TRIAL = click.option("--trial", help="Trial of a search (default: the best).")

@@ -27,6 +27,7 @@ from nas_tf.spaces import Published, SearchSpace
 @options.WIDTH
 @options.SEP_REPEATS
 @options.ENCODER
+@options.DECODER
 @options.CLASSES
 @options.INPUT
 @click.option("--layers", is_flag=True, help="List every layer instead of every operation.")
@@ -44,6 +45,7 @@ def command(
     width: int | None,
     sep_repeats: int | None,
     encoder: Encoder | None,
+    decoder: str | None,
     classes: int | None,
     input_size: tuple[int, int] | None,
     layers: bool,
@@ -58,7 +60,7 @@ def command(
     nas-tf show runs/camvid_auxcell-ppo --trial 17 --classes 11 --input 360x480
     """
     console = tables.console()
-    given = options.given(width=width, sep_repeats=sep_repeats, encoder=encoder)
+    given = options.given(width=width, sep_repeats=sep_repeats, encoder=encoder, decoder=decoder)
     if os.path.exists(Path(genotype) / filenames.RUN):
         run = options.open_run(Path(genotype))
         record = trials.find(run, trial)
@@ -67,6 +69,8 @@ def command(
         blueprint = trials.blueprint_of(
             run, record, settings=given, outputs=classes, input_size=input_size
         )
+        if resolved.space == spaces.DPCSpace.name:
+            _print_branches(console, run, record)
     else:
         resolved = _genotype(genotype, trial, space)
         published = _published(resolved)
@@ -176,6 +180,27 @@ def describe_trial(console: Console, run: Run, trial: TrialRecord) -> None:
     )
     if trial.stages:
         console.print(_stages(trial.stages))
+    console.print()
+
+
+def _print_branches(console: Console, run: Run, trial: TrialRecord) -> None:
+    """Prints what each branch of a cell reads, and its weight in the projection, if saved."""
+    from nas_tf.report import branches
+
+    found = branches.read(run, trial)
+    if not found:
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("branch", "reads"):
+        table.add_column(title)
+    for title in ("channels", "field in features", "in pixels", "mean absolute weight"):
+        table.add_column(title, justify="right")
+    for branch in found:
+        table.add_row(
+            *(branch.name, branch.source, str(branch.channels)),
+            *(branch.features, branch.pixels, f"{branch.weight:.5f}"),
+        )
+    console.print(table)
     console.print()
 
 

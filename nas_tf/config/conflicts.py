@@ -76,6 +76,8 @@ def _of_the_space(config: Config) -> Iterator[Conflict]:
         yield Conflict("network.head_width", f"null, as space {space.name} has no towers")
     if "aspp" not in known and network.aspp is not None:
         yield Conflict("network.aspp", f"null, as space {space.name} restores no images")
+    if "decoder" not in known and network.decoder is not None:
+        yield Conflict("network.decoder", f"null, as space {space.name} has its own decoder")
     if "sep_repeats" not in known and network.sep_repeats is not None:
         yield Conflict(
             "network.sep_repeats", f"null, as space {space.name} repeats no convolution"

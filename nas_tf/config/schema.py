@@ -123,12 +123,14 @@ class Network(Section):
     ``encoder`` is mobilenet_v2, resnet50, resnet101, xception or one that was registered; a space
     without taps has none. ``alpha`` is the width of mobilenet_v2. ``weights`` of the encoder:
     ``imagenet`` for photographs, ``drawn`` for drawn scenes (trained by us, for mobilenet_v2 of
-    alpha 0.35), a file, or null for random ones.
+    alpha 0.35), a file, or null for random ones. ``decoder`` refines a dense prediction cell at
+    stride 4; null classifies at the stride of the cell.
     """
 
     width: Annotated[int, Meta(ge=1, le=4096)] | None = None
     head_width: Annotated[int, Meta(ge=1, le=4096)] | None = None
     aspp: bool | None = None
+    decoder: Literal["deeplabv3plus"] | None = None
     sep_repeats: Annotated[int, Meta(ge=1, le=8)] | None = None
     auxiliary: Literal["cell", "classifier", "none"] | None = None
     encoder: str = "mobilenet_v2"

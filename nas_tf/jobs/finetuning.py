@@ -48,7 +48,9 @@ def _network(run: Path, genotype: Genotype) -> list[str]:
     config, recorded = load_saved(path), read_result(result) if result.exists() else {}
     own = settings_for(config, recorded.get("phase", "published"))
     known = spaces.get(config.space).network_settings
-    keys = [key for key in ("width", "head_width", "sep_repeats", "aspp") if key in known]
+    keys = [
+        key for key in ("width", "head_width", "sep_repeats", "aspp", "decoder") if key in known
+    ]
     network = [f"network.{key}={json.dumps(getattr(own, key))}" for key in keys]
     network += [f"network.{key}={getattr(config.network, key)}" for key in ("encoder", "alpha")]
     return [f"space={json.dumps(config.space)}", "network.weights=null", *network]

@@ -26,8 +26,7 @@ from nas_tf.jobs.trials import is_named
 from nas_tf.networks.keras_model import realise
 from nas_tf.networks.model_files import read_model
 from nas_tf.networks.state import Arrays, arrays_of_model, fill_model, initial_arrays
-from nas_tf.runs import Run, TrialRecord, filenames
-from nas_tf.search import candidate_models
+from nas_tf.runs import Run, TrialRecord, filenames, saved_arrays
 from nas_tf.search.gradient import ORACLE
 from nas_tf.sizes import Size
 from nas_tf.training import from_config, own_data
@@ -210,7 +209,7 @@ def _of_search(run: Run, trial: str | None, rank: int, size: Size | None) -> Loa
     if run.info.oracle == ORACLE or config.search.supernet:
         raise _without_weights(run, trial, rank)
     chosen = _saved_trial(run, trial, rank)
-    arrays = from_config.encoder_arrays(config) | candidate_models.read_arrays(
+    arrays = from_config.encoder_arrays(config) | saved_arrays.read_arrays(
         run.folder, chosen.trial
     )
     size = size or from_config.reward_view(config).crop
@@ -244,7 +243,7 @@ def _saved_trial(run: Run, trial: str | None, rank: int) -> TrialRecord:
     saved = [
         trial
         for trial in run.best(len(run.completed))
-        if candidate_models.arrays_path(run.folder, trial.trial).exists()
+        if saved_arrays.arrays_path(run.folder, trial.trial).exists()
     ]
     chosen = _chosen(saved, trial, rank)
     if chosen is not None:

@@ -87,6 +87,10 @@ class Draft:
             dict(self.auxiliaries),
         )
 
+    def layer(self, name: str) -> Layer:
+        """Returns a layer that was added before."""
+        return self._layers[name]
+
     def image(self, channels: int = 3) -> Layer:
         """Adds the input image."""
         return self._append(

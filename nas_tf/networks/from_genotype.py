@@ -63,16 +63,20 @@ def encoder_blueprint(
     input_size: Size | None = None,
     strides: Sequence[int] | None = None,
     output_stride: int = 32,
+    low_level: bool = False,
 ) -> Blueprint:
     """Builds the blueprint of an encoder with its taps as outputs ``tap0``, ``tap1``, ….
 
-    Without an encoder the image itself is the only tap.
+    With ``low_level``, the layer that the decoder of DeepLabv3+ reads is the last output, unless
+    it is a tap. Without an encoder the image itself is the only tap.
     """
     draft = Draft(checked_size(input_size))
     if encoder is None:
         taps = [draft.image()]
     else:
         taps = encoder.add(draft, strides, output_stride=output_stride)
+        low = draft.layer(encoder.low_level_layer()) if low_level else taps[0]
+        taps += [] if low in taps else [low]
     for n, tap in enumerate(taps):
         draft.output(tap, f"tap{n}")
     return draft.finish()
@@ -83,9 +87,10 @@ def encoder_of(space: str, settings: Settings | None = None) -> Encoder | None:
     return (settings or builder_of(space).published).encoder if spaces.get(space).taps else None
 
 
-def tap_layers(encoder: Encoder | None) -> tuple[str, ...]:
-    """Returns the names of the layers that decoders read; without an encoder it is the image."""
-    return encoder.tap_layers() if encoder else ("image",)
+def tap_layers(encoder: Encoder | None, **options: Any) -> tuple[str, ...]:
+    """Returns the names of the layers that are the outputs of ``encoder_blueprint``, in order."""
+    blueprint = encoder_blueprint(encoder, **options)
+    return tuple(blueprint.by_name[name].inputs[0] for name in blueprint.outputs.values())
 
 
 def checked_size(size: Size | None) -> Size | None:

@@ -65,11 +65,14 @@ def build_decoder(
     """Builds the decoder alone, from the taps ``tap0`` (stride 4), … to logits.
 
     Stage one trains it on cached features. Its inputs are the taps that the genotype reads, by
-    name; its layers have the names of ``build``, so ``copy_weights`` copies their weights.
+    name; its layers have the names of ``build``, so ``copy_weights`` copies their weights. The
+    decoder of DeepLabv3+ reads another tap, which ``encoder(low_level=True)`` returns.
     """
     genotype = spaces.resolve(genotype)
     blueprint = blueprint_of(genotype, head, input_size=input_size, settings=settings)
-    decoder = blueprint.decoder(tap_layers(encoder_of(genotype.space, settings)))
+    low_level = settings is not None and settings.decoder is not None
+    taps = tap_layers(encoder_of(genotype.space, settings), low_level=low_level)
+    decoder = blueprint.decoder(taps)
     return realise(decoder, name=f"{genotype.space}_{genotype.digest}_decoder")
 
 
@@ -80,16 +83,22 @@ def encoder(
     input_size: Size | None = None,
     strides: Sequence[int] | None = None,
     output_stride: int = 32,
+    low_level: bool = False,
     weights: str | Path | None = None,
 ) -> keras.Model:
     """Builds an encoder with its taps as outputs ``tap0`` (the finest), ``tap1``, ….
 
-    ``alpha`` is its width, instead of the encoder's own. None stands for no encoder: the model
-    returns the image as its only tap.
+    ``alpha`` is its width, instead of the encoder's own. With ``low_level``, the layer that the
+    decoder of DeepLabv3+ reads is the last output, unless it is a tap. None stands for no
+    encoder: the model returns the image as its only tap.
     """
     encoder = encoder and encoder.with_alpha(alpha)
     blueprint = encoder_blueprint(
-        encoder, input_size=input_size, strides=strides, output_stride=output_stride
+        encoder,
+        input_size=input_size,
+        strides=strides,
+        output_stride=output_stride,
+        low_level=low_level,
     )
     return _with_weights(blueprint, encoder.name if encoder else "image", encoder, weights)
 

@@ -34,6 +34,8 @@ class Settings:
         output_stride: Stride of the features a dense prediction cell reads.
         pool_mode: Pooling of dense prediction cells: ``sliding`` as in the released code, or
             ``grid`` as in the paper.
+        decoder: ``deeplabv3plus`` refines a dense prediction cell at stride 4 with the decoder of
+            DeepLabv3+; None classifies at the stride of the cell.
         aspp: Convolutions of three rates in the decoder of an image restoration network.
     """
 
@@ -45,6 +47,7 @@ class Settings:
     alpha: InitVar[float | None] = None
     output_stride: int = 16
     pool_mode: Literal["sliding", "grid"] = "sliding"
+    decoder: Literal["deeplabv3plus"] | None = None
     aspp: bool = False
 
     def __post_init__(self, alpha: float | None) -> None:
@@ -61,6 +64,7 @@ class Settings:
             ("auxiliary", ("cell", "classifier", "none")),
             ("output_stride", (8, 16)),
             ("pool_mode", ("sliding", "grid")),
+            ("decoder", (None, "deeplabv3plus")),
             ("aspp", (False, True)),
         ):
             if getattr(self, key) not in accepted:
@@ -116,4 +120,7 @@ def _changed(space: str, settings: Settings, changes: dict[str, Any]) -> Setting
     for key in ("encoder", "alpha"):
         if key in changes and not spaces.get(space).taps:
             raise ConfigError(f"{key} is {changes[key]}, and space {space} has no encoder")
+    decoder = changes.get("decoder")
+    if decoder is not None and "decoder" not in spaces.get(space).network_settings:
+        raise ConfigError(f"decoder is {decoder}, expected None, as space {space} has its own")
     return replace(settings, **changes)

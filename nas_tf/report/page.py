@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from nas_tf.report import document, graph, plots, reranked, run_statistics, supernet
+from nas_tf.report import branches, document, graph, plots, reranked, run_statistics, supernet
 from nas_tf.report.formatting import duration, milliseconds, score
 from nas_tf.report.run_statistics import RunStatistics
 from nas_tf.runs import Run, RunInfo, TrialRecord, filenames, progressive
@@ -60,6 +60,7 @@ def _content(statistics: RunStatistics, folder: Path) -> dict[str, Any]:
             *_supernet(statistics, folder),
             *(_plots(statistics, folder) if statistics.completed else ()),
             *_reranked(statistics, folder),
+            *_branches(run, folder),
         ],
         "failures": _failures(run),
         "about": _about(structs.replace(info, space=str(statistics.space))),
@@ -237,6 +238,15 @@ def _reranked(statistics: RunStatistics, folder: Path) -> Iterator[dict[str, str
             reranked.ranking_figure(statistics.reranking), folder / "reranking"
         )
         yield {"title": reranked.TITLE, "caption": reranked.CAPTION, "data": data}
+
+
+def _branches(run: Run, folder: Path) -> Iterator[dict[str, str]]:
+    """Yields the figure of a cell's branches, if the arrays of such a cell are saved."""
+    if found := branches.best(run):
+        trial, weights = found
+        data = document.save_figure(branches.weights(weights), folder / "branches")
+        caption = branches.CAPTION.format(trial=trial.trial)
+        yield {"title": branches.TITLE, "caption": caption, "data": data}
 
 
 def _failures(run: Run) -> list[dict[str, Any]]:

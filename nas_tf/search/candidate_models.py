@@ -1,24 +1,20 @@
-"""Builds Keras models of candidates, saves the arrays they have learnt, and loads them again."""
+"""Builds Keras models of candidates, and saves the arrays that they have learnt."""
 
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from struct import error as StructError
-from zipfile import BadZipFile
-from zlib import error as ZlibError
 
 import numpy as np
 from tensorflow import keras
 
 from nas_tf import files, networks, spaces
 from nas_tf.config.schema import Config
-from nas_tf.errors import DataError
 from nas_tf.genotype import Genotype
 from nas_tf.networks import Settings
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import Arrays, State, arrays_of_model, fill_model, to_arrays
-from nas_tf.runs import TrialRecord, filenames, record
+from nas_tf.runs import TrialRecord, filenames, record, saved_arrays
 from nas_tf.tasks import Task
 from nas_tf.training import from_config
 
@@ -59,13 +55,6 @@ def _size(genotype: Genotype, config: Config | None) -> tuple[int, int] | None:
     return from_config.reward_view(config).crop
 
 
-# The errors that NumPy raises on a file that is no archive, is truncated, or has changed bytes.
-_DAMAGE = (
-    *(ValueError, TypeError, KeyError, EOFError, RuntimeError),
-    *(BadZipFile, StructError, ZlibError),
-)
-
-
 def trained_arrays(blueprint: Blueprint, state: State) -> Arrays:
     """Returns the arrays that a trial has trained: the decoder's alone if it had one stage."""
     trained = {
@@ -79,23 +68,8 @@ def save_arrays(folder: Path, trial: str, blueprint: Blueprint, state: State) ->
     arrays = trained_arrays(blueprint, state)
     content = io.BytesIO()  # NumPy leaves its archive open if the disk is full
     np.savez(content, **{f"{layer}|{role}": value for (layer, role), value in arrays.items()})
-    with files.atomic(arrays_path(folder, trial)) as partial:
+    with files.atomic(saved_arrays.arrays_path(folder, trial)) as partial:
         partial.write_bytes(content.getbuffer())
-
-
-def read_arrays(folder: Path, trial: str) -> Arrays:
-    """Reads the saved arrays of a trial, by layer and role."""
-    path = arrays_path(folder, trial)
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {tuple(key.split("|")): arrays[key] for key in arrays.files}
-    except (*_DAMAGE, OSError) as error:
-        if getattr(error, "filename", None) is not None:  # from the system: it can't be read
-            raise
-        raise DataError(
-            f"{path} is damaged, expected the arrays that the search saved of trial {trial}: take "
-            "another trial, or search again in another folder"
-        ) from error
 
 
 def prune_arrays(folder: Path, trials: Sequence[TrialRecord], count: int) -> None:
@@ -107,8 +81,3 @@ def prune_arrays(folder: Path, trials: Sequence[TrialRecord], count: int) -> Non
     for trial in trials:
         if not trial.failed and trial.trial in saved and trial.trial not in kept:
             saved[trial.trial].unlink(missing_ok=True)
-
-
-def arrays_path(folder: Path, trial: str) -> Path:
-    """Returns the path of a trial's arrays."""
-    return folder / filenames.WEIGHTS / f"{trial}.npz"

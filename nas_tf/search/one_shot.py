@@ -17,8 +17,7 @@ from nas_tf.networks.arrays import layouts
 from nas_tf.networks.state import from_arrays
 from nas_tf.networks.supernet import supernet
 from nas_tf.networks.wide import WideFunctional
-from nas_tf.runs import Run, Stage, TrialRecord, filenames
-from nas_tf.search import candidate_models
+from nas_tf.runs import Run, Stage, TrialRecord, filenames, saved_arrays
 from nas_tf.search.gradient import ORACLE
 from nas_tf.spaces.derivation import edges_of, sources_of
 from nas_tf.spaces.restoration import RestorationDesign, RestorationSpace
@@ -67,7 +66,7 @@ class OneShot:
             for size in (crop, self._view.crop)
         ]
         self.parts = layouts(nets[0])
-        self._arrays = candidate_models.read_arrays(run.folder, run.best()[0].trial)
+        self._arrays = saved_arrays.read_arrays(run.folder, run.best()[0].trial)
         self._beta = architecture_of(self.parts, from_arrays(self.parts, self._arrays)).beta
         self._batches = first_images(self.config, self._meta_train, trained.gradient, BATCHES)
         measuring, scoring = (WideFunctional(net, parts=self.parts) for net in nets)

@@ -21,7 +21,7 @@ from nas_tf.errors import NasTfError, full_disk
 from nas_tf.genotype import Genotype
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import State
-from nas_tf.runs import Run, TrialRecord, filenames, record
+from nas_tf.runs import Run, TrialRecord, filenames, record, saved_arrays
 from nas_tf.runs.trial_store import TrialStore
 from nas_tf.search import candidate_models, refusal, sample_images, second_seed
 from nas_tf.search.gate_log import GateLog
@@ -210,16 +210,14 @@ class TwoStageTuner(BaseTuner):
 
     def load_model(self, trial: Trial) -> keras.Model:
         """Loads the trained Keras model of a trial whose weights are saved."""
-        if not candidate_models.arrays_path(self.folder, trial.trial_id).exists():
+        if not saved_arrays.arrays_path(self.folder, trial.trial_id).exists():
             raise NasTfError(
                 f"the weights of trial {trial.trial_id} are not saved: those of the best "
                 f"{self._saved_weights} are, give TwoStageTuner a larger saved_weights="
             )
         config = load_saved(self.folder / filenames.CONFIG)
         model = SearchHyperModel.of(config, self.model.space).build(trial.hyperparameters)
-        candidate_models.fill(
-            model, config, candidate_models.read_arrays(self.folder, trial.trial_id)
-        )
+        candidate_models.fill(model, config, saved_arrays.read_arrays(self.folder, trial.trial_id))
         return model
 
     def results_dataframe(self) -> "pandas.DataFrame":

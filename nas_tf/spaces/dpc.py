@@ -70,7 +70,7 @@ class DPCSpace(SearchSpace):
     name = "dpc"
     taps = (32,)
     smallest_side = 16  # the published output stride, at which that tap is computed
-    network_settings = ("width", "output_stride", "pool_mode")
+    network_settings = ("width", "output_stride", "pool_mode", "decoder")
     fixed_size = True
     vocabulary: ClassVar[Mapping[str, Sequence[str]]] = {
         "operations": ("conv1x1", "sep3x3", "pool"),
@@ -154,6 +154,17 @@ class DPCSpace(SearchSpace):
         """Returns pairs of input and operator name."""
         return "[" + ",".join(f'[{b.source},"{b.operator}"]' for b in branches_of(genotype)) + "]"
 
+    def released(self, genotype: Genotype) -> list[dict[str, Any]]:
+        """Returns the cell in the released JSON, a dictionary a branch, as ``parse`` reads it.
+
+        Inputs count from -1, the feature map.
+        """
+        self.validate(genotype)
+        return [
+            {"input": branch.source - 1, **_released(branch.operator)}
+            for branch in branches_of(genotype)
+        ]
+
     def canonical(self, genotype: Genotype) -> Genotype:
         """Returns the smallest order of the branches; their order does not change the network."""
         self.validate(genotype)
@@ -203,6 +214,16 @@ def _pair(k: int, branch: Any) -> Any:
             )
         return [branch[0], _NUMBER[name]]
     return branch
+
+
+def _released(operator: Operator) -> dict[str, Any]:
+    """Returns the keys of an operator in the released JSON."""
+    pair = [operator.rows, operator.columns]
+    if operator.kind == "pool":
+        return {"op": "pyramid_pooling", "grid_size": pair}
+    if operator.kind == "conv1x1":
+        return {"op": "conv", "kernel": 1}
+    return {"op": "conv", "kernel": 3, "rate": pair}
 
 
 def _field(k: int, branch: Mapping[str, Any], key: str) -> Any:

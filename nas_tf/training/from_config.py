@@ -106,7 +106,7 @@ def settings_for(config: Config, phase: Phase) -> Settings:
     """Returns the paper's settings of a phase, with the changes that the configuration makes."""
     changes = {
         key: getattr(config.network, key)
-        for key in ("width", "head_width", "sep_repeats", "auxiliary", "aspp")
+        for key in ("width", "head_width", "sep_repeats", "auxiliary", "aspp", "decoder")
         if getattr(config.network, key) is not None
     }
     make = networks.settings.search if phase == "search" else networks.settings.published
@@ -140,7 +140,7 @@ def encoder_options(config: Config) -> dict[str, Any]:
     """Returns the encoder and its options, which all candidates share.
 
     All its taps are cached up to the deepest that the space reads: the finest of them has the
-    resolution of stored targets.
+    resolution of stored targets. The decoder of DeepLabv3+ reads another layer.
     """
     settings, space = settings_for(config, "search"), spaces.get(config.space)
     is_dilated = "output_stride" in space.network_settings
@@ -150,6 +150,7 @@ def encoder_options(config: Config) -> dict[str, Any]:
         "encoder": encoder,
         "strides": tuple(stride for stride in strides if stride <= max(space.taps)),
         "output_stride": settings.output_stride if is_dilated else 32,
+        "low_level": settings.decoder is not None,
     }
 
 

@@ -54,7 +54,7 @@ class SharedData:
         config = own_data.completed(config)
         self.encoder_arrays = from_config.encoder_arrays(config)
         self._options = from_config.encoder_options(config)
-        self.taps = tap_layers(self._options["encoder"])
+        self.taps = tap_layers(**self._options)
         preflight.before_search(config)
         self.config, self._root, self._progress = config, root, progress
         hardware.compute_in_one_order()  # regardless of earlier computations

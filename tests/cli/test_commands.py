@@ -9,9 +9,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from nas_tf import spaces
+from nas_tf.runs import saved_arrays
 from tests.cli import command
+from tests.runs.made import made
 from tests.spaces.test_dpc import TOP1_AS_RELEASED
 
 ROOT = Path(__file__).parents[2]
@@ -127,11 +131,52 @@ def test_cost_answers_row_by_row(tmp_path: Path) -> None:
     assert [answer["error"] for answer in answers[2:]] == [
         "genotype has 1 parts (connections, cell), expected 2",
         "key 'colour' is unknown, expected genotype, width, head_width, sep_repeats, aspp, "
-        "encoder, backbone, num_classes, channels, preset, input",
+        "decoder, encoder, backbone, num_classes, channels, preset, input",
         "input 8x8 is smaller than the encoder's stride, expected at least 32x32",
         "num_classes is 0, expected an integer of 1 or more",
         "width is 'wide', expected an integer of 1–4096",
         "not JSON: Expecting value: line 1 column 1 (char 0)",
+    ]
+
+
+def test_cost_of_dense_prediction_cells_counts_their_decoder(tmp_path: Path) -> None:
+    cell = [{"op": "conv", "kernel": 1, "input": -1}]
+    rows = [
+        {"genotype": cell},
+        {"genotype": cell, "decoder": "deeplabv3plus"},
+        {"genotype": cell, "decoder": "unet"},
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    space = "{name: dpc, branches: 1}"
+    done = nas_tf("cost", "--space", space, "--file", "rows.jsonl", cwd=tmp_path)
+    plain, refined, refused = map(json.loads, done.stdout.splitlines())
+    assert refined["params_decoder"] - plain["params_decoder"] == 157_552
+    assert refined["output"][0] == 4 * plain["output"][0] - 3
+    assert refused == {"error": "decoder is 'unet', expected one of (None, 'deeplabv3plus')"}
+
+
+def test_show_says_what_each_branch_of_a_trained_cell_weighs(tmp_path: Path) -> None:
+    genotype = spaces.resolve("dpc-top1")
+    refined = ["network.decoder=deeplabv3plus"]
+    folder = tmp_path / "cells"
+    run = made(folder, space="dpc", trials=1, genotypes=[genotype], overrides=refined)
+    arguments = ("show", "cells", "--no-drawing")
+    shown = nas_tf(*arguments, cwd=tmp_path).stdout
+    assert "output 90x120, output stride 4," in shown
+    assert "mean absolute weight" not in shown
+    kernel = np.repeat([0.5, -0.25, 0.2, -0.1, 0.3], 4)[:, None] * np.ones((1, 1, 20, 2))
+    path = saved_arrays.arrays_path(run.folder, "0000")
+    path.parent.mkdir()
+    np.savez(path, **{"projection.conv|kernel": kernel})
+    lines = nas_tf(*arguments, cwd=tmp_path).stdout.splitlines()
+    second = next(line for line in lines if line.startswith("branch2.sep3x3_18x15 "))
+    assert second.split() == [
+        "branch2.sep3x3_18x15",
+        "branch1",
+        "4",
+        "39x43",
+        "624x688",
+        "0.25000",
     ]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from nas_tf import spaces
 from nas_tf.errors import DataError
-from nas_tf.search import candidate_models
+from nas_tf.runs import saved_arrays
 from tests.cli.command import nas_tf
 
 pytestmark = pytest.mark.slow
@@ -70,7 +70,7 @@ def test_damaged_weights_of_a_trial_are_reported(place: Path, content: bytes | s
         path.write_bytes({"half": full[:middle], "changed": changed}.get(content, content))
     trial = paths[0].stem
     with pytest.raises(DataError, match=rf"weights/{trial}.npz is damaged, expected the arrays"):
-        candidate_models.read_arrays(folder, trial)
+        saved_arrays.read_arrays(folder, trial)
     if content == "half":
         done = nas_tf("export", folder.name, "--trial", trial, cwd=place)
         assert f"weights/{trial}.npz is damaged" in done.stderr

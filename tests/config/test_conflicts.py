@@ -51,6 +51,10 @@ def read(source: str | Path, overrides: list[str]) -> tuple[Config | None, str]:
             "network.sep_repeats=2: expected null, as space dpc repeats no convolution",
         ),
         (
+            ["network.decoder=deeplabv3plus"],
+            "network.decoder=deeplabv3plus: expected null, as space auxcell has its own decoder",
+        ),
+        (
             ["space=template", "network.auxiliary=classifier"],
             "network.auxiliary=classifier: expected none, as space template has no auxiliaries",
         ),

@@ -158,6 +158,15 @@ def test_dense_prediction_cells_are_searched_at_the_size_they_are_trained_at() -
     assert full.epochs * (2975 // full.batch) == pytest.approx(90_000, rel=0.005)
 
 
+def test_the_large_setting_of_dense_prediction_cells_is_built() -> None:
+    large = ["network.encoder=xception", "network.decoder=deeplabv3plus"]
+    shipped, cell = config.load(FILES["cityscapes_dpc"], large), spaces.resolve("dpc-top1")
+    blueprint = from_config.blueprint_builder(shipped, cell, "published")((769, 769))
+    first = blueprint.by_name["branch1.sep3x3_1x6.depthwise"]
+    assert blueprint.by_name[first.inputs[0]].channels == 2048
+    assert blueprint.output().stride == 4
+
+
 def test_depth_stops_at_three_quarters_of_its_poly_schedule() -> None:
     (stage,) = config.load(FILES["nyu_depth"]).full_training.stages
     for epoch in (0, 100, 299):

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import pytest
 from scipy.stats import spearmanr
 
+from benchmarks import dpc_counts
 from tests.docs.pages import (
     LAST,
     RESULTS,
+    ROOT,
     cell,
     column,
     mean,
@@ -142,3 +144,11 @@ def test_what_is_read_from_the_searches_is_there() -> None:
     ):
         (line,) = re.finditer(pattern, (RESULTS / "search.md").read_text(encoding="utf-8"))
         assert wrong([(group, "") for group in line.groups()], values) == []
+
+
+def test_counts_of_dense_prediction_cells_are_those_of_their_script(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    dpc_counts.main()
+    page = ROOT / "docs" / "how-to" / "dense_prediction_cells.md"
+    assert f"|---:|\n{capsys.readouterr().out}\n" in page.read_text(encoding="utf-8")

@@ -4,12 +4,14 @@ import math
 
 import pytest
 
+from benchmarks.dpc_counts import blueprint_on, rows, section_of
 from nas_tf import networks, spaces
 from nas_tf.errors import ConfigError
-from nas_tf.networks import dpc
+from nas_tf.networks import dpc, encoders
 from nas_tf.networks.blueprint import Blueprint, Layer
 from nas_tf.networks.cost import layer_madds, layer_params
 from nas_tf.networks.draft import Draft
+from nas_tf.spaces.dpc_fields import receptive_fields
 
 SETTINGS = networks.settings.published("dpc")
 
@@ -124,3 +126,56 @@ def test_halving_the_output_stride_doubles_the_rates() -> None:
         rates[stride] = blueprint.by_name["branch2.sep3x3_18x15.depthwise"].options["rate"]
         assert blueprint.output().stride == stride
     assert rates == {16: (18, 15), 8: (36, 30)}
+
+
+@pytest.mark.parametrize(
+    ("encoder", "low_level", "features", "cell_params", "cell_madds"),
+    [
+        (encoders.get("mobilenet_v2"), 144, 320, 356_160, 2.986),
+        (encoders.get("xception"), 256, 2048, 814_080, 6.826),
+        (encoders.get("resnet50"), 256, 2048, 814_080, 6.826),
+    ],
+    ids=str,
+)
+def test_the_decoder_of_deeplabv3plus_is_counted_apart_from_the_cell_of_table_1(
+    encoder: encoders.Encoder, low_level: int, features: int, cell_params: int, cell_madds: float
+) -> None:
+    """The input is that of Table 1; Xception's maps are a pixel smaller and not compared."""
+    blueprint = blueprint_on(encoder.name)
+    counts = networks.cost_by_part(blueprint, section_of)
+    height, width = (257, 513) if encoder.name != "xception" else (255, 511)
+    first = 9 * (256 + 48) + (256 + 48) * 256
+    kernels = low_level * 48 + first + 9 * 256 + 256 * 256
+    scales = 2 * (48 + (256 + 48) + 256 + 256 + 256)
+    assert counts["deeplabv3plus"] == (kernels + scales, kernels * height * width)
+    norms = 2 * (features + 256 + 4 * (256 + 256))
+    assert counts["cell"][0] == cell_params + norms
+    if encoder.name != "xception":
+        assert round(counts["cell"][1] / 1e9, 3) == cell_madds
+        assert counts["projection"] == (1280 * 256 + 512, 1280 * 256 * 65 * 129)
+    assert counts["classifier"] == (19 * 257, 19 * 256 * height * width)
+    total = networks.cost(blueprint)
+    assert sum(params for params, _ in counts.values()) == total.params
+    assert sum(madds for _, madds in counts.values()) == total.madds
+    plain = networks.settings.published("dpc", encoder=encoder)
+    before = networks.blueprint_of("dpc-top1", 19, input_size=(1025, 2049), settings=plain)
+    assert networks.cost(before).params == total.params - counts["deeplabv3plus"][0]
+    sections = ("encoder", "cell", "projection", "deeplabv3plus", "classifier")
+    assert [row[1:] for row in rows(encoder.name)] == [counts[name] for name in sections]
+
+
+@pytest.mark.parametrize("stride", [16, 8])
+@pytest.mark.parametrize("operator", ["conv1x1", "sep3x3_1x6", "sep3x3_21x3", "pool_2x8"])
+def test_receptive_fields_are_those_of_the_built_layers(operator: str, stride: int) -> None:
+    """Chains of two branches behind a map whose values read a pixel each."""
+    for branches in ([[0, operator]], [[0, operator], [1, "sep3x3_3x9"]]):
+        genotype = spaces.DPCSpace(branches=len(branches)).parse(branches)
+        size = 769, 1025
+        draft = Draft(size)
+        features = draft.conv(draft.image(), "features", 4, stride=stride)
+        settings = networks.settings.published("dpc", output_stride=stride)
+        draft.output(dpc.add_projected(draft, features, genotype, settings), "logits")
+        pixels = networks.cost(draft.finish()).receptive_field
+        assert pixels is not None
+        found = receptive_fields(genotype, size, stride)[-1]
+        assert found == tuple((side - 1) // stride + 1 for side in pixels)

@@ -7,8 +7,7 @@ import pytest
 
 from nas_tf.errors import ConfigError
 from nas_tf.jobs import trained
-from nas_tf.runs import Run
-from nas_tf.search import candidate_models
+from nas_tf.runs import Run, saved_arrays
 from tests.runs.made import made
 
 
@@ -17,7 +16,7 @@ def run(tmp_path: Path) -> Run:
     """Returns a run that has the weights of its best two trials."""
     run = made(tmp_path / "run", trials=6)
     for record in run.best(2):
-        path = candidate_models.arrays_path(run.folder, record.trial)
+        path = saved_arrays.arrays_path(run.folder, record.trial)
         path.parent.mkdir(exist_ok=True)
         path.touch()
     return run

@@ -12,7 +12,7 @@ from nas_tf.errors import EnvironmentFault
 from nas_tf.genotype import Genotype
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.state import from_arrays, initial_arrays
-from nas_tf.runs import Run, TrialRecord
+from nas_tf.runs import Run, TrialRecord, saved_arrays
 from nas_tf.search import candidate_models
 from nas_tf.search.hypermodel import OBJECTIVE
 from tests.e2e.disk import small_files
@@ -78,6 +78,6 @@ def test_nothing_is_left_of_weights_that_do_not_fit(
     assert "".join(capfd.readouterr()) == ""
     candidate_models.save_arrays(tmp_path, "5", blueprint, state)
     assert (
-        candidate_models.read_arrays(tmp_path, "5").keys()
+        saved_arrays.read_arrays(tmp_path, "5").keys()
         == candidate_models.trained_arrays(blueprint, state).keys()
     )

@@ -16,8 +16,8 @@ from nas_tf.jobs import trials
 from nas_tf.jobs.oracles import Hyperband
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.state import from_arrays
-from nas_tf.runs import Run
-from nas_tf.search import SearchHyperModel, candidate_models
+from nas_tf.runs import Run, saved_arrays
+from nas_tf.search import SearchHyperModel
 from nas_tf.search.hypermodel import OBJECTIVE
 from nas_tf.training import from_config as settled
 from nas_tf.training.scoring import shipped
@@ -130,7 +130,7 @@ def test_the_model_predicts_what_the_candidate_predicted(space: str, tmp_path: P
     blueprint = settled.blueprint_builder(shared.config, genotype, "search")(
         shared.reward_view.crop
     )
-    state = from_arrays(layouts(blueprint), candidate_models.read_arrays(item.folder, "0"))
+    state = from_arrays(layouts(blueprint), saved_arrays.read_arrays(item.folder, "0"))
     seen = images(shared)
     predicted = shipped(blueprint, state)(seen)["logits"].numpy()
     assert np.abs(logits(keras_model, seen) - predicted).max() < 1e-5

@@ -1,4 +1,5 @@
 import json
+import random
 
 import pytest
 
@@ -57,6 +58,38 @@ def test_pairs_may_count_inputs_as_the_release_does() -> None:
 def test_a_branch_that_is_none_is_refused_in_the_release_s_count_too(second: object) -> None:
     with pytest.raises(GenotypeError, match=r"branch2|2 branches"):
         DPCSpace(branches=2).parse([[-1, 0], second])
+
+
+def test_the_published_cell_is_written_as_it_was_released() -> None:
+    released = DPCSpace().released(spaces.resolve("dpc-top1"))
+    assert released == [{**branch, "kernel": 3} for branch in TOP1_AS_RELEASED]
+    assert released[0] == {"input": -1, "op": "conv", "kernel": 3, "rate": [1, 6]}
+
+
+@pytest.mark.parametrize("branches", [1, 2, 5, 6, 10])
+def test_cells_of_any_size_survive_the_released_json(branches: int) -> None:
+    space, rng = DPCSpace(branches=branches), random.Random(branches)
+    for _ in range(20):
+        genotype = space.sample(rng)
+        text = json.dumps(space.released(genotype))
+        assert space.parse(json.loads(text)) == genotype
+        assert spaces.resolve(text) == genotype
+
+
+def test_every_operator_survives_the_released_json() -> None:
+    space = DPCSpace(branches=1)
+    for number in range(len(OPS)):
+        genotype = space.parse([[0, number]])
+        assert space.parse(space.released(genotype)) == genotype
+
+
+def test_kernels_and_rates_may_be_numbers_or_pairs_and_rates_may_be_missing() -> None:
+    space = DPCSpace(branches=1)
+    for kernel in (1, [1, 1]):
+        assert space.parse([{"input": -1, "op": "conv", "kernel": kernel}]).parts == ((0, 0),)
+    plain = space.parse([[0, "sep3x3_1x1"]])
+    assert space.parse([{"input": -1, "op": "conv", "kernel": [3, 3]}]) == plain
+    assert space.parse([{"input": -1, "op": "conv", "kernel": 3, "rate": 1}]) == plain
 
 
 def test_aspp_in_released_json() -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from nas_tf import networks, spaces
 from nas_tf.config import load
@@ -13,8 +15,10 @@ from nas_tf.config.load import dump, load_saved
 from nas_tf.errors import ConfigError
 from nas_tf.jobs import finetuning
 from nas_tf.networks import encoders
+from nas_tf.networks.state import initial_arrays
 from nas_tf.search import SearchHyperModel
 from nas_tf.training import from_config
+from serving import graph
 from tests.training.evaluated import evaluate, evaluator, experiment
 
 SPACE = {"name": "template", "templates": 1, "blocks": 1}
@@ -71,6 +75,15 @@ def test_finetuning_carries_it_over(tmp_path: Path) -> None:
     assert {"network.encoder=xception", "network.alpha=1.0"} <= set(overrides)
 
 
+def test_finetuning_carries_the_decoder_over(tmp_path: Path) -> None:
+    for decoder in ("deeplabv3plus", "null"):
+        text = dump(load("camvid_dpc", [f"network.decoder={decoder}"]))
+        (tmp_path / "config.yaml").write_text(text)
+        overrides = finetuning._network(tmp_path, spaces.resolve("dpc-top1"))
+        config = load("shapes_auxcell", ["network.auxiliary=none", *overrides])
+        assert config.network.decoder == (None if decoder == "null" else decoder)
+
+
 def test_a_hypermodel_takes_it() -> None:
     space = spaces.get("auxcell")
     model = SearchHyperModel(space, backbone="resnet50", weights=None)
@@ -82,3 +95,44 @@ def test_a_hypermodel_takes_it() -> None:
     model = SearchHyperModel(space, backbone="xception", weights="drawn")
     with pytest.raises(ConfigError, match=r"^weights is drawn, expected .*, now it is xception$"):
         model.check("shapes")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "low", "channels"),
+    [
+        ("mobilenet_v2", "tap4", 48),
+        *(
+            pytest.param(name, "tap0", 256, marks=pytest.mark.slow)
+            for name in ("xception", "resnet50")
+        ),
+    ],
+)
+def test_the_decoder_of_deeplabv3plus_trains_on_cached_features(
+    encoder: str, low: str, channels: int
+) -> None:
+    """On the features in half precision, a network answers as on their images."""
+    alpha = 0.35 if encoder == "mobilenet_v2" else 1.0
+    network = {"width": 8, "encoder": encoder, "alpha": alpha, "decoder": "deeplabv3plus"}
+    stages = {"epochs": 1, "batch": 256}
+    stage_one = {**stages, "crop": [65, 65], "auxiliary_weight": 0.0}
+    space = {"name": "dpc", "branches": 2}
+    config = experiment(space=space, network=network, stage_one=stage_one, stage_two=stages)
+    genotype = spaces.get(space).parse([[0, "sep3x3_1x6"], [0, "pool_1x1"]])
+    shared = evaluator(config).shared
+    assert shared.train.signature[low].shape[3] == channels
+    assert shared.train.signature["target"].shape[1:3] == shared.train.signature[low].shape[1:3]
+
+    blueprint = from_config.blueprint_builder(config, genotype, "search")((65, 65))
+    arrays = initial_arrays(blueprint, seed=1) | dict(shared.encoder_arrays)
+    logits = graph.network(blueprint, arrays)
+    decoder = blueprint.decoder(shared.taps)
+    assert {layer.name for layer in decoder.layers if layer.kind == "input"} == {"tap3", low}
+    (taps, _), (images, _) = next(shared.validation_taps()), next(shared.validation_images())
+    given = [tf.cast(taps[layer.name], tf.float32) for layer in decoder.layers if not layer.inputs]
+    expected = logits(images)["logits"].numpy()
+    found = graph.network(decoder, arrays)(*given)["logits"].numpy()
+    np.testing.assert_allclose(found, expected, atol=5e-3 * np.abs(expected).max())
+
+    result = evaluate(genotype, config)
+    assert not result.failed, result.stopped
+    assert [stage.steps for stage in result.stages] == [2, 2]

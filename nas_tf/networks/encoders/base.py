@@ -40,6 +40,8 @@ class Encoder(ABC):
     name: ClassVar[str]
     strides: ClassVar[tuple[int, ...]] = (4, 8, 16, 32)
     """The strides of its taps, the feature maps that a decoder may read."""
+    low_level: ClassVar[str | None] = None
+    """The layer at stride 4 that the decoder of DeepLabv3+ reads; the tap of stride 4 if None."""
 
     @abstractmethod
     def add(
@@ -70,6 +72,10 @@ class Encoder(ABC):
     def tap_layers(self, strides: Sequence[int] | None = None) -> tuple[str, ...]:
         """Returns the names of the layers that are its taps."""
         return tuple(tap.name for tap in self.add(Draft(None), strides))
+
+    def low_level_layer(self) -> str:
+        """Returns the name of the layer that the decoder of DeepLabv3+ reads."""
+        return self.low_level or self.tap_layers((4,))[0]
 
     def with_alpha(self, alpha: float | None) -> Self:
         """Returns the encoder at a width; every encoder accepts None and 1, the usual width."""

@@ -25,11 +25,14 @@ _RELEASE = "https://storage.googleapis.com/tensorflow/keras-applications/mobilen
 class MobileNetV2(Encoder):
     """A MobileNetV2 of a certain width; its taps are blocks 2, 5, 12 and 16.
 
+    The decoder of DeepLabv3+ reads the depthwise convolution of block 2, as released.
+
     Args:
         alpha: Width multiplier.
     """
 
     name: ClassVar[str] = "mobilenet_v2"
+    low_level: ClassVar[str | None] = "block_2_depthwise_relu"
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
