@@ -106,7 +106,9 @@ def command(
 
     space = spaces.get(config.space)
     given = (
-        None if genotypes is None else [space.parse(line) for line in genotypes if line.strip()]
+        None
+        if genotypes is None
+        else [study.parsed(space, line) for line in genotypes if line.strip()]
     )
     planned = study.plan(
         configured,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 from filelock import FileLock, Timeout
+from msgspec import structs
 
 from nas_tf import files, spaces
 from nas_tf.config.load import dump
@@ -27,6 +28,7 @@ from nas_tf.runs.study import LONGER, Result, Study, StudyInfo
 from nas_tf.search import preflight
 from nas_tf.search.outcome import crashed
 from nas_tf.search.provenance import run_info
+from nas_tf.spaces import DPCSpace, SearchSpace
 from nas_tf.training import from_config, gate
 from nas_tf.training.shared_data import SharedData
 from nas_tf.training.two_stage import Observer, TwoStage
@@ -87,6 +89,13 @@ def plan(
         genotypes = sampled(base, genotypes, seed)
     names = tuple(SCORES) if untrained else ()
     return Plan(base, settings, configs, tuple(genotypes), names)
+
+
+def parsed(space: SearchSpace, text: str) -> Genotype:
+    """Returns the genotype of a line; cells of a study may differ in their number of branches."""
+    if isinstance(space, DPCSpace) and (genotype := spaces.resolve(text)).space == space.name:
+        return genotype
+    return spaces.resolve(text, space)
 
 
 def usual_settings(config: Config) -> list[tuple[str, ...]]:
@@ -200,17 +209,20 @@ def train(
         with FileLock(study.folder / _LOCK, timeout=0):
             remaining = Study(study.folder).remaining
             evaluators: dict[str, TwoStage] = {}
-            scorer: Untrained | None = None
+            scorers: dict[str, Untrained] = {}
             genotypes = {str(genotype): genotype for genotype in planned.genotypes}
             for text, name in remaining:
                 setting = CONFIGURED if name in planned.untrained else name
                 if setting not in evaluators:
                     config = planned.configs[setting]
                     evaluators[setting] = TwoStage(config, SharedData(config, progress=progress))
-                evaluator, genotype = evaluators[setting], genotypes[text]
+                genotype = genotypes[text]
+                evaluator = _of_size(evaluators[setting], genotype)
                 if name in planned.untrained:
-                    scorer = scorer or Untrained(evaluator.config, evaluator.shared)
-                    result = _untrained(scorer, name, genotype)
+                    space = str(evaluator.config.space)
+                    if space not in scorers:
+                        scorers[space] = Untrained(evaluator.config, evaluator.shared)
+                    result = _untrained(scorers[space], name, genotype)
                 else:
                     result = _result(evaluator, name, genotype, observer)
                 _append(study.folder / records.RESULTS, msgspec.json.encode(result))
@@ -220,6 +232,14 @@ def train(
         raise ConfigError(
             f"{study.folder} is in use by another process, expected one at a time"
         ) from None
+
+
+def _of_size(evaluator: TwoStage, genotype: Genotype) -> TwoStage:
+    """Returns an evaluator of cells with a genotype's number of branches, with the same data."""
+    config = evaluator.config
+    if not isinstance(spaces.get(config.space), DPCSpace):
+        return evaluator
+    return TwoStage(structs.replace(config, space=spaces.space_of(genotype)), evaluator.shared)
 
 
 def _result(

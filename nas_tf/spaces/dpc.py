@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from reprlib import repr as short
 from typing import Annotated, Any, ClassVar, NamedTuple
 
@@ -127,6 +128,25 @@ class DPCSpace(SearchSpace):
         if not isinstance(brackets, (list, tuple)) or not brackets:
             return None
         return {"branches": len(brackets)} if all(map(_looks_like_branch, brackets)) else None
+
+    @staticmethod
+    def parts(genotype: Genotype) -> list[Genotype]:
+        """Returns the cells of every selection of a cell's branches, the smallest first.
+
+        The 31 parts of ASPP are those of the paper's pilot study.
+        """
+        for k, branch in enumerate(branches_of(genotype), 1):
+            if branch.source:
+                raise GenotypeError(
+                    f"branch{k} reads branch{branch.source}, expected a cell whose branches all "
+                    "read the feature map, such as aspp"
+                )
+        pairs = genotype.parts
+        return [
+            Genotype(genotype.space, chosen)
+            for count in range(1, len(pairs) + 1)
+            for chosen in combinations(pairs, count)
+        ]
 
     def describe(self, genotype: Genotype) -> list[str]:
         """Describes each branch by its operator and its input."""

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
+from nas_tf import spaces
 from nas_tf.config import load
 from nas_tf.config.schema import Config
-from nas_tf.errors import ConfigError, NasTfError
+from nas_tf.errors import ConfigError, GenotypeError, NasTfError
 from nas_tf.genotype import Genotype
 from nas_tf.runs import TrialRecord
 from nas_tf.runs.study import LONGER, RESULTS, Result, Study
 from nas_tf.search import study
+from nas_tf.spaces import DPCSpace
 from nas_tf.training.untrained import SCORES
 from tests.prepared import few_scenes
 from tests.search.quick import QuickEvaluator
@@ -160,6 +162,36 @@ def test_candidates_are_trained_under_every_setting(tmp_path: Path) -> None:
     assert [steps.count(total) for total in sorted({*steps})] == sorted({*steps})
     assert sorted({*steps})[2] == 4 * sorted({*steps})[0]
     assert all(result.seconds > 0 for result in found[len(SCORES) :])
+
+
+def test_cells_of_a_study_may_differ_in_their_number_of_branches() -> None:
+    space = spaces.get("dpc")
+    sizes = [len(study.parsed(space, text).parts) for text in ("aspp", '[[0,"conv1x1"]]')]
+    assert sizes == [5, 1]
+    for text in ("arch0", "[[3,[1]]]"):
+        with pytest.raises(GenotypeError):
+            study.parsed(space, text)
+    with pytest.raises(GenotypeError, match="expected"):
+        study.parsed(spaces.get("auxcell"), '[[0,"conv1x1"]]')
+
+
+@pytest.mark.slow
+def test_cells_of_different_sizes_are_trained_together(tmp_path: Path) -> None:
+    """The cells are parts of ASPP, as in the pilot study of DPC."""
+    small = [
+        *("network.width=8", "network.alpha=0.35", "network.weights=null", "space=dpc"),
+        *("stage_one.views=1", "stage_one.epochs=1", "stage_one.batch=100"),
+        *("stage_one.crop=[65,65]", "stage_two=null", "stage_one.distillation=0"),
+        *("stage_one.auxiliary_weight=0", "data.view.crop=[65,65]"),
+    ]
+    parts = DPCSpace.parts(spaces.resolve("aspp"))
+    genotypes = [parts[0], parts[9], parts[30]]
+    planned = study.plan(configured(*small), [["stage_one.views=2"]], genotypes, times=2)
+    study.train(study.start(tmp_path, planned), planned)
+    found = Study(tmp_path).results
+    assert len(found) == 3 * (3 + len(SCORES))
+    failed = {result.setting for result in found if result.failed}
+    assert failed <= {"activation patterns"}, "a hundred images may share their patterns"
 
 
 def test_a_score_without_training_that_is_not_finite_fails_alone(

@@ -152,6 +152,17 @@ def test_bad_cells_are_reported_in_one_line(cell: list, message: str) -> None:
     assert str(caught.value) == message
 
 
+def test_the_parts_of_a_cell_are_all_selections_of_its_branches() -> None:
+    aspp = spaces.resolve("aspp")
+    parts = DPCSpace.parts(aspp)
+    assert len(parts) == len(set(parts)) == 31
+    assert [len(part.parts) for part in parts] == [1] * 5 + [2] * 10 + [3] * 10 + [4] * 5 + [5]
+    assert parts[-1] == aspp
+    assert all({*part.parts} <= {*aspp.parts} for part in parts)
+    with pytest.raises(GenotypeError, match="branch2 reads branch1, expected"):
+        DPCSpace.parts(spaces.resolve("dpc-top1"))
+
+
 def test_parsing_leaves_the_given_cell_alone() -> None:
     before = json.dumps(TOP1_AS_RELEASED)
     DPCSpace().parse(TOP1_AS_RELEASED)
