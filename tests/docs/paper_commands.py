@@ -65,7 +65,10 @@ def _rows(part: str) -> Iterator[dict[str, str]]:
 
 
 def _commands(part: str) -> Iterator[Command]:
-    """Yields commands; a substituted command, whose output is an argument, precedes its own."""
+    """Yields commands, without the file that has the output.
+
+    A substituted command, whose output is an argument, precedes its own.
+    """
     (block,) = re.findall(r"^```console\n(.*?)^```", part, re.MULTILINE | re.DOTALL)
     row = ""
     for entry in re.findall(r"^(?:# .*|\$ (?:.*\\\n|.*\n(?=  ))*.*)$", block, re.MULTILINE):
@@ -76,7 +79,7 @@ def _commands(part: str) -> Iterator[Command]:
         for word in words:
             if inner := WITHIN.fullmatch(word):
                 yield Command(row, tuple(shlex.split(inner[1])))
-        yield Command(row, tuple(words))
+        yield Command(row, tuple(words[: words.index(">")] if ">" in words else words))
 
 
 @dataclass
