@@ -73,7 +73,7 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize(("module", "name", "code"), examples())
+@pytest.mark.parametrize(("module", "name", "code"), list(examples()))
 def test_an_example_runs(module: str, name: str, code: str, names: dict[str, Any]) -> None:
     tree = ast.parse(code)
     if name in NEEDS_TRAINING | NEEDS_A_SERVICE:
