@@ -67,12 +67,8 @@ def network_of(folder: Path, out: Path) -> Trained:
 
 
 def timed(networks: Sequence[Trained], rounds: int) -> dict[tuple[str, str, int], float]:
-    """Returns milliseconds by model, runtime and threads, with all models timed in turns."""
-    contents = {
-        Path(f"{item.name}-{kind}"): content
-        for item in networks
-        for kind, content in item.models.items()
-    }
+    """Returns milliseconds by int8 model, runtime and threads; models are timed in turns."""
+    contents = {Path(item.name): item.models["int8"] for item in networks}
     rows = measure.time_in_turns(contents, lite_runner.runtimes(), (1, 2), rounds)
     return {(row.name, row.runtime, row.threads): median(row.medians) for row in rows}
 
@@ -96,7 +92,7 @@ def costs(
         cells += [f"{result[figure]:.4f}" for figure in figures for result in results]
         cells += [f"{len(item.models['int8']):,}"]
         for runtime in runtimes:
-            own = (times[f"{item.name}-int8", runtime, threads] for threads in (1, 2))
+            own = (times[item.name, runtime, threads] for threads in (1, 2))
             cells.append(" / ".join(f"{value:.1f}" for value in own))
         yield f"| {' | '.join(cells)} |"
 
