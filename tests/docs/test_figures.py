@@ -43,6 +43,7 @@ def deployed(network: str, column_name: str, nth: int = 1) -> float:
 
 
 NETWORKS = ("found", "arch0", "wacv-arch0")
+DETECTORS = ("found-60", "fpn-fcos-60")
 INT8 = ("arch2-int8", "arch1-int8", "arch0-int8")
 IN_ORDER = ("arch2-int8", "arch1-int8", "camvid-ppo-best-int8", "arch0-int8")
 LITERT, LITERT_2 = "LiteRT, 1 thread", "LiteRT, 2 threads"
@@ -58,6 +59,17 @@ def spread(networks: Sequence[str], *columns: str) -> list[float]:
 def final(network: str, key: str, nth: int = 0) -> float:
     """A figure of one of the trained networks."""
     return cell("final_networks.md", network, key, nth)
+
+
+def detector(network: str, key: str, nth: int = 0) -> float:
+    """A figure of one of the trained detectors."""
+    return cell("bccd_networks.md", network, key, nth)
+
+
+def ap_of_seeds() -> list[float]:
+    """The least and the largest average precision of fpn-fcos over three seeds."""
+    found = [detector(f"fpn-fcos-{seed}", "ap") for seed in (1, 2, 3)]
+    return [min(found), max(found)]
 
 
 def transferred(task: str, row: str, key: str = "from the trained network") -> float:
@@ -137,6 +149,12 @@ README: dict[str, Callable[[], Sequence[float | Below]]] = {
         final("wacv-arch0", "parameters"),
         final("found", "epochs"),
         *(final(item, "mean_iou") for item in NETWORKS),
+    ],
+    "detectors on BCCD val after": lambda: [
+        detector("found-60", "epochs"),
+        *(detector(item, "multiply-adds") for item in DETECTORS),
+        *(detector(item, "ap") for item in DETECTORS),
+        *(detector(item, "int8, LiteRT, 1 / 2 threads, ms") for item in DETECTORS),
     ],
     "do ranks after a minute hold": lambda: [
         cell("longer.md", "as configured", "genotypes"),
@@ -235,6 +253,23 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         *text("bccd_heads.md", r"trained longer, (\d+) epochs"),
         *text("bccd_heads.md", r"nothing that was searched here, scores ([\d.]+)"),
         *text("bccd_heads.md", r"the best here ([\d.]+)"),
+    ],
+    "A found detector is smaller and faster": lambda: [
+        detector("found-60", "epochs"),
+        *(detector(item, key) for item in DETECTORS for key in ("ap", "multiply-adds")),
+        *(
+            detector(item, key)
+            for item in DETECTORS
+            for key in ("ap as int8", "int8, LiteRT, 1 / 2 threads, ms")
+        ),
+        detector("found", "epochs"),
+        detector("found", "ap"),
+        *ap_of_seeds(),
+        *(detector("nas-fcos", key) for key in ("ap", "multiply-adds")),
+    ],
+    "A candidate of a search of pyramids takes": lambda: [
+        *text("candidate.md", r"a candidate: median ([\d.]+) s, worst ([\d.]+) s\n```"),
+        *text("candidate.md", r"median (1[\d.]+)%, worst ([\d.]+)%\na candidate"),
     ],
     "The ranking after five epochs on cached features": lambda: text("longer.md", RHO),
     "The network that evolution found on CamVid scores higher": lambda: [
