@@ -74,8 +74,8 @@ def command(
     from serving.demo_server import DemoServer
 
     with DemoServer(site, host or _HOST, _PORT if port is None else port) as server:
-        _print_address(server)
         try:
+            _print_address(server)
             server.serve_forever()
         except KeyboardInterrupt:
             click.echo("stopped")

@@ -51,9 +51,9 @@ def test_a_run_is_shown_as_it_was_exported(place: Path, monkeypatch: pytest.Monk
     name = next((place / "out").glob("*-int8.tflite")).stem.removesuffix("-int8")
     (place / "exports" / name).symlink_to(place / "out")
     monkeypatch.setattr(demos.exports, "write", None)
-    done = nas_tf("demo", "run", "--out", "again", cwd=place)
+    done = nas_tf("demo", "run", "--out", "shown", cwd=place)
     assert done.returncode == 0, done.stderr
-    assert listed(place / "again") == [(name, ["int8", "fp32", "fp16"])]
+    assert listed(place / "shown") == [(name, ["int8", "fp32", "fp16"])]
     (place / "exports" / name).unlink()
     (place / "exports").rmdir()
 
@@ -80,7 +80,9 @@ def test_mistakes_are_a_line(arguments: list[str], line: str, tmp_path: Path) ->
 
 SERVE = """
 import sys
+from nas_tf import quiet
 from nas_tf.__main__ import main
+quiet.load("tensorflow")  # the next lines import it too
 from serving import demo_runtime
 from tests.serving.demonstrated import of_no_runtime
 demo_runtime.contents = lambda folder, **_: of_no_runtime()
