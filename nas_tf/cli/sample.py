@@ -40,6 +40,8 @@ def command(space: SearchSpace, count: int, seed: int | None, cell: str | None) 
     if cell is not None:
         if not isinstance(space, DPCSpace):
             raise ConfigError(f"--parts-of is given with space {space}, expected dpc")
+        if (count, seed) != (1, None):
+            raise ConfigError("--count or --seed is given, expected neither with --parts-of")
         for part in space.parts(spaces.resolve(cell, DPCSpace.name)):
             click.echo(space.spell(part))
         return

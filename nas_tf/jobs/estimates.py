@@ -195,6 +195,8 @@ class _Sample:
             second = None
             if self.config.stage_two is not None:
                 second = self._stage_two(shared, genotype, trial)
+                if second is None:
+                    continue
             yield self._stage_one(trial), second
 
     def _stage_one(self, trial: TrialRecord) -> float:
@@ -207,14 +209,19 @@ class _Sample:
         """Returns the seconds of a validation on all images of meta-val."""
         return trial.stages[0].seconds["validate"] * self.scored / min(self.scored, _SCORED)
 
-    def _stage_two(self, shared: SharedData, genotype: Genotype, trial: TrialRecord) -> float:
-        """Returns the seconds of stage two, from its first steps after another stage one."""
+    def _stage_two(
+        self, shared: SharedData, genotype: Genotype, trial: TrialRecord
+    ) -> float | None:
+        """Returns the seconds of stage two, from its first steps; None if the candidate fails."""
         watch, seconds = _Watch(), trial.stages[0].seconds
+        evaluator = TwoStage(self.config, shared)
         try:
-            evaluator = TwoStage(self.config, shared)
-            evaluator.evaluate(genotype, gate.make(self.config.gate, 1), observer=watch)
+            ended = evaluator.evaluate(genotype, gate.make(self.config.gate, 1), observer=watch)
         except _Enough:
-            pass
+            ended = None
+        if ended is not None and ended.failed:
+            self.failure = ended.stopped
+            return None
         step = (watch.times[-1] - watch.times[0]) / max(1, len(watch.times) - 1)
         validated = seconds["validate"] + seconds["validate_trace"]
         first = max(step, watch.times[0] - watch.before - validated)

@@ -45,7 +45,7 @@ def blueprint_of(
     genotype, info, given = trial.parsed, run.info, dict(settings or {})
     own = {
         key: run.settings[f"network.{key}"]
-        for key in ("width", "head_width", "sep_repeats", "auxiliary", "aspp", "decoder")
+        for key in networks.settings.CONFIGURED
         if run.settings.get(f"network.{key}") is not None
     }
     try:

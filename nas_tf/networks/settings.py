@@ -13,6 +13,9 @@ from nas_tf.genotype import Genotype
 from nas_tf.networks.blueprint import Blueprint, Layer, counted_as
 from nas_tf.networks.encoders import ENCODERS, Encoder
 
+CONFIGURED = ("width", "head_width", "sep_repeats", "auxiliary", "aspp", "decoder")
+"""The settings that a configuration may change by a key of the same name."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:

@@ -1,6 +1,7 @@
 """Weights of the branches of a dense prediction cell, as in Figure 5b of NeurIPS 2018."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -71,10 +72,11 @@ def read(run: Run, trial: TrialRecord) -> list[BranchWeight]:
 
 
 def best(run: Run) -> tuple[TrialRecord, list[BranchWeight]] | None:
-    """Reads the best trial whose arrays are saved; None if there is no such cell."""
+    """Reads the best trial whose arrays are saved and intact; None if there is no such cell."""
     for trial in run.best(len(run.completed)):
-        if found := read(run, trial):
-            return trial, found
+        with suppress(DataError):  # a damaged file costs its figure, not the report
+            if found := read(run, trial):
+                return trial, found
     return None
 
 

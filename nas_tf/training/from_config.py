@@ -106,7 +106,7 @@ def settings_for(config: Config, phase: Phase) -> Settings:
     """Returns the paper's settings of a phase, with the changes that the configuration makes."""
     changes = {
         key: getattr(config.network, key)
-        for key in ("width", "head_width", "sep_repeats", "auxiliary", "aspp", "decoder")
+        for key in networks.settings.CONFIGURED
         if getattr(config.network, key) is not None
     }
     make = networks.settings.search if phase == "search" else networks.settings.published

@@ -62,15 +62,6 @@ def test_light_commands_load_no_tensorflow(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_parts_of_a_cell_are_printed(tmp_path: Path) -> None:
-    lines = nas_tf("sample", "dpc", "--parts-of", "aspp", cwd=tmp_path).stdout.splitlines()
-    assert len(lines) == 31
-    assert lines[4] == '[[0,"pool_1x1"]]'
-    done = nas_tf("sample", "auxcell", "--parts-of", "aspp", cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr == "nas-tf: --parts-of is given with space auxcell, expected dpc\n"
-
-
 def test_sample_repeats_itself_under_a_seed(tmp_path: Path) -> None:
     three = nas_tf("sample", "auxcell", "--count", "3", "--seed", "1", cwd=tmp_path)
     again = nas_tf("sample", "auxcell", "--count", "3", "--seed", "1", cwd=tmp_path)

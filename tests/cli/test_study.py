@@ -35,6 +35,17 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "study").exists()
 
 
+def test_the_parts_of_a_cell_are_printed(tmp_path: Path) -> None:
+    lines = nas_tf("sample", "dpc", "--parts-of", "aspp", cwd=tmp_path).stdout.splitlines()
+    assert len(lines) == 31
+    assert lines[4] == '[[0,"pool_1x1"]]'
+    done = nas_tf("sample", "auxcell", "--parts-of", "aspp", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "nas-tf: --parts-of is given with space auxcell, expected dpc\n"
+    done = nas_tf("sample", "dpc", "--parts-of", "aspp", "--seed", "1", cwd=tmp_path)
+    assert done.stderr == "nas-tf: --count or --seed is given, expected neither with --parts-of\n"
+
+
 @pytest.mark.slow
 def test_a_killed_study_is_resumed_and_its_settings_are_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

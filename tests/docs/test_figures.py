@@ -150,7 +150,7 @@ README: dict[str, Callable[[], Sequence[float | Below]]] = {
         final("found", "epochs"),
         *(final(item, "mean_iou") for item in NETWORKS),
     ],
-    "detectors on BCCD val after": lambda: [
+    "detectors on BCCD val at": lambda: [
         detector("found-60", "epochs"),
         *(detector(item, "multiply-adds") for item in DETECTORS),
         *(detector(item, "ap") for item in DETECTORS),

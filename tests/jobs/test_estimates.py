@@ -72,3 +72,14 @@ def test_what_cannot_be_estimated_is_one_line(cache: Path) -> None:
         estimate(load("shapes_denoise"))
     with pytest.raises(TrainingError, match="none of 20 random candidates could be trained: "):
         estimate(small("limits.params=10"))
+
+
+@pytest.mark.slow
+def test_a_candidate_that_fails_in_stage_two_is_not_measured(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its activations at the larger crop need more memory than the limit allows."""
+    monkeypatch.setattr(estimates, "_SAMPLED", 2)
+    config = small("stage_two.crop=[256,256]", "stage_two.batch=60", "limits.memory_gib=0.2")
+    with pytest.raises(TrainingError, match=r"none of 2 random .*: 1\.0 GiB held"):
+        estimate(config)

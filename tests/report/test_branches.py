@@ -79,6 +79,8 @@ def test_the_report_draws_the_best_that_is_saved(run: Run) -> None:
     text = page.write(run).read_text(encoding="utf-8")
     assert f"<h2>{branches.TITLE}</h2>" in text
     assert f"of trial {second}, the best with saved weights" in text
+    saved_arrays.arrays_path(run.folder, run.best(1)[0].trial).write_bytes(b"damaged")
+    assert f"of trial {second}, the best with saved weights" in page.write(run).read_text("utf-8")
     assert (run.folder / "report" / "branches.svg").exists()
     _, found = branches.best(run)
     (axes,) = branches.weights(found).axes
