@@ -11,7 +11,7 @@ from nas_tf.config.schema import Config
 from nas_tf.errors import ConfigError, TrainingError
 from nas_tf.jobs import estimates
 from nas_tf.jobs.estimates import MEASURED, Estimate, estimate
-from nas_tf.training import gate
+from nas_tf.training import gate, guards
 from nas_tf.training.shared_data import SharedData
 from nas_tf.training.two_stage import TwoStage
 from tests.prepared import few_scenes
@@ -78,8 +78,11 @@ def test_what_cannot_be_estimated_is_one_line(cache: Path) -> None:
 def test_a_candidate_that_fails_in_stage_two_is_not_measured(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its activations at the larger crop need more memory than the limit allows."""
+    def check_memory(_: object, __: object, batch: int) -> None:
+        if batch == 20:
+            raise guards.OverLimit("too large for stage two")
+
+    monkeypatch.setattr(guards, "check_memory", check_memory)
     monkeypatch.setattr(estimates, "_SAMPLED", 2)
-    config = small("stage_two.crop=[256,256]", "stage_two.batch=60", "limits.memory_gib=0.2")
-    with pytest.raises(TrainingError, match=r"none of 2 random .*GiB held while training"):
-        estimate(config)
+    with pytest.raises(TrainingError, match="could be trained: too large for stage two"):
+        estimate(small(*STAGE_TWO))
