@@ -27,7 +27,7 @@ from nas_tf.spaces import DPCSpace, SearchSpace
     "cell",
     metavar="GENOTYPE",
     shell_complete=completion.genotypes,
-    help="Every selection of this cell's branches, instead of random genotypes; for dpc.",
+    help="Print every non-empty subset of this cell's branches, not random genotypes (dpc only).",
 )
 def command(space: SearchSpace, count: int, seed: int | None, cell: str | None) -> None:
     """Print random genotypes of a search space.

@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Make all checks, estimate time and disk space from a few steps, and search nothing.",
+    help="Make all checks and estimate time and disk space from a few steps, without searching.",
 )
 def command(
     config_name: str,

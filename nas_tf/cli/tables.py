@@ -102,11 +102,12 @@ def estimate_lines(found: "Estimate", workers: int) -> Iterator[str]:
                 f"{len(seconds)} measured)"
             )
     least, most = found.seconds(workers)
-    by = f" by {workers} workers" if workers > 1 else ""
+    total = f"in total with {workers} workers" if workers > 1 else "in total"
     if found.stage_two:
-        yield f"in all{by}: about {duration(least)} if none passes, {duration(most)} if all do"
+        ends = f"{duration(least)} if no candidate passes the gate, {duration(most)} if all do"
+        yield f"{total}: about {ends}"
     else:
-        yield f"in all{by}: about {duration(least)}"
+        yield f"{total}: about {duration(least)}"
 
 
 def _cell(value: Any) -> str:

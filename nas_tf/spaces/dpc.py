@@ -131,7 +131,7 @@ class DPCSpace(SearchSpace):
 
     @staticmethod
     def parts(genotype: Genotype) -> list[Genotype]:
-        """Returns the cells of every selection of a cell's branches, the smallest first.
+        """Returns a cell for every non-empty subset of a cell's branches, the smallest first.
 
         The 31 parts of ASPP are those of the paper's pilot study.
         """

@@ -156,7 +156,9 @@ def test_a_dry_run_prints_what_a_search_takes_and_writes_nothing(
     assert re.match(r"features: 0\.0\d+ GiB, [\d.,]+ GiB are free; about \d+ s to ", features)
     assert re.match(r"stage one: about \d+ s a candidate \(\d+ s to \d+ s, 3 measured\)", first)
     assert re.match(r"stage two: about \d+ s a candidate if the candidate passes the", second)
-    assert re.match(r"in all by 2 workers: about \d+ (s|min) if none passes, \d+ (s|min)", last)
+    assert re.match(
+        r"in total with 2 workers: about \d+ (s|min) if no candidate passes the ", last
+    )
     assert [each.name for each in tmp_path.iterdir()] == ["small.yaml"]
 
 
