@@ -24,7 +24,7 @@ def searched(kind: str, folder: Path, trials: int) -> dict[str, list[float]]:
     command = [sys.executable, str(ROOT / "tests/e2e/long_search.py"), kind, str(folder)]
     done = subprocess.run(
         [*command, str(trials)],
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "PYTHONMALLOC": "malloc"},
         capture_output=True,
         text=True,
     )
