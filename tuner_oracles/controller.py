@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tuner_oracles.interrupts import uninterrupted
+
 _MASKED = -1e9  # finite: an infinite logit makes the entropy's gradient NaN
 
 
@@ -128,8 +130,8 @@ class Controller:
     def log_probs(self, tokens: np.ndarray) -> np.ndarray:
         """Returns the log-probability of each token of the vectors under the present policy."""
         symbols = np.asarray(tokens, np.int32) + self._first
-        steps = self._parts.time_steps(symbols, self.alphabet.symbols)
         with _on_cpu_in_float32():
+            steps = self._parts.time_steps(symbols, self.alphabet.symbols)
             return self._weighed(steps, tf.constant(symbols)).numpy()
 
     def train(self, batch: Batch) -> dict[str, float]:
@@ -197,11 +199,15 @@ class Controller:
 
 @contextmanager
 def _on_cpu_in_float32() -> Iterator[None]:
-    """Runs the block on the CPU in float32, whatever the trials use: -1e9 overflows in float16."""
+    """Runs the block on the CPU in float32, whatever the trials use: -1e9 overflows in float16.
+
+    Ctrl-C waits for its end: TensorFlow turns an interrupt of its checks of types into an
+    ``AttributeError``, and a function whose tracing is interrupted is of no use afterwards.
+    """
     policy = tf.keras.mixed_precision.global_policy()
     tf.keras.mixed_precision.set_global_policy("float32")
     try:
-        with tf.device("/CPU:0"):
+        with uninterrupted(), tf.device("/CPU:0"):
             yield
     finally:
         tf.keras.mixed_precision.set_global_policy(policy)

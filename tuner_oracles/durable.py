@@ -17,8 +17,8 @@ import keras_tuner as kt
 from keras_tuner.src.distribute import utils as distribution
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
+from tuner_oracles.interrupts import uninterrupted
 from tuner_oracles.leases import Leases
-from tuner_oracles.ledger import uninterrupted
 from tuner_oracles.proposals import Exhausted, Proposals
 from tuner_oracles.recorded import RecordedOracle
 from tuner_oracles.searcher import Proposal, Searcher

@@ -2,19 +2,15 @@
 
 Each line is one JSON object with its number and a checksum. A kill at any moment leaves an intact
 ledger but for its last line: a truncated one is cut off, since no caller has learned that it was
-written. Any other damage is refused. This module also writes files atomically and defers signals
-(``uninterrupted``), so that an interrupt never separates a record from its effect.
+written. Any other damage is refused. This module also writes files atomically.
 """
 
 import errno
 import fcntl
 import json
 import os
-import signal
-import threading
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
@@ -196,31 +192,3 @@ def sync_folder(folder: Path) -> None:
 
 def _checksum(body: str) -> str:
     return f"{zlib.crc32(body.encode()):08x}"
-
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Defers the handlers of Ctrl-C and termination to the end of the block.
-
-    Python runs such handlers in the main thread only: in any other thread there is nothing to
-    defer. SIGKILL can't be deferred.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    received: list[int] = []
-    handlers = {
-        number: signal.signal(number, lambda number, _: received.append(number))
-        for number in _SIGNALS
-        if callable(signal.getsignal(number))
-    }
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        for number in received:
-            signal.raise_signal(number)

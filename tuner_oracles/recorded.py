@@ -22,13 +22,13 @@ import keras_tuner as kt
 from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
+from tuner_oracles.interrupts import uninterrupted
 from tuner_oracles.ledger import (
     NAME,
     Ledger,
     LedgerError,
     Lost,
     Record,
-    uninterrupted,
     write_atomically,
 )
 from tuner_oracles.proposals import Proposals, vectors

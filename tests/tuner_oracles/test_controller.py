@@ -1,5 +1,6 @@
 """The controller: vocabularies of positions, repeatable samples, learning, exact resume."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,30 @@ def batch(controller: Controller, count: int, seed: int = 0) -> Batch:
     tokens, log_probs = controller.sample(range(seed, seed + count))
     advantages = np.random.default_rng(seed).normal(size=count)
     return Batch(tokens, log_probs, advantages)
+
+
+@pytest.mark.parametrize(
+    ("method", "call"),
+    [("sample", "_unrolled"), ("log_probs", "_weighed"), ("train", "_trained")],
+)
+def test_ctrl_c_while_it_computes_takes_effect_after_it(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch, method: str, call: str
+) -> None:
+    """TensorFlow would turn an interrupt of its own calls into another error, or drop it."""
+    tried, compute, computed = batch(controller, 4), getattr(controller, call), []
+    argument = {"sample": [0], "log_probs": tried.tokens, "train": tried}[method]
+
+    def interrupted(*arguments: object) -> object:
+        signal.raise_signal(signal.SIGINT)
+        computed.append(call)
+        return compute(*arguments)
+
+    monkeypatch.setattr(controller, call, interrupted)
+    before = controller.arrays()
+    with pytest.raises(KeyboardInterrupt):
+        getattr(controller, method)(argument)
+    assert computed == [call]
+    controller.restore(before)
 
 
 def test_a_thousand_samples_stay_in_their_vocabularies(controller: Controller) -> None:
