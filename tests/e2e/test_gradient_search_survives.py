@@ -1,11 +1,7 @@
 """A search by gradient as users run it: killed at any moment, it ends with the same network."""
 
 import csv
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,6 +11,7 @@ import pytest
 from nas_tf.config import dump
 from nas_tf.runs import Run, filenames
 from tests.e2e.processes import wait_for
+from tests.e2e.warm import Warm
 from tests.prepared import few_scenes
 from tests.sampling import times
 from tests.search.test_gradient import config
@@ -23,21 +20,20 @@ EPOCHS, KILLS = 3, times(10, 2)
 pytestmark = pytest.mark.slow
 
 
-def start(folder: Path) -> subprocess.Popen:
+def start(folder: Path) -> Warm:
     settings = {"epochs": EPOCHS, "warmup_epochs": 1, "batch": 20, "save_minutes": 1e-4}
     (folder / "denoise.yaml").write_text(dump(config(gradient=settings, threads=1)))
-    command = ["search", "denoise.yaml", "--out", "run", "--resume"]
-    return subprocess.Popen(
-        [sys.executable, "-m", "nas_tf", *command],
-        cwd=folder,
-        stdout=(folder / "log.txt").open("a"),
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "NAS_TF_CACHE": str(few_scenes("shapes_clean"))},
+    return Warm(
+        *("command", folder, "search", "denoise.yaml", "--out", "run", "--resume"),
+        env={"NAS_TF_CACHE": str(few_scenes("shapes_clean"))},
+        log=folder / "log.txt",
+        out=True,
     )
 
 
 def finished(folder: Path) -> Run:
-    assert start(folder).wait(timeout=900) == 0, (folder / "log.txt").read_text()
+    process = start(folder)
+    assert process.wait(900) == 0, process.errors
     return Run(folder / "run")
 
 
@@ -52,8 +48,7 @@ def kill(folder: Path, rng: random.Random) -> None:
     if rng.random() < 0.8:
         wait_for(lambda: saved_steps(folder) - before or process.poll() is not None, 300)
     time.sleep(rng.uniform(0.0, 1.0))
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
 
 
 def figures(run: Run) -> list[dict[str, str]]:

@@ -1,18 +1,17 @@
 """A search of heads on the pyramid of another run: killed, resumed without that run, reranked."""
 
 import json
+import os
 import shutil
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from nas_tf.runs import Run
 from nas_tf.runs.reranking import BASELINE
-from tests.cli.command import COMMAND, nas_tf
-from tests.e2e.processes import trials
+from tests.cli.command import nas_tf
+from tests.e2e.processes import trials, wait_for
+from tests.e2e.warm import Warm
 from tests.prepared import few_scenes
 from tests.runs.made import made
 
@@ -36,13 +35,12 @@ def printed(*arguments: str, cwd: Path) -> str:
 
 
 def kill_after_the_first_trial(folder: Path) -> None:
-    command = [*COMMAND, *SEARCH, "killed"]
-    with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL) as search:
-        found, deadline = folder / "killed" / "trials", time.monotonic() + 300
-        while not any(found.glob("[!.]*.json")) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        search.send_signal(signal.SIGKILL)
-    assert search.returncode == -signal.SIGKILL
+    env = {"NAS_TF_CACHE": os.environ["NAS_TF_CACHE"]}
+    search = Warm("command", folder, *SEARCH, "killed", env=env, log=folder / "killed.log")
+    found = folder / "killed" / "trials"
+    wait_for(lambda: any(found.glob("[!.]*.json")) or search.status is not None, 300)
+    assert search.status is None, search.errors
+    search.kill()
 
 
 @pytest.mark.slow

@@ -9,13 +9,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from nas_tf.runs import Run, filenames
 from tests.e2e.processes import records, results, wait_for
+from tests.e2e.warm import Warm
 from tests.prepared import few_scenes, made_once
 from tests.sampling import times
 
@@ -29,20 +29,17 @@ TRIALS, KILLS = times(8, 6), times(5, 2)
 pytestmark = pytest.mark.slow
 
 
-def started(folder: Path, command: list[str], **more: Any) -> subprocess.Popen:
-    """Starts a command in a folder, whose parent has the data."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "nas_tf", *command],
-        cwd=folder,
-        env={**os.environ, "NAS_TF_CACHE": str(folder.parent / "cache")},
-        **more,
-    )
+def cache(folder: Path) -> dict[str, str]:
+    """Returns the environment of a command in a folder, whose parent has the data."""
+    return {"NAS_TF_CACHE": str(folder.parent / "cache")}
 
 
-def start(folder: Path, *more: str) -> subprocess.Popen:
-    log = (folder / "log.txt").open("a")
-    command = ["quickstart", *SMALL, *more, "--out", "run"]
-    return started(folder, command, stdout=log, stderr=subprocess.STDOUT)
+def quickstart(*more: str) -> list[str]:
+    return ["quickstart", *SMALL, *more, "--out", "run"]
+
+
+def started(folder: Path, *command: str, log: str = "log.txt") -> Warm:
+    return Warm("command", folder, *command, env=cache(folder), log=folder / log, out=True)
 
 
 def with_data(folder: Path) -> Path:
@@ -50,12 +47,6 @@ def with_data(folder: Path) -> Path:
     shutil.copytree(few_scenes() / "data", folder.parent / "cache/data")
     folder.mkdir()
     return folder
-
-
-def finished(folder: Path, *more: str) -> Run:
-    process = start(folder, *more)
-    assert process.wait(timeout=900) == 0, (folder / "log.txt").read_text()
-    return Run(folder / "run")
 
 
 def table_of(run: Run) -> list[tuple]:
@@ -76,10 +67,23 @@ def table_of(run: Run) -> list[tuple]:
 
 @pytest.fixture
 def undisturbed(tmp_path: Path) -> Path:
-    """Copies the folder of a quickstart that was not disturbed, and the data beside it."""
+    """Copies the folder of a quickstart that was not disturbed, and the data beside it.
+
+    It is a process as users start it; the others are forked.
+    """
 
     def make(place: Path) -> None:
-        finished(with_data(place / "undisturbed"), f"search.trials={TRIALS}")
+        folder = with_data(place / "undisturbed")
+        with (folder / "log.txt").open("w") as log:
+            done = subprocess.run(
+                [sys.executable, "-m", "nas_tf", *quickstart(f"search.trials={TRIALS}")],
+                cwd=folder,
+                env={**os.environ, **cache(folder)},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                timeout=900,
+            )
+        assert done.returncode == 0, (folder / "log.txt").read_text()
 
     shutil.copytree(made_once("quickstart", make), tmp_path, dirs_exist_ok=True)
     return tmp_path / "undisturbed"
@@ -109,7 +113,7 @@ def test_killed_again_and_again_it_ends_with_the_same_table(
     rng = random.Random(5)
     kills = 0
     while kills < KILLS:
-        process = start(place, f"search.trials={TRIALS}")
+        process = started(place, *quickstart(f"search.trials={TRIALS}"))
         before = len(list((place / "run" / filenames.TRIALS).glob("*.json")))
         wanted = before + rng.randrange(2)
         while process.poll() is None:
@@ -121,27 +125,24 @@ def test_killed_again_and_again_it_ends_with_the_same_table(
                 time.sleep(rng.uniform(0.0, 4.0) if kills else 0.0)
                 break
             time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
         kills += 1
         assert [record["kind"] for record in records(place / "run")][:1] == ["begin"]
-    found = table_of(finished(place, f"search.trials={TRIALS}"))
-    assert found == table_of(Run(undisturbed / "run"))
+    last = started(place, *quickstart(f"search.trials={TRIALS}"))
+    assert last.wait(900) == 0, last.errors
+    assert table_of(Run(place / "run")) == table_of(Run(undisturbed / "run"))
 
 
 def test_a_killed_worker_leaves_table_and_ledger_agreed(undisturbed: Path) -> None:
     folder = undisturbed
-    log = (folder / "many.txt").open("w")
-    command = ["search", "run/config.yaml", "--trials", "4", "--workers", "2", "--out", "many"]
-    process = started(folder, command, stdout=log, stderr=subprocess.STDOUT)
+    command = ("search", "run/config.yaml", "--trials", "4", "--workers", "2", "--out", "many")
+    process = started(folder, *command, log="many.txt")
     place = folder / "many"
     wait_for(lambda: results(place) or process.poll() is not None, 400)
     victim = worker_in_a_trial(process, place)
     victim.kill()
-    assert process.wait(timeout=900) == 0, (folder / "many.txt").read_text()
-    assert (
-        "worker-0 was killed by signal 9; starting it again" in (folder / "many.txt").read_text()
-    )
+    assert process.wait(900) == 0, process.errors
+    assert "worker-0 was killed by signal 9; starting it again" in process.errors
     outcomes = {result["trial"]: (result["status"], result["score"]) for result in results(place)}
     assert len(outcomes) == len(results(place)) == 4
     table = list(csv.DictReader((place / filenames.TABLE).open()))
@@ -152,7 +153,7 @@ def test_a_killed_worker_leaves_table_and_ledger_agreed(undisturbed: Path) -> No
         assert float(item["reward"]) == pytest.approx(outcomes[item["trial"]][1], abs=1e-5)
 
 
-def worker_in_a_trial(process: subprocess.Popen, place: Path) -> psutil.Process:
+def worker_in_a_trial(process: Warm, place: Path) -> psutil.Process:
     """Returns the process of worker-0 while it runs a trial."""
 
     def runs_trial() -> bool:
@@ -169,20 +170,14 @@ def worker_in_a_trial(process: subprocess.Popen, place: Path) -> psutil.Process:
 
 def test_ctrl_c_prints_how_to_resume(undisturbed: Path) -> None:
     folder = undisturbed
-    search = ["search", "run/config.yaml", "--out", "run", "--resume"]
-    process = started(
-        folder,
-        [*search, "--trials", str(TRIALS + 40)],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
+    search = ("search", "run/config.yaml", "--out", "run", "--resume")
+    process = started(folder, *search, "--trials", str(TRIALS + 40), log="resumed.txt")
     while len(Run(folder / "run").trials) == TRIALS:
-        assert process.poll() is None, process.stderr.read()
+        assert process.poll() is None, process.errors
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    errors = process.communicate(timeout=120)[1]
-    assert process.returncode == 130
+    assert process.wait(120) == 130
+    errors = process.errors
     wanted = f"search run/config.yaml --out run --trials {TRIALS + 40} --resume"
     assert f"stopped; resume with: nas-tf {wanted}" in errors
     assert "Traceback" not in errors
