@@ -10,7 +10,8 @@ import fcntl
 import json
 import os
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
@@ -139,14 +140,8 @@ class Ledger:
         return records
 
     def _parse(self, line: bytes, number: int) -> Record:
-        try:
-            record = json.loads(line)
-            crc = record.pop("crc")
-            body = json.dumps(record, allow_nan=False, separators=(",", ":"))
-            intact = crc == _checksum(body) and record["n"] == number
-        except (ValueError, KeyError, TypeError, AttributeError):
-            intact = False
-        if not intact:
+        record = _intact(line, number)
+        if record is None:
             raise Lost(f"{self.path} line {number + 1} is damaged")
         return record
 
@@ -158,6 +153,40 @@ class Ledger:
         except LedgerError:
             os.ftruncate(self._file, start)
         os.fsync(self._file)
+
+
+@contextmanager
+def salvaging(path: Path) -> Iterator[list[Record]]:
+    """Yields the records before the damage of a ledger; after the block the ledger has only them.
+
+    The block moves away what the resumed search will write again. If it raises, or the process is
+    killed, the ledger is still the damaged one. That file is kept as ``ledger.jsonl.damaged``, or
+    under the next free number. An intact ledger and one that another process uses are refused; an
+    oracle of this process loses it.
+    """
+    if opened := Ledger._open.get(path.resolve()):
+        opened.close()
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Busy(path) from None
+        *lines, _ = file.read().split(b"\n")
+        records = [_intact(line, number) for number, line in enumerate(lines)]
+        if None not in records:
+            raise LedgerError(f"{path} is not damaged, expected a ledger with a damaged line")
+        count = records.index(None)
+        yield [record for record in records[:count] if record is not None]
+        backup = path.with_name(f"{path.name}.damaged")
+        if backup.exists():
+            number = len(list(path.parent.glob(f"{backup.name}*"))) + 1
+            backup = backup.with_name(f"{backup.name}-{number}")
+        try:
+            os.link(path, backup)
+        except OSError as error:
+            raise Unwritable(backup, error) from error
+        write_atomically(path, b"".join(line + b"\n" for line in lines[:count]), sync=True)
+        sync_folder(path.parent)
 
 
 def write_atomically(path: Path, content: bytes, *, sync: bool = False) -> None:
@@ -188,6 +217,17 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _intact(line: bytes, number: int) -> Record | None:
+    """Returns the record of a line, or None if the line is damaged or has another number."""
+    try:
+        record = json.loads(line)
+        crc = record.pop("crc")
+        body = json.dumps(record, allow_nan=False, separators=(",", ":"))
+        return record if crc == _checksum(body) and record["n"] == number else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _checksum(body: str) -> str:

@@ -17,21 +17,31 @@ from nas_tf.runs import folders
 @click.argument("paths", metavar="[FOLDER]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--remove", is_flag=True, help="Remove these folders, after a question.")
 @click.option("--yes", is_flag=True, help="Remove them without a question.")
-def command(paths: tuple[Path, ...], remove: bool, yes: bool) -> None:
+@click.option("--salvage", is_flag=True, help="Repair the damaged ledgers of these searches.")
+def command(paths: tuple[Path, ...], remove: bool, yes: bool, salvage: bool) -> None:
     """List the searches, trainings and studies in FOLDERs (default: runs and studies).
 
     With --remove, FOLDERs are the ones to remove; a search or a study that runs is refused.
+    With --salvage, a damaged ledger keeps the records before the damage, and nas-tf search --resume
+    runs the lost trials again. The damaged file and those of lost trials stay in the folder.
 
     \b
     nas-tf runs
     nas-tf runs experiments
     nas-tf runs runs/shapes_auxcell-ppo --remove
+    nas-tf runs runs/shapes_auxcell-ppo --salvage
     """
+    if salvage and (remove or not paths):
+        what = "is given with --remove" if remove else "has no folder"
+        raise ConfigError(f"--salvage {what}, expected the folders of damaged searches alone")
     if remove and not paths:
         raise ConfigError("--remove has no folder, expected those to remove")
     for path in paths:
         if not path.is_dir():
             raise DataError(f"{path} is no folder, expected one with results")
+    if salvage:
+        _salvage(paths)
+        return
     found = [folders.read(path) for path in paths] if remove else _found(paths)
     for folder in found if remove else ():
         if folders.is_in_use(folder.path):
@@ -44,6 +54,19 @@ def command(paths: tuple[Path, ...], remove: bool, yes: bool) -> None:
         for folder in found:
             shutil.rmtree(folder.path)
             click.echo(f"removed {folder.path}")
+
+
+def _salvage(paths: tuple[Path, ...]) -> None:
+    from nas_tf.jobs import salvage
+
+    for path in paths:
+        done = salvage.salvage(path)
+        click.echo(
+            f"{path}: kept {done.records} records of the ledger with {len(done.kept)} ended "
+            f"trials; {len(done.lost)} trials are lost, and --resume runs them again"
+        )
+        if done.folder is not None:
+            click.echo(f"their files are in {done.folder}")
 
 
 def _found(paths: tuple[Path, ...]) -> list[folders.Folder]:

@@ -120,9 +120,13 @@ def reporting_errors(folder: Path) -> Iterator[None]:
             f"{error.fault}; end it first, or give another folder with --out"
         ) from error
     except Lost as error:
+        quoted = shlex.quote(str(folder))
+        remedy = f"put back a copy of {NAME}"
+        if (folder / NAME).exists():
+            remedy += f", keep its intact part by nas-tf runs {quoted} --salvage"
         raise DataError(
-            f"{error.fault}; put back a copy of {NAME}, or start another search from the best of "
-            f"this one: --warm-start {shlex.quote(str(folder))} --out NEW instead of --resume"
+            f"{error.fault}; {remedy}, or start another search from the best of this one: "
+            f"--warm-start {quoted} --out NEW instead of --resume"
         ) from error
     except LedgerError as error:
         raise DataError(str(error)) from error

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.cli.command import nas_tf
 from tests.runs.made import made
+from tuner_oracles.ledger import NAME, Ledger
 
 
 def test_runs_are_listed_and_removed_on_request(tmp_path: Path) -> None:
@@ -48,3 +49,26 @@ def test_mistakes_are_one_line_and_remove_nothing(tmp_path: Path) -> None:
         assert line in error
     assert (tmp_path / "runs/first/run.json").exists()
     assert (tmp_path / "photos").exists()
+
+
+def test_a_damaged_ledger_is_salvaged(tmp_path: Path) -> None:
+    made(tmp_path / "first", trials=3)
+    ledger = Ledger(tmp_path / "first" / NAME)
+    ledger.append("begin")
+    ledger.append("result", trial="0", status="COMPLETED")
+    ledger.close()
+    with ledger.path.open("a") as file:
+        file.write("damaged\n")
+    done = nas_tf("runs", "first", "--salvage", cwd=tmp_path)
+    assert done.stdout.splitlines() == [
+        "first: kept 2 records of the ledger with 1 ended trials; 2 trials are lost, and --resume "
+        "runs them again",
+        "their files are in first/lost-1",
+    ], done.stderr
+    for arguments, line in (
+        (("first", "--salvage", "--remove"), "--salvage is given with --remove"),
+        (("--salvage",), "--salvage has no folder, expected the folders of damaged searches"),
+    ):
+        done = nas_tf("runs", *arguments, cwd=tmp_path)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert line in done.stderr
