@@ -22,8 +22,8 @@ def command(paths: tuple[Path, ...], remove: bool, yes: bool, salvage: bool) -> 
     """List the searches, trainings and studies in FOLDERs (default: runs and studies).
 
     With --remove, FOLDERs are the ones to remove; a search or a study that runs is refused.
-    With --salvage, a damaged ledger keeps the records before the damage, and nas-tf search --resume
-    runs the lost trials again. The damaged file and those of lost trials stay in the folder.
+    With --salvage, a damaged ledger keeps the records before the damage, and nas-tf search
+    --resume runs the lost trials again. The damaged file and those of lost trials are kept.
 
     \b
     nas-tf runs

@@ -55,7 +55,7 @@ def test_a_damaged_ledger_is_salvaged(tmp_path: Path) -> None:
     made(tmp_path / "first", trials=3)
     ledger = Ledger(tmp_path / "first" / NAME)
     ledger.append("begin")
-    ledger.append("result", trial="0", status="COMPLETED")
+    ledger.append("result", trial="0000", status="COMPLETED")
     ledger.close()
     with ledger.path.open("a") as file:
         file.write("damaged\n")
