@@ -50,9 +50,14 @@ _CONVERTER = re.compile(
 
 
 def load(name: str) -> ModuleType:
-    """Imports a module of the TensorFlow family without its known import noise."""
+    """Imports a module of the TensorFlow family without its known import noise.
+
+    The memory that it takes on a GPU grows with what it needs, unless the user's environment says
+    otherwise: other processes may share the GPU.
+    """
     if name in sys.modules:
         return sys.modules[name]
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     with _without_noise(_NOISE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"\s*TensorFlow Addons \(TFA\) has ended")
         module = importlib.import_module(name)

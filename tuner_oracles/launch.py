@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 
+from tuner_oracles import devices
+
 CHIEF = "chief"
 _RETURN_SECONDS = 30.0
 """The seconds that an interrupted process has to return its trial and end."""
@@ -35,7 +37,8 @@ class Cluster:
     A process that dies is started again under its name, at most ``restarts`` times until another
     trial ends. One that ends with a status in ``fatal`` would do so again, and ends all others.
     ``on_line`` is called with the name of a process and each line of its output, from one thread
-    for each process; by default the lines are printed.
+    for each process; by default the lines are printed. Each worker sees a GPU of its own where
+    there are as many as workers, and else they share them in turns; the chief sees none.
 
     This object owns the processes: ``run`` returns only when all have ended, and on Ctrl-C it
     stops the workers first, which return their trials, then the chief. If this process is killed,
@@ -63,6 +66,7 @@ class Cluster:
         self.address, self.port = address, port or _free_port(address)
         self.processes: dict[str, subprocess.Popen] = {}
         self._env = dict(os.environ if env is None else env)
+        self._gpus = devices.gpus(self._env)
         self._fatal, self._on_line = fatal, on_line or _print
         self._restarts = restarts
         self._restarts_left = dict.fromkeys(self.names, restarts)
@@ -111,9 +115,11 @@ class Cluster:
         return self._restarts_left[name] > 0
 
     def _start(self, name: str) -> None:
+        worker = None if name == CHIEF else self.names.index(name) - 1
         process = subprocess.Popen(
             self.command,
             env=self._env
+            | devices.environment_of(worker, self._gpus)
             | {
                 "KERASTUNER_TUNER_ID": name,
                 "KERASTUNER_ORACLE_IP": self.address,

@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.processes import ROOT, wait_for
 
 LAUNCH = """
@@ -20,13 +22,13 @@ sys.exit(Cluster([sys.executable, sys.argv[1], sys.argv[2]], 2, restarts=1, {mor
 """
 
 
-def launch(folder: Path, script: str, more: str = "") -> subprocess.Popen:
+def launch(folder: Path, script: str, more: str = "", **env: str) -> subprocess.Popen:
     path = folder / "script.py"
     path.write_text(script)
     return subprocess.Popen(
         [sys.executable, "-c", LAUNCH.format(more=more), str(path), str(folder)],
         cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"} | env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -131,3 +133,45 @@ def test_after_the_end_workers_have_time_to_end_and_those_that_hang_are_killed(
     assert launched.returncode == 0
     assert (tmp_path / "ended").exists()
     assert time.monotonic() - since < 25, "a worker that hangs has ten seconds"
+
+
+SEEN = """if True:
+    import os, sys, time
+    from pathlib import Path
+    name, folder = os.environ["KERASTUNER_TUNER_ID"], Path(sys.argv[1])
+    variables = ("CUDA_VISIBLE_DEVICES", "TF_FORCE_GPU_ALLOW_GROWTH")
+    seen = " ".join(os.environ.get(variable, "unset") for variable in variables)
+    (folder / f"{name}.partial").write_text(seen)
+    (folder / f"{name}.partial").rename(folder / f"{name}.seen")
+    while len(list(folder.glob("*.seen"))) < 3:
+        time.sleep(0.01)
+"""
+LISTED = "#!/bin/sh\necho GPU-a; echo GPU-b\n"
+BROKEN = "#!/bin/sh\necho 'GPU-a'; exit 9\n"
+
+
+@pytest.mark.parametrize(
+    ("tool", "visible", "seen"),
+    [
+        (LISTED, None, ["-1 true", "GPU-a true", "GPU-b true"]),
+        (LISTED, "2,0,-1,1", ["-1 true", "2 true", "0 true"]),
+        (LISTED, "3", ["-1 true", "3 true", "3 true"]),
+        (LISTED, "", [" unset"] * 3),
+        (LISTED, "-1", ["-1 unset"] * 3),
+        (BROKEN, None, ["unset unset"] * 3),
+        (None, None, ["unset unset"] * 3),
+    ],
+)
+def test_each_worker_sees_a_gpu_and_the_chief_none(
+    tmp_path: Path, tool: str | None, visible: str | None, seen: list[str]
+) -> None:
+    if tool is not None:
+        (tmp_path / "nvidia-smi").write_text(tool)
+        (tmp_path / "nvidia-smi").chmod(0o755)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    env |= {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
+    launched = launch(tmp_path, SEEN, **env)
+    _, errors = launched.communicate(timeout=60)
+    assert launched.returncode == 0, errors
+    names = ("chief", "worker-0", "worker-1")
+    assert [(tmp_path / f"{name}.seen").read_text() for name in names] == seen
