@@ -20,7 +20,8 @@ def precision(name: str) -> Precision:
 
     In bfloat16, separable convolutions are computed as dense ones if the processor multiplies
     matrices (AMX); otherwise 5x5 depthwise convolutions stay in float32, whose gradients are
-    faster. ``auto`` is bfloat16 if the processor has instructions for it.
+    faster. ``auto`` is bfloat16 if the processor has instructions for it, or all GPUs if there
+    are any: those of compute capability 8.0 (Ampere) or higher have.
     """
     if name not in ("auto", "float32", "bfloat16"):
         raise ConfigError(f"precision is {name!r}, expected auto, float32 or bfloat16")
@@ -84,8 +85,10 @@ def strategy() -> tf.distribute.Strategy | None:
 
 
 def _has_bfloat16() -> bool:
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    return on_gpu or not {"avx512_bf16", "amx_bf16"}.isdisjoint(_flags())
+    if gpus := tf.config.list_physical_devices("GPU"):
+        details = map(tf.config.experimental.get_device_details, gpus)
+        return all(detail.get("compute_capability", (0, 0)) >= (8, 0) for detail in details)
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_flags())
 
 
 @functools.cache

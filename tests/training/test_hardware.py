@@ -29,6 +29,33 @@ def test_auto_is_the_fastest_of_the_processor(
     assert hardware.precision("bfloat16").compute == tf.bfloat16
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ([(7, 5)], tf.float32),
+        ([(8, 0)], tf.bfloat16),
+        ([(9, 0), (8, 6)], tf.bfloat16),
+        ([(9, 0), (7, 0)], tf.float32),
+        ([None], tf.float32),
+    ],
+)
+def test_auto_on_gpus_depends_on_the_oldest(
+    monkeypatch: pytest.MonkeyPatch,
+    capabilities: list[tuple[int, int] | None],
+    expected: tf.DType,
+) -> None:
+    """The processor's instructions do not matter then."""
+    monkeypatch.setattr(hardware, "_flags", lambda: frozenset({"amx_bf16"}))
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: capabilities)
+    monkeypatch.setattr(
+        tf.config.experimental,
+        "get_device_details",
+        lambda gpu: {} if gpu is None else {"compute_capability": gpu},
+    )
+    assert hardware.precision("auto").compute == expected
+    assert hardware.precision("bfloat16").compute == tf.bfloat16
+
+
 def test_an_unknown_precision_is_refused() -> None:
     with pytest.raises(ConfigError) as error:
         hardware.precision("float16")
