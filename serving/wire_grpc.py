@@ -1,5 +1,6 @@
 """The gRPC wire, which sends arrays in their memory layout."""
 
+import json
 from typing import Any
 
 import grpc
@@ -21,11 +22,16 @@ _LIMITS = [
     ("grpc.max_send_message_length", _MAX_BYTES),
     ("grpc.max_receive_message_length", _MAX_BYTES),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
 ]
 
 
 class GrpcWire:
-    """A channel to ``host:port`` whose messages may be as large as logits of large images."""
+    """A channel to ``host:port`` whose messages may be as large as logits of large images.
+
+    If the name of the host has several addresses, as that of a headless service has, requests go
+    to all of them in turns.
+    """
 
     def __init__(
         self, address: str, model: str, *, version: int | None = None, label: str | None = None

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import yaml
 
 from nas_tf.errors import DataError
 from tests.e2e import processes
@@ -191,6 +192,38 @@ def test_ports_of_servers_are_published_at_loopback() -> None:
     published += re.findall(r'"([\d.:]*\d+:\d+)"', compose)
     assert len(published) >= 3
     assert all(item.startswith("127.0.0.1:") for item in published)
+
+
+@pytest.mark.parametrize("file", ["docs/how-to/cluster.yaml", "serving/deploy/kubernetes.yaml"])
+def test_containers_may_do_no_more_than_they_need(file: str) -> None:
+    parts = yaml.safe_load_all((ROOT / file).read_text(encoding="utf-8"))
+    pods = [part["spec"]["template"]["spec"] for part in parts if "template" in part["spec"]]
+    assert pods
+    for pod in pods:
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsUser"] > 0
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert {"requests", "limits"} <= container["resources"].keys()
+            mounted = {mount["name"] for mount in container["volumeMounts"]}
+            assert mounted == {volume["name"] for volume in pod["volumes"]}
+            assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]
+
+
+def test_images_and_compose_run_without_root_or_on_a_root_that_is_read_only() -> None:
+    deploy = ROOT / "serving" / "deploy"
+    lines = (deploy / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    assert lines.index("RUN chmod -R a+rX /models /config") < lines.index("USER 65534:65534")
+    assert not [line for line in lines[lines.index("USER 65534:65534") :] if "RUN" in line]
+    (service,) = yaml.safe_load((deploy / "compose.yaml").read_text())["services"].values()
+    assert service["read_only"] is True
+    assert service["security_opt"] == ["no-new-privileges:true"]
 
 
 def test_the_pages_state_that_the_port_is_open() -> None:

@@ -128,9 +128,9 @@ def test_names_that_yaml_would_read_as_something_else(export: Path, name: str) -
     compose = yaml.safe_load((export / "deploy" / "compose.yaml").read_text())
     assert list(compose["services"]) == [name]
     kubernetes = (export / "deploy" / "kubernetes.yaml").read_text()
-    for item in yaml.safe_load_all(kubernetes):
-        assert item["metadata"]["name"] == name
-    deployed, balanced, scaled = yaml.safe_load_all(kubernetes)
+    names = [item["metadata"]["name"] for item in yaml.safe_load_all(kubernetes)]
+    assert names == [name, name, name, f"{name}-grpc", name]
+    deployed, balanced, scaled, *_ = yaml.safe_load_all(kubernetes)
     labels = deployed["spec"]["template"]["metadata"]["labels"]
     assert labels == balanced["spec"]["selector"] == {"app": name}
     assert scaled["spec"]["scaleTargetRef"]["name"] == name
@@ -149,11 +149,20 @@ def test_compose_and_kubernetes_name_what_is_there(export: Path) -> None:
     (source, *_), *_ = (volume.split(":") for volume in service["volumes"])
     assert (export / "deploy" / source).resolve() == export / "savedmodel"
     kubernetes = (export / "deploy" / "kubernetes.yaml").read_text()
-    deployed, balanced, scaled = yaml.safe_load_all(kubernetes)
-    kinds = [item["kind"] for item in (deployed, balanced, scaled)]
-    assert kinds == ["Deployment", "Service", "HorizontalPodAutoscaler"]
+    deployed, balanced, scaled, headless, kept = yaml.safe_load_all(kubernetes)
+    kinds = [item["kind"] for item in (deployed, balanced, scaled, headless, kept)]
+    assert kinds == [
+        *("Deployment", "Service", "HorizontalPodAutoscaler", "Service", "PodDisruptionBudget")
+    ]
+    assert headless["spec"]["clusterIP"] == "None"
+    assert headless["spec"]["selector"] == balanced["spec"]["selector"]
+    assert kept["spec"]["selector"] == deployed["spec"]["selector"]
+    assert kept["spec"]["minAvailable"] < scaled["spec"]["minReplicas"], "or no node could drain"
     (container,) = deployed["spec"]["template"]["spec"]["containers"]
     assert {"startupProbe", "readinessProbe", "livenessProbe", "resources"} <= container.keys()
+    ports = {port["name"] for port in container["ports"]}
+    for service in (balanced, headless):
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
     assert balanced["spec"]["selector"] == deployed["spec"]["selector"]["matchLabels"]
     assert scaled["spec"]["scaleTargetRef"]["name"] == deployed["metadata"]["name"]
 

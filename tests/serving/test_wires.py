@@ -14,7 +14,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from tensorflow_serving.apis import prediction_service_pb2_grpc
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from nas_tf.errors import ServingError
 from serving.client import Client, RetryPolicy
@@ -246,6 +246,50 @@ def test_what_is_too_large_for_a_message_is_reported_and_not_retried() -> None:
     finally:
         wire.close()
         server.stop(None)
+
+
+class Counting(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """A server that counts its requests and answers each without outputs."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.server = grpc.server(futures.ThreadPoolExecutor(1))
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(self, self.server)
+        self.port = self.server.add_insecure_port("127.0.0.1:0")
+        self.server.start()
+
+    def Predict(self, request: object, context: object) -> predict_pb2.PredictResponse:
+        self.requests += 1
+        return predict_pb2.PredictResponse()
+
+
+def test_requests_go_in_turns_to_all_addresses_of_a_name() -> None:
+    """As behind a headless service; if a server ends, the other one gets them all."""
+    servers = [Counting(), Counting()]
+    wire = GrpcWire("ipv4:" + ",".join(f"127.0.0.1:{server.port}" for server in servers), "street")
+    try:
+        until = time.monotonic() + 30
+        while not all(server.requests for server in servers) and time.monotonic() < until:
+            wire.predict(DEFAULT, {IMAGES: IMAGE}, 30.0)  # until both are connected
+        before = [server.requests for server in servers]
+        for _ in range(20):
+            wire.predict(DEFAULT, {IMAGES: IMAGE}, 30.0)
+        assert [server.requests - had for server, had in zip(servers, before, strict=True)] == [
+            10,
+            10,
+        ]
+        servers[0].server.stop(None).wait()
+        answered, until = 0, time.monotonic() + 30
+        while answered < 20 and time.monotonic() < until:
+            with suppress(Busy, ServingError):  # the client repeats a request that a stop cuts
+                wire.predict(DEFAULT, {IMAGES: IMAGE}, 30.0)
+                answered += 1
+        assert answered == 20
+        assert servers[1].requests == before[1] + 30
+    finally:
+        wire.close()
+        for server in servers:
+            server.server.stop(None)
 
 
 def test_a_missing_package_is_reported_where_it_is_needed() -> None:

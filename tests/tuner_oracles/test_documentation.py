@@ -62,6 +62,18 @@ def test_the_manifest() -> None:
         job["spec"]["template"]["spec"]["containers"][0]["command"] for job in (chief, worker)
     ]
     assert commands[0] == commands[1]
+    for job in (chief, worker):
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        ends, drained = job["spec"]["podFailurePolicy"]["rules"]
+        assert ends["action"] == "FailJob"
+        assert ends["onExitCodes"] == {
+            "containerName": container["name"],
+            "operator": "In",
+            "values": [2, 3],
+        }
+        assert drained["onPodConditions"] == [{"type": "DisruptionTarget"}]
+        # The API server refuses the policy for Pods that restart their containers themselves.
+        assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never"
     assert variables(chief)["NAS_TF_CACHE"] == variables(worker)["NAS_TF_CACHE"]
     port = str(parts["Service", "search-chief"]["spec"]["ports"][0]["port"])
     assert variables(chief)["KERASTUNER_TUNER_ID"] == "chief"
