@@ -144,6 +144,18 @@ def publish(staged: Path, final: Path) -> None:
     staged.rename(final)
 
 
+def share(path: Path) -> int:
+    """Locks a file or folder against its removal and returns the descriptor that holds the lock.
+
+    Any number of processes may share it; ``is_free`` is false meanwhile. Some network file systems
+    lock no folders; there nothing is locked, and ``is_free`` is always false.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
 def is_free(path: Path) -> bool:
     """Returns whether a file or folder can be opened and no process has locked it."""
     try:

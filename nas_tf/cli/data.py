@@ -1,6 +1,8 @@
 """``nas-tf data``: describes, lists, prepares, checks, shows and caches data sets."""
 
 import shlex
+import time
+from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +16,12 @@ from rich.table import Table
 from nas_tf import files
 from nas_tf.cli import tables
 from nas_tf.cli.options import ENCODER, OUT_FILE, SizeType, drawable, given
-from nas_tf.errors import DataError
+from nas_tf.errors import ConfigError, DataError
+from nas_tf.report.formatting import duration
 
 if TYPE_CHECKING:
     from nas_tf.data.check import Report, SplitReport
+    from nas_tf.jobs.feature_caches import Features
 
 _SOURCE = click.option(
     "--source",
@@ -237,6 +241,52 @@ def cache(name: str, split: str, views: int, seed: int, **options: Any) -> None:
         f"{name} {split}: {len(done)} images x {done.views} views, "
         f"{done.size / 2**20:.0f} MiB in {done.folder}"
     )
+
+
+@command.command()
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option(
+    "--unused-for",
+    "days",
+    type=click.IntRange(0),
+    metavar="DAYS",
+    help="Only those that no command has requested for this number of days.",
+)
+@click.option("--remove", is_flag=True, help="Remove them, after a question.")
+@click.option("--yes", is_flag=True, help="Remove them without a question.")
+def features(names: tuple[str, ...], days: int | None, remove: bool, yes: bool) -> None:
+    """List the cached features, with the ones used last first; remove them.
+
+    Features that were removed are computed again when a command needs them.
+
+    \b
+    nas-tf data features
+    nas-tf data features --unused-for 30 --remove
+    """
+    from nas_tf.jobs import feature_caches
+
+    if remove and not names and days is None:
+        raise ConfigError("--remove has no features, expected NAME or --unused-for DAYS")
+    found = feature_caches.find(names, unused_days=days or 0)
+    if not remove:
+        tables.console().print(_table_of_features(found))
+    for item in found if remove else ():
+        size = tables.size(item.size)
+        if yes or click.confirm(f"Remove {item.name} of {item.data or 'no split'} ({size})?"):
+            feature_caches.remove(item)
+            click.echo(f"removed {item.name}, {size}")
+
+
+def _table_of_features(found: "Sequence[Features]") -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("name", "data", "crop", "views", "size", "used"):
+        table.add_column(name, justify="right" if name in ("views", "size", "used") else "left")
+    for item in found:
+        ago = duration(max(0.0, time.time() - item.used))
+        size = tables.size(item.size)
+        about = (item.data, item.crop, str(item.views)) if item.data else ("incomplete", "", "")
+        table.add_row(item.name, *about, size, f"{ago} ago")
+    return table
 
 
 def _print_split(split: "SplitReport") -> None:

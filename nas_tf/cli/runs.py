@@ -50,7 +50,7 @@ def command(paths: tuple[Path, ...], remove: bool, yes: bool, salvage: bool) -> 
         names = ", ".join(map(str, paths)) or "runs and studies"
         raise DataError(f"there is no search, training or study in {names}")
     tables.console().print(_table(found))
-    if remove and (yes or click.confirm(f"remove {_bytes(sum(f.size for f in found))}?")):
+    if remove and (yes or click.confirm(f"remove {tables.size(sum(f.size for f in found))}?")):
         for folder in found:
             shutil.rmtree(folder.path)
             click.echo(f"removed {folder.path}")
@@ -82,10 +82,6 @@ def _table(found: list[folders.Folder]) -> Table:
         ago = duration(max(0.0, time.time() - folder.changed))
         table.add_row(
             *(str(folder.path), folder.kind, folder.data, folder.progress, folder.figure),
-            *(_bytes(folder.size), f"{ago} ago"),
+            *(tables.size(folder.size), f"{ago} ago"),
         )
     return table
-
-
-def _bytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.2f} GB"

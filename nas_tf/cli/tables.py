@@ -110,6 +110,11 @@ def estimate_lines(found: "Estimate", workers: int) -> Iterator[str]:
         yield f"{total}: about {duration(least)}"
 
 
+def size(count: int) -> str:
+    """Returns a number of bytes as people read it."""
+    return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.2f} GB"
+
+
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"

@@ -1,17 +1,17 @@
 """The work of the commands, as functions; ``nas_tf.cli`` adds options, tables and live lines.
 
 ``search`` runs a search, with an oracle that ``oracles`` makes of its configuration, and
-``candidates`` evaluates one candidate, and ``salvage`` repairs a
-damaged search. ``trained`` finds a trained network by its run, ``scoring``
-scores it, ``compression``, ``exports`` and ``predictions`` take it to production, and
+``candidates`` evaluates one candidate, and ``salvage`` repairs a damaged search.
+``feature_caches`` lists and removes features. ``trained`` finds a trained network by its run,
+``scoring`` scores it, ``compression``, ``exports`` and ``predictions`` take it to production, and
 ``finetuning`` to another task. ``latencies`` measures networks. These modules load TensorFlow;
-``trials``, ``environment`` and ``interrupts`` do not.
+``trials``, ``environment``, ``feature_caches`` and ``interrupts`` do not.
 """
 
 import importlib
 from types import ModuleType
 
-_LIGHT = ("environment", "interrupts", "trials")
+_LIGHT = ("environment", "feature_caches", "interrupts", "trials")
 _HEAVY = (
     *("candidates", "compression", "exports", "finetuning", "latencies", "oracles"),
     *("predictions", "salvage", "scoring", "search", "trained"),

@@ -8,7 +8,9 @@ import hashlib
 import itertools
 import json
 import math
+import os
 import shutil
+import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -146,13 +148,14 @@ def prepare(
         raise ConfigError(f"shard_rows is {shard_rows}, expected a multiple of batch {batch}")
     key = key.of_models(encoder, teacher)
     folder = root / f"{key.digest}-{batch}-{shard_rows}"
-    folder.mkdir(parents=True, exist_ok=True)
+    root.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
+        folder.mkdir(exist_ok=True)
         encode = Encoder(encoder, stored, teacher, key.dtype, batch, extras)
         counts = [min(shard_rows, key.rows - row) for row in range(0, key.rows, shard_rows)]
         _complete(folder, counts, source, encode, verify, starting, progress)
         _write_manifest(folder, key, shard_rows, encode.fields)
-    return FeatureCache(folder)
+        return FeatureCache(folder)
 
 
 def _complete(
@@ -207,6 +210,8 @@ def _write_manifest(folder: Path, key: CacheKey, shard_rows: int, fields: tuple)
 class FeatureCache:
     """A finished cache, read through memory maps; an instance serves one thread at a time.
 
+    It holds a shared lock of the folder, which is not removed meanwhile.
+
     Args:
         folder: Folder that ``prepare`` wrote.
     """
@@ -214,6 +219,7 @@ class FeatureCache:
     def __init__(self, folder: Path) -> None:
         record = json.loads((folder / _MANIFEST).read_text())
         self.folder = folder
+        weakref.finalize(self, os.close, files.share(folder))
         self.fields = tuple(record["fields"])
         self.images, self.views = record["key"]["images"], record["key"]["views"]
         self._shard_rows = record["shard_rows"]
