@@ -22,15 +22,16 @@ def gpus(env: Mapping[str, str] = os.environ) -> list[str]:
     return names[: invalid[0]] if invalid else names
 
 
-def environment_of(worker: int | None, names: Sequence[str]) -> dict[str, str]:
-    """Returns the variables that give a worker its GPU; the chief, None, gets none.
+def with_gpu(env: Mapping[str, str], worker: int | None, names: Sequence[str]) -> dict[str, str]:
+    """Returns an environment in which a worker sees its GPU alone; the chief, None, sees none.
 
-    Workers share GPUs in turns if there are more of them: the memory that TensorFlow takes grows
-    with what it needs. Without GPUs there is nothing to set.
+    If there are more workers than GPUs, they share them in turns: the memory that TensorFlow takes
+    grows with what it needs, unless the environment says otherwise. Without GPUs it is unchanged.
     """
     if not names:
-        return {}
-    return {_VISIBLE: "-1" if worker is None else names[worker % len(names)], _GROWTH: "true"}
+        return dict(env)
+    gpu = "-1" if worker is None else names[worker % len(names)]
+    return {_GROWTH: "true", **env, _VISIBLE: gpu}
 
 
 def _installed(env: Mapping[str, str]) -> list[str]:

@@ -37,8 +37,8 @@ class Cluster:
     A process that dies is started again under its name, at most ``restarts`` times until another
     trial ends. One that ends with a status in ``fatal`` would do so again, and ends all others.
     ``on_line`` is called with the name of a process and each line of its output, from one thread
-    for each process; by default the lines are printed. Each worker sees a GPU of its own where
-    there are as many as workers, and else they share them in turns; the chief sees none.
+    for each process; by default the lines are printed. Each worker sees one GPU of this machine;
+    if there are more workers than GPUs, they share them in turns. The chief sees none.
 
     This object owns the processes: ``run`` returns only when all have ended, and on Ctrl-C it
     stops the workers first, which return their trials, then the chief. If this process is killed,
@@ -118,8 +118,7 @@ class Cluster:
         worker = None if name == CHIEF else self.names.index(name) - 1
         process = subprocess.Popen(
             self.command,
-            env=self._env
-            | devices.environment_of(worker, self._gpus)
+            env=devices.with_gpu(self._env, worker, self._gpus)
             | {
                 "KERASTUNER_TUNER_ID": name,
                 "KERASTUNER_ORACLE_IP": self.address,

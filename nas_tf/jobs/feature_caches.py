@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from nas_tf import files
 from nas_tf.errors import ConfigError, DataError
+from nas_tf.runs import folders
 
 _MANIFEST = "manifest.json"
 _REMOVED = ".removed-"
@@ -76,12 +78,12 @@ def remove(features: Features) -> None:
 
 def _read(folder: Path) -> Features:
     data, crop, views = "", "", 0
+    used = folder.stat().st_mtime
     manifest = folder / _MANIFEST
-    try:
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # it is incomplete
+        used = manifest.stat().st_mtime
         key = json.loads(manifest.read_text(encoding="utf-8"))["key"]
         data, views = key["data"].partition(",")[0], int(key["views"])
         crop = "x".join(map(str, key["crop"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        manifest = folder
-    sizes = [path.stat().st_size for path in folder.iterdir() if path.is_file()]
-    return Features(folder, data, crop, views, sum(sizes), manifest.stat().st_mtime)
+    size = sum(file.st_size for file in folders.file_stats(folder))
+    return Features(folder, data, crop, views, size, used)

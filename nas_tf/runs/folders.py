@@ -59,7 +59,7 @@ def read(path: Path) -> Folder:
     except (NasTfError, OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
         data, progress, figure = "", "damaged", ""
     sizes, times = [], [path.stat().st_mtime]
-    for file in _files(path):
+    for file in file_stats(path):
         sizes.append(file.st_size)
         times.append(file.st_mtime)
     return Folder(path, kind, data, progress, figure, sum(sizes), max(times))
@@ -99,7 +99,8 @@ def _candidates(root: Path, depth: int) -> Iterator[Path]:
                 yield from _candidates(path, depth - 1)
 
 
-def _files(path: Path) -> Iterator[os.stat_result]:
+def file_stats(path: Path) -> Iterator[os.stat_result]:
+    """Iterates the sizes and times of all files in a folder that may change meanwhile."""
     for folder, _, names in os.walk(path):
         for name in names:
             try:

@@ -44,24 +44,27 @@ class Allocated(ctypes.Structure):
     )
 
 
-def memory() -> float:
-    """Returns the MiB that are allocated, or resident where the C library keeps no account.
+def resident() -> float:
+    """Returns the resident MiB, which also depend on how threads met in the allocator."""
+    return psutil.Process().memory_info().rss / 2**20
 
-    What is resident also depends on how threads met in the allocator: it varies by 5 MiB and more.
-    """
+
+def allocated() -> float:
+    """Returns the allocated MiB, or the resident ones if the C library keeps no account."""
     library = ctypes.CDLL(None)
     if not hasattr(library, "mallinfo2"):
-        return psutil.Process().memory_info().rss / 2**20
+        return resident()
     library.mallinfo2.restype = Allocated
     account = library.mallinfo2()
     return (account.uordblks + account.hblkhd) / 2**20
 
 
 class Meter:
-    """Measures each trial: seconds on the clock and of the processor, and memory in use."""
+    """Measures each trial: seconds on the clock and of the processor, and memory."""
 
     def __init__(self, kind: str, folder: Path, trials: int) -> None:
-        self.measures: Measures = {"seconds": [], "processor": [], "memory": [], "started": []}
+        kinds = ("seconds", "processor", "allocated", "resident", "started")
+        self.measures: Measures = {name: [] for name in kinds}
         self._kind, self._folder, self._turns_from = kind, folder, trials - TURNS
         self._started: StartedSearch | None = None
         self._last = self._now()
@@ -74,7 +77,8 @@ class Meter:
         now = self._now()
         self.measures["seconds"].append(now[0] - self._last[0])
         self.measures["processor"].append(now[1] - self._last[1])
-        self.measures["memory"].append(memory())
+        self.measures["allocated"].append(allocated())
+        self.measures["resident"].append(resident())
         if len(self.measures["seconds"]) > self._turns_from:
             self._started = self._started or StartedSearch(self._kind, self._folder / "started")
             self.measures["started"].append(self._started.trial())

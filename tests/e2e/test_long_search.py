@@ -54,7 +54,7 @@ def check_cost(measures: dict[str, list[float]]) -> None:
     batches = [sum(own[first : first + BATCH]) / BATCH for first in range(0, len(own), BATCH)]
     assert max(batches) <= 0.1, "one update of the policy and the trials that it learns from"
     assert usual(sorted(own)[-len(own) // BATCH :]) <= 0.25, "the update alone"
-    first, last = measures["memory"][999], measures["memory"][-1]
+    first, last = measures["resident"][999], measures["resident"][-1]
     assert last - first < 0.08 * first, "KerasTuner's trials take some 4 kB each"
 
 
@@ -90,7 +90,7 @@ def test_thousands_of_trials_are_as_quick_at_the_end(
         slower.append(slowdown(measures))
     record_property("last trials by those of another search", [round(item, 3) for item in slower])
     assert min(slower) <= 1.1
-    added = slope(measures["memory"])
+    added = slope(measures["allocated"])
     record_property("MiB a thousand trials", round(added, 2))
     assert added < 10
     if kind == "run":

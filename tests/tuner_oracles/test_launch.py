@@ -146,31 +146,31 @@ SEEN = """if True:
     while len(list(folder.glob("*.seen"))) < 3:
         time.sleep(0.01)
 """
+VISIBLE, GROWTH = "CUDA_VISIBLE_DEVICES", "TF_FORCE_GPU_ALLOW_GROWTH"
 LISTED = "#!/bin/sh\necho GPU-a; echo GPU-b\n"
 BROKEN = "#!/bin/sh\necho 'GPU-a'; exit 9\n"
 
 
 @pytest.mark.parametrize(
-    ("tool", "visible", "seen"),
+    ("tool", "given", "seen"),
     [
-        (LISTED, None, ["-1 true", "GPU-a true", "GPU-b true"]),
-        (LISTED, "2,0,-1,1", ["-1 true", "2 true", "0 true"]),
-        (LISTED, "3", ["-1 true", "3 true", "3 true"]),
-        (LISTED, "", [" unset"] * 3),
-        (LISTED, "-1", ["-1 unset"] * 3),
-        (BROKEN, None, ["unset unset"] * 3),
-        (None, None, ["unset unset"] * 3),
+        (LISTED, {}, ["-1 true", "GPU-a true", "GPU-b true"]),
+        (LISTED, {VISIBLE: "2,0,-1,1"}, ["-1 true", "2 true", "0 true"]),
+        (LISTED, {VISIBLE: "3"}, ["-1 true", "3 true", "3 true"]),
+        (LISTED, {GROWTH: "false"}, ["-1 false", "GPU-a false", "GPU-b false"]),
+        (LISTED, {VISIBLE: ""}, [" unset"] * 3),
+        (LISTED, {VISIBLE: "-1"}, ["-1 unset"] * 3),
+        (BROKEN, {}, ["unset unset"] * 3),
+        (None, {}, ["unset unset"] * 3),
     ],
 )
 def test_each_worker_sees_a_gpu_and_the_chief_none(
-    tmp_path: Path, tool: str | None, visible: str | None, seen: list[str]
+    tmp_path: Path, tool: str | None, given: dict[str, str], seen: list[str]
 ) -> None:
     if tool is not None:
         (tmp_path / "nvidia-smi").write_text(tool)
         (tmp_path / "nvidia-smi").chmod(0o755)
-    env = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-    env |= {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
-    launched = launch(tmp_path, SEEN, **env)
+    launched = launch(tmp_path, SEEN, PATH=f"{tmp_path}:/usr/bin:/bin", **given)
     _, errors = launched.communicate(timeout=60)
     assert launched.returncode == 0, errors
     names = ("chief", "worker-0", "worker-1")
