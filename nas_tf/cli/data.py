@@ -255,7 +255,7 @@ def cache(name: str, split: str, views: int, seed: int, **options: Any) -> None:
 @click.option("--remove", is_flag=True, help="Remove them, after a question.")
 @click.option("--yes", is_flag=True, help="Remove them without a question.")
 def features(names: tuple[str, ...], days: int | None, remove: bool, yes: bool) -> None:
-    """List the cached features, with the ones used last first; remove them.
+    """List the cached features, the last used first; remove them.
 
     Features that were removed are computed again when a command needs them.
 
@@ -272,7 +272,9 @@ def features(names: tuple[str, ...], days: int | None, remove: bool, yes: bool) 
         tables.console().print(_table_of_features(found))
     for item in found if remove else ():
         size = tables.size(item.size)
-        if yes or click.confirm(f"Remove {item.name} of {item.data or 'no split'} ({size})?"):
+        if yes or click.confirm(
+            f"Remove {item.name} of {item.data or 'an incomplete build'} ({size})?"
+        ):
             feature_caches.remove(item)
             click.echo(f"removed {item.name}, {size}")
 

@@ -62,11 +62,11 @@ def _salvage(paths: tuple[Path, ...]) -> None:
     for path in paths:
         done = salvage.salvage(path)
         click.echo(
-            f"{path}: kept {done.records} records of the ledger with {len(done.kept)} ended "
-            f"trials; {len(done.lost)} trials are lost, and --resume runs them again"
+            f"{path}: kept {done.records} records of the ledger and {len(done.kept)} of "
+            f"{len(done.kept) + len(done.lost)} trials"
         )
         if done.folder is not None:
-            click.echo(f"their files are in {done.folder}")
+            click.echo(f"--resume runs the others again; their files are in {done.folder}")
 
 
 def _found(paths: tuple[Path, ...]) -> list[folders.Folder]:

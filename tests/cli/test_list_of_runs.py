@@ -61,9 +61,8 @@ def test_a_damaged_ledger_is_salvaged(tmp_path: Path) -> None:
         file.write("damaged\n")
     done = nas_tf("runs", "first", "--salvage", cwd=tmp_path)
     assert done.stdout.splitlines() == [
-        "first: kept 2 records of the ledger with 1 ended trials; 2 trials are lost, and --resume "
-        "runs them again",
-        "their files are in first/lost-1",
+        "first: kept 2 records of the ledger and 1 of 3 trials",
+        "--resume runs the others again; their files are in first/lost-1",
     ], done.stderr
     for arguments, line in (
         (("first", "--salvage", "--remove"), "--salvage is given with --remove"),

@@ -10,12 +10,13 @@ from nas_tf import spaces
 from nas_tf.errors import DataError
 from nas_tf.jobs.salvage import salvage
 from nas_tf.jobs.search import reporting_errors
-from nas_tf.runs import Run
+from nas_tf.runs import Run, filenames
 from nas_tf.search.hypermodel import OBJECTIVE
+from tests.runs.made import made
 from tests.search.quick import QuickModel
 from tests.search.searched import tuner
 from tests.training.evaluated import experiment
-from tuner_oracles.ledger import NAME
+from tuner_oracles.ledger import NAME, Ledger
 
 TRIALS = 6
 
@@ -117,3 +118,25 @@ def test_a_gate_that_cannot_be_read_leaves_the_ledger_as_it_was(tmp_path: Path) 
     salvage(run)
     search(run)
     assert len(outcome(run)) == TRIALS
+
+
+def test_the_gate_forgets_lost_trials_and_the_table_is_set_aside(tmp_path: Path) -> None:
+    """Its mean and its draws would count them twice when they run again."""
+    run = tmp_path / "run"
+    made(run, trials=4, gate=True)
+    gate, table = (run / filenames.GATE).read_bytes(), (run / filenames.TABLE).read_bytes()
+    ledger = Ledger(run / NAME)
+    ledger.append("begin")
+    for trial in ("0000", "0002"):
+        ledger.append("result", trial=trial, status="COMPLETED")
+    ledger.close()
+    with ledger.path.open("a") as file:
+        file.write("damaged\n")
+    done = salvage(run)
+    assert (done.kept, done.lost) == (("0000", "0002"), ("0001", "0003"))
+    lines = gate.splitlines(keepends=True)
+    assert (run / filenames.GATE).read_bytes() == lines[0] + lines[2]
+    assert (done.folder / filenames.GATE).read_bytes() == gate
+    assert (done.folder / filenames.TABLE).read_bytes() == table
+    assert not (run / filenames.TABLE).exists()
+    assert [trial.trial for trial in Run(run).trials] == ["0000", "0002"]
