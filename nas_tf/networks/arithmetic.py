@@ -10,11 +10,40 @@ from typing import Any
 import tensorflow as tf
 
 IN_FLOAT = "in_float"
+_BLOCK = 16
 
 
 def in_float() -> AbstractContextManager[Any]:
     """Names the operations inside as those that models of 8 bits compute in float."""
     return tf.name_scope(IN_FLOAT)
+
+
+def conv(
+    x: tf.Tensor,
+    kernel: tf.Tensor,
+    *,
+    stride: int = 1,
+    padding: str = "SAME",
+    rate: Sequence[int] = (1, 1),
+) -> tf.Tensor:
+    """Returns a convolution, dilated by ``rate``.
+
+    In bfloat16 without matrix instructions, the gradient of a dilated kernel reads beyond its
+    images where the last of several blocks of 16 channels is not full (oneDNN 3.2): the result
+    is NaN, or the process ends. Such blocks are therefore filled with channels of zeros.
+    """
+    fan_in = x.shape[-1]
+    missing = -fan_in % _BLOCK
+    if x.dtype == tf.bfloat16 and max(rate) > 1 and fan_in > _BLOCK and missing:
+        x = tf.pad(x, ((0, 0), (0, 0), (0, 0), (0, missing)))
+        kernel = tf.pad(kernel, ((0, 0), (0, 0), (0, missing), (0, 0)))
+    return tf.raw_ops.Conv2D(
+        input=x,
+        filter=kernel,
+        strides=[1, stride, stride, 1],
+        padding=padding,
+        dilations=[1, *rate, 1],
+    )
 
 
 def grouped_conv(x: tf.Tensor, kernel: tf.Tensor, options: Mapping[str, Any]) -> tf.Tensor:
@@ -35,7 +64,7 @@ def grouped_conv(x: tf.Tensor, kernel: tf.Tensor, options: Mapping[str, Any]) ->
     pairs = zip(tf.split(x, groups, -1), tf.split(kernel, groups, -1), strict=True)
     return tf.concat(
         [
-            tf.nn.conv2d(part, own, stride, padding, dilations=options["rate"])
+            conv(part, own, stride=stride, padding=padding, rate=options["rate"])
             for part, own in pairs
         ],
         -1,

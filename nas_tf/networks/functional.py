@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from nas_tf.networks.arithmetic import (
+    conv,
     grouped_conv,
     leaky_relu,
     luma,
@@ -180,13 +181,9 @@ class Functional:
         if "groups" in options:
             y = grouped_conv(read[0], kernel, options)
         else:
-            y = tf.raw_ops.Conv2D(
-                input=read[0],
-                filter=kernel,
-                strides=[1, options["stride"], options["stride"], 1],
-                padding=options.get("padding", "same").upper(),
-                dilations=[1, *options["rate"], 1],
-            )
+            padding = options.get("padding", "same").upper()
+            shape = {"stride": options["stride"], "padding": padding, "rate": options["rate"]}
+            y = conv(read[0], kernel, **shape)
         return self._with_bias(layer, y, state) if layer.options["bias"] else y
 
     def _with_bias(self, layer: Layer, y: tf.Tensor, state: Pass) -> tf.Tensor:

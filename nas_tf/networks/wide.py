@@ -12,7 +12,7 @@ from functools import cached_property
 
 import tensorflow as tf
 
-from nas_tf.networks.arithmetic import mix_weights
+from nas_tf.networks.arithmetic import conv, mix_weights
 from nas_tf.networks.arrays import PartLayout
 from nas_tf.networks.blueprint import Blueprint, Layer
 from nas_tf.networks.functional import FLOAT32, Functional, Pass, Precision
@@ -47,7 +47,7 @@ class WideFunctional(Functional):
             kernel = _block_diagonal(tf.concat(kernels, 0)[:, 0])
         else:
             kernel = tf.concat(kernels, -1)
-        return tf.nn.conv2d(read[0], kernel, 1, "SAME", dilations=layer.options["rate"])
+        return conv(read[0], kernel, rate=layer.options["rate"])
 
     def _wide_separable(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         """Computes depthwise and pointwise convolutions of one map as one dense convolution."""
@@ -58,7 +58,7 @@ class WideFunctional(Functional):
             )
         ]
         kernel = tf.concat(kernels, -1)
-        return tf.nn.conv2d(read[0], kernel, 1, "SAME", dilations=layer.options["rate"])
+        return conv(read[0], kernel, rate=layer.options["rate"])
 
     def _wide_depthwise(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         kernels = [state.arrays[name, "kernel"] for name in layer.options["members"]]

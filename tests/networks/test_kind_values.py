@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from nas_tf.errors import ConfigError
-from nas_tf.networks.arithmetic import leaky_relu
+from nas_tf.networks.arithmetic import conv, leaky_relu
 from nas_tf.networks.blueprint import Layer
 from nas_tf.networks.draft import Draft
 from nas_tf.networks.functional import Functional
@@ -215,3 +215,22 @@ def test_a_mix_needs_an_entry_per_map() -> None:
     table = draft.table(x, "alpha", "architecture", (1, 2))
     with pytest.raises(ValueError, match=r"^x has 2 maps and 1 entries$"):
         draft.mix(table, [x, x], "x", entries=[(0, 0)])
+
+
+@pytest.mark.parametrize(("channels", "rate"), [(20, 2), (40, 3), (60, 2), (10, 2), (20, 1)])
+def test_gradients_of_dilated_convolutions_in_bfloat16(channels: int, rate: int) -> None:
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(size=(2, 32, 32, channels)), tf.float32)
+    kernel = tf.constant(rng.normal(size=(3, 3, channels, 32)), tf.float32)
+
+    def gradients(dtype: tf.DType) -> list[np.ndarray]:
+        given = [tf.cast(values, dtype) for values in (x, kernel)]
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            y = conv(*given, rate=(rate, rate))
+        found = (y, *tape.gradient(y, given))
+        assert [values.shape for values in found] == [y.shape, x.shape, kernel.shape]
+        return [tf.cast(values, tf.float32).numpy() for values in found]
+
+    for exact, rounded in zip(gradients(tf.float32), gradients(tf.bfloat16), strict=True):
+        np.testing.assert_allclose(rounded, exact, atol=0.02 * np.abs(exact).max())
