@@ -26,6 +26,7 @@ from nas_tf.runs import study as records
 from nas_tf.runs.load import dotted
 from nas_tf.runs.study import LONGER, Result, Study, StudyInfo
 from nas_tf.search import preflight
+from nas_tf.search.one_shot import OneShot
 from nas_tf.search.outcome import crashed
 from nas_tf.search.provenance import run_info
 from nas_tf.spaces import DPCSpace, SearchSpace
@@ -72,8 +73,15 @@ def plan(
         genotypes: The genotypes, or the number that is sampled with ``seed``.
         times: The factor by which the longer training has more epochs.
         untrained: Whether scores without training are compared too.
+
+    A setting with ``search.supernet`` takes scores by that super-net instead of training.
     """
     base = load(())
+    if base.search.supernet is not None:
+        raise ConfigError(
+            f"search.supernet is {base.search.supernet} in every setting, expected it in one that "
+            "is tried, since the longest training trains"
+        )
     chosen = [tuple(overrides) for overrides in tried] or usual_settings(base)
     settings = {CONFIGURED: ONE_STAGE}
     settings |= {" ".join(overrides): (*ONE_STAGE, *overrides) for overrides in chosen}
@@ -208,17 +216,16 @@ def train(
     try:
         with FileLock(study.folder / _LOCK, timeout=0):
             remaining = Study(study.folder).remaining
-            evaluators: dict[str, TwoStage] = {}
+            evaluators: dict[str, TwoStage | OneShot] = {}
             scorers: dict[str, Untrained] = {}
             genotypes = {str(genotype): genotype for genotype in planned.genotypes}
             for text, name in remaining:
                 setting = CONFIGURED if name in planned.untrained else name
                 if setting not in evaluators:
-                    config = planned.configs[setting]
-                    evaluators[setting] = TwoStage(config, SharedData(config, progress=progress))
+                    evaluators[setting] = _evaluator(planned.configs[setting], progress)
                 genotype = genotypes[text]
                 evaluator = _of_size(evaluators[setting], genotype)
-                if name in planned.untrained:
+                if name in planned.untrained and isinstance(evaluator, TwoStage):
                     space = str(evaluator.config.space)
                     if space not in scorers:
                         scorers[space] = Untrained(evaluator.config, evaluator.shared)
@@ -234,16 +241,24 @@ def train(
         ) from None
 
 
-def _of_size(evaluator: TwoStage, genotype: Genotype) -> TwoStage:
+def _evaluator(
+    config: Config, progress: Callable[[str, int, int], None] | None
+) -> TwoStage | OneShot:
+    if config.search.supernet is not None:
+        return OneShot(config)
+    return TwoStage(config, SharedData(config, progress=progress))
+
+
+def _of_size(evaluator: TwoStage | OneShot, genotype: Genotype) -> TwoStage | OneShot:
     """Returns an evaluator of cells with a genotype's number of branches, with the same data."""
     config = evaluator.config
-    if not isinstance(spaces.get(config.space), DPCSpace):
+    if isinstance(evaluator, OneShot) or not isinstance(spaces.get(config.space), DPCSpace):
         return evaluator
     return TwoStage(structs.replace(config, space=spaces.space_of(genotype)), evaluator.shared)
 
 
 def _result(
-    evaluator: TwoStage, name: str, genotype: Genotype, observer: Observer | None
+    evaluator: TwoStage | OneShot, name: str, genotype: Genotype, observer: Observer | None
 ) -> Result:
     config = evaluator.config
     try:

@@ -1,7 +1,7 @@
 """Candidates scored with the weights of a super-net."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from msgspec import structs
 
+from nas_tf import spaces
 from nas_tf.config.schema import Limits
 from nas_tf.errors import ConfigError, DataError
 from nas_tf.jobs.search import search
@@ -18,6 +19,8 @@ from nas_tf.networks.heads import Head
 from nas_tf.networks.state import from_arrays
 from nas_tf.networks.supernet import supernet as supernet_blueprint
 from nas_tf.runs import Run
+from nas_tf.runs.study import Study
+from nas_tf.search import study
 from nas_tf.search.gradient import GradientSearch
 from nas_tf.search.hypermodel import open_gate
 from nas_tf.search.one_shot import OneShot, chosen, trained_supernet
@@ -25,6 +28,7 @@ from nas_tf.spaces.derivation import best_path, derived_cell, edges_of
 from nas_tf.spaces.restoration import RestorationSpace
 from tests.prepared import shared_cache
 from tests.runs.made import made
+from tests.search.quick import QuickEvaluator
 from tests.search.test_gradient import config
 
 SPACE = RestorationSpace(layers=1, nodes=1)
@@ -122,3 +126,26 @@ def test_a_run_that_does_not_fit_is_refused(supernet: Path, tmp_path: Path) -> N
         trained_supernet(colour)
     with pytest.raises(DataError, match="is no run"):
         trained_supernet(by_supernet(tmp_path / "nothing"))
+
+
+def test_a_study_takes_scores_by_a_supernet_in_the_setting_that_has_it(
+    supernet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "TwoStage", lambda config, shared: QuickEvaluator(config, 0.0))
+    monkeypatch.setattr(study, "SharedData", lambda config, progress: None)
+    by_it = f"search.supernet={supernet}"
+
+    def configured(changes: Sequence[str]) -> Any:
+        return by_supernet(supernet) if by_it in changes else config()
+
+    planned = study.plan(configured, [[by_it]], 3, untrained=False)
+    started = study.start(tmp_path / "study", planned)
+    study.train(started, planned)
+    found = Study(started.folder).results
+    evaluator = OneShot(by_supernet(supernet))
+    for text in map(str, planned.genotypes):
+        scores = {result.setting: result.score for result in found if result.genotype == text}
+        alone = evaluator.evaluate(spaces.resolve(text, SPACE), open_gate()).score
+        assert scores[by_it] == alone != scores["as configured"]
+    with pytest.raises(ConfigError, match="in every setting, expected it in one that is tried"):
+        study.plan(lambda changes: by_supernet(supernet), [[by_it]], 4)
