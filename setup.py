@@ -59,6 +59,7 @@ EXTRAS = {
         "scikit-learn>=1.3",
         "optuna>=4",
         "SQLAlchemy>=2",
+        "kubernetes-validate>=1.34",
         "tf2onnx==1.17.0",
         "onnx==1.17.0",
         "onnxruntime>=1.20",

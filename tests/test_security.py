@@ -194,7 +194,13 @@ def test_ports_of_servers_are_published_at_loopback() -> None:
     assert all(item.startswith("127.0.0.1:") for item in published)
 
 
-@pytest.mark.parametrize("file", ["docs/how-to/cluster.yaml", "serving/deploy/kubernetes.yaml"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        *("docs/how-to/cluster.yaml", "docs/how-to/cluster-data.yaml"),
+        "serving/deploy/kubernetes.yaml",
+    ],
+)
 def test_containers_may_do_no_more_than_they_need(file: str) -> None:
     parts = yaml.safe_load_all((ROOT / file).read_text(encoding="utf-8"))
     pods = [part["spec"]["template"]["spec"] for part in parts if "template" in part["spec"]]
@@ -204,7 +210,7 @@ def test_containers_may_do_no_more_than_they_need(file: str) -> None:
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["runAsUser"] > 0
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        for container in pod["containers"]:
+        for container in (*pod.get("initContainers", ()), *pod["containers"]):
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,
                 "readOnlyRootFilesystem": True,

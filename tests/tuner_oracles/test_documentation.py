@@ -71,7 +71,7 @@ def test_the_manifest() -> None:
             "operator": "In",
             "values": [2, 3],
         }
-        assert drained["onPodConditions"] == [{"type": "DisruptionTarget"}]
+        assert drained["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
         # The API server refuses the policy for Pods that restart their containers themselves.
         assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never"
     assert variables(chief)["NAS_TF_CACHE"] == variables(worker)["NAS_TF_CACHE"]
