@@ -1,5 +1,6 @@
 """Writes the files that deploy an export with Docker, Compose and Kubernetes."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ _NEEDED = (
 )
 SERVER = "tensorflow/serving:2.15.1"
 _LONGEST_NAME = 42
+_HASH = 12
 _NAME = re.compile(rf"[a-z]([-a-z0-9]{{0,{_LONGEST_NAME - 2}}}[a-z0-9])?")
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"(?:[a-zA-Z0-9.-]+(?::\d+)?/)?{_PART}(?:/{_PART})*")
@@ -108,10 +110,24 @@ class Release:
         """The versions that the server loads, in ascending order."""
         return sorted(set(self.labels.values()))
 
-    @property
-    def tag(self) -> str:
-        """The tag of the image; every release has its own, so that Kubernetes rolls it out."""
+    def __str__(self) -> str:
         return "-".join(f"{label}{number}" for label, number in self.labels.items())
+
+
+def tag(folder: Path, release: Release) -> str:
+    """Returns the tag of a release's image, such as ``stable1-canary2-0a1b2c3d4e5f``.
+
+    It has the labels, and a hash of the versions' files: whatever changes them gives the image
+    another name, which Kubernetes rolls out, also if another export has the same numbers.
+    """
+    digest = hashlib.sha256()
+    for number in release.numbers:
+        place = folder / "savedmodel" / str(number)
+        for path in sorted(path for path in place.rglob("*") if path.is_file()):
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            digest.update(f"{path.relative_to(place.parent)} {content}\n".encode())
+    return f"{release}-{digest.hexdigest()[:_HASH]}"
 
 
 def write(
@@ -123,7 +139,7 @@ def write(
     values = {
         "name": name,
         "server": SERVER,
-        "image": f"{image or name}:{release.tag}",
+        "image": f"{image or name}:{tag(folder, release)}",
         "versions": " ".join(f"versions: {number}" for number in numbers),
         "labels": "\n    ".join(
             f'version_labels {{ key: "{label}" value: {number} }}'

@@ -54,7 +54,7 @@ def command(
             click.echo(f"wrote {path}")
         docker = deployment.compose_command(export)
         click.echo(
-            f"serve {release.tag} as {name} with Docker:\n  {shlex.join(docker)}\n"
+            f"serve {release} as {name} with Docker:\n  {shlex.join(docker)}\n"
             "or follow the first lines of Dockerfile or kubernetes.yaml\n"
             f"then: {_predict_command(name, *release.labels)}"
         )

@@ -99,7 +99,9 @@ def test_the_image_is_built_as_its_first_lines_say(export: Path) -> None:
     deployment.write(export, "street", RELEASE, image="registry.example.com:5000/maps/street")
     text = (export / "deploy" / "Dockerfile").read_text()
     (image,) = re.findall(r"docker build -t (\S+) -f deploy/Dockerfile \.", text)
-    assert image == "registry.example.com:5000/maps/street:stable2-canary10"
+    assert re.fullmatch(
+        r"registry\.example\.com:5000/maps/street:stable2-canary10-[0-9a-f]{12}", image
+    )
     copied = [line.split()[1:-1] for line in text.splitlines() if line.startswith("COPY ")]
     assert all((export / source).exists() for sources in copied for source in sources)
     assert [item for item, *_ in copied[:-1]] == ["savedmodel/2", "savedmodel/10"]
@@ -120,6 +122,21 @@ def test_kubernetes_rolls_a_release_out_and_leaves_the_number_of_servers_alone(
         assert "replicas" not in deployed["spec"]
         images.add(deployed["spec"]["template"]["spec"]["containers"][0]["image"])
     assert len(images) == 4
+
+
+def test_other_files_under_the_same_numbers_get_another_tag(export: Path) -> None:
+    tags = [deployment.tag(export, RELEASE)]
+    assert deployment.tag(export, RELEASE) == tags[0]
+    (export / "savedmodel" / "1" / PARTS[0]).write_text("of no version that is served")
+    assert deployment.tag(export, RELEASE) == tags[0]
+    for change in (
+        lambda place: (place / PARTS[2]).write_text("other"),
+        lambda place: (place / "variables" / "more").write_text(""),
+        lambda place: (place / "variables" / "more").rename(place / "variables" / "less"),
+    ):
+        change(export / "savedmodel" / "10")
+        tags.append(deployment.tag(export, RELEASE))
+    assert len(set(tags)) == 4
 
 
 @pytest.mark.parametrize("name", ["true", "null", "no"])
