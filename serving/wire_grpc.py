@@ -1,6 +1,7 @@
 """The gRPC wire, which sends arrays in their memory layout."""
 
 import json
+import threading
 from typing import Any
 
 import grpc
@@ -22,6 +23,7 @@ _LIMITS = [
     ("grpc.max_send_message_length", _MAX_BYTES),
     ("grpc.max_receive_message_length", _MAX_BYTES),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.use_local_subchannel_pool", 1),  # another channel has another connection
     ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
 ]
 
@@ -31,20 +33,23 @@ class GrpcWire:
 
     If the name of the host has several addresses, as that of a headless service has, requests go
     to all of them in turns.
+
+    A request that is not answered in time may have met a connection whose other end is gone
+    without a word. Later requests therefore take another channel; those that wait keep theirs.
     """
 
     def __init__(
         self, address: str, model: str, *, version: int | None = None, label: str | None = None
     ) -> None:
         self._address, self._model, self._version, self._label = address, model, version, label
-        self._channel = grpc.insecure_channel(address, options=_LIMITS)
-        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+        self._lock = threading.Lock()
+        self._connect()
 
     def signatures(self, timeout: float) -> dict[str, Signature]:
         """Reads the signatures from the model's metadata."""
         request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
         self._set_model(request)
-        response = self._call(self._stub.GetModelMetadata, request, timeout)
+        response = self._call("GetModelMetadata", request, timeout)
         found = get_model_metadata_pb2.SignatureDefMap()
         response.metadata["signature_def"].Unpack(found)
         return {
@@ -60,12 +65,16 @@ class GrpcWire:
         request.model_spec.signature_name = signature
         for name, values in inputs.items():
             request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
-        response = self._call(self._stub.Predict, request, timeout)
+        response = self._call("Predict", request, timeout)
         return {name: tf.make_ndarray(tensor) for name, tensor in response.outputs.items()}
 
     def close(self) -> None:
         """Closes the channel."""
         self._channel.close()
+
+    def _connect(self) -> None:
+        self._channel = grpc.insecure_channel(self._address, options=_LIMITS)
+        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
     def _set_model(self, request: Any) -> None:
         request.model_spec.name = self._model
@@ -74,9 +83,10 @@ class GrpcWire:
         elif self._label is not None:
             request.model_spec.version_label = self._label
 
-    def _call(self, method: Any, request: Any, timeout: float) -> Any:
+    def _call(self, method: str, request: Any, timeout: float) -> Any:
+        stub = self._stub
         try:
-            return method(request, timeout=timeout)
+            return getattr(stub, method)(request, timeout=timeout)
         except grpc.RpcError as error:
             status, details = error.code(), " ".join((error.details() or "").split())
             if _TOO_LARGE in details:  # an overloaded server has the same status
@@ -87,6 +97,9 @@ class GrpcWire:
             if status in _RETRIED:
                 raise Busy(f"grpc://{self._address} cannot be reached: {details}") from error
             if status is grpc.StatusCode.DEADLINE_EXCEEDED:
+                with self._lock:
+                    if self._stub is stub:
+                        self._connect()
                 raise Busy(
                     f"grpc://{self._address} did not answer within {timeout:.3g} s"
                 ) from error
