@@ -1,0 +1,101 @@
+"""Writes a page of what a study measured: command, table, conclusions, figure, every score.
+
+python benchmarks/study_results.py --title "Super-net and training" --machine "2 cores, no GPU" \
+    --out docs/results/bsd500_study studies/bsd500_denoise
+
+Writes OUT.md and, in the folder OUT, the figure and CSV files of settings and scores. --name
+WORDS=TEXT replaces words of the command, such as the path of a super-net, on the page.
+"""
+
+import argparse
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from nas_tf.report import document
+from nas_tf.report import study as report
+from nas_tf.runs.study import Study
+
+LEAST = 0.9
+
+
+def main() -> None:
+    """Writes the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", type=Path)
+    parser.add_argument("--title", required=True)
+    parser.add_argument("--machine", required=True, help="The machine, and what else ran on it.")
+    parser.add_argument("--out", type=Path, required=True, help="Without a suffix.")
+    parser.add_argument("--name", action="append", default=[], help="WORDS=TEXT")
+    arguments = parser.parse_args()
+    names = dict(item.rsplit("=", 1) for item in arguments.name)
+    write(
+        Study(arguments.study),
+        arguments.out,
+        title=arguments.title,
+        machine=arguments.machine,
+        names=names,
+    )
+
+
+def write(study: Study, out: Path, *, title: str, machine: str, names: Mapping[str, str]) -> None:
+    """Writes the page, the figure and the tables."""
+    out.mkdir(parents=True, exist_ok=True)
+    report.write_table(study, out / "settings.csv")
+    document.save_figure(report.figure(study), out / "study")
+    (out / "study.png").unlink(missing_ok=True)
+    scores = list(_scores(study))
+    with (out / "scores.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, ("genotype", *study.info.settings), lineterminator="\n")
+        table.writeheader()
+        table.writerows(scores)
+    for path in (out / "settings.csv", out / "scores.csv"):
+        path.write_text(_named(path.read_text(encoding="utf-8"), names), encoding="utf-8")
+    text = "\n".join(_page(study, out.name, title, machine))
+    out.with_suffix(".md").write_text(_named(text, names) + "\n", encoding="utf-8")
+
+
+def _page(study: Study, name: str, title: str, machine: str) -> Iterator[str]:
+    yield f"# {title}"
+    yield ""
+    yield f"Command: `{study.info.command}`. Machine: {machine}."
+    yield ""
+    yield "| setting | genotypes | ρ | 95 % | seconds a candidate | mean score |"
+    yield "|---|---:|---:|---:|---:|---:|"
+    for row in report.rows(study):
+        known, mean = row["rho"] is not None, row["mean_score"]
+        cells = (
+            *(row["setting"], row["genotypes"]),
+            f"{row['rho']:.2f}" if known else "",
+            f"{row['low']:.2f} to {row['high']:.2f}" if known else "",
+            *(row["seconds"], "" if mean is None else f"{mean:.4f}"),
+        )
+        yield f"| {' | '.join(map(str, cells))} |"
+    yield ""
+    yield "ρ is Spearman's, with the scores of the last row; seconds are medians."
+    yield from report.lines(study, LEAST)
+    yield ""
+    yield f"![ρ against seconds]({name}/study.svg)"
+    yield ""
+    yield f"Every score is in [scores.csv]({name}/scores.csv)."
+
+
+def _scores(study: Study) -> Iterator[dict[str, object]]:
+    """Yields a row for each genotype, its score by setting; a failed one is empty."""
+    found = {(item.genotype, item.setting): item for item in study.results if not item.failed}
+    for genotype in study.info.genotypes:
+        row: dict[str, object] = {"genotype": genotype}
+        for setting in study.info.settings:
+            if (genotype, setting) in found:
+                row[setting] = round(found[genotype, setting].score, 6)
+        yield row
+
+
+def _named(text: str, names: Mapping[str, str]) -> str:
+    for words, instead in names.items():
+        text = text.replace(words, instead)
+    return text
+
+
+if __name__ == "__main__":
+    main()
