@@ -13,7 +13,7 @@ from nas_tf.networks import encoders
 from nas_tf.networks.blueprint import counted_as
 from nas_tf.networks.from_genotype import checked_size
 
-_CHOICES = ("width", "head_width", "sep_repeats", "aspp", "decoder")
+_CHOICES = ("width", "head_width", "sep_repeats", "aspp", "decoder", "output_stride")
 _OUTPUTS = ("num_classes", "channels")
 _KEYS = ("genotype", *_CHOICES, "encoder", "backbone", *_OUTPUTS, "preset", "input")
 
@@ -26,8 +26,8 @@ def command(space: spaces.SearchSpace, rows: IO[str]) -> None:
 
     Reads a JSON object per line: genotype in the paper's notation, and optionally width,
     head_width, sep_repeats, encoder (or backbone, without biases, as detectors have it),
-    num_classes and input [height, width]; for dpc also decoder; for restoration also preset, aspp
-    and channels.
+    num_classes and input [height, width]; for dpc also decoder and output_stride; for restoration
+    also preset, aspp and channels.
     The defaults are the published settings.
     Writes a JSON object per line: the counts, or an error.
 

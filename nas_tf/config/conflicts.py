@@ -78,6 +78,10 @@ def _of_the_space(config: Config) -> Iterator[Conflict]:
         yield Conflict("network.aspp", f"null, as space {space.name} restores no images")
     if "decoder" not in known and network.decoder is not None:
         yield Conflict("network.decoder", f"null, as space {space.name} has its own decoder")
+    if "output_stride" not in known and network.output_stride is not None:
+        yield Conflict(
+            "network.output_stride", f"null, as space {space.name} reads features of all strides"
+        )
     if "sep_repeats" not in known and network.sep_repeats is not None:
         yield Conflict(
             "network.sep_repeats", f"null, as space {space.name} repeats no convolution"

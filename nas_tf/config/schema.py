@@ -120,17 +120,17 @@ TASK_KEYS = {
 class Network(Section):
     """Options of the network outside the genotype; null takes the paper's value for the space.
 
-    ``encoder`` is mobilenet_v2, resnet50, resnet101, xception or one that was registered; a space
-    without taps has none. ``alpha`` is the width of mobilenet_v2. ``weights`` of the encoder:
-    ``imagenet`` for photographs, ``drawn`` for drawn scenes (trained by us, for mobilenet_v2 of
-    alpha 0.35), a file, or null for random ones. ``decoder`` refines a dense prediction cell at
-    stride 4; null classifies at the stride of the cell.
+    ``encoder`` is mobilenet_v2 (of width ``alpha``), resnet50, resnet101, xception or a registered
+    one; a space without taps has none. Its ``weights``: ``imagenet`` for photographs, ``drawn``
+    for drawn scenes (by us, for an alpha of 0.35), a file, or null for random ones. A dense
+    prediction cell reads features of ``output_stride``; ``decoder`` refines it at stride 4.
     """
 
     width: Annotated[int, Meta(ge=1, le=4096)] | None = None
     head_width: Annotated[int, Meta(ge=1, le=4096)] | None = None
     aspp: bool | None = None
     decoder: Literal["deeplabv3plus"] | None = None
+    output_stride: Literal[8, 16] | None = None
     sep_repeats: Annotated[int, Meta(ge=1, le=8)] | None = None
     auxiliary: Literal["cell", "classifier", "none"] | None = None
     encoder: str = "mobilenet_v2"

@@ -10,6 +10,7 @@ from nas_tf.config.schema import TASK_KEYS, Config
 from nas_tf.errors import ConfigError
 from nas_tf.genotype import Genotype
 from nas_tf.jobs.trained import read_genotype, read_result
+from nas_tf.networks.settings import CONFIGURED
 from nas_tf.tasks import TASKS
 from nas_tf.training.from_config import settings_for
 from nas_tf.training.full_run import BEST, CONFIG, GENOTYPE, LAST, RESULT, Start, start_from
@@ -48,9 +49,7 @@ def _network(run: Path, genotype: Genotype) -> list[str]:
     config, recorded = load_saved(path), read_result(result) if result.exists() else {}
     own = settings_for(config, recorded.get("phase", "published"))
     known = spaces.get(config.space).network_settings
-    keys = [
-        key for key in ("width", "head_width", "sep_repeats", "aspp", "decoder") if key in known
-    ]
+    keys = [key for key in CONFIGURED if key in known and key != "auxiliary"]
     network = [f"network.{key}={json.dumps(getattr(own, key))}" for key in keys]
     network += [f"network.{key}={getattr(config.network, key)}" for key in ("encoder", "alpha")]
     return [f"space={json.dumps(config.space)}", "network.weights=null", *network]

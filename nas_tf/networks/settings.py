@@ -13,7 +13,10 @@ from nas_tf.genotype import Genotype
 from nas_tf.networks.blueprint import Blueprint, Layer, counted_as
 from nas_tf.networks.encoders import ENCODERS, Encoder
 
-CONFIGURED = ("width", "head_width", "sep_repeats", "auxiliary", "aspp", "decoder")
+CONFIGURED = (
+    *("width", "head_width", "sep_repeats", "auxiliary", "aspp"),
+    *("decoder", "output_stride"),
+)
 """The settings that a configuration may change by a key of the same name."""
 
 

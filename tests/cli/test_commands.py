@@ -131,7 +131,7 @@ def test_cost_answers_row_by_row(tmp_path: Path) -> None:
     assert [answer["error"] for answer in answers[2:]] == [
         "genotype has 1 parts (connections, cell), expected 2",
         "key 'colour' is unknown, expected genotype, width, head_width, sep_repeats, aspp, "
-        "decoder, encoder, backbone, num_classes, channels, preset, input",
+        "decoder, output_stride, encoder, backbone, num_classes, channels, preset, input",
         "input 8x8 is smaller than the encoder's stride, expected at least 32x32",
         "num_classes is 0, expected an integer of 1 or more",
         "width is 'wide', expected an integer of 1–4096",
@@ -145,14 +145,17 @@ def test_cost_of_dense_prediction_cells_counts_their_decoder(tmp_path: Path) -> 
         {"genotype": cell},
         {"genotype": cell, "decoder": "deeplabv3plus"},
         {"genotype": cell, "decoder": "unet"},
+        {"genotype": cell, "output_stride": 8},
     ]
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
     space = "{name: dpc, branches: 1}"
     done = nas_tf("cost", "--space", space, "--file", "rows.jsonl", cwd=tmp_path)
-    plain, refined, refused = map(json.loads, done.stdout.splitlines())
+    plain, refined, refused, fine = map(json.loads, done.stdout.splitlines())
     assert refined["params_decoder"] - plain["params_decoder"] == 157_552
     assert refined["output"][0] == 4 * plain["output"][0] - 3
     assert refused == {"error": "decoder is 'unet', expected one of (None, 'deeplabv3plus')"}
+    assert fine["deployed"]["params"] == plain["deployed"]["params"]
+    assert fine["output"] == [2 * side - 1 for side in plain["output"]]
 
 
 def test_show_says_what_each_branch_of_a_trained_cell_weighs(tmp_path: Path) -> None:

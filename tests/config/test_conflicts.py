@@ -51,6 +51,11 @@ def read(source: str | Path, overrides: list[str]) -> tuple[Config | None, str]:
             "network.sep_repeats=2: expected null, as space dpc repeats no convolution",
         ),
         (
+            ["network.output_stride=8"],
+            "network.output_stride=8: "
+            "expected null, as space auxcell reads features of all strides",
+        ),
+        (
             ["network.decoder=deeplabv3plus"],
             "network.decoder=deeplabv3plus: expected null, as space auxcell has its own decoder",
         ),

@@ -30,6 +30,26 @@ def on(encoder: str, **changes: Any) -> Any:
     return msgspec.structs.replace(experiment(network=network, **changes), space=SPACE)
 
 
+def test_a_cell_is_trained_at_the_configured_output_stride() -> None:
+    """At 8, the features that are cached have twice the side; the network has the same costs."""
+    stages = {"epochs": 1, "batch": 256}
+    space, sides, params = {"name": "dpc", "branches": 1}, [], []
+    for stride in (None, 8):
+        network = {"alpha": 0.35, "weights": None, "width": 8, "output_stride": stride}
+        config = msgspec.structs.replace(
+            experiment(network=network, stage_one={**stages, "crop": [64, 64]}, stage_two=None),
+            space=space,
+        )
+        made = evaluator(config)
+        genotype = spaces.get(space).decode([0] * len(spaces.get(space).tokens))
+        result = evaluate(genotype, config)
+        assert result.stopped is None
+        sides.append(made.shared.train.signature["tap3"].shape[1])
+        params.append(result.params)
+    assert sides == [4, 8]
+    assert params[0] == params[1]
+
+
 def test_stored_targets_have_the_size_of_the_finest_tap() -> None:
     """Xception's first two convolutions have no padding: 32 pixels become 7 instead of 8."""
     stages = {"epochs": 1, "batch": 256}
