@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from nas_tf.report import comparison_page, page, plots, reranked
+from nas_tf.report import comparison_page, page, plots, reranked, supernet
 from nas_tf.report.comparison import Comparison
 from nas_tf.report.run_statistics import RunStatistics
 from nas_tf.runs import Run, filenames
@@ -86,6 +86,10 @@ def _of_run(run: Run, folder: Path) -> Iterator[str]:
         {COLUMNS[key]: value for key, value in page.row(trial).items() if key in COLUMNS}
         for trial in run.best(SHOWN)
     )
+    for name, (title, caption, _) in supernet.PLOTS.items():
+        if (picture := run.folder / filenames.PICTURES / f"{name}.svg").exists():
+            shutil.copy(picture, folder)
+            yield from _picture(folder, name, title, caption)
     for name in plots.drawn(facts):
         title, _ = plots.PLOTS[name]
         shutil.copy(run.folder / filenames.PICTURES / f"{name}.svg", folder)

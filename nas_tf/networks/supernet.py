@@ -1,7 +1,7 @@
 """Builds the super-net of a restoration space: every cell and path at once, with mixed layers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from nas_tf.networks.blueprint import Blueprint, Layer
 from nas_tf.networks.draft import Draft
@@ -13,6 +13,7 @@ from nas_tf.spaces.restoration import RestorationSpace, Variant
 
 ARCHITECTURE = "architecture"
 """The part of the tables ``alpha`` and ``beta``, whose softmax weighs operations and moves."""
+_ALPHA = "alpha"
 _RATE = 16
 _MOVES = ("narrower", "same", "wider")
 
@@ -56,7 +57,7 @@ def supernet_of(
     image, sources = image_of(draft, head), sources_of(layers, len(widths))
     rows = len(edges_of(nodes)) * (1 if variant.tied else layers)
     tables = (
-        draft.table(image, "alpha", ARCHITECTURE, (rows, len(variant.ops) + 1)),
+        draft.table(image, _ALPHA, ARCHITECTURE, (rows, len(variant.ops) + 1)),
         draft.table(image, "beta", ARCHITECTURE, (len(sources), len(_MOVES))),
     )
     units = Units(draft, variant.slope, affine)
@@ -72,6 +73,23 @@ def supernet_of(
     x = net.add_decoder(hidden)
     add_picture(net.units, x, image, variant, sigmoid=True)
     return draft.finish()
+
+
+def with_operations(blueprint: Blueprint, entries: Collection[tuple[int, int]]) -> Blueprint:
+    """Returns a super-net whose nodes read only these entries of ``alpha``.
+
+    Operations that no node reads are left out. Where ``alpha`` gives them no share, the outputs
+    are those of the entire super-net.
+    """
+    layers = []
+    for layer in blueprint.layers:
+        if layer.kind == "mix" and layer.inputs[0] == _ALPHA:
+            read = zip(layer.inputs[1:], layer.options["entries"], strict=True)
+            names, own = zip(*(pair for pair in read if pair[1] in entries), strict=True)
+            options = {**layer.options, "entries": own}
+            layer = replace(layer, inputs=(_ALPHA, *names), options=options)
+        layers.append(layer)
+    return replace(blueprint, layers=tuple(layers)).live()
 
 
 @dataclass(frozen=True)

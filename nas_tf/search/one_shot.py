@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from nas_tf.errors import ConfigError, DataError
 from nas_tf.genotype import Genotype
 from nas_tf.networks import cost
 from nas_tf.networks.arrays import layouts
+from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.state import from_arrays
-from nas_tf.networks.supernet import supernet
+from nas_tf.networks.supernet import supernet, with_operations
 from nas_tf.networks.wide import WideFunctional
 from nas_tf.runs import Run, Stage, TrialRecord, filenames, saved_arrays
 from nas_tf.search.gradient import ORACLE
@@ -41,7 +43,8 @@ BATCHES = 4
 class OneShot:
     """Evaluates candidates by a super-net; oracles and tuners use it as they do ``TwoStage``.
 
-    A candidate is the super-net with all but its operations and moves turned off. Its batch
+    A candidate is the super-net without the operations that it lacks, and with all but its moves
+    turned off. Its batch
     statistics are computed on the same training batches for all candidates; the score is that on
     meta-val.
 
@@ -61,24 +64,14 @@ class OneShot:
         self._view = from_config.reward_view(self.config)
         self._val = Split(self._examples, self._view, tuple(meta_val.tolist()))
         crop, width = trained.gradient.crop, trained.gradient.width
-        nets = [
+        self._nets = [
             supernet(self._space, self._task.head, width=width, input_size=size)
             for size in (crop, self._view.crop)
         ]
-        self.parts = layouts(nets[0])
+        self.parts = layouts(self._nets[0])
         self._arrays = saved_arrays.read_arrays(run.folder, run.best()[0].trial)
         self._beta = architecture_of(self.parts, from_arrays(self.parts, self._arrays)).beta
         self._batches = first_images(self.config, self._meta_train, trained.gradient, BATCHES)
-        measuring, scoring = (WideFunctional(net, parts=self.parts) for net in nets)
-        self._measure = tf.function(
-            lambda images, *vectors: (
-                measuring(images, *vectors, training=frozenset({WEIGHTS})).measured
-            ),
-            autograph=False,
-        )
-        self._predict = tf.function(
-            lambda images, *vectors: scoring(images, *vectors).outputs, autograph=False
-        )
 
     def evaluate(
         self,
@@ -121,21 +114,12 @@ class OneShot:
 
     def _score(self, genotype: Genotype) -> Stage:
         started = time.perf_counter()
-        architecture = vars(chosen(self._space, genotype, self._beta))
-        arrays = {
-            (name, role): architecture.get(name, array)
-            for (name, role), array in self._arrays.items()
-        }
-        state = from_arrays(self.parts, arrays)
-        vectors = [
-            {part: tf.constant(vector) for part, vector in own.items()}
-            for own in (state.trainable, state.statistics)
-        ]
-        vectors[1] |= self._statistics(vectors)
+        candidate = _Candidate(self._nets, self._arrays, chosen(self._space, genotype, self._beta))
+        candidate.measure(self._batches)
         measured = time.perf_counter()
         metrics, batch = self._task.metrics(), self.config.evaluation.batch
         for images, target in self._val.batches(self._task, batch):
-            outputs = self._predict(padded(images, batch), *vectors)
+            outputs = candidate.predict(padded(images, batch))
             metrics.update(target, first_rows(outputs, len(images)), self._view.crop)
         figures = metrics.result()
         return Stage(
@@ -149,10 +133,56 @@ class OneShot:
             },
         )
 
-    def _statistics(self, vectors: list[dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
-        """Returns the mean of the batch statistics over the batches."""
-        found = [self._measure(images, *vectors) for images in self._batches]
-        return {part: tf.add_n([each[part] for each in found]) / len(found) for part in found[0]}
+
+class _Candidate:
+    """The part of a super-net that an architecture of single operations needs.
+
+    Args:
+        nets: The super-net at the size of batches that are measured, and at that of predictions.
+        arrays: The super-net's own arrays.
+        architecture: The tables that take the place of those among them.
+    """
+
+    def __init__(
+        self,
+        nets: Sequence[Blueprint],
+        arrays: Mapping[tuple[str, str], np.ndarray],
+        architecture: Architecture,
+    ) -> None:
+        tables = vars(architecture)
+        operations = architecture.alpha[:, :-1] == _CHOSEN  # the last column is none
+        entries = set(map(tuple, np.argwhere(operations).tolist()))
+        nets = [with_operations(net, entries) for net in nets]
+        parts = layouts(nets[0])
+        state = from_arrays(
+            parts,
+            {(name, role): tables.get(name, array) for (name, role), array in arrays.items()},
+        )
+        self._vectors = [
+            {part: tf.constant(vector) for part, vector in own.items()}
+            for own in (state.trainable, state.statistics)
+        ]
+        measuring, scoring = (WideFunctional(net, parts=parts) for net in nets)
+        self._measured = tf.function(
+            lambda images, *vectors: (
+                measuring(images, *vectors, training=frozenset({WEIGHTS})).measured
+            ),
+            autograph=False,
+        )
+        self._outputs = tf.function(
+            lambda images, *vectors: scoring(images, *vectors).outputs, autograph=False
+        )
+
+    def measure(self, batches: Sequence[tf.Tensor]) -> None:
+        """Takes the mean of the batch statistics over the batches."""
+        found = [self._measured(images, *self._vectors) for images in batches]
+        self._vectors[1] |= {
+            part: tf.add_n([each[part] for each in found]) / len(found) for part in found[0]
+        }
+
+    def predict(self, images: np.ndarray) -> dict[str, tf.Tensor]:
+        """Returns the outputs for a batch."""
+        return self._outputs(images, *self._vectors)
 
 
 def chosen(space: RestorationSpace, genotype: Genotype, beta: np.ndarray) -> Architecture:

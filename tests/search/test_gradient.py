@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from benchmarks import search_results
 from nas_tf import networks, spaces
 from nas_tf.config.schema import Config
 from nas_tf.errors import ConfigError, DataError, TrainingError
@@ -165,3 +166,12 @@ def test_no_oracle_of_trials_has_its_name() -> None:
     own = config()
     with pytest.raises(ConfigError, match="gradient, which proposes no trials"):
         oracle_of(own, spaces.get(own.space))
+
+
+def test_a_page_of_results_shows_how_the_architecture_was_learnt(
+    resumed: Path, tmp_path: Path
+) -> None:
+    lines = search_results.write([Run(resumed)], tmp_path / "page", title="A", machine="any")
+    for name in ("supernet", "operations", "paths"):
+        assert f"(page/{resumed.name}/{name}.svg)" in "\n".join(lines)
+        assert (tmp_path / "page" / resumed.name / f"{name}.svg").exists()

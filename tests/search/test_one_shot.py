@@ -14,10 +14,13 @@ from nas_tf import spaces
 from nas_tf.config.schema import Limits
 from nas_tf.errors import ConfigError, DataError
 from nas_tf.jobs.search import search
+from nas_tf.networks.arrays import layouts
 from nas_tf.networks.functional import Functional
 from nas_tf.networks.heads import Head
-from nas_tf.networks.state import from_arrays
+from nas_tf.networks.state import from_arrays, initial_arrays
+from nas_tf.networks.supernet import ARCHITECTURE, with_operations
 from nas_tf.networks.supernet import supernet as supernet_blueprint
+from nas_tf.networks.wide import WideFunctional
 from nas_tf.runs import Run
 from nas_tf.runs.study import Study
 from nas_tf.search import study
@@ -94,6 +97,31 @@ def test_only_the_genotypes_operations_have_an_effect(supernet: Path) -> None:
     own = next(name for name in sorted(names) if "conv3x3" in name and "source0" in name)
     np.testing.assert_allclose(outputs(other), outputs(""), atol=1e-6)
     assert np.abs(outputs(own) - outputs("")).max() > 1e-4
+
+
+@pytest.mark.parametrize("preset", ["public", "slides"])
+def test_what_a_genotype_lacks_is_left_out_and_does_not_change_the_outputs(preset: str) -> None:
+    space = RestorationSpace(preset=preset, layers=2, nodes=2)
+    full = supernet_blueprint(space, Head("restoration", 1), width=2, input_size=(16, 16))
+    rng = np.random.default_rng(3)
+    tables = chosen(space, space.sample(random.Random(5)), rng.normal(size=(3, 3)))
+    arrays = initial_arrays(full, seed=2)
+    roles = {name: role for name, role in arrays if name in vars(tables)}
+    arrays |= {(name, roles[name]): table for name, table in vars(tables).items()}
+    entries = set(map(tuple, np.argwhere(tables.alpha[:, :-1] == tables.alpha.max()).tolist()))
+    small = with_operations(full, entries)
+    assert len(small.layers) < len(full.layers) / 2
+    images = tf.constant(rng.uniform(-1, 1, (2, 16, 16, 3)), tf.float32)
+    found = []
+    for net in (full, small):
+        parts = layouts(net)
+        state = from_arrays(parts, arrays)
+        training = frozenset(set(parts) - {ARCHITECTURE})
+        computed = WideFunctional(net, parts=parts)(
+            images, state.trainable, state.statistics, training=training
+        )
+        found.append(computed.outputs["logits"].numpy())
+    np.testing.assert_allclose(found[1], found[0], atol=1e-5)
 
 
 def test_a_search_by_any_oracle_scores_with_the_super_net(supernet: Path, tmp_path: Path) -> None:
