@@ -100,7 +100,7 @@ def test_only_the_genotypes_operations_have_an_effect(supernet: Path) -> None:
 
 
 @pytest.mark.parametrize("preset", ["public", "slides"])
-def test_what_a_genotype_lacks_is_left_out_and_does_not_change_the_outputs(preset: str) -> None:
+def test_absent_operations_do_not_change_the_outputs(preset: str) -> None:
     space = RestorationSpace(preset=preset, layers=2, nodes=2)
     full = supernet_blueprint(space, Head("restoration", 1), width=2, input_size=(16, 16))
     rng = np.random.default_rng(3)
