@@ -18,7 +18,7 @@ REQUESTS, CONCURRENCY, DISTINCT = 1000, 32, 20
 @pytest.mark.slow
 @pytest.mark.skipif(GIVEN in os.environ, reason="the server's own ports are needed")
 @pytest.mark.parametrize(
-    ("wire", "most", "seconds"), [("grpc", 800_000, 3.0), ("rest", 400_000, 10.0)]
+    ("wire", "most", "seconds"), [("grpc", 800_000, 3.0), ("rest", 1_500_000, 5.0)]
 )
 def test_no_answer_is_lost_or_mixed_up(
     tmp_path: Path, wire: str, most: int, seconds: float
