@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -188,7 +189,9 @@ def test_a_release_is_written_and_promoted(place: Path) -> None:
         assert config.count("version_labels") == len(labels)
         tag = "-".join(f"{label}{number}" for label, number in labels.items())
         kubernetes = (place / "street" / "deploy" / "kubernetes.yaml").read_text()
-        assert f'image: "registry.example.com/street:{tag}"' in kubernetes
+        assert re.search(
+            rf'image: "registry\.example\.com/street:{tag}-[0-9a-f]{{12}}"', kubernetes
+        )
 
 
 @pytest.mark.parametrize(
