@@ -34,8 +34,8 @@ class GrpcWire:
     If the name of the host has several addresses, as that of a headless service has, requests go
     to all of them in turns.
 
-    A request that is not answered in time may have met a connection whose other end is gone
-    without a word. Later requests therefore take another channel; those that wait keep theirs.
+    After a timeout, later requests take a new channel, since the connection may be half-open:
+    gRPC would keep using it until TCP gives up. Requests that are still waiting keep theirs.
     """
 
     def __init__(

@@ -181,9 +181,13 @@ class Functional:
         if "groups" in options:
             y = grouped_conv(read[0], kernel, options)
         else:
-            padding = options.get("padding", "same").upper()
-            shape = {"stride": options["stride"], "padding": padding, "rate": options["rate"]}
-            y = conv(read[0], kernel, **shape)
+            y = conv(
+                read[0],
+                kernel,
+                stride=options["stride"],
+                padding=options.get("padding", "same").upper(),
+                rate=options["rate"],
+            )
         return self._with_bias(layer, y, state) if layer.options["bias"] else y
 
     def _with_bias(self, layer: Layer, y: tf.Tensor, state: Pass) -> tf.Tensor:

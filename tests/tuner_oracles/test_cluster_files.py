@@ -108,6 +108,8 @@ def test_an_archive_is_fetched_once(tmp_path: Path) -> None:
     assert fetch() == 0, "a second start fetches nothing"
     (claim / "source" / "complete").unlink()
     assert fetch() != 0
+    (tmp_path / "camvid.tar").write_bytes(b"cut off")
+    assert fetch() not in (0, 2, 3), "the Job fetches again"
 
 
 def test_the_image_installs_what_setup_offers() -> None:
