@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -23,13 +24,13 @@ from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
 from tuner_oracles.durable import DurableOracle
 from tuner_oracles.launch import announce_trial_end
-from tuner_oracles.ledger import LedgerError, Unwritable
+from tuner_oracles.ledger import LedgerError, Unwritable, write_atomically
 from tuner_oracles.tokens import (
     hyperparameter_names,
     refuse_late_at_ends,
     refuse_late_in_builds,
 )
-from tuner_oracles.worker import SERVICE, SteadyClient
+from tuner_oracles.worker import COMPLETE, SERVICE, SearchComplete, SteadyClient
 
 TIMEOUT = 600.0
 _METHODS = ("hello", "beat", "end", "release", "leave")
@@ -46,7 +47,9 @@ def search(
     """Runs a tuner's search with an oracle of this package; arguments are ``tuner.search``'s.
 
     ``timeout`` is the time in seconds that a worker waits for an absent chief, and a chief for
-    workers. A chief calls ``on_end`` in this thread when one or more trials have ended.
+    workers. A chief calls ``on_end`` in this thread when one or more trials have ended. When all
+    ``max_trials`` have, it leaves the file ``complete`` in the project's folder, so that a worker
+    that comes later and shares the folder ends at once.
 
     Each process calls this once for its tuner and is blocked until its share of the search has
     ended. The process without a chief, or the chief, owns the ledger; workers only run trials.
@@ -54,11 +57,11 @@ def search(
     are never lost, and a worker's running trial is run again.
     """
     if is_worker():
-        client = SteadyClient(_durable(tuner.oracle._oracle), timeout)
+        client = SteadyClient(_durable(tuner.oracle._oracle), timeout, _folder(tuner))
         tuner.oracle = client
         if _builds(tuner):
             refuse_late_in_builds(tuner, lambda: client.known)
-        with client.alive(), _full_disk_reported(tuner):
+        with suppress(SearchComplete), client.alive(), _full_disk_reported(tuner):
             tuner.search(*args, **kwargs)
         return
     oracle = _durable(tuner.oracle)
@@ -69,7 +72,7 @@ def search(
             refuse_late_in_builds(tuner, lambda: hyperparameter_names(oracle.hyperparameters))
         if distribution.is_chief_oracle():
             oracle.verbose = kwargs.get("verbose", oracle.verbose)
-            serve(oracle, timeout, on_end)
+            _serve_and_mark(oracle, _folder(tuner), timeout, on_end)
             return
         try:
             tuner.search(*args, **kwargs)
@@ -77,6 +80,21 @@ def search(
             with suppress(LedgerError):
                 oracle.release(tuner.tuner_id)
             raise
+
+
+def _folder(tuner: kt.engine.base_tuner.BaseTuner) -> Path:
+    return Path(tuner.project_dir)
+
+
+def _serve_and_mark(
+    oracle: DurableOracle, folder: Path, timeout: float, on_end: Callable[[], None] | None
+) -> None:
+    """Serves an oracle; a file then shows late workers that the chief has run all trials."""
+    mark = folder / COMPLETE
+    mark.unlink(missing_ok=True)
+    serve(oracle, timeout, on_end)
+    if oracle.max_trials and len(oracle.end_order) >= oracle.max_trials:
+        write_atomically(mark, f"{oracle.max_trials}\n".encode())
 
 
 def _builds(tuner: kt.engine.base_tuner.BaseTuner) -> bool:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -18,9 +19,12 @@ from tuner_oracles.durable import LONGEST_MESSAGE
 from tuner_oracles.tokens import hyperparameter_names, refuse_late
 
 SERVICE = "/tuner_oracles.Workers/"
+COMPLETE = "complete"
+"""The file in which a chief that has run all trials leaves their number."""
 _IDLE_SECONDS = 1.0
 _CALL_SECONDS = 60.0
 _NOTICE_SECONDS = 5.0
+_COMPLETE_SECONDS = 30.0  # for a chief that is started again, which removes the file
 _BEATS_PER_TIMEOUT = 4
 # A lost connection is retried often; gRPC's default pauses grow to two minutes.
 _CHANNEL = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 2000)]
@@ -30,6 +34,10 @@ _TRANSIENT = (
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.CANCELLED,  # by a chief that ended in the middle of the call
 )
+
+
+class SearchComplete(kt.errors.FatalError):
+    """The chief has ended after its last trial: there is nothing to do for the worker."""
 
 
 class ChiefLost(kt.errors.FatalError):
@@ -42,11 +50,13 @@ class SteadyClient(OracleClient):
     Repeated calls are harmless: the oracle returns a tuner's running trial again, and counts the
     first end of a trial only. The client belongs to one worker process, which runs one trial at a
     time in one thread; ``alive`` adds a thread of its own for heartbeats. It stores nothing on
-    disk: if the worker is killed, its chief gives the trial to another.
+    disk: if the worker is killed, its chief gives the trial to another. In ``folder``, if it is
+    shared, it sees whether an absent chief has run all trials.
     """
 
-    def __init__(self, oracle: Any, timeout: float) -> None:
+    def __init__(self, oracle: Any, timeout: float, folder: Path) -> None:
         super().__init__(oracle)
+        self._mark, self._trials = folder / COMPLETE, oracle.max_trials
         address = f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
         self._timeout = timeout
         self.known: list[str] = []
@@ -93,15 +103,21 @@ class SteadyClient(OracleClient):
             self._channel.close()
 
     def patiently(self, call: Any, request: Any) -> Any:
-        """Repeats a call until the chief answers; raises ``ChiefLost`` after ``timeout``."""
+        """Repeats a call until the chief answers; raises ``ChiefLost`` after ``timeout``.
+
+        If all trials have run, it raises ``SearchComplete`` sooner.
+        """
         end = time.monotonic() + self._timeout
         while True:
             left = end - time.monotonic()
+            seconds = _COMPLETE_SECONDS if self._is_complete() else _CALL_SECONDS
             try:
-                return call(request, wait_for_ready=True, timeout=min(left, _CALL_SECONDS))
+                return call(request, wait_for_ready=True, timeout=min(left, seconds))
             except grpc.RpcError as error:
                 if error.code() not in _TRANSIENT:
                     raise RuntimeError(f"the chief refused: {error.details()}") from None
+                if self._is_complete():
+                    raise SearchComplete(f"all {self._trials} trials have run") from None
                 if time.monotonic() >= end:
                     raise ChiefLost(
                         f"the chief at {self._address} has not answered for "
@@ -109,6 +125,12 @@ class SteadyClient(OracleClient):
                         "this worker"
                     ) from None
                 time.sleep(min(0.1, max(0.0, left)))
+
+    def _is_complete(self) -> bool:
+        """Returns whether a chief has ended after as many trials as this worker's oracle has."""
+        with suppress(OSError):
+            return self._mark.read_text(encoding="ascii") == f"{self._trials}\n"
+        return False
 
     def _method(self, name: str) -> Any:
         return self._channel.unary_unary(SERVICE + name)

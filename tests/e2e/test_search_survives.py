@@ -165,7 +165,7 @@ def test_a_finished_search_that_is_resumed_ends_soon(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_chief_does_not_wait_for_the_dead(tmp_path: Path) -> None:
+def test_a_chief_does_not_wait_for_the_dead_nor_a_late_worker_for_it(tmp_path: Path) -> None:
     """All workers die when the last trial has ended, before they learn that they may stop."""
     port = free_port()
     chief = start(tmp_path, 4, 0.3, *CLUSTER, name="chief", port=port)
@@ -182,6 +182,8 @@ def test_a_chief_does_not_wait_for_the_dead(tmp_path: Path) -> None:
         rest.kill()
         rest.wait()
     assert chief.wait(30) == 0
+    late = start(tmp_path, 4, 0.0, *CLUSTER, "timeout=2", name="worker-1", port=port)
+    assert late.wait(60) == 0, "its chief has ended, and so has the search"
 
 
 @pytest.mark.slow

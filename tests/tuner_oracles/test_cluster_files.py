@@ -173,10 +173,10 @@ def test_a_search_on_slurm_survives_the_death_of_a_worker(
     slurm: dict[str, str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "search"
-    folder.mkdir()
+    processes.hold(folder, "worker-0")
     job = submitted(slurm, 3, sys.executable, processes.SCRIPT, folder, 12, 0.1)
     try:
-        processes.wait_for(lambda: len(processes.results(folder)) >= 2)
+        processes.wait_until_held(folder, "worker-0")
         victims = [
             process
             for process in psutil.Process(job.pid).children(recursive=True)
@@ -184,6 +184,7 @@ def test_a_search_on_slurm_survives_the_death_of_a_worker(
             and process.environ().get("KERASTUNER_TUNER_ID") == "worker-0"
         ]
         victims[0].kill()
+        processes.release(folder)
         output, _ = job.communicate(timeout=300)
     finally:
         job.kill()

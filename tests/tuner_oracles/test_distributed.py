@@ -13,7 +13,7 @@ from tuner_oracles import RandomOracle, is_worker
 from tuner_oracles.distributed import serve
 from tuner_oracles.durable import DurableOracle
 from tuner_oracles.tokens import SpaceError
-from tuner_oracles.worker import SteadyClient
+from tuner_oracles.worker import COMPLETE, ChiefLost, SearchComplete, SteadyClient
 
 TRIALS = 3
 
@@ -36,7 +36,7 @@ def chief(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DurableOr
 
 @pytest.fixture
 def worker(chief: DurableOracle) -> SteadyClient:
-    return SteadyClient(chief, 60)
+    return SteadyClient(chief, 60, Path(chief._project_dir))
 
 
 def listens(port: int) -> bool:
@@ -144,6 +144,28 @@ def test_heartbeats_count_while_the_oracle_is_busy(
         with chief._lock:
             worker.patiently(worker._method("beat"), worker._identity)
         assert chief.leases._ends["w"] > before
+
+
+def test_a_worker_ends_soon_once_an_absent_chief_has_run_as_many_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in identity("worker-0", free_port()).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("tuner_oracles.worker._COMPLETE_SECONDS", 0.2)
+    oracle = place(RandomOracle(GOAL, TRIALS, hyperparameters=space(), seed=1), tmp_path)
+
+    def call() -> None:
+        client = SteadyClient(oracle, 0.5, tmp_path)
+        client.patiently(client._method("hello"), client._identity)
+
+    with pytest.raises(ChiefLost, match="has not answered for 0.5 s"):
+        call()
+    (tmp_path / COMPLETE).write_text(f"{TRIALS - 1}\n")
+    with pytest.raises(ChiefLost):
+        call()
+    (tmp_path / COMPLETE).write_text(f"{TRIALS}\n")
+    with pytest.raises(SearchComplete):
+        call()
 
 
 @pytest.mark.parametrize(
