@@ -158,7 +158,7 @@ def test_a_worker_ends_soon_once_an_absent_chief_has_run_as_many_trials(
         client = SteadyClient(oracle, 0.5, tmp_path)
         client.patiently(client._method("hello"), client._identity)
 
-    with pytest.raises(ChiefLost, match="has not answered for 0.5 s"):
+    with pytest.raises(ChiefLost, match=r"has not answered for 0\.5 s"):
         call()
     (tmp_path / COMPLETE).write_text(f"{TRIALS - 1}\n")
     with pytest.raises(ChiefLost):
