@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from nas_tf.errors import DataError
+from nas_tf.sizes import Size
 from nas_tf.training.shards import Shard
 
 Source: TypeAlias = Callable[[int], Iterable[tuple[Any, ...]]]
@@ -21,8 +22,8 @@ class Encoder:
     """Turns a batch of images and encoded targets into the fields that are stored.
 
     Fields are ``tap0``, ``tap1``, …, ``target`` and, with a teacher, ``teacher``. The stored
-    target is the encoded one at the finest tap's resolution, and the teacher's logits are resized
-    to it bilinearly.
+    target is the encoded one at ``target_size``, by default that of the first tap, and the
+    teacher's logits are resized to it bilinearly.
     """
 
     def __init__(
@@ -33,10 +34,11 @@ class Encoder:
         dtype: str,
         batch: int,
         extras: tuple[str, ...] = (),
+        target_size: Size | None = None,
     ) -> None:
         self._batch, self._extras = batch, extras
         self._model, self._teacher, self._dtype = model, teacher, tf.as_dtype(dtype)
-        self._stored = stored
+        self._stored, self._target_size = stored, target_size
         taps = [f"tap{n}" for n in range(len(tf.nest.flatten(model.output)))]
         self._encoded_fields = (*taps, "target", *(["teacher"] if teacher is not None else []))
         self.fields = (*self._encoded_fields, *extras)
@@ -66,7 +68,9 @@ class Encoder:
 
     def _encode(self, images: tf.Tensor, targets: tf.Tensor) -> list[tf.Tensor]:
         taps = tf.nest.flatten(self._model(images, training=False))
-        size = tf.shape(taps[0])[1:3] if None in taps[0].shape[1:3] else taps[0].shape[1:3]
+        size = self._target_size
+        if size is None:
+            size = tf.shape(taps[0])[1:3] if None in taps[0].shape[1:3] else taps[0].shape[1:3]
         stored = [self._cast(tap) for tap in taps]
         stored.append(self._stored(targets, size))
         if self._teacher is not None:

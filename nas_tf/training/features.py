@@ -1,7 +1,7 @@
 """The feature cache: the frozen encoder's features of every image, computed once for a search.
 
-Stage one trains decoders only, so that encoder features, targets and teacher logits are stored at
-the finest tap's resolution and shared by all candidates and all workers of a machine.
+Stage one trains decoders only, so that encoder features, and targets and teacher logits at one
+resolution, are stored and shared by all candidates and all workers of a machine.
 """
 
 import hashlib
@@ -25,6 +25,7 @@ from tensorflow import keras
 from nas_tf import files
 from nas_tf.data.streams import PREFETCHED, without_autotuning
 from nas_tf.errors import ConfigError, DataError, EnvironmentFault
+from nas_tf.sizes import Size
 from nas_tf.tasks.resolution import nearest
 from nas_tf.training.encoding import Encoder, Progress, Source, Stored, write_shards
 from nas_tf.training.shards import Shard, release
@@ -118,6 +119,7 @@ def prepare(
     stored: Stored = nearest,
     teacher: keras.Model | None = None,
     extras: tuple[str, ...] = (),
+    target_size: Size | None = None,
     batch: int = 16,
     shard_rows: int = 64,
     verify: bool = True,
@@ -134,10 +136,12 @@ def prepare(
         key: Content of the cache.
         source: Called with a row; returns batches of (images, encoded targets) from that row on,
             with a dictionary of extras if there are any. All but the last have ``batch`` rows.
-        encoder: Returns the taps of an image, finest first.
-        stored: Returns encoded targets at the finest tap's size; maps of labels by default.
+        encoder: Returns the taps of an image.
+        stored: Returns encoded targets at a size; maps of labels by default.
         teacher: Returns the logits of an image.
         extras: Fields to store unchanged, such as those that only a score needs.
+        target_size: Size of the stored targets and logits, by default that of the first tap. The
+            key must contain it.
         batch: Number of images encoded at once, which affects the last bits of the features.
         shard_rows: Rows per shard, a multiple of ``batch``.
         verify: Check the bytes of existing shards, not only that they exist.
@@ -151,7 +155,7 @@ def prepare(
     root.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         folder.mkdir(exist_ok=True)
-        encode = Encoder(encoder, stored, teacher, key.dtype, batch, extras)
+        encode = Encoder(encoder, stored, teacher, key.dtype, batch, extras, target_size)
         counts = [min(shard_rows, key.rows - row) for row in range(0, key.rows, shard_rows)]
         _complete(folder, counts, source, encode, verify, starting, progress)
         _write_manifest(folder, key, shard_rows, encode.fields)

@@ -139,19 +139,24 @@ def blueprint_builder(
 def encoder_options(config: Config) -> dict[str, Any]:
     """Returns the encoder and its options, which all candidates share.
 
-    All its taps are cached up to the deepest that the space reads: the finest of them has the
-    resolution of stored targets. The decoder of DeepLabv3+ reads another layer.
+    Its outputs are the taps that the space reads, and the layer that the decoder of DeepLabv3+
+    reads.
     """
     settings, space = settings_for(config, "search"), spaces.get(config.space)
     is_dilated = "output_stride" in space.network_settings
-    encoder = encoder_for(config)
-    strides = encoder.strides if encoder else ()
     return {
-        "encoder": encoder,
-        "strides": tuple(stride for stride in strides if stride <= max(space.taps)),
+        "encoder": encoder_for(config),
+        "strides": space.taps,
         "output_stride": settings.output_stride if is_dilated else 32,
         "low_level": settings.decoder is not None,
     }
+
+
+def stored_size(config: Config, crop: Size) -> Size:
+    """Returns the resolution of targets in stage one: that of the encoder's finest tap."""
+    encoder = encoder_for(config)
+    strides = encoder.strides[:1] if encoder else ()
+    return networks.encoder_blueprint(encoder, input_size=crop, strides=strides).output().size
 
 
 def encoder_arrays(config: Config) -> Arrays:

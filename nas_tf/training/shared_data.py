@@ -63,9 +63,7 @@ class SharedData:
         self.stage_one_view = from_config.view_of(config, "stage_one", first)
         self.stage_two_view = from_config.view_of(config, "stage_two", second or first)
         self.reward_view = from_config.reward_view(config)
-        self._finest = networks.encoder_blueprint(
-            input_size=self.stage_two_view.crop, **self._options
-        ).output()
+        self._stage_two_target = from_config.stored_size(config, self.stage_two_view.crop)
         teacher = self._teacher()
         self.examples = from_config.training_examples(config)
         self.meta_train, self.meta_val = from_config.meta_indices(config, len(self.examples))
@@ -103,9 +101,16 @@ class SharedData:
             seed=config.data.split_seed,
             subset=self.stage_one_images if training else self.meta_val,
             teacher=teacher,
+            target_size=self._target_size(view.crop),
             root=self._root,
             progress=progress,
         )
+
+    def _target_size(self, crop: Size) -> Size | None:
+        """Returns the size of stored targets, or None if the first tap has it."""
+        size = from_config.stored_size(self.config, crop)
+        first = networks.encoder_blueprint(input_size=crop, **self._options).output()
+        return None if first.size == size else size
 
     def _encoder(self, crop: Size) -> keras.Model:
         encoder = networks.encoder(input_size=crop, **self._options)
@@ -149,9 +154,9 @@ class SharedData:
             yield images, self._as_stored(target)
 
     def _as_stored(self, raw: Any) -> tf.Tensor:
-        """Returns the encoded target at the finest tap's resolution, like the stored one."""
+        """Returns the encoded target at the resolution of the stored one."""
         crop = self.stage_two_view.crop
-        return self.task.stored(self.task.encode(raw, crop), self._finest.size)
+        return self.task.stored(self.task.encode(raw, crop), self._stage_two_target)
 
     def validation_taps(self) -> Iterator[tuple[Any, Any]]:
         """Iterates batches of the features and scored targets of meta-val."""

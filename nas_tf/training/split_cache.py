@@ -10,6 +10,7 @@ from nas_tf import files
 from nas_tf.data import pipeline
 from nas_tf.data.examples import Examples
 from nas_tf.data.views import View
+from nas_tf.sizes import Size
 from nas_tf.tasks import Task
 from nas_tf.training.encoding import Progress, Source
 from nas_tf.training.features import CacheKey, FeatureCache, prepare
@@ -32,6 +33,7 @@ def cache_split(
     seed: int = 1,
     subset: Sequence[int] | None = None,
     teacher: keras.Model | None = None,
+    target_size: Size | None = None,
     single_precision: bool = False,
     root: Path | None = None,
     starting: Callable[[int], None] | None = None,
@@ -43,19 +45,21 @@ def cache_split(
         examples: The prepared split.
         task: Encodes the target, and names the extra fields that its score needs.
         view: Turns an example into an input; every view samples its augmentation.
-        encoder: Returns the taps, finest first.
+        encoder: Returns the taps.
         views: Number of stored views of each image; epochs take them in turn.
         seed: Seed of the views.
         subset: Indices of the examples to use, such as those of meta-train.
         teacher: Returns the logits to store with the features.
+        target_size: Size of the stored targets and logits, by default that of the first tap.
         single_precision: Store float32 instead of float16.
         root: Folder of all caches.
         starting: Called before anything is written, with the number of bytes to write.
         progress: Called with the number of finished rows and their total.
     """
     chosen = range(len(examples)) if subset is None else [int(index) for index in subset]
+    data = f"{examples.identity}, {_stored_fields(task)}, {view}, subset {_ranges(chosen)}"
     key = CacheKey(
-        data=f"{examples.identity}, {_stored_fields(task)}, {view}, subset {_ranges(chosen)}",
+        data=data if target_size is None else f"{data}, targets {target_size}",
         images=len(chosen),
         views=views,
         crop=view.crop,
@@ -70,6 +74,7 @@ def cache_split(
         stored=task.stored,
         teacher=teacher,
         extras=_extras(task),
+        target_size=target_size,
         batch=_BATCH,
         starting=starting,
         progress=progress,

@@ -253,6 +253,26 @@ def test_out_of_memory_without_a_word_has_a_reason_too() -> None:
     assert (result.failed, result.stopped) == (True, "out of memory: MemoryError")
 
 
+@pytest.mark.slow
+def test_only_the_maps_that_cells_read_are_cached_and_targets_keep_their_size(
+    tmp_path: Path,
+) -> None:
+    path = str(teacher(tmp_path / "teacher.keras", 9))
+    change = {"space": {"name": "dpc", "branches": 1}, "teacher": path}
+    stored = {}
+    for name, network in (("cell", {}), ("decoder", {"decoder": "deeplabv3plus"})):
+        shared = evaluator(experiment(**ONLY_ONE, **change, network=network)).shared
+        stored[name] = shared.train.rows([0])
+    both = evaluator(experiment(**ONLY_ONE, teacher=path)).shared.train.rows([0])
+    assert stored["cell"]["tap0"].shape == (1, 4, 4, 112)
+    assert stored["decoder"]["tap1"].shape == (1, 16, 16, 48)
+    for rows in stored.values():
+        assert not {"tap2", "tap3"} & set(rows)
+        for field in ("target", "teacher"):
+            assert rows[field].shape[1:3] == (16, 16)
+            np.testing.assert_array_equal(rows[field], both[field])
+
+
 def teacher(path: Path, classes: int) -> Path:
     tf.keras.utils.set_random_seed(1)
     image = tf.keras.Input((None, None, 3))
