@@ -3,7 +3,7 @@
 python benchmarks/study_results.py --title "Super-net and training" --machine "2 cores, no GPU" \
     --out docs/results/bsd500_study studies/bsd500_denoise
 
-Writes OUT.md and, in the folder OUT, the figure and CSV files of settings and scores. --name
+Writes OUT.md and, in the folder OUT, the figures and CSV files of settings and scores. --name
 WORDS=TEXT replaces words of the command, such as the path of a super-net, on the page.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nas_tf.report import document
 from nas_tf.report import study as report
-from nas_tf.runs.study import Study
+from nas_tf.runs.study import LONGER, Study
 
 LEAST = 0.9
 
@@ -39,11 +39,12 @@ def main() -> None:
 
 
 def write(study: Study, out: Path, *, title: str, machine: str, names: Mapping[str, str]) -> None:
-    """Writes the page, the figure and the tables."""
+    """Writes the page, the figures and the tables."""
     out.mkdir(parents=True, exist_ok=True)
     report.write_table(study, out / "settings.csv")
-    document.save_figure(report.figure(study), out / "study")
-    (out / "study.png").unlink(missing_ok=True)
+    for name, figure in (("study", report.figure(study)), ("scores", report.scatter(study))):
+        document.save_figure(figure, out / name)
+        (out / f"{name}.png").unlink(missing_ok=True)
     scores = list(_scores(study))
     with (out / "scores.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, ("genotype", *study.info.settings), lineterminator="\n")
@@ -74,6 +75,8 @@ def _page(study: Study, name: str, title: str, machine: str) -> Iterator[str]:
     yield ""
     yield "ρ is Spearman's, with the scores of the last row; seconds are medians."
     yield from report.lines(study, LEAST)
+    yield ""
+    yield f"![Scores of the {LONGER} against those under each setting]({name}/scores.svg)"
     yield ""
     yield f"![ρ against seconds]({name}/study.svg)"
     yield ""

@@ -49,9 +49,13 @@ if TYPE_CHECKING:
 @click.option(
     "--epochs-times",
     type=click.IntRange(2),
-    default=5,
-    show_default=True,
-    help="Factor by which the longer training has more epochs.",
+    help="Factor by which the longer training has more epochs.  [default: 5]",
+)
+@click.option(
+    "--against",
+    metavar="SETTING",
+    help="Overrides of the longer training, instead of more epochs; with those of stage_two it is "
+    "end to end.",
 )
 @click.option(
     "--untrained/--no-untrained",
@@ -77,7 +81,8 @@ def command(
     count: int,
     seed: int,
     genotypes: click.File | None,
-    epochs_times: int,
+    epochs_times: int | None,
+    against: str | None,
     untrained: bool,
     least: float,
     out: Path | None,
@@ -93,9 +98,10 @@ def command(
     nas-tf study shapes_auxcell --count 12 --try stage_one.epochs=1 \\
         --try 'stage_one.epochs=1 stage_one.crop=[64,64]'
     """
-    settings = [shlex.split(text) for text in tried]
-    if any(not setting for setting in settings):
-        raise ConfigError("--try is empty, expected overrides such as stage_one.epochs=1")
+    settings = [_overrides("--try", text) for text in tried]
+    longer = () if against is None else _overrides("--against", against)
+    if longer and epochs_times is not None:
+        raise ConfigError("--against and --epochs-times are given, expected one of them")
 
     def configured(changes: Sequence[str]) -> object:
         return load(config_name, [*overrides, *changes])
@@ -104,17 +110,15 @@ def command(
     from nas_tf import spaces
     from nas_tf.search import study
 
-    space = spaces.get(config.space)
-    given = (
-        None
-        if genotypes is None
-        else [study.parsed(space, line) for line in genotypes if line.strip()]
-    )
+    space, given = spaces.get(config.space), None
+    if genotypes is not None:
+        given = [study.parsed(space, line) for line in genotypes if line.strip()]
     planned = study.plan(
         configured,
         settings,
         count if given is None else given,
-        times=epochs_times,
+        times=epochs_times or 5,
+        against=longer,
         seed=seed,
         untrained=untrained,
     )
@@ -122,6 +126,12 @@ def command(
     started = study.start(folder, planned)
     _train(started, planned)
     _print_result(Study(started.folder), least)
+
+
+def _overrides(option: str, text: str) -> Sequence[str]:
+    if not (found := shlex.split(text)):
+        raise ConfigError(f"{option} is empty, expected overrides such as stage_one.epochs=1")
+    return found
 
 
 def _train(started: Study, planned: "Plan") -> None:
@@ -180,7 +190,8 @@ def _print_result(study: Study, least: float) -> None:
     names = ["study.csv", RESULTS]
     if study.front:
         document.save_figure(report.figure(study), study.folder / "study")
-        names.insert(0, "study.svg")
+        document.save_figure(report.scatter(study), study.folder / "scores")
+        names[:0] = ["study.svg", "scores.svg"]
     for name in names:
         console.print(f"{study.folder / name}", highlight=False, markup=False, soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""Reports a study as sentences, a table and a figure: ρ with the longer training against time."""
+"""Reports a study as sentences, a table, and figures of its scores and of ρ against time."""
 
 import csv
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from nas_tf.report.document import BLUE, GREY, INK, paper, sheet
 from nas_tf.report.formatting import score
 from nas_tf.runs.study import LONGER, Measured, Study, rho
 
+_COLUMNS = 3
 COLUMNS = ("setting", "genotypes", "rho", "low", "high", "seconds", "mean_score", "front")
 
 
@@ -92,6 +93,27 @@ def figure(study: Study) -> Figure:
         if steps:
             axes.step(*zip(*steps, strict=True), where="post", color=INK, lw=0.8)
         axes.set(xlabel="seconds a candidate", ylabel=f"ρ with the {LONGER}", xscale="log")
+        return drawing
+
+
+def scatter(study: Study) -> Figure:
+    """Draws the scores of genotypes under each setting against those of the longer training."""
+    with paper():
+        items = [item for item in study.measured if item.correlation is not None]
+        columns = max(1, min(len(items), _COLUMNS))
+        rows = max(1, -(-len(items) // columns))
+        drawing, all_axes = sheet(rows, columns, size=(3.2 * columns, 2.9 * rows), share=True)
+        for axes, item in zip(all_axes, items, strict=False):
+            pairs = [(own.score, longer.score) for own, longer in study.pairs(item.name)]
+            axes.plot(*zip(*pairs, strict=True), "o", color=BLUE, markersize=3)
+            axes.set_title(
+                f"{item.name.replace('stage_one.', '')}\n{item.correlation}", fontsize=7
+            )
+            axes.set_xlabel("score")
+        for axes in all_axes[len(items) :]:
+            axes.set_visible(False)
+        for axes in all_axes[::columns]:
+            axes.set_ylabel(f"score of the {LONGER}")
         return drawing
 
 

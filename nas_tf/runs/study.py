@@ -117,17 +117,21 @@ class Study:
         """The scores without training, in the order of the study."""
         return self._all_measured(self.info.untrained)
 
-    def _all_measured(self, names: Collection[str]) -> list[Measured]:
-        scored: dict[str, dict[str, Result]] = {name: {} for name in (*names, LONGER)}
+    def pairs(self, setting: str) -> list[tuple[Result, Result]]:
+        """Returns the results of a setting, each with that of the longer training."""
+        own, longer = self._scored.get(setting, {}), self._scored.get(LONGER, {})
+        return [(own[key], longer[key]) for key in own if key in longer]
+
+    @cached_property
+    def _scored(self) -> dict[str, dict[str, Result]]:
+        scored: dict[str, dict[str, Result]] = {}
         for result in self.results:
-            if not result.failed and result.setting in scored:
-                scored[result.setting][result.genotype] = result
-        longer = scored[LONGER]
-        return [
-            self._measured(name, [(own[key], longer[key]) for key in own if key in longer])
-            for name, own in scored.items()
-            if name in names and own.keys() & longer.keys()
-        ]
+            if not result.failed:
+                scored.setdefault(result.setting, {})[result.genotype] = result
+        return scored
+
+    def _all_measured(self, names: Collection[str]) -> list[Measured]:
+        return [self._measured(name, pairs) for name in names if (pairs := self.pairs(name))]
 
     def _measured(self, name: str, pairs: Sequence[tuple[Result, Result]]) -> Measured:
         own, longer = zip(*pairs, strict=True)

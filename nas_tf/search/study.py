@@ -37,7 +37,7 @@ from nas_tf.training.untrained import SCORES, Untrained
 
 CONFIGURED = "as configured"
 ONE_STAGE = ("stage_two=null", "gate.policy=open")
-"""The overrides of every setting: what is compared is the training of stage one."""
+"""The overrides of a setting that has none of stage two: it trains stage one alone."""
 _FREE = ("threads", "search.", "full_training.", "evaluation.", "stage_two", "gate.")
 _LOCK = ".study.lock"
 _CROP_STEP, _LEAST_CROP = 32, 64
@@ -62,6 +62,7 @@ def plan(
     genotypes: Sequence[Genotype] | int,
     *,
     times: int = 5,
+    against: Sequence[str] = (),
     seed: int = 1,
     untrained: bool = True,
 ) -> Plan:
@@ -72,9 +73,11 @@ def plan(
         tried: The overrides of each setting.
         genotypes: The genotypes, or the number that is sampled with ``seed``.
         times: The factor by which the longer training has more epochs.
+        against: The overrides of the longer training, instead of more epochs.
         untrained: Whether scores without training are compared too.
 
-    A setting with ``search.supernet`` takes scores by that super-net instead of training.
+    A setting with ``search.supernet`` takes scores by that super-net instead of training. One with
+    overrides of ``stage_two`` trains end to end after stage one.
     """
     base = load(())
     if base.search.supernet is not None:
@@ -84,8 +87,9 @@ def plan(
         )
     chosen = [tuple(overrides) for overrides in tried] or usual_settings(base)
     settings = {CONFIGURED: ONE_STAGE}
-    settings |= {" ".join(overrides): (*ONE_STAGE, *overrides) for overrides in chosen}
-    settings[LONGER] = (*ONE_STAGE, f"stage_one.epochs={times * base.stage_one.epochs}")
+    settings |= {" ".join(overrides): _complete(overrides) for overrides in chosen}
+    longer = tuple(against) or (f"stage_one.epochs={times * base.stage_one.epochs}",)
+    settings[LONGER] = _complete(longer)
     configs = {name: load(overrides) for name, overrides in settings.items()}
     for name, config in configs.items():
         if (config.space, config.data.name) != (base.space, base.data.name):
@@ -97,6 +101,12 @@ def plan(
         genotypes = sampled(base, genotypes, seed)
     names = tuple(SCORES) if untrained else ()
     return Plan(base, settings, configs, tuple(genotypes), names)
+
+
+def _complete(overrides: Sequence[str]) -> tuple[str, ...]:
+    """Returns the overrides of a setting, with those that leave stage two out unless it is set."""
+    has_stage_two = any(text.startswith("stage_two") for text in overrides)
+    return (*(ONE_STAGE[1:] if has_stage_two else ONE_STAGE), *overrides)
 
 
 def parsed(space: SearchSpace, text: str) -> Genotype:

@@ -57,9 +57,8 @@ def cache_split(
         progress: Called with the number of finished rows and their total.
     """
     chosen = range(len(examples)) if subset is None else [int(index) for index in subset]
-    data = f"{examples.identity}, {_stored_fields(task)}, {view}, subset {_ranges(chosen)}"
     key = CacheKey(
-        data=data if target_size is None else f"{data}, targets {target_size}",
+        data=_content(examples, task, view, chosen, target_size),
         images=len(chosen),
         views=views,
         crop=view.crop,
@@ -81,9 +80,13 @@ def cache_split(
     )
 
 
-def _stored_fields(task: Task) -> str:
-    """Returns the names of the task, of the fields that are stored for its score, and settings."""
-    return " ".join((task.name, *task.extras, *task.encoding))
+def _content(
+    examples: Examples, task: Task, view: View, chosen: Sequence[int], target_size: Size | None
+) -> str:
+    """Returns the split, the task with its stored fields and settings, the view, and the size."""
+    fields = " ".join((task.name, *task.extras, *task.encoding))
+    size = "" if target_size is None else f", targets {target_size}"
+    return f"{examples.identity}, {fields}, {view}, subset {_ranges(chosen)}{size}"
 
 
 def _extras(task: Task) -> tuple[str, ...]:

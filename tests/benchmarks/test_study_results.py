@@ -23,7 +23,8 @@ def test_the_page_has_every_setting_and_the_tables_every_score(tmp_path: Path) -
     assert rows == ["setting", "as configured", "short", "random", "at leisure", LONGER]
     (short,) = (line for line in text.splitlines() if line.startswith("| short"))
     assert short.split("|")[2].strip() == "7"
-    assert (tmp_path / "docs" / "made" / "study.svg").exists()
+    files = sorted(path.name for path in (tmp_path / "docs" / "made").iterdir())
+    assert files == ["scores.csv", "scores.svg", "settings.csv", "study.svg"]
     with (tmp_path / "docs" / "made" / "scores.csv").open() as file:
         table = list(csv.DictReader(file))
     assert [row["genotype"] for row in table] == list(GENOTYPES)

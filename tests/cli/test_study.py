@@ -26,6 +26,11 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     for more, line in (
         (("--try", " "), "--try is empty, expected overrides such as stage_one.epochs=1"),
         (("--try", "stage_one.epoch=1"), "stage_one.epoch"),
+        (("--against", ""), "--against is empty, expected overrides such as stage_one.epochs=1"),
+        (
+            ("--against", "stage_two.epochs=2", "--epochs-times", "5"),
+            "--against and --epochs-times are given, expected one of them",
+        ),
         (("--try", "space=dpc"), "setting 'space=dpc' is of another space or data set"),
     ):
         done = nas_tf("study", "shapes_auxcell", *more, "--out", "study", cwd=tmp_path)
@@ -68,6 +73,7 @@ def test_a_killed_study_is_resumed_and_its_settings_are_compared(
         *("as configured", "stage_one.epochs=1", "longer training"),
     ]
     assert (tmp_path / "study/study.csv").read_text().count("\n") == 9
+    assert all((tmp_path / "study" / name).exists() for name in ("study.svg", "scores.svg"))
     assert len(Study(tmp_path / "study").results) == SCORED
     done = nas_tf(*SMALL, "network.width=4", cwd=tmp_path)
     assert "study was started with network.width=8, now it is 4" in done.stderr

@@ -65,6 +65,19 @@ def test_settings_are_compared_with_the_longer_training(tmp_path: Path) -> None:
     assert measured["as configured"].mean == pytest.approx(0.35)
 
 
+def test_the_scores_of_a_setting_are_drawn_against_those_of_the_longer_training(
+    tmp_path: Path,
+) -> None:
+    results = [*complete()[:-1], result(LONGER, "h", 0.0, 1.0, failed=True)]
+    drawing = report.scatter(written(tmp_path, results))
+    shown = [axes for axes in drawing.axes if axes.get_visible()]
+    assert [axes.get_title().splitlines()[0] for axes in shown] == [*SETTINGS[:-1]]
+    (points,) = shown[1].lines
+    assert list(points.get_xdata()) == [0, 0.1, 0.2, 0.4, 0.3, 0.5, 0.6]
+    assert list(points.get_ydata()) == [0.5 + n for n in range(7)]
+    assert not [axes for axes in report.scatter(written(tmp_path, [])).axes if axes.get_visible()]
+
+
 def test_the_front_is_of_settings_that_no_other_beats(tmp_path: Path) -> None:
     study = written(tmp_path, complete())
     assert [item.name for item in study.front] == ["random", "short", "as configured"]

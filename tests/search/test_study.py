@@ -69,6 +69,27 @@ def test_a_plan_has_the_configuration_the_settings_and_the_longer_training() -> 
     assert again == planned.genotypes != study.plan(configured(), TRIED, 5, seed=2).genotypes
 
 
+def test_settings_with_stage_two_train_end_to_end_and_may_be_what_others_are_compared_with() -> (
+    None
+):
+    against = ["stage_one.epochs=2", "stage_two.epochs=3"]
+    changes = configured("stage_one.epochs=4", "stage_two.batch=7")
+    planned = study.plan(changes, [["stage_two.epochs=1"], *TRIED], 4, against=against)
+    found = {
+        name: (config.stage_one.epochs, config.stage_two and config.stage_two.epochs)
+        for name, config in planned.configs.items()
+    }
+    first, *others, last = found.items()
+    assert first == ("as configured", (4, None))
+    assert others[0] == ("stage_two.epochs=1", (4, 1))
+    assert {stage_two for _, (_, stage_two) in others[1:]} == {None}
+    assert last == (LONGER, (2, 3))
+    longer = planned.configs[LONGER]
+    assert longer.stage_two is not None
+    assert longer.stage_two.batch == 7
+    assert longer.gate.policy == "open"
+
+
 def test_the_usual_settings_are_cheaper() -> None:
     config = load("camvid_auxcell")
     assert study.usual_settings(config) == [
