@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,10 +78,7 @@ class Comparison:
     def __post_init__(self) -> None:
         if len(self.runs) < 2:
             raise ConfigError(f"{len(self.runs)} run is given, expected two or more to compare")
-        folders = [run.folder.resolve() for run in self.runs]
-        for number, folder in enumerate(folders):
-            if folder in folders[:number]:
-                raise ConfigError(f"{self.runs[number].folder} is given twice, expected once")
+        different_folders([run.folder for run in self.runs])
         for run in self.runs:
             if not run.completed:
                 raise DataError(f"{run.folder} has no completed trial yet, expected one at least")
@@ -93,12 +91,7 @@ class Comparison:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Short names of the runs: their folders', with parent folders if these are equal."""
-        parts = [run.folder.resolve().parts for run in self.runs]
-        for length in range(1, max(map(len, parts)) + 1):
-            names = tuple("/".join(part[-length:]) for part in parts)
-            if len(set(names)) == len(names):
-                break
-        return names
+        return short_names([run.folder for run in self.runs])
 
     @cached_property
     def statistics(self) -> list[RunStatistics]:
@@ -162,9 +155,31 @@ class Comparison:
         return list(dict.fromkeys(key for run in self.runs for key in run.settings))
 
     def _differing(self, keys: Sequence[str]) -> list[Difference]:
-        """Returns the keys whose values differ; the absence of a whole section counts as one."""
-        table = [(key, tuple(_value(run.settings, key) for run in self.runs)) for key in keys]
-        return [Difference(key, values) for key, values in table if len(set(values) - {_NONE}) > 1]
+        return differing([run.settings for run in self.runs], keys)
+
+
+def different_folders(folders: Sequence[Path]) -> None:
+    """Raises ``ConfigError`` if a folder is given twice."""
+    resolved = [folder.resolve() for folder in folders]
+    for number, folder in enumerate(resolved):
+        if folder in resolved[:number]:
+            raise ConfigError(f"{folders[number]} is given twice, expected once")
+
+
+def short_names(folders: Sequence[Path]) -> tuple[str, ...]:
+    """Returns the names of folders, with their parent folders if these are equal."""
+    parts = [folder.resolve().parts for folder in folders]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = tuple("/".join(part[-length:]) for part in parts)
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def differing(settings: Sequence[dict[str, Any]], keys: Sequence[str]) -> list[Difference]:
+    """Returns the keys whose values differ; the absence of a whole section counts as one."""
+    table = [(key, tuple(_value(found, key) for found in settings)) for key in keys]
+    return [Difference(key, values) for key, values in table if len(set(values) - {_NONE}) > 1]
 
 
 def values_at(statistics: RunStatistics, stage: str) -> list[float]:

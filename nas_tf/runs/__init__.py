@@ -17,8 +17,8 @@
 The modules: ``filenames`` names the files; ``record`` defines the records of a run and its trials,
 and ``trial_store`` stores the trials of several workers; ``load`` reads a run, ``reranking`` a
 reranked one, ``progressive`` those that build on another; ``statistics`` computes tests and
-correlations on rewards, ``study`` reads a study of cheaper trainings, ``folders`` finds all that
-there is, and ``optuna_study`` exports a run to Optuna.
+correlations on rewards, ``trainings`` reads finished trainings, ``study`` a study of cheaper ones,
+``folders`` finds all that there is, and ``optuna_study`` exports a run to Optuna.
 """
 
 from nas_tf.runs.load import Run

@@ -64,6 +64,32 @@ def contest(first: Sequence[float], second: Sequence[float]) -> Contest | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """A difference of means with Welch's 95 % interval, which needs two values of each."""
+
+    difference: float
+    low: float | None = None
+    high: float | None = None
+
+    def __str__(self) -> str:
+        if self.low is None or self.high is None:
+            return f"{self.difference:+.4f}"
+        return f"{self.difference:+.4f} (95 % {self.low:+.4f} to {self.high:+.4f})"
+
+
+def mean_difference(first: Sequence[float], second: Sequence[float]) -> Interval:
+    """Returns the mean of the first minus that of the second, with an interval if there is one."""
+    import numpy as np
+    from scipy.stats import ttest_ind
+
+    difference = float(np.mean(first) - np.mean(second))
+    if min(len(first), len(second)) < 2 or not max(np.ptp(first), np.ptp(second)):
+        return Interval(difference)
+    low, high = ttest_ind(first, second, equal_var=False).confidence_interval()
+    return Interval(difference, float(low), float(high))
+
+
+@dataclass(frozen=True, slots=True)
 class Pairing:
     """Paired scores of the same genotypes: their mean difference, and Wilcoxon's p-value."""
 

@@ -213,10 +213,13 @@ class FullRun:
         with self._board.as_default(step=self.training.steps_done):
             tf.summary.image("predictions", picture[None])
         self._board.flush()
+        costs = networks.cost(self.blueprint_at(self.size).deployed())
         record = {
             "result": dict(result),
             "table": metrics.table(),
             "split": self.config.data.val_split,
+            "parameters": costs.params,
+            "multiply_adds": costs.madds,
             "steps": self.training.steps_done,
             "seconds": round(self.history.seconds(), 1),
             "best_epoch_reward": self.history.best("reward"),

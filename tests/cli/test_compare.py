@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import nas_tf
+from tests.report.trained import trained
 from tests.runs.made import made, sampled
 
 
@@ -40,6 +41,33 @@ def test_it_prints_a_table_the_differences_and_the_page(place: Path) -> None:
     assert "-0.0500 over 28 pairs, p = " in lines[2]
     assert lines[-2:] == ["the runs differ in stage_one.polyak: 0.9 | null", "out/comparison.html"]
     assert (place / "out" / "comparison.html").exists()
+
+
+def test_trainings_are_compared_by_their_final_figures(tmp_path: Path) -> None:
+    trained(tmp_path / "found", 0.7)
+    trained(tmp_path / "found-2", 0.72, ["seed=2"])
+    trained(tmp_path / "longer", 0.71, ["full_training.stages.0.epochs=80"])
+    done = compare("found", "found-2", "longer", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    notes = done.stderr.splitlines()
+    assert notes[0] == "note: the trainings are not equal: full_training.stages.0.epochs: 60 | 80"
+    assert "may differ by chance" in notes[1]
+    lines = done.stdout.splitlines()
+    assert lines[1].split()[:3] == ["found", "2", "60"]
+    assert "0.7000 to 0.7200" in lines[1]
+    assert lines[2].split()[-1] == "+0.0000"
+    assert [line.split()[0] for line in lines[3:6]] == ["class", "Sky", "Pole"]
+    assert lines[-3] == "the trainings differ in full_training.stages.0.epochs: 60 | 80"
+    assert all(Path(line).exists() for line in lines[-2:])
+
+
+def test_trainings_and_searches_are_not_compared(place: Path, tmp_path: Path) -> None:
+    trained(tmp_path / "found", 0.7)
+    done = compare(str(tmp_path / "found"), "whole", cwd=place)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "nas-tf: whole is no training and others are, expected folders of one kind\n"
+    )
 
 
 def test_the_page_is_next_to_the_first_run(place: Path) -> None:

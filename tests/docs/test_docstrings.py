@@ -20,6 +20,7 @@ from nas_tf import networks, spaces
 from nas_tf.input_geometry import InputGeometry, Resize
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.state import from_arrays, initial_arrays
+from tests.report.trained import trained
 from tests.runs.made import made
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +52,7 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "search").mkdir()
     made(tmp_path / "runs" / "search", trials=5)
+    trained(tmp_path / "runs" / "camvid_auxcell-arch0", 0.7)
     blueprint = networks.blueprint_of("aspp", 3, input_size=(65, 65))
     layout = layouts(blueprint)["decoder"].trainable
     picture = np.zeros((300, 600, 3), np.uint8)
