@@ -15,8 +15,8 @@ _TAG, _SHORT, _LONG = 0x0112, 3, 4
 def orientation(file: tf.Tensor, is_png: tf.Tensor) -> tf.Tensor:
     """Returns the orientation, 1 to 8, from the bytes of a JPEG or PNG file."""
     head = tf.cast(tf.io.decode_raw(tf.strings.substr(file, 0, _HEAD), tf.uint8), tf.int64)
-    start = tf.cond(is_png, lambda: _exif_of_png(head), lambda: _exif_of_jpeg(head))
-    return tf.cond(start > 0, lambda: _in_tiff(head[start:]), lambda: tf.constant(1, tf.int64))
+    start, end = tf.cond(is_png, lambda: _exif_of_png(head), lambda: _exif_of_jpeg(head))
+    return tf.cond(start > 0, lambda: _in_tiff(head[start:end]), lambda: tf.constant(1, tf.int64))
 
 
 def turned(picture: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
@@ -30,43 +30,51 @@ def turned(picture: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     return tf.cond(is_any_of(3, 4, 7, 8), lambda: tf.reverse(picture, [0]), lambda: picture)
 
 
-def _exif_of_jpeg(head: tf.Tensor) -> tf.Tensor:
-    """Returns the position of the TIFF header of the EXIF segment, or 0 if there is none."""
+def _exif_of_jpeg(head: tf.Tensor) -> list[tf.Tensor]:
+    """Returns start and end of the TIFF data in the EXIF segment, 0 if there is none."""
 
-    def continues(n: tf.Tensor, place: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
+    def continues(n: tf.Tensor, place: tf.Tensor, found: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
         marker = _at(head, place, 2)
         is_segment = (marker[0] == 0xFF) & (marker[1] != 0xDA) & (marker[1] != 0xD9)
         return (n < _MAX_SEGMENTS) & (found == 0) & is_segment
 
-    def step(n: tf.Tensor, place: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def step(
+        n: tf.Tensor, place: tf.Tensor, found: tf.Tensor, end: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
         segment = _at(head, place, 10)
-        exif = tf.reduce_all(segment[4:] == tf.constant([*b"Exif\0\0"], tf.int64))
-        found = tf.where((segment[1] == 0xE1) & exif, place + 10, found)
-        return n + 1, place + 2 + _number(segment[2:4], big=True), found
+        following = place + 2 + _number(segment[2:4], big=True)
+        is_exif = tf.reduce_all(segment[4:] == tf.constant([*b"Exif\0\0"], tf.int64))
+        is_exif &= segment[1] == 0xE1
+        found, end = tf.where(is_exif, place + 10, found), tf.where(is_exif, following, end)
+        return n + 1, following, found, end
 
     return _walk(continues, step, 2)
 
 
-def _exif_of_png(head: tf.Tensor) -> tf.Tensor:
-    """Returns the position of the TIFF header of the eXIf chunk before the pixels, or 0."""
+def _exif_of_png(head: tf.Tensor) -> list[tf.Tensor]:
+    """Returns start and end of the TIFF data in the eXIf chunk before the pixels, or 0."""
 
     def is_chunk(place: tf.Tensor, name: bytes) -> tf.Tensor:
         return tf.reduce_all(_at(head, place + 4, 4) == tf.constant([*name], tf.int64))
 
-    def continues(n: tf.Tensor, place: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
+    def continues(n: tf.Tensor, place: tf.Tensor, found: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
         inside = place < tf.size(head, tf.int64)
         return (n < _MAX_SEGMENTS) & (found == 0) & inside & ~is_chunk(place, b"IDAT")
 
-    def step(n: tf.Tensor, place: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        found = tf.where(is_chunk(place, b"eXIf"), place + 8, found)
-        return n + 1, place + 12 + _number(_at(head, place, 4), big=True), found
+    def step(
+        n: tf.Tensor, place: tf.Tensor, found: tf.Tensor, end: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        after = place + 8 + _number(_at(head, place, 4), big=True)
+        is_exif = is_chunk(place, b"eXIf")
+        found, end = tf.where(is_exif, place + 8, found), tf.where(is_exif, after, end)
+        return n + 1, after + 4, found, end
 
     return _walk(continues, step, 8)
 
 
-def _walk(continues: object, step: object, first: int) -> tf.Tensor:
-    start = [tf.constant(value, tf.int64) for value in (0, first, 0)]
-    return tf.while_loop(continues, step, start, maximum_iterations=_MAX_SEGMENTS)[2]
+def _walk(continues: object, step: object, first: int) -> list[tf.Tensor]:
+    start = [tf.constant(value, tf.int64) for value in (0, first, 0, 0)]
+    return tf.while_loop(continues, step, start, maximum_iterations=_MAX_SEGMENTS)[2:]
 
 
 def _in_tiff(tiff: tf.Tensor) -> tf.Tensor:

@@ -34,6 +34,13 @@ def huge(width: int, height: int) -> bytes:
     return content[:12] + chunk + zlib.crc32(chunk).to_bytes(4, "big") + content[33:]
 
 
+def turned(way: int) -> Image.Exif:
+    """Returns EXIF data with an orientation."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = way, "maker"
+    return exif
+
+
 PIXELS = pictures(1, size=(16, 24))[0]
 SIDES = st.sampled_from([0, 1, 24, 4096, 4097, 65535, 2**31 - 1, 2**31, 2**32 - 1])
 GOOD = (
@@ -45,6 +52,9 @@ GOOD = (
     file_of(PIXELS[..., 0].astype(np.uint16), "png"),
     file_of(PIXELS, "gif"),
     file_of(PIXELS, "bmp"),
+    file_of(PIXELS, "tiff"),
+    file_of(PIXELS, "webp"),
+    *(file_of(PIXELS, kind, exif=turned(way)) for kind in ("jpeg", "png") for way in (3, 6)),
 )
 CONTENTS = (
     st.sampled_from(GOOD).flatmap(mangled)

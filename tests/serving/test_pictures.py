@@ -142,6 +142,7 @@ def test_big_endian_and_damaged_exif(in_a_graph) -> None:
         (tiff[:9] + b"\xff" + tiff[10:], (30, 20, 3)),  # more entries than there are
         (tiff[:4] + b"\xff" * 4 + tiff[8:], (20, 30, 3)),  # a directory far outside
         (tiff[:18] + b"\0\x09" + tiff[20:], (20, 30, 3)),  # no such orientation
+        (tiff[:-6], (20, 30, 3)),  # an entry that is cut off, before other bytes of the file
         (b"", (20, 30, 3)),
     ):
         segment = b"Exif\0\0" + exif
