@@ -65,16 +65,23 @@ def write(path: Path, template: str, content: dict[str, Any]) -> Path:
 
 def save_figure(figure: Figure, stem: Path) -> str:
     """Writes a figure as SVG and PNG, and returns the SVG as a data URI for the page."""
-    svg = io.BytesIO()
+    content = svg(figure)
+    with paper():
+        figure.savefig(stem.with_suffix(".png"), dpi=120)
+    stem.with_suffix(".svg").write_bytes(content)
+    return uri(content, "svg+xml")
+
+
+def svg(figure: Figure) -> bytes:
+    """Returns a figure as SVG, and fixes its layout for a later file of another kind."""
+    content = io.BytesIO()
     with paper():
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # the layout is computed once for both files
         for axes in figure.axes:  # its last digits differ between calls
             axes.set_position([round(edge, 4) for edge in axes.get_position().bounds])
-        figure.savefig(svg, format="svg", metadata={"Date": None})
-        figure.savefig(stem.with_suffix(".png"), dpi=120)
-    stem.with_suffix(".svg").write_bytes(svg.getvalue())
-    return uri(svg.getvalue(), "svg+xml")
+        figure.savefig(content, format="svg", metadata={"Date": None})
+    return content.getvalue()
 
 
 def uri(content: bytes, kind: str) -> str:
