@@ -207,8 +207,13 @@ def test_cells_of_different_sizes_are_trained_together(tmp_path: Path) -> None:
     ]
     parts = DPCSpace.parts(spaces.resolve("aspp"))
     genotypes = [parts[0], parts[9], parts[30]]
-    planned = study.plan(configured(*small), [["stage_one.views=2"]], genotypes, times=2)
-    study.train(study.start(tmp_path, planned), planned)
+    end_to_end = ["stage_two.epochs=1", "stage_two.batch=100"]
+    planned = study.plan(configured(*small), [["stage_one.views=2"]], genotypes, against=end_to_end)
+    stages: list[str] = []
+    study.train(
+        study.start(tmp_path, planned), planned, observer=lambda stage, *_: stages.append(stage)
+    )
+    assert 0 < stages.count("stage 2") < stages.count("stage 1"), "of the longer training alone"
     found = Study(tmp_path).results
     assert len(found) == 3 * (3 + len(SCORES))
     failed = {result.setting for result in found if result.failed}
