@@ -24,13 +24,13 @@ from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
 from tuner_oracles.durable import DurableOracle
 from tuner_oracles.launch import announce_trial_end
-from tuner_oracles.ledger import LedgerError, Unwritable, write_atomically
+from tuner_oracles.ledger import COMPLETE, LedgerError, Unwritable, write_atomically
 from tuner_oracles.tokens import (
     hyperparameter_names,
     refuse_late_at_ends,
     refuse_late_in_builds,
 )
-from tuner_oracles.worker import COMPLETE, SERVICE, SearchComplete, SteadyClient
+from tuner_oracles.worker import SERVICE, SearchComplete, SteadyClient
 
 TIMEOUT = 600.0
 _METHODS = ("hello", "beat", "end", "release", "leave")

@@ -19,6 +19,8 @@ from weakref import WeakValueDictionary
 import keras_tuner as kt
 
 NAME = "ledger.jsonl"
+COMPLETE = "complete"
+"""The file in which a chief that has run all trials leaves their number."""
 Record = dict[str, Any]
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

@@ -16,11 +16,10 @@ from keras_tuner.src.distribute.oracle_client import OracleClient
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
 from tuner_oracles.durable import LONGEST_MESSAGE
+from tuner_oracles.ledger import COMPLETE
 from tuner_oracles.tokens import hyperparameter_names, refuse_late
 
 SERVICE = "/tuner_oracles.Workers/"
-COMPLETE = "complete"
-"""The file in which a chief that has run all trials leaves their number."""
 _IDLE_SECONDS = 1.0
 _CALL_SECONDS = 60.0
 _NOTICE_SECONDS = 5.0

@@ -8,7 +8,7 @@ from nas_tf import files
 from nas_tf.errors import DataError
 from nas_tf.jobs.search import reporting_errors
 from nas_tf.runs import filenames, record, saved_arrays
-from tuner_oracles.ledger import NAME, salvaging
+from tuner_oracles.ledger import COMPLETE, NAME, salvaging
 
 _ENDED = ("COMPLETED", "FAILED")
 
@@ -65,8 +65,8 @@ def _free_name(run: Path) -> Path:
 
 
 def _move(run: Path, lost: list[str], folder: Path) -> None:
-    """Moves the files of trials, and the table, which the next trial writes again."""
-    paths = [run / filenames.TABLE]
+    """Moves the files of trials, the mark of a chief, and the table, which is written again."""
+    paths = [run / filenames.TABLE, run / COMPLETE]
     for trial in lost:
         arrays = saved_arrays.arrays_path(run, trial)
         paths += [record.path_of(run, trial), arrays, run / f"trial_{trial}"]

@@ -12,7 +12,7 @@
 | ``tensorboard/`` | curves, hyperparameters and pictures, one folder per worker |
 | ``report.html``, ``report/`` | the report of ``nas-tf report`` and its pictures |
 | ``rerank/`` | trials that ``nas-tf rerank`` trained longer, as a run of its own |
-| ``ledger.jsonl``, ``oracle.json``, ``trial_ID/`` | files of the oracle and of KerasTuner |
+| ``ledger.jsonl``, ``oracle.json``, ``trial_ID/``, ``complete`` | of the oracle and KerasTuner |
 
 The modules: ``filenames`` names the files; ``record`` defines the records of a run and its trials,
 and ``trial_store`` stores the trials of several workers; ``load`` reads a run, ``reranking`` a

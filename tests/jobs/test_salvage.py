@@ -16,7 +16,7 @@ from tests.runs.made import made
 from tests.search.quick import QuickModel
 from tests.search.searched import tuner
 from tests.training.evaluated import experiment
-from tuner_oracles.ledger import NAME, Ledger
+from tuner_oracles.ledger import COMPLETE, NAME, Ledger
 
 TRIALS = 6
 
@@ -125,6 +125,7 @@ def test_the_gate_forgets_lost_trials_and_the_table_is_set_aside(tmp_path: Path)
     run = tmp_path / "run"
     made(run, trials=4, gate=True)
     gate, table = (run / filenames.GATE).read_bytes(), (run / filenames.TABLE).read_bytes()
+    (run / COMPLETE).write_text("4\n")
     ledger = Ledger(run / NAME)
     ledger.append("begin")
     for trial in ("0000", "0002"):
@@ -139,4 +140,5 @@ def test_the_gate_forgets_lost_trials_and_the_table_is_set_aside(tmp_path: Path)
     assert (done.folder / filenames.GATE).read_bytes() == gate
     assert (done.folder / filenames.TABLE).read_bytes() == table
     assert not (run / filenames.TABLE).exists()
+    assert not (run / COMPLETE).exists(), "a late worker would end, as if nothing were left"
     assert [trial.trial for trial in Run(run).trials] == ["0000", "0002"]

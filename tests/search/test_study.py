@@ -208,7 +208,9 @@ def test_cells_of_different_sizes_are_trained_together(tmp_path: Path) -> None:
     parts = DPCSpace.parts(spaces.resolve("aspp"))
     genotypes = [parts[0], parts[9], parts[30]]
     end_to_end = ["stage_two.epochs=1", "stage_two.batch=100"]
-    planned = study.plan(configured(*small), [["stage_one.views=2"]], genotypes, against=end_to_end)
+    planned = study.plan(
+        configured(*small), [["stage_one.views=2"]], genotypes, against=end_to_end
+    )
     stages: list[str] = []
     study.train(
         study.start(tmp_path, planned), planned, observer=lambda stage, *_: stages.append(stage)

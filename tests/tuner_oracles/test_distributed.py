@@ -12,8 +12,9 @@ from tests.tuner_oracles.searches import GOAL, finish, place, score, space
 from tuner_oracles import RandomOracle, is_worker
 from tuner_oracles.distributed import serve
 from tuner_oracles.durable import DurableOracle
+from tuner_oracles.ledger import COMPLETE
 from tuner_oracles.tokens import SpaceError
-from tuner_oracles.worker import COMPLETE, ChiefLost, SearchComplete, SteadyClient
+from tuner_oracles.worker import ChiefLost, SearchComplete, SteadyClient
 
 TRIALS = 3
 
