@@ -4,7 +4,8 @@ python benchmarks/study_results.py --title "Super-net and training" --machine "2
     --out docs/results/bsd500_study studies/bsd500_denoise
 
 Writes OUT.md and, in the folder OUT, the figures and CSV files of settings and scores. --name
-WORDS=TEXT replaces words of the command, such as the path of a super-net, on the page.
+WORDS=TEXT replaces words of the command, such as the path of a super-net, on the page. --among
+WORDS=TEXT compares the genotypes with some words, and those without, among themselves.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from nas_tf.report import document
 from nas_tf.report import study as report
+from nas_tf.runs.statistics import spearman
 from nas_tf.runs.study import LONGER, Study
 
 LEAST = 0.9
@@ -26,23 +28,28 @@ def main() -> None:
     parser.add_argument("--title", required=True)
     parser.add_argument("--machine", required=True, help="The machine, and what else ran on it.")
     parser.add_argument("--out", type=Path, required=True, help="Without a suffix.")
+    parser.add_argument(
+        "--among",
+        action="append",
+        default=[],
+        metavar="WORDS=TEXT",
+        help="Compare genotypes that have these words, and the others, among themselves too.",
+    )
     parser.add_argument("--name", action="append", default=[], help="WORDS=TEXT")
     arguments = parser.parse_args()
-    names = dict(item.rsplit("=", 1) for item in arguments.name)
-    write(
-        Study(arguments.study),
-        arguments.out,
-        title=arguments.title,
-        machine=arguments.machine,
-        names=names,
+    among, names = (
+        dict(item.rsplit("=", 1) for item in given) for given in (arguments.among, arguments.name)
     )
+    study, out = Study(arguments.study), arguments.out
+    text = "\n".join(_page(study, out.name, arguments.title, arguments.machine, among))
+    write(study, out, text, names)
 
 
-def write(study: Study, out: Path, *, title: str, machine: str, names: Mapping[str, str]) -> None:
+def write(study: Study, out: Path, text: str, names: Mapping[str, str]) -> None:
     """Writes the page, the figures and the tables."""
     out.mkdir(parents=True, exist_ok=True)
     report.write_table(study, out / "settings.csv")
-    for name, figure in (("study", report.figure(study)), ("scores", report.scatter(study))):
+    for name, figure in (("study", report.figure(study)), ("ranks", report.scatter(study))):
         document.save_figure(figure, out / name)
         (out / f"{name}.png").unlink(missing_ok=True)
     scores = list(_scores(study))
@@ -52,11 +59,12 @@ def write(study: Study, out: Path, *, title: str, machine: str, names: Mapping[s
         table.writerows(scores)
     for path in (out / "settings.csv", out / "scores.csv"):
         path.write_text(_named(path.read_text(encoding="utf-8"), names), encoding="utf-8")
-    text = "\n".join(_page(study, out.name, title, machine))
     out.with_suffix(".md").write_text(_named(text, names) + "\n", encoding="utf-8")
 
 
-def _page(study: Study, name: str, title: str, machine: str) -> Iterator[str]:
+def _page(
+    study: Study, name: str, title: str, machine: str, among: Mapping[str, str]
+) -> Iterator[str]:
     yield f"# {title}"
     yield ""
     yield f"Command: `{study.info.command}`. Machine: {machine}."
@@ -75,12 +83,34 @@ def _page(study: Study, name: str, title: str, machine: str) -> Iterator[str]:
     yield ""
     yield "ρ is Spearman's, with the scores of the last row; seconds are medians."
     yield from report.lines(study, LEAST)
+    for words, text in among.items():
+        yield ""
+        yield "Among themselves:"
+        yield ""
+        yield from _parts(study, words, text)
     yield ""
-    yield f"![Scores of the {LONGER} against those under each setting]({name}/scores.svg)"
+    yield f"![Ranks in the {LONGER} against those under each setting]({name}/ranks.svg)"
     yield ""
     yield f"![ρ against seconds]({name}/study.svg)"
     yield ""
     yield f"Every score is in [scores.csv]({name}/scores.csv)."
+
+
+def _parts(study: Study, words: str, text: str) -> Iterator[str]:
+    """Yields sentences on the genotypes that have some words, and on the others."""
+    for has, which in ((True, "with"), (False, "without")):
+        texts = {item for item in study.info.genotypes if (words in item) is has}
+        longer = [own.score for own, _ in study.pairs(LONGER) if own.genotype in texts]
+        ranked = []
+        for name in study.info.settings:
+            pairs = [pair for pair in study.pairs(name) if pair[0].genotype in texts]
+            own, other = ([item.score for item in side] for side in zip(*pairs, strict=True))
+            if name != LONGER and (found := spearman(own, other)) is not None:
+                ranked.append(f"; {name} {found}")
+        yield (
+            f"- The {len(longer)} genotypes {which} {text} (`{words}`) score {min(longer):.4f} to "
+            f"{max(longer):.4f} after the {LONGER}{''.join(ranked)}"
+        )
 
 
 def _scores(study: Study) -> Iterator[dict[str, object]]:

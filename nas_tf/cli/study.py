@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 @click.option(
     "--epochs-times",
     type=click.IntRange(2),
-    help="Factor by which the longer training has more epochs.  [default: 5]",
+    show_default="5",
+    help="Factor by which the longer training has more epochs.",
 )
 @click.option(
     "--against",
@@ -190,8 +191,8 @@ def _print_result(study: Study, least: float) -> None:
     names = ["study.csv", RESULTS]
     if study.front:
         document.save_figure(report.figure(study), study.folder / "study")
-        document.save_figure(report.scatter(study), study.folder / "scores")
-        names[:0] = ["study.svg", "scores.svg"]
+        document.save_figure(report.scatter(study), study.folder / "ranks")
+        names[:0] = ["study.svg", "ranks.svg"]
     for name in names:
         console.print(f"{study.folder / name}", highlight=False, markup=False, soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""Reports a study as sentences, a table, and figures of its scores and of ρ against time."""
+"""Reports a study as sentences, a table, and figures of ranks and of ρ against time."""
 
 import csv
 from collections.abc import Iterator
@@ -97,23 +97,26 @@ def figure(study: Study) -> Figure:
 
 
 def scatter(study: Study) -> Figure:
-    """Draws the scores of genotypes under each setting against those of the longer training."""
+    """Draws the ranks of genotypes under each setting against those in the longer training."""
+    from scipy.stats import rankdata
+
     with paper():
         items = [item for item in study.measured if item.correlation is not None]
         columns = max(1, min(len(items), _COLUMNS))
         rows = max(1, -(-len(items) // columns))
         drawing, all_axes = sheet(rows, columns, size=(3.2 * columns, 2.9 * rows), share=True)
         for axes, item in zip(all_axes, items, strict=False):
-            pairs = [(own.score, longer.score) for own, longer in study.pairs(item.name)]
-            axes.plot(*zip(*pairs, strict=True), "o", color=BLUE, markersize=3)
+            sides = zip(*study.pairs(item.name), strict=True)
+            ranks = [rankdata([-result.score for result in side]) for side in sides]
+            axes.plot(*ranks, "o", color=BLUE, markersize=3)
             axes.set_title(
                 f"{item.name.replace('stage_one.', '')}\n{item.correlation}", fontsize=7
             )
-            axes.set_xlabel("score")
+            axes.set_xlabel("rank")
         for axes in all_axes[len(items) :]:
             axes.set_visible(False)
         for axes in all_axes[::columns]:
-            axes.set_ylabel(f"score of the {LONGER}")
+            axes.set_ylabel(f"rank in the {LONGER}")
         return drawing
 
 

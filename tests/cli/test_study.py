@@ -73,7 +73,7 @@ def test_a_killed_study_is_resumed_and_its_settings_are_compared(
         *("as configured", "stage_one.epochs=1", "longer training"),
     ]
     assert (tmp_path / "study/study.csv").read_text().count("\n") == 9
-    assert all((tmp_path / "study" / name).exists() for name in ("study.svg", "scores.svg"))
+    assert all((tmp_path / "study" / name).exists() for name in ("study.svg", "ranks.svg"))
     assert len(Study(tmp_path / "study").results) == SCORED
     done = nas_tf(*SMALL, "network.width=4", cwd=tmp_path)
     assert "study was started with network.width=8, now it is 4" in done.stderr

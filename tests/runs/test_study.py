@@ -65,7 +65,7 @@ def test_settings_are_compared_with_the_longer_training(tmp_path: Path) -> None:
     assert measured["as configured"].mean == pytest.approx(0.35)
 
 
-def test_the_scores_of_a_setting_are_drawn_against_those_of_the_longer_training(
+def test_the_ranks_of_a_setting_are_drawn_against_those_in_the_longer_training(
     tmp_path: Path,
 ) -> None:
     results = [*complete()[:-1], result(LONGER, "h", 0.0, 1.0, failed=True)]
@@ -73,8 +73,8 @@ def test_the_scores_of_a_setting_are_drawn_against_those_of_the_longer_training(
     shown = [axes for axes in drawing.axes if axes.get_visible()]
     assert [axes.get_title().splitlines()[0] for axes in shown] == [*SETTINGS[:-1]]
     (points,) = shown[1].lines
-    assert list(points.get_xdata()) == [0, 0.1, 0.2, 0.4, 0.3, 0.5, 0.6]
-    assert list(points.get_ydata()) == [0.5 + n for n in range(7)]
+    assert list(points.get_xdata()) == [7, 6, 5, 3, 4, 2, 1]
+    assert list(points.get_ydata()) == [7, 6, 5, 4, 3, 2, 1]
     assert not [axes for axes in report.scatter(written(tmp_path, [])).axes if axes.get_visible()]
 
 
