@@ -72,6 +72,12 @@ def ap_of_seeds() -> list[float]:
     return [min(found), max(found)]
 
 
+def parts(setting: str) -> list[float]:
+    """How a setting ranks the parts of ASPP, with the interval."""
+    place = ("camvid_dpc_parts.md", setting)
+    return [cell(*place, "ρ"), 95, cell(*place, "95 %"), cell(*place, "95 %", 1)]
+
+
 def transferred(task: str, row: str, key: str = "from the trained network") -> float:
     return cell("transfer.md", row, key, heading=f"## {task} on `shapes`")
 
@@ -123,6 +129,7 @@ CANDIDATE_RATIOS = [
 ]
 FASTER = r"ours in {} against PyTorch channels_last float32: ([\d.]+) times"
 RHO_OF = r"{}: Spearman's ρ = ([\d.]+) \((95) % ([\d.]+) to ([\d.]+), n = 14\)"
+AMONG = r"ρ = ([\d.]+) \((95) % -?([\d.]+) to ([\d.]+), n = 16\)"
 RHO = r"ρ = ([\d.]+) \((95) % ([\d.]+) to ([\d.]+), n = 12\); mean 0.5208"
 SPACES = ("auxcell", "template", "xception")
 PROBLEMS = (*SPACES, *(f"{space}, collapses" for space in SPACES))
@@ -272,6 +279,17 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         *text("candidate.md", r"median (1[\d.]+)%, worst ([\d.]+)%\na candidate"),
     ],
     "The ranking after five epochs on cached features": lambda: text("longer.md", RHO),
+    "Three epochs on cached features rank the parts of ASPP": lambda: [
+        cell("camvid_dpc_parts.md", "as configured", "genotypes"),
+        *parts("as configured"),
+        *parts("stage_one.epochs=1"),
+        *text(
+            "camvid_dpc_parts.md", r"The (\d+) genotypes with the 1x1.* score ([\d.]+) to ([\d.]+)"
+        ),
+        *text("camvid_dpc_parts.md", r"The (\d+) genotypes without .* to ([\d.]+) after"),
+        *text("camvid_dpc_parts.md", rf"genotypes with .*; as configured {AMONG}"),
+        *text("camvid_dpc_parts.md", rf"genotypes with .*; stage_one.epochs=1 {AMONG}"),
+    ],
     "The network that evolution found on CamVid scores higher": lambda: [
         *(final("found", key) for key in ("mean_iou", "parameters", "multiply-adds")),
         *(final("arch0", key) for key in ("mean_iou", "parameters", "multiply-adds")),
