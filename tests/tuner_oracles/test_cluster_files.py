@@ -2,10 +2,12 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
@@ -173,7 +175,7 @@ def test_a_search_on_slurm_survives_the_death_of_a_worker(
     slurm: dict[str, str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "search"
-    processes.hold(folder, "worker-0")
+    processes.hold(folder, "worker-0", "worker-1")  # else one might run all trials
     job = submitted(slurm, 3, sys.executable, processes.SCRIPT, folder, 12, 0.1)
     try:
         processes.wait_until_held(folder, "worker-0")
@@ -187,6 +189,7 @@ def test_a_search_on_slurm_survives_the_death_of_a_worker(
         processes.release(folder)
         output, _ = job.communicate(timeout=300)
     finally:
-        job.kill()
+        with suppress(ProcessLookupError):  # all that it started, if it has not ended
+            os.killpg(job.pid, signal.SIGKILL)
     assert job.returncode == 0, output
     assert [trial[2] for trial in processes.trials(folder)] == ["COMPLETED"] * 12
