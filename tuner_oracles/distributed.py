@@ -49,7 +49,7 @@ def search(
     ``timeout`` is the time in seconds that a worker waits for an absent chief, and a chief for
     workers. A chief calls ``on_end`` in this thread when one or more trials have ended. When all
     ``max_trials`` have, it leaves the file ``complete`` in the project's folder, so that a worker
-    that comes later and shares the folder ends at once.
+    that comes later and shares the folder ends soon.
 
     Each process calls this once for its tuner and is blocked until its share of the search has
     ended. The process without a chief, or the chief, owns the ledger; workers only run trials.

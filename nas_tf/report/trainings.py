@@ -18,7 +18,10 @@ from nas_tf.runs.statistics import Interval, mean_difference
 from nas_tf.runs.trainings import Training
 
 _SAME = ("data.name", "data.target", "data.val_split")
-_EQUAL = ("full_training.", "data.", "evaluation.", "network.weights", "precision", "task.")
+_EQUAL = (
+    *("full_training.", "data.", "degradation", "evaluation.", "network.weights", "precision"),
+    "task.",
+)
 """The keys in which trainings are unequal if they differ; others describe the network."""
 _OF_NETWORK = ".auxiliary_weight"
 _UNUSED = ("search", "stage_one", "stage_two", "gate", "limits", "threads", "teacher")
@@ -139,16 +142,17 @@ def rows(comparison: TrainingComparison) -> Iterator[dict[str, str]]:
 
 
 def by_class(comparison: TrainingComparison) -> list[dict[str, str]]:
-    """Returns a row for each class or joint with the mean figure of every network."""
+    """Returns a row for each row of the first training's table, with every network's mean."""
     first = comparison.trainings[0].record["table"]
     if len(first) < 2:
         return []
     label, figure = list(first[0])[:2]
     found = []
-    for number, line in enumerate(first):
+    for line in first:
         row = {label: str(line[label])}
         for group in comparison.groups:
-            values = [item.record["table"][number].get(figure) for item in group.trainings]
+            lines = [other for item in group.trainings for other in item.record["table"]]
+            values = [other.get(figure) for other in lines if other.get(label) == line[label]]
             known = [value for value in values if value is not None]
             row[group.name] = score(fmean(known)) if known else _UNKNOWN
         found.append(row)

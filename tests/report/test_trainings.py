@@ -81,6 +81,16 @@ def test_unequal_trainings_and_single_seeds_are_pointed_out(tmp_path: Path) -> N
     assert len(trainings.figure(made).axes[0].lines) == 2
 
 
+def test_a_row_that_another_training_does_not_have_is_left_open(tmp_path: Path) -> None:
+    first = trained(tmp_path / "a", 0.7)
+    other = trained(tmp_path / "b", 0.6, ["seed=2", "evaluation.flip=true"], table=[])
+    assert trainings.by_class(comparison(first, other))[0] == {
+        "class": "Sky",
+        "a": "0.7000",
+        "b": "–",
+    }
+
+
 def test_settings_of_a_search_do_not_matter(tmp_path: Path) -> None:
     first = trained(tmp_path / "a", 0.7)
     second = trained(tmp_path / "b", 0.71, ["stage_one.epochs=2", "search.trials=9", "threads=1"])
