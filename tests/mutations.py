@@ -219,6 +219,41 @@ MUTATIONS = (
         "if True:",
         ("tests/jobs/test_oracle_arguments.py",),
     ),
+    Mutation(
+        "a late worker ends after any number of trials",
+        "tuner_oracles/worker.py",
+        'return self._mark.read_text(encoding="ascii") == f"{self._trials}\\n"',
+        "return self._mark.exists()",
+        ("tests/tuner_oracles/test_distributed.py",),
+    ),
+    Mutation(
+        "a chief leaves the mark of an earlier search",
+        "tuner_oracles/distributed.py",
+        "mark.unlink(missing_ok=True)",
+        "pass",
+        ("tests/tuner_oracles/test_distributed.py",),
+    ),
+    Mutation(
+        "stored targets have the size of the first tap",
+        "nas_tf/training/split_cache.py",
+        "target_size=target_size,",
+        "target_size=None,",
+        ("tests/training/test_encoder_choice.py",),
+    ),
+    Mutation(
+        "the training that a study compares with has no stage two",
+        "nas_tf/search/study.py",
+        "ONE_STAGE[1:] if has_stage_two else ONE_STAGE",
+        "ONE_STAGE",
+        ("tests/search/test_study.py",),
+    ),
+    Mutation(
+        "trainings with other seeds are other networks",
+        "nas_tf/report/trainings.py",
+        'return key != "seed" and key',
+        "return key",
+        ("tests/report/test_trainings.py",),
+    ),
 )
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.cheap_search import Cheap
 from tests.e2e.processes import free_port, identity, wait_for
 from tests.tuner_oracles.searches import GOAL, finish, place, score, space
 from tuner_oracles import RandomOracle, is_worker
-from tuner_oracles.distributed import serve
+from tuner_oracles.distributed import search, serve
 from tuner_oracles.durable import DurableOracle
 from tuner_oracles.ledger import COMPLETE
 from tuner_oracles.tokens import SpaceError
@@ -167,6 +168,28 @@ def test_a_worker_ends_soon_once_an_absent_chief_has_run_as_many_trials(
     (tmp_path / COMPLETE).write_text(f"{TRIALS}\n")
     with pytest.raises(SearchComplete):
         call()
+
+
+def test_a_chief_removes_the_mark_and_leaves_it_after_the_last_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    for name, value in identity("chief", port).items():
+        monkeypatch.setenv(name, value)
+    oracle = RandomOracle(GOAL, 1, hyperparameters=space(), seed=1)
+    tuner = Cheap(oracle, directory=str(tmp_path), project_name="search")
+    mark = tmp_path / "search" / COMPLETE
+    mark.write_text("1\n")
+    chief = threading.Thread(target=search, args=(tuner,), kwargs={"timeout": 60}, daemon=True)
+    chief.start()
+    wait_for(lambda: listens(port))
+    assert not mark.exists()
+    oracle.hello("w")
+    finish(oracle, oracle.create_trial("w"), 0.5)
+    oracle.leave("w")
+    chief.join(60)
+    assert not chief.is_alive()
+    assert mark.read_text() == "1\n"
 
 
 @pytest.mark.parametrize(
