@@ -6,6 +6,7 @@ that contains "chief" is the chief's), ``KERASTUNER_ORACLE_IP`` and ``KERASTUNER
 
 import errno
 import json
+import logging
 import os
 import socket
 import time
@@ -33,6 +34,7 @@ from tuner_oracles.tokens import (
 from tuner_oracles.worker import SERVICE, SearchComplete, SteadyClient
 
 TIMEOUT = 600.0
+_LOG = logging.getLogger(__name__)
 _METHODS = ("hello", "beat", "end", "release", "leave")
 _CALLS = 64  # at the same time: a busy oracle answers heartbeats only
 
@@ -61,8 +63,11 @@ def search(
         tuner.oracle = client
         if _builds(tuner):
             refuse_late_in_builds(tuner, lambda: client.known)
-        with suppress(SearchComplete), client.alive(), _full_disk_reported(tuner):
-            tuner.search(*args, **kwargs)
+        try:
+            with client.alive(), _full_disk_reported(tuner):
+                tuner.search(*args, **kwargs)
+        except SearchComplete as end:
+            _LOG.warning("%s ends, as its chief has: %s", client.tuner_id, end)
         return
     oracle = _durable(tuner.oracle)
     with _full_disk_reported(tuner):

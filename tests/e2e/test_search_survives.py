@@ -184,6 +184,7 @@ def test_a_chief_does_not_wait_for_the_dead_nor_a_late_worker_for_it(tmp_path: P
     assert chief.wait(30) == 0
     late = start(tmp_path, 4, 0.0, *CLUSTER, "timeout=2", name="worker-1", port=port)
     assert late.wait(60) == 0, "its chief has ended, and so has the search"
+    assert "worker-1 ends, as its chief has: all 4 trials have run" in late.errors
 
 
 @pytest.mark.slow
