@@ -43,6 +43,7 @@ def deployed(network: str, column_name: str, nth: int = 1) -> float:
 
 
 NETWORKS = ("found", "arch0", "wacv-arch0")
+BY_HAND = ("arch0", "lw-refinenet", "deeplabv3")
 DETECTORS = ("found-60", "fpn-fcos-60")
 INT8 = ("arch2-int8", "arch1-int8", "arch0-int8")
 IN_ORDER = ("arch2-int8", "arch1-int8", "camvid-ppo-best-int8", "arch0-int8")
@@ -59,6 +60,11 @@ def spread(networks: Sequence[str], *columns: str) -> list[float]:
 def final(network: str, key: str, nth: int = 0) -> float:
     """A figure of one of the trained networks."""
     return cell("final_networks.md", network, key, nth)
+
+
+def by_hand(network: str, key: str) -> float:
+    """A figure of arch0 or of a decoder designed by hand."""
+    return cell("baselines.md", network, key)
 
 
 def detector(network: str, key: str, nth: int = 0) -> float:
@@ -297,6 +303,16 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         *(final(item, "mean_iou as int8") for item in NETWORKS),
         *(final(item, "int8, LiteRT, 1 / 2 threads, ms") for item in NETWORKS),
         final("found", "epochs"),
+    ],
+    "The paper's arch0 is more precise on CamVid": lambda: [
+        *(by_hand("arch0", key) for key in ("mean_iou", "multiply-adds")),
+        by_hand("lw-refinenet", "mean_iou"),
+        *text("baselines.md", r"- lw-refinenet: .* width (\d+)"),
+        by_hand("lw-refinenet", "multiply-adds"),
+        *(by_hand("deeplabv3", key) for key in ("mean_iou", "multiply-adds")),
+        *(by_hand(item, "mean_iou as int8") for item in BY_HAND),
+        *(by_hand(item, "int8, LiteRT, 1 / 2 threads, ms") for item in BY_HAND),
+        by_hand("arch0", "epochs"),
     ],
     "The found network transfers to depth": lambda: [
         *text("transfer.md", EPOCHS.format("depth")),
