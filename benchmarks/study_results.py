@@ -41,6 +41,11 @@ def main() -> None:
         dict(item.rsplit("=", 1) for item in given) for given in (arguments.among, arguments.name)
     )
     study, out = Study(arguments.study), arguments.out
+    for words in among:
+        if len({words in genotype for genotype in study.info.genotypes}) == 1:
+            parser.error(
+                f"--among: all genotypes have {words!r}, or none, expected a part of them"
+            )
     text = "\n".join(_page(study, out.name, arguments.title, arguments.machine, among))
     write(study, out, text, names)
 
@@ -49,7 +54,7 @@ def write(study: Study, out: Path, text: str, names: Mapping[str, str]) -> None:
     """Writes the page, the figures and the tables."""
     out.mkdir(parents=True, exist_ok=True)
     report.write_table(study, out / "settings.csv")
-    for name, figure in (("study", report.figure(study)), ("ranks", report.scatter(study))):
+    for name, figure in (("study", report.figure(study)), ("ranks", report.ranks(study))):
         document.save_figure(figure, out / name)
         (out / f"{name}.png").unlink(missing_ok=True)
     scores = list(_scores(study))
@@ -84,10 +89,7 @@ def _page(
     yield "ρ is Spearman's, with the scores of the last row; seconds are medians."
     yield from report.lines(study, LEAST)
     for words, text in among.items():
-        yield ""
-        yield "Among themselves:"
-        yield ""
-        yield from _parts(study, words, text)
+        yield from ("", "Among themselves:", "", *_parts(study, words, text))
     yield ""
     yield f"![Ranks in the {LONGER} against those under each setting]({name}/ranks.svg)"
     yield ""
@@ -104,7 +106,7 @@ def _parts(study: Study, words: str, text: str) -> Iterator[str]:
         ranked = []
         for name in study.info.settings:
             pairs = [pair for pair in study.pairs(name) if pair[0].genotype in texts]
-            own, other = ([item.score for item in side] for side in zip(*pairs, strict=True))
+            own, other = ([pair[side].score for pair in pairs] for side in (0, 1))
             if name != LONGER and (found := spearman(own, other)) is not None:
                 ranked.append(f"; {name} {found}")
         yield (

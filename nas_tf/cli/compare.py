@@ -60,8 +60,10 @@ def _compare_trainings(runs: Sequence[Path], out: Path | None) -> None:
     console.print(_cells(list(trainings.rows(comparison))))
     if by_class := trainings.by_class(comparison):
         console.print(_cells(by_class))
-    text = "; ".join(map(str, comparison.differences)) or "no key but the seed"
-    console.print(f"the trainings differ in {text}", highlight=False, markup=False, soft_wrap=True)
+    differences = "; ".join(map(str, comparison.differences))
+    text = f"differ in {differences}" if differences else "are equal"
+    line = f"apart from seeds, the configurations {text}"
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
     name = "-".join(["compare", *(group.name for group in comparison.groups)]).replace("/", "-")
     folder = out or runs[0].resolve().parent / name
     folder.mkdir(parents=True, exist_ok=True)

@@ -191,7 +191,7 @@ def _print_result(study: Study, least: float) -> None:
     names = ["study.csv", RESULTS]
     if study.front:
         document.save_figure(report.figure(study), study.folder / "study")
-        document.save_figure(report.scatter(study), study.folder / "ranks")
+        document.save_figure(report.ranks(study), study.folder / "ranks")
         names[:0] = ["study.svg", "ranks.svg"]
     for name in names:
         console.print(f"{study.folder / name}", highlight=False, markup=False, soft_wrap=True)

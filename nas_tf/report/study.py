@@ -96,7 +96,7 @@ def figure(study: Study) -> Figure:
         return drawing
 
 
-def scatter(study: Study) -> Figure:
+def ranks(study: Study) -> Figure:
     """Draws the ranks of genotypes under each setting against those in the longer training."""
     from scipy.stats import rankdata
 
@@ -107,8 +107,8 @@ def scatter(study: Study) -> Figure:
         drawing, all_axes = sheet(rows, columns, size=(3.2 * columns, 2.9 * rows), share=True)
         for axes, item in zip(all_axes, items, strict=False):
             sides = zip(*study.pairs(item.name), strict=True)
-            ranks = [rankdata([-result.score for result in side]) for side in sides]
-            axes.plot(*ranks, "o", color=BLUE, markersize=3)
+            places = [rankdata([-result.score for result in side]) for side in sides]
+            axes.plot(*places, "o", color=BLUE, markersize=3)
             axes.set_title(
                 f"{item.name.replace('stage_one.', '')}\n{item.correlation}", fontsize=7
             )

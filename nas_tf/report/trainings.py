@@ -72,15 +72,15 @@ class TrainingComparison:
     def groups(self) -> list[Group]:
         """The trainings by network and settings, in the order given."""
         names = short_names([training.folder for training in self.trainings])
-        found: dict[Any, list[int]] = {}
-        for number, training in enumerate(self.trainings):
-            kept = {key: value for key, value in training.settings.items() if _matters(key)}
-            key = (str(training.genotype), tuple(sorted(kept.items(), key=str)))
-            found.setdefault(repr(key), []).append(number)
-        return [
-            Group(names[numbers[0]], tuple(self.trainings[number] for number in numbers))
-            for numbers in found.values()
-        ]
+        found: list[Group] = []
+        for name, training in zip(names, self.trainings, strict=True):
+            for place, group in enumerate(found):
+                if _differ_in_seed(training, group.trainings):
+                    found[place] = Group(group.name, (*group.trainings, training))
+                    break
+            else:
+                found.append(Group(name, (training,)))
+        return found
 
     @property
     def figure(self) -> str:
@@ -194,6 +194,21 @@ def figure(comparison: TrainingComparison) -> Figure:
             axes.set_xticks([])
         axes.set(ylabel=comparison.figure, xlabel="multiply-adds, billions" if known else "")
         return drawing
+
+
+def _differ_in_seed(training: Training, others: Sequence[Training]) -> bool:
+    """Returns whether a training is as others are, but for the seed, which none of them has.
+
+    With an equal seed too, something differs that no configuration states, such as a compression
+    or the weights to start from.
+    """
+    seeds = [other.settings.get("seed") for other in others]
+    return training.settings.get("seed") not in seeds and _network(training) == _network(others[0])
+
+
+def _network(training: Training) -> tuple[str, dict[str, Any]]:
+    settings = {key: value for key, value in training.settings.items() if _matters(key)}
+    return str(training.genotype), settings
 
 
 def _matters(key: str) -> bool:

@@ -57,7 +57,9 @@ def test_trainings_are_compared_by_their_final_figures(tmp_path: Path) -> None:
     assert "0.7000 to 0.7200" in lines[1]
     assert lines[2].split()[-1] == "+0.0000"
     assert [line.split()[0] for line in lines[3:6]] == ["class", "Sky", "Pole"]
-    assert lines[-3] == "the trainings differ in full_training.stages.0.epochs: 60 | 80"
+    assert lines[-3] == (
+        "apart from seeds, the configurations differ in full_training.stages.0.epochs: 60 | 80"
+    )
     assert all(Path(line).exists() for line in lines[-2:])
 
 

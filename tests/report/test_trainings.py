@@ -93,8 +93,16 @@ def test_a_row_that_another_training_does_not_have_is_left_open(tmp_path: Path) 
 
 def test_settings_of_a_search_do_not_matter(tmp_path: Path) -> None:
     first = trained(tmp_path / "a", 0.7)
-    second = trained(tmp_path / "b", 0.71, ["stage_one.epochs=2", "search.trials=9", "threads=1"])
+    others = ["stage_one.epochs=2", "search.trials=9", "threads=1"]
+    second = trained(tmp_path / "b", 0.71, [*others, "seed=2"])
     assert len(comparison(first, second).groups) == 1
+
+
+def test_with_equal_seeds_something_else_differs(tmp_path: Path) -> None:
+    """A compressed network has the configuration of the training that it comes from."""
+    first = trained(tmp_path / "a", 0.7)
+    compressed = trained(tmp_path / "b", 0.69, compressed=["pruning"])
+    assert [group.name for group in comparison(first, compressed).groups] == ["a", "b"]
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:

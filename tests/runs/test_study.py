@@ -69,13 +69,13 @@ def test_the_ranks_of_a_setting_are_drawn_against_those_in_the_longer_training(
     tmp_path: Path,
 ) -> None:
     results = [*complete()[:-1], result(LONGER, "h", 0.0, 1.0, failed=True)]
-    drawing = report.scatter(written(tmp_path, results))
+    drawing = report.ranks(written(tmp_path, results))
     shown = [axes for axes in drawing.axes if axes.get_visible()]
     assert [axes.get_title().splitlines()[0] for axes in shown] == [*SETTINGS[:-1]]
     (points,) = shown[1].lines
     assert list(points.get_xdata()) == [7, 6, 5, 3, 4, 2, 1]
     assert list(points.get_ydata()) == [7, 6, 5, 4, 3, 2, 1]
-    assert not [axes for axes in report.scatter(written(tmp_path, [])).axes if axes.get_visible()]
+    assert not [axes for axes in report.ranks(written(tmp_path, [])).axes if axes.get_visible()]
 
 
 def test_the_front_is_of_settings_that_no_other_beats(tmp_path: Path) -> None:
