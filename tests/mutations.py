@@ -227,6 +227,13 @@ MUTATIONS = (
         ("tests/tuner_oracles/test_distributed.py",),
     ),
     Mutation(
+        "a late worker waits as long as any other",
+        "tuner_oracles/worker.py",
+        "seconds = _COMPLETE_SECONDS if self._is_complete() else _CALL_SECONDS",
+        "seconds = _CALL_SECONDS",
+        ("tests/tuner_oracles/test_distributed.py",),
+    ),
+    Mutation(
         "a chief leaves the mark of an earlier search",
         "tuner_oracles/distributed.py",
         "mark.unlink(missing_ok=True)",

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -156,8 +157,8 @@ def test_a_worker_ends_soon_once_an_absent_chief_has_run_as_many_trials(
     monkeypatch.setattr("tuner_oracles.worker._COMPLETE_SECONDS", 0.2)
     oracle = place(RandomOracle(GOAL, TRIALS, hyperparameters=space(), seed=1), tmp_path)
 
-    def call() -> None:
-        client = SteadyClient(oracle, 0.5, tmp_path)
+    def call(timeout: float = 0.5) -> None:
+        client = SteadyClient(oracle, timeout, tmp_path)
         client.patiently(client._method("hello"), client._identity)
 
     with pytest.raises(ChiefLost, match=r"has not answered for 0\.5 s"):
@@ -166,8 +167,10 @@ def test_a_worker_ends_soon_once_an_absent_chief_has_run_as_many_trials(
     with pytest.raises(ChiefLost):
         call()
     (tmp_path / COMPLETE).write_text(f"{TRIALS}\n")
+    since = time.monotonic()
     with pytest.raises(SearchComplete):
-        call()
+        call(timeout=60)
+    assert time.monotonic() - since < 30
 
 
 def test_a_chief_removes_the_mark_and_leaves_it_after_the_last_trial(
