@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from nas_tf.networks.arithmetic import (
+    batch_norm,
     conv,
     grouped_conv,
     leaky_relu,
@@ -220,22 +221,17 @@ class Functional:
         return self._compute(luma(tf.cast(read[0], tf.float32)))
 
     def _batch_norm(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
-        name = layer.name
-        learning = layer.part in state.training
-        affine = layer.options.get("affine", True)
-        normalised = tf.raw_ops.FusedBatchNormV3(
-            x=read[0],
-            scale=state.arrays[name, "gamma"] if affine else tf.ones(layer.channels),
-            offset=state.arrays[name, "beta"] if affine else tf.zeros(layer.channels),
-            mean=tf.zeros(0) if learning else state.arrays[name, "mean"],
-            variance=tf.zeros(0) if learning else state.arrays[name, "variance"],
+        name, learning = layer.name, layer.part in state.training
+        affine = ("gamma", "beta") if layer.options.get("affine", True) else ()
+        y, mean, variance = batch_norm(
+            read[0],
+            {role: state.arrays[name, role] for role in (*affine, "mean", "variance")},
             epsilon=layer.options["epsilon"],
-            is_training=learning,
+            training=learning,
         )
         if learning:
-            state.measured[name, "mean"] = normalised.batch_mean
-            state.measured[name, "variance"] = normalised.batch_variance
-        return normalised.y
+            state.measured[name, "mean"], state.measured[name, "variance"] = mean, variance
+        return y
 
     def _group_norm(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         gamma, beta = (state.arrays[layer.arrays_of, role] for role in ("gamma", "beta"))

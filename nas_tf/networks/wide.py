@@ -12,7 +12,7 @@ from functools import cached_property
 
 import tensorflow as tf
 
-from nas_tf.networks.arithmetic import conv, mix_weights
+from nas_tf.networks.arithmetic import batch_norm, conv, mix_weights
 from nas_tf.networks.arrays import PartLayout
 from nas_tf.networks.blueprint import Blueprint, Layer
 from nas_tf.networks.functional import FLOAT32, Functional, Pass, Precision
@@ -74,27 +74,18 @@ class WideFunctional(Functional):
             scale = tf.ones((len(members), layer.channels // len(members))) * weights[:, None]
             scale = tf.reshape(scale, (-1,))
         learning = layer.part in state.training
-        mean, variance = (
-            tf.zeros(0)
-            if learning
-            else tf.concat([state.arrays[name, role] for name in members], 0)
+        moving = {
+            role: tf.concat([state.arrays[name, role] for name in members], 0)
             for role in ("mean", "variance")
-        )
-        normalised = tf.raw_ops.FusedBatchNormV3(
-            x=read[-1],
-            scale=scale,
-            offset=tf.zeros(layer.channels),
-            mean=mean,
-            variance=variance,
-            epsilon=options["epsilon"],
-            is_training=learning,
+        }
+        y, *measured = batch_norm(
+            read[-1], moving | {"gamma": scale}, epsilon=options["epsilon"], training=learning
         )
         if learning:
-            for role in ("mean", "variance"):
-                values = tf.split(getattr(normalised, f"batch_{role}"), len(members))
-                for name, value in zip(members, values, strict=True):
+            for role, values in zip(moving, measured, strict=True):
+                for name, value in zip(members, tf.split(values, len(members)), strict=True):
                     state.measured[name, role] = value
-        return normalised.y
+        return y
 
     def _wide_relu(self, layer: Layer, read: list[tf.Tensor], state: Pass) -> tf.Tensor:
         return self._relu(layer, read, state)

@@ -25,7 +25,8 @@ class Recipe:
         optimisers: Optimiser of each part that learns; a part without one stays unchanged.
         normalising: Parts that normalise by the batch and update their running statistics.
         momentum: Momentum of the running statistics. That of a trained network, such as 0.999,
-            would let them lag behind weights that move within a hundred steps.
+            would let them lag behind weights that move within a hundred steps. What they were
+            before the first step has no share in them.
         polyak: Decay of the averages of what the step changes; None leaves them unchanged.
         distillation: Weight of the squared distance to the teacher's logits.
         auxiliary_weight: Weight of each auxiliary head's loss.
@@ -161,23 +162,28 @@ class Learner:
 
     def _dropout_seed(self, replica: Any) -> tf.Tensor:
         """Returns a seed that differs at every step, by the steps of each recipe's first part."""
-        first = dict.fromkeys(next(iter(recipe.optimisers)) for recipe in self.recipes.values())
-        done = sum(self.optimisers[part].iterations for part in first)
         number = tf.cast(replica.replica_id_in_sync_group, tf.int64)
-        return tf.stack([tf.constant(self._seed, tf.int64) * 4096 + number, done])
+        return tf.stack([tf.constant(self._seed, tf.int64) * 4096 + number, self._steps_done()])
+
+    def _steps_done(self) -> tf.Tensor:
+        """Returns the number of steps that all recipes have taken."""
+        first = dict.fromkeys(next(iter(recipe.optimisers)) for recipe in self.recipes.values())
+        return sum(self.optimisers[part].iterations for part in first)
 
     def _apply(
         self, recipe: Recipe, gradients: list[tf.Tensor], measured: dict[str, tf.Tensor]
     ) -> None:
         learned = {part: self.trainable[part] for part in recipe.optimisers}
+        steps = tf.cast(self._steps_done() + 1, tf.float32)
         for (part, weights), gradient in zip(learned.items(), gradients, strict=True):
             effective = optimizers.effective_gradient(recipe.optimisers[part], gradient, weights)
             self.optimisers[part].apply_gradients(
                 [(effective, weights)], skip_gradients_aggregation=True
             )
+        share = (1 - recipe.momentum) / (1 - tf.pow(recipe.momentum, steps))
         for part, batch in measured.items():
             running = self.statistics[part]
-            running.assign_sub((1 - recipe.momentum) * (running - batch))
+            running.assign_sub(share * (running - batch))
         if recipe.polyak is not None:
             self._average.update(recipe.polyak, learned, measured)
 

@@ -63,7 +63,8 @@ class PolyakAverage:
     """Exponential averages of vectors, starting at their first values like tfa.MovingAverage.
 
     Running means and variances of batch normalisation are averages of batch statistics. Those
-    that fit averaged weights cover the same past, so that they use the same decay.
+    that fit averaged weights cover the same past, so that they use the same decay. Those of an
+    untrained network are all 0 or 1, which fits no weights: they start at the first batch's.
     """
 
     def __init__(self, trainable: dict, statistics: dict) -> None:
@@ -72,12 +73,13 @@ class PolyakAverage:
 
     def update(self, decay: float, trainable: dict, measured: dict) -> None:
         """Accumulates the weights after a step and the batch statistics that it measured."""
-        for averages, values in (
-            (self.trainable, trainable),
-            (self.statistics, measured),
-        ):
-            for part, value in values.items():
-                averages[part].assign_sub((1 - decay) * (averages[part] - value))
+        for part, value in trainable.items():
+            self.trainable[part].assign_sub((1 - decay) * (self.trainable[part] - value))
+        for part, value in measured.items():
+            average = self.statistics[part]
+            untrained = tf.reduce_all((average == 0) | (average == 1))
+            share = tf.where(untrained, 1.0, 1 - decay)
+            average.assign_sub(share * (average - value))
 
 
 def _like(vector: tf.Variable) -> tf.Variable:
