@@ -22,6 +22,7 @@ AGENT, CONTROLLER = "tuner_oracles/agent.py", "tuner_oracles/controller.py"
 PPO, PREDICTOR = "tuner_oracles/ppo.py", "tuner_oracles/predictor.py"
 OF_STAGES = ("tests/training/test_two_stage.py",)
 OF_POLICY = ("tests/tuner_oracles/test_controller.py", "tests/tuner_oracles/test_ppo.py")
+OF_LEARNER = ("tests/training/test_learner.py",)
 OF_SECOND_SEEDS = ("tests/search/test_second_seed.py",)
 OF_PREDICTOR = ("tests/tuner_oracles/test_predictor.py",)
 
@@ -75,6 +76,27 @@ MUTATIONS = (
         "auxiliary_weight=settings.auxiliary_weight",
         "auxiliary_weight=0.0",
         OF_STAGES,
+    ),
+    Mutation(
+        "running statistics keep those of the initialisation",
+        LEARNER,
+        "share = (1 - recipe.momentum) / (1 - tf.pow(recipe.momentum, steps))",
+        "share = 1 - recipe.momentum",
+        OF_LEARNER,
+    ),
+    Mutation(
+        "averaged statistics keep those of the initialisation",
+        "nas_tf/training/optimizers.py",
+        "tf.where(untrained, 1.0, 1 - decay)",
+        "1 - decay",
+        OF_LEARNER,
+    ),
+    Mutation(
+        "averaged statistics forget those of a trained network",
+        "nas_tf/training/optimizers.py",
+        "tf.reduce_all((average == 0) | (average == 1))",
+        "tf.reduce_all(average == average)",
+        OF_LEARNER,
     ),
     Mutation("no Polyak average", TWO_STAGE, "polyak=settings.polyak", "polyak=None", OF_STAGES),
     Mutation(

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from nas_tf.errors import ConfigError
-from nas_tf.networks.arithmetic import conv, leaky_relu
+from nas_tf.networks.arithmetic import batch_norm, conv, leaky_relu
 from nas_tf.networks.blueprint import Layer
 from nas_tf.networks.draft import Draft
 from nas_tf.networks.functional import Functional
@@ -234,3 +234,40 @@ def test_gradients_of_dilated_convolutions_in_bfloat16(channels: int, rate: int)
 
     for exact, rounded in zip(gradients(tf.float32), gradients(tf.bfloat16), strict=True):
         np.testing.assert_allclose(rounded, exact, atol=0.02 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("channels", [10, 16, 20, 40])
+def test_batch_norm_in_bfloat16_is_that_of_tensorflow(channels: int, training: bool) -> None:
+    """Where the last block of 16 channels is not full, TensorFlow's is several times as slow."""
+    rng = np.random.default_rng(channels)
+    x = tf.constant(rng.normal(2, 3, (2, 8, 6, channels)), tf.float32)
+    upstream = tf.constant(rng.normal(size=x.shape), tf.float32)
+    roles = ("gamma", "beta", "mean", "variance")
+    arrays = {role: tf.constant(rng.uniform(1, 2, channels), tf.float32) for role in roles}
+
+    @tf.function
+    def found(dtype: tf.DType) -> list[tf.Tensor]:
+        given = [tf.cast(x, dtype), arrays["gamma"], arrays["beta"]]
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            y, *measured = batch_norm(given[0], arrays, epsilon=1e-3, training=training)
+        gradients = tape.gradient(y, given, tf.cast(upstream, dtype))
+        return [tf.cast(values, tf.float32) for values in (y, *measured, *gradients)]
+
+    for exact, rounded in zip(found(tf.float32), found(tf.bfloat16), strict=True):
+        assert rounded.shape == exact.shape
+        np.testing.assert_allclose(rounded, exact, atol=0.02 * np.abs(exact).max())
+    operations = found.get_concrete_function(tf.bfloat16).graph.get_operations()
+    widths = [item.inputs[0].shape[-1] for item in operations if "FusedBatchNorm" in item.type]
+    assert len(widths) == 2
+    assert all(width % 16 == 0 for width in widths)
+
+
+def test_batch_norm_without_scale_and_offset_has_those_of_one_and_zero() -> None:
+    x = tf.constant(IMAGE)
+    y, mean, variance = batch_norm(x, {}, epsilon=0.0, training=True)
+    expected = (IMAGE - IMAGE.mean((0, 1, 2))) / IMAGE.std((0, 1, 2))
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+    np.testing.assert_allclose(mean, IMAGE.mean((0, 1, 2)), atol=1e-6)
+    assert np.all(variance > 0)

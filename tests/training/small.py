@@ -11,7 +11,7 @@ from nas_tf.genotype import Genotype
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.functional import Precision
-from nas_tf.networks.state import from_arrays, initial_arrays
+from nas_tf.networks.state import State, from_arrays, initial_arrays
 from nas_tf.tasks import Segmentation, Task
 from nas_tf.training.learner import Learner, Recipe
 from tests.training.evaluated import SIMPLE
@@ -39,6 +39,7 @@ def learner(
     blueprint: Blueprint | None = None,
     task: Task | None = None,
     recipes: Mapping[str, Recipe] | None = None,
+    state: State | None = None,
     **changes,
 ) -> Learner:
     blueprint = blueprint or drawn()
@@ -47,7 +48,7 @@ def learner(
         blueprint,
         task or Segmentation(CLASSES),
         recipes or {"train": recipe(**changes)},
-        from_arrays(parts, initial_arrays(blueprint, seed=1)),
+        state or from_arrays(parts, initial_arrays(blueprint, seed=1)),
         parts,
         precision=Precision(),
     )
