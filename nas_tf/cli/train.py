@@ -74,8 +74,8 @@ def run(
                 f"stopped; the same command resumes the training in {folder}", markup=False
             )
             raise click.exceptions.Exit(130) from None
-    plot = folder / "curve.svg"
-    plots.save(folder / filenames.HISTORY, plot, title=title)
+    plot = training.folder / "curve.svg"
+    plots.save(training.folder / filenames.HISTORY, plot, title=title)
     _print_result(training, finished, plot)
     return finished
 

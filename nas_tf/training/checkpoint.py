@@ -27,14 +27,18 @@ class Checkpoints:
     Args:
         folder: Folder of the checkpoints; one process writes to it.
         tracked: Variables and optimisers to save, by names that stay the same.
+        writes: False if another process writes the checkpoints, and this one only reads them.
     """
 
-    def __init__(self, folder: Path, tracked: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, tracked: dict[str, Any], *, writes: bool = True) -> None:
+        self._writes = writes
         self._saved = tf.train.Checkpoint(**tracked)
         self._manager = tf.train.CheckpointManager(self._saved, str(folder), max_to_keep=2)
 
     def save(self, step: int) -> None:
         """Writes a checkpoint, then removes the oldest; on a full disk nothing is left of it."""
+        if not self._writes:
+            return
         try:
             with files.reporting_full_disk(Path(self._manager.directory)):
                 self._manager.save(checkpoint_number=step)
@@ -62,5 +66,7 @@ class Checkpoints:
 
     def _remove_partial(self) -> None:
         """Removes what a killed process or a full disk has left of a checkpoint."""
+        if not self._writes:
+            return
         for partial in Path(self._manager.directory).glob("*_temp"):
             shutil.rmtree(partial, ignore_errors=True)

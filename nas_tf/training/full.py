@@ -68,6 +68,7 @@ class FullTraining:
         precision: The arithmetic of the training.
         seed: Seed of data order, augmentation and dropout.
         strategy: Splits each batch over devices; None trains on one device.
+        leads: False on a machine that only reads the checkpoints, which another one writes.
     """
 
     def __init__(
@@ -82,7 +83,9 @@ class FullTraining:
         precision: Precision,
         seed: int,
         strategy: tf.distribute.Strategy | None = None,
+        leads: bool = True,
     ) -> None:
+        self._leads = leads
         self._full, self._data, self._task, self._seed = full, data, task, seed
         self._strategy = strategy or tf.distribute.get_strategy()
         self._blueprints, self._precision = blueprints, precision
@@ -189,7 +192,9 @@ class FullTraining:
                 seed=self._seed,
             )
         tracked = {**self._learner.tracked, "done": self._done, "loss_sum": self._loss_sum}
-        self._checkpoints = Checkpoints(self._checkpoint_folder(number), tracked)
+        self._checkpoints = Checkpoints(
+            self._checkpoint_folder(number), tracked, writes=self._leads
+        )
 
     def _checkpoint_folder(self, number: int) -> Path:
         return self._folder / f"stage{number + 1}"

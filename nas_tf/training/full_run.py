@@ -12,7 +12,7 @@ from nas_tf import files, networks, spaces
 from nas_tf.config import resumed
 from nas_tf.config.load import dump
 from nas_tf.config.schema import Config, Evaluation
-from nas_tf.errors import ConfigError, TrainingError, WeightsError
+from nas_tf.errors import ConfigError, EnvironmentFault, TrainingError, WeightsError
 from nas_tf.genotype import Genotype
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
@@ -31,6 +31,7 @@ from nas_tf.training import from_config, hardware, own_data, preflight
 from nas_tf.training.full import EpochEnd, FullTraining, StageData
 from nas_tf.training.guards import Diverged
 from nas_tf.training.history import History
+from nas_tf.training.machines import check_agreement, machines
 from nas_tf.training.prediction_sheet import predictions_picture
 from nas_tf.training.scoring import Scorer
 
@@ -55,7 +56,8 @@ class Finished:
 class FullRun:
     """A full training in a folder; the same call resumes it where it was interrupted.
 
-    One process at a time may train in a folder::
+    One process at a time may train in a folder, or one on each machine of ``TF_CONFIG``, all of
+    which read the checkpoints there; those that do not lead write to a folder of their own::
 
         run = FullRun(config.load("quickstart"), spaces.resolve("arch0"), Path("runs/arch0"))
         print(run.run().result)
@@ -75,10 +77,13 @@ class FullRun:
         folder: Path,
         start: Start | None = None,
     ) -> None:
+        strategy, self._machine = hardware.strategy(), machines()
         config = own_data.completed(config)
         preflight.encoder_weights(config)
         preflight.before_training(config)
-        self.config, self.genotype, self.folder = config, genotype, folder
+        self.config, self.genotype = config, genotype
+        own = folder.with_name(f"{folder.name}-machine{self._machine.number + 1}")
+        self.folder = folder if self._machine.leads else own
         self.task = from_config.task_for(config)
         self.blueprint_at = from_config.blueprint_builder(config, genotype, "published")
         self._data = [
@@ -96,7 +101,8 @@ class FullRun:
             folder / "checkpoints",
             precision=hardware.precision(config.precision),
             seed=config.seed,
-            strategy=hardware.strategy(),
+            strategy=strategy,
+            leads=self._machine.leads,
         )
         self.size = from_config.geometry(config).size
         self._pictures = from_config.scored_pictures(config, config.data.val_split)
@@ -104,11 +110,14 @@ class FullRun:
         single = Evaluation(batch=config.evaluation.batch)
         network = self.blueprint_at, self.task, self.training.parts, self.size
         self._scorer, self._final = Scorer(*network, single), Scorer(*network, config.evaluation)
-        self.history = History(folder / HISTORY)
+        self.history = History(self.folder / HISTORY)
         self.resumed = self.training.resume()
+        if self._machine.count > 1:
+            state = (dump(config), genotype, self.training.steps_done)
+            check_agreement(strategy, self._machine, state)
         self.history.cut(self.training.steps_done)
         self._model: Any = None
-        self._board = tf.summary.create_file_writer(str(folder / "tensorboard"))
+        self._board = tf.summary.create_file_writer(str(self.folder / "tensorboard"))
 
     def run(self, progress: Progress | None = None, on_epoch: OnEpoch | None = None) -> Finished:
         """Trains to the end, scores epochs meanwhile and the last weights as configured."""
@@ -123,6 +132,13 @@ class FullRun:
                 self._record(end, figures)
                 if on_epoch is not None:
                     on_epoch(end, figures)
+        except tf.errors.OpError as error:
+            if self._machine.count == 1:
+                raise
+            raise EnvironmentFault(
+                "another machine has ended or cannot be reached: give the same command on all "
+                "machines, and the training resumes from its last checkpoint"
+            ) from error
         except Diverged as error:
             saved = f"the best weights so far are in {self.folder / BEST}"
             raise TrainingError(
