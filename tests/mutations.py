@@ -78,6 +78,20 @@ MUTATIONS = (
         OF_STAGES,
     ),
     Mutation(
+        "steps that overflow in float16 count",
+        LEARNER,
+        "tf.cond(finite, apply, lambda: finite)",
+        "apply()",
+        ("tests/training/test_loss_scale.py",),
+    ),
+    Mutation(
+        "the loss of float16 has no factor",
+        "nas_tf/training/loss_scale.py",
+        "_FIRST = 2.0**15",
+        "_FIRST = 1.0",
+        ("tests/training/test_loss_scale.py",),
+    ),
+    Mutation(
         "running statistics keep those of the initialisation",
         LEARNER,
         "share = (1 - recipe.momentum) / (1 - tf.pow(recipe.momentum, steps))",

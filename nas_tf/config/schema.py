@@ -393,7 +393,7 @@ class Config(Section):
     teacher: str | None = None
     limits: Limits = Limits()
     search: Search = Search()
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     threads: Annotated[int, Meta(ge=1, le=1024)] | None = None
     seed: Seed = 1
     full_training: Full = Full(stages=(FullStage(epochs=30),))

@@ -56,9 +56,12 @@ def _tensorflow() -> dict[str, Any]:
 
 
 def _arithmetic() -> str:
+    tf = quiet.load("tensorflow")
     from nas_tf.training import hardware
 
     kind = hardware.precision("auto")
+    if tf.config.list_physical_devices("GPU"):
+        return f"{kind.compute.name}, by the compute capability of the GPUs"
     if kind.compute.name == "float32":
         return "float32; the processor has no bfloat16 instructions"
     return f"bfloat16, {'matrix instructions (AMX)' if kind.dense else 'without AMX'}"

@@ -14,20 +14,23 @@ from nas_tf.training.machines import machines
 
 BFLOAT16_DENSE = Precision(tf.bfloat16, dense=True)
 BFLOAT16_MIXED = Precision(tf.bfloat16, depthwise_from=5)
+FLOAT16 = Precision(tf.float16)
 
 
 def precision(name: str) -> Precision:
-    """Returns the arithmetic that ``float32``, ``bfloat16`` or ``auto`` names.
+    """Returns the arithmetic that ``float32``, ``bfloat16``, ``float16`` or ``auto`` names.
 
     In bfloat16, separable convolutions are computed as dense ones if the processor multiplies
     matrices (AMX); otherwise 5x5 depthwise convolutions stay in float32, whose gradients are
-    faster. ``auto`` is bfloat16 if the processor has instructions for it, or all GPUs if there
-    are any: those of compute capability 8.0 (Ampere) or higher have.
+    faster. ``auto`` is bfloat16 if the processor has instructions for it. With GPUs it is what
+    all of them have: bfloat16 from compute capability 8.0 (Ampere) on, else float16 from 7.0
+    (Volta) on.
     """
-    if name not in ("auto", "float32", "bfloat16"):
-        raise ConfigError(f"precision is {name!r}, expected auto, float32 or bfloat16")
-    if name == "float32" or (name == "auto" and not _has_bfloat16()):
-        return FLOAT32
+    if name not in ("auto", "float32", "bfloat16", "float16"):
+        raise ConfigError(f"precision is {name!r}, expected auto, float32, bfloat16 or float16")
+    name = _fastest() if name == "auto" else name
+    if name != "bfloat16":
+        return FLOAT32 if name == "float32" else FLOAT16
     return BFLOAT16_DENSE if "amx_bf16" in _flags() else BFLOAT16_MIXED
 
 
@@ -96,11 +99,13 @@ def strategy() -> tf.distribute.Strategy | None:
     return tf.distribute.MirroredStrategy() if several else None
 
 
-def _has_bfloat16() -> bool:
+def _fastest() -> str:
     if gpus := tf.config.list_physical_devices("GPU"):
         details = map(tf.config.experimental.get_device_details, gpus)
-        return all(detail.get("compute_capability", (0, 0)) >= (8, 0) for detail in details)
-    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_flags())
+        oldest = min(detail.get("compute_capability", (0, 0)) for detail in details)
+        return "bfloat16" if oldest >= (8, 0) else "float16" if oldest >= (7, 0) else "float32"
+    has_bfloat16 = not {"avx512_bf16", "amx_bf16"}.isdisjoint(_flags())
+    return "bfloat16" if has_bfloat16 else "float32"
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from nas_tf.networks.functional import Computed, Functional, Precision
 from nas_tf.networks.state import State
 from nas_tf.tasks import Task
 from nas_tf.training import hardware, optimizers
+from nas_tf.training.loss_scale import LossScale
 from nas_tf.training.optimizers import PolyakAverage
 
 
@@ -92,6 +93,7 @@ class Learner:
             [recipe.optimisers for recipe in recipes.values()], self.trainable
         )
         self.recipes = dict(recipes)
+        self._scale = LossScale() if precision.compute == tf.float16 else None
         self._step = tf.function(self._distributed, autograph=False)
 
     def step(
@@ -131,17 +133,36 @@ class Learner:
         for kind, holder in (("live", self), ("average", self._average)):
             named |= {f"{kind}_weights_{part}": v for part, v in holder.trainable.items()}
             named |= {f"{kind}_statistics_{part}": v for part, v in holder.statistics.items()}
-        return named | {f"optimiser_{part}": each for part, each in self.optimisers.items()}
+        named |= {f"optimiser_{part}": each for part, each in self.optimisers.items()}
+        return named | (self._scale.tracked if self._scale else {})
 
     def _distributed(
         self, inputs: Any, encoded: Any, teacher: Any, rates: tf.Tensor, by: str
     ) -> tf.Tensor:
         for part, rate in zip(self.recipes[by].optimisers, tf.unstack(rates), strict=True):
             self.optimisers[part].learning_rate.assign(rate)
-        losses = self.strategy.run(self._replica_step, (inputs, encoded, teacher, by))
+        given = (inputs, encoded, teacher, by)
+        if self._scale is None:
+            losses = self.strategy.run(self._replica_step, given)
+        else:
+            losses, *computed, finite = self.strategy.run(self._computed, given)
+            finite = self.strategy.experimental_local_results(finite)[0]
+
+            def apply() -> tf.Tensor:
+                self.strategy.run(self._apply, (by, *computed))
+                return finite
+
+            tf.cond(finite, apply, lambda: finite)
+            self._scale.update(finite)
         return self.strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
 
     def _replica_step(self, inputs: Any, encoded: Any, teacher: Any, by: str) -> tf.Tensor:
+        loss, gradients, measured, _ = self._computed(inputs, encoded, teacher, by)
+        self._apply(by, gradients, measured)
+        return loss
+
+    def _computed(self, inputs: Any, encoded: Any, teacher: Any, by: str) -> tuple[Any, ...]:
+        """Returns loss, gradients and batch statistics, and in float16 if all are finite."""
         replica, recipe = tf.distribute.get_replica_context(), self.recipes[by]
         weights = {part: tf.identity(vector) for part, vector in self.trainable.items()}
         computed = self._network(
@@ -152,13 +173,18 @@ class Learner:
             seed=self._dropout_seed(replica),
         )
         loss, measured = self.loss(computed, encoded, teacher, by=by), computed.measured
-        gradients = _gradients(loss, [weights[part] for part in recipe.optimisers])
+        learned = [weights[part] for part in recipe.optimisers]
+        if self._scale is None:
+            gradients = _gradients(loss, learned)
+        else:
+            scaled = _gradients(self._scale.scaled(loss), learned)
+            gradients = [self._scale.unscaled(gradient) for gradient in scaled]
         if self.strategy.num_replicas_in_sync > 1:  # with one replica it would leak the graph
             gradients, measured = replica.all_reduce(
                 tf.distribute.ReduceOp.MEAN, (gradients, measured)
             )
-        self._apply(recipe, gradients, measured)
-        return loss
+        finite = self._scale and self._scale.finite([*gradients, *measured.values()])
+        return loss, gradients, measured, finite
 
     def _dropout_seed(self, replica: Any) -> tf.Tensor:
         """Returns a seed that differs at every step, by the steps of each recipe's first part."""
@@ -170,9 +196,8 @@ class Learner:
         first = dict.fromkeys(next(iter(recipe.optimisers)) for recipe in self.recipes.values())
         return sum(self.optimisers[part].iterations for part in first)
 
-    def _apply(
-        self, recipe: Recipe, gradients: list[tf.Tensor], measured: dict[str, tf.Tensor]
-    ) -> None:
+    def _apply(self, by: str, gradients: list[tf.Tensor], measured: dict[str, tf.Tensor]) -> None:
+        recipe = self.recipes[by]
         learned = {part: self.trainable[part] for part in recipe.optimisers}
         steps = tf.cast(self._steps_done() + 1, tf.float32)
         for (part, weights), gradient in zip(learned.items(), gradients, strict=True):

@@ -10,7 +10,7 @@ from nas_tf.config.schema import Optimiser
 from nas_tf.genotype import Genotype
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
-from nas_tf.networks.functional import Precision
+from nas_tf.networks.functional import FLOAT32, Precision
 from nas_tf.networks.state import State, from_arrays, initial_arrays
 from nas_tf.tasks import Segmentation, Task
 from nas_tf.training.learner import Learner, Recipe
@@ -40,6 +40,7 @@ def learner(
     task: Task | None = None,
     recipes: Mapping[str, Recipe] | None = None,
     state: State | None = None,
+    precision: Precision = FLOAT32,
     **changes,
 ) -> Learner:
     blueprint = blueprint or drawn()
@@ -50,7 +51,7 @@ def learner(
         recipes or {"train": recipe(**changes)},
         state or from_arrays(parts, initial_arrays(blueprint, seed=1)),
         parts,
-        precision=Precision(),
+        precision=precision,
     )
 
 

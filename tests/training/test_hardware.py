@@ -32,10 +32,11 @@ def test_auto_is_the_fastest_of_the_processor(
 @pytest.mark.parametrize(
     ("capabilities", "expected"),
     [
-        ([(7, 5)], tf.float32),
+        ([(6, 1)], tf.float32),
+        ([(7, 5)], tf.float16),
         ([(8, 0)], tf.bfloat16),
         ([(9, 0), (8, 6)], tf.bfloat16),
-        ([(9, 0), (7, 0)], tf.float32),
+        ([(9, 0), (7, 0)], tf.float16),
         ([None], tf.float32),
     ],
 )
@@ -54,12 +55,15 @@ def test_auto_on_gpus_depends_on_the_oldest(
     )
     assert hardware.precision("auto").compute == expected
     assert hardware.precision("bfloat16").compute == tf.bfloat16
+    assert hardware.precision("float16").compute == tf.float16
 
 
 def test_an_unknown_precision_is_refused() -> None:
     with pytest.raises(ConfigError) as error:
-        hardware.precision("float16")
-    assert str(error.value) == "precision is 'float16', expected auto, float32 or bfloat16"
+        hardware.precision("float64")
+    assert (
+        str(error.value) == "precision is 'float64', expected auto, float32, bfloat16 or float16"
+    )
 
 
 @pytest.mark.slow

@@ -327,7 +327,11 @@ tf.config.set_logical_device_configuration(
 import numpy as np
 from tests.training import small
 
-frozen = dict(normalising=frozenset(), loss_at="logits")
+from nas_tf.networks.functional import Precision
+import sys
+
+precision = Precision(getattr(tf, sys.argv[1]))
+frozen = dict(normalising=frozenset(), loss_at="logits", precision=precision)
 alone = small.learner(**frozen)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 with strategy.scope():
@@ -346,8 +350,8 @@ print("same")
 
 
 @pytest.mark.slow
-def test_two_devices_share_a_batch() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _TWO_DEVICES], capture_output=True, text=True, timeout=300
-    )
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_two_devices_share_a_batch(precision: str) -> None:
+    command = [sys.executable, "-c", _TWO_DEVICES, precision]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.stdout == "same\n", done.stderr[-2000:]
