@@ -17,8 +17,8 @@ class LossScale:
     ::
 
         scale = LossScale()
-        gradients = [scale.unscaled(each) for each in tf.gradients(scale.scaled(loss), weights)]
-        scale.update(scale.finite(gradients))
+        gradient = scale.unscaled(tf.constant(65504.0))
+        scale.update(scale.finite([gradient]))
     """
 
     def __init__(self) -> None:
