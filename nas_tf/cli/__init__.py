@@ -22,6 +22,7 @@ _SECTIONS = {
         "compare": "Compare the rewards of several searches, with significance and curves.",
         "rerank": "Train the best trials and a sample of the others longer; check the ranking.",
         "study": "Measure how well cheaper trainings of candidates rank them, and their time.",
+        "track": "Copy the figures of a search or a training to MLflow or Weights & Biases.",
         "export-study": "Write a search to an Optuna study, for Optuna's plots and dashboard.",
     },
     "Train": {
