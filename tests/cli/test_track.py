@@ -13,8 +13,9 @@ import sys, types
 from types import SimpleNamespace
 wandb = types.ModuleType("wandb")
 sent = []
+log = lambda values, step: sent.append(step)
 wandb.init = lambda **given: SimpleNamespace(
-    id="x", log=lambda values, step: sent.append(step), log_artifact=sent.count, finish=lambda: None
+    id="x", log=log, log_artifact=sent.count, finish=lambda: None
 )
 wandb.Artifact = lambda name, type: SimpleNamespace(add_file=lambda path: None)
 sys.modules["wandb"] = wandb

@@ -25,6 +25,7 @@ ORACLES = {
     "project": ("EvolutionOracle", "NearBestOracle", "RandomOracle", "PPOOracle"),
     "run": ("evolution", "near-best", "random"),
 }
+CONFIGS = ("shapes_auxcell", "shapes_fcos", "shapes_denoise")
 TRIALS = 24
 PATIENCE = 90.0
 _BEGINS = re.compile(
@@ -40,23 +41,26 @@ class Plan:
     seed: int
     kind: str
     oracle: str
+    config: str
     workers: int
     harms: tuple[str, ...]
 
 
 def plan(seed: int) -> Plan:
-    """Plans a round: every other is a full ``nas-tf search``, every fifth a cluster, few PPO."""
+    """Plans a round: every other is a full ``nas-tf search``, every fifth a cluster, few PPO.
+
+    Full searches take turns on segmentation, detection and restoration.
+    """
     rng = random.Random(f"plan {seed}")
     kind = ("project", "run")[seed % 2]
     oracle = "PPOOracle" if seed % 16 == 4 else rng.choice(ORACLES[kind][:3])
-    return Plan(
-        seed, kind, oracle, 3 if seed % 10 in (3, 6) else 0, tuple(rng.choices(HARMS, k=3))
-    )
+    workers, harms = 3 if seed % 10 in (3, 6) else 0, tuple(rng.choices(HARMS, k=3))
+    return Plan(seed, kind, oracle, CONFIGS[seed // 9 % len(CONFIGS)], workers, harms)
 
 
-def undisturbed(kind: str, oracle: str, folder: Path) -> list[tuple]:
+def undisturbed(kind: str, oracle: str, config: str, folder: Path) -> list[tuple]:
     """Returns the trials of an undisturbed search in one process."""
-    item = Round(Plan(0, kind, oracle, 0, ()), folder)
+    item = Round(Plan(0, kind, oracle, config, 0, ()), folder)
     item.live()
     return processes.trials(folder)
 
@@ -165,8 +169,9 @@ class Round:
             env = {"CHAOS_SECONDS": "0.1" if self.plan.workers else "0.01", "NAS_TF_PIPED": "1"}
             if self.plan.workers:
                 env |= processes.identity(name, self._port)
+            config = (self.plan.config,) if self.plan.kind == "run" else ()
             self._members[name] = Warm(
-                *(self.plan.kind, self.folder, TRIALS, self.plan.oracle),
+                *(self.plan.kind, self.folder, TRIALS, self.plan.oracle, *config),
                 env=env,
                 log=self.folder / f"{name}-{self._lives}.log",
             )

@@ -58,11 +58,11 @@ def script(*arguments: object) -> None:
     cheap_search.main()
 
 
-def run(folder: Path, trials: int, oracle: str) -> None:
+def run(folder: Path, trials: int, oracle: str, config: str) -> None:
     """Runs the command with candidates whose score follows from their genotype."""
     QuickModel.seconds = float(os.environ[SECONDS])
     search.SearchHyperModel = QuickModel
     settings = ("search.tensorboard=false", f"search.oracle={oracle}", f"search.trials={trials}")
     out = folder / "search"
-    sys.argv = ["nas-tf", "search", "shapes_auxcell", *settings, "--out", str(out), "--resume"]
+    sys.argv = ["nas-tf", "search", config, *settings, "--out", str(out), "--resume"]
     main()

@@ -16,22 +16,22 @@ SEEDS = [int(os.environ["CHAOS_SEED"])] if "CHAOS_SEED" in os.environ else range
 @pytest.fixture(scope="module")
 def undisturbed(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[str, str], list[tuple]]:
-    """Returns the trials of each oracle in an undisturbed search."""
+) -> Callable[[str, str, str], list[tuple]]:
+    """Returns the trials of an oracle on a configuration in an undisturbed search."""
     folder = tmp_path_factory.mktemp("undisturbed")
     return cache(lambda *names: chaos.undisturbed(*names, folder / "-".join(names)))
 
 
 @pytest.mark.slow
-@pytest.mark.sampled(9)  # both kinds, all oracles, a cluster, and all harms
+@pytest.mark.sampled(9)  # both kinds, all oracles and configurations, a cluster, and all harms
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_is_lost_and_nothing_counts_twice(
-    undisturbed: Callable[[str, str], list[tuple]], tmp_path: Path, seed: int
+    undisturbed: Callable[[str, str, str], list[tuple]], tmp_path: Path, seed: int
 ) -> None:
     plan = chaos.plan(seed)
     item = chaos.Round(plan, tmp_path / "round")
     try:
         item.live()
-        item.check(undisturbed(plan.kind, plan.oracle))
+        item.check(undisturbed(plan.kind, plan.oracle, plan.config))
     finally:
         item.close()
