@@ -23,6 +23,7 @@ def cache() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_a_run_is_written_refused_and_resumed(tmp_path: Path) -> None:
     file = tmp_path / "denoise.yaml"
     file.write_text(dump(config(gradient={"epochs": 2})))
@@ -73,7 +74,9 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("oracle", "channels"), [("gradient", 3), ("random", 1)])
+@pytest.mark.parametrize(
+    ("oracle", "channels"), [pytest.param("gradient", 3, marks=pytest.mark.slow), ("random", 1)]
+)
 def test_own_photographs_are_searched_after_one_command(
     oracle: str, channels: int, photographs: Path, tmp_path: Path
 ) -> None:

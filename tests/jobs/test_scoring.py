@@ -31,6 +31,7 @@ def test_damaged_settings_and_other_classes_are_refused() -> None:
         scoring._task("shapes", "segmentation", ["a", "b"], scoring._settings({}))
 
 
+@pytest.mark.slow
 def test_a_score_on_pictures_that_were_trained_on_says_so(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,7 @@ def test_arrays_of_another_cell_are_refused(run: Run, kernel: np.ndarray) -> Non
         branches.read(run, run.trials[0])
 
 
+@pytest.mark.slow
 def test_the_report_draws_the_best_that_is_saved(run: Run) -> None:
     assert branches.TITLE not in page.write(run).read_text(encoding="utf-8")
     second = run.best(2)[1].trial

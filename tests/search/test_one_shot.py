@@ -124,6 +124,7 @@ def test_absent_operations_do_not_change_the_outputs(preset: str) -> None:
     np.testing.assert_allclose(found[1], found[0], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_search_by_any_oracle_scores_with_the_super_net(supernet: Path, tmp_path: Path) -> None:
     search(by_supernet(supernet, trials=3), tmp_path / "run")
     run = Run(tmp_path / "run")
@@ -156,6 +157,7 @@ def test_a_run_that_does_not_fit_is_refused(supernet: Path, tmp_path: Path) -> N
         trained_supernet(by_supernet(tmp_path / "nothing"))
 
 
+@pytest.mark.slow
 def test_a_study_takes_scores_by_a_supernet_in_the_setting_that_has_it(
     supernet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

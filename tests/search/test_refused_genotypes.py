@@ -104,7 +104,13 @@ class LimitedModel(QuickModel):
         return Limited(self.config(train_data), 0.0)
 
 
-@pytest.mark.parametrize("oracle", KERASTUNERS_OWN)
+@pytest.mark.parametrize(
+    "oracle",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name == "bayesian"))
+        for name in KERASTUNERS_OWN
+    ],
+)
 def test_an_oracle_of_kerastuner_learns_of_those_over_a_limit(
     oracle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -155,6 +155,7 @@ def test_refused_candidates_never_stop_a_search(name: str, tmp_path: Path) -> No
     assert {trial.status for trial in run.trials} == {"failed"}
 
 
+@pytest.mark.slow
 def test_a_tuner_of_kerastuner_is_stopped_by_crashes_and_not_by_refusals(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ def on(encoder: str, **changes: Any) -> Any:
     return msgspec.structs.replace(experiment(network=network, **changes), space=SPACE)
 
 
+@pytest.mark.slow
 def test_a_cell_is_trained_at_the_configured_output_stride() -> None:
     """At 8, the features that are cached have twice the side; the network has the same costs."""
     stages = {"epochs": 1, "batch": 256}
@@ -117,12 +118,9 @@ def test_a_hypermodel_takes_it() -> None:
         model.check("shapes")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("encoder", "channels"),
-    [
-        ("mobilenet_v2", 48),
-        *(pytest.param(name, 256, marks=pytest.mark.slow) for name in ("xception", "resnet50")),
-    ],
+    ("encoder", "channels"), [("mobilenet_v2", 48), ("xception", 256), ("resnet50", 256)]
 )
 def test_the_decoder_of_deeplabv3plus_trains_on_cached_features(
     encoder: str, channels: int
