@@ -29,11 +29,11 @@ from PIL import Image  # noqa: E402
 from nas_tf import files  # noqa: E402
 from nas_tf.jobs import trained  # noqa: E402
 from nas_tf.spaces.published import PUBLISHED  # noqa: E402
-from nas_tf.training import from_config  # noqa: E402
+from nas_tf.training import from_config, hardware  # noqa: E402
 from nas_tf.training.full_run import RESULT  # noqa: E402
 from serving import graph, lite_metadata, lite_runner, measure, parity, tflite  # noqa: E402
 
-KINDS: tuple[tflite.Kind, ...] = ("fp32", "int8")
+KINDS: tuple[tflite.Kind, ...] = ("int8",)
 SAMPLES, SHOWN = 100, 4
 
 
@@ -51,6 +51,7 @@ class Trained:
 def network_of(folder: Path, out: Path) -> Trained:
     """Converts and scores the network of a folder."""
     found, models = trained.find(str(folder)), {}
+    hardware.fuse_if_possible(found.shipment.blueprint)
     record = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     for kind in KINDS:
         path = out / f"{folder.name}-{kind}.tflite"

@@ -22,7 +22,6 @@ def test_trained_networks_are_reported_together(
 ) -> None:
     monkeypatch.setenv("NAS_TF_CACHE", str(few_scenes()))
     monkeypatch.setattr(final_networks, "SAMPLES", 8)
-    monkeypatch.setattr(final_networks, "KINDS", ("int8",))  # the page shows no other
     monkeypatch.setattr(measure, "_SECONDS_PER_TURN", 0.0)
     (tmp_path / "small.yaml").write_text(SMALL)
     names = ("first", "second")
