@@ -4,12 +4,13 @@ python benchmarks/study_results.py --title "Super-net and training" --machine "2
     --out docs/results/bsd500_study studies/bsd500_denoise
 
 Writes OUT.md and, in the folder OUT, the figures and CSV files of settings and scores. --name
-WORDS=TEXT replaces words of the command, such as the path of a super-net, on the page. --among
+WORDS=TEXT replaces words of the command and of settings, such as the path of a super-net. --among
 WORDS=TEXT compares the genotypes with some words, and those without, among themselves.
 """
 
 import argparse
 import csv
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -40,17 +41,27 @@ def main() -> None:
     among, names = (
         dict(item.rsplit("=", 1) for item in given) for given in (arguments.among, arguments.name)
     )
-    study, out = Study(arguments.study), arguments.out
+    with tempfile.TemporaryDirectory() as folder:
+        _write(_renamed(arguments.study, names, Path(folder)), arguments, among, parser)
+
+
+def _write(
+    study: Study,
+    arguments: argparse.Namespace,
+    among: Mapping[str, str],
+    parser: argparse.ArgumentParser,
+) -> None:
     for words in among:
         if len({words in genotype for genotype in study.info.genotypes}) == 1:
             parser.error(
                 f"--among: all genotypes have {words!r}, or none, expected a part of them"
             )
+    out: Path = arguments.out
     text = "\n".join(_page(study, out.name, arguments.title, arguments.machine, among))
-    write(study, out, text, names)
+    write(study, out, text)
 
 
-def write(study: Study, out: Path, text: str, names: Mapping[str, str]) -> None:
+def write(study: Study, out: Path, text: str) -> None:
     """Writes the page, the figures and the tables."""
     out.mkdir(parents=True, exist_ok=True)
     report.write_table(study, out / "settings.csv")
@@ -62,9 +73,7 @@ def write(study: Study, out: Path, text: str, names: Mapping[str, str]) -> None:
         table = csv.DictWriter(file, ("genotype", *study.info.settings), lineterminator="\n")
         table.writeheader()
         table.writerows(scores)
-    for path in (out / "settings.csv", out / "scores.csv"):
-        path.write_text(_named(path.read_text(encoding="utf-8"), names), encoding="utf-8")
-    out.with_suffix(".md").write_text(_named(text, names) + "\n", encoding="utf-8")
+    out.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
 
 
 def _page(
@@ -126,10 +135,14 @@ def _scores(study: Study) -> Iterator[dict[str, object]]:
         yield row
 
 
-def _named(text: str, names: Mapping[str, str]) -> str:
-    for words, instead in names.items():
-        text = text.replace(words, instead)
-    return text
+def _renamed(folder: Path, names: Mapping[str, str], copy: Path) -> Study:
+    """Returns a copy of a study in which words have other names."""
+    for path in folder.glob("*.json*"):
+        text = path.read_text(encoding="utf-8")
+        for words, instead in names.items():
+            text = text.replace(words, instead)
+        (copy / path.name).write_text(text, encoding="utf-8")
+    return Study(copy)
 
 
 if __name__ == "__main__":
