@@ -113,8 +113,8 @@ def initial(slot: Slot, rng: np.random.Generator) -> np.ndarray:
         return float(number) * values
     if kind == "constant":
         return np.full(slot.shape, float(number))
-    if kind == "glorot_uniform":
-        window = prod(slot.shape[:-2])
-        limit = sqrt(6 / (window * (slot.shape[-2] + slot.shape[-1])))
+    if kind in ("uniform", "glorot_uniform"):
+        fans = prod(slot.shape[:-2]) * sum(slot.shape[-2:])
+        limit = float(number) if kind == "uniform" else sqrt(6 / fans)
         return rng.uniform(-limit, limit, slot.shape)
     raise ValueError(f"initialiser {slot.init!r} is unknown")

@@ -123,6 +123,8 @@ def _initializer(name: str) -> keras.initializers.Initializer:
     kind, _, spread = name.partition(":")
     if kind == "truncated_normal":
         return keras.initializers.TruncatedNormal(stddev=float(spread))
+    if kind == "uniform":
+        return keras.initializers.RandomUniform(-float(spread), float(spread))
     return keras.initializers.get(kind)
 
 

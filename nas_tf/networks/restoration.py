@@ -46,7 +46,8 @@ class Units:
 
     def conv(self, x: Layer, name: str, channels: int, *, kernel: int = 1, rate: int = 1) -> Layer:
         """Adds a convolution without bias, and batch normalisation."""
-        x = self.draft.conv(x, f"{name}.conv", channels, kernel=kernel, rate=rate)
+        init = _uniform(kernel * kernel * x.channels)
+        x = self.draft.conv(x, f"{name}.conv", channels, kernel=kernel, rate=rate, init=init)
         return self.draft.batch_norm(x, f"{name}.bn", affine=self.affine)
 
     def conv_act(self, x: Layer, name: str, channels: int, *, kernel: int = 1) -> Layer:
@@ -58,9 +59,10 @@ class Units:
 
         Their normalisation always learns scale and offset.
         """
-        x = self.draft.depthwise(x, f"{name}.depthwise", kernel=3, rate=(rate, rate))
-        x = self.act(self.draft.batch_norm(x, f"{name}.depthwise.bn"))
-        x = self.draft.conv(x, f"{name}.pointwise", channels)
+        draft, init = self.draft, _uniform(3 * 3)
+        x = draft.depthwise(x, f"{name}.depthwise", kernel=3, rate=(rate, rate), init=init)
+        x = self.act(draft.batch_norm(x, f"{name}.depthwise.bn"))
+        x = draft.conv(x, f"{name}.pointwise", channels, init=_uniform(x.channels))
         return self.act(self.draft.batch_norm(x, f"{name}.bn"))
 
     def operation(self, op: str, x: Layer, name: str) -> Layer:
@@ -70,7 +72,8 @@ class Units:
         family, kernel, name = op[:3], int(op[-1]), f"{name}.{op}"
         if family == "sep":
             for unit in ("unit1", "unit2"):
-                x = self.draft.depthwise(self.act(x), f"{name}.{unit}.depthwise", kernel=kernel)
+                x, init = self.act(x), _uniform(kernel * kernel)
+                x = self.draft.depthwise(x, f"{name}.{unit}.depthwise", kernel=kernel, init=init)
                 x = self.conv(x, f"{name}.{unit}", x.channels)
             return x
         if family == "def":
@@ -81,6 +84,15 @@ class Units:
             return self.draft.batch_norm(x, f"{name}.bn", affine=self.affine)
         rate = 2 if family == "dil" else 1
         return self.conv(self.act(x), name, x.channels, kernel=kernel, rate=rate)
+
+
+def _uniform(fan_in: int) -> str:
+    """Returns the initialisation of the released code, which is PyTorch's.
+
+    The last convolution is not normalised: with Glorot's, twice as large, the first pictures are
+    twice as far from the clean ones, and so are those after some hundred steps.
+    """
+    return f"uniform:{fan_in**-0.5:.6g}"
 
 
 def image_of(draft: Draft, head: Head) -> Layer:
@@ -100,7 +112,8 @@ def image_of(draft: Draft, head: Head) -> Layer:
 def add_picture(units: Units, x: Layer, image: Layer, variant: Variant, *, sigmoid: bool) -> None:
     """Adds the last convolution and the output: the restored picture in the range 0 to 1."""
     draft = units.draft
-    x = draft.conv(x, "output.conv", image.channels, kernel=3, bias=True)
+    init = _uniform(3 * 3 * x.channels)
+    x = draft.conv(x, "output.conv", image.channels, kernel=3, bias=True, init=init)
     if variant.residual:
         x = draft.subtract(image, x, "output.difference")
     draft.output(draft.sigmoid(x, "output.sigmoid") if sigmoid else x, "logits")

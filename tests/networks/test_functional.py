@@ -12,6 +12,7 @@ from nas_tf.networks.arrays import Layout, Slot, initial, layouts
 from nas_tf.networks.draft import Draft
 from nas_tf.networks.encoders import MobileNetV2
 from nas_tf.networks.functional import Functional, Precision
+from nas_tf.networks.keras_model import _initializer
 from nas_tf.networks.state import (
     arrays_of_model,
     fill_model,
@@ -19,6 +20,7 @@ from nas_tf.networks.state import (
     initial_arrays,
     to_arrays,
 )
+from nas_tf.tasks import Restoration
 
 SIZE, CLASSES = (65, 97), 3
 ALL = frozenset({"encoder", "decoder"})
@@ -194,19 +196,33 @@ def test_dropout_follows_its_seed(images: tf.Tensor) -> None:
         ((3, 3, 16, 32), "glorot_uniform"),
         ((5, 5, 64, 1), "glorot_uniform"),
         ((3, 3, 400, 1), "truncated_normal:0.33"),
+        ((3, 3, 400, 1), "uniform:0.25"),
     ],
 )
 def test_starting_values_are_spread_as_keras_spreads_them(shape: tuple, init: str) -> None:
     values = initial(Slot("x", "kernel", shape, init), np.random.default_rng(1))
-    kind, _, spread = init.partition(":")
-    expected = (
-        tf.keras.initializers.TruncatedNormal(stddev=float(spread), seed=1)
-        if spread
-        else tf.keras.initializers.get(kind)
-    )(shape).numpy()
+    expected = _initializer(init)(shape).numpy()
     assert values.shape == shape
     np.testing.assert_allclose(values.std(), expected.std(), rtol=0.08)
     np.testing.assert_allclose(np.abs(values).max(), np.abs(expected).max(), rtol=0.02)
+
+
+@pytest.mark.parametrize("name", ["hinas-sep3x3", "hinas-conv3x3"])
+def test_networks_of_restoration_start_as_the_released_code_does(name: str) -> None:
+    """PyTorch draws from between plus and minus one by the root of what an output reads."""
+    settings, head = networks.settings.published("restoration", width=8), Restoration().head
+    blueprint = networks.blueprint_of(
+        spaces.resolve(name), head, input_size=(32, 32), settings=settings
+    )
+    arrays = initial_arrays(blueprint, seed=1)
+    layers = [layer for layer in blueprint.layers if layer.kind in ("conv", "depthwise")]
+    assert {layer.kind for layer in layers} == {"conv", "depthwise"}
+    for layer in layers:
+        values = arrays[layer.name, "kernel"]
+        read = blueprint.by_name[layer.inputs[0]].channels if layer.kind == "conv" else 1
+        limit = (np.prod(layer.options["kernel"]) * read) ** -0.5
+        assert np.abs(values).max() <= limit
+        np.testing.assert_allclose(values.std(), limit / 3**0.5, rtol=0.2)
 
 
 def test_a_layout_takes_apart_what_it_put_together() -> None:
