@@ -110,6 +110,8 @@ class FullRun:
         single = Evaluation(batch=config.evaluation.batch)
         network = self.blueprint_at, self.task, self.training.parts, self.size
         self._scorer, self._final = Scorer(*network, single), Scorer(*network, config.evaluation)
+        self._is_single = config.evaluation == single
+        self._last: Metrics | None = None
         self.history = History(self.folder / HISTORY)
         self.resumed = self.training.resume()
         if self._machine.count > 1:
@@ -181,7 +183,9 @@ class FullRun:
         last = end.steps_done == self.training.steps
         if (end.epoch + 1) % self.config.full_training.validate_every and not last:
             return None
-        return self._scorer.score(self.training.state, self._pictures).result()
+        metrics = self._scorer.score(self.training.state, self._pictures)
+        self._last = metrics if last and self._is_single else None
+        return metrics.result()
 
     def _record(self, end: EpochEnd, figures: Mapping[str, float] | None) -> None:
         before = self.history.best("reward")
@@ -221,7 +225,9 @@ class FullRun:
             self._model.save(partial)
 
     def _finish(self) -> Finished:
-        metrics = self._final.score(self.training.state, self._pictures)
+        metrics = self._last
+        if metrics is None:
+            metrics = self._final.score(self.training.state, self._pictures)
         result = metrics.result()
         self._save_model(LAST)
         picture = predictions_picture(self.task, self._final, self.training.state, self._shown)
