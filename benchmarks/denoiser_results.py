@@ -90,8 +90,8 @@ def _group(title: str, comparison: TrainingComparison, path: Path, page: Path) -
     yield from (f"- {line}" for line in comparison.lines)
     for group in comparison.groups:
         seeds = ", ".join(str(item.settings["seed"]) for item in group.trainings)
-        one = group.trainings[0]
-        yield f"- {group.name}: `{_name(one.genotype)}`, seed {seeds}, {_recipe(one)}"
+        shown = group.trainings[0]
+        yield f"- {group.name}: `{_name(shown.genotype)}`, seed {seeds}, {_recipe(shown)}"
     yield ""
     yield (
         f"Every training is in [{path.name}]({path.relative_to(page)}); differences are in "

@@ -61,8 +61,9 @@ def refused(source: str | Path, *overrides: str) -> str:
             "evaluation.flip is yes in small.yaml line 3, expected true or false",
         ),
         (
-            SMALL + "precision: float16\n",
-            "precision is float16 in small.yaml line 3, expected one of auto, bfloat16, float32",
+            SMALL + "precision: float64\n",
+            "precision is float64 in small.yaml line 3, expected one of auto, bfloat16, float16, "
+            "float32",
         ),
         (
             "space: aux\ndata: {name: camvid}\n",
