@@ -14,12 +14,14 @@ from statistics import median
 
 import pytest
 
+from nas_tf.config import load
 from tests.docs.pages import (
     LAST,
     RESULTS,
     ROOT,
     Below,
     cell,
+    column,
     mean,
     numbers,
     p_of,
@@ -78,9 +80,9 @@ def ap_of_seeds() -> list[float]:
     return [min(found), max(found)]
 
 
-def parts(setting: str) -> list[float]:
-    """How a setting ranks the parts of ASPP, with the interval."""
-    place = ("camvid_dpc_parts.md", setting)
+def parts(setting: str, page: str = "camvid_dpc_parts.md") -> list[float]:
+    """How a setting of a study ranks genotypes, by default the parts of ASPP."""
+    place = (page, setting)
     return [cell(*place, "ρ"), 95, cell(*place, "95 %"), cell(*place, "95 %", 1)]
 
 
@@ -295,6 +297,17 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         *text("camvid_dpc_parts.md", r"The (\d+) genotypes without .* to ([\d.]+) after"),
         *text("camvid_dpc_parts.md", rf"genotypes with .*; as configured {AMONG}"),
         *text("camvid_dpc_parts.md", rf"genotypes with .*; stage_one.epochs=1 {AMONG}"),
+    ],
+    "Cheap scores of restoration networks do not rank": lambda: [
+        *(
+            value
+            for setting in ("as configured", "search.supernet=runs/denoise")
+            for value in parts(setting, "bsd500_study.md")
+        ),
+        min(column("bsd500_study/scores.csv", "longer training")),
+        max(column("bsd500_study/scores.csv", "longer training")),
+        *text("bsd500_search.md", r"gradient\.epochs=(\d+)"),
+        load("bsd500_denoise").gradient.epochs,
     ],
     "The network that evolution found on CamVid scores higher": lambda: [
         *(final("found", key) for key in ("mean_iou", "parameters", "multiply-adds")),
