@@ -26,7 +26,9 @@ _SENT = (
     *(filenames.SAMPLES, "predictions.png", "curve.svg"),
 )
 _CHARACTERS = 500
-"""The length at which MLflow refuses the value of a parameter in most of its stores."""
+"""The longest value of a parameter that all stores of MLflow take."""
+_BATCH = 100
+"""The most parameters that MLflow takes at once."""
 
 
 class Service(Protocol):
@@ -143,9 +145,10 @@ class _MLflow:
         if identity is None:
             experiment = mlflow.set_experiment(project).experiment_id
             self.identity = self._client.create_run(experiment, run_name=name).info.run_id
-            for key, value in settings.items():
-                text = str(value)[:_CHARACTERS]
-                self._client.log_param(self.identity, key, text)
+            param = mlflow.entities.Param
+            params = [param(key, str(value)[:_CHARACTERS]) for key, value in settings.items()]
+            for first in range(0, len(params), _BATCH):
+                self._client.log_batch(self.identity, params=params[first : first + _BATCH])
         else:
             self.identity = identity
 

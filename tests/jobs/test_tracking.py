@@ -3,6 +3,7 @@
 import json
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -38,12 +39,12 @@ def mlflow(monkeypatch: pytest.MonkeyPatch) -> Store:
             store.opened.append((experiment, run_name))
             return SimpleNamespace(info=SimpleNamespace(run_id=f"id{len(store.opened)}"))
 
-        def log_param(self, run: str, key: str, value: str) -> None:
-            store.params[key] = value
-
-        def log_batch(self, run: str, metrics: list) -> None:
+        def log_batch(self, run: str, metrics: Sequence = (), params: Sequence = ()) -> None:
             assert run == "id1"
-            store.rows.append((metrics[0][3], {key: value for key, value, _, _ in metrics}))
+            assert len(params) <= 100
+            store.params |= dict(params)
+            if metrics:
+                store.rows.append((metrics[0][3], {key: value for key, value, _, _ in metrics}))
 
         def log_artifact(self, run: str, path: str) -> None:
             store.files.append(Path(path).name)
@@ -53,7 +54,7 @@ def mlflow(monkeypatch: pytest.MonkeyPatch) -> Store:
 
     module.MlflowClient = Client
     module.set_experiment = lambda name: SimpleNamespace(experiment_id=f"experiment {name}")
-    module.entities = SimpleNamespace(Metric=lambda *values: values)
+    module.entities = SimpleNamespace(Metric=lambda *values: values, Param=lambda *values: values)
     monkeypatch.setitem(sys.modules, "mlflow", module)
     return store
 
@@ -186,11 +187,11 @@ def test_a_fault_of_the_service_loses_nothing(training: Path, mlflow: Store) -> 
     client, calls = sys.modules["mlflow"].MlflowClient, []
     send = client.log_batch
 
-    def fails(self: Any, run: str, metrics: list) -> None:
-        calls.append(run)
-        if len(calls) == 2:
+    def fails(self: Any, run: str, **given: Any) -> None:
+        calls.append(given)
+        if sum("metrics" in item for item in calls) == 2 and "metrics" in given:
             raise ConnectionError("down")
-        send(self, run, metrics)
+        send(self, run, **given)
 
     client.log_batch = fails
     with pytest.raises(ConnectionError):
