@@ -60,7 +60,8 @@ def weights(folder: Path) -> list[np.ndarray]:
 
 
 def saved(folder: Path) -> bool:
-    return any((folder / "run/checkpoints").rglob("*.index"))
+    """True once a checkpoint is complete: this file names it."""
+    return (folder / "run/checkpoints/stage1/checkpoint").exists()
 
 
 def test_a_killed_training_on_two_machines_ends_as_if_undisturbed(
