@@ -76,7 +76,7 @@ def track(
         raise DataError(f"{folder} is no folder of a search or a training")
     settings = (Run(folder) if kind == "search" else Training(folder)).settings
     path, count = folder / STATE, 0
-    state = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    state = _state(path)
     before = state.get(to, {"sent": 0})
     name = folder.resolve().name
     service = SERVICES[to](project, name, before.get("identity"), settings)
@@ -99,6 +99,16 @@ def track(
     finally:
         service.close(finished=finished)
     return count
+
+
+def _state(path: Path) -> dict[str, Any]:
+    """Returns what was sent before, by service."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError as error:
+        raise DataError(
+            f"{path} is damaged: {error}; delete it, and all steps are sent again to a new run"
+        ) from error
 
 
 def _rows(folder: Path, kind: str) -> tuple[list[tuple[int, Values]], bool]:
@@ -196,6 +206,4 @@ def _package(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise EnvironmentFault(
-            f"{name} is not installed: pip install nas-tf[{name}] installs it"
-        ) from error
+        raise EnvironmentFault(f"{name} is not installed: pip install 'nas-tf[{name}]'") from error

@@ -54,7 +54,7 @@ def batch_norm(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Returns normalised maps, and the means and variances that normalise them.
 
-    In bfloat16, maps whose last block of 16 channels is not full take five times as long. Such
+    In bfloat16, maps whose last block of 16 channels is not full take several times as long. Such
     blocks are therefore filled with channels of zeros. tf.concat and tf.split have a fast
     gradient, tf.pad and slices have not.
 
@@ -66,19 +66,19 @@ def batch_norm(
         training: True to normalise by the mean and the variance of the batch.
     """
     channels, missing = x.shape[-1], _missing(x)
-    first = {"gamma": 1.0, "beta": 0.0, "mean": 0.0, "variance": 1.0}
-    read = {
-        role: tf.pad(arrays[role], ((0, missing),), constant_values=value)
-        if role in arrays
-        else tf.fill((channels + missing,), value)
-        for role, value in first.items()
-    }
+
+    def read(role: str, first: float) -> tf.Tensor:
+        if role not in arrays:
+            return tf.fill((channels + missing,), first)
+        padding = ((0, missing),)
+        return tf.pad(arrays[role], padding, constant_values=first) if missing else arrays[role]
+
     normalised = tf.raw_ops.FusedBatchNormV3(
         x=_filled(x, missing) if missing else x,
-        scale=read["gamma"],
-        offset=read["beta"],
-        mean=tf.zeros(0) if training else read["mean"],
-        variance=tf.zeros(0) if training else read["variance"],
+        scale=read("gamma", 1.0),
+        offset=read("beta", 0.0),
+        mean=tf.zeros(0) if training else read("mean", 0.0),
+        variance=tf.zeros(0) if training else read("variance", 1.0),
         epsilon=epsilon,
         is_training=training,
     )

@@ -48,6 +48,4 @@ def test_without_the_package_it_says_how_to_get_it(search: Path) -> None:
     arguments = ["track", str(search), "--to", "mlflow"]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
     assert done.returncode == 4
-    assert done.stderr == (
-        "nas-tf: mlflow is not installed: pip install nas-tf[mlflow] installs it\n"
-    )
+    assert done.stderr == "nas-tf: mlflow is not installed: pip install 'nas-tf[mlflow]'\n"

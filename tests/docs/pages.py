@@ -61,6 +61,12 @@ def cell(page: str, row: str, column: str, nth: int = 0, heading: str = "") -> f
     return float(numbers(found)[nth][0])
 
 
+def ranked(setting: str, page: str = "camvid_dpc_parts.md") -> list[float]:
+    """How a setting of a study ranks genotypes, by default the parts of ASPP."""
+    place = (page, setting)
+    return [cell(*place, "ρ"), 95, cell(*place, "95 %"), cell(*place, "95 %", 1)]
+
+
 def text(page: str, pattern: str) -> list[float]:
     """The numbers that a pattern's groups find at its one place in a page."""
     (found,) = re.finditer(pattern, (RESULTS / page).read_text(encoding="utf-8"))

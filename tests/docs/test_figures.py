@@ -25,6 +25,7 @@ from tests.docs.pages import (
     mean,
     numbers,
     p_of,
+    ranked,
     rewards,
     rows,
     says,
@@ -44,8 +45,7 @@ def deployed(network: str, column_name: str, nth: int = 1) -> float:
     return cell("deploy.md", network, column_name, nth)
 
 
-NETWORKS = ("found", "arch0", "wacv-arch0")
-BY_HAND = ("arch0", "lw-refinenet", "deeplabv3")
+NETWORKS, BY_HAND = ("found", "arch0", "wacv-arch0"), ("arch0", "lw-refinenet", "deeplabv3")
 DETECTORS = ("found-60", "fpn-fcos-60")
 INT8 = ("arch2-int8", "arch1-int8", "arch0-int8")
 IN_ORDER = ("arch2-int8", "arch1-int8", "camvid-ppo-best-int8", "arch0-int8")
@@ -78,12 +78,6 @@ def ap_of_seeds() -> list[float]:
     """The least and the largest average precision of fpn-fcos over three seeds."""
     found = [detector(f"fpn-fcos-{seed}", "ap") for seed in (1, 2, 3)]
     return [min(found), max(found)]
-
-
-def parts(setting: str, page: str = "camvid_dpc_parts.md") -> list[float]:
-    """How a setting of a study ranks genotypes, by default the parts of ASPP."""
-    place = (page, setting)
-    return [cell(*place, "ρ"), 95, cell(*place, "95 %"), cell(*place, "95 %", 1)]
 
 
 def transferred(task: str, row: str, key: str = "from the trained network") -> float:
@@ -289,8 +283,8 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
     "The ranking after five epochs on cached features": lambda: text("longer.md", RHO),
     "Three epochs on cached features rank the parts of ASPP": lambda: [
         cell("camvid_dpc_parts.md", "as configured", "genotypes"),
-        *parts("as configured"),
-        *parts("stage_one.epochs=1"),
+        *ranked("as configured"),
+        *ranked("stage_one.epochs=1"),
         *text(
             "camvid_dpc_parts.md", r"The (\d+) genotypes with the 1x1.* score ([\d.]+) to ([\d.]+)"
         ),
@@ -299,13 +293,9 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         *text("camvid_dpc_parts.md", rf"genotypes with .*; stage_one.epochs=1 {AMONG}"),
     ],
     "Cheap scores of restoration networks do not rank": lambda: [
-        *(
-            value
-            for setting in ("as configured", "search.supernet=runs/denoise")
-            for value in parts(setting, "bsd500_study.md")
-        ),
-        min(column("bsd500_study/scores.csv", "longer training")),
-        max(column("bsd500_study/scores.csv", "longer training")),
+        *ranked("as configured", "bsd500_study.md"),
+        *ranked("search.supernet=runs/denoise", "bsd500_study.md"),
+        *(end(column("bsd500_study/scores.csv", "longer training")) for end in (min, max)),
         *text("bsd500_search.md", r"gradient\.epochs=(\d+)"),
         load("bsd500_denoise").gradient.epochs,
     ],

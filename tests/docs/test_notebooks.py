@@ -1,6 +1,7 @@
 """The notebooks of the documentation were run, and their cells run."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from tests.prepared import few_scenes
 from tests.test_house import ROOT
 
 NOTEBOOKS = sorted((ROOT / "docs").rglob("*.ipynb"))
-OF_MACHINES = ("/home/", "/root/", "/tmp/", "/work/")
+OF_MACHINES = (str(Path.home()), tempfile.gettempdir(), str(ROOT))
 
 
 def cells(path: Path) -> list[dict[str, Any]]:

@@ -200,6 +200,13 @@ def test_a_fault_of_the_service_loses_nothing(training: Path, mlflow: Store) -> 
     assert [step for step, _ in mlflow.rows] == [8, 16]
 
 
+def test_a_damaged_state_is_named(training: Path, mlflow: Store) -> None:
+    (training / tracking.STATE).write_text("{")
+    with pytest.raises(DataError, match=r"tracking.json is damaged: .*; delete it, and all steps"):
+        tracking.track(training, "mlflow")
+    assert mlflow.opened == []
+
+
 def test_bad_arguments_are_refused(training: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^--to is 'neptune', expected mlflow or wandb$"):
         tracking.track(training, "neptune")
@@ -211,5 +218,5 @@ def test_a_service_that_is_not_installed_is_named(
     training: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(EnvironmentFault, match=r"^wandb is not installed: pip install nas-tf\["):
+    with pytest.raises(EnvironmentFault, match=r"^wandb is not installed: pip install 'nas-tf\["):
         tracking.track(training, "wandb")
