@@ -2,12 +2,14 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
 from nas_tf.errors import ConfigError
 from nas_tf.training import hardware, machines
+from nas_tf.training.checkpoint import Checkpoints
 from nas_tf.training.machines import Machines
 
 TWO = {"worker": ["a:1", "b:1"]}
@@ -75,3 +77,17 @@ def test_several_machines_need_a_new_process(monkeypatch: pytest.MonkeyPatch) ->
     float(tf.constant(1.0))
     with pytest.raises(ConfigError, match=r"^TF_CONFIG has several machines, and TensorFlow has"):
         hardware.strategy()
+
+
+def test_only_the_machine_that_leads_writes_checkpoints(tmp_path: Path) -> None:
+    value = tf.Variable(1.0)
+    leads = Checkpoints(tmp_path, {"value": value})
+    follows = Checkpoints(tmp_path, {"value": value}, writes=False)
+    follows.save(1)
+    assert list(tmp_path.iterdir()) == []
+    leads.save(2)
+    (tmp_path / "ckpt-3_temp").mkdir()
+    value.assign(5.0)
+    assert follows.restore()
+    assert float(value) == 1.0
+    assert (tmp_path / "ckpt-3_temp").is_dir()
