@@ -48,7 +48,7 @@ EXTRAS = {
     "demo": ["cryptography>=42", "segno>=1.6"],
     "bayesian": ["scikit-learn>=1.3"],
     "optuna": ["optuna>=4", "SQLAlchemy>=2"],
-    "mlflow": ["mlflow-skinny>=2.9"],
+    "mlflow": ["mlflow-skinny>=2.9,<3"],
     "wandb": ["wandb>=0.16"],
     "dev": [
         "pytest>=8",

@@ -9,11 +9,12 @@ import importlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from nas_tf import files
-from nas_tf.errors import ConfigError, DataError, EnvironmentFault
+from nas_tf.errors import ConfigError, DataError, EnvironmentFault, NasTfError
 from nas_tf.runs import Run, filenames, folders
 from nas_tf.runs.trainings import Training
 
@@ -79,13 +80,15 @@ def track(
     state = _state(path)
     before = state.get(to, {"sent": 0})
     name = folder.resolve().name
-    service = SERVICES[to](project, name, before.get("identity"), settings)
+    with _reported(to):
+        service = SERVICES[to](project, name, before.get("identity"), settings)
     sent, finished = before["sent"], False
     try:
         while True:
             rows, finished = _rows(folder, kind)
             for step, values in rows[sent:]:
-                service.send(step, values)
+                with _reported(to):
+                    service.send(step, values)
                 sent, count = sent + 1, count + 1
                 state[to] = {"identity": service.identity, "sent": sent}
                 files.write(path, json.dumps(state, indent=1) + "\n")
@@ -95,10 +98,26 @@ def track(
             time.sleep(SECONDS)
         for file in _SENT:
             if (folder / file).exists():
-                service.add_file(folder / file)
+                with _reported(to):
+                    service.add_file(folder / file)
     finally:
-        service.close(finished=finished)
+        with _reported(to):
+            service.close(finished=finished)
     return count
+
+
+@contextmanager
+def _reported(name: str) -> Iterator[None]:
+    """Raises ``EnvironmentFault`` for any error of a service, which may be of any class."""
+    try:
+        yield
+    except NasTfError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise EnvironmentFault(
+            f"{name} fails: {reason}; the same command sends later what is missing"
+        ) from error
 
 
 def _state(path: Path) -> dict[str, Any]:
