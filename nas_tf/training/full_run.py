@@ -12,7 +12,7 @@ from nas_tf import files, networks, spaces
 from nas_tf.config import resumed
 from nas_tf.config.load import dump
 from nas_tf.config.schema import Config, Evaluation
-from nas_tf.errors import ConfigError, EnvironmentFault, TrainingError, WeightsError
+from nas_tf.errors import ConfigError, TrainingError, WeightsError
 from nas_tf.genotype import Genotype
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
@@ -31,7 +31,7 @@ from nas_tf.training import from_config, hardware, own_data, preflight
 from nas_tf.training.full import EpochEnd, FullTraining, StageData
 from nas_tf.training.guards import Diverged
 from nas_tf.training.history import History
-from nas_tf.training.machines import check_agreement, machines
+from nas_tf.training.machines import check_agreement, machines, reporting_lost
 from nas_tf.training.prediction_sheet import predictions_picture
 from nas_tf.training.scoring import Scorer
 
@@ -91,19 +91,23 @@ class FullRun:
         ]
         blueprints = [self.blueprint_at(stage.view.crop) for stage in self._data]
         state = self._start(blueprints[0], start)
-        self._claim_folder()
-        self.training = FullTraining(
-            config.full_training,
-            self._data,
-            self.task,
-            blueprints,
-            state,
-            folder / "checkpoints",
-            precision=hardware.precision(config.precision),
-            seed=config.seed,
-            strategy=strategy,
-            leads=self._machine.leads,
-        )
+        with reporting_lost(self._machine):
+            check_agreement(strategy, self._machine, (dump(config), genotype))
+            self._claim_folder()
+            self.training = FullTraining(
+                config.full_training,
+                self._data,
+                self.task,
+                blueprints,
+                state,
+                folder / "checkpoints",
+                precision=hardware.precision(config.precision),
+                seed=config.seed,
+                strategy=strategy,
+                leads=self._machine.leads,
+            )
+            self.resumed = self.training.resume()
+            check_agreement(strategy, self._machine, self.training.steps_done)
         self.size = from_config.geometry(config).size
         self._pictures = from_config.scored_pictures(config, config.data.val_split)
         self._shown = from_config.shown_pictures(config, config.data.val_split)
@@ -113,10 +117,6 @@ class FullRun:
         self._is_single = config.evaluation == single
         self._last: Metrics | None = None
         self.history = History(self.folder / HISTORY)
-        self.resumed = self.training.resume()
-        if self._machine.count > 1:
-            state = (dump(config), genotype, self.training.steps_done)
-            check_agreement(strategy, self._machine, state)
         self.history.cut(self.training.steps_done)
         self._model: Any = None
         self._board = tf.summary.create_file_writer(str(self.folder / "tensorboard"))
@@ -129,18 +129,12 @@ class FullRun:
 
     def _train(self, progress: Progress | None, on_epoch: OnEpoch | None) -> None:
         try:
-            for end in self.training.epochs(progress):
-                figures = self._figures(end)
-                self._record(end, figures)
-                if on_epoch is not None:
-                    on_epoch(end, figures)
-        except tf.errors.OpError as error:
-            if self._machine.count == 1:
-                raise
-            raise EnvironmentFault(
-                "another machine has ended or cannot be reached: give the same command on all "
-                "machines, and the training resumes from its last checkpoint"
-            ) from error
+            with reporting_lost(self._machine):
+                for end in self.training.epochs(progress):
+                    figures = self._figures(end)
+                    self._record(end, figures)
+                    if on_epoch is not None:
+                        on_epoch(end, figures)
         except Diverged as error:
             saved = f"the best weights so far are in {self.folder / BEST}"
             raise TrainingError(

@@ -1,7 +1,9 @@
 """Training on several machines: processes of this one, which know each other by their ports."""
 
 import json
-import os
+import signal
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,13 +27,15 @@ pytestmark = pytest.mark.slow
 
 
 class Cluster:
-    """Two machines with one command, which share a folder."""
+    """Two machines with one command, or the first of them alone, which share a folder."""
 
-    def __init__(self, folder: Path, *more: tuple[str, ...]) -> None:
+    def __init__(
+        self, folder: Path, *more: tuple[str, ...], port: int = 0, started: int = 2
+    ) -> None:
         folder.mkdir(exist_ok=True)
-        addresses = [f"127.0.0.1:{free_port()}" for _ in FOLDERS]
+        addresses = [f"127.0.0.1:{port or free_port()}", f"127.0.0.1:{free_port()}"]
         self.machines = []
-        for index in range(len(addresses)):
+        for index in range(started):
             task = {"type": "worker", "index": index}
             config = json.dumps({"cluster": {"worker": addresses}, "task": task})
             env = {"TF_CONFIG": config, "NAS_TF_CACHE": str(few_scenes())}
@@ -83,13 +87,15 @@ def test_a_killed_training_on_two_machines_ends_as_if_undisturbed(
     assert not (tmp_path / "calm/run-machine2/checkpoints").exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_the_death_of_a_machine_ends_the_others_with_a_line(
-    tmp_path: Path, clusters: list[Cluster]
+    tmp_path: Path, clusters: list[Cluster], number: int
 ) -> None:
     clusters.append(Cluster(tmp_path))
     wait_for(lambda: saved(tmp_path))
     leader, other = clusters[0].machines
-    other.kill()
+    other.send_signal(number)
+    assert other.wait(60) == -number
     assert leader.wait(120) == 4
     last = leader.errors.strip().splitlines()[-1]
     assert last == (
@@ -98,12 +104,37 @@ def test_the_death_of_a_machine_ends_the_others_with_a_line(
     )
 
 
-def test_machines_with_different_commands_are_refused(
+def test_a_machine_that_waits_for_others_can_be_stopped(
     tmp_path: Path, clusters: list[Cluster]
 ) -> None:
-    clusters.append(Cluster(tmp_path, ("seed=1",), ("seed=2",)))
-    assert clusters[0].wait() == [2, 2]
+    clusters.append(Cluster(tmp_path, started=1))
+    (machine,) = clusters[0].machines
+    wait_for(lambda: machine.errors == "machine 1 of 2 waits for the others\n")
+    time.sleep(1)  # TensorFlow waits now
+    machine.send_signal(signal.SIGINT)
+    assert machine.wait(30) == -signal.SIGINT
+
+
+def test_an_address_in_use_is_one_line(tmp_path: Path, clusters: list[Cluster]) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        clusters.append(Cluster(tmp_path, port=other.getsockname()[1], started=1))
+        (machine,) = clusters[0].machines
+        assert machine.wait(60) == 4
+    assert machine.errors.splitlines()[-1] == (
+        "nas-tf: TF_CONFIG: machine 1 of 2 cannot open its own address, or cannot reach the "
+        "first machine: Could not start gRPC server"
+    )
+
+
+@pytest.mark.parametrize("others", [("seed=2",), ("network.width=12",)])
+def test_machines_with_different_commands_are_refused(
+    tmp_path: Path, clusters: list[Cluster], others: tuple[str, ...]
+) -> None:
+    clusters.append(Cluster(tmp_path, (), others))
+    assert clusters[0].wait() == [2, 2], clusters[0].machines[0].errors
     for number, machine in enumerate(clusters[0].machines, 1):
         last = machine.errors.strip().splitlines()[-1]
         assert last.startswith(f"nas-tf: machine {number} of 2 differs from the others in config")
-    assert not os.path.exists(tmp_path / "run/history.csv")
+    assert not any((tmp_path / folder).exists() for folder in FOLDERS)
