@@ -1,13 +1,13 @@
 """Folds layers' weights into those of a shipped network's fused operations, and back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nas_tf.networks.arithmetic import mix_weights
 from nas_tf.networks.blueprint import Layer
-from nas_tf.networks.fused import Node
+from nas_tf.networks.fused import Node, takers
 from nas_tf.networks.state import Arrays
 
 
@@ -44,6 +44,26 @@ def folded(node: Node, arrays: Arrays) -> Weights | None:
     bias = arrays.get((first.arrays_of, "bias"), 0.0)
     broadcast = factors[:, None] if node.op.kind == "depthwise" else factors
     return _weights(kernel * broadcast, bias * factors + terms)
+
+
+def without_factors(
+    nodes: Sequence[Node], weights: Mapping[str, Weights | None]
+) -> tuple[list[Node], dict[str, Weights | None]]:
+    """Returns operations and weights without the factors that an earlier kernel can take over."""
+    found, renamed, by_name = dict(weights), {}, {node.name: node for node in nodes}
+    for name, taker in takers(nodes).items():
+        factors, before = found[name].kernel.reshape(-1), found[taker.name]
+        if taker.only_positive and factors.min() < 0:
+            continue
+        broadcast = factors[:, None] if by_name[taker.name].op.kind == "depthwise" else factors
+        found[taker.name] = _weights(before.kernel * broadcast, before.bias * factors)
+        (renamed[name],) = by_name[name].inputs
+    kept = [
+        replace(node, inputs=tuple(renamed.get(name, name) for name in node.inputs))
+        for node in nodes
+        if node.name not in renamed
+    ]
+    return kept, found
 
 
 def unfolded(nodes: Sequence[Node], weights: Mapping[str, Weights], arrays: Arrays) -> Arrays:

@@ -7,6 +7,7 @@ that equal operations are measured once.
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -19,6 +20,7 @@ Shape: TypeAlias = tuple[int, int, int]
 _KERNELS = tuple(name for name, kind in KINDS.items() if kind.window)
 _SCALARS = {"groups": int, "border": int, "slope": float, "epsilon": float}
 _FLAGS = ("corners", "valid")
+_MOVES = ("max_pool", "resize")
 _CONSTANTS = ("input", "zero", "table")
 
 
@@ -142,8 +144,51 @@ def fuse(blueprint: Blueprint) -> list[Node]:
 
 
 def ops(blueprint: Blueprint) -> Counter[Op]:
-    """Counts the operations of the shipped network, as they are timed."""
-    return Counter(node.op.as_timed for node in fuse(blueprint) if not node.constant)
+    """Counts the operations of the shipped network, as they are timed.
+
+    Factors that a kernel takes over are none; a shipped network has them if they are negative.
+    """
+    nodes = fuse(blueprint)
+    taken = takers(nodes)
+    timed = (node for node in nodes if not node.constant and node.name not in taken)
+    return Counter(node.op.as_timed for node in timed)
+
+
+@dataclass(frozen=True)
+class Taker:
+    """The operation whose kernel can take over the factors of a ``scale``.
+
+    Args:
+        name: The operation's name.
+        only_positive: A ReLU or a maximum is between: no factor may be negative.
+    """
+
+    name: str
+    only_positive: bool
+
+
+def takers(nodes: Sequence[Node]) -> dict[str, Taker]:
+    """Returns which operations can take over the factors of others, by the names of the latter.
+
+    Those between must have no other reader, and give the same if they are computed of the product.
+    """
+    by_name = {node.name: node for node in nodes}
+    readers = Counter(name for node in nodes for name in node.inputs)
+    exponents = {name for node in nodes if node.op.kind == "exp" for name in node.inputs}
+    found = {}
+    for node in nodes:
+        if node.layers[0].kind != "scale" or node.name in exponents:
+            continue
+        source, only_positive = by_name.get(node.inputs[0]), False
+        while source and readers[source.name] == 1 and not source.outputs and source.most != 6:
+            only_positive |= source.most == 0 or source.op.kind == "max_pool"
+            kind = source.layers[0].kind
+            if KINDS[kind].folds_norm or kind == "batch_norm":
+                found[node.name] = Taker(source.name, only_positive)
+            if source.op.kind not in _MOVES:
+                break
+            source = by_name.get(source.inputs[0])
+    return found
 
 
 class _Fusion:
