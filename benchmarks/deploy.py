@@ -9,7 +9,7 @@ runtime and threads.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -55,11 +55,11 @@ def random_arrays(blueprint: networks.Blueprint) -> Arrays:
     return arrays
 
 
-def converted(out: Path) -> Iterator[Path]:
-    """Converts our models that are absent and yields the paths of all."""
+def converted(out: Path, names: Iterable[str] = GENOTYPES) -> Iterator[Path]:
+    """Converts our models that are absent and yields the paths of these."""
     rng = np.random.default_rng(1)
     samples = [rng.integers(0, 256, (*SIZE, 3), dtype=np.uint8) for _ in range(SAMPLES)]
-    for name in GENOTYPES:
+    for name in names:
         for kind in KINDS:
             path = out / f"{name}-{kind}.tflite"
             if not path.exists():
