@@ -24,10 +24,11 @@ _SOURCES = ("h(l-2)", "h(l-1)")
 
 @dataclass(frozen=True)
 class Learnt:
-    """The epochs of a super-net: rows of figures, and the logits after each epoch."""
+    """The epochs of a super-net: rows of figures, and the logits after each of ``epochs``."""
 
     space: RestorationSpace
     rows: Sequence[dict[str, str]]
+    epochs: Sequence[int]
     alphas: np.ndarray
     betas: np.ndarray
 
@@ -62,12 +63,13 @@ def read(run: Run, space: SearchSpace) -> Learnt | None:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         with table.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
+        epochs = [int(line["epoch"]) for line in lines]
         alphas, betas = (
             np.array([line[key] for line in lines], float) for key in ("alpha", "beta")
         )
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} or {table.name} is damaged: {error}; put back a copy") from error
-    return Learnt(space, rows, alphas, betas) if rows and len(alphas) else None
+    return Learnt(space, rows, epochs, alphas, betas) if rows and len(alphas) else None
 
 
 def curves(learnt: Learnt) -> Figure:
@@ -131,12 +133,11 @@ def paths(learnt: Learnt) -> Figure:
 
 def _moves_by_epoch(axes: Axes, learnt: Learnt) -> None:
     """Draws the mean share of each direction over the levels that have it."""
-    epochs = [int(row["epoch"]) for row in learnt.rows]
     for column, (name, colour) in enumerate(zip(_MOVES, (BLUE, GREEN, ORANGE), strict=True)):
         own = learnt.moves[:, :, column]
         exists = own[0] > 0
         if exists.any():
-            axes.plot(epochs, own[:, exists].mean(1)[: len(epochs)], color=colour, label=name)
+            axes.plot(learnt.epochs, own[:, exists].mean(1), color=colour, label=name)
     axes.set(xlabel="epoch", ylabel="mean share of a move")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 

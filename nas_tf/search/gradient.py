@@ -13,7 +13,7 @@ from nas_tf import files, networks, spaces
 from nas_tf.config import resumed
 from nas_tf.config.load import dump
 from nas_tf.config.schema import Config, Evaluation
-from nas_tf.errors import ConfigError, TrainingError
+from nas_tf.errors import ConfigError, DataError, TrainingError
 from nas_tf.genotype import Genotype
 from nas_tf.networks import cost
 from nas_tf.runs import Run, Stage, TrialRecord, filenames, record
@@ -226,9 +226,15 @@ class GradientSearch:
     def _cut_architectures(self) -> None:
         """Reads the architectures so far, without those of epochs that will be trained again."""
         path = self.folder / filenames.ARCHITECTURE
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         done = self.training.steps_done
-        self._architectures = [line for line in map(json.loads, lines) if line["step"] <= done]
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+            self._architectures = [line for line in map(json.loads, lines) if line["step"] <= done]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{path} can't be read: {error}; put back a copy, or delete it: only the figures "
+                "of the epochs so far will lack in the report"
+            ) from error
 
 
 def check(config: Config) -> None:

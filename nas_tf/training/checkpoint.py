@@ -1,6 +1,7 @@
 """Checkpoints of a training: the last two are kept, and the newest complete one is resumed."""
 
 import logging
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,9 @@ from nas_tf import files
 from nas_tf.errors import DataError, EnvironmentFault
 
 _LOG = logging.getLogger("nas_tf")
-_UNREADABLE = (
-    tf.errors.DataLossError,
-    tf.errors.NotFoundError,
-    tf.errors.OutOfRangeError,
-    tf.errors.InvalidArgumentError,
-    IndexError,
-    ValueError,
-)
+_UNREADABLE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
+_KEPT = 2
+_NAME = re.compile(r"ckpt-(\d+)\.index")
 
 
 class Checkpoints:
@@ -31,17 +27,19 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, tracked: dict[str, Any], *, writes: bool = True) -> None:
-        self._writes = writes
+        self._folder, self._writes = folder, writes
         self._saved = tf.train.Checkpoint(**tracked)
-        self._manager = tf.train.CheckpointManager(self._saved, str(folder), max_to_keep=2)
+        if writes:
+            self._manager = self._opened()
 
     def save(self, step: int) -> None:
         """Writes a checkpoint, then removes the oldest; on a full disk nothing is left of it."""
         if not self._writes:
             return
         try:
-            with files.reporting_full_disk(Path(self._manager.directory)):
+            with files.reporting_full_disk(self._folder):
                 self._manager.save(checkpoint_number=step)
+                self._remove_old()
         except EnvironmentFault:
             self._remove_partial()
             raise
@@ -49,24 +47,43 @@ class Checkpoints:
     def restore(self) -> bool:
         """Restores the newest complete checkpoint; returns False if there is none at all."""
         self._remove_partial()
-        paths = list(reversed(self._manager.checkpoints))
-        for path in paths:
+        paths = self._complete()
+        for path in reversed(paths):
             try:
                 self._saved.restore(path).assert_existing_objects_matched()
-            except (*_UNREADABLE, AssertionError) as error:
+            except _UNREADABLE as error:
                 _LOG.warning("checkpoint %s cannot be read (%s)", path, str(error).split("\n")[0])
                 continue
             return True
         if paths:
             raise DataError(
-                f"no checkpoint in {Path(paths[0]).parent} can be read or fits this network: "
+                f"no checkpoint in {self._folder} can be read or fits this network: "
                 "remove the folder to start again"
             )
         return False
 
+    def _complete(self) -> list[str]:
+        """Returns the checkpoints whose files are there, the newest last."""
+        names = (_NAME.fullmatch(path.name) for path in self._folder.glob("ckpt-*.index"))
+        numbers = sorted(int(name[1]) for name in names if name)
+        return [str(self._folder / f"ckpt-{number}") for number in numbers]
+
+    def _opened(self) -> tf.train.CheckpointManager:
+        """Returns what writes checkpoints; its list of them is not read, and may be damaged."""
+        try:
+            return tf.train.CheckpointManager(self._saved, str(self._folder), max_to_keep=_KEPT)
+        except ValueError:
+            (self._folder / "checkpoint").unlink()
+            return self._opened()
+
+    def _remove_old(self) -> None:
+        """Removes those that the manager's list has lost."""
+        for path in self._complete()[:-_KEPT]:
+            for file in self._folder.glob(f"{Path(path).name}.*"):
+                file.unlink()
+
     def _remove_partial(self) -> None:
         """Removes what a killed process or a full disk has left of a checkpoint."""
-        if not self._writes:
-            return
-        for partial in Path(self._manager.directory).glob("*_temp"):
-            shutil.rmtree(partial, ignore_errors=True)
+        if self._writes:
+            for partial in self._folder.glob("*_temp"):
+                shutil.rmtree(partial, ignore_errors=True)

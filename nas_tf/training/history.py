@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nas_tf import files
+from nas_tf.errors import DataError
 
+_NUMBERS = {"seconds", "reward", "score"}
 Row = Mapping[str, float | int | str]
 
 
@@ -56,5 +58,23 @@ class History:
 def _read(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        for number, row in enumerate(rows, start=2):
+            _check(row, number)
+    except (ValueError, csv.Error) as error:
+        raise DataError(
+            f"{path} can't be read: {error}; put back a copy, or delete it: only the figures of "
+            "the epochs so far will lack"
+        ) from error
+    return rows
+
+
+def _check(row: dict[str, str], line: int) -> None:
+    """Raises if a row lacks cells, has too many, or has words for the numbers that are read."""
+    if "step" not in row or None in row or None in row.values():
+        raise ValueError(f"line {line} does not have the columns of the first line")
+    int(row["step"])
+    for key in _NUMBERS & row.keys():
+        float(row[key] or 0)

@@ -2,6 +2,7 @@
 
 import csv
 import random
+import shutil
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tests.prepared import few_scenes
 from tests.sampling import times
 from tests.search.test_gradient import config
 
-EPOCHS, KILLS = 3, times(10, 2)
+EPOCHS, KILLS, DAMAGES = 3, times(10, 2), range(times(12, 3))
 pytestmark = pytest.mark.slow
 
 
@@ -85,3 +86,46 @@ def test_killed_again_and_again_it_ends_with_the_same_weights(tmp_path: Path) ->
     assert own.files == other.files
     for name in own.files:
         np.testing.assert_array_equal(own[name], other[name])
+
+
+@pytest.fixture(scope="module")
+def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search that was killed after two epochs."""
+    folder = tmp_path_factory.mktemp("half")
+    process, table = start(folder), folder / "run" / filenames.SUPERNET
+    wait_for(lambda: table.exists() and len(table.read_text().splitlines()) > 2, 300)
+    process.kill()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(half: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The same search, resumed."""
+    return finished(shutil.copytree(half, tmp_path_factory.mktemp("undisturbed") / "half"))
+
+
+@pytest.mark.parametrize("seed", DAMAGES)
+def test_a_damaged_file_is_named_or_changes_nothing(
+    half: Path, undisturbed: Run, tmp_path: Path, seed: int
+) -> None:
+    folder, rng = shutil.copytree(half, tmp_path / "damaged"), random.Random(seed)
+    paths = sorted(path for path in (folder / "run").rglob("*") if path.is_file())
+    path = rng.choice([path for path in paths if path.stat().st_size])
+    content = bytearray(path.read_bytes())
+    content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    path.write_bytes(content if rng.random() < 0.5 else content[: rng.randrange(len(content))])
+    (folder / "log.txt").unlink()
+    process = start(folder)
+    if process.wait(300) != 0:
+        last = process.errors.strip().splitlines()[-1]
+        named = path.relative_to(folder)
+        assert last.startswith("nas-tf: "), f"{named}\n{process.errors}"
+        assert str(named) in last, f"{named}\n{process.errors}"
+        shutil.copy(half / named, path)
+    run = finished(folder)
+    if path.parent.name != filenames.TRIALS:
+        assert [trial.genotype for trial in run.trials] == [
+            trial.genotype for trial in undisturbed.trials
+        ]
+    if path.name != filenames.SUPERNET:
+        assert figures(run) == figures(undisturbed)

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -112,6 +114,18 @@ def test_the_super_net_of_the_best_epoch_is_saved(resumed: Path) -> None:
     assert (resumed / "samples.png").exists()
 
 
+@pytest.mark.parametrize("content", [b'{"epoch": 1', b"{}\n", b"[]\n", b"\xff"])
+def test_damaged_architectures_are_one_line(resumed: Path, tmp_path: Path, content: bytes) -> None:
+    folder = shutil.copytree(resumed, tmp_path / "run")
+    path = folder / "architecture.jsonl"
+    path.write_bytes(content)
+    message = rf"^{re.escape(str(path))} can't be read: .*; put back a copy, or delete it: only"
+    with pytest.raises(DataError, match=message):
+        GradientSearch(config(), folder)
+    path.unlink()
+    assert GradientSearch(config(), folder).resumed
+
+
 def test_the_report_draws_the_super_net(resumed: Path) -> None:
     text = page.write(Run(resumed)).read_text(encoding="utf-8")
     for title in (
@@ -121,6 +135,14 @@ def test_the_report_draws_the_super_net(resumed: Path) -> None:
     ):
         assert title in text
     assert (resumed / "report" / "paths.svg").exists()
+
+
+@pytest.mark.parametrize("name", ["architecture.jsonl", "supernet.csv"])
+def test_the_report_is_written_without_an_epoch(resumed: Path, tmp_path: Path, name: str) -> None:
+    folder = shutil.copytree(resumed, tmp_path / "run")
+    lines = (folder / name).read_text().splitlines(keepends=True)
+    (folder / name).write_text("".join(lines[:-1]))
+    assert page.write(Run(folder)).exists()
 
 
 @pytest.mark.parametrize(
