@@ -88,6 +88,7 @@ def init(folder: Path, overwrite: bool, task: str | None) -> None:
     Pictures are neither changed nor moved. The layouts of VOC, Cityscapes, COCO and YOLO are
     recognised. Pictures without masks, boxes or other files are clean ones to be restored.
     """
+    from nas_tf.config import load
     from nas_tf.data.init import inspect, write
 
     with Console(stderr=True).status(f"Reading {escape(str(folder))} ..."):
@@ -107,6 +108,9 @@ def init(folder: Path, overwrite: bool, task: str | None) -> None:
     if found.clean:
         has_pairs = found.clean != found.images
         options = "degradation=null" if has_pairs else "degradation.noise.sigma=25"
+        half = round(0.9 * inspected.counts.get("train", 0)) // 2
+        if half < load("shapes_denoise").gradient.batch:  # learns from one half, then the other
+            options += f" gradient.batch={max(1, half)}"
         click.echo(f"  nas-tf search shapes_denoise data.name={name} {options}")
     elif found.boxes:
         click.echo(f"  nas-tf search bccd_fcos_fpn data.name={name} --trials 2")
@@ -173,7 +177,8 @@ def show(name: str, split: str, count: int, out: Path | None) -> None:
     """Draw examples: images, labels, overlays and class shares."""
     from nas_tf.data.example_sheet import save_sheet, sheet
 
-    path = drawable(out or Path(f"{name.rpartition('/')[2]}-{split}.png"))
+    stem = Path(name.removeprefix("folder:")).name
+    path = drawable(out or Path(f"{stem}-{split}.png"))
     path.parent.mkdir(parents=True, exist_ok=True)
     with Console(stderr=True).status(f"Drawing {escape(name)} ..."):
         save_sheet(sheet(name, split, count), path)

@@ -47,8 +47,8 @@ def _found(key: str, given: str, space: str) -> tuple[Genotype, Predecessor]:
             raise ConfigError(f"{key}: {folder} is the folder of a training, expected no #{rank}")
     else:
         raise ConfigError(
-            f"{key}: {folder[:200]!r} is no folder of a search or a training, expected one such "
-            f"as runs/NAME#1, a published name, or brackets{did_you_mean(given, PUBLISHED)}"
+            f"{key}: {folder[:200]!r} is not a folder of a search or a training, expected one "
+            f"such as runs/NAME#1, a published name, or brackets{did_you_mean(given, PUBLISHED)}"
         )
     if genotype.space != space:
         raise ConfigError(f"{key}: {folder} is of space {genotype.space}, expected {space}")

@@ -320,6 +320,8 @@ def _source(source: str | Path) -> _Source:
     path = Path(source)
     expected = f"expected a YAML file, folder:DIR or {one_of(shipped)}"
     near = did_you_mean(path.stem, shipped)
+    if (path / "dataset.yaml").is_file():
+        near = f", did you mean {FOLDER}{source}?"
     is_path = (
         isinstance(source, Path) or path.suffix.lower() in (".yaml", ".yml") or os.sep in source
     )

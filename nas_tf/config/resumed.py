@@ -10,7 +10,7 @@ from msgspec import structs
 from nas_tf import spaces
 from nas_tf.config import paths
 from nas_tf.config.load import dump, load_saved
-from nas_tf.config.schema import Config, StageOne, StageTwo, View
+from nas_tf.config.schema import Config, Gradient, StageOne, StageTwo, View
 from nas_tf.errors import ConfigError, DataError
 from nas_tf.runs import filenames
 from nas_tf.runs.load import dotted
@@ -43,19 +43,25 @@ def check(folder: Path, now: Config, free: Collection[str] = FREE) -> Config:
     now = structs.replace(now, search=structs.replace(now.search, **kept))
     now = _with_derived_view(before, now)
     old, new = (values(paths.resolved(config)) for config in (before, now))
-    for key in old | new:
-        is_free = any(f"{key}.".startswith(f"{name}.") for name in free)
-        if not is_free and old.get(key) != new.get(key):
-            if key not in old or key not in new:
-                raise ConfigError(
-                    f"{folder} was started {'with' if key in old else 'without'} {key}, now it is "
-                    f"the other way: give {path}, or another folder"
-                )
-            was, now_is = (_written(values[key]) for values in (old, new))
+    others = [
+        key
+        for key in old | new
+        if old.get(key) != new.get(key)
+        and not any(f"{key}.".startswith(f"{name}.") for name in free)
+    ]
+    for key in others[:1]:
+        if key not in old or key not in new:
             raise ConfigError(
-                f"{folder} was started with {key}={was}, now it is {now_is}: give {key}={was}, or "
-                f"another folder ({path} says what it was)"
+                f"{folder} was started {'with' if key in old else 'without'} {key}, now it is "
+                f"the other way: give {path}, or another folder"
             )
+        was, now_is = (_written(values[key]) for values in (old, new))
+        named = [key] if key == "space" else [name for name in others if name in old]
+        give = " ".join(f"{name}={_written(old[name])}" for name in named)
+        raise ConfigError(
+            f"{folder} was started with {key}={was}, now it is {now_is}: give {give}, or "
+            f"another folder ({path} says what it was)"
+        )
     return now
 
 
@@ -81,7 +87,8 @@ def _with_derived_view(before: Config, now: Config) -> Config:
     }
     data = structs.replace(now.data, view=View(**decided))
     stages = {}
-    for name, usual in (("stage_one", StageOne()), ("stage_two", StageTwo())):
+    usual_stages = {"stage_one": StageOne(), "stage_two": StageTwo(), "gradient": Gradient()}
+    for name, usual in usual_stages.items():
         was, stage = getattr(before, name), getattr(now, name)
         if was is not None and stage is not None and stage.batch == usual.batch > was.batch:
             stages[name] = structs.replace(stage, batch=was.batch)

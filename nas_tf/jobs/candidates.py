@@ -8,7 +8,7 @@ from nas_tf.genotype import Genotype
 from nas_tf.jobs.latencies import latency_of
 from nas_tf.runs import TrialRecord
 from nas_tf.search import outcome, preflight, pricing
-from nas_tf.training import gate, hardware
+from nas_tf.training import gate, hardware, own_data
 from nas_tf.training.shared_data import SharedData
 from nas_tf.training.two_stage import Observer, TwoStage
 
@@ -23,6 +23,7 @@ def evaluate(
     """Trains and scores a candidate as a search does; the trial's name is the digest."""
     since = time.perf_counter()
     hardware.use_threads(config.threads)
+    config = own_data.completed(config)
     pricing.check(config)
     if config.search.latency is not None:
         preflight.check(config)

@@ -20,7 +20,7 @@ from nas_tf.errors import ConfigError, TrainingError
 from nas_tf.genotype import Genotype
 from nas_tf.runs import TrialRecord
 from nas_tf.search import preflight
-from nas_tf.training import from_config, gate, hardware
+from nas_tf.training import from_config, gate, hardware, own_data
 from nas_tf.training.shared_data import SharedData
 from nas_tf.training.split_cache import features_dir
 from nas_tf.training.two_stage import TwoStage
@@ -80,6 +80,7 @@ def estimate(config: Config, *, on_candidate: Callable[[int], None] | None = Non
             "oracle to estimate the time of"
         )
     hardware.use_threads(config.threads)
+    config = own_data.completed(config)
     preflight.check(config)
     sample, rows = _Sample(config), _Rows()
     with tempfile.TemporaryDirectory() as folder:
@@ -203,11 +204,13 @@ class _Sample:
         (stage,) = trial.stages
         seconds, more = stage.seconds, self.steps / stage.steps
         fixed = seconds["build"] + seconds["trace"] + seconds["validate_trace"]
-        return fixed + more * (seconds["input"] + seconds["steps"]) + self._validated(trial)
+        steps = seconds.get("steps", seconds["trace"])  # absent after a single step
+        return fixed + more * (seconds["input"] + steps) + self._validated(trial)
 
     def _validated(self, trial: TrialRecord) -> float:
         """Returns the seconds of a validation on all images of meta-val."""
-        return trial.stages[0].seconds["validate"] * self.scored / min(self.scored, _SCORED)
+        seconds = trial.stages[0].seconds.get("validate", 0.0)  # absent after a single batch
+        return seconds * self.scored / min(self.scored, _SCORED)
 
     def _stage_two(
         self, shared: SharedData, genotype: Genotype, trial: TrialRecord
@@ -223,7 +226,7 @@ class _Sample:
             self.failure = ended.stopped
             return None
         step = (watch.times[-1] - watch.times[0]) / max(1, len(watch.times) - 1)
-        validated = seconds["validate"] + seconds["validate_trace"]
+        validated = seconds.get("validate", 0.0) + seconds["validate_trace"]
         first = max(step, watch.times[0] - watch.before - validated)
         scored = self.scored / self.config.stage_two.batch * step * _PREDICTION
         return first + step * (watch.total - 1) + scored

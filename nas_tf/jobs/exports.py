@@ -1,5 +1,6 @@
 """Exports of a network for phones, boards and servers: written, read, and compared."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 
 from nas_tf import files
 from nas_tf.errors import ConfigError, EnvironmentFault
+from nas_tf.runs import folders
 from nas_tf.training import hardware
 from serving import deployment, lite_metadata, lite_runner, onnx, parity, saved_model, tflite
 from serving.parity import Answers, Parity
@@ -18,11 +20,22 @@ if TYPE_CHECKING:
     from nas_tf.jobs.trained import LoadedNetwork
 
 _SAMPLES = 100
+_NOT_READ = {".onnx": "an ONNX model", ".keras": "a Keras model"}
 _ONNX = {"onnx": ".onnx", "onnx-deformconv": "-deformconv.onnx"}
 
 
 def read(model: Path) -> tuple[Mapping[str, Any], Answers]:
     """Returns the metadata of an exported model, and a function that runs it on image batches."""
+    if (kind := folders.kind_of(model)) in ("search", "training"):
+        raise ConfigError(
+            f"{model} is the folder of a {kind}, expected an exported model: "
+            f"nas-tf export {shlex.quote(str(model))} writes them"
+        )
+    if model.suffix in _NOT_READ:
+        raise ConfigError(
+            f"{model} is {_NOT_READ[model.suffix]}, expected a TFLite file or a version of a "
+            "SavedModel that nas-tf export wrote"
+        )
     if model.is_dir():
         return saved_model.about(model), saved_model.answers(model)
     if not model.exists():

@@ -9,6 +9,7 @@ from nas_tf.genotype import Genotype
 from nas_tf.report.times_by_size import TimeBySize
 from nas_tf.search import pricing
 from nas_tf.sizes import Size
+from nas_tf.training import own_data
 from nas_tf.training.two_stage import Latency
 from serving import lite_models, lite_runner, measure, op_table
 
@@ -36,6 +37,7 @@ def fill_table(
     progress: Callable[[int, int], None] | None = None,
 ) -> latency.Table:
     """Measures a space's operations that are missing from a table, and saves them meanwhile."""
+    config = own_data.completed(config)
     table = latency.read(path) if path.exists() else op_table.empty(threads)
     op_table.check_same(table, threads)
     return op_table.fill(
@@ -50,7 +52,7 @@ def predicted_and_measured(
     table: latency.Table, config: Config, count: int, size: Size | None = None
 ) -> Iterator[tuple[float, float]]:
     """Yields the latencies of random candidates: the sum of operations, and the measured one."""
-    for blueprint in pricing.sample(config, count, seed=_SEED, size=size):
+    for blueprint in pricing.sample(own_data.completed(config), count, seed=_SEED, size=size):
         measured = measure.time_network(blueprint, threads=table.threads)
         yield table.predict(blueprint), measured.median_ms
 

@@ -74,7 +74,7 @@ def track(
         raise ConfigError(f"--to is {to!r}, expected {' or '.join(SERVICES)}")
     kind = folders.kind_of(folder)
     if kind not in ("search", "training"):
-        raise DataError(f"{folder} is no folder of a search or a training")
+        raise DataError(f"{folder} is not a folder of a search or a training")
     settings = (Run(folder) if kind == "search" else Training(folder)).settings
     path, count = folder / STATE, 0
     state = _state(path)

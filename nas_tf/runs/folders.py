@@ -49,8 +49,8 @@ def read(path: Path) -> Folder:
     kind = kind_of(path)
     if kind is None:
         raise DataError(
-            f"{path} is no folder of results: it has no {filenames.RUN}, {filenames.GENOTYPE} or "
-            f"{ABOUT}"
+            f"{path} is not a folder of results: it has no {filenames.RUN}, "
+            f"{filenames.GENOTYPE} or {ABOUT}"
         )
     try:
         data, progress, figure = {"search": _search, "training": _training, "study": _study}[kind](

@@ -34,7 +34,12 @@ class Run:
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", Path(self.folder))
         if not (self.folder / filenames.RUN).exists():
-            raise DataError(f"{self.folder} is no run: it has no {filenames.RUN}")
+            is_training = (self.folder / filenames.GENOTYPE).exists()
+            raise DataError(
+                f"{self.folder} is the folder of a training, expected that of a search"
+                if is_training
+                else f"{self.folder} is not the folder of a search: it has no {filenames.RUN}"
+            )
         if (found := self.info.schema) != record.SCHEMA:
             raise DataError(
                 f"{self.folder / filenames.RUN} was written in schema {found}, expected "

@@ -7,7 +7,7 @@ from keras_tuner.src.distribute import utils as distribution
 from nas_tf import latency as tables
 from nas_tf.config.schema import Config
 from nas_tf.search import one_shot, pricing
-from nas_tf.training import from_config, hardware, preflight
+from nas_tf.training import from_config, hardware, own_data, preflight
 from nas_tf.training.distill import load_teacher
 from nas_tf.training.two_stage import Latency
 
@@ -19,6 +19,7 @@ def check(config: Config, *, latency: Latency | None = None) -> None:
     are set first, since loading a teacher fixes TensorFlow's number of threads.
     """
     hardware.use_threads(config.threads)
+    config = own_data.completed(config)
     if not distribution.is_chief_oracle():
         preflight.encoder_weights(config)
     preflight.before_search(config)

@@ -30,7 +30,7 @@ from nas_tf.search.one_shot import OneShot
 from nas_tf.search.outcome import crashed
 from nas_tf.search.provenance import run_info
 from nas_tf.spaces import DPCSpace, SearchSpace
-from nas_tf.training import from_config, gate
+from nas_tf.training import from_config, gate, own_data
 from nas_tf.training.shared_data import SharedData
 from nas_tf.training.two_stage import Observer, TwoStage
 from nas_tf.training.untrained import SCORES, Untrained
@@ -79,7 +79,8 @@ def plan(
     A setting with ``search.supernet`` takes scores by that super-net instead of training. One with
     overrides of ``stage_two`` trains end to end after stage one.
     """
-    base = load(())
+    given = load(())
+    base = own_data.completed(given)
     if base.search.supernet is not None:
         raise ConfigError(
             f"search.supernet is {base.search.supernet} in every setting, expected it in one that "
@@ -90,7 +91,9 @@ def plan(
     settings |= {" ".join(overrides): _complete(overrides) for overrides in chosen}
     longer = tuple(against) or (f"stage_one.epochs={times * base.stage_one.epochs}",)
     settings[LONGER] = _complete(longer)
-    configs = {name: load(overrides) for name, overrides in settings.items()}
+    configs = {
+        name: _with_view(load(overrides), given, base) for name, overrides in settings.items()
+    }
     for name, config in configs.items():
         if (config.space, config.data.name) != (base.space, base.data.name):
             raise ConfigError(
@@ -101,6 +104,13 @@ def plan(
         genotypes = sampled(base, genotypes, seed)
     names = tuple(SCORES) if untrained else ()
     return Plan(base, settings, configs, tuple(genotypes), names)
+
+
+def _with_view(config: Config, given: Config, base: Config) -> Config:
+    """Returns a configuration with the study's view of a user's pictures, if it has no own."""
+    if config.data.view == given.data.view:
+        config = structs.replace(config, data=structs.replace(config.data, view=base.data.view))
+    return own_data.completed(config)
 
 
 def _complete(overrides: Sequence[str]) -> tuple[str, ...]:

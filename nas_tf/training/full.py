@@ -139,15 +139,29 @@ class FullTraining:
         """Trains the remaining epochs; ``progress`` is called with every step and its loss.
 
         A checkpoint is written at the end of every epoch, after the caller has processed its
-        record, and every ``save_minutes`` in between.
+        record, and every ``save_minutes`` in between. After an interruption before that, the
+        epoch is processed again without training.
         """
+        if self._is_ended:
+            place = self.place(self.steps_done - 1)
+            yield from self._processed(self._end(place, self._rates_at(place), 0.0))
         while self.steps_done < self.steps:
             place = self.place(self.steps_done)
             if place.stage != self._stage:
                 self._start_stage(place.stage, self._learner.state())
-            yield self._epoch(place, progress)
-            self._loss_sum.assign(0.0)
-            self.save()
+            yield from self._processed(self._epoch(place, progress))
+
+    def _processed(self, end: EpochEnd) -> Iterator[EpochEnd]:
+        """Yields an epoch's record, and writes a checkpoint after it."""
+        yield end
+        self._loss_sum.assign(0.0)
+        self.save()
+
+    @property
+    def _is_ended(self) -> bool:
+        """True if all steps of an epoch are made, and its record was not processed."""
+        done, loss_sum = self.steps_done, float(self._loss_sum)
+        return done > 0 and self.place(done).step == 0 and loss_sum != 0.0
 
     def _epoch(self, place: Place, progress: Callable[[int, float], None] | None) -> EpochEnd:
         started = saved = time.perf_counter()
@@ -156,7 +170,7 @@ class FullTraining:
         rates: Mapping[str, float] = {}
         for step in range(place.step, steps):
             frozen = self._is_frozen(place.stage, place.epoch, step)
-            rates = self._rates(place.stage, place.epoch * steps + step, frozen=frozen)
+            rates = self._rates_at(Place(place.stage, place.epoch, step))
             images, encoded = next(stream)
             by = "frozen" if frozen else "train"
             loss = float(self._learner.step(images, encoded, rates, by=by))
@@ -170,14 +184,11 @@ class FullTraining:
             if now - saved > 60 * self._full.save_minutes and step + 1 < steps:
                 self.save()
                 saved = now
-        return EpochEnd(
-            place.stage,
-            place.epoch,
-            self.steps_done,
-            float(self._loss_sum) / steps,
-            rates,
-            time.perf_counter() - started,
-        )
+        return self._end(place, rates, time.perf_counter() - started)
+
+    def _end(self, place: Place, rates: Mapping[str, float], seconds: float) -> EpochEnd:
+        loss = float(self._loss_sum) / self._per_epoch[place.stage]
+        return EpochEnd(place.stage, place.epoch, self.steps_done, loss, rates, seconds)
 
     def _start_stage(self, number: int, state: State) -> None:
         self._stage = number
@@ -238,8 +249,11 @@ class FullTraining:
             return False
         return 2 * (epoch * self._per_epoch[number] + step) >= self._lengths[number]
 
-    def _rates(self, number: int, step: int, *, frozen: bool) -> dict[str, float]:
-        stage = self._full.stages[number]
-        factor = learning_rate_factor(stage.schedule, step, self._lengths[number])
-        factor *= 0.5 if frozen else 1.0
+    def _rates_at(self, place: Place) -> dict[str, float]:
+        """Returns the learning rates of a step."""
+        stage, done = self._full.stages[place.stage], self._per_epoch[place.stage] * place.epoch
+        factor = learning_rate_factor(
+            stage.schedule, done + place.step, self._lengths[place.stage]
+        )
+        factor *= 0.5 if self._is_frozen(place.stage, place.epoch, place.step) else 1.0
         return {part: factor * getattr(stage, part).learning_rate for part in self.parts}

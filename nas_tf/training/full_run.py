@@ -12,7 +12,7 @@ from nas_tf import files, networks, spaces
 from nas_tf.config import resumed
 from nas_tf.config.load import dump
 from nas_tf.config.schema import Config, Evaluation
-from nas_tf.errors import ConfigError, TrainingError, WeightsError
+from nas_tf.errors import ConfigError, DataError, GenotypeError, TrainingError, WeightsError
 from nas_tf.genotype import Genotype
 from nas_tf.networks.arrays import layouts
 from nas_tf.networks.blueprint import Blueprint
@@ -164,7 +164,7 @@ class FullRun:
         if config.exists():
             resumed.check(self.folder, self.config, resumed.FREE_IN_FULL)
         if genotype.exists():
-            was = Genotype.from_json(genotype.read_text())
+            was = _genotype_in(genotype)
             if was != self.genotype:
                 raise ConfigError(
                     f"{self.folder} was started with genotype {was}, now it is {self.genotype}: "
@@ -182,6 +182,7 @@ class FullRun:
         return metrics.result()
 
     def _record(self, end: EpochEnd, figures: Mapping[str, float] | None) -> None:
+        self.history.cut(end.steps_done - 1)  # a row of an epoch that is processed again
         before = self.history.best("reward")
         row: dict[str, Any] = {
             "stage": end.stage + 1,
@@ -276,3 +277,10 @@ def start_from(path: Path) -> Start:
         return arrays | fitting
 
     return replace_weights
+
+
+def _genotype_in(path: Path) -> Genotype:
+    try:
+        return Genotype.from_json(path.read_text(encoding="utf-8"))
+    except (GenotypeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is damaged: {error}; put back a copy, or delete it") from error

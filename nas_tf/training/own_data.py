@@ -18,6 +18,7 @@ from nas_tf.data.joined_splits import parts
 from nas_tf.data.registry import dataset_info
 from nas_tf.input_geometry import Resize as Rule
 from nas_tf.sizes import Size
+from nas_tf.training import hardware
 
 LONGER, CROP, LEAST = 512, 320, 64
 CLEAN_SIZE, CLEAN_CROP = (256, 256), (64, 64)
@@ -27,12 +28,16 @@ MULTIPLE = 32
 
 
 def completed(config: Config) -> Config:
-    """Returns the configuration with all values filled in that depend on the pictures."""
+    """Returns the configuration with all values filled in that depend on the pictures.
+
+    Sizes are computed with TensorFlow, whose threads cannot be set afterwards.
+    """
     data = config.data
     if not data.name.startswith(PREFIX):
         return config
     if not {*parts(data.train_split)} <= dataset_info(data.name).splits.keys():
         return config  # the checks before a search or a training report it
+    hardware.use_threads(config.threads)
     return _with_batches(_with_view(config))
 
 
@@ -74,7 +79,8 @@ def _with_batches(config: Config) -> Config:
     train_count = max(1, count - round(count * data.meta_val_share))
     stage_one, stage_two = config.stage_one, config.stage_two
     if stage_one.batch == StageOne().batch:
-        stage_one = structs.replace(stage_one, batch=min(stage_one.batch, train_count))
+        images = max(1, round(stage_one.image_share * train_count))
+        stage_one = structs.replace(stage_one, batch=min(stage_one.batch, images))
     if stage_two is not None and stage_two.batch == StageTwo().batch:
         stage_two = structs.replace(stage_two, batch=min(stage_two.batch, train_count))
     gradient = config.gradient

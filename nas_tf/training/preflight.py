@@ -78,7 +78,10 @@ def before_training(config: Config) -> None:
     """Raises if a network cannot be trained in full or scored by this configuration."""
     info, data = dataset_info(config.data.name), config.data
     _target(config)
-    if not {*parts(data.val_split)} <= info.splits.keys() and info.name.startswith(PREFIX):
+    is_own = info.name.startswith(PREFIX)
+    if is_own and sum(count(info.name, split) for split in info.splits) < 2:
+        raise ConfigError(f"{info.name} has 1 picture, expected 2 or more")
+    if not {*parts(data.val_split)} <= info.splits.keys() and is_own:
         raise ConfigError(
             f"data.val_split is {data.val_split}, {info.name} has {', '.join(info.splits)}, "
             "expected one of them; nas-tf data init DIR --overwrite divides train at random"

@@ -91,7 +91,7 @@ def test_it_loads_no_tensorflow(place: Path) -> None:
     ("runs", "line"),
     [
         (["whole"], "1 run is given, expected two or more to compare"),
-        (["whole", "absent"], "absent is no run: it has no run.json"),
+        (["whole", "absent"], "absent is not the folder of a search: it has no run.json"),
         (["whole", "empty"], "empty has no completed trial yet, expected one at least"),
         (
             ["whole", "camvid"],

@@ -39,9 +39,9 @@ def test_mistakes_are_one_line_and_remove_nothing(tmp_path: Path) -> None:
     for code, arguments, line in (
         (3, ("absent",), "absent is no folder, expected one with results"),
         (3, ("photos",), "there is no search, training or study in photos"),
-        (3, ("runs/first", "photos", "--remove", "--yes"), "photos is no folder of results"),
+        (3, ("runs/first", "photos", "--remove", "--yes"), "photos is not a folder of results"),
         (2, ("--remove", "--yes"), "--remove has no folder, expected those to remove"),
-        (3, ("runs", "--remove", "--yes"), "runs is no folder of results"),
+        (3, ("runs", "--remove", "--yes"), "runs is not a folder of results"),
     ):
         done = nas_tf("runs", *arguments, cwd=tmp_path)
         assert done.returncode == code, arguments

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from nas_tf.cli import main
 
@@ -99,6 +100,23 @@ def test_a_folder_without_permission(
         ),
         (("zzz",), "No such command 'zzz' (see nas-tf --help)"),
         (
+            ("predict", "training", "photo.png"),
+            "training is the folder of a training, expected an exported model: nas-tf export "
+            "training writes them",
+        ),
+        (
+            ("predict", "street.onnx", "photo.png"),
+            "street.onnx is an ONNX model, expected a TFLite file or a version of a SavedModel",
+        ),
+        (
+            ("predict", "best.keras", "photo.png"),
+            "best.keras is a Keras model, expected a TFLite file or a version of a SavedModel",
+        ),
+        (
+            ("search", "fields"),
+            "configuration 'fields' is unknown, expected a YAML file, folder:DIR or ",
+        ),
+        (
             ("search", "shapes_auxcell", "--workesr", "2"),
             "No such option '--workesr'. Did you mean '--workers'? (see nas-tf search --help)",
         ),
@@ -116,9 +134,16 @@ def test_others(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    for name in ("training/genotype.json", "training/config.yaml", "fields/dataset.yaml"):
+        (here / name).parent.mkdir(exist_ok=True)
+        (here / name).touch()
+    for name in ("street.onnx", "best.keras"):
+        (here / name).touch()
+    Image.new("RGB", (8, 8)).save(here / "photo.png")
     code, message = refused(monkeypatch, capsys, *arguments)
     assert code == 2
     assert message.startswith(line)
+    assert ("did you mean folder:fields?" in message) is ("fields" in arguments)
 
 
 @pytest.mark.parametrize(

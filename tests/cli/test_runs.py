@@ -167,7 +167,7 @@ def test_report_prints_its_path(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("status", "{empty}"), r"empty is no run: it has no run\.json"),
+        (("status", "{empty}"), r"empty is not the folder of a search: it has no run\.json"),
         (("best", "{empty_run}"), "empty_run has no completed trial yet: 0 ended"),
         (("best", "{run}", "--pareto", "latency_ms"), "no completed trial with latency_ms"),
         (("show", "{run}", "--trial", "99"), "trial is '99', expected one of 0000 to 0029"),

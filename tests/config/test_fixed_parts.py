@@ -71,8 +71,8 @@ def test_a_name_gives_the_pyramid_and_no_origin() -> None:
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ("runs/absent#1", "'runs/absent' is no folder of a search or a training, expected one"),
-        ("runs/pyramids#best", "'runs/pyramids#best' is no folder of a search or a training"),
+        ("runs/absent#1", "'runs/absent' is not a folder of a search or a training, expected one"),
+        ("runs/pyramids#best", "'runs/pyramids#best' is not a folder of a search or a training"),
         ("nas-fcos-fpm", ".* or brackets, did you mean nas-fcos-fpn[?]$"),
         ("runs/pyramids#7", "runs/pyramids has 6 completed trials and none of rank 7, expected 1"),
         ("runs/pyramids#0", "runs/pyramids has 6 completed trials and none of rank 0, expected 1"),

@@ -295,6 +295,33 @@ def test_unusual_pictures_are_reported(
     assert "1 of 10 pictures have 16 bits" in lines
     assert "1 of 10 pictures are turned by their EXIF" in lines
     assert "layout: pictures and masks; examples: train 8, val 2" in lines
+    assert "note: 1 picture without a target, which is left out: lonely" in lines
+
+
+def test_pictures_that_a_published_list_leaves_out_are_no_note(
+    tmp_path: Path, fill: Callable
+) -> None:
+    fill("JPEGImages/{}.jpg", "SegmentationClass/{}.png", "abcd")
+    lists = tmp_path / "ImageSets" / "Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a\nb\n")
+    (lists / "val.txt").write_text("c\n")
+    assert not [note for note in inspect(tmp_path).notes if "left out" in note]
+
+
+def test_values_that_no_mask_has_or_hardly_any_are_reported(
+    tmp_path: Path, fill: Callable, picture: Writer
+) -> None:
+    fill("images/{}.jpg", "masks/{}.png", values=(0, 1, 2))
+    mask = np.zeros((400, 600), np.uint8)
+    mask[:, 300:] = 2
+    mask[0, 0] = 5
+    picture(tmp_path / "masks" / "a.png", mask)
+    notes = inspect(tmp_path).notes
+    assert "no pixel of 10 masks has the value 3, 4" in notes
+    assert "hardly any pixels have the value 5 (1): stray ones make a class" in notes
+    (tmp_path / "classes.txt").write_text("\n".join("abcdef"))
+    assert inspect(tmp_path).notes == ()
 
 
 def test_splits_without_labels_are_left_out(tmp_path: Path, fill: Callable) -> None:

@@ -61,7 +61,10 @@ def test_six_commands(
     data = "folder:garden"
     run("data", "init", "garden")
     run("data", "check", data)
-    run("search", data, *SMALL, "stage_one.epochs=1", "--trials", "2", "--oracle", "random")
+    search = ("search", data, *SMALL, "stage_one.epochs=1", "--trials", "2", "--oracle", "random")
+    run(*search, "--dry-run")
+    assert "2 trials" in capsys.readouterr().out
+    run(*search)
     options = ("--config", data, *SMALL, "full_training.stages.0.epochs=1")
     run("train", str(SIMPLE), *options, "--out", "runs/garden")
     run("export", "runs/garden", "--out", "export", "--to", "savedmodel,fp32", "--check", "2")

@@ -210,7 +210,7 @@ def test_a_damaged_state_is_named(training: Path, mlflow: Store) -> None:
 def test_bad_arguments_are_refused(training: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^--to is 'neptune', expected mlflow or wandb$"):
         tracking.track(training, "neptune")
-    with pytest.raises(DataError, match=r"is no folder of a search or a training$"):
+    with pytest.raises(DataError, match=r"is not a folder of a search or a training$"):
         tracking.track(tmp_path, "mlflow")
 
 

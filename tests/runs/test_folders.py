@@ -66,7 +66,7 @@ def test_a_damaged_folder_is_listed_as_damaged(root: Path) -> None:
 
 
 def test_another_folder_is_refused(root: Path) -> None:
-    with pytest.raises(DataError, match=r"notes is no folder of results: it has no run\.json"):
+    with pytest.raises(DataError, match=r"notes is not a folder of results: it has no run\.json"):
         folders.read(root / "notes")
 
 

@@ -29,7 +29,7 @@ def test_a_run_may_be_named_by_a_string(tmp_path: Path) -> None:
     run = Run(str(tmp_path / "run"))
     assert run == Run(tmp_path / "run")
     assert len(run.best(2)) == 2
-    with pytest.raises(DataError, match=r"none is no run: it has no run\.json"):
+    with pytest.raises(DataError, match=r"none is not the folder of a search: it has no"):
         Run("none")
 
 

@@ -196,7 +196,7 @@ def test_a_damaged_run_file_is_reported_with_the_remedy(tmp_path: Path, content:
 
 
 def test_a_folder_without_a_run_and_a_run_of_another_schema_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is no run"):
+    with pytest.raises(DataError, match="is not the folder of a search"):
         Run(tmp_path)
     run = made(tmp_path / "run", trials=1)
     path = run.folder / filenames.RUN

@@ -153,7 +153,7 @@ def test_a_run_that_does_not_fit_is_refused(supernet: Path, tmp_path: Path) -> N
     colour = config(search={"supernet": str(supernet)}, task={"channels": 3})
     with pytest.raises(ConfigError, match="restores 1 channels, expected 3"):
         trained_supernet(colour)
-    with pytest.raises(DataError, match="is no run"):
+    with pytest.raises(DataError, match="is not the folder of a search"):
         trained_supernet(by_supernet(tmp_path / "nothing"))
 
 

@@ -231,7 +231,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["absent"], "absent is no run: it has no run.json"),
+        (["absent"], "absent is not the folder of a search: it has no run.json"),
         (["empty"], "empty has no completed trial yet, expected one at least"),
         (
             ["run", "--config", "camvid_dpc", "--epochs-times", "2"],

@@ -76,5 +76,5 @@ def test_a_run_that_is_of_no_use_is_reported(
 
 
 def test_what_is_no_run_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="nowhere is no run"):
+    with pytest.raises(DataError, match="nowhere is not the folder of a search"):
         warm_start.first(tmp_path / "nowhere", SPACE, 3)

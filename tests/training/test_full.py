@@ -198,6 +198,40 @@ def test_a_run_saves_everything_in_its_folder_and_a_model_that_scores_as_reporte
     assert metrics.result() == pytest.approx(dict(finished.result), abs=1e-4)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("interrupted", ["_figures", "_record"])
+def test_an_epoch_that_was_interrupted_in_its_validation_is_validated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupted: str
+) -> None:
+    calm = FullRun(configuration(), SIMPLE, tmp_path / "calm")
+    calm.run()
+    run, process = (
+        FullRun(configuration(), SIMPLE, tmp_path / "run"),
+        getattr(FullRun, interrupted),
+    )
+
+    def stopped(own: FullRun, *arguments: Any) -> Any:
+        found = process(own, *arguments)
+        if len(own.history.rows) == (interrupted == "_record"):
+            raise KeyboardInterrupt
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FullRun, interrupted, stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run.run()
+    run.save()
+    again = FullRun(configuration(), SIMPLE, tmp_path / "run")
+    steps: list[int] = []
+    again.run(lambda done, loss: steps.append(done))
+    assert steps == list(range(7, 13))
+    rows = [[{**row, "seconds": ""} for row in each.history.rows] for each in (again, calm)]
+    assert rows[0] == rows[1]
+    best = [read_model(each.folder / "best.keras").get_weights() for each in (again, calm)]
+    for own, other in zip(*best, strict=True):
+        np.testing.assert_array_equal(own, other)
+
+
 def test_another_configuration_is_refused_in_the_same_folder(tmp_path: Path) -> None:
     FullRun(configuration(), SIMPLE, tmp_path)
     with pytest.raises(ConfigError) as error:

@@ -1,7 +1,9 @@
 """A configuration that its data set cannot meet is refused before anything is written."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,10 +11,11 @@ import yaml
 from PIL import Image
 
 from nas_tf import config, spaces
+from nas_tf.config import resumed
 from nas_tf.config.schema import Config, Resize, View
 from nas_tf.errors import NasTfError
 from nas_tf.input_geometry import InputGeometry
-from nas_tf.search import SearchHyperModel, TwoStageTuner
+from nas_tf.search import SearchHyperModel, TwoStageTuner, study
 from nas_tf.search import preflight as search_preflight
 from nas_tf.search.hypermodel import OBJECTIVE
 from nas_tf.training import from_config, own_data, preflight
@@ -254,6 +257,48 @@ def test_the_crop_of_a_folder_follows_from_its_pictures(load, own) -> None:
     preflight.before_training(completed)
 
 
+def test_threads_are_set_before_the_sizes_of_pictures_are_computed(
+    load, own, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[Any] = []
+    sizes = own_data._containing
+    monkeypatch.setattr(own_data.hardware, "use_threads", called.append)
+    monkeypatch.setattr(own_data, "_containing", lambda *of: called.append("size") or sizes(*of))
+    stages = "full_training.stages=[{epochs: 1, batch: 2}]"
+    own_data.completed(load(f"data.name={own()}", "stage_one.crop=null", stages, "threads=1"))
+    assert called == [1, "size"]
+
+
+def test_the_search_checks_a_folder_without_a_crop(load, own) -> None:
+    stages = "full_training.stages=[{epochs: 1, batch: 2}]"
+    few = ("stage_one.batch=2", "stage_two.batch=2", "data.meta_val_share=0.25")
+    search_preflight.check(load(f"data.name={own()}", "stage_one.crop=null", stages, *few))
+
+
+def test_a_search_of_a_folder_is_resumed_as_it_was_started(load, own, tmp_path: Path) -> None:
+    given = load(f"data.name={own()}", "stage_one.crop=null", "full_training.stages=[{epochs: 1}]")
+    completed = own_data.completed(given)
+    assert completed.gradient.batch == 2
+    (tmp_path / "config.yaml").write_text(config.dump(completed))
+    assert own_data.completed(resumed.check(tmp_path, given)) == completed
+
+
+def test_settings_of_a_study_of_a_folder_have_its_view(load, own) -> None:
+    given = [f"data.name={own()}", "stage_one.crop=null", "full_training.stages=[{epochs: 1}]"]
+    tried = [
+        ["stage_one.crop=[64, 64]"],
+        ["stage_one.image_share=0.5"],
+        ["data.view.crop=[32,32]"],
+    ]
+    planned = study.plan(lambda more: load(*given, "stage_one.batch=16", *more), tried, 2)
+    crop, half, own_view = (planned.configs[" ".join(overrides)] for overrides in tried)
+    base = own_data.completed(load(*given))
+    assert crop.data.view == half.data.view == base.data.view
+    assert (crop.stage_one.crop, half.stage_one.batch) == ((64, 64), 2)
+    assert own_view.data.view.crop == (32, 32)
+    assert own_view.data.view.input == base.data.view.input
+
+
 def test_what_a_person_chose_for_a_folder_stays(load, own) -> None:
     name = own()
     chosen = load(
@@ -269,6 +314,18 @@ def test_what_a_person_chose_for_a_folder_stays(load, own) -> None:
     with_crops = load(f"data.name={name}", "full_training.stages=[{epochs: 1, crop: [64, 64]}]")
     assert own_data.completed(with_crops).data.view == View()
     assert from_config.geometry(own_data.completed(with_crops)) == InputGeometry((64, 64))
+
+
+def test_a_folder_of_a_single_picture_cannot_be_trained_on(load, own, tmp_path: Path) -> None:
+    name = own()
+    for kind in ("images", "labels"):
+        shutil.rmtree(tmp_path / "own" / kind / "val")
+        for number in (1, 2, 3):
+            (tmp_path / "own" / kind / "train" / f"{number}.png").unlink()
+    configuration = load(f"data.name={name}")
+    assert refused(preflight.before_training, configuration) == (
+        f"{name} has 1 picture, expected 2 or more"
+    )
 
 
 def test_unknown_splits_of_a_folder_are_named_first(load, own) -> None:

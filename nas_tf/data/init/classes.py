@@ -9,7 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ _MOST_COLOURS = 64
 _LIGHT_GREY, _MOST_GREYS = 100, 5
 """More different light greys in addition to black and white are taken for soft edges."""
 _IGNORED = 255
+_STRAY = 1e-5
+"""The share of pixels below which a value may be a mistake."""
 _NUMBER = r"[ ,:\t]+(\d{1,3})"
 _COLOUR_FIRST = re.compile(r"(\d{1,3})[ ,\t]+(\d{1,3})[ ,\t]+(\d{1,3})[ ,\t]+(.+)")
 _COLOUR_LAST = re.compile(rf"(.+?){_NUMBER}{_NUMBER}{_NUMBER}[ :,\t]*")
@@ -121,7 +123,24 @@ def survey_values(paths: Sequence[Path]) -> Values:
 
 def infer_classes(values: Values, names: ClassNames | None) -> Classes:
     """Returns the most likely classes for the values and a file of names."""
-    return _from_colours(values, names) if values.coloured else _from_indices(values, names)
+    if values.coloured:
+        return _from_colours(values, names)
+    found = _from_indices(values, names)
+    return found if names else replace(found, notes=(*found.notes, *_doubts(values, found)))
+
+
+def _doubts(values: Values, found: Classes) -> tuple[str, ...]:
+    """Returns notes on classes without a pixel, and on those with hardly any."""
+    absent = [value for value in found.values if value not in values.pixels]
+    rare = [value for value in found.values if 0 < values.share(value) < _STRAY]
+    notes = []
+    if absent:
+        listed = ", ".join(map(str, absent[:6])) + " ..." * (len(absent) > 6)
+        notes.append(f"no pixel of {values.read} masks has the value {listed}")
+    if rare:
+        listed = ", ".join(f"{value} ({values.pixels[value]})" for value in rare[:6])
+        notes.append(f"hardly any pixels have the value {listed}: stray ones make a class")
+    return tuple(notes)
 
 
 def _read_names(path: Path) -> ClassNames | None:

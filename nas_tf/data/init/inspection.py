@@ -44,9 +44,8 @@ class Inspection:
         counted = ", ".join(f"{split} {count}" for split, count in self.counts.items())
         lines = [f"layout: {found.title}; examples: {counted}"]
         if found.lists:
-            total = sum(map(len, found.lists.values()))
             lines.append(
-                f"no splits were there: {total} names are divided by list files in splits/"
+                "no split was found: the examples are divided at random, see the lists in splits/"
             )
         sizes = pictures.sizes_in_words if pictures.read else "none read"
         lines.append(f"pictures: {sizes}")
@@ -88,6 +87,7 @@ def inspect(folder: str | Path, *, task: str | None = None) -> Inspection:
         values = classes.survey_values(_paths(layout, "labels", members))
         inferred = _classes(root, found, values, layout)
         notes += inferred.notes + values.broken[:3]
+    notes += _left_out(layout, found, members)
     names = inferred.names if inferred else ()
     counted: Mapping[str, int] = {}
     if layout.names_from is not None:
@@ -164,6 +164,26 @@ def _members(layout: Layout, found: Arrangement, split: str) -> Sequence[str]:
             known = pattern.names(layout.split_folder(pattern, split))
             names = [name for name in names if name in known]
     return names
+
+
+def _left_out(
+    layout: Layout, arrangement: Arrangement, members: Mapping[str, Sequence[str]]
+) -> tuple[str, ...]:
+    """Returns a note on pictures that no example has; a published list leaves out on purpose."""
+    is_listed = any(layout.listing(split) for split in members if split not in arrangement.lists)
+    if layout.names_from is not None or is_listed:
+        return ()
+    found = {
+        name
+        for split in members
+        for name in layout.images.names(layout.split_folder(layout.images, split))
+    }
+    absent = sorted(found.difference(*members.values()))
+    if not absent:
+        return ()
+    more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
+    number = f"{len(absent)} picture{'s' * (len(absent) > 1)}"
+    return (f"{number} without a target, which is left out: {', '.join(absent[:3])}{more}",)
 
 
 def _paths(
