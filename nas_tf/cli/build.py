@@ -26,9 +26,10 @@ from nas_tf.networks.encoders import Encoder
     show_default=True,
     help="Auxiliary head of each block of an auxiliary-cell decoder.",
 )
+@click.option("--alpha", type=float, help="Width of MobileNetV2 (default: that of --encoder).")
 @click.option(
     "--weights",
-    metavar="imagenet|FILE",
+    metavar="imagenet|drawn|FILE",
     help="Weights of the encoder (default: random).",
 )
 @click.option(
@@ -44,6 +45,7 @@ def command(
     sep_repeats: int | None,
     encoder: Encoder | None,
     decoder: str | None,
+    alpha: float | None,
     classes: int | None,
     input_size: tuple[int, int] | None,
     auxiliary: str,
@@ -60,7 +62,9 @@ def command(
     if out.suffix != ".keras":
         raise ConfigError(f"--out is {out}, expected a name that ends in .keras")
     resolved = spaces.resolve(genotype, space)
-    chosen = options.given(width=width, sep_repeats=sep_repeats, encoder=encoder, decoder=decoder)
+    chosen = options.given(
+        width=width, sep_repeats=sep_repeats, encoder=encoder, decoder=decoder, alpha=alpha
+    )
     settings = networks.settings.published(resolved.space, **chosen, auxiliary=auxiliary)
     head = networks.heads.segmentation(classes if classes is not None else 21)
     networks.blueprint_of(resolved, head, input_size=input_size, settings=settings)

@@ -114,6 +114,8 @@ def _jobs(places: Sequence[Path], out: Path | None, mask: Path | None) -> list[J
         (image,) = places
         overlay = out or (None if mask else image.with_name(f"{image.stem}-overlay.png"))
         return [(image, overlay and _checked(overlay), mask and _checked(mask))]
+    if out is not None and out.suffix.lower() in pictures.SUFFIXES:
+        raise ConfigError(f"--out is {out}, a picture, expected a folder for several pictures")
     jobs: list[Job] = []
     for place in places:
         base = place if place.is_dir() else place.parent

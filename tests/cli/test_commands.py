@@ -334,6 +334,10 @@ def test_cost_reads_names_and_survives_bytes_that_are_no_text(tmp_path: Path) ->
             "--out is model.h5, expected a name that ends in .keras",
         ),
         (
+            ["predict", "model.tflite", ".", "--out", "seen.png"],
+            "--out is seen.png, a picture, expected a folder for several pictures",
+        ),
+        (
             ["build", "arch0", "--out", "m.keras", "--weights", "absent.h5"],
             "weights absent.h5: no such file, expected weights of mobilenet_v2 of alpha 1.0 as "
             "Keras saves them",

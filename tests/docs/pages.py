@@ -1,6 +1,7 @@
 """Reads figures from their places: a cell of a page's table, a line of its text, a CSV file."""
 
 import csv
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
@@ -65,6 +66,30 @@ def ranked(setting: str, page: str = "camvid_dpc_parts.md") -> list[float]:
     """How a setting of a study ranks genotypes, by default the parts of ASPP."""
     place = (page, setting)
     return [cell(*place, "ρ"), 95, cell(*place, "95 %"), cell(*place, "95 %", 1)]
+
+
+def deployed(network: str, column_name: str, nth: int = 1) -> float:
+    """A time on the page of exports, as a ratio to DeepLab's."""
+    return cell("deploy.md", network, column_name, nth)
+
+
+def spread(networks: Sequence[str], *columns: str) -> list[float]:
+    """The least and the largest ratio of networks in some columns."""
+    ratios = [deployed(*pair) for pair in itertools.product(networks, columns)]
+    return [min(ratios), max(ratios)]
+
+
+def in_8_bits(*networks: str) -> list[float]:
+    """Networks' times in 8 bits by their float times, on one thread and on two."""
+    row = r"\n\| {} \| {} \| [\d.]+ \| [\d.]+ \| ([\d.]+) \|"
+    pairs = itertools.product(networks, (1, 2))
+    return [text("int8_operations.md", row.format(*pair))[0] for pair in pairs]
+
+
+def operations_in_8_bits(network: str, kinds: Iterable[str]) -> list[float]:
+    """The same of a network's operations."""
+    place = "int8 / fp32", 0, f"## {network}"
+    return [cell("int8_operations.md", kind, *place) for kind in kinds]
 
 
 def text(page: str, pattern: str) -> list[float]:

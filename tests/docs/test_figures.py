@@ -22,13 +22,17 @@ from tests.docs.pages import (
     Below,
     cell,
     column,
+    deployed,
+    in_8_bits,
     mean,
     numbers,
+    operations_in_8_bits,
     p_of,
     ranked,
     rewards,
     rows,
     says,
+    spread,
     text,
     wrong,
 )
@@ -40,23 +44,13 @@ NAMES = re.compile(
 )
 
 
-def deployed(network: str, column_name: str, nth: int = 1) -> float:
-    """A time on the page of exports, as a ratio to DeepLab's."""
-    return cell("deploy.md", network, column_name, nth)
-
-
 NETWORKS, BY_HAND = ("found", "arch0", "wacv-arch0"), ("arch0", "lw-refinenet", "deeplabv3")
 DETECTORS = ("found-60", "fpn-fcos-60")
 INT8 = ("arch2-int8", "arch1-int8", "arch0-int8")
 IN_ORDER = ("arch2-int8", "arch1-int8", "camvid-ppo-best-int8", "arch0-int8")
+OPERATIONS = ("CONV_2D 1x1", "DEPTHWISE_CONV_2D 5x5 rate 6", "RESIZE_BILINEAR")
 LITERT, LITERT_2 = "LiteRT, 1 thread", "LiteRT, 2 threads"
 TENSORFLOW, TENSORFLOW_2 = "TensorFlow, 1 thread", "TensorFlow, 2 threads"
-
-
-def spread(networks: Sequence[str], *columns: str) -> list[float]:
-    """The least and the largest ratio of networks in some columns."""
-    ratios = [deployed(*pair) for pair in itertools.product(networks, columns)]
-    return [min(ratios), max(ratios)]
 
 
 def final(network: str, key: str, nth: int = 0) -> float:
@@ -336,6 +330,10 @@ INDEX: dict[str, Callable[[], Sequence[float | Below]]] = {
         *text("detector_codes.md", r"fpn: (\d+) of (\d+) passed"),
         *text("detector_codes.md", r"head: (\d+) of (\d+) passed"),
         *text("detector_codes.md", r"at width (\d+) for images of (\d+) pixels"),
+    ],
+    "In int8 the published networks take": lambda: [
+        *in_8_bits("wacv-arch0", "wacv-arch1", "arch0"),
+        *operations_in_8_bits("wacv-arch1", OPERATIONS),
     ],
     "In int8 by LiteRT on one thread": lambda: [
         *(deployed(item, LITERT) for item in IN_ORDER),
