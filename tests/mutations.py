@@ -297,6 +297,28 @@ MUTATIONS = (
         "return key",
         ("tests/report/test_trainings.py",),
     ),
+    Mutation(
+        "negative factors pass a maximum",
+        "nas_tf/networks/fused.py",
+        'only_positive |= source.most == 0 or source.op.kind == "max_pool"',
+        "only_positive |= source.most == 0",
+        ("tests/serving/test_folding.py",),
+    ),
+    Mutation(
+        "a damaged list hides checkpoints",
+        "nas_tf/training/checkpoint.py",
+        "paths = self._complete()",
+        "paths = self._manager.checkpoints if self._writes else self._complete()",
+        ("tests/training/test_checkpoint.py",),
+    ),
+    Mutation(
+        "sizes of pictures are computed before threads are set",
+        "nas_tf/training/own_data.py",
+        "    hardware.use_threads(config.threads)\n    return _with_batches(_with_view(config))",
+        "    config = _with_batches(_with_view(config))\n"
+        "    hardware.use_threads(config.threads)\n    return config",
+        ("tests/training/test_preflight.py",),
+    ),
 )
 
 
