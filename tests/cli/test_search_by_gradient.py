@@ -70,7 +70,8 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(rng.integers(0, 256, (20, 24 + number, 3), np.uint8)).save(path)
     done = CliRunner().invoke(data.init, [str(folder)])
     assert done.exit_code == 0, done.exception
-    assert f"data.name='folder:{folder}' degradation.noise.sigma=25\n" in done.output
+    options = "degradation.noise.sigma=25 gradient.batch=2"
+    assert f"data.name='folder:{folder}' {options}\n" in done.output
     return folder
 
 

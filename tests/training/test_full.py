@@ -116,8 +116,8 @@ def test_rates_and_frozen_statistics_follow_the_paper(tmp_path: Path) -> None:
         True,
         True,
     ]
-    assert full_training._rates(1, 3, frozen=False) == {"encoder": 1e-3, "decoder": 3e-3}
-    assert full_training._rates(1, 7, frozen=True) == {"encoder": 5e-4, "decoder": 1.5e-3}
+    assert full_training._rates_at(Place(1, 0, 3)) == {"encoder": 1e-3, "decoder": 3e-3}
+    assert full_training._rates_at(Place(1, 1, 1)) == {"encoder": 5e-4, "decoder": 1.5e-3}
 
 
 @pytest.mark.slow
