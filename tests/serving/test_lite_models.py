@@ -37,12 +37,7 @@ def sampled(space: str, seed: int) -> Blueprint:
 
 
 def expected_operations(blueprint: Blueprint) -> Counter[str]:
-    names: Counter[str] = Counter()
-    for node in fused.fuse(blueprint):
-        if node.constant:
-            continue
-        names.update(operations(node.op))
-    return names
+    return Counter(name for op in fused.ops(blueprint).elements() for name in operations(op))
 
 
 def operations(op: fused.Op) -> list[str]:
