@@ -6,8 +6,9 @@ normalisation, and the task's resizing and decoding of the outputs. In 8 bits, t
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+import flatbuffers
 import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python import convert as lite_convert
@@ -24,6 +25,12 @@ from serving.shipment import Shipment
 Kind = Literal["fp32", "fp16", "int8"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 LEAST_SAMPLES = 8
+_CONVOLUTIONS = (
+    schema.BuiltinOperator.CONV_2D,
+    schema.BuiltinOperator.DEPTHWISE_CONV_2D,
+)
+_FINEST = 128
+"""Half of the most that XNNPACK takes as the ratio of steps, since ranges are rounded."""
 
 
 def convert(shipment: Shipment, kind: Kind, samples: Iterable[np.ndarray] = ()) -> bytes:
@@ -50,8 +57,50 @@ def convert(shipment: Shipment, kind: Kind, samples: Iterable[np.ndarray] = ()) 
     with quiet.converting():
         model = converter.convert()
         if kind == "int8":
+            model = _widened(model)
             model = lite_convert.mlir_quantize(model, input_data_type=tf.uint8, **_in_float(model))
     return lite_metadata.attached(model, shipment.about() | {"kind": kind})
+
+
+def _widened(model: bytes) -> bytes:
+    """Returns a calibrated model without output ranges that are too narrow for XNNPACK.
+
+    It refuses a convolution whose output has steps 256 times finer than the product of a step of
+    its input and one of its kernel, and LiteRT 2.3 then ends the process. Such a range belongs to
+    a map that is all but zero; a wider one loses nothing.
+    """
+    tables = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
+    (graph,), is_changed = tables.subgraphs, False
+    for operator in graph.operators:
+        if tables.operatorCodes[operator.opcodeIndex].builtinCode not in _CONVOLUTIONS:
+            continue
+        source, kernel, output = (
+            graph.tensors[place] for place in (*operator.inputs[:2], operator.outputs[0])
+        )
+        read, written = _range(source), _range(output)
+        data = tables.buffers[kernel.buffer].data
+        if data is None or read is None or written is None:
+            continue
+        (_, width), (low, own) = read, written
+        weights = np.frombuffer(bytes(data), np.float32)
+        least = width * float(np.abs(weights).max()) / 127 / _FINEST
+        if own < least:
+            output.quantization.min, output.quantization.max = [low], [low + least]
+            is_changed = True
+    if not is_changed:
+        return model
+    builder = flatbuffers.Builder(len(model))
+    builder.Finish(tables.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _range(tensor: Any) -> tuple[float, float] | None:
+    """Returns the calibrated minimum, at most 0, and the width of the range; None without one."""
+    found = tensor.quantization
+    if found is None or found.min is None or found.max is None:
+        return None
+    low = min(0.0, float(found.min[0]))
+    return low, max(0.0, float(found.max[0])) - low
 
 
 def _in_float(model: bytes) -> dict[str, list[str]]:

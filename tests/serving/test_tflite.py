@@ -5,6 +5,7 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
+import flatbuffers
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -217,3 +218,34 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(ConfigError, match=f"one.tflite {line}"):
             lite_metadata.read(path)
+
+
+@pytest.mark.parametrize("most", [0.0, 1e-9])
+def test_a_map_that_is_all_but_zero_does_not_end_litert(
+    most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calibrated: list[bytes] = []
+    widened = tflite._widened
+    monkeypatch.setattr(tflite, "_widened", lambda model: calibrated.append(model) or model)
+    tflite.convert(shipment(), "int8", pictures(8))
+    tables = schema.ModelT.InitFromObj(schema.Model.GetRootAs(calibrated[0], 0))
+    (graph,) = tables.subgraphs
+    convs = [
+        operator
+        for operator in graph.operators
+        if tables.operatorCodes[operator.opcodeIndex].builtinCode in tflite._CONVOLUTIONS
+    ]
+    narrow = graph.tensors[convs[9].outputs[0]].quantization
+    narrow.min, narrow.max = [0.0], [most]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(tables.Pack(builder), b"TFL3")
+    monkeypatch.setattr(tflite, "_widened", lambda model: widened(bytes(builder.Output())))
+    content = tflite.convert(shipment(), "int8", pictures(8))
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    tensors = model.subgraphs[0].tensors
+    for operator in model.subgraphs[0].operators:
+        if model.operatorCodes[operator.opcodeIndex].builtinCode in tflite._CONVOLUTIONS:
+            places = (*operator.inputs[:2], operator.outputs[0])
+            read, kernel, written = (max(tensors[place].quantization.scale) for place in places)
+            assert read * kernel / written < 256
+    assert widened(calibrated[0]) == calibrated[0]
