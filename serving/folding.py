@@ -7,7 +7,7 @@ import numpy as np
 
 from nas_tf.networks.arithmetic import mix_weights
 from nas_tf.networks.blueprint import Layer
-from nas_tf.networks.fused import Node, takers
+from nas_tf.networks.fused import Node, fold_targets
 from nas_tf.networks.state import Arrays
 
 
@@ -46,17 +46,17 @@ def folded(node: Node, arrays: Arrays) -> Weights | None:
     return _weights(kernel * broadcast, bias * factors + terms)
 
 
-def without_factors(
+def with_scales_folded(
     nodes: Sequence[Node], weights: Mapping[str, Weights | None]
 ) -> tuple[list[Node], dict[str, Weights | None]]:
-    """Returns operations and weights without the factors that an earlier kernel can take over."""
+    """Returns operations and weights with each possible ``scale`` folded into a kernel."""
     found, renamed, by_name = dict(weights), {}, {node.name: node for node in nodes}
-    for name, taker in takers(nodes).items():
-        factors, before = found[name].kernel.reshape(-1), found[taker.name]
-        if taker.only_positive and factors.min() < 0:
+    for name, target in fold_targets(nodes).items():
+        factors, before = found[name].kernel.reshape(-1), found[target.name]
+        if target.only_positive and factors.min() < 0:
             continue
-        broadcast = factors[:, None] if by_name[taker.name].op.kind == "depthwise" else factors
-        found[taker.name] = _weights(before.kernel * broadcast, before.bias * factors)
+        broadcast = factors[:, None] if by_name[target.name].op.kind == "depthwise" else factors
+        found[target.name] = _weights(before.kernel * broadcast, before.bias * factors)
         (renamed[name],) = by_name[name].inputs
     kept = [
         replace(node, inputs=tuple(renamed.get(name, name) for name in node.inputs))

@@ -34,7 +34,7 @@ def network(
     shipped, nodes = blueprint.deployed(), fuse(blueprint)
     inputs = [layer.name for layer in shipped.layers if layer.kind == "input"]
     folded = {node.name: folding.folded(node, arrays) for node in nodes}
-    nodes, folded = folding.without_factors(nodes, folded)
+    nodes, folded = folding.with_scales_folded(nodes, folded)
     precise = {node.name for node in nodes if node.op.kind in _PRECISE} | exponents(nodes)
 
     def outputs(*maps: tf.Tensor) -> dict[str, tf.Tensor]:

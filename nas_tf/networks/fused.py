@@ -146,31 +146,31 @@ def fuse(blueprint: Blueprint) -> list[Node]:
 def ops(blueprint: Blueprint) -> Counter[Op]:
     """Counts the operations of the shipped network, as they are timed.
 
-    Factors that a kernel takes over are none; a shipped network has them if they are negative.
+    A ``scale`` that can be folded is none; a network with negative factors ships it all the same.
     """
     nodes = fuse(blueprint)
-    taken = takers(nodes)
+    taken = fold_targets(nodes)
     timed = (node for node in nodes if not node.constant and node.name not in taken)
     return Counter(node.op.as_timed for node in timed)
 
 
 @dataclass(frozen=True)
-class Taker:
-    """The operation whose kernel can take over the factors of a ``scale``.
+class FoldTarget:
+    """The operation into whose kernel the factors of a ``scale`` can be folded.
 
     Args:
         name: The operation's name.
-        only_positive: A ReLU or a maximum is between: no factor may be negative.
+        only_positive: True if no factor may be negative, as behind a ReLU or max-pooling.
     """
 
     name: str
     only_positive: bool
 
 
-def takers(nodes: Sequence[Node]) -> dict[str, Taker]:
-    """Returns which operations can take over the factors of others, by the names of the latter.
+def fold_targets(nodes: Sequence[Node]) -> dict[str, FoldTarget]:
+    """Returns for each ``scale`` that can be folded, by its name, into which operation.
 
-    Those between must have no other reader, and give the same if they are computed of the product.
+    Resizing, ReLU and max-pooling may be between them, if nothing else reads their results.
     """
     by_name = {node.name: node for node in nodes}
     readers = Counter(name for node in nodes for name in node.inputs)
@@ -184,7 +184,7 @@ def takers(nodes: Sequence[Node]) -> dict[str, Taker]:
             only_positive |= source.most == 0 or source.op.kind == "max_pool"
             kind = source.layers[0].kind
             if KINDS[kind].folds_norm or kind == "batch_norm":
-                found[node.name] = Taker(source.name, only_positive)
+                found[node.name] = FoldTarget(source.name, only_positive)
             if source.op.kind not in _MOVES:
                 break
             source = by_name.get(source.inputs[0])

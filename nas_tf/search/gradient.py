@@ -233,7 +233,7 @@ class GradientSearch:
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f"{path} can't be read: {error}; put back a copy, or delete it: only the figures "
-                "of the epochs so far will lack in the report"
+                "of past epochs are lost"
             ) from error
 
 

@@ -142,23 +142,23 @@ class FullTraining:
         record, and every ``save_minutes`` in between. After an interruption before that, the
         epoch is processed again without training.
         """
-        if self._is_ended:
+        if self._has_unrecorded_epoch:
             place = self.place(self.steps_done - 1)
-            yield from self._processed(self._end(place, self._rates_at(place), 0.0))
+            yield from self._recorded(self._end(place, self._rates_at(place), 0.0))
         while self.steps_done < self.steps:
             place = self.place(self.steps_done)
             if place.stage != self._stage:
                 self._start_stage(place.stage, self._learner.state())
-            yield from self._processed(self._epoch(place, progress))
+            yield from self._recorded(self._epoch(place, progress))
 
-    def _processed(self, end: EpochEnd) -> Iterator[EpochEnd]:
+    def _recorded(self, end: EpochEnd) -> Iterator[EpochEnd]:
         """Yields an epoch's record, and writes a checkpoint after it."""
         yield end
         self._loss_sum.assign(0.0)
         self.save()
 
     @property
-    def _is_ended(self) -> bool:
+    def _has_unrecorded_epoch(self) -> bool:
         """True if all steps of an epoch are made, and its record was not processed."""
         done, loss_sum = self.steps_done, float(self._loss_sum)
         return done > 0 and self.place(done).step == 0 and loss_sum != 0.0

@@ -10,7 +10,7 @@ import tensorflow as tf
 from nas_tf.errors import ConfigError
 from nas_tf.networks.blueprint import Blueprint
 from nas_tf.networks.functional import FLOAT32, Precision
-from nas_tf.training.machines import joined, machines
+from nas_tf.training.machines import joint_strategy, machines
 
 BFLOAT16_DENSE = Precision(tf.bfloat16, dense=True)
 BFLOAT16_MIXED = Precision(tf.bfloat16, depthwise_from=5)
@@ -88,7 +88,7 @@ def strategy() -> tf.distribute.Strategy | None:
     None if there is one device. Several machines must be known before TensorFlow computes.
     """
     if machines().count > 1:
-        return joined()
+        return joint_strategy()
     several = len(tf.config.list_physical_devices("GPU")) > 1
     return tf.distribute.MirroredStrategy() if several else None
 

@@ -66,7 +66,7 @@ def _read(path: Path) -> list[dict[str, str]]:
     except (ValueError, csv.Error) as error:
         raise DataError(
             f"{path} can't be read: {error}; put back a copy, or delete it: only the figures of "
-            "the epochs so far will lack"
+            "past epochs are lost"
         ) from error
     return rows
 

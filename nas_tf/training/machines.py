@@ -55,12 +55,12 @@ def machines() -> Machines:
         raise ConfigError(f"{_VARIABLE} is {text}, expected such as {_EXAMPLE}") from error
 
 
-def joined() -> tf.distribute.Strategy:
+def joint_strategy() -> tf.distribute.Strategy:
     """Returns the strategy of all machines of ``TF_CONFIG``, once they know each other."""
     machine = machines()
     _LOG.warning("machine %d of %d waits for the others", machine.number + 1, machine.count)
     try:
-        with _stoppable():
+        with _interruptible():
             return tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
         raise ConfigError(
@@ -75,7 +75,7 @@ def joined() -> tf.distribute.Strategy:
 
 
 @contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
+def _interruptible() -> Iterator[None]:
     """Lets Ctrl-C end the process at once meanwhile, and termination afterwards.
 
     TensorFlow waits for other machines outside Python, where a handler of Python is not called,

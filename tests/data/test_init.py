@@ -295,7 +295,7 @@ def test_unusual_pictures_are_reported(
     assert "1 of 10 pictures have 16 bits" in lines
     assert "1 of 10 pictures are turned by their EXIF" in lines
     assert "layout: pictures and masks; examples: train 8, val 2" in lines
-    assert "note: 1 picture without a target, which is left out: lonely" in lines
+    assert "note: pictures without a target are left out: lonely" in lines
 
 
 def test_pictures_that_a_published_list_leaves_out_are_no_note(
@@ -318,8 +318,8 @@ def test_values_that_no_mask_has_or_hardly_any_are_reported(
     mask[0, 0] = 5
     picture(tmp_path / "masks" / "a.png", mask)
     notes = inspect(tmp_path).notes
-    assert "no pixel of 10 masks has the value 3, 4" in notes
-    assert "hardly any pixels have the value 5 (1): stray ones make a class" in notes
+    assert "classes without a pixel in 10 masks: 3, 4" in notes
+    assert "rare values of masks, each a class of its own: 5 (pixels: 1)" in notes
     (tmp_path / "classes.txt").write_text("\n".join("abcdef"))
     assert inspect(tmp_path).notes == ()
 

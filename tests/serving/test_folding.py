@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nas_tf.networks.draft import Draft
-from nas_tf.networks.fused import fuse, ops, takers
+from nas_tf.networks.fused import fold_targets, fuse, ops
 from nas_tf.networks.state import Arrays, initial_arrays
 from serving import folding, graph
 from serving.fused_model import FusedModel
@@ -28,7 +28,7 @@ def factors(network: Shipment, least: float) -> Arrays:
 def shipped_scales(network: Shipment, arrays: Arrays) -> set[str]:
     nodes = fuse(network.blueprint)
     weights = {node.name: folding.folded(node, arrays) for node in nodes}
-    kept, _ = folding.without_factors(nodes, weights)
+    kept, _ = folding.with_scales_folded(nodes, weights)
     return {node.name for node in kept if node.layers[0].kind == "scale"}
 
 
@@ -40,7 +40,7 @@ def test_a_network_is_the_same_without_its_factors(network: Shipment, least: flo
     reference = FusedModel(Shipment("x", network.task, network.blueprint, arrays)).keras(images)
     found = graph.network(network.blueprint, arrays, for_conversion=False)(images)
     check(reference if isinstance(reference, dict) else {"logits": reference}, found)
-    taken = takers(fuse(network.blueprint))
+    taken = fold_targets(fuse(network.blueprint))
     assert len(taken) > 5
     assert set(taken).isdisjoint(shipped_scales(network, arrays)) is (least >= 0)
 

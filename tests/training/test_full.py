@@ -225,11 +225,10 @@ def test_an_epoch_that_was_interrupted_in_its_validation_is_validated(
     steps: list[int] = []
     again.run(lambda done, loss: steps.append(done))
     assert steps == list(range(7, 13))
-    rows = [[{**row, "seconds": ""} for row in each.history.rows] for each in (again, calm)]
-    assert rows[0] == rows[1]
+    own, other = ([{**row, "seconds": ""} for row in x.history.rows] for x in (again, calm))
+    assert own == other
     best = [read_model(each.folder / "best.keras").get_weights() for each in (again, calm)]
-    for own, other in zip(*best, strict=True):
-        np.testing.assert_array_equal(own, other)
+    assert all(map(np.array_equal, *best))
 
 
 def test_another_configuration_is_refused_in_the_same_folder(tmp_path: Path) -> None:

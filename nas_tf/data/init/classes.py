@@ -136,10 +136,10 @@ def _doubts(values: Values, found: Classes) -> tuple[str, ...]:
     notes = []
     if absent:
         listed = ", ".join(map(str, absent[:6])) + " ..." * (len(absent) > 6)
-        notes.append(f"no pixel of {values.read} masks has the value {listed}")
+        notes.append(f"classes without a pixel in {values.read} masks: {listed}")
     if rare:
-        listed = ", ".join(f"{value} ({values.pixels[value]})" for value in rare[:6])
-        notes.append(f"hardly any pixels have the value {listed}: stray ones make a class")
+        listed = ", ".join(f"{value} (pixels: {values.pixels[value]})" for value in rare[:6])
+        notes.append(f"rare values of masks, each a class of its own: {listed}")
     return tuple(notes)
 
 

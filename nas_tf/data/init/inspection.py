@@ -182,8 +182,7 @@ def _left_out(
     if not absent:
         return ()
     more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
-    number = f"{len(absent)} picture{'s' * (len(absent) > 1)}"
-    return (f"{number} without a target, which is left out: {', '.join(absent[:3])}{more}",)
+    return (f"pictures without a target are left out: {', '.join(absent[:3])}{more}",)
 
 
 def _paths(
