@@ -193,6 +193,10 @@ def _check_folder(folder: Path, config: Config, resume: bool) -> int:
             "another folder with --out"
         )
     resumed.check(folder, config)
+    if done < config.search.trials:
+        from nas_tf.training import own_files
+
+        own_files.check(folder, config)
     return done
 
 

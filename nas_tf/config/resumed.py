@@ -47,6 +47,7 @@ def check(folder: Path, now: Config, free: Collection[str] = FREE) -> Config:
         key
         for key in old | new
         if old.get(key) != new.get(key)
+        and not (key == "data.name" and _moved(folder, old[key], new[key]))
         and not any(f"{key}.".startswith(f"{name}.") for name in free)
     ]
     for key in others[:1]:
@@ -63,6 +64,12 @@ def check(folder: Path, now: Config, free: Collection[str] = FREE) -> Config:
             f"another folder ({path} says what it was)"
         )
     return now
+
+
+def _moved(folder: Path, old: str, new: str) -> bool:
+    """Returns whether data sets are folders of one's own, whose files are compared elsewhere."""
+    are_own = all(name.startswith(paths.FOLDER) for name in (old, new))
+    return are_own and (folder / filenames.DATA).exists()
 
 
 def values(config: Config) -> dict[str, Any]:

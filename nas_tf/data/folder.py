@@ -25,8 +25,8 @@ PREFIX = "folder:"
 
 def folder_builder(name: str) -> type[DenseBuilder]:
     """Returns the builder class of ``folder:DIR``, whose prepared copy depends on the files."""
-    root = Path(name.removeprefix(PREFIX)).expanduser().resolve()
-    layout = Layout(root, read_settings(root / NAME))
+    layout = folder_layout(name)
+    root = layout.root
     annotations = Annotations(layout)
     info, folder = annotations.info(name), _Folder(layout, annotations)
 
@@ -44,6 +44,12 @@ def folder_builder(name: str) -> type[DenseBuilder]:
             return list(folder.items(split))
 
     return Folder
+
+
+def folder_layout(name: str) -> Layout:
+    """Returns the layout of ``folder:DIR``."""
+    root = Path(name.removeprefix(PREFIX)).expanduser().resolve()
+    return Layout(root, read_settings(root / NAME))
 
 
 @dataclass(frozen=True)

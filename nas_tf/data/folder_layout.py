@@ -1,6 +1,7 @@
 """Finds the files and the splits of a user's folder by its dataset.yaml."""
 
 import hashlib
+import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -127,8 +128,8 @@ class Layout:
             return split if "{" in pattern.text else None
         return self.settings.splits.get(split, split)
 
-    def state(self) -> str:
-        """Returns a digest of the path and of all files read, so that a copy is never stale."""
+    def files(self) -> dict[str, os.stat_result]:
+        """Returns the status of all files read, and of others beside them, by relative path."""
         files = {self.settings.path}
         for split in self.splits:
             files.add(self.root / (self.listing(split) or NAME))
@@ -140,9 +141,15 @@ class Layout:
                     files |= {folder} if pattern.is_json else {*walk(folder, deep=deep)}
                     if self.listing(split) and not deep:
                         files |= {pattern.path(subfolder, name) for name in self.listed(split)}
-        lines = [str(self.root)]
+        found = {}
         for path in sorted(files):
             with suppress(OSError):
-                stat = path.stat()
-                lines.append(f"{path.relative_to(self.root)} {stat.st_size} {stat.st_mtime_ns}")
+                found[str(path.relative_to(self.root))] = path.stat()
+        return found
+
+    def state(self) -> str:
+        """Returns a digest of the path and of all files read, so that a copy is never stale."""
+        lines = [str(self.root)]
+        for name, stat in self.files().items():
+            lines.append(f"{name} {stat.st_size} {stat.st_mtime_ns}")
         return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:10]

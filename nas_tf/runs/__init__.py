@@ -4,6 +4,7 @@
 |---|---|
 | ``run.json`` | the provenance: schema, versions, machine, command, space, oracle, seed |
 | ``config.yaml`` | the complete configuration, as resolved |
+| ``data.json`` | the files of the user's own folders when the run started, to notice changes |
 | ``trials/ID.json`` | one finished trial: genotype, rewards, metrics, costs, times, status |
 | ``trials.csv`` | the same as a table, one row per trial, in the order in which they ended |
 | ``gate.jsonl`` | the gate's decisions, in order |

@@ -2,6 +2,8 @@
 
 RUN = "run.json"
 CONFIG = "config.yaml"
+DATA = "data.json"
+"""The files of the user's own folders, as they were when the run started."""
 GENOTYPE = "genotype.json"
 """The genotype of a training, which has no trials."""
 HISTORY = "history.csv"

@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 from filelock import FileLock
+from msgspec import structs
 
 from nas_tf import files, networks, spaces
 from nas_tf.config import resumed
@@ -23,7 +24,7 @@ from nas_tf.search.outcome import ended
 from nas_tf.search.provenance import run_info
 from nas_tf.search.read_off import ReadOff, entropy, read_off
 from nas_tf.spaces.restoration import RestorationSpace
-from nas_tf.training import from_config, own_data, preflight
+from nas_tf.training import from_config, own_data, own_files, preflight
 from nas_tf.training.guards import Diverged
 from nas_tf.training.history import History
 from nas_tf.training.prediction_sheet import predictions_picture
@@ -206,9 +207,10 @@ class GradientSearch:
         with FileLock(self.folder / filenames.LOCK):
             if path.exists():
                 config = resumed.check(self.folder, config)
-                info = Run(self.folder).info
+                info = structs.replace(Run(self.folder).info, data=config.data.name)
             else:
                 info = run_info(config, oracle=ORACLE, max_trials=_trials(config))
+            own_files.claim(self.folder, config)
             files.write(self.folder / filenames.CONFIG, dump(config))
             files.write(path, record.text(info))
 

@@ -30,6 +30,7 @@ from nas_tf.search.one_shot import OneShot
 from nas_tf.search.outcome import crashed, ended, unrecorded_failures
 from nas_tf.search.provenance import run_info
 from nas_tf.search.sample_images import TrialViews
+from nas_tf.training import own_files
 from nas_tf.training.two_stage import GateLike, Observer, TwoStage
 
 if TYPE_CHECKING:
@@ -234,9 +235,11 @@ class TwoStageTuner(BaseTuner):
         with FileLock(self.folder / filenames.LOCK):
             if path.exists():
                 config = resumed.check(self.folder, config)
-                info = structs.replace(Run(self.folder).info, max_trials=max_trials)
+                started = Run(self.folder).info
+                info = structs.replace(started, data=config.data.name, max_trials=max_trials)
             else:
                 oracle = type(self._proposer).__name__
                 info = run_info(config, oracle=oracle, max_trials=max_trials)
+            own_files.claim(self.folder, config)
             files.write(self.folder / filenames.CONFIG, dump(config))
             files.write(path, record.text(info))

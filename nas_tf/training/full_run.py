@@ -27,7 +27,7 @@ from nas_tf.networks.state import (
 )
 from nas_tf.runs import filenames
 from nas_tf.tasks import Metrics
-from nas_tf.training import from_config, hardware, own_data, preflight
+from nas_tf.training import from_config, hardware, own_data, own_files, preflight
 from nas_tf.training.full import EpochEnd, FullTraining, StageData
 from nas_tf.training.guards import Diverged
 from nas_tf.training.history import History
@@ -170,6 +170,7 @@ class FullRun:
                     f"{self.folder} was started with genotype {was}, now it is {self.genotype}: "
                     "give that one, or another folder"
                 )
+        own_files.claim(self.folder, self.config, in_full=True)
         files.write(config, dump(self.config))
         files.write(genotype, self.genotype.to_json())
 

@@ -16,10 +16,8 @@ SMALL = (
 )
 
 
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    """Twelve pictures of three formats, two of them stored on their side, with masks upright."""
-    folder = tmp_path / "garden"
+def draw_photos(folder: Path) -> Path:
+    """Draws twelve pictures of three formats, two stored on their side, with masks upright."""
     (folder / "images").mkdir(parents=True)
     (folder / "masks").mkdir()
     rng = np.random.default_rng(1)
@@ -37,6 +35,11 @@ def photos(tmp_path: Path) -> Path:
         picture.save(folder / "images" / f"{number:02}.{suffix}", exif=exif, quality=95)
         Image.fromarray(mask).save(folder / "masks" / f"{number:02}.png")
     return folder
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return draw_photos(tmp_path / "garden")
 
 
 def run(*arguments: str) -> None:
