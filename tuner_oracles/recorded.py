@@ -318,6 +318,9 @@ class RecordedOracle(kt.Oracle):
         trial_id = record["trial"]
         self._unassign(trial_id)
         self._assignments[trial_id] += 1
+        lost = self.ongoing_trials.get(record["tuner"])  # only when read again, of a dead worker
+        if lost is not None:
+            self._retry_queue.append(lost.trial_id)
         self.ongoing_trials[record["tuner"]] = self.trials[trial_id]
 
     def _unassign(self, trial_id: str) -> None:

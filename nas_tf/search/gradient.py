@@ -141,6 +141,7 @@ class GradientSearch:
                 trial = self._record(end, found, figures, since)
                 if on_trial is not None:
                     on_trial(trial)
+        self._history.cut(end.steps_done - 1)  # a row of an epoch that is processed again
         self._history.add(row)
         return row
 
@@ -221,7 +222,8 @@ class GradientSearch:
             "alpha": architecture.alpha.tolist(),
             "beta": architecture.beta.tolist(),
         }
-        self._architectures.append(line)
+        before = [each for each in self._architectures if each["step"] < step]
+        self._architectures = [*before, line]
         text = "".join(f"{json.dumps(each)}\n" for each in self._architectures)
         files.write(self.folder / filenames.ARCHITECTURE, text)
 

@@ -20,7 +20,7 @@ from nas_tf.networks.state import State
 from nas_tf.tasks import Task
 from nas_tf.training.checkpoint import Checkpoints
 from nas_tf.training.guards import Diverged
-from nas_tf.training.learner import Learner, Recipe
+from nas_tf.training.learner import Learner, Recipe, Tally
 from nas_tf.training.optimizers import learning_rate_factor
 
 _MOMENTUM = 0.97
@@ -98,15 +98,14 @@ class FullTraining:
             stage.epochs * steps for stage, steps in zip(full.stages, self._per_epoch, strict=True)
         ]
         self.steps = sum(self._lengths)
-        self._done = tf.Variable(0, dtype=tf.int64)
-        self._loss_sum = tf.Variable(0.0, dtype=tf.float64)
+        self._tally = Tally.zero()
         self._folder = folder
         self._start_stage(0, state)
 
     @property
     def steps_done(self) -> int:
         """The number of updates made so far, over all stages."""
-        return int(self._done)
+        return int(self._tally.steps)
 
     @property
     def state(self) -> State:
@@ -132,8 +131,9 @@ class FullTraining:
         return False
 
     def save(self) -> None:
-        """Writes a checkpoint of everything a resumed run needs."""
-        self._checkpoints.save(self.steps_done)
+        """Writes a checkpoint of everything a resumed run needs, unless the loss diverged."""
+        if math.isfinite(float(self._tally.losses)):
+            self._checkpoints.save(self.steps_done)
 
     def epochs(self, progress: Callable[[int, float], None] | None = None) -> Iterator[EpochEnd]:
         """Trains the remaining epochs; ``progress`` is called with every step and its loss.
@@ -154,13 +154,13 @@ class FullTraining:
     def _recorded(self, end: EpochEnd) -> Iterator[EpochEnd]:
         """Yields an epoch's record, and writes a checkpoint after it."""
         yield end
-        self._loss_sum.assign(0.0)
+        self._tally.losses.assign(0.0)
         self.save()
 
     @property
     def _has_unrecorded_epoch(self) -> bool:
         """True if all steps of an epoch are made, and its record was not processed."""
-        done, loss_sum = self.steps_done, float(self._loss_sum)
+        done, loss_sum = self.steps_done, float(self._tally.losses)
         return done > 0 and self.place(done).step == 0 and loss_sum != 0.0
 
     def _epoch(self, place: Place, progress: Callable[[int, float], None] | None) -> EpochEnd:
@@ -175,9 +175,7 @@ class FullTraining:
             by = "frozen" if frozen else "train"
             loss = float(self._learner.step(images, encoded, rates, by=by))
             if not math.isfinite(loss):
-                raise Diverged(f"the loss is {loss} at step {self.steps_done + 1}")
-            self._done.assign_add(1)
-            self._loss_sum.assign_add(loss)
+                raise Diverged(f"the loss is {loss} at step {self.steps_done}")
             if progress is not None:
                 progress(self.steps_done, loss)
             now = time.perf_counter()
@@ -187,7 +185,7 @@ class FullTraining:
         return self._end(place, rates, time.perf_counter() - started)
 
     def _end(self, place: Place, rates: Mapping[str, float], seconds: float) -> EpochEnd:
-        loss = float(self._loss_sum) / self._per_epoch[place.stage]
+        loss = float(self._tally.losses) / self._per_epoch[place.stage]
         return EpochEnd(place.stage, place.epoch, self.steps_done, loss, rates, seconds)
 
     def _start_stage(self, number: int, state: State) -> None:
@@ -201,8 +199,10 @@ class FullTraining:
                 self.parts,
                 precision=self._precision,
                 seed=self._seed,
+                tallies={"train": self._tally, "frozen": self._tally},
             )
-        tracked = {**self._learner.tracked, "done": self._done, "loss_sum": self._loss_sum}
+        counted = {"done": self._tally.steps, "loss_sum": self._tally.losses}
+        tracked = {**self._learner.tracked, **counted}
         self._checkpoints = Checkpoints(
             self._checkpoint_folder(number), tracked, writes=self._leads
         )

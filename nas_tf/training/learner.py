@@ -43,6 +43,27 @@ class Recipe:
     loss_at: Literal["target", "logits"] = "target"
 
 
+@dataclass(frozen=True)
+class Tally:
+    """The number of steps and the sum of their losses.
+
+    A step updates them with the weights: whenever it is interrupted, all are updated or none.
+    """
+
+    steps: tf.Variable
+    losses: tf.Variable
+
+    @classmethod
+    def zero(cls) -> "Tally":
+        """Returns the tally before the first step."""
+        return cls(tf.Variable(0, dtype=tf.int64), tf.Variable(0.0, dtype=tf.float64))
+
+    def add(self, loss: tf.Tensor) -> None:
+        """Counts a step."""
+        self.steps.assign_add(1)
+        self.losses.assign_add(tf.cast(loss, tf.float64))
+
+
 class Learner:
     """Trains one network; ``tracked`` contains every variable that a resumed run needs.
 
@@ -60,6 +81,7 @@ class Learner:
         precision: The arithmetic of the training.
         seed: Seed of dropout.
         network: The way in which the blueprint is computed.
+        tallies: By the names of recipes, those that count their steps.
     """
 
     def __init__(
@@ -73,6 +95,7 @@ class Learner:
         precision: Precision,
         seed: int = 0,
         network: type[Functional] = Functional,
+        tallies: Mapping[str, Tally] | None = None,
     ) -> None:
         hardware.compute_in_one_order()
         self._network = network(blueprint, precision, parts)
@@ -92,7 +115,7 @@ class Learner:
         self.optimisers = optimizers.make_all(
             [recipe.optimisers for recipe in recipes.values()], self.trainable
         )
-        self.recipes = dict(recipes)
+        self.recipes, self._tallies = dict(recipes), tallies or {}
         self._scale = LossScale() if precision.compute == tf.float16 else None
         self._step = tf.function(self._distributed, autograph=False)
 
@@ -154,7 +177,10 @@ class Learner:
 
             tf.cond(finite, apply, lambda: finite)
             self._scale.update(finite)
-        return self.strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
+        loss = self.strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
+        if by in self._tallies:
+            self._tallies[by].add(loss)
+        return loss
 
     def _replica_step(self, inputs: Any, encoded: Any, teacher: Any, by: str) -> tf.Tensor:
         loss, gradients, measured, _ = self._computed(inputs, encoded, teacher, by)

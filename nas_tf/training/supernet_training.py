@@ -23,7 +23,7 @@ from nas_tf.sizes import Size
 from nas_tf.training import from_config, hardware
 from nas_tf.training.checkpoint import Checkpoints
 from nas_tf.training.guards import Diverged
-from nas_tf.training.learner import Learner, Recipe
+from nas_tf.training.learner import Learner, Recipe, Tally
 from nas_tf.training.optimizers import learning_rate_factor
 
 WEIGHTS = "decoder"
@@ -75,6 +75,7 @@ class SuperNetTraining:
         self.steps = settings.epochs * self.per_epoch
         blueprint = self.blueprint_at(settings.crop)
         self.parts = layouts(blueprint)
+        self._tally, self._others = Tally.zero(), Tally.zero()
         self._learner = Learner(
             blueprint,
             self._task,
@@ -94,11 +95,11 @@ class SuperNetTraining:
             precision=hardware.precision(config.precision),
             seed=config.seed,
             network=WideFunctional,
+            tallies={WEIGHTS: self._tally, ARCHITECTURE: self._others},
         )
-        self._done = tf.Variable(0, dtype=tf.int64)
-        self._loss_sum = tf.Variable(0.0, dtype=tf.float64)
-        tracked = {**self._learner.tracked, "done": self._done, "loss_sum": self._loss_sum}
-        self._checkpoints = Checkpoints(folder, tracked)
+        counted = {"done": self._tally.steps, "loss_sum": self._tally.losses}
+        counted["architecture_done"] = self._others.steps
+        self._checkpoints = Checkpoints(folder, {**self._learner.tracked, **counted})
 
     def blueprint_at(self, size: Size) -> Blueprint:
         """Returns the super-net at an input size."""
@@ -107,7 +108,7 @@ class SuperNetTraining:
     @property
     def steps_done(self) -> int:
         """The number of updates of the weights made so far."""
-        return int(self._done)
+        return int(self._tally.steps)
 
     @property
     def state(self) -> State:
@@ -124,8 +125,9 @@ class SuperNetTraining:
         return self._checkpoints.restore()
 
     def save(self) -> None:
-        """Writes a checkpoint of everything that a resumed run needs."""
-        self._checkpoints.save(self.steps_done)
+        """Writes a checkpoint of everything a resumed run needs, unless the loss diverged."""
+        if math.isfinite(float(self._tally.losses) + float(self._others.losses)):
+            self._checkpoints.save(self.steps_done)
 
     def epochs(
         self, progress: Callable[[int, float], None] | None = None
@@ -133,54 +135,78 @@ class SuperNetTraining:
         """Trains the remaining epochs; ``progress`` is called with every step and its loss.
 
         A checkpoint is written at the end of every epoch, after the caller has processed its
-        record, and every ``save_minutes`` in between.
+        record, and every ``save_minutes`` in between. After an interruption before that, the
+        epoch is processed again without training.
         """
+        if self.has_unrecorded_epoch:
+            yield from self._recorded(self._end(0.0))
         while self.steps_done < self.steps:
-            yield self._epoch(*divmod(self.steps_done, self.per_epoch), progress)
-            self._loss_sum.assign(0.0)
-            self.save()
+            first = self.steps_done % self.per_epoch
+            yield from self._recorded(self._epoch(first, progress))
 
-    def _epoch(
-        self, epoch: int, first: int, progress: Callable[[int, float], None] | None
-    ) -> SuperNetEpoch:
+    @property
+    def has_unrecorded_epoch(self) -> bool:
+        """True if all steps of an epoch are made, and its record was not processed."""
+        done, losses = self.steps_done, float(self._tally.losses)
+        return done > 0 and done % self.per_epoch == 0 and losses != 0.0
+
+    def _recorded(self, end: SuperNetEpoch) -> Iterator[SuperNetEpoch]:
+        """Yields an epoch's record, and writes a checkpoint after it."""
+        yield end
+        self._tally.losses.assign(0.0)
+        self.save()
+
+    def _epoch(self, first: int, progress: Callable[[int, float], None] | None) -> SuperNetEpoch:
         started = saved = time.perf_counter()
+        epoch = self.steps_done // self.per_epoch
         batches = self._batches(0, (epoch, first))
         learns = epoch >= self._settings.warmup_epochs
         others = self._batches(1, self._place_of_others()) if learns else None
-        rate = 0.0
         for step in range(first, self.per_epoch):
-            if others is not None:
+            # after an interruption between the two, the architecture has made its step
+            if others is not None and int(self._others.steps) == self._steps_with_others:
                 self._step(ARCHITECTURE, others, self._settings.architecture.learning_rate)
-            factor = learning_rate_factor(self._settings.schedule, self.steps_done, self.steps)
-            rate = factor * self._settings.weights.learning_rate
-            loss = self._step(WEIGHTS, batches, rate)
-            self._done.assign_add(1)
-            self._loss_sum.assign_add(loss)
+            loss = self._step(WEIGHTS, batches, self._rate_at(self.steps_done))
             if progress is not None:
                 progress(self.steps_done, loss)
             now = time.perf_counter()
             if now - saved > 60 * self._settings.save_minutes and step + 1 < self.per_epoch:
                 self.save()
                 saved = now
-        mean = float(self._loss_sum) / self.per_epoch
-        seconds = time.perf_counter() - started
-        return SuperNetEpoch(epoch, self.steps_done, mean, rate, seconds)
+        return self._end(time.perf_counter() - started)
+
+    def _end(self, seconds: float) -> SuperNetEpoch:
+        done, mean = self.steps_done, float(self._tally.losses) / self.per_epoch
+        return SuperNetEpoch(
+            done // self.per_epoch - 1, done, mean, self._rate_at(done - 1), seconds
+        )
+
+    def _rate_at(self, done: int) -> float:
+        """Returns the learning rate of the weights after a number of steps."""
+        factor = learning_rate_factor(self._settings.schedule, done, self.steps)
+        return factor * self._settings.weights.learning_rate
 
     def _step(self, part: str, batches: Iterator[tuple[Any, Any]], rate: float) -> float:
         """Makes one step of a part, and returns the loss; raises if that is not finite."""
         images, target = next(batches)
         encoded = self._task.encode(target, self._settings.crop)
+        step = self.steps_done + 1
         loss = float(self._learner.step(images, encoded, {part: rate}, by=part))
         if not math.isfinite(loss):
-            raise Diverged(
-                f"the loss of the {_NAMES[part]} is {loss} at step {self.steps_done + 1}"
-            )
+            raise Diverged(f"the loss of the {_NAMES[part]} is {loss} at step {step}")
         return loss
+
+    @property
+    def _steps_with_others(self) -> int:
+        """The number of the weights' steps before which the architecture made its own."""
+        return self.steps_done - self._settings.warmup_epochs * self.per_epoch
 
     def _place_of_others(self) -> tuple[int, int]:
         """Returns epoch and step of the architecture's own half."""
-        done = self.steps_done - self._settings.warmup_epochs * self.per_epoch
-        return divmod(done, pipeline.steps_per_epoch(len(self._halves[1]), self._settings.batch))
+        return divmod(
+            int(self._others.steps),
+            pipeline.steps_per_epoch(len(self._halves[1]), self._settings.batch),
+        )
 
     def _batches(self, half: int, start: tuple[int, int]) -> Iterator[tuple[Any, Any]]:
         stream = pipeline.training(

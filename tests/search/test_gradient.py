@@ -79,6 +79,40 @@ def _kill_after_the_second(row: Mapping[str, Any]) -> None:
         raise Killed
 
 
+@pytest.mark.parametrize("interrupted", ["_record", "_add_architecture"])
+def test_an_epoch_that_was_interrupted_while_it_was_scored_is_scored(
+    resumed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupted: str
+) -> None:
+    search, process = GradientSearch(config(), tmp_path), getattr(GradientSearch, interrupted)
+
+    def stopped(own: GradientSearch, *arguments: Any) -> Any:
+        found = process(own, *arguments)
+        if own.epochs_done == 3:
+            raise KeyboardInterrupt
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GradientSearch, interrupted, stopped)
+        with pytest.raises(KeyboardInterrupt):
+            search.run()
+    search.training.save()
+    GradientSearch(config(), tmp_path).run()
+    own, other = (
+        (
+            (folder / "architecture.jsonl").read_text(),
+            [{**row, "seconds": ""} for row in rows_of(folder / "supernet.csv")],
+            [(trial.trial, trial.score) for trial in Run(folder).trials],
+        )
+        for folder in (tmp_path, resumed)
+    )
+    assert own == other
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def test_the_genotypes_of_the_last_epochs_are_trials(resumed: Path) -> None:
     run = Run(resumed)
     assert [trial.trial for trial in run.trials] == ["epoch-2", "epoch-3"]
@@ -86,8 +120,7 @@ def test_the_genotypes_of_the_last_epochs_are_trials(resumed: Path) -> None:
     lines = (resumed / "architecture.jsonl").read_text().splitlines()
     architectures = {line["epoch"]: line for line in map(json.loads, lines)}
     assert sorted(architectures) == [1, 2, 3]
-    with (resumed / "supernet.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(resumed / "supernet.csv")
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     for trial, row in zip(run.trials, rows[1:], strict=True):
         own = architectures[int(row["epoch"])]

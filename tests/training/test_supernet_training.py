@@ -8,13 +8,16 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from nas_tf.config.schema import Config, Schedule
 from nas_tf.errors import DataError
 from nas_tf.networks.supernet import ARCHITECTURE
+from nas_tf.training.guards import Diverged
 from nas_tf.training.optimizers import learning_rate_factor
 from nas_tf.training.supernet_training import WEIGHTS, SuperNetTraining, halves
 from tests.prepared import shared_cache
+from tests.training.interrupted import interrupt_after
 
 STEPS = 2
 
@@ -89,6 +92,35 @@ def test_a_training_killed_within_an_epoch_ends_with_the_same_bits(
         np.testing.assert_array_equal(resumed, expected)
 
 
+@pytest.mark.parametrize("number", [3, 4, 6])
+def test_ctrl_c_right_after_an_update_repeats_none(
+    undisturbed: list, tmp_path: Path, number: int
+) -> None:
+    """After the warm-up's two updates, each of the architecture comes before one of weights."""
+    training = SuperNetTraining(config(), tmp_path)
+    interrupt_after(number, training._learner)
+    with pytest.raises(KeyboardInterrupt):
+        for _ in training.epochs():
+            pass
+    training.save()
+    again = SuperNetTraining(config(), tmp_path)
+    assert again.resume()
+    ends = [(end.epoch, end.steps_done) for end in again.epochs()]
+    assert ends == [(1, 2 * STEPS), (2, 3 * STEPS)]
+    for resumed, expected in zip(vectors(again), undisturbed[-1][1], strict=True):
+        np.testing.assert_array_equal(resumed, expected)
+
+
+def test_a_loss_that_is_not_finite_is_never_saved(tmp_path: Path) -> None:
+    training = SuperNetTraining(config(weights={"learning_rate": 1e30}), tmp_path)
+    with pytest.raises(Diverged, match="the loss of the"):
+        for _ in training.epochs():
+            pass
+    saved = sorted(tmp_path.iterdir())
+    training.save()
+    assert sorted(tmp_path.iterdir()) == saved
+
+
 def test_each_part_learns_from_its_own_half(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -102,7 +134,13 @@ def test_each_part_learns_from_its_own_half(
         "_batches",
         lambda half, start: drawn.append((half, start)) or original(half, start),
     )
-    monkeypatch.setattr(training, "_step", lambda part, batches, rate: 0.0)
+    learner = training._learner
+
+    def count(*batch: Any, by: str) -> float:
+        learner._tallies[by].add(tf.constant(0.0))
+        return 0.0
+
+    monkeypatch.setattr(learner, "step", count)
     list(training.epochs())
     assert drawn == [(0, (0, 0)), (0, (1, 0)), (1, (0, 0)), (0, (2, 0)), (1, (1, 0))]
     assert {WEIGHTS, ARCHITECTURE} == set(training.parts)

@@ -107,3 +107,27 @@ def test_a_chief_started_again_waits_long_for_holders_of_trials_only(
     oracle.reap()
     assert not oracle.leases.present()
     assert not oracle.ongoing_trials
+
+
+def test_a_trial_that_waits_while_the_chief_is_killed_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Worker b dies and takes the trial of a, who fell silent: its own waits when all restart."""
+    for name, value in (("TUNER_ID", "chief"), ("ORACLE_IP", "127.0.0.1"), ("ORACLE_PORT", "1")):
+        monkeypatch.setenv(f"KERASTUNER_{name}", value)
+    oracle = made(tmp_path, 2)
+    for worker in ("a", "b"):
+        oracle.hello(worker)
+        oracle.create_trial(worker)
+    oracle.leave("a")
+    oracle.hello("b")
+    assert oracle.create_trial("b").trial_id == "0"
+    oracle._ledger.close()
+    again = made(tmp_path, 2)
+    again.reload()
+    assert [trial.trial_id for trial in again.ongoing_trials.values()] == ["0"]
+    finish(again, again.trials["0"], 0.5)
+    assert not again.over()
+    finish(again, again.create_trial("b"), 0.25)
+    assert [trial.score for trial in again.trials.values()] == [0.5, 0.25]
+    assert again.over()
