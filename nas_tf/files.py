@@ -33,6 +33,26 @@ def data() -> Path | None:
     return Path(root) if root else None
 
 
+def with_name(folder: Path) -> Path:
+    """Returns the folder under a path that ends with its name, which ``.`` does not."""
+    return folder if folder.name not in ("", "..") else folder.resolve()
+
+
+@contextmanager
+def without_wildcards(folder: Path) -> Iterator[Path]:
+    """Yields a path to a folder in which TensorFlow finds files, which takes [ and * as patterns.
+
+    It is the folder itself, or a link to it for the time of the block.
+    """
+    if not set("[]*?\\").intersection(str(folder)):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as place:
+        link = Path(place) / "folder"
+        link.symlink_to(folder.absolute(), target_is_directory=True)
+        yield link
+
+
 def refuse_others(folder: Path, known: Collection[str]) -> None:
     """Raises if a folder contains files, but none of those that identify a run."""
     names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()

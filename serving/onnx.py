@@ -71,6 +71,7 @@ def convert(shipment: Shipment, *, deform_conv: bool = False) -> bytes:
         _raise_opset(model)
     if shipment.any_size:
         _name_sides(model)
+        _state_padding(model)
     for name, value in (("name", shipment.name), ("weights_sha256", shipment.digest)):
         entry = model.metadata_props.add()
         entry.key, entry.value = name, value
@@ -118,6 +119,26 @@ def _name_sides(model: Any) -> None:
     for each in (*model.graph.input, *model.graph.output):
         for axis, name in ((1, "height"), (2, "width")):
             each.type.tensor_type.shape.dim[axis].dim_param = name
+
+
+def _state_padding(model: Any) -> None:
+    """States the padding of convolutions: ONNX Runtime derives none of those that are dilated.
+
+    Those of a network for any size have steps of 1 and odd kernels.
+    """
+    helper = _import("onnx").helper
+    for node in model.graph.node:
+        values = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+        if node.op_type != "Conv" or values.get("auto_pad") != b"SAME_UPPER":
+            continue
+        kept = [each for each in node.attribute if each.name != "auto_pad"]
+        dilations = values.get("dilations", [1, 1])
+        sides = [
+            rate * (size - 1) // 2
+            for size, rate in zip(values["kernel_shape"], dilations, strict=True)
+        ]
+        del node.attribute[:]
+        node.attribute.extend([*kept, helper.make_attribute("pads", [*sides, *sides])])
 
 
 class OnnxModel:

@@ -51,6 +51,16 @@ class Busy(LedgerError):
         super().__init__(f"{self.fault}; end it first, or use another project_name")
 
 
+class Unlockable(LedgerError):
+    """A file on a file system that has no locks."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"{path} can't be locked: {error.strerror or error}; use a folder on a file system "
+            "with locks, such as a local disk"
+        )
+
+
 class Lost(LedgerError):
     """A ledger that is gone or damaged, while the files of its trials may still exist."""
 
@@ -77,6 +87,7 @@ class Ledger:
     """
 
     _open: ClassVar["WeakValueDictionary[Path, Ledger]"] = WeakValueDictionary()
+    _file = -1  # until it is open
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
@@ -86,11 +97,7 @@ class Ledger:
         new = not path.exists()
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self.close()
-            raise Busy(path) from None
-        try:
+            _lock(self._file, path)
             self.records = self._read()
         except LedgerError:
             self.close()
@@ -169,10 +176,7 @@ def salvaging(path: Path) -> Iterator[list[Record]]:
     if opened := Ledger._open.get(path.resolve()):
         opened.close()
     with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Busy(path) from None
+        _lock(file.fileno(), path)
         *lines, _ = file.read().split(b"\n")
         records = [_intact(line, number) for number, line in enumerate(lines)]
         if None not in records:
@@ -189,6 +193,15 @@ def salvaging(path: Path) -> Iterator[list[Record]]:
             raise Unwritable(backup, error) from error
         write_atomically(path, b"".join(line + b"\n" for line in lines[:count]), sync=True)
         sync_folder(path.parent)
+
+
+def _lock(file: int, path: Path) -> None:
+    """Locks an open file for this process alone."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        is_held = error.errno in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+        raise (Busy(path) if is_held else Unlockable(path, error)) from None
 
 
 def write_atomically(path: Path, content: bytes, *, sync: bool = False) -> None:

@@ -82,7 +82,12 @@ class Searcher:
         return tuple(rng.randrange(size) for size in self.sizes)
 
     def mutate(self, vector: Vector, rng: random.Random) -> Vector:
-        """Returns the vector with one token, chosen uniformly, set to another of its values."""
+        """Returns the vector with one token, chosen uniformly, set to another of its values.
+
+        A space of a single point has no tokens, and no other vector.
+        """
+        if not self.sizes:
+            return vector
         place = rng.randrange(len(self.sizes))
         value = rng.randrange(self.sizes[place] - 1)
         value += value >= vector[place]

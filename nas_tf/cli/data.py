@@ -161,10 +161,14 @@ def check(name: str, source: Path | None) -> None:
         click.echo(line)
     if len(problems) > _MAX_PROBLEMS:
         click.echo(f"and {len(problems) - _MAX_PROBLEMS} more")
+    if broken := len(problems) - report.faulty_boxes:
+        raise DataError(
+            f"{name} has {broken} broken examples: repair them, or leave them out with "
+            f"nas-tf data prepare {shlex.quote(name)} --skip-broken"
+        )
     if problems:
         raise DataError(
-            f"{name} has {len(problems)} broken examples: repair them, or leave them out with "
-            f"nas-tf data prepare {shlex.quote(name)} --skip-broken"
+            f"{name} has {len(problems)} faulty boxes: repair them; preparing leaves them out"
         )
 
 
@@ -301,7 +305,9 @@ def _print_split(split: "SplitReport") -> None:
     published = ""
     if split.expected is not None and split.expected != split.count:
         published = f" (published: {split.expected})"
-    click.echo(f"{split.split}: {split.count} examples{published}, {len(split.problems)} broken")
+    broken = len(split.problems) - split.faulty_boxes
+    faulty = f", {split.faulty_boxes} faulty boxes" if split.faulty_boxes else ""
+    click.echo(f"{split.split}: {split.count} examples{published}, {broken} broken{faulty}")
 
 
 def _histogram(report: "Report") -> Table:

@@ -97,7 +97,8 @@ def _print(scored: "Score", averaging: str) -> None:
     trial = f"trial {scored.trial} on " if scored.trial is not None else ""
     console.print(
         f"{trial}{scored.data} {scored.split}, {scored.images} images, {scored.view}{averaging}: "
-        f"{text}"
+        f"{text}",
+        markup=False,
     )
 
 

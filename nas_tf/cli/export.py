@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from nas_tf.cli import completion, options, tables, timing
@@ -195,7 +196,7 @@ def _print_table(written: dict[str, Path], compared: "dict[str, Parity]", figure
                 for runtime in runtimes
             ),
             *cells,
-            str(path or ""),
+            escape(str(path or "")),
         )
     tables.console().print(table)
     if absent := [name for name in written if compared and name not in compared]:

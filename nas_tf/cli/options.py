@@ -13,7 +13,7 @@ import click
 import yaml
 from click.shell_completion import CompletionItem
 
-from nas_tf import spaces
+from nas_tf import files, spaces
 from nas_tf.cli import completion
 from nas_tf.errors import ConfigError, DataError, NasTfError
 from nas_tf.genotype import Genotype
@@ -117,7 +117,7 @@ class Writable(click.Path):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Path:
         """Returns the path; checks it, or the nearest folder above it that exists."""
-        path = Path(super().convert(value, param, ctx))
+        path = files.with_name(Path(super().convert(value, param, ctx)))
         candidates = (path, *path.absolute().parents)
         existing = next(candidate for candidate in candidates if os.path.lexists(candidate))
         if existing != path and not existing.is_dir():
@@ -199,12 +199,12 @@ def given(**values: Any) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def drawable(path: Path) -> Path:
+def drawable(path: Path, option: str = "--out") -> Path:
     """Returns the path if its suffix names a picture format; else raises ConfigError."""
     from PIL import Image
 
     if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
-        raise ConfigError(f"--out is {path}, expected a picture such as {path.stem}.png")
+        raise ConfigError(f"{option} is {path}, expected a picture such as {path.stem}.png")
     return path
 
 

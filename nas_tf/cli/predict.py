@@ -1,6 +1,6 @@
 """``nas-tf predict``: draws the predictions of an exported or served network on pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,7 +113,9 @@ def _jobs(places: Sequence[Path], out: Path | None, mask: Path | None) -> list[J
     if len(places) == 1 and not places[0].is_dir():
         (image,) = places
         overlay = out or (None if mask else image.with_name(f"{image.stem}-overlay.png"))
-        return [(image, overlay and _checked(overlay), mask and _checked(mask))]
+        targets = overlay and _checked(overlay), mask and _checked(mask, "--mask")
+        _refuse_inputs(places, filter(None, targets))
+        return [(image, *targets)]
     if out is not None and out.suffix.lower() in pictures.SUFFIXES:
         raise ConfigError(f"--out is {out}, a picture, expected a folder for several pictures")
     jobs: list[Job] = []
@@ -129,9 +131,17 @@ def _jobs(places: Sequence[Path], out: Path | None, mask: Path | None) -> list[J
         raise ConfigError(
             f"two pictures would be written to {min(repeated)}, expected different names"
         )
+    _refuse_inputs([path for path, *_ in jobs], targets)
     for folder in {target.parent for target in targets}:
         options.OUT_FOLDER.convert(folder, None, None)
     return jobs
+
+
+def _refuse_inputs(images: Sequence[Path], targets: Iterable[Path]) -> None:
+    """Raises if a picture would be replaced by what is found in it."""
+    given = {path.resolve() for path in images}
+    if replaced := sorted(target for target in targets if target.resolve() in given):
+        raise ConfigError(f"{replaced[0]} would be overwritten, expected another folder or name")
 
 
 def _pictures_in(folder: Path) -> list[Path]:
@@ -143,8 +153,8 @@ def _pictures_in(folder: Path) -> list[Path]:
     return paths
 
 
-def _checked(path: Path) -> Path:
-    return options.OUT_FILE.convert(options.drawable(path), None, None)
+def _checked(path: Path, option: str = "--out") -> Path:
+    return options.OUT_FILE.convert(options.drawable(path, option), None, None)
 
 
 class _Pictures:

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from nas_tf.cli import tables
@@ -81,7 +82,10 @@ def _table(found: list[folders.Folder]) -> Table:
     for folder in found:
         ago = duration(max(0.0, time.time() - folder.changed))
         table.add_row(
-            *(str(folder.path), folder.kind, folder.data, folder.progress, folder.figure),
+            *map(
+                escape,
+                (str(folder.path), folder.kind, folder.data, folder.progress, folder.figure),
+            ),
             *(tables.size(folder.size), f"{ago} ago"),
         )
     return table

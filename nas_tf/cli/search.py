@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -121,10 +122,11 @@ def conduct(
     config_name: str, overrides: Sequence[str], folder: Path, *, workers: int, resume: bool
 ) -> None:
     """Searches in a folder, prints the best trials, and writes the report."""
+    since = time.monotonic()
     settings = list(overrides)
     role.check(workers)
     leads = not role.is_one_of_many()
-    settings += _threads(settings, workers)
+    settings += _threads(config_name, settings, workers)
     config = load(config_name, settings)
     if config.search.oracle_name == "gradient":
         _search_by_gradient(config, folder, resume=resume, is_alone=leads and workers == 1)
@@ -145,22 +147,22 @@ def conduct(
     else:
         _search_here(config, folder, announcement, leads=leads)
     if leads or (role.is_chief_by_hand() and (folder / filenames.RUN).exists()):
-        _print_time(folder, config)
+        _print_time(folder, config, time.monotonic() - since)
         _print_result(folder)
 
 
-def _threads(settings: Sequence[str], workers: int) -> list[str]:
-    """Returns the threads of each of several workers as an override, if none is given."""
-    if workers == 1 or any(setting.startswith("threads=") for setting in settings):
+def _threads(config_name: str, settings: Sequence[str], workers: int) -> list[str]:
+    """Returns the threads of each of several workers as an override, if none are configured."""
+    if workers == 1 or load(config_name, settings).threads is not None:
         return []
-    return [f"threads={max(1, (os.cpu_count() or 1) // workers)}"]
+    return [f"threads={max(1, len(os.sched_getaffinity(0)) // workers)}"]
 
 
 def _print_estimate(config_name: str, settings: Sequence[str], workers: int) -> None:
     """Prints what a search would take."""
     from nas_tf.jobs import estimates
 
-    config = load(config_name, [*settings, *_threads(settings, workers)])
+    config = load(config_name, [*settings, *_threads(config_name, settings, workers)])
     with live.live_line(Console(stderr=True)) as line:
         found = estimates.estimate(
             config, on_candidate=lambda n: line.rows("candidates", n, estimates.MEASURED)
@@ -192,11 +194,11 @@ def _check_folder(folder: Path, config: Config, resume: bool) -> int:
             f"{folder} holds a run of {done} trials: add --resume to continue it, or give "
             "another folder with --out"
         )
-    resumed.check(folder, config)
     if done < config.search.trials:
         from nas_tf.training import own_files
 
         own_files.check(folder, config)
+    resumed.check(folder, config)
     return done
 
 
@@ -339,10 +341,11 @@ class _Trials:
                     self.print(trial, f"{trial.worker}: " if trial.worker else "")
 
 
-def _print_time(folder: Path, config: Config) -> None:
-    """Says that the time is up if trials are left."""
+def _print_time(folder: Path, config: Config, seconds: float) -> None:
+    """Says that the time is up if trials are left after the hours of a search."""
     done, most = len(Run(folder).trials), config.search.trials
-    if config.search.hours is not None and done < most:
+    hours = config.search.hours
+    if hours is not None and seconds >= 3600 * hours and done < most:
         click.echo(f"the time is up after {done} of {most} trials; --resume continues", err=True)
 
 

@@ -6,6 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from nas_tf.report.formatting import duration, milliseconds, score, significant
@@ -118,4 +119,4 @@ def size(count: int) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
-    return "–" if value is None else str(value)
+    return "–" if value is None else escape(str(value))

@@ -42,6 +42,15 @@ def read_item(item: Item, info: DatasetInfo) -> Example:
     return _checked(item, item.load(), info)
 
 
+def read_without_faults(item: Item, info: DatasetInfo) -> tuple[Example, list[str]]:
+    """Loads an item without the boxes that are wrong; returns what is wrong in each, too.
+
+    Raises if another target does not fit the image.
+    """
+    example, faults = _without_faults(item, item.load(), info)
+    return _checked(item, example, info), faults
+
+
 def _checked(item: Item, example: Example, info: DatasetInfo) -> Example:
     size, file = example["image"].shape[:2], str(item.image or item.id)
     for key, target in TARGETS.items():
@@ -101,8 +110,7 @@ class DenseBuilder(tfds.core.GeneratorBasedBuilder):
         boxes = 0
         for item in items:
             try:
-                example, faults = without_faults(item, item.load(), self.INFO)
-                _checked(item, example, self.INFO)
+                example, faults = read_without_faults(item, self.INFO)
                 self.info.metadata["left_out"].extend(faults)
             except DataError as error:
                 if not self.skip_broken:
@@ -115,7 +123,7 @@ class DenseBuilder(tfds.core.GeneratorBasedBuilder):
             self.info.metadata["without_boxes"].append(split)
 
 
-def without_faults(item: Item, example: Example, info: DatasetInfo) -> tuple[Example, list[str]]:
+def _without_faults(item: Item, example: Example, info: DatasetInfo) -> tuple[Example, list[str]]:
     """Returns the example without the boxes that are wrong, and what is wrong in each."""
     size, file = example["image"].shape[:2], str(item.image or item.id)
     found: list[str] = []

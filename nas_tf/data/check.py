@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas_tf.data.builder import Item, empty_split_message, present_splits, read_item
+from nas_tf.data.builder import Item, empty_split_message, present_splits, read_without_faults
 from nas_tf.data.info import DatasetInfo
 from nas_tf.data.registry import builder_class
 from nas_tf.data.store import resolve_source
@@ -20,6 +20,7 @@ class SplitReport:
 
     ``expected`` is the published number of examples. ``counts`` has, for each target with
     classes, the number of pixels or boxes of each class, and of ignored pixels in the last place.
+    ``faulty_boxes`` is the number of problems that are boxes, which preparing leaves out.
     """
 
     split: str
@@ -27,6 +28,7 @@ class SplitReport:
     expected: int | None
     counts: dict[str, np.ndarray]
     problems: list[str] = field(default_factory=list)
+    faulty_boxes: int = 0
 
     @property
     def pixels(self) -> np.ndarray:
@@ -55,6 +57,11 @@ class Report:
     def problems(self) -> list[str]:
         """Every problem, in the order of reading."""
         return [problem for split in self.splits.values() for problem in split.problems]
+
+    @property
+    def faulty_boxes(self) -> int:
+        """The number of problems that are boxes, which preparing the data leaves out."""
+        return sum(split.faulty_boxes for split in self.splits.values())
 
     @property
     def notes(self) -> list[str]:
@@ -115,7 +122,9 @@ def _check_split(info: DatasetInfo, split: str, items: list[Item]) -> SplitRepor
     report = SplitReport(split, len(items), info.splits[split], counts)
     for item in items:
         try:
-            example = read_item(item, info)
+            example, faults = read_without_faults(item, info)
+            report.problems += faults
+            report.faulty_boxes += len(faults)
         except DataError as error:
             report.problems.append(str(error))
             continue

@@ -12,6 +12,8 @@ from pycocotools import mask as outlines
 
 from nas_tf.errors import DataError
 
+_ROUNDING = 0.5
+"""The pixels by which a box with rounded numbers may end outside its picture."""
 _OUTLINE_LIMIT = 8
 """The limit of an outline's coordinates in picture sizes; pycocotools crashes far outside."""
 _JOINT_LIMIT = 1e6
@@ -20,8 +22,6 @@ _MOST_BITS = 60
 """The most bits of a count in a compressed mask."""
 _MOST_BYTES = 1 << 30
 """The largest file; that of COCO 2017's training split has 448 MiB."""
-_ROUNDING = 0.5
-"""The pixels by which a box with rounded numbers may end outside its picture."""
 
 
 class _Image(msgspec.Struct):
@@ -163,11 +163,7 @@ class CocoFile:
                 )
             x, y, width, height = item.bbox  # type: ignore[misc]
             rows.append((x, y, x + width, y + height, labels[item.category_id]))
-        boxes = np.array(rows, float).reshape(-1, 5)
-        cut = np.clip(boxes[:, :4], 0, (size[1], size[0]) * 2)
-        near = np.abs(cut - boxes[:, :4]) <= _ROUNDING
-        boxes[:, :4] = np.where(near, cut, boxes[:, :4])
-        return boxes.astype(np.float32)
+        return cut_at_edges(np.array(rows, float).reshape(-1, 5), size)
 
     def largest_person(
         self, name: str, size: tuple[int, int], joints: int
@@ -311,3 +307,11 @@ def _run_lengths(text: str) -> list[int]:
         counts.append(value + (counts[-2] if len(counts) > 2 else 0))
         value = shift = 0
     return counts
+
+
+def cut_at_edges(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Cuts boxes [boxes, 5] of rounded numbers, which end up to half a pixel outside a picture."""
+    cut = np.clip(boxes[:, :4], 0, (size[1], size[0]) * 2)
+    near = np.abs(cut - boxes[:, :4]) <= _ROUNDING
+    sides = np.where(near, cut, boxes[:, :4])
+    return np.concatenate([sides, boxes[:, 4:]], axis=1).astype(np.float32)

@@ -48,8 +48,10 @@ _OTHER_NAMES = {
     "mapping": "label_map",
     "depth_scale": "depth_unit",
     "flip_pairs": "swaps",
+    "max_boxes": "most_boxes",
 }
 """The names that other tools use for a key."""
+_MOST_BOXES = 10_000
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Settings:
     depth_unit: float = 0.001
     keypoints: str | None = None
     boxes: str | None = None
+    most_boxes: int = 100
     clean: str | None = None
     pairs: bool = False
     joints: tuple[str, ...] | None = None
@@ -167,7 +170,8 @@ def _consistent(settings: Settings) -> Settings:
         raise settings.error(
             "label_map", "label_map is for label files, expected none with a COCO JSON"
         )
-    for key, needed in (("joints", "keypoints"), ("swaps", "keypoints"), ("depth_unit", "depth")):
+    pairs = (("joints", "keypoints"), ("swaps", "keypoints"), ("depth_unit", "depth"))
+    for key, needed in (*pairs, ("most_boxes", "boxes")):
         if key in settings.lines and getattr(settings, needed) is None:
             raise settings.error(key, f"{key} is given without {needed}, expected both or none")
     return settings
@@ -370,6 +374,7 @@ _READERS: dict[str, Callable[[yaml.Node], Any]] = {
         "VOC's annotations/{name}.xml, YOLO's labels/{split}/{name}.txt, or a COCO JSON such as "
         "annotations/{split}.json",
     ),
+    "most_boxes": lambda node: integer(node, 1, _MOST_BOXES, f"an integer of 1 to {_MOST_BOXES}"),
     "clean": lambda node: _path_pattern(
         node, "a folder such as images, or a pattern such as {split}/{name}.png"
     ),

@@ -68,15 +68,20 @@ def read_depth(path: Path, unit: float, *, deep: bool = False) -> np.ndarray:
 
 def read_lines(path: Path) -> list[list[str]]:
     """Returns the words of every line of a list file that is not blank."""
+    return [line.split() for line in read_names(path)]
+
+
+def read_names(path: Path) -> list[str]:
+    """Returns every line of a list file that is not blank, without spaces around it."""
     try:
         if path.stat().st_size > _LONGEST_LIST:
             raise DataError(
                 f"list {path} has more than {_LONGEST_LIST:,} bytes, expected a smaller file"
             )
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"list {path} cannot be read: {_reason(error)}") from error
-    return [line.split() for line in text.splitlines() if line.strip()]
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def read_matrix(path: Path, key: str) -> np.ndarray:

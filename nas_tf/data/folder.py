@@ -160,7 +160,7 @@ class _Folder:
             return coco.boxes(name, size, annotations.indices(coco))
         path = boxes.path(self.layout.split_folder(boxes, split), name)
         if path.suffix.lower() == ".xml":
-            return read_boxes(path, annotations.classes)
+            return read_boxes(path, annotations.classes, size)
         return read_yolo(path, size, len(annotations.classes))
 
     def _label(self, split: str, name: str, size: tuple[int, int]) -> np.ndarray:

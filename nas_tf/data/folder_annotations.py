@@ -50,6 +50,7 @@ class Annotations:
             swaps=self._swaps(),
             sigmas=(SIGMA,) * len(self.joints) if own_joints else (),
             extras=("area",) if layout.keypoints else (),
+            most_boxes=self.settings.most_boxes,
         )
 
     def coco(self, pattern: PathPattern, split: str) -> CocoFile:
@@ -99,12 +100,17 @@ class Annotations:
     @cached_property
     def label_map(self) -> LabelMap:
         """The map from values of label files to classes."""
-        settings = self.settings
+        settings, count = self.settings, len(self.classes)
+        if settings.ignore_label < count and self.layout.labels is not None:
+            name = self.classes[settings.ignore_label]
+            raise settings.error(
+                "ignore_label",
+                f"ignore_label is {settings.ignore_label}, the index of class {name}, expected "
+                f"{count}–255; values of the files become it by label_map",
+            )
         key = "label_map" if settings.label_map is not None else "ignore_label"
         try:
-            return LabelMap(
-                len(self.classes), settings.ignore_label, settings.label_map, settings.coloured
-            )
+            return LabelMap(count, settings.ignore_label, settings.label_map, settings.coloured)
         except DataError as error:
             raise settings.error(key, str(error)) from error
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from nas_tf.data.dataset_file import NAME, Settings
-from nas_tf.data.files import IMAGE_SUFFIXES, read_lines
+from nas_tf.data.files import IMAGE_SUFFIXES, read_names
 from nas_tf.data.path_pattern import PathPattern, inside, walk
 from nas_tf.errors import DataError
 
@@ -115,10 +115,12 @@ class Layout:
         """Returns the names in the list file of a split: paths below the pictures, no suffix."""
         listing = Path(str(self.listing(split)))
         names = []
-        for words in read_lines(self.root / inside(self.root, listing, NAME)):
-            line = " ".join(words)
+        folder = self.split_folder(self.images, split)
+        for line in read_names(self.root / inside(self.root, listing, NAME)):
             inside(self.root, Path(line), str(listing))
             has_suffix = line.lower().endswith(IMAGE_SUFFIXES)
+            if has_suffix and os.path.exists(self.images.path(folder, line)):
+                has_suffix = False  # of the name itself, as in x.png.jpg
             names.append(str(Path(line).with_suffix("")) if has_suffix else line)
         return names
 

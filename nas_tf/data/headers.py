@@ -20,7 +20,6 @@ MOST_SIZED = 500
 """The number of pictures whose size is read, spread evenly over each split."""
 MOST_SURVEYED = 256
 """The number of pictures whose header is read, spread evenly over all."""
-_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 
 Value = TypeVar("Value")
 
@@ -46,7 +45,7 @@ def _size(path: Path) -> Size | None:
     """Returns (height, width) after the EXIF orientation, or None if the file is broken."""
 
     def upright_size(picture: Image.Image) -> Size:
-        turned = picture.getexif().get(_ORIENTATION) in _TURNED
+        turned = orientation(picture) > 4
         width, height = picture.size
         return (width, height) if turned else (height, width)
 

@@ -22,7 +22,7 @@ from nas_tf.data.folder import PREFIX
 from nas_tf.data.joined_splits import parts
 from nas_tf.data.registry import builder_class
 from nas_tf.data.shapes import Shapes, ShapesBoxes, ShapesClean
-from nas_tf.errors import DataError
+from nas_tf.errors import ConfigError, DataError
 
 _LOG = logging.getLogger("nas_tf")
 
@@ -60,6 +60,8 @@ def resolve_source(name: str, source: Path | None) -> Path:
     """
     builder = builder_class(name)
     if _prepares_itself(name):
+        if source is not None and builder.source.resolve() != source.resolve():
+            raise ConfigError(f"--source is {source}, expected none: {name} has its own files")
         return builder.source
     if source is not None:
         return source

@@ -9,6 +9,7 @@ from xml.parsers import expat
 import numpy as np
 
 from nas_tf.data.builder import Example, Item
+from nas_tf.data.coco_file import cut_at_edges
 from nas_tf.data.files import read_bytes, read_image, read_lines
 from nas_tf.errors import DataError
 
@@ -32,7 +33,8 @@ def _item(kit: Path, name: str, classes: Mapping[str, int]) -> Item:
 
 
 def _load(image: Path, annotation: Path, classes: Mapping[str, int]) -> Example:
-    return {"image": read_image(image), "boxes": read_boxes(annotation, classes)}
+    pixels = read_image(image)
+    return {"image": pixels, "boxes": read_boxes(annotation, classes, pixels.shape[:2])}
 
 
 def read_names(path: Path) -> list[str]:
@@ -40,7 +42,9 @@ def read_names(path: Path) -> list[str]:
     return [(item.findtext("name") or "").strip() for item in _parsed(path).iter("object")]
 
 
-def read_boxes(path: Path, classes: Mapping[str, int] | Sequence[str]) -> np.ndarray:
+def read_boxes(
+    path: Path, classes: Mapping[str, int] | Sequence[str], size: tuple[int, int]
+) -> np.ndarray:
     """Returns the boxes [boxes, 5] of a file: x1, y1, x2, y2 from the corner, and class.
 
     VOC counts pixels from 1, and the last pixel belongs to the box.
@@ -65,7 +69,7 @@ def read_boxes(path: Path, classes: Mapping[str, int] | Sequence[str]) -> np.nda
         if x1 < x2 and y1 < y2:  # others are faulty, and stay so
             x1, y1 = x1 - 1, y1 - 1
         rows.append((x1, y1, x2, y2, known[name]))
-    return np.array(rows, np.float32).reshape(-1, 5)
+    return cut_at_edges(np.array(rows, float).reshape(-1, 5), size)
 
 
 def _parsed(path: Path) -> Element:

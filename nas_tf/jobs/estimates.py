@@ -79,6 +79,11 @@ def estimate(config: Config, *, on_candidate: Callable[[int], None] | None = Non
             "search.oracle is gradient, which prints the time of each epoch, expected another "
             "oracle to estimate the time of"
         )
+    if config.search.supernet is not None:
+        raise ConfigError(
+            f"search.supernet is {config.search.supernet}, with which nothing is trained, "
+            "expected null to estimate the time of"
+        )
     hardware.use_threads(config.threads)
     config = own_data.completed(config)
     preflight.check(config)

@@ -69,10 +69,11 @@ def remove(features: Features) -> None:
                 if not files.is_free(folder):
                     raise Timeout(str(folder))
                 removed = folder.with_name(f"{_REMOVED}{folder.name}")
+                shutil.rmtree(removed, ignore_errors=True)  # of a removal that was killed
                 files.publish(folder, removed)
         except Timeout:
             raise DataError(f"{folder} is in use by another process: stop that first") from None
-        for left in folder.parent.glob(f"{_REMOVED}*"):  # with those of a removal that was killed
+        for left in folder.parent.glob(f"{_REMOVED}*"):
             shutil.rmtree(left, ignore_errors=True)
 
 

@@ -14,7 +14,8 @@ from nas_tf.tasks import Answer
 from serving import images, overlay, saved_model, whole_picture
 from serving.client import Client
 
-_SENT_AS_FILES = (".jpg", ".jpeg", ".png")
+_SENT_AS_FILES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+"""The first bytes of the files that a server reads: JPEG and PNG."""
 
 About = Mapping[str, Any]
 Predict = Callable[[Path, np.ndarray], tuple[About, Answer]]
@@ -35,7 +36,9 @@ def by_server(client: Client, like: Path | None = None) -> Predict:
     about = saved_model.about(like) if like else {}
 
     def predict(path: Path, picture: np.ndarray) -> tuple[About, Answer]:
-        content = path.read_bytes() if path.suffix.lower() in _SENT_AS_FILES else _png(picture)
+        content = path.read_bytes()
+        if not content.startswith(_SENT_AS_FILES):
+            content = _png(picture)
         answers = client.predict_files([content])
         return about, {key: images.decode_map(parts[0]) for key, parts in answers.items()}
 

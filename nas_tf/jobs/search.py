@@ -9,12 +9,13 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import tuner_oracles
-from nas_tf import spaces
+from nas_tf import files, spaces
+from nas_tf.config import resumed
 from nas_tf.config.schema import Config
 from nas_tf.errors import ConfigError, DataError, EnvironmentFault, NasTfError, TrainingError
 from nas_tf.jobs.latencies import measured_latency
 from nas_tf.jobs.oracles import MOST_FAILURES, first_trials, oracle_of
-from nas_tf.runs import TrialRecord
+from nas_tf.runs import TrialRecord, filenames
 from nas_tf.search import SearchHyperModel, TwoStageTuner
 from nas_tf.search.gradient import GradientSearch, OnEpoch
 from nas_tf.training import hardware
@@ -48,6 +49,7 @@ def search(
         on_trial: Called with the record of every finished trial of this process.
         on_end: Called in a chief when trials of its workers have ended.
     """
+    folder, config = files.with_name(folder), _as_started(config, folder)
     space = spaces.get(config.space)
     model = SearchHyperModel.of(config, space, latency=measured_latency(config))
     oracle = oracle_of(config, space, first_trials(config, folder))
@@ -75,6 +77,11 @@ def search(
     return tuner
 
 
+def _as_started(config: Config, folder: Path) -> Config:
+    """Returns the configuration with what the pictures or another run decided at the start."""
+    return resumed.check(folder, config) if (folder / filenames.RUN).exists() else config
+
+
 def search_by_gradient(
     config: Config,
     folder: Path,
@@ -95,6 +102,7 @@ def search_by_gradient(
         on_trial: Called with the record of every genotype that becomes a trial.
     """
     hardware.use_threads(config.threads)
+    folder, config = files.with_name(folder), _as_started(config, folder)
     with reporting_errors(folder):
         search = GradientSearch(config, folder)
         if on_checked is not None:

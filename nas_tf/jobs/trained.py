@@ -268,7 +268,7 @@ def _untrained(text: str, config: Config, size: Size | None) -> LoadedNetwork:
     genotype = spaces.resolve(text, None if text in spaces.PUBLISHED else config.space)
     if text in spaces.PUBLISHED:
         config = structs.replace(config, space=spaces.space_of(genotype).section())
-    config = own_data.completed(config)
+    config = own_data.completed(config, in_full=True)
     name = text if text in spaces.PUBLISHED else f"{genotype.space}-{genotype.digest}"
     blueprint = from_config.blueprint_builder(config, genotype, "published")(
         size or from_config.geometry(config).size

@@ -19,6 +19,7 @@ from tensorflow import keras
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow.python.framework import op_def_registry
 
+from nas_tf import files
 from nas_tf.errors import WeightsError
 from nas_tf.networks import keras_model as _registers_layers  # noqa: F401  (for loading)
 
@@ -77,7 +78,8 @@ def read_graph(folder: Path) -> Any:
             f"{folder} holds the operation {unsafe}, expected a network: operations that read or "
             "write files, or call Python, are not run"
         )
-    return tf.saved_model.load(str(folder))
+    with files.without_wildcards(folder) as path:
+        return tf.saved_model.load(str(path))
 
 
 def refuse_references(file: h5py.File, path: Path) -> None:

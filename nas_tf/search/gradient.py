@@ -206,12 +206,12 @@ class GradientSearch:
         config, path = self.config, self.folder / filenames.RUN
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / filenames.LOCK):
+            own_files.claim(self.folder, config)
             if path.exists():
                 config = resumed.check(self.folder, config)
                 info = structs.replace(Run(self.folder).info, data=config.data.name)
             else:
                 info = run_info(config, oracle=ORACLE, max_trials=_trials(config))
-            own_files.claim(self.folder, config)
             files.write(self.folder / filenames.CONFIG, dump(config))
             files.write(path, record.text(info))
 

@@ -19,14 +19,13 @@ from nas_tf.networks import encoders, settings
 from nas_tf.networks.encoders import DRAWN
 from nas_tf.networks.state import Arrays
 from nas_tf.runs import TrialRecord
-from nas_tf.search import candidate_models, preflight, pricing, refusal
+from nas_tf.search import candidate_models, one_shot, preflight, pricing, refusal
 from nas_tf.search.candidate_models import trained_arrays
 from nas_tf.search.one_shot import OneShot
 from nas_tf.spaces import SearchSpace
 from nas_tf.tasks import Task
 from nas_tf.training import from_config, gate, own_data, task_settings
 from nas_tf.training.gate import Gate
-from nas_tf.training.shared_data import SharedData
 from nas_tf.training.two_stage import Latency, TwoStage
 
 OBJECTIVE = kt.Objective("val_reward", "max")
@@ -193,11 +192,7 @@ class SearchHyperModel(kt.HyperModel):
             config = self.config(train_data)
             self.check(train_data)
             latency = pricing.latency_of(config, self._latency)
-            if config.search.supernet is not None:
-                self._evaluator = OneShot(config, latency=latency)
-                return self._evaluator
-            shared = SharedData(config, progress=progress)
-            self._evaluator = TwoStage(config, shared, latency=latency)
+            self._evaluator = one_shot.evaluator(config, latency=latency, progress=progress)
         return self._evaluator
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +26,14 @@ from nas_tf.spaces.restoration import RestorationDesign, RestorationSpace
 from nas_tf.training import from_config, guards, hardware, own_data
 from nas_tf.training.guards import OverLimit
 from nas_tf.training.scoring import Split, first_rows, padded
+from nas_tf.training.shared_data import SharedData
 from nas_tf.training.supernet_training import (
     WEIGHTS,
     Architecture,
     architecture_of,
     first_images,
 )
-from nas_tf.training.two_stage import GateLike, Latency, Observer, OnScored
+from nas_tf.training.two_stage import GateLike, Latency, Observer, OnScored, TwoStage
 
 _CHOSEN = 50.0
 """The logit of what a genotype has; the rest of a row is 0, so that its share vanishes."""
@@ -44,9 +45,8 @@ class OneShot:
     """Evaluates candidates by a super-net; oracles and tuners use it as they do ``TwoStage``.
 
     A candidate is the super-net without the operations that it lacks, and with all but its moves
-    turned off. Its batch
-    statistics are computed on the same training batches for all candidates; the score is that on
-    meta-val.
+    turned off. Its batch statistics are computed on the same training batches for all candidates;
+    the score is that on meta-val.
 
     Args:
         config: Configuration of the search, whose ``search.supernet`` is a run by gradient.
@@ -204,6 +204,21 @@ def chosen(space: RestorationSpace, genotype: Genotype, beta: np.ndarray) -> Arc
         beta[row] = 0
         beta[row, after - before + 1] = _CHOSEN
     return Architecture(alpha, beta)
+
+
+def evaluator(
+    config: Config,
+    *,
+    latency: Latency | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> TwoStage | OneShot:
+    """Returns what scores candidates: a super-net if one is configured, else their training.
+
+    ``progress`` is called while features are cached, with a name, the rows done and their total.
+    """
+    if config.search.supernet is not None:
+        return OneShot(config, latency=latency)
+    return TwoStage(config, SharedData(config, progress=progress), latency=latency)
 
 
 def trained_supernet(config: Config) -> Run:

@@ -24,7 +24,7 @@ from nas_tf.runs.trial_store import TrialStore
 from nas_tf.search import pricing
 from nas_tf.search.outcome import crashed, ended
 from nas_tf.search.provenance import run_info
-from nas_tf.training import gate, hardware
+from nas_tf.training import gate, hardware, own_files
 from nas_tf.training.shared_data import SharedData
 from nas_tf.training.two_stage import Observer, TwoStage
 
@@ -57,6 +57,9 @@ def start(run: Run, config: Config, *, top: int, sample: int) -> Reranking:
             f"the configuration is of space {space}, expected {searched}, that of the run"
         )
     pricing.check(config)
+    if config.data.name == run.info.data:
+        own_files.check(run.folder, config)
+    own_files.claim(folder, config)
     before = Reranking.of(run)
     if before is not None:
         _check(before, config, {"top": top, "sample": sample})

@@ -25,13 +25,12 @@ from nas_tf.networks import settings as networks_settings
 from nas_tf.runs import study as records
 from nas_tf.runs.load import dotted
 from nas_tf.runs.study import LONGER, Result, Study, StudyInfo
-from nas_tf.search import preflight
+from nas_tf.search import one_shot, preflight
 from nas_tf.search.one_shot import OneShot
 from nas_tf.search.outcome import crashed
 from nas_tf.search.provenance import run_info
 from nas_tf.spaces import DPCSpace, SearchSpace
-from nas_tf.training import from_config, gate, own_data
-from nas_tf.training.shared_data import SharedData
+from nas_tf.training import from_config, gate, own_data, own_files
 from nas_tf.training.two_stage import Observer, TwoStage
 from nas_tf.training.untrained import SCORES, Untrained
 
@@ -179,6 +178,7 @@ def start(folder: Path, planned: Plan) -> Study:
     """
     for config in planned.configs.values():
         preflight.check(config)
+    own_files.claim(folder, planned.config)
     about = run_info(planned.config, oracle="study", max_trials=len(planned.genotypes))
     info = StudyInfo(
         nas_tf=about.nas_tf,
@@ -242,7 +242,9 @@ def train(
             for text, name in remaining:
                 setting = CONFIGURED if name in planned.untrained else name
                 if setting not in evaluators:
-                    evaluators[setting] = _evaluator(planned.configs[setting], progress)
+                    evaluators[setting] = one_shot.evaluator(
+                        planned.configs[setting], progress=progress
+                    )
                 genotype = genotypes[text]
                 evaluator = _of_size(evaluators[setting], genotype)
                 if name in planned.untrained and isinstance(evaluator, TwoStage):
@@ -259,14 +261,6 @@ def train(
         raise ConfigError(
             f"{study.folder} is in use by another process, expected one at a time"
         ) from None
-
-
-def _evaluator(
-    config: Config, progress: Callable[[str, int, int], None] | None
-) -> TwoStage | OneShot:
-    if config.search.supernet is not None:
-        return OneShot(config)
-    return TwoStage(config, SharedData(config, progress=progress))
 
 
 def _of_size(evaluator: TwoStage | OneShot, genotype: Genotype) -> TwoStage | OneShot:

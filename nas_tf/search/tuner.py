@@ -233,6 +233,7 @@ class TwoStageTuner(BaseTuner):
         config, path = self.model.config(train_data), self.folder / filenames.RUN
         max_trials = self._proposer.max_trials
         with FileLock(self.folder / filenames.LOCK):
+            own_files.claim(self.folder, config)
             if path.exists():
                 config = resumed.check(self.folder, config)
                 started = Run(self.folder).info
@@ -240,6 +241,5 @@ class TwoStageTuner(BaseTuner):
             else:
                 oracle = type(self._proposer).__name__
                 info = run_info(config, oracle=oracle, max_trials=max_trials)
-            own_files.claim(self.folder, config)
             files.write(self.folder / filenames.CONFIG, dump(config))
             files.write(path, record.text(info))

@@ -273,8 +273,14 @@ def _is_rising(numbers: Sequence[float]) -> bool:
 def _best_of_image(
     boxes: tf.Tensor, scores: tf.Tensor, classes: tf.Tensor
 ) -> tuple[tf.Tensor, ...]:
-    """Suppresses overlaps; boxes of different classes are moved apart, so that none overlap."""
+    """Suppresses overlaps; boxes of different classes are moved apart, so that none overlap.
+
+    Boxes without an area, as at the padding of a picture, overlap nothing, not even themselves:
+    TensorFlow Lite would repeat the first of them in all rows that remain.
+    """
+    has_area = tf.reduce_all(boxes[:, 2:] > boxes[:, :2], axis=-1)
     usable = tf.math.is_finite(scores) & tf.reduce_all(tf.math.is_finite(boxes), axis=-1)
+    usable &= has_area
     scores = tf.where(usable, scores, 0.0)
     boxes = tf.where(usable[:, None], boxes, 0.0)
     apart = (tf.reduce_max(boxes) + 1) * tf.cast(classes, tf.float32)

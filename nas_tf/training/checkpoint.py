@@ -47,15 +47,18 @@ class Checkpoints:
     def restore(self) -> bool:
         """Restores the newest complete checkpoint; returns False if there is none at all."""
         self._remove_partial()
-        paths = self._complete()
-        for path in reversed(paths):
-            try:
-                self._saved.restore(path).assert_existing_objects_matched()
-            except _UNREADABLE as error:
-                _LOG.warning("checkpoint %s cannot be read (%s)", path, str(error).split("\n")[0])
-                continue
-            return True
-        if paths:
+        names = self._complete()
+        with files.without_wildcards(self._folder) as folder:
+            for name in reversed(names):
+                try:
+                    saved = self._saved.restore(str(folder / name))
+                    saved.assert_existing_objects_matched()
+                except _UNREADABLE as error:
+                    reason = str(error).split("\n")[0]
+                    _LOG.warning("checkpoint %s cannot be read (%s)", self._folder / name, reason)
+                    continue
+                return True
+        if names:
             raise DataError(
                 f"no checkpoint in {self._folder} can be read or fits this network: "
                 "remove the folder to start again"
@@ -63,10 +66,10 @@ class Checkpoints:
         return False
 
     def _complete(self) -> list[str]:
-        """Returns the checkpoints whose files are there, the newest last."""
+        """Returns the names of the checkpoints whose files are there, the newest last."""
         names = (_NAME.fullmatch(path.name) for path in self._folder.glob("ckpt-*.index"))
         numbers = sorted(int(name[1]) for name in names if name)
-        return [str(self._folder / f"ckpt-{number}") for number in numbers]
+        return [f"ckpt-{number}" for number in numbers]
 
     def _opened(self) -> tf.train.CheckpointManager:
         """Returns what writes checkpoints; its list of them is not read, and may be damaged."""
@@ -78,8 +81,8 @@ class Checkpoints:
 
     def _remove_old(self) -> None:
         """Removes those that the manager's list has lost."""
-        for path in self._complete()[:-_KEPT]:
-            for file in self._folder.glob(f"{Path(path).name}.*"):
+        for name in self._complete()[:-_KEPT]:
+            for file in self._folder.glob(f"{name}.*"):
                 file.unlink()
 
     def _remove_partial(self) -> None:

@@ -78,10 +78,11 @@ class FullRun:
         start: Start | None = None,
     ) -> None:
         strategy, self._machine = hardware.strategy(), machines()
-        config = own_data.completed(config)
+        config = own_data.completed(config, in_full=True)
         preflight.encoder_weights(config)
         preflight.before_training(config)
         self.config, self.genotype = config, genotype
+        folder = files.with_name(folder)
         own = folder.with_name(f"{folder.name}-machine{self._machine.number + 1}")
         self.folder = folder if self._machine.leads else own
         self.task = from_config.task_for(config)
@@ -161,6 +162,7 @@ class FullRun:
         files.refuse_others(self.folder, (CONFIG, GENOTYPE))
         self.folder.mkdir(parents=True, exist_ok=True)
         config, genotype = self.folder / CONFIG, self.folder / GENOTYPE
+        own_files.claim(self.folder, self.config, in_full=True)
         if config.exists():
             resumed.check(self.folder, self.config, resumed.FREE_IN_FULL)
         if genotype.exists():
@@ -170,7 +172,6 @@ class FullRun:
                     f"{self.folder} was started with genotype {was}, now it is {self.genotype}: "
                     "give that one, or another folder"
                 )
-        own_files.claim(self.folder, self.config, in_full=True)
         files.write(config, dump(self.config))
         files.write(genotype, self.genotype.to_json())
 

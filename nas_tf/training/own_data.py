@@ -27,9 +27,10 @@ MULTIPLE = 32
 """The deepest stride of the encoder: inputs of its multiples lose no pixel at the edges."""
 
 
-def completed(config: Config) -> Config:
+def completed(config: Config, *, in_full: bool = False) -> Config:
     """Returns the configuration with all values filled in that depend on the pictures.
 
+    Crops of the stages of full training count ``in_full`` only: a search takes no notice of them.
     Sizes are computed with TensorFlow, whose threads cannot be set afterwards.
     """
     data = config.data
@@ -38,12 +39,13 @@ def completed(config: Config) -> Config:
     if not {*parts(data.train_split)} <= dataset_info(data.name).splits.keys():
         return config  # the checks before a search or a training report it
     hardware.use_threads(config.threads)
-    return _with_batches(_with_view(config))
+    return _with_batches(_with_view(config, in_full=in_full))
 
 
-def _with_view(config: Config) -> Config:
+def _with_view(config: Config, *, in_full: bool) -> Config:
     data = config.data
-    stages = (config.stage_one, config.stage_two, *config.full_training.stages)
+    later = config.full_training.stages if in_full else ()
+    stages = (config.stage_one, config.stage_two, *later)
     if any(stage is not None and stage.crop is not None for stage in stages):
         return config
     given = data.view

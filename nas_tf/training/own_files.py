@@ -84,6 +84,11 @@ def _check_same(folder: Path, name: str, before: Entries, now: Entries) -> None:
     ]
     if not changed:
         return
+    if all(_content(before.get(path)) != _content(entry) for path, entry in now.items()):
+        raise DataError(
+            f"{folder} was started with other files than those of {name}: give the data.name of "
+            f"{folder / filenames.CONFIG}, or another folder"
+        )
     path, what = changed[0], "changed"
     if path not in before or path not in now:
         what = "was added" if path in now else "was removed"

@@ -66,8 +66,9 @@ def before_gradient_search(config: Config) -> None:
     info, data = dataset_info(config.data.name), config.data
     _target(config)
     _check_split("data.train_split", data.train_split, info)
-    half = f"half of meta-train of {info.name}"
-    _steps("gradient.batch", config.gradient.batch, len(_meta_train(config)) // 2, half)
+    half, settings = f"half of meta-train of {info.name}", config.gradient
+    steps = _steps("gradient.batch", settings.batch, len(_meta_train(config)) // 2, half)
+    _check_warmup("gradient.schedule", settings.schedule, settings.epochs * steps)
 
 
 def _meta_train(config: Config) -> np.ndarray:

@@ -41,7 +41,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_pixels_are_counted_from_one_and_the_last_belongs_to_the_box(tmp_path: Path) -> None:
     path = tmp_path / "a.xml"
     path.write_text(annotation(("WBC", 1, 2, 10, 20)))
-    np.testing.assert_array_equal(read_boxes(path, INFO.classes), [[0, 1, 10, 20, 1]])
+    np.testing.assert_array_equal(read_boxes(path, INFO.classes, (30, 40)), [[0, 1, 10, 20, 1]])
 
 
 def test_a_check_reports_a_faulty_box_and_preparing_leaves_it_out(source: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_wrong_file_is_one_line(text: str, line: str, tmp_path: Path) -> None:
     path = tmp_path / "a.xml"
     path.write_text(text)
     with pytest.raises(DataError) as error:
-        read_boxes(path, INFO.classes)
+        read_boxes(path, INFO.classes, (30, 40))
     assert str(error.value).startswith(line.format(path))
     assert "\n" not in str(error.value)
 
@@ -84,8 +84,8 @@ def test_a_wrong_file_is_one_line(text: str, line: str, tmp_path: Path) -> None:
 def test_a_missing_and_a_huge_file_are_one_line(tmp_path: Path) -> None:
     path = tmp_path / "a.xml"
     with pytest.raises(DataError, match=r"^annotation .*a.xml is missing"):
-        read_boxes(path, INFO.classes)
+        read_boxes(path, INFO.classes, (30, 40))
     with path.open("wb") as file:
         file.truncate(1 << 25)
     with pytest.raises(DataError, match=r"a.xml has more than 16,777,216 bytes"):
-        read_boxes(path, INFO.classes)
+        read_boxes(path, INFO.classes, (30, 40))

@@ -72,16 +72,16 @@ def photograph(size: tuple[int, int]) -> np.ndarray:
 
 
 @functools.cache
-def _functional(channels: int) -> tuple[Functional, Any]:
+def _functional(channels: int, genotype: str) -> tuple[Functional, Any]:
     """The function by which networks are trained and scored."""
-    item = network(channels)
+    item = network(channels, genotype)
     parts = layouts(item.shipped)
     return Functional(item.shipped, parts=parts), from_arrays(parts, item.arrays)
 
 
-def scored(channels: int, pixels: np.ndarray) -> np.ndarray:
+def scored(channels: int, pixels: np.ndarray, genotype: str = "hinas-conv3x3") -> np.ndarray:
     """What a score restores of a complete picture, in 0–255, before it becomes bytes."""
-    function, state = _functional(channels)
+    function, state = _functional(channels, genotype)
     found = function(images.normalised(pixels[None]), state.trainable, state.statistics)
     return 255 * np.clip(found.outputs["logits"].numpy()[0], 0, 1)
 
@@ -197,6 +197,13 @@ def test_an_onnx_model_takes_any_height_and_width(channels: int) -> None:
     for size in (SIZES["odd"], SIZES["small"]):
         pixels = photograph(size)
         check_bytes(answers(pixels[None])["restored"][0], scored(channels, pixels))
+
+
+@pytest.mark.parametrize("genotype", ["hinas-dil5x5", "hinas-sep3x3"])
+def test_an_onnx_model_of_any_operation_takes_any_size(genotype: str) -> None:
+    shipment = network(1, genotype)
+    answers, pixels = onnx.OnnxModel(onnx.convert(shipment), shipment), photograph(SIZES["odd"])
+    check_bytes(answers(pixels[None])["restored"][0], scored(1, pixels, genotype))
 
 
 def test_engines_are_built_for_a_range_of_sizes(tmp_path: Path) -> None:

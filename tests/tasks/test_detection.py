@@ -237,6 +237,19 @@ def test_a_box_gives_way_above_an_overlap_of_six_tenths_in_its_class(
     assert answer["classes"][0, :3].tolist() == [0, label if kept else -1, -1]
 
 
+def test_boxes_without_an_area_are_none() -> None:
+    """TensorFlow Lite repeats the first of them in all rows after it."""
+    flat = [[50, 9, 50, 20], [9, 30, 20, 30], [0, 0, 20, 20], [40, 40, 30, 60]]
+    candidates = {
+        "candidate_boxes": np.array([flat], np.float32),
+        "candidate_scores": np.array([[0.9, 0.8, 0.7, 0.6]], np.float32),
+        "candidate_classes": np.array([[0, 1, 1, 0]], np.int32),
+    }
+    answer = Detection(2).decoded(candidates)
+    assert answer["count"].tolist() == [1]
+    assert answer["boxes"][0, :2].tolist() == [[0, 0, 20, 20], [0, 0, 0, 0]]
+
+
 def test_boxes_in_the_padding_alone_are_no_boxes_of_the_picture() -> None:
     geometry = InputGeometry((64, 64), Resize(), windows=False)
     answer = {

@@ -41,6 +41,16 @@ def test_tensorflows_list_may_be_damaged_or_absent(
     assert restored(folder, value, writes=writes) == 10.0
 
 
+@pytest.mark.parametrize("name", ["a [b]", "ä*", "c?d"])
+def test_a_folder_may_have_any_name(tmp_path: Path, value: tf.Variable, name: str) -> None:
+    checkpoints = Checkpoints(tmp_path / name, {"value": value})
+    for step in (8, 9, 10):
+        value.assign(tf.fill(50, float(step)))
+        checkpoints.save(step)
+    assert restored(tmp_path / name, value) == 10.0
+    assert len(list((tmp_path / name).glob("*.index"))) == 2
+
+
 @pytest.mark.parametrize("suffix", ["index", "data-00000-of-00001"])
 @pytest.mark.parametrize("kept", [0, 20, -1])
 def test_an_older_checkpoint_takes_the_place_of_a_damaged_one(

@@ -152,7 +152,7 @@ def _read_names(path: Path) -> ClassNames | None:
         if path.suffix.lower() == ".json":
             return _checked(path, _names_from_json(json.loads(text)), None)
         if path.suffix.lower() in (".yaml", ".yml"):
-            content = yaml.safe_load(text)
+            content = yaml.load(text, yaml.BaseLoader)  # a class may be called no, or 20
             names = content.get("names") if isinstance(content, dict) else None
             return _checked(path, _names_from_json(names), None)
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
@@ -180,14 +180,19 @@ def _names_from_json(content: Any) -> list[str]:
         content = content["categories"]
     if isinstance(content, list):
         found = [item.get("name") if isinstance(item, dict) else item for item in content]
-        return [name for name in found if isinstance(name, str)]
+        return [str(name) for name in found] if all(map(_is_name, found)) else []
     if not isinstance(content, dict):
         return []
-    if all(isinstance(value, int) for value in content.values()):
-        return sorted(content, key=content.__getitem__)
-    if all(str(key).isdecimal() for key in content):
+    if all(str(key).isdecimal() for key in content) and all(map(_is_name, content.values())):
         return [str(content[key]) for key in sorted(content, key=int)]
+    if all(str(value).isdecimal() for value in content.values()):
+        return sorted(map(str, content), key=lambda name: int(content[name]))
     return []
+
+
+def _is_name(item: Any) -> bool:
+    """Returns whether an entry may name a class; a number may, and true may not."""
+    return isinstance(item, str | int) and not isinstance(item, bool)
 
 
 def _checked(path: Path, names: list[str], colours: tuple[int, ...] | None) -> ClassNames | None:

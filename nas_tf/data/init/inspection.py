@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nas_tf.data import cityscapes_seg, headers, voc2012_seg
 from nas_tf.data.dataset_file import NAME, Settings, parse_settings
-from nas_tf.data.files import IMAGE_SUFFIXES, read_lines
+from nas_tf.data.files import IMAGE_SUFFIXES, read_names
 from nas_tf.data.folder_annotations import Annotations
 from nas_tf.data.folder_layout import Layout
 from nas_tf.data.headers import Pictures
@@ -88,6 +88,7 @@ def inspect(folder: str | Path, *, task: str | None = None) -> Inspection:
         inferred = _classes(root, found, values, layout)
         notes += inferred.notes + values.broken[:3]
     notes += _left_out(layout, found, members)
+    notes = tuple(dict.fromkeys((*notes, *restored.refused_formats(root))))
     names = inferred.names if inferred else ()
     counted: Mapping[str, int] = {}
     if layout.names_from is not None:
@@ -154,7 +155,7 @@ def _members(layout: Layout, found: Arrangement, split: str) -> Sequence[str]:
         return found.lists[split]
     listing = layout.listing(split)
     if listing:
-        return [" ".join(words) for words in read_lines(layout.root / listing)]
+        return read_names(layout.root / listing)
     if layout.names_from is not None:
         coco = Annotations(layout).coco(layout.names_from, split)
         return coco.pictures_with_joints() if layout.keypoints else list(coco.images)

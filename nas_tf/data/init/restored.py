@@ -58,11 +58,11 @@ def find_clean(root: Path) -> Arrangement | None:
         pattern = max(divided, key=lambda pattern: groups[pattern].total())
         elsewhere = len(pictures) - groups[pattern].total()
         notes = (f"{elsewhere} pictures elsewhere are left out",) if elsewhere else ()
-        found = _clean(pattern, (*notes, *_refused(root)))
+        found = _clean(pattern, (*notes, *refused_formats(root)))
         return tree.simplified(tree.with_splits(root, found, {*groups[pattern]} - {""}))
     folder = os.path.commonpath([path.parent for path in pictures])
     names = {path.relative_to(folder).with_suffix("").as_posix() for path in pictures}
-    return tree.simplified(tree.with_lists(root, _clean(folder, _refused(root)), names, ""))
+    return tree.simplified(tree.with_lists(root, _clean(folder, refused_formats(root)), names, ""))
 
 
 def has_only_pictures(root: Path) -> bool:
@@ -80,7 +80,7 @@ def _clean(folder: str, notes: tuple[str, ...]) -> Arrangement:
     return Arrangement("clean pictures, to be restored", pattern, clean=pattern, notes=notes)
 
 
-def _refused(root: Path) -> tuple[str, ...]:
+def refused_formats(root: Path) -> tuple[str, ...]:
     """Returns a note on pictures of formats that are not read."""
     found = Counter(path.suffix.lower() for path in tree.files_below(root, REFUSED_SUFFIXES))
     return tuple(
