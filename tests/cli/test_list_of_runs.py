@@ -23,6 +23,15 @@ def test_runs_are_listed_and_removed_on_request(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["second"]
 
 
+def test_names_in_brackets_are_names(tmp_path: Path) -> None:
+    for name in ("a [old]", "b[/x]"):
+        made(tmp_path / "runs" / name, trials=3)
+    done = nas_tf("runs", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "runs/a [old]" in done.stdout
+    assert "runs/b[/x]" in done.stdout
+
+
 def test_a_search_that_runs_is_not_removed(tmp_path: Path) -> None:
     made(tmp_path / "runs/first", trials=3)
     with (tmp_path / "runs/first/ledger.jsonl").open("w") as file:

@@ -1,6 +1,7 @@
 """``nas-tf search``: mistakes that it refuses before it starts, and its help."""
 
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from nas_tf.cli.options import HoursType
-from nas_tf.cli.search import _found, command
+from nas_tf.cli.search import _found, _print_time, _threads, command
 from nas_tf.config import load
 from nas_tf.runs import Run
 from tests.cli.command import nas_tf
@@ -160,6 +161,28 @@ def test_a_dry_run_prints_what_a_search_takes_and_writes_nothing(
         r"in total with 2 workers: about \d+ (s|min) if no candidate passes the ", last
     )
     assert [each.name for each in tmp_path.iterdir()] == ["small.yaml"]
+
+
+def test_workers_have_the_threads_that_are_configured(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    config = str(tmp_path / "small.yaml")
+    cores = len(os.sched_getaffinity(0))
+    assert _threads(config, [], 1) == []
+    assert _threads(config, [], 2) == [f"threads={max(1, cores // 2)}"]
+    assert _threads(config, ["threads=3"], 2) == []
+    (tmp_path / "small.yaml").write_text(f"{SMALL}\nthreads: 3\n")
+    assert _threads(config, [], 2) == []
+
+
+def test_the_time_is_up_after_the_hours_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = made(tmp_path / "run", trials=3)
+    config = load("shapes_auxcell", ["search.hours=1", "search.trials=9"])
+    _print_time(run.folder, config, 3599.0)
+    assert capsys.readouterr().err == ""
+    _print_time(run.folder, config, 3600.0)
+    assert capsys.readouterr().err == "the time is up after 3 of 9 trials; --resume continues\n"
 
 
 @pytest.mark.parametrize("given", ["8", "0h", "h", "2d", "1m1h", ""])

@@ -70,6 +70,10 @@ def test_workers_share_the_trials() -> None:
 def test_what_cannot_be_estimated_is_one_line(cache: Path) -> None:
     with pytest.raises(ConfigError, match="gradient, which prints the time"):
         estimate(load("shapes_denoise"))
+    with pytest.raises(
+        ConfigError, match=r"search\.supernet is \S+run, with which nothing is tra"
+    ):
+        estimate(load("shapes_denoise", ["search.oracle=random", "search.supernet=run"]))
     with pytest.raises(TrainingError, match="none of 20 random candidates could be trained: "):
         estimate(small("limits.params=10"))
 

@@ -38,6 +38,15 @@ def test_features_that_are_read_are_not_removed_and_others_are_built_again(
         np.testing.assert_array_equal(again[field], values)
 
 
+def test_a_removal_that_was_killed_is_completed_by_the_next(tmp_path: Path) -> None:
+    for name in ("abc-16-64", ".removed-abc-16-64"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "shard").touch()
+    (found,) = feature_caches.find(root=tmp_path)
+    feature_caches.remove(found)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
+
+
 def test_features_that_are_built_are_not_removed(tmp_path: Path) -> None:
     (tmp_path / "abc-16-64").mkdir()
     (found,) = feature_caches.find(root=tmp_path)

@@ -208,6 +208,11 @@ def test_a_batch_above_half_of_meta_train_is_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_warm_up_of_the_rate_beyond_the_end_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^gradient\.schedule\.warmup_steps is 6 and the stage"):
+        GradientSearch(config(gradient={"schedule": {"warmup_steps": 6}}), tmp_path / "run")
+
+
 def test_a_loss_that_is_not_finite_ends_the_search_with_advice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

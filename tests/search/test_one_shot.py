@@ -23,7 +23,7 @@ from nas_tf.networks.supernet import supernet as supernet_blueprint
 from nas_tf.networks.wide import WideFunctional
 from nas_tf.runs import Run
 from nas_tf.runs.study import Study
-from nas_tf.search import study
+from nas_tf.search import one_shot, study
 from nas_tf.search.gradient import GradientSearch
 from nas_tf.search.hypermodel import open_gate
 from nas_tf.search.one_shot import OneShot, chosen, trained_supernet
@@ -161,8 +161,10 @@ def test_a_run_that_does_not_fit_is_refused(supernet: Path, tmp_path: Path) -> N
 def test_a_study_takes_scores_by_a_supernet_in_the_setting_that_has_it(
     supernet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(study, "TwoStage", lambda config, shared: QuickEvaluator(config, 0.0))
-    monkeypatch.setattr(study, "SharedData", lambda config, progress: None)
+    monkeypatch.setattr(
+        one_shot, "TwoStage", lambda config, shared, latency: QuickEvaluator(config, 0.0)
+    )
+    monkeypatch.setattr(one_shot, "SharedData", lambda config, progress: None)
     by_it = f"search.supernet={supernet}"
 
     def configured(changes: Sequence[str]) -> Any:

@@ -14,7 +14,7 @@ from nas_tf.errors import ConfigError, GenotypeError, NasTfError
 from nas_tf.genotype import Genotype
 from nas_tf.runs import TrialRecord
 from nas_tf.runs.study import LONGER, RESULTS, Result, Study
-from nas_tf.search import study
+from nas_tf.search import one_shot, study
 from nas_tf.spaces import DPCSpace
 from nas_tf.training.untrained import SCORES
 from tests.prepared import few_scenes
@@ -42,7 +42,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
 
     class Evaluator(QuickEvaluator):
-        def __init__(self, config: Config, shared: Any) -> None:
+        def __init__(self, config: Config, shared: Any, latency: None = None) -> None:
             super().__init__(config, 0.0)
             self.shared = shared
 
@@ -52,8 +52,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 raise RuntimeError("broken")
             return super().evaluate(genotype, gate, **more)
 
-    monkeypatch.setattr(study, "TwoStage", Evaluator)
-    monkeypatch.setattr(study, "SharedData", lambda config, progress: None)
+    for module in (study, one_shot):
+        monkeypatch.setattr(module, "TwoStage", Evaluator)
+    monkeypatch.setattr(one_shot, "SharedData", lambda config, progress: None)
     return names
 
 

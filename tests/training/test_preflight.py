@@ -283,6 +283,24 @@ def test_a_search_of_a_folder_is_resumed_as_it_was_started(load, own, tmp_path: 
     assert own_data.completed(resumed.check(tmp_path, given)) == completed
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_crops_of_full_training_change_no_search_of_a_folder(
+    load, own, tmp_path: Path, first: bool
+) -> None:
+    given = (f"data.name={own()}", "stage_one.crop=null")
+    stages = [
+        "full_training.stages=[{epochs: 1}]",
+        "full_training.stages=[{epochs: 1, crop: [64, 64]}]",
+    ]
+    started, now = (load(*given, each) for each in (stages if first else stages[::-1]))
+    begun = own_data.completed(started)
+    assert begun.data.view.crop == (96, 96)
+    (tmp_path / "config.yaml").write_text(config.dump(begun))
+    assert own_data.completed(resumed.check(tmp_path, now)).data.view == begun.data.view
+    in_full = own_data.completed(load(*given, stages[1]), in_full=True)
+    assert in_full.data.view == View()
+
+
 def test_settings_of_a_study_of_a_folder_have_its_view(load, own) -> None:
     given = [f"data.name={own()}", "stage_one.crop=null", "full_training.stages=[{epochs: 1}]"]
     tried = [

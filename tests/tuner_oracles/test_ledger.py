@@ -1,5 +1,7 @@
 """The ledger: intact after any kill, refused if damaged, one process at a time."""
 
+import errno
+import gc
 import json
 import os
 import signal
@@ -111,6 +113,27 @@ def test_two_processes_are_refused_and_one_process_takes_over(tmp_path: Path) ->
     second.append("thing")
     with pytest.raises(LedgerError, match="another oracle has taken over the search"):
         first.append("thing")
+
+
+def test_a_file_system_without_locks_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(LedgerError, match=r"jsonl can't be locked: No locks available; use a"):
+        Ledger(tmp_path / NAME)
+
+
+def test_a_ledger_that_cannot_be_opened_is_one_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(IsADirectoryError):
+        Ledger(tmp_path / NAME)
+    gc.collect()
+    assert capsys.readouterr().err == ""
 
 
 def test_a_full_disk_is_reported_and_leaves_the_ledger_intact(tmp_path: Path) -> None:

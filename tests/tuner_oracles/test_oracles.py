@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import keras_tuner as kt
 import pytest
 
 from tests.contracts.oracle_contract import OracleContract
@@ -30,6 +31,15 @@ class TestNearBest(OracleContract):
                 for _, old, _, result in tried[:number]
                 if result == best
             )
+
+    def test_a_space_of_a_single_point_has_one_trial(self, tmp_path: Path) -> None:
+        hp = kt.HyperParameters()
+        hp.Fixed("width", 48)
+        hp.Choice("op", ["v0"])
+        oracle = place(NearBestOracle(GOAL, 9, hyperparameters=hp, seed=1, near=1.0), tmp_path)
+        with pytest.warns(UserWarning, match="all 1 of the space's distinct feasible vectors"):
+            drive(oracle)
+        assert len(outcome(oracle)) == 1
 
     @pytest.mark.parametrize(
         ("given", "line"),
