@@ -123,7 +123,7 @@ def read(path: Path) -> Table:
         raise ConfigError(
             f"latency table {path} does not exist: nas-tf profile-ops CONFIG --out {path} makes it"
         ) from None
-    except (msgspec.MsgspecError, ValueError, TypeError, OSError) as error:
+    except (msgspec.MsgspecError, ValueError, TypeError, LookupError, OSError) as error:
         raise ConfigError(
             f"{path} is not a latency table ({error}), expected one that nas-tf profile-ops wrote"
         ) from None

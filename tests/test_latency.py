@@ -78,6 +78,10 @@ def test_operations_without_a_time_are_named_with_the_command() -> None:
             r"T is not a latency table \(.*\), expected one that nas-tf profile-ops wrote",
         ),
         (
+            table({}).to_json().replace("{}", '{"conv: 1x1x8 > 1x1x8": 1.0}'),
+            r"T is not a latency table \(.*\), expected one that nas-tf profile-ops wrote",
+        ),
+        (
             table({}).to_json().replace('"schema": 1', '"schema": 9'),
             "latency table T is of schema 9, expected 1: write it again with nas-tf profile-ops",
         ),

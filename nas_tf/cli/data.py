@@ -16,6 +16,7 @@ from rich.table import Table
 from nas_tf import files
 from nas_tf.cli import tables
 from nas_tf.cli.options import ENCODER, OUT_FILE, SizeType, drawable, given
+from nas_tf.config.paths import run_name
 from nas_tf.errors import ConfigError, DataError
 from nas_tf.report.formatting import duration
 
@@ -181,8 +182,7 @@ def show(name: str, split: str, count: int, out: Path | None) -> None:
     """Draw examples: images, labels, overlays and class shares."""
     from nas_tf.data.example_sheet import save_sheet, sheet
 
-    stem = Path(name.removeprefix("folder:")).name
-    path = drawable(out or Path(f"{stem}-{split}.png"))
+    path = drawable(out or Path(f"{run_name(name)}-{split}.png"))
     path.parent.mkdir(parents=True, exist_ok=True)
     with Console(stderr=True).status(f"Drawing {escape(name)} ..."):
         save_sheet(sheet(name, split, count), path)

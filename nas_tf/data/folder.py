@@ -187,5 +187,5 @@ def _is_file(path: Path) -> bool:
 
 
 def _slug(name: str) -> str:
-    """Returns a folder's name in the characters that tfds accepts."""
-    return re.sub(r"\W+", "_", name.lower()).strip("_") or "data"
+    """Returns a folder's name in the characters that tfds accepts, cut for a file's name."""
+    return re.sub(r"\W+", "_", name.lower()).strip("_")[:40] or "data"
