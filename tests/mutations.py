@@ -307,17 +307,39 @@ MUTATIONS = (
     Mutation(
         "a damaged list hides checkpoints",
         "nas_tf/training/checkpoint.py",
-        "paths = self._complete()",
-        "paths = self._manager.checkpoints if self._writes else self._complete()",
+        "names = self._complete()",
+        "names = [Path(each).name for each in self._manager.checkpoints if self._writes]",
         ("tests/training/test_checkpoint.py",),
     ),
     Mutation(
         "sizes of pictures are computed before threads are set",
         "nas_tf/training/own_data.py",
-        "    hardware.use_threads(config.threads)\n    return _with_batches(_with_view(config))",
-        "    config = _with_batches(_with_view(config))\n"
+        "    hardware.use_threads(config.threads)\n"
+        "    return _with_batches(_with_view(config, in_full=in_full))",
+        "    config = _with_batches(_with_view(config, in_full=in_full))\n"
         "    hardware.use_threads(config.threads)\n    return config",
         ("tests/training/test_preflight.py",),
+    ),
+    Mutation(
+        "an interrupted step of the architecture is repeated",
+        "nas_tf/training/supernet_training.py",
+        "if others is not None and int(self._others.steps) == self._steps_with_others:",
+        "if others is not None:",
+        ("tests/training/test_supernet_training.py",),
+    ),
+    Mutation(
+        "changed pictures are accepted",
+        "nas_tf/training/own_files.py",
+        "    return None if entry is None else [entry[0], entry[2]]",
+        "    return None if entry is None else [entry[0]]",
+        ("tests/training/test_own_files.py",),
+    ),
+    Mutation(
+        "a trial that waits is lost when all are killed",
+        "tuner_oracles/recorded.py",
+        "            self._retry_queue.append(lost.trial_id)\n",
+        "            pass\n",
+        ("tests/tuner_oracles/test_leases.py",),
     ),
 )
 

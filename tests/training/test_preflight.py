@@ -293,10 +293,10 @@ def test_crops_of_full_training_change_no_search_of_a_folder(
         "full_training.stages=[{epochs: 1, crop: [64, 64]}]",
     ]
     started, now = (load(*given, each) for each in (stages if first else stages[::-1]))
-    begun = own_data.completed(started)
-    assert begun.data.view.crop == (96, 96)
-    (tmp_path / "config.yaml").write_text(config.dump(begun))
-    assert own_data.completed(resumed.check(tmp_path, now)).data.view == begun.data.view
+    earlier = own_data.completed(started)
+    assert earlier.data.view.crop == (96, 96)
+    (tmp_path / "config.yaml").write_text(config.dump(earlier))
+    assert own_data.completed(resumed.check(tmp_path, now)).data.view == earlier.data.view
     in_full = own_data.completed(load(*given, stages[1]), in_full=True)
     assert in_full.data.view == View()
 

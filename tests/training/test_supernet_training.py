@@ -92,6 +92,7 @@ def test_a_training_killed_within_an_epoch_ends_with_the_same_bits(
         np.testing.assert_array_equal(resumed, expected)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("number", [3, 4, 6])
 def test_ctrl_c_right_after_an_update_repeats_none(
     undisturbed: list, tmp_path: Path, number: int

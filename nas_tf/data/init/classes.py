@@ -152,7 +152,7 @@ def _read_names(path: Path) -> ClassNames | None:
         if path.suffix.lower() == ".json":
             return _checked(path, _names_from_json(json.loads(text)), None)
         if path.suffix.lower() in (".yaml", ".yml"):
-            content = yaml.load(text, yaml.BaseLoader)  # a class may be called no, or 20
+            content = yaml.BaseLoader(text).get_single_data()  # of texts: a class may be no, or 20
             names = content.get("names") if isinstance(content, dict) else None
             return _checked(path, _names_from_json(names), None)
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
