@@ -138,14 +138,14 @@ class SuperNetTraining:
         record, and every ``save_minutes`` in between. After an interruption before that, the
         epoch is processed again without training.
         """
-        if self.has_unrecorded_epoch:
+        if self._has_unrecorded_epoch:
             yield from self._recorded(self._end(0.0))
         while self.steps_done < self.steps:
             first = self.steps_done % self.per_epoch
             yield from self._recorded(self._epoch(first, progress))
 
     @property
-    def has_unrecorded_epoch(self) -> bool:
+    def _has_unrecorded_epoch(self) -> bool:
         """True if all steps of an epoch are made, and its record was not processed."""
         done, losses = self.steps_done, float(self._tally.losses)
         return done > 0 and done % self.per_epoch == 0 and losses != 0.0
