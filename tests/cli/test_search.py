@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,8 @@ def test_a_search_ends_by_the_clock_and_continues(
     (tmp_path / "small.yaml").write_text(SMALL)
     given = ("small.yaml", "stage_two=null", "--trials", "2", "--out", "run")
     with monkeypatch.context() as patch:
-        patch.setattr(durable, "time", Clock)
+        for module in (durable, sys.modules[command.callback.__module__]):
+            patch.setattr(module, "time", Clock)
         done = search(*given, "--time", "1h30m", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "\nthe time is up after 1 of 2 trials; --resume continues\n" in done.stderr

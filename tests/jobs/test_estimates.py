@@ -14,7 +14,7 @@ from nas_tf.jobs.estimates import MEASURED, Estimate, estimate
 from nas_tf.training import gate, guards
 from nas_tf.training.shared_data import SharedData
 from nas_tf.training.two_stage import TwoStage
-from tests.prepared import few_scenes
+from tests.prepared import with_shapes
 
 SMALL = (
     *("network.width=8", "network.alpha=0.35", "network.weights=null", "precision=float32"),
@@ -29,8 +29,8 @@ def small(*more: str) -> Config:
 
 
 @pytest.fixture
-def cache(monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = few_scenes()
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = with_shapes(tmp_path, few=True)
     monkeypatch.setenv("NAS_TF_CACHE", str(folder))
     return folder
 
