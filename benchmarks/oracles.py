@@ -39,6 +39,7 @@ MARKS, LAST = (60, 100, 200, 300, 1000), 20
 # Trials per run: a Gaussian process over hundreds of trials takes seconds per proposal.
 ORACLES = {
     "PPO": 1000,
+    "PPO, imagined": 1000,
     "predictor": 1000,
     "evolution": 1000,
     "evolution, population 16": 1000,
@@ -49,7 +50,8 @@ ORACLES = {
     "PPO, papers' settings": 5000,
 }
 LONG = "PPO, papers' settings"
-GUIDED, EVOLUTION = ("PPO", "predictor"), ("evolution", "evolution, population 16")
+GUIDED = ("PPO", "PPO, imagined", "predictor")
+EVOLUTION = ("evolution", "evolution, population 16")
 COMPARED = (100, 300)
 
 
@@ -126,6 +128,7 @@ def make(oracle: str, trials: int, seed: int, hp: Any) -> Any:
 
     makers: dict[str, Callable] = {
         "PPO": tuner_oracles.PPOOracle,
+        "PPO, imagined": tuner_oracles.PPOOracle,
         "PPO, papers' settings": tuner_oracles.PPOOracle,
         "predictor": tuner_oracles.PredictorOracle,
         "evolution": tuner_oracles.EvolutionOracle,
@@ -137,6 +140,7 @@ def make(oracle: str, trials: int, seed: int, hp: Any) -> Any:
     }
     more = {
         LONG: {"preset": "paper"},
+        "PPO, imagined": {"imagined": 8},
         "evolution, population 16": {"population": 16, "tournament": 4},
     }.get(oracle, {})
     objective = kt.Objective("reward", "max")

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _CHECKPOINT_EVERY = 16
 _CHECKPOINTS = 2
+_IMAGINED = 1
+"""The last part of the numbers of imagined samples, which those of proposals do not have."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class PPOSettings:
     - ``guided_from``: the number of results from which a predictor chooses among ``candidates``
       samples of the policy and ``neighbours`` of the best vectors, see ``PredictorSettings``; 0
       tries every sample of the policy.
+    - ``imagined``: the number of fresh samples of the policy on whose predicted rewards it trains
+      after each update, in one Adam step; 0 trains on results alone.
     """
 
     units: int = 100
@@ -73,6 +77,7 @@ class PPOSettings:
     parents: int = 6
     climbs: int = 2
     temperature: float = 0.3
+    imagined: int = 0
 
     @property
     def predictor(self) -> PredictorSettings | None:
@@ -92,7 +97,9 @@ class PPOSettings:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected a number above 0")
         if not 0 <= self.baseline_decay < 1:
             raise ValueError(f"baseline_decay is {self.baseline_decay}, expected 0 up to 1")
-        for name in ("entropy", "max_lag", "repeat_cost", "ranked"):
+        if self.imagined and not self.guided_from:
+            raise ValueError(f"imagined is {self.imagined}, expected 0, as guided_from is 0")
+        for name in ("entropy", "max_lag", "repeat_cost", "ranked", "imagined"):
             if not getattr(self, name) >= 0:
                 raise ValueError(
                     f"{name} is {getattr(self, name)}, expected a number of 0 or more"
@@ -319,6 +326,21 @@ class PPOSearcher(Searcher):
             for start in range(0, len(order) - self.config.minibatch + 1, self.config.minibatch):
                 chosen = order[start : start + self.config.minibatch]
                 self._controller.train(self._batch([episodes[index] for index in chosen]))
+        if self.config.imagined and self._guide is not None and self._guide.is_ready:
+            self._imagine(self._guide)
+
+    def _imagine(self, guide: Guide) -> None:
+        """Trains on samples of the policy and their predicted rewards.
+
+        The less is known of a vector, the nearer is its forecast to the middle of all rewards,
+        which teaches nothing.
+        """
+        from tuner_oracles.controller import Batch
+
+        numbers = [(self.version, index, _IMAGINED) for index in range(self.config.imagined)]
+        tokens, log_probs = self._controller.sample(numbers)
+        rewards = guide.rewards([tuple(row) for row in tokens.tolist()])
+        self._controller.train(Batch(tokens, log_probs, self._advantages(rewards)))
 
     def _batch(self, episodes: Sequence[Episode]) -> Any:
         from tuner_oracles.controller import Batch

@@ -135,6 +135,12 @@ class Predictor:
             for index in np.argsort(-drawn, kind="stable")
         ]
 
+    def rewards(self, vectors: Sequence[Vector]) -> np.ndarray:
+        """Returns the predicted rewards of vectors, in their order."""
+        fitted = self._fitted
+        across = fitted.similar(fitted.one_hot, self._one_hot(vectors))
+        return self._as_rewards(across.T @ fitted.process.weights, fitted)
+
     @cached_property
     def _fitted(self) -> "_Fitted":
         """The process after the present results."""
@@ -260,6 +266,11 @@ class Guide:
         """
         with _thread_pools().limit(limits=1, user_api="blas"):
             return self._chosen(number, samples)
+
+    def rewards(self, vectors: Sequence[Vector]) -> np.ndarray:
+        """Returns the predicted rewards of vectors, computed by one thread as choices are."""
+        with _thread_pools().limit(limits=1, user_api="blas"):
+            return self.predictor.rewards(vectors)
 
     def _chosen(self, number: int, samples: Sequence[Vector]) -> Forecast:
         rng = self._searcher.rng(number, "neighbours")

@@ -40,6 +40,7 @@ class PPO(OracleSection):
     parents: Count | None = None
     climbs: Annotated[int, Meta(ge=0)] | None = None
     temperature: NotNegative | None = None
+    imagined: Annotated[int, Meta(ge=0)] | None = None
 
 
 class Predictor(OracleSection):

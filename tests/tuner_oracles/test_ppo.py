@@ -182,10 +182,30 @@ def test_vectors_to_try_first_teach_as_its_own_samples_do() -> None:
     assert sum(item.as_proposal(good).policy["log_probs"]) > sum(before) + 0.1
 
 
+def test_the_policy_learns_from_what_the_predictor_expects(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All results are equal, and the predictor expects more of one value of the first token."""
+    given = {"guided_from": 2, "ranked": 16, "learning_rate": 0.05, "candidates": 2, "climbs": 0}
+    share = {}
+    for imagined in (0, 32):
+        item = searcher(imagined=imagined, **given)
+        monkeypatch.setattr(
+            item._guide, "rewards", lambda vectors: np.array([float(v[0] == 2) for v in vectors])
+        )
+        for number in range(48):
+            item.learn(item.propose(number), 0.5)
+        tokens, _ = item._controller.sample([(number, 9, 9) for number in range(200)])
+        share[imagined] = (tokens[:, 0] == 2).mean()
+    assert share[32] > share[0] + 0.3
+
+
 @pytest.mark.slow
-def test_without_its_checkpoint_the_ledger_is_enough(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [{}, {"guided_from": 6, "imagined": 4}])
+def test_without_its_checkpoint_the_ledger_is_enough(tmp_path: Path, more: dict) -> None:
     def created(folder: Path) -> PPOOracle:
-        return place(PPOOracle(GOAL, 46, hyperparameters=space(), seed=2, **SMALL), folder)
+        settings = SMALL | more
+        return place(PPOOracle(GOAL, 46, hyperparameters=space(), seed=2, **settings), folder)
 
     complete = created(tmp_path / "complete")
     drive(complete)
@@ -221,6 +241,8 @@ def test_warming_up_changes_nothing(tmp_path: Path) -> None:
         ({"window": 0}, "window is 0, expected an integer of 1 or more"),
         ({"minibatch": 32}, "minibatch is 32, expected at most the window of 8"),
         ({"baseline_decay": 1.0}, "baseline_decay is 1.0, expected 0 up to 1"),
+        ({"imagined": 4, "guided_from": 0}, "imagined is 4, expected 0, as guided_from is 0"),
+        ({"imagined": -1}, "imagined is -1, expected a number of 0 or more"),
         ({"entropy": -0.1}, "entropy is -0.1, expected a number of 0 or more"),
         ({"seed": -1}, "seed is -1, expected an integer of 0 or more"),
         ({"duplicates": "never"}, "duplicates is 'never', expected 'avoid' or 'run'"),
