@@ -72,7 +72,7 @@ def _counts(space: spaces.SearchSpace, row: Any) -> dict[str, Any]:
     blueprint = networks.blueprint_of(
         genotype,
         _outputs(row, published.num_classes),
-        input_size=checked_size(row.get("input")) or published.input_size,
+        input_size=checked_size(row.get("input"), "input") or published.input_size,
         settings=networks.settings.published(space.name, **chosen),
     )
     builder = networks.settings.builder_of(space.name)

@@ -93,11 +93,11 @@ def tap_layers(encoder: Encoder | None, **options: Any) -> tuple[str, ...]:
     return tuple(blueprint.by_name[name].inputs[0] for name in blueprint.outputs.values())
 
 
-def checked_size(size: Size | None) -> Size | None:
+def checked_size(size: Size | None, key: str = "input_size") -> Size | None:
     """Returns the size; raises ``ConfigError`` unless it is None or two integers of 1–16384."""
     if size is None:
         return None
     is_pair = isinstance(size, (tuple, list)) and len(size) == 2
     if not is_pair or not all(isinstance(n, int) and 1 <= n <= 16384 for n in size):
-        raise ConfigError(f"input_size is {size!r}, expected (height, width) of 1–16384 each")
+        raise ConfigError(f"{key} is {size!r}, expected (height, width) of 1–16384 each")
     return size[0], size[1]
