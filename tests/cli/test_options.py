@@ -164,6 +164,7 @@ def test_a_docker_without_its_daemon_is_reported_before_any_advice(
     assert (done.stderr.count("\n"), done.stdout, done.returncode) == (1, "", 4)
 
 
+@pytest.mark.slow
 def test_an_absent_server_is_reported_soon(place: Path) -> None:
     started = time.monotonic()
     done = nas_tf("predict", "--endpoint", "grpc://127.0.0.1:9/street", "photo.jpg", cwd=place)

@@ -79,7 +79,7 @@ def _kill_after_the_second(row: Mapping[str, Any]) -> None:
         raise Killed
 
 
-@pytest.mark.quick(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("interrupted", ["_add_architecture", "_record"])
 def test_an_epoch_that_was_interrupted_while_it_was_scored_is_scored(
     resumed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupted: str

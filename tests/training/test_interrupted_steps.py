@@ -11,7 +11,7 @@ from tests.training.test_full import ends, training, vectors
 FULL = {"stages": [{"epochs": 2, "batch": 200}], "freeze_batch_norm": True}
 
 
-@pytest.mark.quick(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [3, 2])
 def test_no_update_is_repeated(tmp_path: Path, number: int) -> None:
     """The third of six steps is the last of its epoch."""

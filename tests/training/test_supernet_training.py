@@ -68,6 +68,7 @@ def test_the_architecture_learns_after_the_warm_up_only(undisturbed: list) -> No
     assert not np.array_equal(weights[0], weights[1])
 
 
+@pytest.mark.slow
 def test_a_training_killed_within_an_epoch_ends_with_the_same_bits(
     undisturbed: list, tmp_path: Path
 ) -> None:

@@ -109,6 +109,7 @@ def test_the_budget_of_restarts_is_reset_when_a_trial_has_ended(tmp_path: Path) 
     assert "\x03" not in output
 
 
+@pytest.mark.slow
 def test_after_the_end_workers_have_time_to_end_and_those_that_hang_are_killed(
     tmp_path: Path,
 ) -> None:
