@@ -63,7 +63,7 @@ docs: $(DOCS)/.ready
 
 # Every known fault that the tests are to find, one by one, in a copy: half an hour on two cores.
 mutations: $(READY)
-	$(BIN)/python tests/mutations.py
+	$(BIN)/python -m tests.mutations
 
 drawings: $(READY)
 	$(BIN)/python benchmarks/draw_published.py --out docs/pictures

@@ -33,7 +33,7 @@ def data() -> Path | None:
     return Path(root) if root else None
 
 
-def with_name(folder: Path) -> Path:
+def with_own_name(folder: Path) -> Path:
     """Returns the folder under a path that ends with its name, which ``.`` does not."""
     return folder if folder.name not in ("", "..") else folder.resolve()
 

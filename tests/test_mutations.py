@@ -1,11 +1,12 @@
-"""The mutations of ``tests/mutations.py`` can be applied, and a survivor is one."""
+"""The mutations of ``tests/mutation_list.py`` can be applied, and a survivor is one."""
 
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.mutations import MUTATIONS, ROOT, Mutation, survives
+from tests.mutation_list import MUTATIONS, Mutation
+from tests.mutations import ROOT, survives
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda item: item.name)

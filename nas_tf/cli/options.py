@@ -117,7 +117,7 @@ class Writable(click.Path):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Path:
         """Returns the path; checks it, or the nearest folder above it that exists."""
-        path = files.with_name(Path(super().convert(value, param, ctx)))
+        path = files.with_own_name(Path(super().convert(value, param, ctx)))
         candidates = (path, *path.absolute().parents)
         existing = next(candidate for candidate in candidates if os.path.lexists(candidate))
         if existing != path and not existing.is_dir():

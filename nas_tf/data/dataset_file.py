@@ -51,6 +51,11 @@ _OTHER_NAMES = {
     "max_boxes": "most_boxes",
 }
 """The names that other tools use for a key."""
+_NEEDED = {
+    **{"joints": "keypoints", "swaps": "keypoints", "depth_unit": "depth"},
+    "most_boxes": "boxes",
+}
+"""The keys that are given together with another alone, and that other."""
 _MOST_BOXES = 10_000
 
 
@@ -170,8 +175,7 @@ def _consistent(settings: Settings) -> Settings:
         raise settings.error(
             "label_map", "label_map is for label files, expected none with a COCO JSON"
         )
-    pairs = (("joints", "keypoints"), ("swaps", "keypoints"), ("depth_unit", "depth"))
-    for key, needed in (*pairs, ("most_boxes", "boxes")):
+    for key, needed in _NEEDED.items():
         if key in settings.lines and getattr(settings, needed) is None:
             raise settings.error(key, f"{key} is given without {needed}, expected both or none")
     return settings

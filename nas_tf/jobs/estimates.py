@@ -81,8 +81,8 @@ def estimate(config: Config, *, on_candidate: Callable[[int], None] | None = Non
         )
     if config.search.supernet is not None:
         raise ConfigError(
-            f"search.supernet is {config.search.supernet}, with which nothing is trained, "
-            "expected null to estimate the time of"
+            f"search.supernet is {config.search.supernet}, with which nothing is trained: the "
+            "time of a search is estimated from that of its trainings, expected null"
         )
     hardware.use_threads(config.threads)
     config = own_data.completed(config)

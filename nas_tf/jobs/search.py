@@ -49,7 +49,7 @@ def search(
         on_trial: Called with the record of every finished trial of this process.
         on_end: Called in a chief when trials of its workers have ended.
     """
-    folder, config = files.with_name(folder), _as_started(config, folder)
+    folder, config = files.with_own_name(folder), _as_started(config, folder)
     space = spaces.get(config.space)
     model = SearchHyperModel.of(config, space, latency=measured_latency(config))
     oracle = oracle_of(config, space, first_trials(config, folder))
@@ -102,7 +102,7 @@ def search_by_gradient(
         on_trial: Called with the record of every genotype that becomes a trial.
     """
     hardware.use_threads(config.threads)
-    folder, config = files.with_name(folder), _as_started(config, folder)
+    folder, config = files.with_own_name(folder), _as_started(config, folder)
     with reporting_errors(folder):
         search = GradientSearch(config, folder)
         if on_checked is not None:

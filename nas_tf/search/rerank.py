@@ -59,7 +59,7 @@ def start(run: Run, config: Config, *, top: int, sample: int) -> Reranking:
     pricing.check(config)
     if config.data.name == run.info.data:
         own_files.check(run.folder, config)
-    own_files.claim(folder, config)
+    own_files.check(folder, config)
     before = Reranking.of(run)
     if before is not None:
         _check(before, config, {"top": top, "sample": sample})
@@ -67,6 +67,7 @@ def start(run: Run, config: Config, *, top: int, sample: int) -> Reranking:
     best, sampled = choose(run, top, sample, config.seed)
     if not best:
         raise DataError(f"{run.folder} has no completed trial yet, expected one at least")
+    own_files.claim(folder, config)
     files.write(folder / filenames.CONFIG, dump(config))
     baseline = space.baseline
     info = structs.replace(

@@ -278,9 +278,8 @@ def _best_of_image(
     Boxes without an area, as at the padding of a picture, overlap nothing, not even themselves:
     TensorFlow Lite would repeat the first of them in all rows that remain.
     """
-    has_area = tf.reduce_all(boxes[:, 2:] > boxes[:, :2], axis=-1)
     usable = tf.math.is_finite(scores) & tf.reduce_all(tf.math.is_finite(boxes), axis=-1)
-    usable &= has_area
+    usable &= tf.reduce_all(boxes[:, 2:] > boxes[:, :2], axis=-1)
     scores = tf.where(usable, scores, 0.0)
     boxes = tf.where(usable[:, None], boxes, 0.0)
     apart = (tf.reduce_max(boxes) + 1) * tf.cast(classes, tf.float32)

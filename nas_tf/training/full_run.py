@@ -82,7 +82,7 @@ class FullRun:
         preflight.encoder_weights(config)
         preflight.before_training(config)
         self.config, self.genotype = config, genotype
-        folder = files.with_name(folder)
+        folder = files.with_own_name(folder)
         own = folder.with_name(f"{folder.name}-machine{self._machine.number + 1}")
         self.folder = folder if self._machine.leads else own
         self.task = from_config.task_for(config)
@@ -159,7 +159,7 @@ class FullRun:
 
     def _claim_folder(self) -> None:
         """Writes configuration and genotype, or raises if the folder has others."""
-        files.refuse_others(self.folder, (CONFIG, GENOTYPE))
+        files.refuse_others(self.folder, (filenames.DATA, CONFIG, GENOTYPE))
         self.folder.mkdir(parents=True, exist_ok=True)
         config, genotype = self.folder / CONFIG, self.folder / GENOTYPE
         own_files.claim(self.folder, self.config, in_full=True)

@@ -38,7 +38,7 @@ def results(folder: Path) -> list[tuple]:
 @pytest.fixture(scope="module")
 def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A search that was killed after its first trial."""
-    folder = tmp_path_factory.mktemp("own") / "begun"
+    folder = tmp_path_factory.mktemp("own") / "place"
     draw_photos(folder / "garden")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -52,8 +52,8 @@ def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def resumable(half: Path) -> Path:
-    """Returns a copy of the search where it was begun, since its pictures are named by path."""
-    place = half.with_name("begun")
+    """Returns a copy of the search where it was started, since its pictures are named by path."""
+    place = half.with_name("place")
     shutil.rmtree(place, ignore_errors=True)
     return shutil.copytree(half, place)
 

@@ -256,12 +256,12 @@ def test_another_number_of_stages_is_reported_by_its_first_key(tmp_path: Path) -
     )
 
 
-def test_a_folder_of_which_only_a_part_of_a_file_exists_is_taken(tmp_path: Path) -> None:
-    """A process that is killed while it writes the first file leaves such a folder."""
-    (tmp_path / f"{files.PARTIAL}config.yaml").write_text("space:")
+@pytest.mark.parametrize("name", ["data.json", f"{files.PARTIAL}config.yaml"])
+def test_a_folder_of_which_only_the_first_file_exists_is_taken(tmp_path: Path, name: str) -> None:
+    """A process that is killed while it writes the first files leaves such a folder."""
+    (tmp_path / name).write_text("{}")
     FullRun(configuration(), SIMPLE, tmp_path)
-    other = tmp_path / "other"
-    other.mkdir()
+    (other := tmp_path / "other").mkdir()
     (other / "notes.txt").touch()
     with pytest.raises(ConfigError, match=r"holds notes\.txt and no run"):
         FullRun(configuration(), SIMPLE, other)

@@ -1,6 +1,7 @@
 """Inspects a folder, and writes the findings as its dataset.yaml."""
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from nas_tf.data.init.classes import (
 )
 from nas_tf.data.init.tree import Arrangement
 from nas_tf.errors import DataError
+from nas_tf.pictures import REFUSED_SUFFIXES
 
 _RESTORATION = "restoration"
 
@@ -87,8 +89,7 @@ def inspect(folder: str | Path, *, task: str | None = None) -> Inspection:
         values = classes.survey_values(_paths(layout, "labels", members))
         inferred = _classes(root, found, values, layout)
         notes += inferred.notes + values.broken[:3]
-    notes += _left_out(layout, found, members)
-    notes = tuple(dict.fromkeys((*notes, *restored.refused_formats(root))))
+    notes += _left_out(layout, found, members) + _unread(root)
     names = inferred.names if inferred else ()
     counted: Mapping[str, int] = {}
     if layout.names_from is not None:
@@ -184,6 +185,15 @@ def _left_out(
         return ()
     more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
     return (f"pictures without a target are left out: {', '.join(absent[:3])}{more}",)
+
+
+def _unread(root: Path) -> tuple[str, ...]:
+    """Returns a note on pictures of formats that are not read."""
+    found = Counter(path.suffix.lower() for path in tree.files_below(root, REFUSED_SUFFIXES))
+    return tuple(
+        f"files of format {suffix} are not read, {count} of them: convert them"
+        for suffix, count in sorted(found.items())
+    )
 
 
 def _paths(

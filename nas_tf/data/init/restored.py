@@ -8,7 +8,6 @@ from pathlib import Path
 from nas_tf.data.init import tree
 from nas_tf.data.init.tree import Arrangement
 from nas_tf.data.path_pattern import walk
-from nas_tf.pictures import REFUSED_SUFFIXES
 
 _CLEAN = "clean sharp original originals reference gt groundtruth truth target targets high hq"
 _DEGRADED = "degraded noisy noise blurry blurred"
@@ -58,11 +57,11 @@ def find_clean(root: Path) -> Arrangement | None:
         pattern = max(divided, key=lambda pattern: groups[pattern].total())
         elsewhere = len(pictures) - groups[pattern].total()
         notes = (f"{elsewhere} pictures elsewhere are left out",) if elsewhere else ()
-        found = _clean(pattern, (*notes, *refused_formats(root)))
+        found = _clean(pattern, notes)
         return tree.simplified(tree.with_splits(root, found, {*groups[pattern]} - {""}))
     folder = os.path.commonpath([path.parent for path in pictures])
     names = {path.relative_to(folder).with_suffix("").as_posix() for path in pictures}
-    return tree.simplified(tree.with_lists(root, _clean(folder, refused_formats(root)), names, ""))
+    return tree.simplified(tree.with_lists(root, _clean(folder), names, ""))
 
 
 def has_only_pictures(root: Path) -> bool:
@@ -74,16 +73,7 @@ def has_only_pictures(root: Path) -> bool:
     return True
 
 
-def _clean(folder: str, notes: tuple[str, ...]) -> Arrangement:
+def _clean(folder: str, notes: tuple[str, ...] = ()) -> Arrangement:
     """Returns the pictures below a folder, which are clean themselves."""
     pattern = tree.pattern_below(folder)
     return Arrangement("clean pictures, to be restored", pattern, clean=pattern, notes=notes)
-
-
-def refused_formats(root: Path) -> tuple[str, ...]:
-    """Returns a note on pictures of formats that are not read."""
-    found = Counter(path.suffix.lower() for path in tree.files_below(root, REFUSED_SUFFIXES))
-    return tuple(
-        f"files of format {suffix} are not read, {count} of them: convert them"
-        for suffix, count in sorted(found.items())
-    )
